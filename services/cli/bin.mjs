@@ -1,0 +1,41 @@
+#!/usr/bin/env node
+// The package's bin. Plain JavaScript: it must be able to say that nothing is installed yet.
+import { existsSync } from 'node:fs';
+import { gpuEnvironment } from '../setup/gpuEnvironment.mjs';
+
+const source = new URL('./main.ts', import.meta.url);
+const compiled = new URL('../../dist/services/cli/main.js', import.meta.url);
+
+/** @returns {Promise<typeof import('./main.js')>} */
+async function load() {
+  if (!existsSync(source)) return import(compiled.href);
+  const { register } = await import('tsx/esm/api');
+  register();
+  return import(source.href);
+}
+
+/** @param {unknown} error */
+function isMissingPackage(error) {
+  const code = error instanceof Error && 'code' in error ? error.code : '';
+  return code === 'ERR_MODULE_NOT_FOUND' || code === 'MODULE_NOT_FOUND';
+}
+
+process.stdout.on('error', (error) => {
+  if ('code' in error && error.code === 'EPIPE') process.exit(0); // e.g. cirkd doctor | head -1
+  throw error;
+});
+
+let code = 2;
+try {
+  Object.assign(process.env, gpuEnvironment(process.env));
+  const { main } = await load();
+  code = await main(process.argv.slice(2));
+} catch (error) {
+  if (process.env.CIRKD_DEBUG === '1') throw error;
+  const message = error instanceof Error ? error.message.split('\n')[0] : String(error);
+  process.stderr.write(`cirkd: ${message}\n`);
+  if (isMissingPackage(error)) {
+    process.stderr.write('Packages are missing. In the clone, run: npm run setup\n');
+  }
+}
+process.exit(code);

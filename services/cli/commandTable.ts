@@ -1,0 +1,34 @@
+/** The commands, each loaded only when it runs: `--help` and `doctor` must not open TensorFlow. */
+import type { Command } from './command.js';
+
+export interface CommandEntry {
+  readonly summary: string;
+  readonly load: () => Promise<{ readonly command: Command }>;
+}
+
+export const COMMANDS: Readonly<Record<string, CommandEntry>> = {
+  teacher: {
+    summary: 'Serves a teacher network over gRPC.',
+    load: () => import('./commands/teacher.js'),
+  },
+  student: {
+    summary: 'Trains a student, with teachers or on labels alone.',
+    load: () => import('./commands/student.js'),
+  },
+  evaluate: {
+    summary: 'Scores a model on a dataset: IoU a class, mIoU, pixel accuracy, pictures.',
+    load: () => import('./commands/evaluate.js'),
+  },
+  predict: {
+    summary: 'Colours images by the classes that a model sees in them.',
+    load: () => import('./commands/predict.js'),
+  },
+  conformance: {
+    summary: 'Runs golden test vectors through the code that trains.',
+    load: () => import('./commands/conformance.js'),
+  },
+  doctor: {
+    summary: 'Says what is installed, what is missing and how to mend it.',
+    load: () => import('./commands/doctor.js'),
+  },
+};

@@ -1,0 +1,80 @@
+/** `cirkd student`: trains a student, with teachers or on labels alone. */
+import { readFileSync } from 'node:fs';
+import { parseArgs } from 'node:util';
+import { formatConfig } from '../../../src/config/format.js';
+import { loadConfig } from '../../../src/config/load.js';
+import { type StudentConfig, studentSchema } from '../../../src/config/student.js';
+import { runStudent } from '../../student/main.js';
+import { type Command, UsageError } from '../command.js';
+
+const usage = `cirkd student --config FILE.yaml [--set key.path=value ...] [--resume] [--print-config]
+
+Trains a student. With teacher.addresses it distils from these teachers, without any it trains on
+labels alone. What it leaves lies in <run.directory>/<run.id>: config.yaml, events.jsonl,
+checkpoints/, summary.json. Progress and log go to standard error.
+
+  --config FILE     the config; docs/config.md has every key
+  --set KEY=VALUE   overrides one key, VALUE is YAML; as often as wanted
+  --resume          goes on from the newest checkpoint of run.id, from the start if there is none
+  --print-config    prints the resolved config and ends
+
+SIGTERM and SIGINT stop the run after the present step, with its state saved.
+Exit codes: 0 done, 2 config or usage, 3 no teacher, 4 contract mismatch, 5 checkpoint,
+6 non-finite loss, 7 data, 143 stopped by a signal.`;
+
+export const command: Command = {
+  name: 'student',
+  summary: 'Trains a student, with teachers or on labels alone.',
+  usage,
+  async run(argv) {
+    const { values } = parseArgs({
+      args: argv,
+      options: {
+        config: { type: 'string' },
+        set: { type: 'string', multiple: true, default: [] },
+        resume: { type: 'boolean', default: false },
+        'print-config': { type: 'boolean', default: false },
+      },
+    });
+    const config = readConfig(values.config, values.set);
+    if (values['print-config']) {
+      process.stdout.write(formatConfig(config));
+      return 0;
+    }
+    // Read by TensorFlow when the computing thread opens it.
+    if (config.train.threads > 0) {
+      process.env.TF_NUM_INTRAOP_THREADS = String(config.train.threads);
+    }
+    return runUntilSignal(config, values.resume);
+  },
+};
+
+async function runUntilSignal(config: StudentConfig, resume: boolean): Promise<number> {
+  const stop = new AbortController();
+  const onSignal = () => stop.abort();
+  process.on('SIGTERM', onSignal);
+  process.on('SIGINT', onSignal);
+  try {
+    const { ended, folder } = await runStudent(config, {
+      resume,
+      stream: process.stderr,
+      stop: stop.signal,
+    });
+    process.stdout.write(`run ${ended}: ${folder}\n`);
+    return ended === 'stopped' ? 143 : 0;
+  } finally {
+    process.off('SIGTERM', onSignal);
+    process.off('SIGINT', onSignal);
+  }
+}
+
+function readConfig(file: string | undefined, overrides: readonly string[]): StudentConfig {
+  if (file === undefined) throw new UsageError('--config: not given');
+  let text: string;
+  try {
+    text = readFileSync(file, 'utf8');
+  } catch (error) {
+    throw new UsageError(`--config: ${(error as Error).message}`);
+  }
+  return loadConfig(studentSchema, { text, fileName: file, overrides });
+}

@@ -1,0 +1,177 @@
+// tfjs-node's native addon, built with the C++ compiler alone: node-api-headers has the headers of
+// Node-API, so neither node-gyp nor a download of Node's own headers is needed.
+import { createHash } from 'node:crypto';
+import { existsSync, readFileSync, readdirSync, readlinkSync } from 'node:fs';
+import { copyFile, mkdir, rename, rm, symlink } from 'node:fs/promises';
+import { join } from 'node:path';
+import { inTemporary, place } from './cache.mjs';
+import { SetupError } from './setupError.mjs';
+import { runProgram, tail } from './subprocess.mjs';
+import { LIBRARIES } from './tensorflow.mjs';
+
+const PACKAGE = join('node_modules', '@tensorflow', 'tfjs-node-gpu');
+const ADDON = join('lib', 'napi-v8', 'tfjs_binding.node');
+const FLAGS = ['-O2', '-std=c++17', '-fPIC', '-shared', '-DNAPI_VERSION=8'];
+const RPATH = '-Wl,-rpath,$ORIGIN/../../deps/lib';
+
+/**
+ * @param {string} root
+ * @returns {import('./pins.mjs').Flavour} of the libtensorflow that the clone is linked to, if any
+ */
+export function linkedFlavour(root) {
+  const target = linkTarget(join(root, PACKAGE, 'deps', 'lib', LIBRARIES[0]));
+  return target?.includes('/tensorflow-cuda-') ? 'cuda' : 'cpu';
+}
+
+/**
+ * @param {string} root
+ * @param {string} tensorflow the cache entry of libtensorflow
+ * @param {string} cache
+ * @returns {boolean} true where the links and the addon in the clone are those of the cache
+ */
+export function addonIsReady(root, tensorflow, cache) {
+  const deps = join(root, PACKAGE, 'deps');
+  const linked = linksOf(tensorflow).every(
+    ([name, target]) => linkTarget(join(deps, name)) === target,
+  );
+  if (!linked) return false;
+  const [built, placed] = [cachedAddon(root, tensorflow, cache), join(root, PACKAGE, ADDON)];
+  return existsSync(built) && existsSync(placed) && sha256(built) === sha256(placed);
+}
+
+/**
+ * Links libtensorflow into tfjs-node's package and puts the addon there, compiled unless cached.
+ * @param {string} root
+ * @param {string} tensorflow
+ * @param {string} cache
+ * @param {(text: string) => void} say
+ */
+export async function ensureAddon(root, tensorflow, cache, say) {
+  const home = join(root, PACKAGE);
+  await rm(join(home, 'deps'), { recursive: true, force: true });
+  await mkdir(join(home, 'deps', 'lib'), { recursive: true });
+  for (const [name, target] of linksOf(tensorflow)) await symlink(target, join(home, 'deps', name));
+  const built = cachedAddon(root, tensorflow, cache);
+  const fresh = !existsSync(built);
+  if (fresh) await compile(root, built, cache, say);
+  await mkdir(join(home, 'lib', 'napi-v8'), { recursive: true });
+  const scratch = `${join(home, ADDON)}.${process.pid}`;
+  await copyFile(built, scratch);
+  await rename(scratch, join(home, ADDON));
+  if (fresh) await assertLoads(root, built);
+}
+
+/**
+ * @param {string} tensorflow
+ * @returns {[string, string][]} link below deps/ and its target
+ */
+function linksOf(tensorflow) {
+  /** @type {[string, string][]} */
+  const links = [['include', join(tensorflow, 'tensorflow', 'include')]];
+  for (const name of LIBRARIES) {
+    links.push([join('lib', name), join(tensorflow, 'tensorflow', name)]);
+  }
+  // The names that the linker's -ltensorflow and -ltensorflow_framework look for.
+  links.push([join('lib', 'libtensorflow.so'), 'libtensorflow_cc.so.2']);
+  links.push([join('lib', 'libtensorflow_framework.so'), 'libtensorflow_framework.so.2']);
+  // libtensorflow's run path says $ORIGIN/../nvidia, and $ORIGIN is where it was opened: deps/lib.
+  if (existsSync(join(tensorflow, 'nvidia'))) links.push(['nvidia', join(tensorflow, 'nvidia')]);
+  return links;
+}
+
+/**
+ * @param {string} root
+ * @param {string} tensorflow
+ * @param {string} cache
+ * @returns {string} path of the addon in the cache, named by all that it is made of
+ */
+function cachedAddon(root, tensorflow, cache) {
+  const hash = createHash('sha256');
+  const binding = join(root, PACKAGE, 'binding');
+  hash.update(JSON.stringify([tensorflow.split('/').pop(), process.arch, FLAGS, RPATH]));
+  for (const name of readdirSync(binding).sort()) hash.update(readFileSync(join(binding, name)));
+  return join(cache, 'addon', hash.digest('hex').slice(0, 16), 'tfjs_binding.node');
+}
+
+/**
+ * @param {string} root
+ * @param {string} built
+ * @param {string} cache
+ * @param {(text: string) => void} say
+ */
+async function compile(root, built, cache, say) {
+  const home = join(root, PACKAGE);
+  const started = Date.now();
+  say('addon: compiling tfjs_binding.node');
+  await inTemporary(cache, async (scratch) => {
+    const entry = join(scratch, 'entry');
+    await mkdir(entry);
+    await runCompiler([
+      ...FLAGS,
+      ...['-I', join(root, 'node_modules', 'node-api-headers', 'include')],
+      ...['-I', join(home, 'deps', 'include'), '-I', home],
+      ...['tfjs_backend.cc', 'tfjs_binding.cc'].map((name) => join(home, 'binding', name)),
+      ...['-o', join(entry, 'tfjs_binding.node')],
+      ...['-L', join(home, 'deps', 'lib'), '-ltensorflow', '-ltensorflow_framework', RPATH],
+    ]);
+    await place(entry, join(built, '..'));
+  });
+  say(`addon: compiled in ${((Date.now() - started) / 1000).toFixed(0)} s`);
+}
+
+/**
+ * Runs `$CXX`, else the first of g++, c++, clang++ that is on the PATH.
+ * @param {string[]} args
+ * @throws {SetupError} no compiler, or it failed
+ */
+export async function runCompiler(args) {
+  const compilers = process.env.CXX ? [process.env.CXX] : ['g++', 'c++', 'clang++'];
+  for (const compiler of compilers) {
+    const { code, output, missing } = await runProgram(compiler, args);
+    if (missing) continue;
+    if (code === 0) return;
+    throw new SetupError(
+      `${compiler} could not build the addon (exit code ${code}):\n${tail(output)}`,
+      'A compiler for C++17 is needed, such as g++ 9 or newer; CXX names another one.',
+    );
+  }
+  throw new SetupError(
+    `No C++ compiler was found (looked for ${compilers.join(', ')}).`,
+    'Install one: Debian and Ubuntu `apt-get install g++`, Fedora `dnf install gcc-c++`.',
+  );
+}
+
+/**
+ * @param {string} root
+ * @param {string} built
+ */
+async function assertLoads(root, built) {
+  const script = 'require("./tfjs_binding.node")';
+  const { code, signal, output } = await runProgram(process.execPath, ['-e', script], {
+    cwd: join(root, PACKAGE, 'lib', 'napi-v8'),
+    env: { ...process.env, TF_CPP_MIN_LOG_LEVEL: '2' },
+  });
+  if (code === 0) return;
+  await rm(join(built, '..'), { recursive: true, force: true });
+  throw new SetupError(
+    `The addon was built but does not load (${signal ?? `exit code ${code}`}):\n${tail(output)}`,
+    'libtensorflow needs glibc 2.27 or newer and a processor with AVX. `cirkd doctor` says more.',
+  );
+}
+
+/**
+ * @param {string} path
+ * @returns {string | undefined}
+ */
+function linkTarget(path) {
+  try {
+    return readlinkSync(path);
+  } catch {
+    return undefined;
+  }
+}
+
+/** @param {string} path */
+function sha256(path) {
+  return createHash('sha256').update(readFileSync(path)).digest('hex');
+}

@@ -1,0 +1,91 @@
+// Brings in what a fresh clone lacks: npm packages, libtensorflow, the addon. Runs before anything
+// is installed, so plain Node.js and no dependency.
+//   node services/setup/main.mjs [--cuda | --cpu]
+// A clone keeps the libtensorflow that it was set up with; without a word it is the CPU's.
+// Quiet and under a second where all is there. Exit code 2 where something could not be done.
+import { createHash } from 'node:crypto';
+import { rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { addonIsReady, ensureAddon, linkedFlavour } from './addon.mjs';
+import { cacheRoot, openCache, openTemporaries } from './cache.mjs';
+import { withLock } from './lock.mjs';
+import { installPackages, packagesMatch } from './npmPackages.mjs';
+import { SetupError } from './setupError.mjs';
+import { stopChildren } from './subprocess.mjs';
+import { ensureTensorflow, flavourOf, isComplete, tensorflowDirectory } from './tensorflow.mjs';
+
+const root = fileURLToPath(new URL('../..', import.meta.url)).replace(/\/$/, '');
+
+/** @param {string} text */
+const say = (text) => process.stderr.write(`[set-up] ${text}\n`);
+
+async function main() {
+  const env = { ...process.env };
+  for (const flavour of ['cpu', 'cuda']) {
+    if (process.argv.includes(`--${flavour}`)) env.CIRKD_TENSORFLOW = flavour;
+  }
+  assertPlatform();
+  const [cache, flavour] = [cacheRoot(env), flavourOf(env, linkedFlavour(root))];
+  const tensorflow = tensorflowDirectory(cache, flavour);
+  if (await isReady(cache, tensorflow)) return;
+  const started = Date.now();
+  say(`preparing ${root}; cache: ${cache}`);
+  await openCache(cache);
+  const clone = createHash('sha256').update(root).digest('hex').slice(0, 16);
+  await withLock(
+    join(cache, 'locks', `clone-${clone}.lock`),
+    async () => {
+      // The packages and the wheel at once: one waits for npm's registry, the other for pip's.
+      const results = await Promise.allSettled([
+        packagesMatch(root) ? undefined : installPackages(root, cache, say),
+        ensureTensorflow(cache, flavour, say),
+      ]);
+      for (const result of results) if (result.status === 'rejected') throw result.reason;
+      if (!addonIsReady(root, tensorflow, cache)) await ensureAddon(root, tensorflow, cache, say);
+    },
+    (holder) => say(`waiting for ${holder}, which is preparing this clone`),
+  );
+  say(`ready after ${((Date.now() - started) / 1000).toFixed(1)} s`);
+}
+
+/**
+ * @param {string} cache
+ * @param {string} tensorflow
+ */
+async function isReady(cache, tensorflow) {
+  return (
+    packagesMatch(root) && (await isComplete(tensorflow)) && addonIsReady(root, tensorflow, cache)
+  );
+}
+
+function assertPlatform() {
+  const [major = 0, minor = 0] = process.versions.node.split('.').map(Number);
+  if (major < 20 || (major === 20 && minor < 11)) {
+    throw new SetupError(
+      `Node.js ${process.versions.node} is too old.`,
+      'Install Node.js 20.11 or newer.',
+    );
+  }
+  if (process.platform !== 'linux' || process.arch !== 'x64') {
+    throw new SetupError(
+      `No libtensorflow is pinned for ${process.platform} ${process.arch}.`,
+      'Run it on Linux x64 (a container does), or pin a wheel in services/setup/pins.mjs.',
+    );
+  }
+}
+
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
+  process.once(signal, () => {
+    stopChildren();
+    for (const directory of openTemporaries()) rmSync(directory, { recursive: true, force: true });
+    say(`stopped by ${signal}; nothing half-made was left`);
+    process.exit(130);
+  });
+}
+
+main().catch((error) => {
+  if (!(error instanceof SetupError)) throw error;
+  process.stderr.write(`\n[set-up] ${error.message}\n[set-up] To mend it: ${error.mend}\n`);
+  process.exitCode = 2;
+});

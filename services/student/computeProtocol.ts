@@ -1,0 +1,60 @@
+/** What the student's main thread and its computing thread say to each other. */
+import type { StudentConfig } from '../../src/config/student.js';
+import type { Sample } from '../../src/data/types.js';
+import type { TeacherInfo } from '../../src/distill/teacher.js';
+import type { MicroBatch, ReplyReplacement, StepOutcome } from '../../src/train/outcome.js';
+import type { NamedTensor } from '../../src/wire/safetensors.js';
+
+/** One file of a checkpoint. */
+export interface StateFile {
+  readonly tensors: Map<string, NamedTensor>;
+  readonly metadata: Record<string, string>;
+}
+
+/** By file name without extension: student, projection_head, optimizer, banks. */
+export type StateFiles = Record<string, StateFile>;
+
+export interface ComputeSetup {
+  readonly config: StudentConfig;
+  readonly classNames: readonly string[];
+  readonly teacher: Pick<TeacherInfo, 'featureChannels'> | null;
+  /** State to go on from; null at the start of a run. */
+  readonly state: StateFiles | null;
+  /** Bytes of the model file that the student starts from; null: drawn from the seed. */
+  readonly initialWeights: Uint8Array | null;
+}
+
+export interface ComputeReady {
+  readonly parameters: number;
+  readonly featureChannels: number;
+  readonly engine: { readonly tensorflow: string; readonly device: string };
+}
+
+/** What one whole image adds to the scores. */
+export interface EvaluatedImage {
+  /** Confusion matrix of this image, [truth, prediction], row-major. */
+  readonly counts: Float64Array;
+  /** Class numbers, [height * width]. */
+  readonly prediction: Uint8Array;
+}
+
+/** The computing thread's calls, each answered once and in order. */
+export interface ComputeCalls {
+  setup(setup: ComputeSetup): ComputeReady;
+  step(step: number, microBatches: readonly MicroBatch[]): StepOutcome;
+  retry(step: number, replacements: readonly ReplyReplacement[]): StepOutcome;
+  evaluate(sample: Sample): EvaluatedImage;
+  /** Share of filled rows, 0..1, of each memory bank. */
+  bankFill(): Record<string, number>;
+  /** A copy of the whole state. */
+  snapshot(): StateFiles;
+}
+
+export interface CallMessage {
+  readonly call: keyof ComputeCalls;
+  readonly args: readonly unknown[];
+}
+
+export type AnswerMessage =
+  | { readonly result: unknown }
+  | { readonly error: { readonly name: string; readonly message: string; readonly stack: string } };

@@ -1,0 +1,136 @@
+/** What the computing thread holds and does; its calls are those of the protocol. */
+import { ConfusionMatrix } from '../../src/evaluate/confusion.js';
+import { networkSegmenter } from '../../src/evaluate/networkSegmenter.js';
+import { predictLabels } from '../../src/evaluate/predict.js';
+import { decodeReplies } from '../../src/distill/decodeReply.js';
+import type { TeacherOutputs } from '../../src/distill/objective.js';
+import type { LabelMaps } from '../../src/losses/nearestLabels.js';
+import type { Sample } from '../../src/data/types.js';
+import { readModelFile } from '../../src/models/modelFile.js';
+import { normalise } from '../../src/models/normalise.js';
+import { engineInfo, scope } from '../../src/tensor/index.js';
+import { isFiniteTensor } from '../../src/train/finite.js';
+import type { MicroBatch, ReplyReplacement, StepOutcome } from '../../src/train/outcome.js';
+import type { Trainer, TrainingBatch } from '../../src/train/trainer.js';
+import { buildTrainer } from './buildTrainer.js';
+import type {
+  ComputeCalls,
+  ComputeReady,
+  ComputeSetup,
+  EvaluatedImage,
+  StateFiles,
+} from './computeProtocol.js';
+import { loadState, saveState } from './trainerState.js';
+
+interface Open {
+  readonly setup: ComputeSetup;
+  readonly trainer: Trainer;
+}
+
+export class ComputeSession implements ComputeCalls {
+  #open: Open | null = null;
+  /** Input of the last step, for retry(). */
+  #lastInput: MicroBatch[] = [];
+
+  setup(setup: ComputeSetup): ComputeReady {
+    const trainer = buildTrainer({
+      config: setup.config,
+      classes: setup.classNames.length,
+      teacherChannels: setup.teacher?.featureChannels ?? null,
+    });
+    const { network } = trainer.parts;
+    if (setup.initialWeights !== null) {
+      const { tensors } = readModelFile(setup.initialWeights);
+      network.loadStateDict(tensors, { strict: true });
+    }
+    if (setup.state !== null) loadState(trainer, setup.state);
+    this.#open = { setup, trainer };
+    const parameters = network.parameters().reduce((sum, parameter) => sum + parameter.size, 0);
+    return { parameters, featureChannels: network.featureChannels, engine: engineInfo() };
+  }
+
+  step(step: number, microBatches: readonly MicroBatch[]): StepOutcome {
+    this.#lastInput = [...microBatches];
+    return this.#run(step);
+  }
+
+  retry(step: number, replacements: readonly ReplyReplacement[]): StepOutcome {
+    for (const { microBatch, crop, reply } of replacements) {
+      const input = this.#lastInput[microBatch]!;
+      const replies = [...input.replies!];
+      replies[crop] = reply;
+      this.#lastInput[microBatch] = { ...input, replies };
+    }
+    return this.#run(step);
+  }
+
+  evaluate(sample: Sample): EvaluatedImage {
+    const { setup, trainer } = this.#ready();
+    const segmenter = networkSegmenter(trainer.parts.network, setup.config.student);
+    const prediction = predictLabels(segmenter, sample);
+    const confusion = new ConfusionMatrix(setup.classNames.length);
+    confusion.add(prediction, sample.labels);
+    return { counts: confusion.counts, prediction };
+  }
+
+  snapshot(): StateFiles {
+    const { setup, trainer } = this.#ready();
+    return saveState(trainer, setup);
+  }
+
+  bankFill(): Record<string, number> {
+    const { pixel, region } = this.#ready().trainer.parts.objective.banks;
+    return {
+      ...(pixel === null ? {} : { pixel: pixel.fillRatio }),
+      ...(region === null ? {} : { region: region.fillRatio }),
+    };
+  }
+
+  #run(step: number): StepOutcome {
+    const { setup, trainer } = this.#ready();
+    return scope(() => {
+      const batches = this.#lastInput.map((input) => ({
+        image_NHWC: normalise(input, setup.config.student),
+        labels: joinLabels(input),
+        teacher: input.replies === null ? null : decodeReplies(input.replies),
+      }));
+      const images = this.#nonFiniteReplies(batches);
+      if (images.length > 0) return { kind: 'nonfinite_reply', images };
+      const outcome = trainer.step(step, batches);
+      if (outcome.kind === 'committed') this.#lastInput = [];
+      return outcome;
+    });
+  }
+
+  /** A teacher's reply is looked at before anything is computed from it. */
+  #nonFiniteReplies(batches: readonly TrainingBatch[]): { microBatch: number; crop: number }[] {
+    const broken = batches.map(({ teacher }) => teacher !== null && !outputsFinite(teacher));
+    return broken.flatMap((isBroken, microBatch) =>
+      isBroken ? this.#brokenCrops(microBatch) : [],
+    );
+  }
+
+  #brokenCrops(microBatch: number): { microBatch: number; crop: number }[] {
+    const replies = this.#lastInput[microBatch]!.replies ?? [];
+    return replies.flatMap((reply, crop) =>
+      scope(() => outputsFinite(decodeReplies([reply]))) ? [] : [{ microBatch, crop }],
+    );
+  }
+
+  #ready(): Open {
+    if (this.#open === null) throw new Error('computing thread: called before setup');
+    return this.#open;
+  }
+}
+
+function outputsFinite({ logits, embedding, featureNorm }: TeacherOutputs): boolean {
+  return [logits, embedding, featureNorm].every(isFiniteTensor);
+}
+
+function joinLabels({ labels, height, width }: MicroBatch): LabelMaps {
+  const data = new Uint8Array(labels.length * height * width);
+  labels.forEach((map, crop) => {
+    data.set(map, crop * height * width);
+  });
+  return { data, images: labels.length, height, width };
+}

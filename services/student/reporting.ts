@@ -1,0 +1,98 @@
+/** What a run tells while it goes: progress, log, events, metrics. */
+import type { StudentConfig } from '../../src/config/student.js';
+import { TERMS } from '../../src/distill/terms.js';
+import { type EventLog, openEventLog } from '../../src/run/events.js';
+import { createLogger, type Logger } from '../../src/telemetry/log.js';
+import { type MetricsServer, startMetricsServer } from '../../src/telemetry/metricsServer.js';
+import {
+  createProgress,
+  type Progress,
+  type ProgressStream,
+} from '../../src/telemetry/progress.js';
+import { createStudentMetrics, type StudentMetrics } from '../../src/telemetry/studentMetrics.js';
+import type { StepReport } from '../../src/train/loop.js';
+
+export interface Reporting {
+  readonly log: Logger;
+  readonly metrics: StudentMetrics;
+  readonly events: EventLog;
+  /** One finished step, everywhere. */
+  step(report: StepReport, bankFill: Readonly<Record<string, number>>): void;
+  evaluation(step: number, scores: { miou: number; pixelAccuracy: number }): void;
+  /** Serves /metrics for the configured time after the end of a run, then closes everything. */
+  close(lingerMs: number): Promise<void>;
+}
+
+/** Throws ListenError when the metrics port is taken. */
+export async function openReporting(
+  config: StudentConfig,
+  eventsFile: string,
+  stream: ProgressStream,
+): Promise<Reporting> {
+  const metrics = createStudentMetrics();
+  const server = await startMetrics(config, metrics);
+  const progress = createProgress({
+    stream,
+    totalSteps: config.train.steps,
+    everySteps: config.run.logEverySteps,
+  });
+  const log = createLogger({ service: 'student', ...config.log, sink: progress });
+  if (server !== null) log.info({ url: server.url }, 'metrics');
+  const events = openEventLog(eventsFile);
+  return {
+    log,
+    metrics,
+    events,
+    step: (report, bankFill) => {
+      recordStep(report, bankFill, { metrics, progress, events });
+    },
+    evaluation(step, { miou, pixelAccuracy }) {
+      metrics.recordEvaluation({ miou, pixelAccuracy });
+      events.append({ kind: 'evaluation', step, miou, pixelAccuracy });
+      log.info({ step, miou, pixelAccuracy }, 'evaluation');
+    },
+    async close(lingerMs) {
+      progress.done();
+      events.close();
+      if (server === null) return;
+      if (lingerMs > 0) await new Promise((resolve) => setTimeout(resolve, lingerMs));
+      await server.close();
+    },
+  };
+}
+
+function startMetrics(
+  { metrics: { host, port } }: StudentConfig,
+  { registry }: StudentMetrics,
+): Promise<MetricsServer> | null {
+  return port === null ? null : startMetricsServer({ registry, host, port });
+}
+
+function recordStep(
+  report: StepReport,
+  bankFill: Readonly<Record<string, number>>,
+  to: { metrics: StudentMetrics; progress: Progress; events: EventLog },
+): void {
+  const { terms, learningRate, images, seconds, samples } = report;
+  const done = report.step + 1;
+  const { data, teacher, compute } = seconds;
+  const shown = Object.fromEntries(
+    TERMS.flatMap((term) => (terms[term] === undefined ? [] : [[term, terms[term]]])),
+  );
+  to.metrics.recordStep({
+    images,
+    seconds: seconds.total,
+    phaseSeconds: { data, teacher, compute },
+    losses: shown,
+    learningRate,
+    bankFill,
+  });
+  to.events.append({ kind: 'step', step: done, terms: shown, learningRate, seconds, samples });
+  to.progress.update({
+    step: done,
+    images,
+    seconds: seconds.total,
+    teacherSeconds: teacher,
+    losses: shown,
+  });
+}

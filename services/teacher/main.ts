@@ -1,0 +1,100 @@
+/**
+ * The teacher service:
+ *
+ *     listen → load and warm up (thread) → serve → signal → drain → close
+ *
+ * The main thread does network and HTTP; the network computes in a thread of its own.
+ */
+import type { TeacherConfig } from '../../src/config/teacher.js';
+import { TeacherServer } from '../../src/stream/teacherServer.js';
+import { createLogger, type Logger } from '../../src/telemetry/log.js';
+import { type MetricsServer, startMetricsServer } from '../../src/telemetry/metricsServer.js';
+import { createTeacherMetrics, type TeacherMetrics } from '../../src/telemetry/teacherMetrics.js';
+import { teacherHooks } from './hooks.js';
+import { serverLimits, workerSetup } from './options.js';
+import { WorkerEngine } from './workerEngine.js';
+
+/**
+ * Serves until SIGTERM or SIGINT, then resolves to 0. Rejects with BindError or ListenError (an
+ * address is taken), CheckpointError, or what ended the inference thread.
+ */
+export async function runTeacher(config: TeacherConfig): Promise<number> {
+  const log = createLogger({ service: 'teacher', ...config.log, sink: process.stderr });
+  const metrics = createTeacherMetrics();
+  const stopped = stopSignal();
+  log.info({ config }, 'config');
+  try {
+    await serveUntilStopped(config, metrics, log, stopped);
+    return 0;
+  } catch (error) {
+    // The signal ended the loading; there is nothing to drain.
+    if (stopped.aborted) return 0;
+    throw error;
+  }
+}
+
+async function serveUntilStopped(
+  config: TeacherConfig,
+  metrics: TeacherMetrics,
+  log: Logger,
+  stopped: AbortSignal,
+): Promise<void> {
+  const server = new TeacherServer({
+    ...config.listen,
+    limits: serverLimits(config),
+    encodings: config.encodings,
+    batch: config.batch,
+    hooks: teacherHooks(metrics, log),
+  });
+  let metricsServer: MetricsServer | undefined;
+  let engine: WorkerEngine | undefined;
+  try {
+    const grpc = addressText(config.listen.host, await server.listen());
+    metricsServer = await startMetrics(config, metrics);
+    const metricsUrl = metricsServer?.url ?? 'off';
+    log.info({ grpc, metrics: metricsUrl }, 'listening; loading the network');
+    engine = await WorkerEngine.start(workerSetup(config), stopped);
+    metrics.setDigest(engine.info.digest);
+    server.serve(engine);
+    // The line that scripts wait for.
+    const { model, digest } = engine.info;
+    process.stdout.write(
+      `teacher ready: grpc ${grpc}, metrics ${metricsUrl}, model ${model}, digest ${digest}\n`,
+    );
+    const death = await Promise.race([engine.died, aborted(stopped)]);
+    if (death) throw death;
+    log.info({ reason: stopped.reason }, 'draining');
+  } finally {
+    log.info({ outcome: await server.drain(config.drainMs) }, 'stopped');
+    await engine?.close();
+    await metricsServer?.close();
+  }
+}
+
+async function startMetrics(
+  config: TeacherConfig,
+  { registry }: TeacherMetrics,
+): Promise<MetricsServer | undefined> {
+  const { host, port } = config.metrics;
+  return port === null ? undefined : startMetricsServer({ registry, host, port });
+}
+
+function addressText(host: string, port: number): string {
+  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
+}
+
+/** Aborts on the first SIGTERM or SIGINT; a second one ends the process as it always does. */
+function stopSignal(): AbortSignal {
+  const controller = new AbortController();
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+    process.once(signal, () => controller.abort(signal));
+  }
+  return controller.signal;
+}
+
+function aborted(signal: AbortSignal): Promise<undefined> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve(undefined);
+    signal.addEventListener('abort', () => resolve(undefined), { once: true });
+  });
+}

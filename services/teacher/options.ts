@@ -1,0 +1,47 @@
+/** From the config's words to the options of the parts. */
+import type { TeacherConfig } from '../../src/config/teacher.js';
+import type { OutputRequest } from '../../src/stream/names.js';
+import type { ServerLimits } from '../../src/stream/serverLimits.js';
+import type { NetworkSource, WorkerSetup } from './workerProtocol.js';
+
+const MIB = 1_048_576;
+
+/** A client says hello at once; this long is for slow links. */
+const HELLO_TIMEOUT_MS = 10_000;
+
+export function serverLimits({ limits, requestTimeoutMs }: TeacherConfig): ServerLimits {
+  return {
+    maxQueueImages: limits.maxQueueImages,
+    maxImagePixels: limits.maxImagePixels,
+    maxStreams: limits.maxStreams,
+    maxInflightImages: limits.maxInflightImages,
+    maxMessageBytes: limits.maxMessageMiB * MIB,
+    uploadCreditBytes: limits.uploadCreditMiB * MIB,
+    chunkBytes: limits.chunkBytes,
+    requestTimeoutMs,
+    helloTimeoutMs: HELLO_TIMEOUT_MS,
+  };
+}
+
+export function workerSetup(config: TeacherConfig): WorkerSetup {
+  return {
+    source: networkSource(config),
+    faults: config.faults,
+    warmUp: config.warmUp,
+    warmUpOutputs: config.encodings.flatMap(everyOutput),
+  };
+}
+
+function networkSource({ checkpoint, simulate }: TeacherConfig): NetworkSource {
+  if (checkpoint !== null) return { kind: 'checkpoint', path: checkpoint };
+  const { classes, featureChannels, outputStride, latencyMs } = simulate;
+  return { kind: 'simulate', classes, featureChannels, outputStride, latencyMs };
+}
+
+function everyOutput(encoding: 'fp32' | 'fp16'): OutputRequest[] {
+  return [
+    { output: 'logits', encoding },
+    { output: 'embedding', encoding },
+    { output: 'feature_norm', encoding: 'fp32' },
+  ];
+}

@@ -1,0 +1,87 @@
+/**
+ * The inference thread: loads the network, warms it up, says that it is ready, then answers one
+ * batch after the other.
+ */
+import { parentPort, workerData } from 'node:worker_threads';
+import type { EncodedOutput } from '../../src/stream/names.js';
+import { firstNonFinite } from '../../src/wire/checkTensor.js';
+import { FaultInjector } from './faultInjector.js';
+import { loadNetwork } from './loadNetwork.js';
+import type {
+  InferMessage,
+  Network,
+  WorkerImage,
+  WorkerMessage,
+  WorkerResult,
+  WorkerSetup,
+} from './workerProtocol.js';
+
+const port = parentPort;
+if (!port) throw new Error('worker.ts runs in a worker thread only');
+
+const setup = workerData as WorkerSetup;
+const faults = new FaultInjector(setup.faults);
+
+try {
+  const network = await loadNetwork(setup.source);
+  warmUp(network, setup);
+  port.on('message', (message: InferMessage) => answer(network, message));
+  post({ kind: 'ready', info: network.info });
+} catch (error) {
+  const { name, message, code } = error as NodeJS.ErrnoException;
+  post({ kind: 'unusable', error: { name, message, code } });
+}
+
+function warmUp(network: Network, { warmUp, warmUpOutputs }: WorkerSetup): void {
+  for (const [height, width] of warmUp) {
+    const rgb = new Uint8Array(height * width * 3);
+    network.infer([{ height, width, rgb }], warmUpOutputs);
+  }
+}
+
+function answer(network: Network, { job, images, outputs }: InferMessage): void {
+  const results = inferAll(network, images, outputs);
+  const moved = results.flatMap((result) =>
+    'outputs' in result ? result.outputs.map(({ tensor }) => tensor.data) : [],
+  );
+  post({ kind: 'done', job, results }, moved);
+}
+
+/** Never throws: a network that fails on a batch fails each of its images. */
+function inferAll(
+  network: Network,
+  images: readonly WorkerImage[],
+  outputs: InferMessage['outputs'],
+): WorkerResult[] {
+  try {
+    return network.infer(images, outputs).map(toResult);
+  } catch (error) {
+    return images.map(() => failed(false, (error as Error).stack ?? String(error)));
+  }
+}
+
+function toResult(answer: EncodedOutput[] | Error): WorkerResult {
+  if (answer instanceof Error) return failed(true, answer.message);
+  const faulty = faults.apply(answer);
+  if (faulty instanceof Error) return failed(false, faulty.message);
+  // The network has checked its own numbers; those of a fault on purpose go the same way.
+  return (faults.writesNaN && findNonFinite(faulty)) || { outputs: faulty };
+}
+
+function findNonFinite(outputs: readonly EncodedOutput[]): WorkerResult | undefined {
+  for (const { output, tensor } of outputs) {
+    const index = firstNonFinite(tensor);
+    if (index >= 0) {
+      return failed(true, `non-finite ${output}: element ${index} of [${tensor.shape}]`);
+    }
+  }
+  return undefined;
+}
+
+function failed(nonFinite: boolean, message: string): WorkerResult {
+  return { failure: { nonFinite, message } };
+}
+
+function post(message: WorkerMessage, moved: ArrayBuffer[] = []): void {
+  port?.postMessage(message, moved);
+}

@@ -1,0 +1,126 @@
+/** The inference thread as an engine: pixels and answers are moved, not copied, between threads. */
+import type { Worker } from 'node:worker_threads';
+import { startThread } from '../../src/data/startThread.js';
+import type { TeacherInfo } from '../../src/distill/teacher.js';
+import {
+  type InferenceEngine,
+  type InferenceImage,
+  NonFiniteOutputError,
+} from '../../src/stream/engine.js';
+import type { EncodedOutput, OutputRequest } from '../../src/stream/names.js';
+import { CheckpointError } from '../../src/wire/checkpointError.js';
+import type {
+  ErrorParts,
+  InferMessage,
+  WorkerImage,
+  WorkerMessage,
+  WorkerResult,
+  WorkerSetup,
+} from './workerProtocol.js';
+
+type Results = Array<EncodedOutput[] | Error>;
+
+interface Job {
+  readonly resolve: (results: Results) => void;
+  readonly reject: (error: Error) => void;
+}
+
+export class WorkerEngine implements InferenceEngine {
+  readonly info: TeacherInfo;
+  /** Resolves with the reason when the thread ends without being told to. */
+  readonly died: Promise<Error>;
+  readonly #worker: Worker;
+  readonly #jobs = new Map<number, Job>();
+  #nextJob = 0;
+  #closed = false;
+  #deathCause: Error | undefined;
+
+  /**
+   * Starts the thread; resolves when the network is loaded and warm. Rejects with
+   * CheckpointError, or with the thread's own error.
+   */
+  static async start(setup: WorkerSetup, signal?: AbortSignal): Promise<WorkerEngine> {
+    const worker = startThread(import.meta.url, './worker.ts', setup);
+    try {
+      return new WorkerEngine(worker, await readyInfo(worker, signal));
+    } catch (error) {
+      await worker.terminate();
+      throw error;
+    }
+  }
+
+  private constructor(worker: Worker, info: TeacherInfo) {
+    this.#worker = worker;
+    this.info = info;
+    worker.on('message', (message: WorkerMessage) => this.#receive(message));
+    this.died = new Promise((resolve) => {
+      const die = (reason: Error) => {
+        if (this.#closed) return;
+        this.#deathCause ??= reason;
+        for (const { reject } of this.#jobs.values()) reject(this.#deathCause);
+        this.#jobs.clear();
+        resolve(this.#deathCause);
+      };
+      worker.on('error', die);
+      worker.on('exit', (code) => die(new Error(`the inference thread ended with ${code}`)));
+    });
+  }
+
+  infer(images: readonly InferenceImage[], outputs: readonly OutputRequest[]): Promise<Results> {
+    if (this.#deathCause) return Promise.reject(this.#deathCause);
+    // Pixels are views on gRPC's message: a copy of their own can be moved.
+    const moved: WorkerImage[] = images.map(({ height, width, rgb }) => ({
+      height,
+      width,
+      rgb: new Uint8Array(rgb),
+    }));
+    const job = this.#nextJob++;
+    const message: InferMessage = { job, images: moved, outputs };
+    return new Promise((resolve, reject) => {
+      this.#jobs.set(job, { resolve, reject });
+      this.#worker.postMessage(
+        message,
+        moved.map(({ rgb }) => rgb.buffer),
+      );
+    });
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    await this.#worker.terminate();
+    for (const { reject } of this.#jobs.values()) reject(new Error('the engine is closed'));
+    this.#jobs.clear();
+  }
+
+  #receive(message: WorkerMessage): void {
+    if (message.kind !== 'done') return;
+    const job = this.#jobs.get(message.job);
+    this.#jobs.delete(message.job);
+    job?.resolve(message.results.map(fromWorker));
+  }
+}
+
+function readyInfo(worker: Worker, signal?: AbortSignal): Promise<TeacherInfo> {
+  return new Promise((resolve, reject) => {
+    const onAbort = () => reject(new Error('stopped while the network was loading'));
+    if (signal?.aborted) onAbort();
+    signal?.addEventListener('abort', onAbort, { once: true });
+    worker.once('error', reject);
+    worker.once('exit', (code) => reject(new Error(`the inference thread ended with ${code}`)));
+    worker.once('message', (message: WorkerMessage) => {
+      if (message.kind === 'ready') resolve(message.info);
+      else if (message.kind === 'unusable') reject(fromParts(message.error));
+    });
+  });
+}
+
+function fromParts({ name, message, code }: ErrorParts): Error {
+  if (name === 'CheckpointError') return new CheckpointError(message);
+  return Object.assign(new Error(message), code === undefined ? {} : { code });
+}
+
+function fromWorker(result: WorkerResult): EncodedOutput[] | Error {
+  if ('outputs' in result) return result.outputs;
+  const { nonFinite, message } = result.failure;
+  return nonFinite ? new NonFiniteOutputError(message) : new Error(message);
+}

@@ -1,0 +1,74 @@
+/** What the main thread and the inference thread say to each other. */
+import type { TeacherInfo } from '../../src/distill/teacher.js';
+import type { EncodedOutput, OutputRequest } from '../../src/stream/names.js';
+
+/** Which network to load. */
+export type NetworkSource =
+  | { readonly kind: 'checkpoint'; readonly path: string }
+  | ({ readonly kind: 'simulate' } & SimulateOptions);
+
+export interface SimulateOptions {
+  readonly classes: number;
+  readonly featureChannels: number;
+  readonly outputStride: number;
+  readonly latencyMs: number;
+}
+
+/** Every n-th image gets the fault; 0: none does. */
+export interface FaultOptions {
+  readonly nonFiniteEvery: number;
+  readonly failEvery: number;
+}
+
+/** workerData of the thread. */
+export interface WorkerSetup {
+  readonly source: NetworkSource;
+  readonly faults: FaultOptions;
+  /** [height, width] of images put through the network before it is ready. */
+  readonly warmUp: readonly (readonly [number, number])[];
+  /** What the warm-up asks for: all that a student can. */
+  readonly warmUpOutputs: readonly OutputRequest[];
+}
+
+/** One image; its pixels are moved to the thread. */
+export interface WorkerImage {
+  readonly height: number;
+  readonly width: number;
+  readonly rgb: Uint8Array<ArrayBuffer>;
+}
+
+export interface InferMessage {
+  readonly job: number;
+  readonly images: readonly WorkerImage[];
+  readonly outputs: readonly OutputRequest[];
+}
+
+/** An error crosses threads as its parts. */
+export type WorkerResult =
+  | { readonly outputs: EncodedOutput[] }
+  | { readonly failure: { readonly nonFinite: boolean; readonly message: string } };
+
+/** Errors cross threads as plain ones: what the reader tells them apart by goes along. */
+export interface ErrorParts {
+  readonly name: string;
+  readonly message: string;
+  readonly code: string | undefined;
+}
+
+export type WorkerMessage =
+  | { readonly kind: 'ready'; readonly info: TeacherInfo }
+  | { readonly kind: 'unusable'; readonly error: ErrorParts }
+  | { readonly kind: 'done'; readonly job: number; readonly results: readonly WorkerResult[] };
+
+/**
+ * A network as the thread drives it: synchronous, one result an image. An Error in the place of
+ * outputs says which of them was not finite.
+ */
+export interface Network {
+  readonly info: TeacherInfo;
+  infer(
+    images: readonly WorkerImage[],
+    outputs: readonly OutputRequest[],
+  ): Array<EncodedOutput[] | Error>;
+  dispose(): void;
+}

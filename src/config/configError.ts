@@ -1,0 +1,34 @@
+/** Everything that is wrong with a config, in one error. */
+
+export interface ConfigFault {
+  /** key.path; '' for the file as a whole. */
+  readonly key: string;
+  /** Line of the file, from 1; null where the value isn't from the file. */
+  readonly line: number | null;
+  /** The override that the value came from, as given. */
+  readonly override: string | null;
+  /** What came and what was wanted. */
+  readonly message: string;
+}
+
+/** A config that can't be used. Exit code 2. */
+export class ConfigError extends Error {
+  override readonly name = 'ConfigError';
+  readonly faults: readonly ConfigFault[];
+
+  constructor(fileName: string, faults: readonly ConfigFault[]) {
+    const many = faults.length === 1 ? '1 fault' : `${faults.length} faults`;
+    super([`${fileName}: ${many}`, ...faults.map((fault) => `  ${faultText(fault)}`)].join('\n'));
+    this.faults = faults;
+  }
+}
+
+function faultText(fault: ConfigFault): string {
+  const place =
+    fault.override !== null
+      ? `--set ${fault.override}: `
+      : fault.line !== null
+        ? `line ${fault.line}: `
+        : '';
+  return `${place}${fault.key === '' ? '' : `${fault.key}: `}${fault.message}`;
+}

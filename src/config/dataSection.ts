@@ -1,0 +1,82 @@
+/** data: which samples, how they are loaded, cropped and augmented. */
+import { z } from 'zod';
+import { count, field, positive, positiveCount, section, text } from './fields.js';
+
+const syntheticDataset = z.strictObject({
+  kind: field(z.literal('synthetic'), 'Generated street scenes.', { fixed: true }),
+  samples: field(positiveCount(), 'Number of scenes.', { fixed: true }),
+  height: field(z.number().int().min(16).max(8192).default(128), 'Height of a scene.', {
+    unit: 'pixels',
+    fixed: true,
+  }),
+  width: field(z.number().int().min(16).max(8192).default(256), 'Width of a scene.', {
+    unit: 'pixels',
+    fixed: true,
+  }),
+  seed: field(
+    z.number().int().min(0).max(0xffffffff).default(0),
+    'Seed of the scenes; train and val need different ones.',
+    { fixed: true },
+  ),
+});
+
+const camvidDataset = z.strictObject({
+  kind: field(z.literal('camvid'), 'CamVid as prepared for SegNet, from a folder.', {
+    fixed: true,
+  }),
+  // The folder may move between a run and its resume; the dataset hash guards the content.
+  root: field(text(), 'Folder that has train/, trainannot/, val/ and valannot/.'),
+});
+
+const dataset = () => z.discriminatedUnion('kind', [syntheticDataset, camvidDataset]);
+
+export type DatasetConfig = z.infer<ReturnType<typeof dataset>>;
+
+const colour = () => z.number().int().min(0).max(255);
+
+const scale = section(
+  'Random scaling before the crop.',
+  {
+    min: field(positive().max(16).default(0.5), 'Smallest factor.'),
+    max: field(positive().max(16).default(2), 'Largest factor.'),
+    step: field(
+      z.number().min(0).max(16).default(0.1),
+      'Factors are min, min + step, ... up to max; 0: any factor between.',
+    ),
+  },
+  { fixed: true },
+);
+
+export const dataSection = section('Samples and augmentation.', {
+  train: field(dataset(), 'What is trained on.'),
+  val: field(dataset(), 'What is evaluated on.'),
+  workers: field(
+    positiveCount().max(256).default(2),
+    'Threads that load and augment; no influence on the result.',
+  ),
+  prefetchBatches: field(
+    positiveCount().max(1024).default(4),
+    'Batches made ahead; no influence on the result.',
+    { unit: 'batches' },
+  ),
+  cacheMiB: field(count().default(512), 'Decoded samples kept in memory; 0: none.', {
+    unit: 'MiB',
+  }),
+  crop: section(
+    'Size of a training crop; smaller images are padded.',
+    {
+      height: field(positiveCount().max(16_384).default(512), 'Height.', { unit: 'pixels' }),
+      width: field(positiveCount().max(16_384).default(1024), 'Width.', { unit: 'pixels' }),
+    },
+    { fixed: true },
+  ),
+  scale,
+  mirror: field(z.boolean().default(true), 'Mirror every second crop at random.', {
+    fixed: true,
+  }),
+  paddingPixel: field(
+    z.tuple([colour(), colour(), colour()]).default([124, 116, 104]),
+    'R, G, B where a crop reaches beyond the image (labels there are ignored).',
+    { unit: '0..255', fixed: true },
+  ),
+});

@@ -1,0 +1,124 @@
+/** From text and overrides to a checked config, or to one error with every fault. */
+import type { z } from 'zod';
+import type { ConfigFault } from './configError.js';
+import { ConfigError } from './configError.js';
+import type { ConfigSchema } from './fields.js';
+import type { KeyPath, SchemaNode } from './schemaTree.js';
+import { keyOf, memberOf, nodeAt, schemaTree } from './schemaTree.js';
+import { suggestKey } from './suggest.js';
+import { cameText, wantedText } from './wanted.js';
+import type { ConfigSource } from './yamlSource.js';
+import { readSource } from './yamlSource.js';
+
+export interface ConfigText {
+  /** YAML; empty text is a config of defaults. */
+  readonly text: string;
+  /** For messages. */
+  readonly fileName: string;
+  /** key.path=value, the value YAML; later ones win. */
+  readonly overrides?: readonly string[];
+}
+
+/** The resolved config, defaults filled in. Throws ConfigError with all faults at once. */
+export function loadConfig<T>(schema: ConfigSchema<T>, given: ConfigText): T {
+  const source = readSource(given.text, given.overrides ?? []);
+  // After broken YAML the rest would be guesses.
+  if (source.faults.length > 0) throw new ConfigError(given.fileName, source.faults);
+  const parsed = schema.root.safeParse(source.value);
+  if (parsed.success) {
+    const faults = crossFaults(schema, parsed.data, source);
+    if (faults.length > 0) throw new ConfigError(given.fileName, faults);
+    return parsed.data;
+  }
+  const faults = keyFaults(schema, parsed.error.issues, source);
+  throw new ConfigError(given.fileName, [...faults, ...crossFaultsBesides(schema, faults, source)]);
+}
+
+function keyFaults<T>(
+  schema: ConfigSchema<T>,
+  issues: readonly z.core.$ZodIssue[],
+  source: ConfigSource,
+): ConfigFault[] {
+  const tree = schemaTree(schema);
+  const faults = new Map<string, ConfigFault>();
+  const add = (path: KeyPath, message: string) => {
+    const key = keyOf(path);
+    if (!faults.has(key)) faults.set(key, { key, ...source.place(path), message });
+  };
+  for (const issue of issues) {
+    const path = issue.path as KeyPath;
+    if (issue.code === 'unrecognized_keys') {
+      for (const key of issue.keys) add([...path, key], unknownKeyText(tree, path, source, key));
+      continue;
+    }
+    const node = nodeAt(tree, path, source.value);
+    const wanted = node === undefined ? issue.message : wantedText(node);
+    add(path, `got ${cameText(valueAt(source.value, path))}, wanted ${wanted}`);
+  }
+  return [...faults.values()];
+}
+
+function unknownKeyText(
+  tree: SchemaNode,
+  sectionPath: KeyPath,
+  source: ConfigSource,
+  key: string,
+): string {
+  const value = valueAt(source.value, sectionPath);
+  const section = nodeAt(tree, sectionPath, source.value);
+  const suggestion = suggestKey(tree, section, sectionPath, value, key);
+  return suggestion === null ? 'unknown key' : `unknown key, did you mean ${suggestion}?`;
+}
+
+function crossFaults<T>(schema: ConfigSchema<T>, config: T, source: ConfigSource): ConfigFault[] {
+  return schema.crossFaults(config).map(({ keys, message }) => ({
+    key: keys[0],
+    ...placeOfAny(source, keys),
+    message,
+  }));
+}
+
+/**
+ * Faults across keys beside faulty keys: the faulty ones are taken out, defaults stand in for
+ * them, and only faults in which none of them takes part count. None where a key without a
+ * default is among the faulty.
+ */
+function crossFaultsBesides<T>(
+  schema: ConfigSchema<T>,
+  faults: readonly ConfigFault[],
+  source: ConfigSource,
+): ConfigFault[] {
+  const value = structuredClone(source.value);
+  for (const fault of faults) removeAt(value, fault.key.split('.'));
+  const parsed = schema.root.safeParse(value);
+  if (!parsed.success) return [];
+  const touched = (key: string) =>
+    faults.some(
+      (fault) =>
+        key === fault.key || key.startsWith(`${fault.key}.`) || fault.key.startsWith(`${key}.`),
+    );
+  const untouched = (config: T) =>
+    schema.crossFaults(config).filter(({ keys }) => !keys.some(touched));
+  return crossFaults({ ...schema, crossFaults: untouched }, parsed.data, source);
+}
+
+/** The place of the first key that the source has: the others are defaults. */
+function placeOfAny(
+  source: ConfigSource,
+  keys: readonly string[],
+): Pick<ConfigFault, 'line' | 'override'> {
+  const paths = keys.map((key) => key.split('.'));
+  const given = paths.find((path) => valueAt(source.value, path) !== undefined);
+  return given === undefined ? { line: null, override: null } : source.place(given);
+}
+
+function valueAt(value: unknown, path: KeyPath): unknown {
+  return path.reduce(memberOf, value);
+}
+
+function removeAt(value: unknown, path: KeyPath): void {
+  const section = valueAt(value, path.slice(0, -1));
+  if (section !== null && typeof section === 'object') {
+    delete (section as Record<string | number, unknown>)[path.at(-1) ?? ''];
+  }
+}

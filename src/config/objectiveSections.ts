@@ -1,0 +1,101 @@
+/** loss, memory, reference: the objective. Defaults: CIRKD, CVPR 2022, and its official trainer. */
+import { z } from 'zod';
+import { count, field, nonNegative, positive, positiveCount, section } from './fields.js';
+
+export const lossSection = section(
+  'The objective: total = sum of weight * term.',
+  {
+    weights: section('Weight of each term; 0 switches it off.', {
+      task: field(nonNegative().default(1), 'Cross entropy with the labels, aux part included.'),
+      logits_kd: field(nonNegative().default(1), "KL of the teacher's and the student's classes."),
+      minibatch_pixel: field(nonNegative().default(1), 'Pixel similarities across the batch.'),
+      memory_pixel: field(nonNegative().default(0.1), 'Similarities to rows of the pixel bank.'),
+      memory_region: field(nonNegative().default(0.1), 'Similarities to rows of the region bank.'),
+    }),
+    auxWeight: field(nonNegative().default(0.4), 'Weight of the auxiliary head inside task.'),
+    kdTemperature: field(positive().default(1), 'Temperature of logits_kd.'),
+    contrastTemperature: field(
+      positive().default(0.1),
+      'Divides the similarities of minibatch_pixel, memory_pixel and memory_region.',
+    ),
+    contrastKdTemperature: field(
+      positive().default(1),
+      'Temperature of the KL of memory_pixel and memory_region.',
+    ),
+    minibatchGroup: field(
+      count().default(0),
+      'Images compared with one another in minibatch_pixel; 0: the whole batch.',
+      { unit: 'images' },
+    ),
+    minibatchPooling: field(
+      z.enum(['auto', 'never']).default('auto'),
+      'auto: features of 256 x 256 and more are averaged 4 x 4 first (official v2).',
+    ),
+    lossMemoryMiB: field(
+      positiveCount().max(1_048_576).default(512),
+      'Memory for similarity tiles; decides their size and so the last bits of sums.',
+      { unit: 'MiB' },
+    ),
+  },
+  { fixed: true },
+);
+
+export const memorySection = section(
+  'Memory banks of teacher embeddings.',
+  {
+    pixelMemorySize: field(positiveCount().default(20_000), 'Pixel rows kept of each class.', {
+      unit: 'rows',
+    }),
+    regionMemorySize: field(positiveCount().default(2000), 'Region rows kept of each class.', {
+      unit: 'rows',
+    }),
+    pixelContrastSize: field(
+      positiveCount().default(4096),
+      'Pixel rows drawn a forward pass, all classes; floor(this / classes) + 1 of each.',
+      { unit: 'rows' },
+    ),
+    regionContrastSize: field(
+      positiveCount().default(1024),
+      'Region rows drawn a forward pass, all classes; floor(this / classes) + 1 of each.',
+      { unit: 'rows' },
+    ),
+    pixelUpdateFreq: field(
+      positiveCount().default(16),
+      'Pixels of one class that one image adds, at most.',
+      { unit: 'rows' },
+    ),
+    precision: field(
+      z.enum(['fp32', 'fp16']).default('fp32'),
+      'How rows are stored; fp16 halves the memory.',
+    ),
+    startStep: field(
+      count().default(0),
+      'Steps before it only fill the banks: memory_pixel and memory_region count 0.',
+      { unit: 'steps' },
+    ),
+  },
+  { fixed: true },
+);
+
+export const referenceSection = section(
+  "The official code's defects, off by default; docs/parity.md gives the reason for each.",
+  {
+    pixelEnqueue: field(
+      z.enum(['class', 'reference']).default('class'),
+      'reference: positions drawn for a class are taken from the whole image.',
+    ),
+    ringWrap: field(
+      z.enum(['ring', 'reference']).default('ring'),
+      'reference: at the end of a bank the last rows are overwritten.',
+    ),
+    allIgnored: field(
+      z.enum(['zero', 'nan']).default('zero'),
+      'nan: a batch without a labelled pixel gives NaN.',
+    ),
+    sampling: field(
+      z.enum(['filled', 'reference']).default('filled'),
+      'reference: one permutation over all rows, filled or not, for every class.',
+    ),
+  },
+  { fixed: true },
+);

@@ -1,0 +1,121 @@
+/**
+ * A schema as a plain tree (JSON Schema with our notes): messages, docs and the list of fixed keys
+ * are read from it, so that none of them can tell another story than the check.
+ */
+import { z } from 'zod';
+import type { ConfigSchema } from './fields.js';
+import { fieldNotes } from './fields.js';
+
+export interface SchemaNode {
+  readonly type?: string;
+  readonly properties?: Readonly<Record<string, SchemaNode>>;
+  readonly required?: readonly string[];
+  readonly items?: SchemaNode | boolean;
+  readonly prefixItems?: readonly SchemaNode[];
+  readonly oneOf?: readonly SchemaNode[];
+  readonly anyOf?: readonly SchemaNode[];
+  readonly enum?: readonly unknown[];
+  readonly const?: unknown;
+  readonly minimum?: number;
+  readonly maximum?: number;
+  readonly exclusiveMinimum?: number;
+  readonly exclusiveMaximum?: number;
+  readonly minItems?: number;
+  readonly default?: unknown;
+  readonly doc?: string;
+  readonly unit?: string;
+  readonly fixed?: boolean;
+  readonly wanted?: string;
+}
+
+export type KeyPath = readonly (string | number)[];
+
+const trees = new WeakMap<z.ZodType, SchemaNode>();
+
+export function schemaTree<T>(schema: ConfigSchema<T>): SchemaNode {
+  let tree = trees.get(schema.root);
+  if (tree === undefined) {
+    tree = z.toJSONSchema(schema.root, { metadata: fieldNotes, io: 'input' }) as SchemaNode;
+    trees.set(schema.root, tree);
+  }
+  return tree;
+}
+
+/** key.path of a path: list positions count as keys. */
+export function keyOf(path: KeyPath): string {
+  return path.join('.');
+}
+
+/** Every key of the whole tree with its node; those of all alternatives of a section. */
+export function* walkKeys(
+  node: SchemaNode,
+  prefix: readonly string[] = [],
+): Generator<{ path: readonly string[]; node: SchemaNode; required: boolean }> {
+  for (const alternative of node.oneOf ?? [node]) {
+    for (const [key, child] of Object.entries(alternative.properties ?? {})) {
+      const path = [...prefix, key];
+      yield { path, node: child, required: alternative.required?.includes(key) ?? false };
+      yield* walkKeys(child, path);
+    }
+  }
+}
+
+/** The node that a path leads to; where sections are alternatives, as many as fit `value`. */
+export function nodeAt(root: SchemaNode, path: KeyPath, value: unknown): SchemaNode | undefined {
+  let node: SchemaNode | undefined = root;
+  let here = value;
+  for (const segment of path) {
+    if (node === undefined) return undefined;
+    node = childNode(node, segment, here);
+    here = memberOf(here, segment);
+  }
+  return node;
+}
+
+/** Keys that a section may hold, given what it holds. */
+export function knownKeys(node: SchemaNode | undefined, value: unknown): string[] {
+  if (node === undefined) return [];
+  const fitting = alternativesFor(node, value);
+  return [...new Set(fitting.flatMap((section) => Object.keys(section.properties ?? {})))];
+}
+
+/** A member of an untrusted value; only its own ones. */
+export function memberOf(value: unknown, segment: string | number): unknown {
+  if (value === null || typeof value !== 'object' || !Object.hasOwn(value, segment)) {
+    return undefined;
+  }
+  return (value as Record<string | number, unknown>)[segment];
+}
+
+/** Whether a value of this node is a section with keys. */
+export function isSection(node: SchemaNode): boolean {
+  return node.properties !== undefined || node.oneOf !== undefined;
+}
+
+function childNode(
+  node: SchemaNode,
+  segment: string | number,
+  value: unknown,
+): SchemaNode | undefined {
+  if (typeof segment === 'number') {
+    const rest = typeof node.items === 'object' ? node.items : undefined;
+    return node.prefixItems?.[segment] ?? rest;
+  }
+  const found = alternativesFor(node, value)
+    .map((section) => memberOf(section.properties, segment) as SchemaNode | undefined)
+    .filter((child) => child !== undefined);
+  const constants = found.filter((child) => child.const !== undefined);
+  // The key that tells alternatives apart wants one value of all of them.
+  if (constants.length > 1) return { enum: constants.map((child) => child.const) };
+  return found[0];
+}
+
+function alternativesFor(node: SchemaNode, value: unknown): readonly SchemaNode[] {
+  if (node.oneOf === undefined) return [node];
+  const fitting = node.oneOf.filter((section) =>
+    Object.entries(section.properties ?? {}).every(
+      ([key, child]) => child.const === undefined || child.const === memberOf(value, key),
+    ),
+  );
+  return fitting.length > 0 ? fitting : node.oneOf;
+}

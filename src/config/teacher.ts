@@ -1,0 +1,155 @@
+/** The teacher server's config. */
+import { z } from 'zod';
+import type { ConfigSchema, CrossFault } from './fields.js';
+import { count, field, milliseconds, port, positiveCount, section, text } from './fields.js';
+import { logSection, teacherMetricsSection } from './sharedSections.js';
+
+const MIB = 1_048_576;
+/** Room for the fields of an Image message besides its pixels. */
+const IMAGE_MESSAGE_OVERHEAD_BYTES = 4096;
+
+const limitsSection = section('What one server takes on; beyond it a request is refused.', {
+  maxQueueImages: field(positiveCount().default(64), 'Images that wait, over all streams.', {
+    unit: 'images',
+  }),
+  maxImagePixels: field(positiveCount().default(4_194_304), 'height * width of an image.', {
+    unit: 'pixels',
+  }),
+  maxStreams: field(positiveCount().default(16), 'Students connected at once.'),
+  maxInflightImages: field(positiveCount().default(32), 'Unanswered images of one stream.', {
+    unit: 'images',
+  }),
+  maxMessageMiB: field(positiveCount().max(1024).default(16), 'gRPC message that is received.', {
+    unit: 'MiB',
+  }),
+  uploadCreditMiB: field(
+    positiveCount().max(65_536).default(64),
+    'Pixels that a stream may send before it gets new credit.',
+    { unit: 'MiB' },
+  ),
+  chunkBytes: field(
+    z.number().int().min(4096).max(67_108_864).default(1_048_576),
+    'Largest piece that a tensor is sent in.',
+    { unit: 'bytes' },
+  ),
+});
+
+const batchSection = section('Images that are put through the network together.', {
+  maxImages: field(
+    positiveCount().max(1024).default(1),
+    'Bit-exact answers are promised for 1 only.',
+    { unit: 'images' },
+  ),
+  maxDelayMs: field(milliseconds().default(0), 'How long an image waits for company.', {
+    unit: 'ms',
+  }),
+});
+
+const simulateSection = section(
+  'A made-up teacher in place of a checkpoint: real sizes, a fixed time, no network.',
+  {
+    enabled: field(z.boolean().default(false), 'Serves made-up numbers.'),
+    classes: field(positiveCount().default(19), 'Channels of the logits.'),
+    featureChannels: field(positiveCount().default(512), 'Channels of the embedding.'),
+    outputStride: field(positiveCount().default(8), 'Input pixels to a position, each way.'),
+    latencyMs: field(milliseconds().default(50), 'Time of a forward pass, whatever its size.', {
+      unit: 'ms',
+    }),
+  },
+);
+
+const faultsSection = section('Faults on purpose, to try out what students do.', {
+  nonFiniteEvery: field(count().default(0), 'A NaN in every n-th image; 0: never.', {
+    unit: 'images',
+  }),
+  failEvery: field(count().default(0), 'No answer but an error to every n-th image; 0: never.', {
+    unit: 'images',
+  }),
+});
+
+const root = z.strictObject({
+  checkpoint: field(
+    z
+      .string()
+      .regex(/\.safetensors$/)
+      .nullable()
+      .default(null),
+    "The teacher's weights; architecture and normalisation are in its metadata.",
+    { wanted: 'the path of a .safetensors file' },
+  ),
+  simulate: simulateSection,
+  faults: faultsSection,
+  listen: section('gRPC: the teacher service, health and reflection.', {
+    host: field(text().default('127.0.0.1'), 'Address; 0.0.0.0 for every interface.'),
+    port: field(port().default(50_051), 'Port; 0: any free one (logged).'),
+  }),
+  metrics: teacherMetricsSection,
+  limits: limitsSection,
+  batch: batchSection,
+  requestTimeoutMs: field(
+    positiveCount().max(86_400_000).default(60_000),
+    'For an image that names no timeout: from arrival to the last byte of the answer.',
+    { unit: 'ms' },
+  ),
+  drainMs: field(
+    milliseconds().default(30_000),
+    'After SIGTERM, images already accepted are still answered for so long.',
+    { unit: 'ms' },
+  ),
+  threads: field(count().max(1024).default(0), 'Threads inside one operation; 0: all cores.'),
+  encodings: field(
+    z
+      .array(z.enum(['fp32', 'fp16']))
+      .min(1)
+      .default(['fp32', 'fp16']),
+    'Encodings that a student may ask for.',
+  ),
+  warmUp: field(
+    z.array(z.tuple([positiveCount(), positiveCount()])).default([]),
+    '[height, width] of images put through the network before it reports healthy.',
+    { unit: 'pixels' },
+  ),
+  log: logSection,
+});
+
+export type TeacherConfig = z.infer<typeof root>;
+
+export const teacherSchema: ConfigSchema<TeacherConfig> = {
+  service: 'teacher',
+  root,
+  crossFaults: teacherCrossFaults,
+};
+
+function teacherCrossFaults(config: TeacherConfig): CrossFault[] {
+  const { maxImagePixels, maxMessageMiB, uploadCreditMiB } = config.limits;
+  const imageBytes = maxImagePixels * 3;
+  const faults: CrossFault[] = [];
+  if ((config.checkpoint === null) !== config.simulate.enabled) {
+    const both = config.simulate.enabled ? 'both given' : 'neither given';
+    faults.push({
+      keys: ['checkpoint', 'simulate.enabled'],
+      message: `${both}, wanted either a .safetensors file here or simulate.enabled: true`,
+    });
+  }
+  if (imageBytes + IMAGE_MESSAGE_OVERHEAD_BYTES > maxMessageMiB * MIB) {
+    faults.push({
+      keys: ['limits.maxMessageMiB', 'limits.maxImagePixels'],
+      message: `got ${maxMessageMiB}, wanted more than the ${imageBytes} bytes of an image of limits.maxImagePixels`,
+    });
+  }
+  if (imageBytes > uploadCreditMiB * MIB) {
+    faults.push({
+      keys: ['limits.uploadCreditMiB', 'limits.maxImagePixels'],
+      message: `got ${uploadCreditMiB}, wanted at least the ${imageBytes} bytes of an image of limits.maxImagePixels`,
+    });
+  }
+  config.warmUp.forEach(([height, width], index) => {
+    if (height * width > maxImagePixels) {
+      faults.push({
+        keys: [`warmUp.${index}`, 'limits.maxImagePixels'],
+        message: `got ${height} x ${width}, wanted at most limits.maxImagePixels (${maxImagePixels}) pixels`,
+      });
+    }
+  });
+  return faults;
+}

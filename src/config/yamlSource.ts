@@ -1,0 +1,125 @@
+/** The text of a config with the places of its keys, and overrides laid over it. */
+import type { Document } from 'yaml';
+import { isAlias, isMap, isNode, isScalar, isSeq, LineCounter, parse, parseDocument } from 'yaml';
+import type { ConfigFault } from './configError.js';
+import type { KeyPath } from './schemaTree.js';
+
+export interface ConfigSource {
+  /** Plain data with the overrides applied. */
+  readonly value: unknown;
+  readonly faults: readonly ConfigFault[];
+  /** Where the value of a key (or, if it isn't there, its section) came from. */
+  place(path: KeyPath): Pick<ConfigFault, 'line' | 'override'>;
+}
+
+interface Override {
+  readonly given: string;
+  readonly path: readonly string[];
+}
+
+/**
+ * Reads YAML and applies overrides `key.path=value` in order, each value YAML too.
+ * A number in a key.path is a position where the value there is a list.
+ */
+export function readSource(text: string, overrides: readonly string[]): ConfigSource {
+  const lines = new LineCounter();
+  const document = parseDocument(text, { lineCounter: lines });
+  const faults: ConfigFault[] = document.errors.map((error) => ({
+    key: '',
+    line: lines.linePos(error.pos[0]).line,
+    override: null,
+    message: `not YAML: ${error.message.split('\n')[0]?.replace(/ at line.*$/, '')}`,
+  }));
+  let value: unknown = null;
+  if (faults.length === 0) {
+    try {
+      value = document.toJS();
+    } catch (error) {
+      faults.push({ key: '', line: null, override: null, message: (error as Error).message });
+    }
+  }
+  const applied: Override[] = [];
+  // An empty file is a config of defaults.
+  const holder = { value: value ?? {} };
+  for (const given of overrides) {
+    const fault = applyOverride(holder, given, applied);
+    if (fault !== null) faults.push({ key: '', line: null, override: given, message: fault });
+  }
+  return {
+    value: holder.value,
+    faults,
+    place: (path) => {
+      const override = applied.findLast(
+        (one) =>
+          one.path.length <= path.length && one.path.every((key, i) => key === String(path[i])),
+      );
+      if (override !== undefined) return { line: null, override: override.given };
+      return { line: lineOf(document, lines, path), override: null };
+    },
+  };
+}
+
+/** Returns what is wrong with the override, or null. */
+function applyOverride(
+  holder: { value: unknown },
+  given: string,
+  applied: Override[],
+): string | null {
+  const at = given.indexOf('=');
+  const path = given.slice(0, Math.max(at, 0)).trim().split('.');
+  if (at < 1 || path.some((key) => key === '')) return 'wanted key.path=value';
+  let value: unknown;
+  try {
+    value = parse(given.slice(at + 1));
+  } catch (error) {
+    return `the value is not YAML: ${(error as Error).message.split('\n')[0]}`;
+  }
+  const last = path.length - 1;
+  let section: unknown = holder.value;
+  for (const [depth, key] of path.entries()) {
+    if (section === null || typeof section !== 'object') {
+      return `${path.slice(0, depth).join('.')} is no section`;
+    }
+    const next = Object.hasOwn(section, key)
+      ? (section as Record<string, unknown>)[key]
+      : undefined;
+    const put = depth === last ? value : (next ?? {});
+    // Defined, not assigned: a key such as __proto__ stays a key, for the schema to refuse.
+    if (put !== next) {
+      Object.defineProperty(section, key, {
+        value: put,
+        enumerable: true,
+        configurable: true,
+        writable: true,
+      });
+    }
+    section = put;
+  }
+  applied.push({ given, path });
+  return null;
+}
+
+/** Line of the deepest part of the path that the text has. */
+function lineOf(document: Document, lines: LineCounter, path: KeyPath): number | null {
+  let node: unknown = document.contents;
+  let offset: number | null = null;
+  for (const segment of path) {
+    if (isAlias(node)) node = node.resolve(document);
+    let start: unknown = null;
+    if (isMap(node)) {
+      const pair = node.items.find(
+        (item) => isScalar(item.key) && String(item.key.value) === String(segment),
+      );
+      start = pair?.key;
+      node = pair?.value;
+    } else if (isSeq(node)) {
+      node = node.items[Number(segment)];
+      start = node;
+    } else {
+      break;
+    }
+    if (!isNode(start) || !start.range) break;
+    offset = start.range[0];
+  }
+  return offset === null ? null : lines.linePos(offset).line;
+}

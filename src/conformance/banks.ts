@@ -1,0 +1,35 @@
+/** Memory banks in the state that a golden case gives, with the official code's wrap and sampling. */
+import type { BankOptions } from '../memory/memoryBank.js';
+import type { PixelMemoryBank } from '../memory/pixelMemoryBank.js';
+import type { RegionMemoryBank } from '../memory/regionMemoryBank.js';
+import { float32Tensor, int32Tensor } from '../wire/safetensors.js';
+import type { GoldenCase } from './operation.js';
+
+/** Queues are full, as the official ones always are; pointers are 0 where the case has none. */
+export function goldenBank<Bank extends PixelMemoryBank | RegionMemoryBank>(
+  golden: GoldenCase,
+  name: 'pixel' | 'region',
+  create: (options: BankOptions) => Bank,
+): Bank {
+  const { data, shape } = golden.float32(`${name}_queue`);
+  const [classes = 0, size = 0, channels = 0] = shape;
+  const bank = create({
+    classes,
+    size,
+    channels,
+    precision: 'fp32',
+    ringWrap: 'reference',
+    sampling: 'reference',
+  });
+  const pointers = golden.has(`${name}_ptr`)
+    ? golden.int32(`${name}_ptr`).data
+    : new Int32Array(classes);
+  bank.importState(
+    new Map([
+      [`${name}_queue`, float32Tensor(data, shape)],
+      [`${name}_ptr`, int32Tensor(pointers, [classes])],
+      [`${name}_fill`, int32Tensor(new Int32Array(classes).fill(size), [classes])],
+    ]),
+  );
+  return bank;
+}

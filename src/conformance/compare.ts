@@ -1,0 +1,67 @@
+/** Results against what a golden set expects. */
+import { elementCount } from '../wire/safetensors.js';
+import type { Subsample } from './goldenSet.js';
+import type { HostTensor } from './operation.js';
+
+export interface Tolerance {
+  readonly atol: number;
+  readonly rtol: number;
+}
+
+export interface Comparison {
+  /** Largest |error| / tolerance over the compared elements; Infinity where no number says it. */
+  readonly worst: number;
+  /** What is wrong, where `worst` alone doesn't tell. */
+  readonly reason?: string;
+}
+
+/**
+ * Compares a whole result with an expected tensor, which holds every `stride`-th element from
+ * `offset` on if it is a subsample. A result passes if `worst <= 1`.
+ */
+export function compare(
+  got: HostTensor,
+  expected: HostTensor,
+  tolerance: Tolerance,
+  subsample: Subsample | undefined,
+): Comparison {
+  const shape = subsample?.shape ?? expected.shape;
+  if (shape.join() !== got.shape.join() || got.data.length !== elementCount(shape)) {
+    return failed(`shape [${got.shape}] (${got.data.length} elements), wanted [${shape}]`);
+  }
+  const { offset, stride } = subsample ?? { offset: 0, stride: 1 };
+  const wantedLength = Math.max(0, Math.ceil((got.data.length - offset) / stride));
+  if (wantedLength !== expected.data.length) {
+    return failed(`${expected.data.length} elements are stored, the subsample has ${wantedLength}`);
+  }
+  let worst = 0;
+  for (let i = 0; i < expected.data.length; i++) {
+    const ratio = errorRatio(got.data[offset + i * stride]!, expected.data[i]!, tolerance);
+    if (ratio === Infinity) return failed(describe(got, expected, i, offset + i * stride));
+    if (ratio > worst) worst = ratio;
+  }
+  return { worst };
+}
+
+/** |got - wanted| / (atol + rtol * |wanted|). NaN is right where NaN is wanted, and only there. */
+function errorRatio(got: number | bigint, wanted: number | bigint, tolerance: Tolerance): number {
+  // BigInts beyond 2^53 must not be compared as the numbers that they round to.
+  if (typeof got === typeof wanted && got === wanted) return 0;
+  const a = Number(got);
+  const b = Number(wanted);
+  if (Number.isNaN(a) && Number.isNaN(b)) return 0;
+  if (a === b && typeof got !== typeof wanted) return 0;
+  const error = Math.abs(a - b);
+  if (!Number.isFinite(error)) return Infinity;
+  const allowed = tolerance.atol + tolerance.rtol * Math.abs(b);
+  if (allowed === 0) return Infinity;
+  return error / allowed;
+}
+
+function describe(got: HostTensor, expected: HostTensor, i: number, flat: number): string {
+  return `element ${flat} is ${got.data[flat]}, wanted ${expected.data[i]}`;
+}
+
+function failed(reason: string): Comparison {
+  return { worst: Infinity, reason };
+}

@@ -1,0 +1,85 @@
+/** op `model_backward`: gradients of the task loss through a whole network, running statistics. */
+import { Objective } from '../../distill/objective.js';
+import { StagedBuffers } from '../../models/buffers.js';
+import type { SegmentationNetwork } from '../../models/network.js';
+import { scope, Tape } from '../../tensor/index.js';
+import { hostTensor } from '../hostTensor.js';
+import { goldenNetwork, requireEvalMode } from '../models.js';
+import type { GoldenCase, HostTensor, OperationResult } from '../operation.js';
+import { channelsFirst, channelsLast, hostScalar, labelMaps, tilingOf } from '../tensors.js';
+
+export function modelBackward(golden: GoldenCase): OperationResult {
+  requireEvalMode(golden);
+  const network = goldenNetwork(golden);
+  const tape = new Tape(true);
+  try {
+    return scope(() => lossAndGradients(golden, network, tape));
+  } finally {
+    tape.dispose();
+    network.dispose();
+  }
+}
+
+function lossAndGradients(
+  golden: GoldenCase,
+  network: SegmentationNetwork,
+  tape: Tape,
+): OperationResult {
+  const image = tape.leaf(channelsLast(golden.float32('image')));
+  const context = { tape, training: false, dropoutSeed: null, staged: new StagedBuffers() };
+  const { terms, seeds } = taskOnly(golden).evaluate({
+    student: network.forward(context, image),
+    labels: labelMaps(golden.int32('labels'), ignoredLabel(golden)),
+    teacher: null,
+    project: null,
+    draws: {
+      enqueue: notDrawn,
+      samplePixels: notDrawn,
+      sampleRegions: notDrawn,
+    },
+    step: 0,
+  });
+  const { parameters, leaves } = tape.backward(seeds);
+  const result = new Map<string, HostTensor>([
+    ['loss', hostScalar(terms.total)],
+    ['grad/image', channelsFirst(leaves.get(image)!)],
+  ]);
+  for (const [parameter, gradient] of parameters) {
+    const official = network.officialLayout(parameter, gradient);
+    result.set(`grad/${parameter.name}`, hostTensor(official));
+  }
+  return result;
+}
+
+/** The objective of a student without a teacher. */
+function taskOnly(golden: GoldenCase): Objective {
+  const weights = { task: 1, logits_kd: 0, minibatch_pixel: 0, memory_pixel: 0, memory_region: 0 };
+  return new Objective(
+    {
+      classes: golden.number('num_classes'),
+      weights,
+      auxWeight: typeof golden.params.aux_weight === 'number' ? golden.number('aux_weight') : 0,
+      kdTemperature: 1,
+      contrastTemperature: 1,
+      contrastKdTemperature: 1,
+      minibatchGroup: 0,
+      minibatchPooling: 'never',
+      tiling: tilingOf({ tileRows: null }),
+      pixelContrastRows: 0,
+      regionContrastRows: 0,
+      pixelUpdateFreq: 0,
+      memoryStartStep: 0,
+      pixelEnqueue: 'class',
+      allIgnored: 'nan',
+    },
+    { pixel: null, region: null },
+  );
+}
+
+function ignoredLabel(golden: GoldenCase): number {
+  return typeof golden.params.ignore_label === 'number' ? golden.number('ignore_label') : -1;
+}
+
+function notDrawn(): never {
+  throw new Error('draws: none are needed without memory banks');
+}

@@ -1,0 +1,20 @@
+/** op `recipe`: a tensor from its formula, bit for bit. */
+import { type GoldenCase, GoldenError, type OperationResult } from '../operation.js';
+import { fnv1a, recipeTensor } from '../recipe.js';
+
+export function recipe(golden: GoldenCase): OperationResult {
+  const salt = golden.text('salt');
+  const name = golden.text('name');
+  const hash = fnv1a(`${salt}/${name}`);
+  if (golden.params.fnv1a !== undefined && hash !== golden.number('fnv1a')) {
+    throw new GoldenError(`${golden.name}: fnv1a is ${hash}, wanted ${golden.number('fnv1a')}`);
+  }
+  const tensor = recipeTensor({
+    salt,
+    name,
+    shape: golden.params.shape as number[],
+    low: golden.number('low'),
+    high: golden.number('high'),
+  });
+  return new Map([['values', tensor]]);
+}

@@ -1,0 +1,19 @@
+/** `task_ce`: cross entropy with the labels. */
+import { taskCe as taskCeLoss } from '../../losses/taskCe.js';
+import { scope } from '../../tensor/index.js';
+import type { Operation } from '../operation.js';
+import { channelsFirst, channelsLast, hostScalar, IGNORED, labelMaps } from '../tensors.js';
+
+export const taskCe: Operation = (golden) =>
+  scope(() => {
+    const { loss, gradient_NhwK } = taskCeLoss(
+      channelsLast(golden.float32('logits')),
+      labelMaps(golden.int32('labels'), golden.number('ignore_index')),
+      IGNORED,
+      'nan',
+    );
+    return new Map([
+      ['loss', hostScalar(loss)],
+      ['grad/logits', channelsFirst(gradient_NhwK)],
+    ]);
+  });

@@ -1,0 +1,62 @@
+/** Golden inputs as the losses want them, and their results as golden files hold them. */
+import type { TeacherFeature } from '../losses/minibatchPixel.js';
+import type { LabelMaps } from '../losses/nearestLabels.js';
+import { unitRows } from '../losses/normalize.js';
+import type { Tiling } from '../losses/tiling.js';
+import { float32, ops, readFloat32, scope, type Tensor } from '../tensor/index.js';
+import { toChannelsFirst, toChannelsLast } from './layout.js';
+import type {
+  Float32HostTensor,
+  HostTensor,
+  Int32HostTensor,
+  OperationOptions,
+} from './operation.js';
+
+/** What "ignore" is in label maps here; golden files have another number. */
+export const IGNORED = 255;
+
+/** [N, C, H, W] on the host to [N, H, W, C] in TensorFlow. */
+export function channelsLast(tensor: Float32HostTensor): Tensor {
+  const { data, shape } = toChannelsLast(tensor);
+  return float32(data, shape);
+}
+
+/** [N, H, W, C] in TensorFlow to [N, C, H, W] on the host. */
+export function channelsFirst(tensor: Tensor): HostTensor {
+  return toChannelsFirst(readFloat32(tensor), tensor.shape);
+}
+
+export function hostScalar(value: number): HostTensor {
+  return { data: Float32Array.of(value), shape: [] };
+}
+
+/** A raw teacher feature [N, C, H, W] as it comes from the wire: unit rows and norms. */
+export function teacherFeature(tensor: Float32HostTensor): TeacherFeature {
+  return scope(() => {
+    const feature_NHWD = channelsLast(tensor);
+    const shape = feature_NHWD.shape;
+    const channels = shape[3]!;
+    const rows = ops.reshape(feature_NHWD, [feature_NHWD.size / channels, channels]);
+    const { embedding_PC, norm_P1 } = unitRows(rows);
+    return {
+      embedding_NHWD: ops.reshape(embedding_PC, shape),
+      norm_NHW: ops.reshape(norm_P1, shape.slice(0, 3)),
+    };
+  });
+}
+
+/** Labels [N, H, W] with `ignored` turned into IGNORED. Throws RangeError on what no byte holds. */
+export function labelMaps({ data, shape }: Int32HostTensor, ignored: number): LabelMaps {
+  const [images = 0, height = 0, width = 0] = shape;
+  const bytes = Uint8Array.from(data, (label) => {
+    if (label === ignored) return IGNORED;
+    if (label < 0 || label >= IGNORED) throw new RangeError(`labels: ${label} is no class number`);
+    return label;
+  });
+  return { data: bytes, images, height, width };
+}
+
+/** `tileRows` rows of a similarity matrix at once, or all of them. */
+export function tilingOf({ tileRows }: OperationOptions): Tiling {
+  return { lossMemoryMiB: 512, tileRows: tileRows ?? Number.MAX_SAFE_INTEGER };
+}

@@ -1,0 +1,117 @@
+/** Decoding of image and label files. What is wrong with a file is a DataError that names it. */
+import { readFile } from 'node:fs/promises';
+import { decode } from 'fast-png';
+import { DataError } from './types.js';
+
+export interface DecodedImage {
+  readonly height: number;
+  readonly width: number;
+  /** uint8 HWC, R G B. */
+  readonly rgb: Uint8Array;
+}
+
+export interface DecodedLabels {
+  readonly height: number;
+  readonly width: number;
+  /** The file's own numbers, one a pixel, row-major: grey values, or palette indices. */
+  readonly values: Uint8Array;
+}
+
+/** A PNG's signature, length and type of its first chunk. */
+const PNG_START = Buffer.from([0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a]);
+const PNG_END_TYPE = Buffer.from('IEND');
+
+function reason(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
+async function readBytes(file: string): Promise<Uint8Array> {
+  try {
+    return await readFile(file);
+  } catch (error) {
+    const missing = (error as NodeJS.ErrnoException).code === 'ENOENT';
+    throw new DataError(missing ? `${file}: no such file` : `${file}: ${reason(error)}`, {
+      cause: error,
+    });
+  }
+}
+
+/**
+ * Reads an image of any format that sharp knows (PNG, JPEG, WebP, TIFF …) as 8-bit RGB; grey
+ * becomes RGB, an alpha channel is dropped, an EXIF rotation isn't applied (labels have none).
+ *
+ * @throws DataError when the file is missing, truncated or no image.
+ */
+export async function readRgb(file: string): Promise<DecodedImage> {
+  // Through memory: libvips keeps opened paths in a cache and would miss a changed file.
+  const bytes = await readBytes(file);
+  // Only here: it takes a third of a second to load, which threads for drawn scenes can do without.
+  const { default: sharp } = await import('sharp');
+  try {
+    const { data, info } = await sharp(bytes, { failOn: 'warning' })
+      .toColourspace('srgb')
+      .removeAlpha()
+      .raw({ depth: 'uchar' })
+      .toBuffer({ resolveWithObject: true });
+    if (info.channels !== 3) throw new Error(`got ${info.channels} channels, wanted 3`);
+    return { height: info.height, width: info.width, rgb: ownBytes(data) };
+  } catch (error) {
+    throw new DataError(`${file}: not a readable image: ${reason(error)}`, { cause: error });
+  }
+}
+
+/**
+ * Reads a label PNG: grey or palette, 1 to 8 bits, the stored numbers as they are.
+ *
+ * @throws DataError when the file is missing, truncated, fails a checksum, or has colours.
+ */
+export async function readLabels(file: string): Promise<DecodedLabels> {
+  const bytes = await readBytes(file);
+  try {
+    checkWhole(bytes);
+    const png = decode(bytes, { checkCrc: true });
+    if (png.channels !== 1 || png.depth > 8) {
+      throw new Error(
+        `got ${png.channels} channels of ${png.depth} bits, wanted one class number a pixel (grey or palette, up to 8 bits)`,
+      );
+    }
+    const { height, width } = png;
+    return { height, width, values: unpackBits(png.data as Uint8Array, height, width, png.depth) };
+  } catch (error) {
+    throw new DataError(`${file}: not a readable label PNG: ${reason(error)}`, { cause: error });
+  }
+}
+
+/** The decoder takes a file that ends early for a short one: only its last chunk tells. */
+function checkWhole(bytes: Uint8Array): void {
+  if (Buffer.compare(bytes.subarray(0, 8), PNG_START) !== 0) throw new Error('no PNG signature');
+  const last = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).lastIndexOf(PNG_END_TYPE);
+  if (last < 0 || last + 8 > bytes.length) {
+    throw new Error(`truncated: ${bytes.length} bytes without an IEND chunk`);
+  }
+}
+
+/** Rows of less than 8 bits a pixel start at a whole byte, leftmost pixel in the highest bits. */
+function unpackBits(data: Uint8Array, height: number, width: number, depth: number): Uint8Array {
+  const rowBytes = Math.ceil((width * depth) / 8);
+  if (data.length !== height * rowBytes) {
+    throw new Error(`got ${data.length} bytes of pixels, wanted ${height * rowBytes}`);
+  }
+  if (depth === 8) return ownBytes(data);
+  const values = new Uint8Array(height * width);
+  const mask = (1 << depth) - 1;
+  for (let y = 0; y < height; y++) {
+    for (let x = 0; x < width; x++) {
+      const bit = x * depth;
+      const byte = data[y * rowBytes + (bit >> 3)]!;
+      values[y * width + x] = (byte >> (8 - depth - (bit & 7))) & mask;
+    }
+  }
+  return values;
+}
+
+/** An array with a buffer of its own, which can be transferred to another thread. */
+function ownBytes(data: Uint8Array): Uint8Array {
+  const whole = data.byteOffset === 0 && data.byteLength === data.buffer.byteLength;
+  return whole && data.constructor === Uint8Array ? data : new Uint8Array(data);
+}

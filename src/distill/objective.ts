@@ -1,0 +1,235 @@
+/**
+ * The objective: named terms times named weights, and the gradients that start the backward pass.
+ *
+ *     total = task CE (+ auxWeight * aux CE) + logits KD + mini-batch pixel + memory pixel + region
+ *
+ * N images, H W pixels, h w positions of the networks' outputs, K classes, C student and D teacher
+ * channels, P = N * h * w.
+ */
+import { logitsKd } from '../losses/logitsKd.js';
+import { minibatchPixel } from '../losses/minibatchPixel.js';
+import { type LabelMaps, nearestLabels } from '../losses/nearestLabels.js';
+import { taskCe } from '../losses/taskCe.js';
+import type { BankChoices } from '../memory/choices.js';
+import type { PixelMemoryBank } from '../memory/pixelMemoryBank.js';
+import type { RegionMemoryBank } from '../memory/regionMemoryBank.js';
+import { ops, scalar, scope, type Tensor, type Var, zeros } from '../tensor/index.js';
+import { enqueuePixels, enqueueRegions, IGNORED } from './enqueue.js';
+import { labelledPositions, type MemoryTerm, memoryTerms } from './memoryTerms.js';
+import type { ObjectiveSettings } from './settings.js';
+import { type Terms, WEIGHTED_TERMS, type WeightedTerm } from './terms.js';
+
+export type StepDraws = BankChoices;
+
+/** On the step's tape. */
+export interface StudentOutputs {
+  /** [N, h, w, K] */
+  readonly logits: Var;
+  /** [N, h, w, K]; null for networks without an auxiliary head. */
+  readonly aux: Var | null;
+  /** [N, h, w, C], raw. */
+  readonly feature: Var;
+}
+
+/** Decoded replies. */
+export interface TeacherOutputs {
+  /** float32 [N, h, w, K] */
+  readonly logits: Tensor;
+  /** float32 [N, h, w, D], unit rows. */
+  readonly embedding: Tensor;
+  /** float32 [N, h, w]: the raw feature is embedding * featureNorm. */
+  readonly featureNorm: Tensor;
+}
+
+export interface ObjectiveInput {
+  readonly student: StudentOutputs;
+  /** Class numbers or 255, at full resolution [N, H, W]. */
+  readonly labels: LabelMaps;
+  /** null: only `task` is computed. */
+  readonly teacher: TeacherOutputs | null;
+  /** The projection head on the step's tape: [N, h, w, C] to [N, h, w, D]. */
+  readonly project: ((feature: Var) => Var) | null;
+  readonly draws: StepDraws;
+  readonly step: number;
+}
+
+export interface Evaluation {
+  readonly terms: Terms;
+  /** Gradients of `total`, for Tape.backward; a Var may come more than once. */
+  readonly seeds: (readonly [Var, Tensor])[];
+}
+
+export interface MemoryBanks {
+  readonly pixel: PixelMemoryBank | null;
+  readonly region: RegionMemoryBank | null;
+}
+
+/** What the terms of one evaluation are collected in. */
+interface Collected {
+  readonly values: Map<WeightedTerm, number>;
+  readonly seeds: (readonly [Var, Tensor])[];
+}
+
+export class Objective {
+  readonly settings: ObjectiveSettings;
+  readonly banks: MemoryBanks;
+
+  /** Throws Error if a memory term has a weight and no bank. */
+  constructor(settings: ObjectiveSettings, banks: MemoryBanks) {
+    for (const part of ['pixel', 'region'] as const) {
+      if (settings.weights[`memory_${part}`] > 0 && banks[part] === null) {
+        throw new Error(`weights.memory_${part}: above 0, and there's no ${part} bank`);
+      }
+    }
+    this.settings = settings;
+    this.banks = banks;
+  }
+
+  /** Whether a projection head is needed. */
+  get usesMemory(): boolean {
+    return this.settings.weights.memory_pixel > 0 || this.settings.weights.memory_region > 0;
+  }
+
+  /**
+   * One forward pass. What it adds to the banks is staged until `commit` or `discard`.
+   * Throws RangeError on labels, shapes or group sizes that don't fit.
+   */
+  evaluate(input: ObjectiveInput): Evaluation {
+    return scope(() => {
+      const { weights } = this.settings;
+      const { student, teacher } = input;
+      const collected: Collected = { values: new Map(), seeds: [] };
+      if (weights.task > 0) this.#task(student, input.labels, collected);
+      if (teacher !== null) {
+        if (weights.logits_kd > 0) this.#logitsKd(student.logits, teacher, collected);
+        if (weights.minibatch_pixel > 0) this.#minibatchPixel(student.feature, teacher, collected);
+        if (this.usesMemory) this.#memory(input, teacher, collected);
+      }
+      return { terms: this.#weighted(collected.values), seeds: collected.seeds };
+    });
+  }
+
+  /** Keeps what was enqueued since the last commit. */
+  commit(): void {
+    this.banks.pixel?.commit();
+    this.banks.region?.commit();
+  }
+
+  /** Takes back what was enqueued since the last commit. */
+  discard(): void {
+    this.banks.pixel?.discard();
+    this.banks.region?.discard();
+  }
+
+  #task({ logits, aux }: StudentOutputs, labels: LabelMaps, { values, seeds }: Collected): void {
+    const { weights, auxWeight, allIgnored } = this.settings;
+    const main = taskCe(logits.value, labels, IGNORED, allIgnored);
+    seeds.push([logits, times(main.gradient_NhwK, weights.task)]);
+    let value = main.loss;
+    if (aux !== null && auxWeight > 0) {
+      const auxiliary = taskCe(aux.value, labels, IGNORED, allIgnored);
+      seeds.push([aux, times(auxiliary.gradient_NhwK, weights.task * auxWeight)]);
+      value += auxWeight * auxiliary.loss;
+    }
+    values.set('task', value);
+  }
+
+  #logitsKd(logits: Var, teacher: TeacherOutputs, { values, seeds }: Collected): void {
+    const { weights, kdTemperature } = this.settings;
+    const { loss, gradient_NHWK } = logitsKd(logits.value, teacher.logits, kdTemperature);
+    seeds.push([logits, times(gradient_NHWK, weights.logits_kd)]);
+    values.set('logits_kd', loss);
+  }
+
+  #minibatchPixel(feature: Var, teacher: TeacherOutputs, { values, seeds }: Collected): void {
+    const { weights, contrastTemperature, minibatchGroup, minibatchPooling, tiling } =
+      this.settings;
+    const { loss, gradient_NHWC } = minibatchPixel(
+      feature.value,
+      { embedding_NHWD: teacher.embedding, norm_NHW: teacher.featureNorm },
+      { temperature: contrastTemperature, minibatchGroup, minibatchPooling, tiling },
+    );
+    seeds.push([feature, times(gradient_NHWC, weights.minibatch_pixel)]);
+    values.set('minibatch_pixel', loss);
+  }
+
+  #memory(input: ObjectiveInput, teacher: TeacherOutputs, { values, seeds }: Collected): void {
+    const { settings } = this;
+    const [, height = 0, width = 0, channels = 0] = teacher.embedding.shape;
+    const labels = nearestLabels(input.labels, height, width);
+    const embedding_PD = ops.reshape(teacher.embedding, [labels.data.length, channels]);
+    // Before sampling, as the official code does: a batch also sees its own rows.
+    this.#enqueue(embedding_PD, labels, input.draws);
+    if (input.step < settings.memoryStartStep) {
+      this.#memoryConstant(0, values);
+      return;
+    }
+    const projected = this.#projected(input, teacher);
+    const labelled = labelledPositions(labels);
+    if (labelled.length === 0) {
+      // The head has run, so it gets a gradient, which is zero.
+      seeds.push([projected, zeros(projected.shape)]);
+      this.#memoryConstant(settings.allIgnored === 'nan' ? Number.NaN : 0, values);
+      return;
+    }
+    const projected_PD = ops.reshape(projected.value, embedding_PD.shape);
+    const terms = this.#sample(input.draws);
+    const result = memoryTerms(projected_PD, embedding_PD, labelled, terms, settings);
+    seeds.push([projected, ops.reshape(result.gradient_PD, projected.shape)]);
+    for (const [name, loss] of result.losses) values.set(name, loss);
+  }
+
+  #projected({ project, student }: ObjectiveInput, { embedding }: TeacherOutputs): Var {
+    if (project === null) throw new Error('project: null, and memory terms have a weight');
+    const projected = project(student.feature);
+    if (projected.shape.join() !== embedding.shape.join()) {
+      throw new RangeError(
+        `projected feature: shape [${projected.shape}], the embedding's is [${embedding.shape}]`,
+      );
+    }
+    return projected;
+  }
+
+  #enqueue(embedding_PD: Tensor, labels: LabelMaps, draws: StepDraws): void {
+    const { settings, banks } = this;
+    if (banks.pixel !== null && settings.weights.memory_pixel > 0) {
+      enqueuePixels(embedding_PD, labels, banks.pixel, draws, settings);
+    }
+    if (banks.region !== null && settings.weights.memory_region > 0) {
+      enqueueRegions(embedding_PD, labels, settings.classes, banks.region);
+    }
+  }
+
+  #sample(draws: StepDraws): MemoryTerm[] {
+    const { weights, pixelContrastRows, regionContrastRows } = this.settings;
+    const { pixel, region } = this.banks;
+    const terms: MemoryTerm[] = [];
+    if (pixel !== null && weights.memory_pixel > 0) {
+      const rows = pixel.sample(pixelContrastRows, draws);
+      terms.push({ name: 'memory_pixel', weight: weights.memory_pixel, rows });
+    }
+    if (region !== null && weights.memory_region > 0) {
+      const rows = region.sample(regionContrastRows, draws);
+      terms.push({ name: 'memory_region', weight: weights.memory_region, rows });
+    }
+    return terms;
+  }
+
+  #memoryConstant(value: number, values: Map<WeightedTerm, number>): void {
+    const { weights } = this.settings;
+    if (weights.memory_pixel > 0) values.set('memory_pixel', value);
+    if (weights.memory_region > 0) values.set('memory_region', value);
+  }
+
+  #weighted(values: ReadonlyMap<WeightedTerm, number>): Terms {
+    const present = WEIGHTED_TERMS.filter((term) => values.has(term));
+    const total = present.reduce(
+      (sum, term) => sum + this.settings.weights[term] * values.get(term)!,
+      0,
+    );
+    return { ...Object.fromEntries(present.map((term) => [term, values.get(term)!])), total };
+  }
+}
+
+const times = (gradient: Tensor, weight: number) =>
+  weight === 1 ? gradient : ops.mul(gradient, scalar(weight));

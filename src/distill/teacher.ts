@@ -1,0 +1,73 @@
+/**
+ * What the training loop knows of teachers: ask for an image, get tensors. No socket is visible
+ * from here, so a local network, a remote fleet and a test double are the same thing.
+ */
+import type { EncodedTensor } from '../wire/encodedTensor.js';
+
+/** The contract of a teacher, checked against the student's before the first step. */
+export interface TeacherInfo {
+  /** "sha256:<hex>" over weights, architecture, normalisation and numeric mode. */
+  readonly digest: string;
+  readonly model: string;
+  readonly classes: number;
+  readonly featureChannels: number;
+  readonly outputStride: number;
+  /** On the 0..255 scale, in channelOrder. */
+  readonly pixelMean: readonly number[];
+  readonly pixelStd: readonly number[];
+  readonly channelOrder: 'rgb' | 'bgr';
+  readonly numericMode: string;
+  readonly classNames: readonly string[];
+}
+
+/** One augmented crop. */
+export interface TeacherImage {
+  readonly sample: string;
+  readonly augmentationSeed: bigint;
+  readonly height: number;
+  readonly width: number;
+  /** uint8 HWC, R G B. Not kept after the reply and never changed by a teacher. */
+  readonly rgb: Uint8Array;
+}
+
+/** Outputs for one image at h = ceil(height / stride), w = ceil(width / stride). */
+export interface TeacherReply {
+  /** [h, w, classes] */
+  readonly logits: EncodedTensor;
+  /** Unit rows, [h, w, channels]. */
+  readonly embedding: EncodedTensor;
+  /** [h, w], fp32. The raw feature is embedding * featureNorm. */
+  readonly featureNorm: EncodedTensor;
+}
+
+export interface Teacher {
+  readonly info: TeacherInfo;
+  /**
+   * Resolves once with the whole answer. Rejects with TeacherUnavailableError when no teacher
+   * answered within the configured time, ContractMismatchError when none of the teachers fits,
+   * NonFiniteReplyError when teachers said twice that they can't give finite numbers, or with the
+   * signal's reason on abort.
+   */
+  request(image: TeacherImage, signal?: AbortSignal): Promise<TeacherReply>;
+  /**
+   * Asks once more for an image whose reply held a non-finite value, at another teacher where
+   * there is one.
+   */
+  requestElsewhere(image: TeacherImage, signal?: AbortSignal): Promise<TeacherReply>;
+  close(): Promise<void>;
+}
+
+/** No teacher answered for longer than the configured time. Exit code 3. */
+export class TeacherUnavailableError extends Error {
+  override readonly name = 'TeacherUnavailableError';
+}
+
+/** A teacher's contract doesn't fit the student's; the message names the field. Exit code 4. */
+export class ContractMismatchError extends Error {
+  override readonly name = 'ContractMismatchError';
+}
+
+/** A teacher computed NaN or infinity for an image, and so did the next one. Exit code 6. */
+export class NonFiniteReplyError extends Error {
+  override readonly name = 'NonFiniteReplyError';
+}

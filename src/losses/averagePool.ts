@@ -1,0 +1,54 @@
+/**
+ * Average pooling by 4 in front of the mini-batch loss (official code, v2).
+ *
+ * N images, H W positions, K channels. The output has ceil(H/4) x ceil(W/4) positions. A window
+ * that sticks out at the end is averaged over 16 elements all the same, zeros outside: rows are
+ * made unit afterwards, so the divisor cancels.
+ */
+import { attribute, execute } from '../tensor/execute.js';
+import { ops, scope, type Tensor, vector } from '../tensor/index.js';
+
+const WINDOW = 4;
+/** Both sides of a map must reach it; smaller ones are compared at full resolution. */
+const POOLED_FROM = 256;
+
+/** Whether the official v2 code pools a map of this size. */
+export const isPooledSize = (height: number, width: number): boolean =>
+  height >= POOLED_FROM && width >= POOLED_FROM;
+
+const windowAttributes = () => [
+  attribute.int('ksize', [1, WINDOW, WINDOW, 1]),
+  attribute.int('strides', [1, WINDOW, WINDOW, 1]),
+  attribute.string('padding', 'VALID'),
+  attribute.string('data_format', 'NHWC'),
+  attribute.type('T', 'float32'),
+];
+
+export function averagePool(x_NHWK: Tensor): Tensor {
+  return scope(() => {
+    const [, height = 0, width = 0] = x_NHWK.shape;
+    const [bottom, right] = [missing(height), missing(width)];
+    const padded =
+      bottom + right === 0
+        ? x_NHWK
+        : ops.pad(x_NHWK, [
+            [0, 0],
+            [0, bottom],
+            [0, right],
+            [0, 0],
+          ]);
+    return execute('AvgPool', [padded], windowAttributes());
+  });
+}
+
+/** Gradient with respect to the input of the given shape. */
+export function averagePoolGrad(dy_NhwK: Tensor, inputShape_NHWK: readonly number[]): Tensor {
+  return scope(() => {
+    const [n = 0, height = 0, width = 0, channels = 0] = inputShape_NHWK;
+    const paddedShape = [n, height + missing(height), width + missing(width), channels];
+    const dx = execute('AvgPoolGrad', [vector(paddedShape), dy_NhwK], windowAttributes());
+    return ops.slice(dx, [0, 0, 0, 0], inputShape_NHWK);
+  });
+}
+
+const missing = (length: number) => (WINDOW - (length % WINDOW)) % WINDOW;

@@ -1,0 +1,53 @@
+/**
+ * Memory-based distillation (CIRKD, CVPR 2022, section 3.3), pixel-to-pixel and pixel-to-region
+ * alike: similarities of labelled pixels to rows of a memory bank, the student's against the
+ * teacher's.
+ *
+ * P labelled pixels, M bank rows, D teacher channels.
+ *
+ * loss = Tk^2 * KLrows(s X^T / tau, t X^T / tau, Tk), KLrows being the mean over the P rows of
+ * KL(teacher || student). Bank rows are constants.
+ */
+import type { Tensor } from '../tensor/index.js';
+import { similarityKl } from './similarityKl.js';
+import type { Tiling } from './tiling.js';
+
+export interface MemoryContrastOptions {
+  /** tau, divides the similarities. */
+  readonly contrastTemperature: number;
+  /** Tk, the temperature of the KL. */
+  readonly contrastKdTemperature: number;
+  readonly tiling: Tiling;
+}
+
+export interface MemoryContrastLoss {
+  readonly loss: number;
+  /** float32 [P, D], with respect to the student's unit rows. */
+  readonly gradient_PD: Tensor;
+}
+
+/**
+ * @param student_PD unit rows of the projected student feature
+ * @param teacher_PD unit rows of the teacher's feature
+ * @param bank_MD unit rows; none of them makes the loss 0
+ */
+export function memoryContrast(
+  student_PD: Tensor,
+  teacher_PD: Tensor,
+  bank_MD: Tensor,
+  { contrastTemperature, contrastKdTemperature, tiling }: MemoryContrastOptions,
+): MemoryContrastLoss {
+  const rows = student_PD.shape[0]!;
+  const { loss, rowsGradient_PC } = similarityKl({
+    studentRows_PC: student_PD,
+    teacherRows_PD: teacher_PD,
+    studentKeys_QC: bank_MD,
+    teacherKeys_QD: bank_MD,
+    groups: 1,
+    temperature: contrastTemperature * contrastKdTemperature,
+    scale: contrastKdTemperature ** 2 / Math.max(1, rows),
+    keyGradient: false,
+    tiling,
+  });
+  return { loss, gradient_PD: rowsGradient_PC };
+}

@@ -1,0 +1,113 @@
+/**
+ * Mini-batch pixel-to-pixel distillation (CIRKD, CVPR 2022, section 3.2): each pixel's similarities
+ * to all pixels of each image of the batch, the student's against the teacher's.
+ *
+ * N images, H W positions, C student channels, D teacher channels; P = N' * H * W rows of N'
+ * images after pooling.
+ *
+ * Over a group of g images, with F_i the unit rows of image i,
+ * loss = (1/g^2) sum over ordered pairs (i, j) of KLrows(Fs_i Fs_j^T, Ft_i Ft_j^T, temperature),
+ * KLrows being the mean over rows of KL(teacher || student). There's no temperature^2.
+ */
+import { ops, scope, type Tensor } from '../tensor/index.js';
+import { averagePool, averagePoolGrad, isPooledSize } from './averagePool.js';
+import { type UnitRows, unitRows, unitRowsGrad } from './normalize.js';
+import { similarityKl } from './similarityKl.js';
+import type { Tiling } from './tiling.js';
+
+export interface TeacherFeature {
+  /** float32 [N, H, W, D], unit rows. */
+  readonly embedding_NHWD: Tensor;
+  /** float32 [N, H, W]: the raw feature is embedding * norm. */
+  readonly norm_NHW: Tensor;
+}
+
+export interface MinibatchPixelOptions {
+  readonly temperature: number;
+  /** Images compared with one another; divides N. 0: all of them. */
+  readonly minibatchGroup: number;
+  /** auto: both maps are pooled by 4 where H and W reach 256 (official v2). */
+  readonly minibatchPooling: 'auto' | 'never';
+  readonly tiling: Tiling;
+}
+
+export interface MinibatchPixelLoss {
+  readonly loss: number;
+  /** float32 [N, H, W, C], with respect to the raw feature. */
+  readonly gradient_NHWC: Tensor;
+}
+
+/** Throws RangeError on a group that doesn't divide the batch. */
+export function minibatchPixel(
+  feature_NHWC: Tensor,
+  teacher: TeacherFeature,
+  options: MinibatchPixelOptions,
+): MinibatchPixelLoss {
+  return scope(() => {
+    const shape = feature_NHWC.shape;
+    const [images = 0, height = 0, width = 0] = shape;
+    const pooled = options.minibatchPooling === 'auto' && isPooledSize(height, width);
+    const map_NhwC = pooled ? averagePool(feature_NHWC) : feature_NHWC;
+    const student = unitRows(asRows(map_NhwC));
+    const teacher_PD = pooled ? pooledEmbedding(teacher) : asRows(teacher.embedding_NHWD);
+    const { loss, gradient_PC } = allGroups(student, teacher_PD, images, options);
+    const mapGradient_NhwC = ops.reshape(unitRowsGrad(gradient_PC, student), map_NhwC.shape);
+    return {
+      loss,
+      gradient_NHWC: pooled ? averagePoolGrad(mapGradient_NhwC, shape) : mapGradient_NhwC,
+    };
+  });
+}
+
+/** The mean of the groups' losses, and its gradient with respect to the student's unit rows. */
+function allGroups(
+  student: UnitRows,
+  teacher_PD: Tensor,
+  images: number,
+  { temperature, minibatchGroup, tiling }: MinibatchPixelOptions,
+): { loss: number; gradient_PC: Tensor } {
+  const groupImages = minibatchGroup === 0 ? images : minibatchGroup;
+  if (images % groupImages !== 0) {
+    throw new RangeError(`minibatchGroup: ${groupImages} given, doesn't divide ${images} images`);
+  }
+  const groups = images / groupImages;
+  const groupRows = student.embedding_PC.shape[0]! / groups;
+  const imageRows = groupRows / groupImages;
+  const gradients: Tensor[] = [];
+  let loss = 0;
+  for (let group = 0; group < groups; group++) {
+    const part = scope(() => {
+      const student_RC = ops.rows(student.embedding_PC, group * groupRows, groupRows);
+      const teacher_RD = ops.rows(teacher_PD, group * groupRows, groupRows);
+      const result = similarityKl({
+        studentRows_PC: student_RC,
+        teacherRows_PD: teacher_RD,
+        studentKeys_QC: student_RC,
+        teacherKeys_QD: teacher_RD,
+        groups: groupImages,
+        temperature,
+        scale: 1 / (groups * groupImages ** 2 * imageRows),
+        keyGradient: true,
+        tiling,
+      });
+      loss += result.loss;
+      return ops.add(result.rowsGradient_PC, result.keysGradient_QC!);
+    });
+    gradients.push(part);
+  }
+  return { loss, gradient_PC: gradients.length === 1 ? gradients[0]! : ops.concat(gradients, 0) };
+}
+
+/** Unit rows of the pooled raw teacher feature. */
+function pooledEmbedding({ embedding_NHWD, norm_NHW }: TeacherFeature): Tensor {
+  return scope(() => {
+    const norm_NHW1 = ops.reshape(norm_NHW, [...norm_NHW.shape, 1]);
+    const feature_NHWD = ops.mul(embedding_NHWD, norm_NHW1);
+    return unitRows(asRows(averagePool(feature_NHWD))).embedding_PC;
+  });
+}
+
+function asRows(map_NHWK: Tensor): Tensor {
+  const channels = map_NHWK.shape.at(-1)!;
+  return ops.reshape(map_NHWK, [map_NHWK.size / channels, channels]);
+}

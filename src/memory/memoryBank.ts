@@ -1,0 +1,195 @@
+/**
+ * One queue of unit rows a class: what both memory banks are.
+ *
+ * Writes are staged: samples see them at once, `commit` makes them last and `discard` takes them
+ * back without a trace. So a step that turns out not to be finite leaves the bank as it was.
+ */
+import type { Draws } from '../random/draws.js';
+import { int32Tensor, type NamedTensor, type NamedTensors } from '../wire/safetensors.js';
+import { place, type RingState, type RingWrap } from './ring.js';
+import { type Precision, RowStore } from './rowStore.js';
+
+export interface BankOptions {
+  readonly classes: number;
+  /** Rows of each class. */
+  readonly size: number;
+  readonly channels: number;
+  readonly precision: Precision;
+  readonly ringWrap: RingWrap;
+  /**
+   * filled: per class its own choice among the rows it has. reference: one permutation of all
+   * slots, filled or not, for every class, as in the official code.
+   */
+  readonly sampling: 'filled' | 'reference';
+}
+
+export interface SampledRows {
+  /** float32 [count, channels], classes in order. */
+  readonly data: Float32Array;
+  readonly count: number;
+}
+
+/** The first `take` entries of a permutation of 0 … n-1. */
+type Choose = (classNumber: number, n: number, take: number) => Int32Array;
+
+interface Undo {
+  readonly classNumber: number;
+  readonly ring: RingState;
+  readonly rows: readonly (readonly [number, Float32Array | Uint16Array])[];
+}
+
+export class MemoryBank {
+  readonly name: 'pixel' | 'region';
+  readonly options: BankOptions;
+  readonly #store: RowStore;
+  readonly #rings: RingState[];
+  #undo: Undo[] = [];
+
+  constructor(name: 'pixel' | 'region', options: BankOptions) {
+    this.name = name;
+    this.options = options;
+    const { classes, size, channels, precision } = options;
+    this.#store = new RowStore(classes * size, channels, precision);
+    this.#rings = Array.from({ length: classes }, () => ({ size, pointer: 0, fill: 0 }));
+  }
+
+  /** Share of slots that hold rows, over all classes. */
+  get fillRatio(): number {
+    const filled = this.#rings.reduce((sum, ring) => sum + ring.fill, 0);
+    return filled / (this.options.classes * this.options.size);
+  }
+
+  /** Rows that a class holds. */
+  fill(classNumber: number): number {
+    return this.#rings[classNumber]!.fill;
+  }
+
+  /**
+   * Appends rows [count, channels] to a class's queue, made unit. Throws RangeError on a length
+   * that is no whole number of rows, or on a class that doesn't exist.
+   */
+  stage(classNumber: number, rows: Float32Array): void {
+    const { channels, size, ringWrap } = this.options;
+    const ring = this.#rings[classNumber];
+    if (ring === undefined) throw new RangeError(`class: ${classNumber} is unknown to the bank`);
+    if (rows.length % channels !== 0) {
+      throw new RangeError(`rows: ${rows.length} values given, wanted a multiple of ${channels}`);
+    }
+    const { slots, after } = place(ring, rows.length / channels, ringWrap);
+    const base = classNumber * size;
+    const replaced = [...new Set(slots)].map((slot) => [
+      base + slot,
+      this.#store.copy(base + slot),
+    ]);
+    this.#undo.push({ classNumber, ring, rows: replaced as [number, Float32Array][] });
+    slots.forEach((slot, i) => {
+      this.#store.writeUnit(base + slot, rows, i * channels);
+    });
+    this.#rings[classNumber] = after;
+  }
+
+  /** Keeps what was staged. */
+  commit(): void {
+    this.#undo = [];
+  }
+
+  /** Takes back what was staged since the last commit. */
+  discard(): void {
+    for (let undo = this.#undo.pop(); undo !== undefined; undo = this.#undo.pop()) {
+      this.#rings[undo.classNumber] = undo.ring;
+      for (const [row, stored] of undo.rows) this.#store.restore(row, stored);
+    }
+  }
+
+  /** Copies up to `wanted` rows of each class, chosen by `choose`. Sees staged rows. */
+  protected sampleRows(wanted: number, choose: Choose): SampledRows {
+    const { size, channels, sampling } = this.options;
+    const shared = sampling === 'reference' ? choose(0, size, Math.min(size, wanted)) : undefined;
+    const chosen = this.#rings.map(({ fill }, classNumber) => {
+      if (shared !== undefined) return shared;
+      if (fill === 0) return new Int32Array(0);
+      return choose(classNumber, fill, Math.min(fill, wanted));
+    });
+    const count = chosen.reduce((sum, slots) => sum + slots.length, 0);
+    const data = new Float32Array(count * channels);
+    let at = 0;
+    chosen.forEach((slots, classNumber) => {
+      for (const slot of slots) {
+        this.#store.read(classNumber * size + slot, data, at);
+        at += channels;
+      }
+    });
+    return { data, count };
+  }
+
+  /**
+   * Random unit rows in every slot without counting as filled: how the official code's queues
+   * begin, which matters to reference sampling only.
+   */
+  randomize(draws: Draws): void {
+    const row = new Float32Array(this.options.channels);
+    for (let slot = 0; slot < this.options.classes * this.options.size; slot++) {
+      draws.fillNormal(row, 0, 1);
+      this.#store.writeUnit(slot, row, 0);
+    }
+  }
+
+  /**
+   * `<name>_queue` [classes, size, channels], `<name>_ptr` and `<name>_fill` [classes]. The queue
+   * is a view: write it out before the next `stage`. Throws while something is staged.
+   */
+  exportState(): Map<string, NamedTensor> {
+    if (this.#undo.length > 0) throw new Error(`${this.name} bank: staged rows, commit first`);
+    const { classes, size, channels } = this.options;
+    const numbers = (key: 'pointer' | 'fill') =>
+      int32Tensor(
+        Int32Array.from(this.#rings, (ring) => ring[key]),
+        [classes],
+      );
+    return new Map([
+      [`${this.name}_queue`, this.#store.view([classes, size, channels])],
+      [`${this.name}_ptr`, numbers('pointer')],
+      [`${this.name}_fill`, numbers('fill')],
+    ]);
+  }
+
+  /** Takes over a state that `exportState` gave; checks all of it first. Drops what is staged. */
+  importState(state: NamedTensors): void {
+    const { classes, size, channels, precision } = this.options;
+    const dtype = precision === 'fp32' ? 'F32' : 'F16';
+    const queue = this.#entry(state, 'queue', dtype, [classes, size, channels]);
+    const pointers = int32Values(this.#entry(state, 'ptr', 'I32', [classes]));
+    const fills = int32Values(this.#entry(state, 'fill', 'I32', [classes]));
+    const rings = fills.map((fill, i): RingState => {
+      const pointer = pointers[i]!;
+      if (pointer < 0 || pointer >= size || fill < pointer || fill > size) {
+        throw new RangeError(
+          `${this.name} bank: class ${i} has pointer ${pointer} and fill ${fill} of ${size} rows`,
+        );
+      }
+      return { size, pointer, fill };
+    });
+    this.#undo = [];
+    this.#store.load(queue);
+    rings.forEach((ring, i) => {
+      this.#rings[i] = ring;
+    });
+  }
+
+  #entry(state: NamedTensors, part: string, dtype: string, shape: readonly number[]): NamedTensor {
+    const name = `${this.name}_${part}`;
+    const tensor = state.get(name);
+    if (tensor === undefined) throw new RangeError(`${name}: not in the state`);
+    if (tensor.dtype !== dtype || tensor.shape.join() !== shape.join()) {
+      throw new RangeError(
+        `${name}: ${tensor.dtype} [${tensor.shape}] given, wanted ${dtype} [${shape}]`,
+      );
+    }
+    return tensor;
+  }
+}
+
+function int32Values(tensor: NamedTensor): number[] {
+  const view = new DataView(tensor.data.buffer, tensor.data.byteOffset, tensor.data.byteLength);
+  return Array.from({ length: tensor.data.byteLength / 4 }, (_, i) => view.getInt32(4 * i, true));
+}

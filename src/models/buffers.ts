@@ -1,0 +1,54 @@
+/**
+ * Changes of buffers (running statistics, batch counts) that a forward pass wants, held back until
+ * the step is known to be good.
+ */
+import type { Parameter, Tensor } from '../tensor/index.js';
+
+/** How many batches a batch norm has seen in training: PyTorch's num_batches_tracked. */
+export class BatchCounter {
+  readonly name: string;
+  count = 0;
+
+  constructor(name: string) {
+    this.name = name;
+  }
+}
+
+export class StagedBuffers {
+  readonly #values = new Map<Parameter, Tensor>();
+  readonly #batches = new Map<BatchCounter, number>();
+
+  /** The value as of the latest forward pass; belongs to the caller's scope or to this. */
+  latest(buffer: Parameter): Tensor {
+    return this.#values.get(buffer) ?? buffer.read();
+  }
+
+  stage(buffer: Parameter, value: Tensor): void {
+    const before = this.#values.get(buffer);
+    this.#values.set(buffer, value.hold());
+    if (before !== undefined) free(before);
+  }
+
+  countBatch(counter: BatchCounter): void {
+    this.#batches.set(counter, (this.#batches.get(counter) ?? 0) + 1);
+  }
+
+  /** Writes what was staged. */
+  commit(): void {
+    for (const [buffer, value] of this.#values) buffer.assign(value);
+    for (const [counter, batches] of this.#batches) counter.count += batches;
+    this.discard();
+  }
+
+  /** Forgets what was staged. */
+  discard(): void {
+    for (const value of this.#values.values()) free(value);
+    this.#values.clear();
+    this.#batches.clear();
+  }
+}
+
+function free(tensor: Tensor): void {
+  tensor.release();
+  tensor.dispose();
+}

@@ -1,0 +1,82 @@
+/** Makes the entries of a network, layer by layer, in the order in which it is put together. */
+import { Parameter, readFloat32, scope } from '../tensor/index.js';
+import { type EntryRole, importShape, importTensor } from './layout.js';
+import type { ModelState } from './modelState.js';
+import { BatchCounter } from './buffers.js';
+
+/**
+ * Where weights come from: values in C order and PyTorch's layout for a full official name.
+ * The array is taken over.
+ */
+export type WeightSource = (
+  name: string,
+  shape: readonly number[],
+  role: EntryRole,
+) => Float32Array;
+
+export class Builder {
+  readonly #state: ModelState;
+  readonly #weights: WeightSource;
+  readonly #prefix: string;
+  readonly #dropouts: { made: number };
+
+  constructor(
+    state: ModelState,
+    weights: WeightSource,
+    prefix = '',
+    dropouts: { made: number } = { made: 0 },
+  ) {
+    this.#state = state;
+    this.#weights = weights;
+    this.#prefix = prefix;
+    this.#dropouts = dropouts;
+  }
+
+  /** A builder for the part called so. */
+  at(name: string | number): Builder {
+    return new Builder(this.#state, this.#weights, this.#full(String(name)), this.#dropouts);
+  }
+
+  parameter(name: string, shape: readonly number[], role: EntryRole): Parameter {
+    return this.#tensor('parameter', name, shape, role);
+  }
+
+  buffer(name: string, shape: readonly number[], role: EntryRole): Parameter {
+    return this.#tensor('buffer', name, shape, role);
+  }
+
+  counter(name: string): BatchCounter {
+    const counter = new BatchCounter(this.#full(name));
+    this.#state.entries.push({ kind: 'counter', name: counter.name, shape: [], counter });
+    return counter;
+  }
+
+  /** The number of the next dropout layer, from 0. */
+  nextDropout(): number {
+    const number = this.#dropouts.made;
+    this.#dropouts.made += 1;
+    return number;
+  }
+
+  #full(name: string): string {
+    return this.#prefix === '' ? name : `${this.#prefix}.${name}`;
+  }
+
+  #tensor(
+    kind: 'parameter' | 'buffer',
+    name: string,
+    shape: readonly number[],
+    role: EntryRole,
+  ): Parameter {
+    const full = this.#full(name);
+    const given = this.#weights(full, shape, role);
+    const size = shape.reduce((product, length) => product * length, 1);
+    if (given.length !== size) {
+      throw new Error(`${full}: ${given.length} values given, shape [${shape}] wants ${size}`);
+    }
+    const values = scope(() => readFloat32(importTensor(role, given, shape)));
+    const parameter = new Parameter(full, values, importShape(role, shape));
+    this.#state.entries.push({ kind, name: full, shape, role, parameter });
+    return parameter;
+  }
+}

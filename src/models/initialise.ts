@@ -1,0 +1,45 @@
+/** Weights of a network that has learnt nothing yet. */
+import { drawsFor } from '../random/draws.js';
+import type { WeightSource } from './builder.js';
+
+/** Standard deviation of a classifier's weights: the first predictions are close to uniform. */
+const CLASSIFIER_STD = 0.01;
+
+/**
+ * Convolutions: normal with variance 2 / fan-out (He et al., "Delving deep into rectifiers",
+ * ICCV 2015), batch norm: the identity. Each entry is a pure function of the seed and its name, so
+ * networks that share names share weights.
+ */
+export function initialWeights(seed: number): WeightSource {
+  return (name, shape, role) => {
+    const values = new Float32Array(shape.reduce((product, length) => product * length, 1));
+    const normal = (std: number) => {
+      drawsFor(seed, 'init', fnv1a(name)).fillNormal(values, 0, std);
+      return values;
+    };
+    switch (role) {
+      case 'convolution':
+        return normal(Math.sqrt(2 / (shape[0]! * shape[2]! * shape[3]!)));
+      case 'depthwise':
+        return normal(Math.sqrt(2 / (shape[2]! * shape[3]!)));
+      case 'classifier':
+        return normal(CLASSIFIER_STD);
+      case 'norm_scale':
+      case 'running_var':
+        return values.fill(1);
+      case 'bias':
+      case 'norm_offset':
+      case 'running_mean':
+        return values;
+    }
+  };
+}
+
+/** FNV-1a, 32 bit, over UTF-8: a number for a name. */
+function fnv1a(text: string): number {
+  let hash = 2166136261;
+  for (const byte of new TextEncoder().encode(text)) {
+    hash = Math.imul(hash ^ byte, 16777619);
+  }
+  return hash >>> 0;
+}

@@ -1,0 +1,147 @@
+/** The layers that networks are made of. */
+import { differentiable, type Parameter, scope, type Var } from '../tensor/index.js';
+import type { Builder } from './builder.js';
+import type { ForwardContext } from './context.js';
+import type { BatchCounter } from './buffers.js';
+
+export interface Layer {
+  forward(context: ForwardContext, x: Var): Var;
+}
+
+export type Activation = 'relu' | 'relu6' | 'none';
+
+export interface ConvolutionOptions {
+  readonly inputs: number;
+  readonly outputs: number;
+  /** Height and width of the kernel, odd. */
+  readonly kernel: number;
+  readonly stride?: number;
+  readonly dilation?: number;
+  /** One filter a channel; inputs = outputs. */
+  readonly depthwise?: boolean;
+}
+
+/** Without a bias; padding = dilation * (kernel - 1) / 2. */
+export class Convolution implements Layer {
+  readonly #weights: Parameter;
+  readonly #depthwise: boolean;
+  readonly #geometry: { stride: number; dilation: number; padding: number };
+
+  constructor(at: Builder, options: ConvolutionOptions) {
+    const { inputs, outputs, kernel, stride = 1, dilation = 1, depthwise = false } = options;
+    const shape = [outputs, depthwise ? 1 : inputs, kernel, kernel];
+    this.#weights = at.parameter('weight', shape, depthwise ? 'depthwise' : 'convolution');
+    this.#depthwise = depthwise;
+    this.#geometry = { stride, dilation, padding: (dilation * (kernel - 1)) / 2 };
+  }
+
+  forward({ tape }: ForwardContext, x: Var): Var {
+    const convolve = this.#depthwise ? differentiable.depthwiseConv2d : differentiable.conv2d;
+    return convolve(tape, x, tape.parameter(this.#weights), this.#geometry);
+  }
+}
+
+export class BatchNorm implements Layer {
+  readonly #scale: Parameter;
+  readonly #offset: Parameter;
+  readonly #mean: Parameter;
+  readonly #variance: Parameter;
+  readonly #counter: BatchCounter;
+
+  constructor(at: Builder, channels: number) {
+    this.#scale = at.parameter('weight', [channels], 'norm_scale');
+    this.#offset = at.parameter('bias', [channels], 'norm_offset');
+    this.#mean = at.buffer('running_mean', [channels], 'running_mean');
+    this.#variance = at.buffer('running_var', [channels], 'running_var');
+    this.#counter = at.counter('num_batches_tracked');
+  }
+
+  forward({ tape, training, staged }: ForwardContext, x: Var): Var {
+    const weights = {
+      scale_C: tape.parameter(this.#scale),
+      offset_C: tape.parameter(this.#offset),
+    };
+    if (!training) {
+      const running = { mean_C: this.#mean.read(), variance_C: this.#variance.read() };
+      return differentiable.batchNormInference(tape, x, weights, running);
+    }
+    const before = { mean_C: staged.latest(this.#mean), variance_C: staged.latest(this.#variance) };
+    const { y, running } = differentiable.batchNormTraining(tape, x, weights, before);
+    staged.stage(this.#mean, running.mean_C);
+    staged.stage(this.#variance, running.variance_C);
+    staged.countBatch(this.#counter);
+    return y;
+  }
+}
+
+/** Convolution, batch norm, activation: one thing, so that inference can fold it into one. */
+export class ConvolutionUnit implements Layer {
+  readonly #convolution: Convolution;
+  readonly #norm: BatchNorm;
+  readonly #activation: Activation;
+
+  constructor(
+    convolutionAt: Builder,
+    normAt: Builder,
+    options: ConvolutionOptions & { readonly activation: Activation },
+  ) {
+    this.#convolution = new Convolution(convolutionAt, options);
+    this.#norm = new BatchNorm(normAt, options.outputs);
+    this.#activation = options.activation;
+  }
+
+  forward(context: ForwardContext, x: Var): Var {
+    return scope(() => {
+      const convolved = this.#convolution.forward(context, x);
+      const normed = this.#norm.forward(context, convolved);
+      convolved.value.dispose();
+      if (this.#activation === 'none') return normed;
+      return differentiable[this.#activation](context.tape, normed);
+    });
+  }
+}
+
+/** The last convolution of a head: 1x1 with a bias. */
+export class Classifier implements Layer {
+  readonly #weights: Parameter;
+  readonly #bias: Parameter;
+
+  constructor(at: Builder, inputs: number, classes: number) {
+    this.#weights = at.parameter('weight', [classes, inputs, 1, 1], 'classifier');
+    this.#bias = at.parameter('bias', [classes], 'bias');
+  }
+
+  forward({ tape }: ForwardContext, x: Var): Var {
+    const geometry = { stride: 1, dilation: 1, padding: 0 };
+    return scope(() => {
+      const y = differentiable.conv2d(tape, x, tape.parameter(this.#weights), geometry);
+      return differentiable.biasAdd(tape, y, tape.parameter(this.#bias));
+    });
+  }
+}
+
+export class Dropout implements Layer {
+  readonly #probability: number;
+  readonly #number: number;
+
+  constructor(at: Builder, probability: number) {
+    this.#probability = probability;
+    this.#number = at.nextDropout();
+  }
+
+  forward({ tape, dropoutSeed }: ForwardContext, x: Var): Var {
+    if (dropoutSeed === null) return x;
+    return differentiable.dropout(tape, x, this.#probability, dropoutSeed(this.#number));
+  }
+}
+
+/** One layer after the other; what lies between is freed as soon as nothing needs it. */
+export function sequence(context: ForwardContext, x: Var, layers: readonly Layer[]): Var {
+  let current = x;
+  for (const layer of layers) {
+    const next = scope(() => layer.forward(context, current));
+    if (current !== x && next !== current) current.value.dispose();
+    current = next;
+  }
+  return current;
+}

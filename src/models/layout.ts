@@ -1,0 +1,57 @@
+/**
+ * Weights between PyTorch's layout, which files and names have, and TensorFlow's, which the ops
+ * want.
+ */
+import { float32, ops, readFloat32, scope, type Tensor } from '../tensor/index.js';
+
+/** What a weight is for: decides its layout and how it is drawn at the start. */
+export type EntryRole =
+  | 'convolution'
+  | 'depthwise'
+  | 'classifier'
+  | 'bias'
+  | 'norm_scale'
+  | 'norm_offset'
+  | 'running_mean'
+  | 'running_var';
+
+/** PyTorch [out, in, h, w] and [channels, 1, h, w] to HWIO and [h, w, channels, 1]. */
+function importPermutation(role: EntryRole): readonly number[] | null {
+  switch (role) {
+    case 'convolution':
+    case 'classifier':
+      return [2, 3, 1, 0];
+    case 'depthwise':
+      return [2, 3, 0, 1];
+    default:
+      return null;
+  }
+}
+
+export function importShape(role: EntryRole, shape: readonly number[]): readonly number[] {
+  const permutation = importPermutation(role);
+  return permutation === null ? shape : permutation.map((axis) => shape[axis]!);
+}
+
+/** Values in PyTorch's layout to a tensor in TensorFlow's. */
+export function importTensor(
+  role: EntryRole,
+  values: Float32Array,
+  shape: readonly number[],
+): Tensor {
+  return scope(() => {
+    const tensor = float32(values, shape);
+    const permutation = importPermutation(role);
+    return permutation === null ? tensor : ops.transpose(tensor, permutation);
+  });
+}
+
+/** A tensor in TensorFlow's layout (a weight, its gradient, its velocity) to PyTorch's. */
+export function exportTensor(role: EntryRole, tensor: Tensor): Float32Array {
+  return scope(() => {
+    const permutation = importPermutation(role);
+    if (permutation === null) return readFloat32(tensor);
+    const inverse = permutation.map((_, axis) => permutation.indexOf(axis));
+    return readFloat32(ops.transpose(tensor, inverse));
+  });
+}

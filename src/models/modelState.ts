@@ -1,0 +1,133 @@
+/** The weights and buffers of a network under their official names, in state-dict order. */
+import { type Parameter, scope, type Tensor } from '../tensor/index.js';
+import { CheckpointError } from '../wire/checkpointError.js';
+import { float32Tensor, type NamedTensor, type NamedTensors } from '../wire/safetensors.js';
+import { type EntryRole, exportTensor, importTensor } from './layout.js';
+import { namedCount, namedFloats } from './namedValues.js';
+import type { BatchCounter } from './buffers.js';
+
+export interface TensorEntry {
+  readonly kind: 'parameter' | 'buffer';
+  readonly name: string;
+  /** PyTorch's. */
+  readonly shape: readonly number[];
+  readonly role: EntryRole;
+  readonly parameter: Parameter;
+}
+
+export interface CounterEntry {
+  readonly kind: 'counter';
+  readonly name: string;
+  readonly shape: readonly [];
+  readonly counter: BatchCounter;
+}
+
+export type StateEntry = TensorEntry | CounterEntry;
+
+export interface LoadOptions {
+  /** Throw, before anything is changed, where names or shapes don't match exactly. */
+  readonly strict: boolean;
+}
+
+export interface LoadResult {
+  readonly missing: readonly string[];
+  readonly unexpected: readonly string[];
+  readonly misshaped: readonly string[];
+}
+
+export class ModelState {
+  readonly entries: StateEntry[] = [];
+
+  /** What training changes: all weights, in state-dict order. */
+  parameters(): Parameter[] {
+    return this.entries.flatMap((entry) => (entry.kind === 'parameter' ? [entry.parameter] : []));
+  }
+
+  /** Copies of all entries, PyTorch's names, layouts and dtypes (F32, counts I64). */
+  stateDict(): Map<string, NamedTensor> {
+    const dict = new Map<string, NamedTensor>();
+    for (const entry of this.entries) {
+      if (entry.kind === 'counter') {
+        const data = new Uint8Array(BigInt64Array.of(BigInt(entry.counter.count)).buffer);
+        dict.set(entry.name, { dtype: 'I64', shape: [], data });
+      } else {
+        const values = scope(() => exportTensor(entry.role, entry.parameter.read()));
+        dict.set(entry.name, float32Tensor(values, entry.shape));
+      }
+    }
+    return dict;
+  }
+
+  /** A tensor that lies like `parameter` (gradient, velocity) in PyTorch's layout. */
+  officialLayout(parameter: Parameter, tensor: Tensor): NamedTensor {
+    const entry = this.#entryOf(parameter);
+    return float32Tensor(exportTensor(entry.role, tensor), entry.shape);
+  }
+
+  /** The other way round; belongs to the caller's scope. */
+  nativeLayout(parameter: Parameter, tensor: NamedTensor): Tensor {
+    const entry = this.#entryOf(parameter);
+    return importTensor(entry.role, namedFloats(entry.name, tensor), entry.shape);
+  }
+
+  /**
+   * Takes over the values of every entry that is there with the right shape. Throws
+   * CheckpointError on a wrong dtype, and when strict on any other mismatch.
+   */
+  loadStateDict(tensors: NamedTensors, options: LoadOptions): LoadResult {
+    const known = new Set(this.entries.map((entry) => entry.name));
+    const missing = [...known].filter((name) => !tensors.has(name));
+    const unexpected = [...tensors.keys()].filter((name) => !known.has(name));
+    const present = this.entries.filter((entry) => tensors.has(entry.name));
+    const fits = (entry: StateEntry) =>
+      tensors.get(entry.name)!.shape.join() === entry.shape.join();
+    const misshaped = present.filter((entry) => !fits(entry)).map((entry) => entry.name);
+    if (options.strict && missing.length + unexpected.length + misshaped.length > 0) {
+      throw new CheckpointError(this.#mismatch(tensors, { missing, unexpected, misshaped }));
+    }
+    const assignments = present.filter(fits).map((entry) => {
+      const tensor = tensors.get(entry.name)!;
+      if (entry.kind === 'counter') {
+        const count = namedCount(entry.name, tensor);
+        return () => {
+          entry.counter.count = count;
+        };
+      }
+      const values = namedFloats(entry.name, tensor);
+      return () =>
+        scope(() => entry.parameter.assign(importTensor(entry.role, values, entry.shape)));
+    });
+    for (const assign of assignments) assign();
+    return { missing, unexpected, misshaped };
+  }
+
+  dispose(): void {
+    for (const entry of this.entries) if (entry.kind !== 'counter') entry.parameter.dispose();
+  }
+
+  #entryOf(parameter: Parameter): TensorEntry {
+    for (const entry of this.entries) {
+      if (entry.kind !== 'counter' && entry.parameter === parameter) return entry;
+    }
+    throw new Error(`${parameter.name}: no parameter of this network`);
+  }
+
+  #mismatch(tensors: NamedTensors, { missing, unexpected, misshaped }: LoadResult): string {
+    const shapes = misshaped.map((name) => {
+      const wanted = this.entries.find((entry) => entry.name === name)!.shape;
+      return `${name} [${tensors.get(name)!.shape}], wanted [${wanted}]`;
+    });
+    const parts = [
+      list('missing', missing),
+      list('unexpected', unexpected),
+      list('wrong shape', shapes),
+    ];
+    return `weights: ${parts.filter((part) => part !== '').join('; ')}`;
+  }
+}
+
+function list(title: string, items: readonly string[]): string {
+  if (items.length === 0) return '';
+  const rest = items.length > 5 ? ` and ${items.length - 5} more` : '';
+  return `${title}: ${items.slice(0, 5).join(', ')}${rest}`;
+}

@@ -1,0 +1,28 @@
+/** Numbers out of the bytes of a file's tensors. */
+import { CheckpointError } from '../wire/checkpointError.js';
+import { decodeHalf } from '../wire/half.js';
+import { alignedBytes, type NamedTensor } from '../wire/safetensors.js';
+
+/** Of an F32 or F16 tensor, copied. Throws CheckpointError naming the tensor on another dtype. */
+export function namedFloats(name: string, tensor: NamedTensor): Float32Array {
+  switch (tensor.dtype) {
+    case 'F32':
+      return new Float32Array(alignedBytes(tensor));
+    case 'F16':
+      return decodeHalf(new Uint16Array(alignedBytes(tensor)));
+    default:
+      throw new CheckpointError(`${name}: dtype ${tensor.dtype} given, wanted F32 or F16`);
+  }
+}
+
+/** Of an I64 scalar. */
+export function namedCount(name: string, tensor: NamedTensor): number {
+  if (tensor.dtype !== 'I64' || tensor.data.byteLength !== 8) {
+    throw new CheckpointError(`${name}: dtype ${tensor.dtype} given, wanted an I64 scalar`);
+  }
+  const [count] = new BigInt64Array(alignedBytes(tensor));
+  if (count! < 0n || count! > BigInt(Number.MAX_SAFE_INTEGER)) {
+    throw new CheckpointError(`${name}: ${count} given, wanted a count from 0 to 2^53 - 1`);
+  }
+  return Number(count);
+}

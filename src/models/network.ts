@@ -1,0 +1,103 @@
+/** A segmentation network: backbone, head and, with a ResNet, an auxiliary head. */
+import { type Parameter, scope, type Tensor, type Var } from '../tensor/index.js';
+import { elementCount, type NamedTensor, type NamedTensors } from '../wire/safetensors.js';
+import { Builder, type WeightSource } from './builder.js';
+import type { ForwardContext } from './context.js';
+import { type LoadOptions, type LoadResult, ModelState } from './modelState.js';
+import type { NetworkSpec } from './spec.js';
+import { buildNetwork, type NetworkParts } from './zoo.js';
+
+/** At h = ceil(H / 8), w = ceil(W / 8), channels last. */
+export interface NetworkOutputs {
+  /** [N, h, w, classes] */
+  readonly logits: Var;
+  /** [N, h, w, classes], or null where the network has no auxiliary head. */
+  readonly aux: Var | null;
+  /** Raw output of the head, [N, h, w, featureChannels]. */
+  readonly feature: Var;
+}
+
+export class SegmentationNetwork {
+  readonly spec: NetworkSpec;
+  readonly outputStride = 8;
+  readonly state = new ModelState();
+  readonly #parts: NetworkParts;
+
+  /** Throws an error naming the field of a spec for which there is no network. */
+  static create(spec: NetworkSpec, weights: WeightSource): SegmentationNetwork {
+    return new SegmentationNetwork(spec, weights);
+  }
+
+  /** A network with the weights of a state dict. Throws CheckpointError where they don't fit. */
+  static load(spec: NetworkSpec, tensors: NamedTensors): SegmentationNetwork {
+    const network = SegmentationNetwork.create(
+      spec,
+      (_, shape) => new Float32Array(elementCount(shape)),
+    );
+    try {
+      network.loadStateDict(tensors, { strict: true });
+      return network;
+    } catch (error) {
+      network.dispose();
+      throw error;
+    }
+  }
+
+  private constructor(spec: NetworkSpec, weights: WeightSource) {
+    this.spec = spec;
+    try {
+      this.#parts = buildNetwork(new Builder(this.state, weights), spec);
+    } catch (error) {
+      this.state.dispose();
+      throw error;
+    }
+  }
+
+  get featureChannels(): number {
+    return this.#parts.head.channels;
+  }
+
+  /** All weights, in state-dict order. Their names are the official ones. */
+  parameters(): Parameter[] {
+    return this.state.parameters();
+  }
+
+  /**
+   * image_NHWC: normalised, 3 channels. Changes nothing in the network: new running statistics go
+   * to context.staged. Intermediate tensors are freed unless the tape needs them.
+   * Without the auxiliary head (`aux: false`) its logits are null.
+   */
+  forward(
+    context: ForwardContext,
+    image_NHWC: Var,
+    { aux: wantAux = true }: { readonly aux?: boolean } = {},
+  ): NetworkOutputs {
+    const { backbone, head, aux } = this.#parts;
+    return scope(() => {
+      const maps = backbone.forward(context, image_NHWC);
+      const auxLogits =
+        aux === null || maps.aux === null || !wantAux ? null : aux.forward(context, maps.aux);
+      maps.aux?.value.dispose();
+      return { ...head.forward(context, maps.feature), aux: auxLogits };
+    });
+  }
+
+  /** Copies under official names, in official layout and order; F32, batch counts I64. */
+  stateDict(): Map<string, NamedTensor> {
+    return this.state.stateDict();
+  }
+
+  /** See ModelState.loadStateDict. */
+  loadStateDict(tensors: NamedTensors, options: LoadOptions): LoadResult {
+    return this.state.loadStateDict(tensors, options);
+  }
+
+  /** A gradient or velocity of a parameter in the official layout. */
+  officialLayout(parameter: Parameter, tensor: Tensor): NamedTensor {
+    return this.state.officialLayout(parameter, tensor);
+  }
+
+  dispose(): void {
+    this.state.dispose();
+  }
+}

@@ -1,0 +1,123 @@
+/** One table from names to networks. */
+import { AuxHead } from './auxHead.js';
+import type { Backbone } from './backbone.js';
+import type { Builder } from './builder.js';
+import { DeeplabHead } from './deeplabHead.js';
+import type { Head } from './head.js';
+import { MobilenetV2 } from './mobilenetV2.js';
+import { PspHead } from './pspHead.js';
+import { Resnet } from './resnet.js';
+import { type ChannelScale, channelScale, type NetworkSpec, type Variant } from './spec.js';
+
+interface BackboneEntry {
+  /** Official channels of the last map and of the one before the last layer. */
+  readonly officialChannels: number;
+  readonly officialAuxChannels: number | null;
+  build(at: Builder, scale: ChannelScale): Backbone;
+}
+
+const BACKBONES: Readonly<Record<string, BackboneEntry>> = {
+  resnet18: {
+    officialChannels: 512,
+    officialAuxChannels: 256,
+    build: (at, scale) => new Resnet(at, 'resnet18', scale),
+  },
+  resnet101: {
+    officialChannels: 2048,
+    officialAuxChannels: 1024,
+    build: (at, scale) => new Resnet(at, 'resnet101', scale),
+  },
+  mobilenetv2: {
+    officialChannels: 320,
+    officialAuxChannels: null,
+    build: (at, scale) => new MobilenetV2(at, scale),
+  },
+};
+
+interface NetworkEntry {
+  readonly head: 'deeplab' | 'psp';
+  /** Official channels of the feature. */
+  readonly featureChannels: Readonly<Record<Variant, number>>;
+}
+
+/** By model, then backbone. */
+const NETWORKS: Readonly<Record<string, Readonly<Record<string, NetworkEntry>>>> = {
+  deeplabv3: {
+    resnet18: { head: 'deeplab', featureChannels: { v1: 128, v2: 512 } },
+    resnet101: { head: 'deeplab', featureChannels: { v1: 256, v2: 512 } },
+  },
+  psp: {
+    resnet18: { head: 'psp', featureChannels: { v1: 128, v2: 128 } },
+    resnet101: { head: 'psp', featureChannels: { v1: 512, v2: 256 } },
+  },
+  deeplab_mobile: {
+    mobilenetv2: { head: 'deeplab', featureChannels: { v1: 128, v2: 128 } },
+  },
+  psp_mobile: {
+    mobilenetv2: { head: 'psp', featureChannels: { v1: 128, v2: 128 } },
+  },
+};
+
+export interface NetworkParts {
+  readonly backbone: Backbone;
+  readonly head: Head;
+  readonly aux: AuxHead | null;
+}
+
+/** Throws an error that names the field of a spec for which there is no network. */
+export function checkSpec(spec: NetworkSpec): void {
+  const backbones = own(NETWORKS, spec.model);
+  if (backbones === undefined) {
+    throw new Error(`model: '${spec.model}' given, wanted one of ${names(NETWORKS)}`);
+  }
+  const entry = own(backbones, spec.backbone);
+  if (entry === undefined) {
+    throw new Error(
+      `backbone: '${spec.backbone}' given, ${spec.model} wants one of ${names(backbones)}`,
+    );
+  }
+  if (own(entry.featureChannels, spec.variant) === undefined) {
+    throw new Error(`variant: '${spec.variant}' given, wanted v1 or v2`);
+  }
+  if (!Number.isSafeInteger(spec.numClasses) || spec.numClasses < 1) {
+    throw new Error(`numClasses: ${spec.numClasses} given, wanted a whole number from 1`);
+  }
+  if (!(spec.widthMultiplier > 0 && spec.widthMultiplier <= 8)) {
+    throw new Error(`widthMultiplier: ${spec.widthMultiplier} given, wanted above 0, at most 8`);
+  }
+}
+
+/** Puts a network together, in state-dict order. */
+export function buildNetwork(at: Builder, spec: NetworkSpec): NetworkParts {
+  checkSpec(spec);
+  const entry = NETWORKS[spec.model]![spec.backbone]!;
+  const { officialChannels, officialAuxChannels, build } = BACKBONES[spec.backbone]!;
+  const scale = channelScale(spec.widthMultiplier);
+  const classes = spec.numClasses;
+  const backbone = build(at.at('pretrained'), scale);
+  const inputs = backbone.channels;
+  const channels = scale(entry.featureChannels[spec.variant]);
+  const levelChannels = scale(officialChannels / 4);
+  const head =
+    entry.head === 'deeplab'
+      ? new DeeplabHead(at.at('head'), inputs, channels, classes)
+      : new PspHead(at.at('head'), { inputs, levelChannels, channels, classes });
+  const aux =
+    backbone.auxChannels === null || officialAuxChannels === null
+      ? null
+      : new AuxHead(
+          at.at('auxlayer'),
+          backbone.auxChannels,
+          scale(officialAuxChannels / 4),
+          classes,
+        );
+  return { backbone, head, aux };
+}
+
+function own<T>(table: Readonly<Record<string, T>>, key: string): T | undefined {
+  return Object.hasOwn(table, key) ? table[key] : undefined;
+}
+
+function names(table: Readonly<Record<string, unknown>>): string {
+  return Object.keys(table).join(', ');
+}

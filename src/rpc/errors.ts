@@ -1,0 +1,45 @@
+/**
+ * One error type for everything that leaves as a gRPC status, and the one door it leaves through.
+ */
+import { status as GrpcStatus } from '@grpc/grpc-js';
+
+/** google.rpc.Code, by number; `GrpcStatus.X` names them. */
+export type GrpcCode = (typeof GrpcStatus)[keyof typeof GrpcStatus];
+
+export { GrpcStatus };
+
+/** An error whose message may be shown to the peer. */
+export class RpcError extends Error {
+  override readonly name = 'RpcError';
+  readonly code: GrpcCode;
+
+  /** @param message names the field, what came and what was wanted. */
+  constructor(code: GrpcCode, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.code = code;
+  }
+}
+
+/** What goes over the wire when a call ends. */
+export interface CallStatus {
+  readonly code: GrpcCode;
+  readonly details: string;
+}
+
+/** Takes errors that no RpcError announced: they are bugs, and belong in the log. */
+export type UnexpectedErrorSink = (error: unknown) => void;
+
+/**
+ * The door: an RpcError as it is, anything else as INTERNAL without its message, which could tell
+ * a stranger about paths and innards. The whole error goes to `onUnexpected`.
+ */
+export function toCallStatus(error: unknown, onUnexpected: UnexpectedErrorSink): CallStatus {
+  if (error instanceof RpcError) return { code: error.code, details: error.message };
+  onUnexpected(error);
+  return { code: GrpcStatus.INTERNAL, details: 'internal error; see the log of the server' };
+}
+
+/** "RESOURCE_EXHAUSTED" for 8; the number itself for a code that gRPC doesn't define. */
+export function grpcCodeName(code: number): string {
+  return GrpcStatus[code] ?? String(code);
+}

@@ -1,0 +1,100 @@
+/** A gRPC server with a readable bind error and a shutdown that ends. */
+import {
+  type ChannelOptions,
+  Server,
+  ServerCredentials,
+  type ServerInterceptor,
+  type ServiceDefinition,
+  type UntypedServiceImplementation,
+} from '@grpc/grpc-js';
+
+export interface RpcServerOptions {
+  /** Host or IP address to listen on. */
+  readonly host: string;
+  /** 0 takes a free port; `bind` tells which. */
+  readonly port: number;
+  /** Largest message that a peer may send. */
+  readonly maxReceiveBytes: number;
+  readonly credentials?: ServerCredentials;
+  readonly interceptors?: readonly ServerInterceptor[];
+  /** After this much silence the peer is pinged; without an answer its calls are cancelled. */
+  readonly keepaliveTimeMs?: number;
+  readonly keepaliveTimeoutMs?: number;
+}
+
+/** The server can't listen where it was told to; the message names the address and the reason. */
+export class BindError extends Error {
+  override readonly name = 'BindError';
+  readonly address: string;
+  readonly inUse: boolean;
+
+  constructor(address: string, cause: Error) {
+    const inUse = /EADDRINUSE/.test(cause.message);
+    const reason = inUse ? 'the port is in use by another process' : cause.message;
+    super(`cannot listen on ${address}: ${reason}`, { cause });
+    this.address = address;
+    this.inUse = inUse;
+  }
+}
+
+export class RpcServer {
+  readonly #server: Server;
+  readonly #options: RpcServerOptions;
+
+  constructor(options: RpcServerOptions) {
+    this.#options = options;
+    const channelOptions: ChannelOptions = {
+      'grpc.max_receive_message_length': options.maxReceiveBytes,
+      'grpc.max_send_message_length': -1,
+      'grpc.keepalive_time_ms': options.keepaliveTimeMs ?? 30_000,
+      'grpc.keepalive_timeout_ms': options.keepaliveTimeoutMs ?? 10_000,
+    };
+    this.#server = new Server({
+      ...channelOptions,
+      interceptors: [...(options.interceptors ?? [])],
+    });
+  }
+
+  addService(definition: ServiceDefinition, handlers: UntypedServiceImplementation): void {
+    this.#server.addService(definition, handlers);
+  }
+
+  /** The server below, for libraries that add a service of their own. */
+  get raw(): Server {
+    return this.#server;
+  }
+
+  /** Starts to listen and resolves with the actual port. Rejects with BindError. */
+  bind(): Promise<number> {
+    const { host, port, credentials } = this.#options;
+    const address = host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
+    return new Promise((resolve, reject) => {
+      this.#server.bindAsync(
+        address,
+        credentials ?? ServerCredentials.createInsecure(),
+        (error, actualPort) => {
+          if (error) reject(new BindError(address, error));
+          else resolve(actualPort);
+        },
+      );
+    });
+  }
+
+  /**
+   * Takes no new calls, tells connected peers (GOAWAY), waits for running calls at most
+   * `graceMs`, then cuts what is left. Resolves with whether everything ended by itself.
+   */
+  async shutdown(graceMs: number): Promise<'drained' | 'forced'> {
+    let timer: NodeJS.Timeout | undefined;
+    const drained = new Promise<'drained'>((resolve) => {
+      this.#server.tryShutdown(() => resolve('drained'));
+    });
+    const late = new Promise<'forced'>((resolve) => {
+      timer = setTimeout(() => resolve('forced'), graceMs);
+    });
+    const outcome = await Promise.race([drained, late]);
+    clearTimeout(timer);
+    this.#server.forceShutdown();
+    return outcome;
+  }
+}

@@ -1,0 +1,92 @@
+/**
+ * events.jsonl: what happened in a run, one JSON object a line, only ever appended to.
+ *
+ * A line is handed to the kernel at once, so a killed process loses none. It reaches the disk for
+ * certain with sync(), which goes with every checkpoint: what a power loss takes is cut off again
+ * on resume anyway.
+ */
+import { closeSync, fstatSync, fsyncSync, openSync, readSync, writeSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { replaceFile } from './durableFiles.js';
+
+export interface RunEvent {
+  /** Steps done when it happened. */
+  readonly step: number;
+  /** step, evaluation, checkpoint, requeue, ... */
+  readonly kind: string;
+  readonly [field: string]: unknown;
+}
+
+export interface EventLog {
+  /** Adds `time` (ISO 8601). Numbers that JSON lacks (NaN) are written as text. */
+  append(event: RunEvent): void;
+  sync(): void;
+  close(): void;
+}
+
+const NEWLINE = 10;
+
+/** Opens for appending; begins a new line where the last one is torn. */
+export function openEventLog(path: string): EventLog {
+  const file = openSync(path, 'a+');
+  if (!endsWithNewline(file)) writeSync(file, '\n');
+  return {
+    append(event) {
+      const line = JSON.stringify({ ...event, time: new Date().toISOString() }, keepNonFinite);
+      writeSync(file, `${line}\n`);
+    },
+    sync: () => fsyncSync(file),
+    close() {
+      fsyncSync(file);
+      closeSync(file);
+    },
+  };
+}
+
+/** All readable events in order; torn or damaged lines are left out. None if there is no file. */
+export async function readEvents(path: string): Promise<RunEvent[]> {
+  return (await linesOf(path)).map(parseEvent).filter((event) => event !== null);
+}
+
+/**
+ * Cuts the log back to a checkpoint: events of later steps go, and lines that are torn. Atomic.
+ * Returns how many lines went.
+ */
+export async function cutEventsAfter(path: string, step: number): Promise<number> {
+  const lines = await linesOf(path);
+  const kept = lines.filter((line) => (parseEvent(line)?.step ?? Number.POSITIVE_INFINITY) <= step);
+  if (kept.length < lines.length) {
+    await replaceFile(path, kept.map((line) => `${line}\n`).join(''));
+  }
+  return lines.length - kept.length;
+}
+
+async function linesOf(path: string): Promise<string[]> {
+  try {
+    return (await readFile(path, 'utf8')).split('\n').filter((line) => line !== '');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
+    throw error;
+  }
+}
+
+function parseEvent(line: string): RunEvent | null {
+  try {
+    const event = JSON.parse(line) as RunEvent | null;
+    return typeof event?.step === 'number' && typeof event.kind === 'string' ? event : null;
+  } catch {
+    return null;
+  }
+}
+
+function keepNonFinite(_key: string, value: unknown): unknown {
+  return typeof value === 'number' && !Number.isFinite(value) ? String(value) : value;
+}
+
+function endsWithNewline(file: number): boolean {
+  const { size } = fstatSync(file);
+  if (size === 0) return true;
+  const last = new Uint8Array(1);
+  readSync(file, last, 0, 1, size - 1);
+  return last[0] === NEWLINE;
+}

@@ -1,0 +1,79 @@
+/** A report as one HTML file that fetches nothing and runs nothing. */
+import { renderChart } from './chart.js';
+import { attributes, element, escapeText, pngDataUri } from './markup.js';
+import type { ReportData, ReportPictures, ReportTable } from './report.js';
+import { isNumeric } from './reportTable.js';
+
+const CHART_SIZE = { width: 560, height: 330 };
+
+const STYLE = `
+  body { font: 15px/1.5 system-ui, "DejaVu Sans", sans-serif; color: #1f2933; background: #fff;
+    max-width: 1180px; margin: 2rem auto; padding: 0 1rem; }
+  h1 { font-size: 1.6rem; margin: 0 0 1rem; }
+  h2 { font-size: 1.15rem; margin: 2rem 0 .6rem; }
+  table.figures { border-collapse: collapse; }
+  table.figures th, table.figures td { padding: .35rem .9rem; border-bottom: 1px solid #e4e8ed; text-align: left; }
+  table.figures th { color: #5f6b7a; font-weight: 600; border-bottom: 2px solid #b6bec8; }
+  table.figures .number { text-align: right; font-variant-numeric: tabular-nums; }
+  .charts { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 480px), 1fr)); gap: 1rem; }
+  .charts svg { width: 100%; height: auto; border: 1px solid #e4e8ed; border-radius: 6px; }
+  .pictures { overflow-x: auto; }
+  .pictures th { text-align: right; padding-right: .8rem; font-weight: 600; color: #5f6b7a; white-space: nowrap; }
+  .pictures img { display: block; width: 100%; min-width: 110px; height: auto; border-radius: 3px; }
+  details { margin: .6rem 0; } summary { cursor: pointer; font-weight: 600; }
+  pre { background: #f5f7f9; border-radius: 6px; padding: .8rem; overflow-x: auto; font-size: 13px; }
+`;
+
+export function reportHtml(data: ReportData): string {
+  const details = data.details.map(
+    ({ name, text }) =>
+      `<details><summary>${escapeText(name)}</summary><pre>${escapeText(text)}</pre></details>`,
+  );
+  const charts = data.charts.map((chart) => renderChart(chart, CHART_SIZE));
+  return `<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; img-src data:; style-src 'unsafe-inline'">
+<title>${escapeText(data.title)}</title>
+<style>${STYLE}</style>
+</head>
+<body>
+<h1>${escapeText(data.title)}</h1>
+${tableHtml(data.table)}
+${charts.length === 0 ? '' : `<h2>Curves</h2>\n<div class="charts">\n${charts.join('\n')}\n</div>`}
+${data.pictures === null ? '' : picturesHtml(data.pictures)}
+${details.length === 0 ? '' : `<h2>Details</h2>\n${details.join('\n')}`}
+</body>
+</html>
+`;
+}
+
+function tableHtml({ columns, rows }: ReportTable): string {
+  const cell = (tag: string, text: string, numeric: boolean) =>
+    `<${tag}${numeric ? ' class="number"' : ''}>${escapeText(text)}</${tag}>`;
+  const isNumber = columns.map((_, index) => isNumeric(rows, index));
+  const line = (tag: string, cells: readonly string[]) =>
+    `<tr>${cells.map((text, index) => cell(tag, text, isNumber[index] ?? false)).join('')}</tr>`;
+  return `<table class="figures">
+<thead>${line('th', columns)}</thead>
+<tbody>
+${rows.map((cells) => line('td', cells)).join('\n')}
+</tbody>
+</table>`;
+}
+
+function picturesHtml({ title, rowLabels, images }: ReportPictures): string {
+  const rows = images.map((row, index) => {
+    const name = rowLabels[index] ?? '';
+    const cells = row.map(({ png, width, height }) =>
+      element('td', {}, `<img${attributes({ src: pngDataUri(png), alt: name, width, height })}>`),
+    );
+    return `<tr><th scope="row">${escapeText(name)}</th>${cells.join('')}</tr>`;
+  });
+  return `<h2>${escapeText(title)}</h2>
+<div class="pictures"><table>
+${rows.join('\n')}
+</table></div>`;
+}

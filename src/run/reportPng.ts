@@ -1,0 +1,151 @@
+/** A report as one picture, drawn with fonts of our own: a bare machine has none. */
+import { createRequire } from 'node:module';
+import { renderAsync } from '@resvg/resvg-js';
+import { FONT, INK, label, MUTED, renderChart } from './chart.js';
+import { element, pngDataUri, textWidth } from './markup.js';
+import type { ReportData, ReportPictures, ReportTable } from './report.js';
+import { isNumeric } from './reportTable.js';
+
+const PAGE_WIDTH = 1200;
+const MARGIN = 36;
+const GAP = 20;
+const CHART = { width: (PAGE_WIDTH - 2 * MARGIN - GAP) / 2, height: 330 };
+const ROW_HEIGHT = 30;
+/** Small pictures are enlarged, but not beyond recognition. */
+const MAX_ENLARGEMENT = 2;
+/** Pixels of the file per unit of the page. */
+const ZOOM = 1.5;
+
+/** Markup that begins at y, and where the next may begin. */
+interface Block {
+  readonly markup: string;
+  readonly bottom: number;
+}
+
+export async function reportPng(data: ReportData): Promise<Uint8Array> {
+  const svg = reportSvg(data);
+  const image = await renderAsync(svg, {
+    fitTo: { mode: 'zoom', value: ZOOM },
+    background: '#ffffff',
+    font: {
+      fontFiles: fontFiles(),
+      loadSystemFonts: false,
+      defaultFontFamily: 'DejaVu Sans',
+      sansSerifFamily: 'DejaVu Sans',
+    },
+  });
+  return image.asPng();
+}
+
+/** The page as SVG: title, table, charts two a row, pictures. */
+export function reportSvg(data: ReportData): string {
+  const title = label(data.title, {
+    x: MARGIN,
+    y: 52,
+    'font-size': 24,
+    'font-weight': 'bold',
+    fill: INK,
+  });
+  const blocks: ((top: number) => Block)[] = [
+    (top) => tableBlock(data.table, top),
+    (top) => chartsBlock(data, top),
+  ];
+  const { pictures } = data;
+  if (pictures !== null) blocks.push((top) => picturesBlock(pictures, top));
+  let bottom = 76;
+  let markup = title;
+  for (const block of blocks) {
+    const placed = block(bottom);
+    markup += placed.markup;
+    bottom = placed.bottom;
+  }
+  const height = Math.ceil(bottom + MARGIN - GAP);
+  return element(
+    'svg',
+    {
+      xmlns: 'http://www.w3.org/2000/svg',
+      width: PAGE_WIDTH,
+      height,
+      viewBox: `0 0 ${PAGE_WIDTH} ${height}`,
+      'font-family': FONT,
+    },
+    markup,
+  );
+}
+
+function tableBlock({ columns, rows }: ReportTable, top: number): Block {
+  const parts: string[] = [];
+  let x = MARGIN;
+  columns.forEach((column, index) => {
+    const cells = rows.map((row) => row[index] ?? '');
+    const width = Math.max(...[column, ...cells].map((text) => textWidth(text, 15))) + 36;
+    const numeric = isNumeric(rows, index);
+    const place = numeric ? { x: x + width - 18, 'text-anchor': 'end' } : { x: x + 2 };
+    const at = (row: number) => top + row * ROW_HEIGHT + 20;
+    parts.push(
+      label(column, { ...place, y: at(0), 'font-size': 14, 'font-weight': 'bold', fill: MUTED }),
+    );
+    cells.forEach((cell, row) => {
+      parts.push(label(cell, { ...place, y: at(row + 1), 'font-size': 15, fill: INK }));
+    });
+    x += width;
+  });
+  const right = Math.min(x, PAGE_WIDTH - MARGIN);
+  for (let row = 0; row <= rows.length; row++) {
+    const y = top + (row + 1) * ROW_HEIGHT;
+    const stroke = row === 0 ? '#b6bec8' : '#e4e8ed';
+    parts.push(element('line', { x1: MARGIN, y1: y, x2: right, y2: y, stroke }));
+  }
+  return { markup: parts.join(''), bottom: top + (rows.length + 1) * ROW_HEIGHT + GAP };
+}
+
+function chartsBlock({ charts }: ReportData, top: number): Block {
+  const parts = charts.map((chart, index) => {
+    const x = MARGIN + (index % 2) * (CHART.width + GAP);
+    const y = top + Math.floor(index / 2) * (CHART.height + GAP);
+    const frame = element('rect', { x, y, ...CHART, rx: 6, fill: 'none', stroke: '#e4e8ed' });
+    return frame + renderChart(chart, CHART, { x, y });
+  });
+  const rows = Math.ceil(charts.length / 2);
+  return { markup: parts.join(''), bottom: top + rows * (CHART.height + GAP) };
+}
+
+function picturesBlock({ title, rowLabels, images }: ReportPictures, top: number): Block {
+  const gap = 6;
+  const columns = Math.max(1, ...images.map((row) => row.length));
+  const labels = Math.max(0, ...rowLabels.map((text) => textWidth(text, 14))) + 14;
+  const widest = Math.max(1, ...images.flat().map(({ width }) => width));
+  const room = (PAGE_WIDTH - 2 * MARGIN - labels - gap * (columns - 1)) / columns;
+  const cellWidth = Math.min(room, widest * MAX_ENLARGEMENT);
+  let y = top + 36;
+  let markup = label(title, {
+    x: MARGIN,
+    y: top + 20,
+    'font-size': 15,
+    'font-weight': 'bold',
+    fill: INK,
+  });
+  images.forEach((row, index) => {
+    const height = Math.max(0, ...row.map((image) => (cellWidth * image.height) / image.width));
+    const side = { x: MARGIN + labels - 14, y: y + height / 2 + 5, 'text-anchor': 'end' };
+    markup += label(rowLabels[index] ?? '', { ...side, 'font-size': 14, fill: MUTED });
+    row.forEach(({ png }, column) => {
+      markup += element('image', {
+        x: MARGIN + labels + column * (cellWidth + gap),
+        y,
+        width: cellWidth,
+        height,
+        href: pngDataUri(png),
+      });
+    });
+    y += height + gap;
+  });
+  return { markup, bottom: y + GAP };
+}
+
+function fontFiles(): string[] {
+  const { resolve } = createRequire(import.meta.url);
+  return ['DejaVuSans.ttf', 'DejaVuSans-Bold.ttf'].map((file) =>
+    resolve(`dejavu-fonts-ttf/ttf/${file}`),
+  );
+}

@@ -1,0 +1,67 @@
+/** The unanswered images of one stream, each with its deadline and what has come of its answer. */
+import type { ImageRequest } from './clientRequest.js';
+import { ReplyAssembly } from './replyAssembly.js';
+
+export interface Attempt {
+  /** Unique in the client's life, and so in every stream. */
+  readonly id: number;
+  /** 0 for the first time that the image was sent anywhere. */
+  readonly number: number;
+  readonly request: ImageRequest;
+  readonly assembly: ReplyAssembly;
+  readonly timer: NodeJS.Timeout;
+}
+
+export class Attempts {
+  readonly #open = new Map<number, Attempt>();
+  readonly #timeoutMs: number;
+  readonly #onTimeout: (id: number) => void;
+  #lastId = 0;
+
+  /** `onTimeout` is called for an attempt that is still open after `timeoutMs`. */
+  constructor(timeoutMs: number, onTimeout: (id: number) => void) {
+    this.#timeoutMs = timeoutMs;
+    this.#onTimeout = onTimeout;
+  }
+
+  get size(): number {
+    return this.#open.size;
+  }
+
+  open(request: ImageRequest): Attempt {
+    const id = ++this.#lastId;
+    const timer = setTimeout(() => this.#onTimeout(id), this.#timeoutMs);
+    const assembly = new ReplyAssembly(request.outputs);
+    const attempt = { id, number: request.attempts++, request, assembly, timer };
+    this.#open.set(id, attempt);
+    return attempt;
+  }
+
+  /** Undefined for one that was never sent, or has been answered or given up. */
+  get(id: number, number: number): Attempt | undefined {
+    const attempt = this.#open.get(id);
+    return attempt?.number === number ? attempt : undefined;
+  }
+
+  of(request: ImageRequest): Attempt | undefined {
+    for (const attempt of this.#open.values()) {
+      if (attempt.request === request) return attempt;
+    }
+    return undefined;
+  }
+
+  close(id: number): Attempt | undefined {
+    const attempt = this.#open.get(id);
+    if (attempt !== undefined) {
+      clearTimeout(attempt.timer);
+      this.#open.delete(id);
+    }
+    return attempt;
+  }
+
+  closeAll(): Attempt[] {
+    const attempts = [...this.#open.values()];
+    for (const { id } of attempts) this.close(id);
+    return attempts;
+  }
+}

@@ -1,0 +1,42 @@
+/** What statuses and errors of a teacher mean for the client. */
+import { status } from '@grpc/grpc-js';
+import type { RequeueReason } from './clientOptions.js';
+import type { ImageError } from './generated/cirkd/teacher/v1/ImageError.js';
+
+/**
+ * A teacher said that asking again is no use, or no teacher takes such an image. The message
+ * holds the teacher's own words.
+ */
+export class ImageRefusedError extends Error {
+  override readonly name = 'ImageRefusedError';
+  readonly code: status;
+
+  constructor(code: status, message: string) {
+    super(message);
+    this.code = code;
+  }
+}
+
+/** "UNAVAILABLE" of 14. */
+export function statusName(code: number): string {
+  return status[code] ?? `status ${code}`;
+}
+
+/** Statuses before the welcome that another try doesn't change. */
+const REFUSALS = new Set([
+  status.FAILED_PRECONDITION,
+  status.INVALID_ARGUMENT,
+  status.UNIMPLEMENTED,
+]);
+
+/** A status before the welcome that says: not with this student. */
+export function isRefusal(code: status): boolean {
+  return REFUSALS.has(code);
+}
+
+/** The label under which an image with a retryable error is asked for again. */
+export function requeueReason(error: ImageError): RequeueReason {
+  if (error.reason === 'ERROR_REASON_NON_FINITE') return 'nonfinite';
+  if (error.reason === 'ERROR_REASON_DRAINING') return 'draining';
+  return error.code === status.DEADLINE_EXCEEDED ? 'timeout' : 'error';
+}

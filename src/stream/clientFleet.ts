@@ -1,0 +1,237 @@
+/**
+ * The teachers of a run, and the images that wait for one. Work is pulled: a teacher gets the next
+ * image when it has room, so a faster one does more. Every image is settled exactly once.
+ */
+import {
+  ContractMismatchError,
+  NonFiniteReplyError,
+  type TeacherInfo,
+  type TeacherReply,
+  TeacherUnavailableError,
+} from '../distill/teacher.js';
+import { status } from '@grpc/grpc-js';
+import { type Agreement, FleetContract } from './clientContract.js';
+import { ImageRefusedError } from './clientErrors.js';
+import { TeacherLink } from './clientLink.js';
+import type { LinkOwner } from './clientLinkOwner.js';
+import type { ClientSettings, RequeueReason } from './clientOptions.js';
+import { type ImageRequest, withResolvers } from './clientRequest.js';
+import { AnswerWatch } from './clientWatch.js';
+import type { Welcome } from './generated/cirkd/teacher/v1/Welcome.js';
+
+/** Asked twice, an image whose answers aren't finite is given up. */
+const MAX_NON_FINITE_REPLIES = 2;
+
+export class Fleet implements LinkOwner {
+  readonly #settings: ClientSettings;
+  readonly #contract: FleetContract;
+  readonly #links: TeacherLink[];
+  readonly #watch: AnswerWatch;
+  readonly #ready = withResolvers<TeacherInfo>();
+  /** In the order of requests; what is asked for again goes back to its place. */
+  readonly #queue: ImageRequest[] = [];
+  readonly #unsettled = new Set<ImageRequest>();
+  /** Images at teachers, and where. */
+  readonly #sent = new Map<ImageRequest, TeacherLink>();
+  #inflightBytes = 0;
+  #requests = 0;
+  #turn = 0;
+  #isReady = false;
+  #closed: Promise<void> | undefined;
+
+  constructor(settings: ClientSettings, windowBytes: number) {
+    this.#settings = settings;
+    this.#contract = new FleetContract(settings.expected, settings.encoding);
+    this.#watch = new AnswerWatch(settings.teacherTimeoutMs, () => this.#expired());
+    this.#links = settings.addresses.map(
+      (address) => new TeacherLink(address, windowBytes, settings, this),
+    );
+  }
+
+  /**
+   * Connects; resolves with the first teacher that fits. Rejects with ContractMismatchError when
+   * none does, TeacherUnavailableError when none answered in time.
+   */
+  open(): Promise<TeacherInfo> {
+    this.#watch.start();
+    for (const link of this.#links) link.connect();
+    return this.#ready.promise;
+  }
+
+  submit(request: ImageRequest): void {
+    if (this.#closed !== undefined) {
+      request.reject(new Error('teacher: asked after close'));
+      return;
+    }
+    request.order = ++this.#requests;
+    this.#unsettled.add(request);
+    this.#queue.push(request);
+    this.#watch.start();
+    request.onAbort((reason) => {
+      this.#reject(request, reason);
+      // After all of the signal's other listeners: their requests mustn't take the room.
+      queueMicrotask(() => this.#dispatch());
+    });
+    this.#dispatch();
+  }
+
+  close(): Promise<void> {
+    this.#closed ??= this.#close();
+    return this.#closed;
+  }
+
+  admit(address: string, welcome: Welcome): Agreement {
+    return this.#contract.admit(address, welcome);
+  }
+
+  onReply(link: TeacherLink, request: ImageRequest, reply: TeacherReply): void {
+    this.#watch.answered();
+    this.#leave(request);
+    if (request.resolve(link.address, reply)) this.#settled(request);
+    this.#dispatch();
+  }
+
+  onRefused(_link: TeacherLink, request: ImageRequest, error: ImageRefusedError): void {
+    this.#watch.answered();
+    this.#reject(request, error);
+    this.#dispatch();
+  }
+
+  onFailed(link: TeacherLink, request: ImageRequest, reason: RequeueReason, detail: string): void {
+    this.#leave(request);
+    if (request.settled) return;
+    request.avoid = link.address;
+    if (reason === 'nonfinite' && ++request.nonFiniteReplies >= MAX_NON_FINITE_REPLIES) {
+      this.#watch.answered();
+      this.#reject(request, nonFinite(request, link.address, detail));
+    } else {
+      this.#settings.onRequeued?.(reason, `${link.address}: ${detail}`);
+      const after = this.#queue.findIndex(({ order }) => order > request.order);
+      this.#queue.splice(after < 0 ? this.#queue.length : after, 0, request);
+    }
+    this.#dispatch();
+  }
+
+  onChange(_link: TeacherLink): void {
+    if (!this.#isReady) this.#checkReady();
+    this.#dispatch();
+  }
+
+  #checkReady(): void {
+    const info = this.#contract.info;
+    if (info !== undefined) {
+      this.#isReady = true;
+      this.#settled();
+      this.#ready.resolve(info);
+    } else if (this.#links.every(({ refusal }) => refusal !== undefined)) {
+      this.#watch.stop();
+      this.#ready.reject(this.#mismatch());
+    }
+  }
+
+  #dispatch(): void {
+    if (this.#closed !== undefined) return;
+    for (let i = 0; i < this.#queue.length; ) {
+      const request = this.#queue[i]!;
+      if (this.#inflightBytes + request.replyBytes > this.#settings.maxInflightBytes) return;
+      const link = this.#pick(request);
+      if (link === undefined) {
+        // Rejected in #pick, it has left the queue.
+        if (!request.settled) i++;
+        continue;
+      }
+      this.#queue.splice(i, 1);
+      this.#sent.set(request, link);
+      this.#addInflight(request.replyBytes);
+      link.take(request);
+    }
+  }
+
+  /** The teacher to ask: one that has room, another than last time if there is one. */
+  #pick(request: ImageRequest): TeacherLink | undefined {
+    const available = this.#links.filter((link) => link.available);
+    if (available.length === 0) return undefined;
+    const refusals = available.map((link) => link.refusalOf(request));
+    const takers = available.filter((_, i) => refusals[i] === undefined);
+    if (takers.length === 0) {
+      this.#reject(request, new ImageRefusedError(status.INVALID_ARGUMENT, refusals[0]!));
+      return undefined;
+    }
+    const others = takers.filter(({ address }) => address !== request.avoid);
+    const roomy = (others.length > 0 ? others : takers).filter((link) => link.hasRoom(request));
+    // Of those with the least to do, each in its turn.
+    const least = Math.min(...roomy.map(({ load }) => load));
+    const idlest = roomy.filter(({ load }) => load === least);
+    return idlest[this.#turn++ % Math.max(1, idlest.length)];
+  }
+
+  /** Takes a request from where it is: the queue or a teacher. */
+  #leave(request: ImageRequest): void {
+    const link = this.#sent.get(request);
+    if (link !== undefined) {
+      this.#sent.delete(request);
+      this.#addInflight(-request.replyBytes);
+      link.drop(request);
+    } else {
+      const at = this.#queue.indexOf(request);
+      if (at >= 0) this.#queue.splice(at, 1);
+    }
+  }
+
+  #reject(request: ImageRequest, error: unknown): void {
+    this.#leave(request);
+    if (request.reject(error)) this.#settled(request);
+  }
+
+  #settled(request?: ImageRequest): void {
+    if (request !== undefined) this.#unsettled.delete(request);
+    if (this.#unsettled.size === 0 && this.#isReady) this.#watch.stop();
+  }
+
+  #addInflight(bytes: number): void {
+    this.#inflightBytes += bytes;
+    this.#settings.onInflightBytes?.(this.#inflightBytes);
+  }
+
+  /** Nobody answered for too long. Teachers are still tried: the caller decides what comes next. */
+  #expired(): void {
+    const error = this.#links.some(({ refusal }) => refusal !== undefined)
+      ? this.#expiredWithRefusals()
+      : this.#unavailable();
+    if (!this.#isReady) this.#ready.reject(error);
+    for (const request of [...this.#unsettled]) this.#reject(request, error);
+  }
+
+  /** A teacher that fits but is away is waited for; if there was none, the contract is at fault. */
+  #expiredWithRefusals(): Error {
+    const refusedOnly = this.#links.every(({ refusal }) => refusal !== undefined);
+    return refusedOnly || !this.#isReady ? this.#mismatch() : this.#unavailable();
+  }
+
+  #unavailable(): TeacherUnavailableError {
+    return new TeacherUnavailableError(
+      `no teacher answered for ${this.#settings.teacherTimeoutMs} ms: ${this.#words()}`,
+    );
+  }
+
+  #mismatch(): ContractMismatchError {
+    return new ContractMismatchError(`no teacher fits this student: ${this.#words()}`);
+  }
+
+  #words(): string {
+    return this.#links.map(({ address, lastError }) => `${address} (${lastError})`).join('; ');
+  }
+
+  async #close(): Promise<void> {
+    this.#watch.stop();
+    const error = new Error('teacher: closed while an image waited');
+    for (const request of [...this.#unsettled]) this.#reject(request, error);
+    await Promise.all(this.#links.map((link) => link.close()));
+  }
+}
+
+function nonFinite(request: ImageRequest, address: string, detail: string): NonFiniteReplyError {
+  return new NonFiniteReplyError(
+    `image ${request.image.sample}: no finite answer, asked ${request.nonFiniteReplies} times, last ${address}: ${detail}`,
+  );
+}

@@ -1,0 +1,76 @@
+/** What a client of teachers is told: by the config, and by those who watch it. */
+import type { ChannelCredentials } from '@grpc/grpc-js';
+
+/** Why an image was asked for again: the label of cirkd_student_requeued_total. */
+export type RequeueReason =
+  | 'timeout'
+  | 'crc'
+  | 'shape'
+  | 'stream'
+  | 'error'
+  | 'nonfinite'
+  | 'draining';
+
+/** What the student needs a teacher to be. */
+export interface ExpectedContract {
+  readonly classes: number;
+  readonly outputStride: number;
+  /** null: that of the first teacher that fits. */
+  readonly digest?: string | null;
+  /** Undefined: that of the first teacher that fits. */
+  readonly featureChannels?: number;
+}
+
+/** Where one teacher stands. `backoff`: to be tried again; `refused`: it doesn't fit. */
+export interface TeacherState {
+  readonly address: string;
+  readonly state: 'connecting' | 'ready' | 'draining' | 'backoff' | 'refused' | 'closed';
+  /** Why it left the state before, in words. */
+  readonly detail: string;
+}
+
+/** For metrics and logs. None of them may throw. */
+export interface ClientHooks {
+  readonly onRequeued?: (reason: RequeueReason, detail: string) => void;
+  /** Bytes of tensor data that came, whatever became of them. */
+  readonly onReceivedBytes?: (bytes: number) => void;
+  /** Bytes of all answers that are asked for and haven't come, after each change. */
+  readonly onInflightBytes?: (bytes: number) => void;
+  readonly onTeacher?: (state: TeacherState) => void;
+}
+
+export interface ClientOptions extends ClientHooks {
+  /** Targets as gRPC takes them: host:port, dns:///host:port, unix:path. At least one. */
+  readonly addresses: readonly string[];
+  /** [A-Za-z0-9._-]{1,128} */
+  readonly runId: string;
+  /** How logits and embeddings travel; norms are always fp32. */
+  readonly encoding: 'fp32' | 'fp16';
+  readonly expected: ExpectedContract;
+  /** From sending an image to the last byte of its answer. */
+  readonly requestTimeoutMs: number;
+  /** With something waiting and no answer from any teacher for so long, all that waits fails. */
+  readonly teacherTimeoutMs: number;
+  /** Bound of the answers asked for and not yet here, over all teachers. */
+  readonly maxInflightBytes: number;
+  /** Draws in [0, 1) that keep the back-offs of several students apart. */
+  readonly jitter: () => number;
+  /** Default: plaintext. */
+  readonly credentials?: ChannelCredentials;
+  /** Images that wait at one teacher at once, if it allows so many. Default 8. */
+  readonly maxInflightImagesPerTeacher?: number;
+  /** First and longest wait before a failed teacher is tried again. Default 100 and 5000. */
+  readonly firstBackoffMs?: number;
+  readonly maxBackoffMs?: number;
+  /** Failures in a row after which a stream is given up and opened anew. Default 3. */
+  readonly breakerFailures?: number;
+}
+
+/** The options with every default filled in. */
+export type ClientSettings = ClientOptions & {
+  readonly credentials: ChannelCredentials;
+  readonly maxInflightImagesPerTeacher: number;
+  readonly firstBackoffMs: number;
+  readonly maxBackoffMs: number;
+  readonly breakerFailures: number;
+};

@@ -1,0 +1,128 @@
+/** One image on its way to its one answer, over as many attempts as that takes. */
+import type { TeacherImage, TeacherReply } from '../distill/teacher.js';
+import { outputSize, tensorBytes } from '../wire/checkTensor.js';
+import { crc32c } from '../wire/crc32c.js';
+import type { OutputName, WireDType } from '../wire/encodedTensor.js';
+import type { ExpectedOutput } from './replyAssembly.js';
+
+export interface OutputSizes {
+  readonly classes: number;
+  readonly featureChannels: number;
+  readonly outputStride: number;
+  readonly outputs: readonly { name: OutputName; dtype: WireDType }[];
+}
+
+/** Shapes of an image's outputs: [h, w, channels], and [h, w] for norms. */
+export function expectedOutputs(
+  image: { height: number; width: number },
+  sizes: OutputSizes,
+): ExpectedOutput[] {
+  const [h, w] = outputSize(image.height, image.width, sizes.outputStride);
+  const channels: Readonly<Record<OutputName, number[]>> = {
+    logits: [sizes.classes],
+    embedding: [sizes.featureChannels],
+    feature_norm: [],
+    embedding_scale: [],
+  };
+  return sizes.outputs.map(({ name, dtype }) => ({
+    name,
+    dtype,
+    shape: [h, w, ...channels[name]],
+  }));
+}
+
+export class ImageRequest {
+  readonly image: TeacherImage;
+  readonly outputs: readonly ExpectedOutput[];
+  readonly replyBytes: number;
+  /** Bytes of the widest row of any output. */
+  readonly rowBytes: number;
+  readonly promise: Promise<TeacherReply>;
+  /** Attempts made. */
+  attempts = 0;
+  /** Answers that weren't finite. */
+  nonFiniteReplies = 0;
+  /** Place in the order of requests. */
+  order = 0;
+  /** The address to pass by where there is another: it failed, or its answer was unusable. */
+  avoid: string | undefined;
+  settled = false;
+  answeredBy: string | undefined;
+
+  readonly #resolve: (reply: TeacherReply) => void;
+  readonly #reject: (error: unknown) => void;
+  readonly #signal: AbortSignal | undefined;
+  #onAbort: (() => void) | undefined;
+  #crc32c: number | undefined;
+
+  constructor(image: TeacherImage, outputs: readonly ExpectedOutput[], signal?: AbortSignal) {
+    this.image = image;
+    this.outputs = outputs;
+    this.#signal = signal;
+    const bytes = outputs.map(({ dtype, shape }) => tensorBytes(dtype, shape));
+    this.replyBytes = bytes.reduce((sum, size) => sum + size, 0);
+    this.rowBytes = Math.max(
+      ...outputs.map(({ dtype, shape }) => tensorBytes(dtype, shape.slice(1))),
+    );
+    const { promise, resolve, reject } = withResolvers<TeacherReply>();
+    this.promise = promise;
+    this.#resolve = resolve;
+    this.#reject = reject;
+  }
+
+  /** Summed up once, however often the image is sent. */
+  get crc32c(): number {
+    this.#crc32c ??= crc32c(this.image.rgb);
+    return this.#crc32c;
+  }
+
+  /** Calls back once if the caller's signal aborts before there is an answer. */
+  onAbort(callback: (reason: unknown) => void): void {
+    const signal = this.#signal;
+    if (signal === undefined) return;
+    this.#onAbort = () => callback(signal.reason);
+    if (signal.aborted) {
+      this.#onAbort();
+    } else {
+      signal.addEventListener('abort', this.#onAbort, { once: true });
+    }
+  }
+
+  /** True if this was the first and only settlement. */
+  resolve(address: string, reply: TeacherReply): boolean {
+    if (!this.#settle()) return false;
+    this.answeredBy = address;
+    this.#resolve(reply);
+    return true;
+  }
+
+  reject(error: unknown): boolean {
+    if (!this.#settle()) return false;
+    this.#reject(error);
+    return true;
+  }
+
+  #settle(): boolean {
+    if (this.settled) return false;
+    this.settled = true;
+    if (this.#onAbort !== undefined) {
+      this.#signal?.removeEventListener('abort', this.#onAbort);
+    }
+    return true;
+  }
+}
+
+/** Promise.withResolvers, which Node 20 hasn't got. */
+export function withResolvers<T>(): {
+  promise: Promise<T>;
+  resolve: (value: T) => void;
+  reject: (error: unknown) => void;
+} {
+  let resolve!: (value: T) => void;
+  let reject!: (error: unknown) => void;
+  const promise = new Promise<T>((onResolve, onReject) => {
+    resolve = onResolve;
+    reject = onReject;
+  });
+  return { promise, resolve, reject };
+}

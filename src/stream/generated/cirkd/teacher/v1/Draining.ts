@@ -1,0 +1,10 @@
+// Original file: proto/cirkd/teacher/v1/teacher.proto
+
+
+export interface DrainingInput {
+  'graceMs'?: (number);
+}
+
+export interface Draining {
+  'graceMs': (number);
+}

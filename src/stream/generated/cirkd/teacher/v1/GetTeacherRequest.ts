@@ -1,0 +1,8 @@
+// Original file: proto/cirkd/teacher/v1/teacher.proto
+
+
+export interface GetTeacherRequestInput {
+}
+
+export interface GetTeacherRequest {
+}

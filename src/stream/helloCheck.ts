@@ -1,0 +1,110 @@
+/** Reads a hello: what the client wants, or why this server can't give it. */
+import type { TeacherInfo } from '../distill/teacher.js';
+import { GrpcStatus, RpcError } from '../rpc/errors.js';
+import type { Encoding } from '../wire/encodedTensor.js';
+import type { Hello } from './generated/cirkd/teacher/v1/Hello.js';
+import type { TeacherInfoInput } from './generated/cirkd/teacher/v1/TeacherInfo.js';
+import {
+  CHANNEL_ORDER_TO_WIRE,
+  ENCODING_TO_WIRE,
+  encodingFromWire,
+  OUTPUT_TO_WIRE,
+  type OutputRequest,
+  outputFromWire,
+} from './names.js';
+import { MAX_RUN_ID_BYTES } from './serverLimits.js';
+import { PROTOCOL_VERSION } from './teacherService.js';
+
+/** What was agreed for one stream. */
+export interface Agreement {
+  readonly runId: string;
+  readonly outputs: readonly OutputRequest[];
+  /** First grant of tensor bytes. */
+  readonly creditBytes: number;
+  /** Largest piece that the client takes; Infinity when it has no wish. */
+  readonly maxChunkBytes: number;
+}
+
+const RUN_ID = new RegExp(`^[A-Za-z0-9._-]{1,${MAX_RUN_ID_BYTES}}$`);
+
+/** Outputs that a server of this version sends. */
+const OFFERED_OUTPUTS: ReadonlySet<string> = new Set(['logits', 'embedding', 'feature_norm']);
+
+/** Throws RpcError: INVALID_ARGUMENT for nonsense, FAILED_PRECONDITION for what we lack. */
+export function checkHello(hello: Hello, encodings: readonly Encoding[]): Agreement {
+  if (hello.protocolVersion !== PROTOCOL_VERSION) {
+    throw new RpcError(
+      GrpcStatus.FAILED_PRECONDITION,
+      `hello.protocol_version: ${hello.protocolVersion} given, this server speaks ${PROTOCOL_VERSION}`,
+    );
+  }
+  if (!RUN_ID.test(hello.runId)) {
+    const shown = JSON.stringify(hello.runId.slice(0, MAX_RUN_ID_BYTES + 1));
+    throw invalid(`hello.run_id: ${shown} given, wanted 1 to 128 of A-Z a-z 0-9 . _ -`);
+  }
+  if (hello.outputs.length === 0) {
+    throw invalid('hello.outputs: none given, wanted at least one output');
+  }
+  const outputs = hello.outputs.map((wish, index) => checkWish(wish, index, encodings));
+  const twice = outputs.find(({ output }, index) =>
+    outputs.slice(0, index).some((earlier) => earlier.output === output),
+  );
+  if (twice) throw invalid(`hello.outputs: ${OUTPUT_TO_WIRE[twice.output]} given twice`);
+  return {
+    runId: hello.runId,
+    outputs,
+    creditBytes: checkByteCount('hello.credit_bytes', hello.creditBytes),
+    maxChunkBytes: checkByteCount('hello.max_chunk_bytes', hello.maxChunkBytes) || Infinity,
+  };
+}
+
+/** Throws INVALID_ARGUMENT for a count that isn't exact any more as a number. */
+export function checkByteCount(name: string, bytes: number): number {
+  if (!Number.isSafeInteger(bytes)) {
+    throw invalid(`${name}: ${bytes} given, wanted at most 2^53 - 1`);
+  }
+  return bytes;
+}
+
+export function teacherInfoToWire(
+  info: TeacherInfo,
+  encodings: readonly Encoding[],
+): TeacherInfoInput {
+  return {
+    ...info,
+    pixelMean: [...info.pixelMean],
+    pixelStd: [...info.pixelStd],
+    channelOrder: CHANNEL_ORDER_TO_WIRE[info.channelOrder],
+    classNames: [...info.classNames],
+    encodings: encodings.map((encoding) => ENCODING_TO_WIRE[encoding]),
+  };
+}
+
+function checkWish(
+  wish: Hello['outputs'][number],
+  index: number,
+  encodings: readonly Encoding[],
+): OutputRequest {
+  const name = `hello.outputs[${index}]`;
+  const output = outputFromWire(wish.output);
+  if (output === undefined || !OFFERED_OUTPUTS.has(output)) {
+    throw new RpcError(
+      GrpcStatus.FAILED_PRECONDITION,
+      `${name}.output: ${wish.output} given, this server sends OUTPUT_LOGITS, OUTPUT_EMBEDDING, OUTPUT_FEATURE_NORM`,
+    );
+  }
+  if (output === 'feature_norm') return { output, encoding: 'fp32' };
+  const encoding = encodingFromWire(wish.encoding);
+  if (encoding === undefined || !encodings.includes(encoding)) {
+    const offered = encodings.map((one) => ENCODING_TO_WIRE[one]).join(', ');
+    throw new RpcError(
+      GrpcStatus.FAILED_PRECONDITION,
+      `${name}.encoding: ${wish.encoding} given, this server sends ${offered}`,
+    );
+  }
+  return { output, encoding };
+}
+
+function invalid(message: string): RpcError {
+  return new RpcError(GrpcStatus.INVALID_ARGUMENT, message);
+}

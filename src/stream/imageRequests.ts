@@ -1,0 +1,210 @@
+/**
+ * The unanswered images of one stream. Each lives through queued → computing → sending; an answer,
+ * a fault, its deadline, a cancel or the end of the stream takes it out.
+ */
+import { GrpcStatus, grpcCodeName, RpcError } from '../rpc/errors.js';
+import type { ChunkSender } from './chunkSender.js';
+import { NonFiniteOutputError } from './engine.js';
+import type { Image } from './generated/cirkd/teacher/v1/Image.js';
+import { checkImage, ImageFault } from './imageCheck.js';
+import type { EncodedOutput, OutputRequest } from './names.js';
+import type { Serving } from './serving.js';
+import type { Work } from './workQueue.js';
+
+/** The stream as its images see it. */
+export interface ImageReplies {
+  fail(image: { readonly id: number; readonly attempt: number }, fault: ImageFault): void;
+  returnUploadCredit(bytes: number): void;
+  /** Every image is answered, and the answers are on the connection. */
+  onIdle(): void;
+}
+
+interface Unanswered {
+  readonly id: number;
+  readonly attempt: number;
+  readonly work: Work;
+  readonly deadline: NodeJS.Timeout;
+}
+
+/** setTimeout's largest delay: 24 days. */
+const MAX_TIMEOUT_MS = 2 ** 31 - 1;
+
+export class ImageRequests {
+  readonly #serving: Serving;
+  readonly #outputs: readonly OutputRequest[];
+  readonly #maxChunkBytes: number;
+  readonly #sender: ChunkSender;
+  readonly #replies: ImageReplies;
+  readonly #unanswered = new Map<number, Unanswered>();
+  /** Answers handed to gRPC that the connection hasn't taken yet. */
+  #unflushed = 0;
+  #uploadCreditBytes: number;
+  #closed = false;
+
+  constructor(
+    serving: Serving,
+    outputs: readonly OutputRequest[],
+    maxChunkBytes: number,
+    sender: ChunkSender,
+    replies: ImageReplies,
+  ) {
+    this.#serving = serving;
+    this.#outputs = outputs;
+    this.#maxChunkBytes = maxChunkBytes;
+    this.#sender = sender;
+    this.#replies = replies;
+    this.#uploadCreditBytes = serving.limits.uploadCreditBytes;
+  }
+
+  get idle(): boolean {
+    return this.#unanswered.size === 0 && this.#unflushed === 0;
+  }
+
+  /**
+   * Queues an image, or answers it with its fault. Throws RpcError RESOURCE_EXHAUSTED when the
+   * client has overdrawn its upload credit: that ends the stream.
+   */
+  accept(image: Image, draining: boolean): void {
+    const bytes = image.rgb.length;
+    if (bytes > this.#uploadCreditBytes) {
+      throw new RpcError(
+        GrpcStatus.RESOURCE_EXHAUSTED,
+        `image.rgb: ${bytes} bytes sent, ${this.#uploadCreditBytes} bytes of credit left`,
+      );
+    }
+    this.#uploadCreditBytes -= bytes;
+    try {
+      if (draining) {
+        const message = 'the server is shutting down and takes no new images';
+        throw new ImageFault(GrpcStatus.UNAVAILABLE, message, true, 'ERROR_REASON_DRAINING');
+      }
+      this.#check(image);
+      this.#enqueue(image);
+    } catch (error) {
+      if (!(error instanceof ImageFault)) throw error;
+      this.#returnCredit(bytes);
+      this.#fail(image, error);
+    }
+  }
+
+  /** The client doesn't want the answer any more. An unknown id is an answer that crossed it. */
+  cancel(id: number): void {
+    const entry = this.#unanswered.get(id);
+    if (!entry) return;
+    this.#serving.hooks.onAnswer('CANCELLED');
+    this.#forget(entry);
+  }
+
+  /** Drops everything; nothing is called afterwards. */
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    for (const entry of this.#unanswered.values()) {
+      clearTimeout(entry.deadline);
+      this.#serving.queue.remove(entry.work);
+      this.#serving.hooks.onAnswer('CANCELLED');
+    }
+    this.#unanswered.clear();
+  }
+
+  #check(image: Image): void {
+    const { limits, engine } = this.#serving;
+    if (this.#unanswered.has(image.id)) {
+      throw new ImageFault(
+        GrpcStatus.INVALID_ARGUMENT,
+        `image.id: ${image.id} given, an image with this id is unanswered`,
+        false,
+      );
+    }
+    if (this.#unanswered.size >= limits.maxInflightImages) {
+      throw new ImageFault(
+        GrpcStatus.RESOURCE_EXHAUSTED,
+        `${this.#unanswered.size} images of this stream are unanswered, wanted at most ${limits.maxInflightImages}`,
+        true,
+      );
+    }
+    const shape = { outputs: this.#outputs, maxChunkBytes: this.#maxChunkBytes };
+    checkImage(image, limits.maxImagePixels, engine.info, shape);
+  }
+
+  #enqueue(image: Image): void {
+    const { id, attempt, height, width, rgb } = image;
+    const { limits, queue } = this.#serving;
+    const bytes = rgb.length;
+    const timeoutMs = Math.min(image.timeoutMs || limits.requestTimeoutMs, MAX_TIMEOUT_MS);
+    const work: Work = {
+      stream: this,
+      image: { height, width, rgb },
+      outputs: this.#outputs,
+      onLeave: () => this.#returnCredit(bytes),
+      onResult: (result) => this.#finish(id, work, result),
+    };
+    if (!queue.submit(work)) {
+      const message = `the queue is full: ${queue.size} images wait`;
+      throw new ImageFault(GrpcStatus.RESOURCE_EXHAUSTED, message, true);
+    }
+    const deadline = setTimeout(() => this.#expire(id, timeoutMs), timeoutMs);
+    this.#unanswered.set(id, { id, attempt, work, deadline });
+  }
+
+  #finish(id: number, work: Work, result: EncodedOutput[] | Error): void {
+    const entry = this.#unanswered.get(id);
+    if (entry?.work !== work) return;
+    if (result instanceof Error) {
+      this.#fail(entry, this.#faultOf(result));
+      this.#forget(entry);
+      return;
+    }
+    this.#sender.send({
+      id,
+      attempt: entry.attempt,
+      outputs: result,
+      onSent: () => {
+        this.#serving.hooks.onAnswer('OK');
+        this.#unflushed += 1;
+        this.#forget(entry);
+      },
+      onFlushed: () => {
+        this.#unflushed -= 1;
+        if (this.idle) this.#replies.onIdle();
+      },
+    });
+  }
+
+  #faultOf(error: Error): ImageFault {
+    if (error instanceof NonFiniteOutputError) {
+      return new ImageFault(GrpcStatus.INTERNAL, error.message, true, 'ERROR_REASON_NON_FINITE');
+    }
+    this.#serving.hooks.onEvent('error', 'inference failed', { error });
+    const message = 'the computation failed; see the log of the server';
+    return new ImageFault(GrpcStatus.INTERNAL, message, true);
+  }
+
+  #expire(id: number, timeoutMs: number): void {
+    const entry = this.#unanswered.get(id);
+    if (!entry) return;
+    const message = `not answered within ${timeoutMs} ms`;
+    this.#fail(entry, new ImageFault(GrpcStatus.DEADLINE_EXCEEDED, message, true));
+    this.#forget(entry);
+  }
+
+  #fail(image: { readonly id: number; readonly attempt: number }, fault: ImageFault): void {
+    this.#serving.hooks.onAnswer(grpcCodeName(fault.code));
+    this.#replies.fail(image, fault);
+  }
+
+  /** Takes an image out, wherever it is. */
+  #forget(entry: Unanswered): void {
+    clearTimeout(entry.deadline);
+    this.#unanswered.delete(entry.id);
+    this.#serving.queue.remove(entry.work);
+    this.#sender.drop(entry.id);
+    if (this.idle) this.#replies.onIdle();
+  }
+
+  #returnCredit(bytes: number): void {
+    if (this.#closed) return;
+    this.#uploadCreditBytes += bytes;
+    if (bytes > 0) this.#replies.returnUploadCredit(bytes);
+  }
+}

@@ -1,0 +1,144 @@
+/** Teachers over gRPC, seen from the student as one Teacher. */
+import { credentials } from '@grpc/grpc-js';
+import type { Teacher, TeacherImage, TeacherInfo, TeacherReply } from '../distill/teacher.js';
+import { wantedOutputs } from './clientContract.js';
+import { Fleet } from './clientFleet.js';
+import type { ClientOptions, ClientSettings } from './clientOptions.js';
+import { expectedOutputs, ImageRequest, type OutputSizes } from './clientRequest.js';
+
+/** Who answered is remembered for this many images, for requestElsewhere. */
+const REMEMBERED_ANSWERS = 4096;
+
+/**
+ * Connects to the teachers and checks the contract; resolves when the first one fits. The others
+ * join as they come, and those lost are tried again until close().
+ *
+ * Rejects with ContractMismatchError when no teacher fits (the message names the field, its value
+ * at each teacher and at the student), TeacherUnavailableError when none answered within
+ * `teacherTimeoutMs`, RangeError on options out of range.
+ */
+export async function connectTeachers(options: ClientOptions): Promise<RemoteTeacher> {
+  const settings = withDefaults(options);
+  const windowBytes = Math.floor(settings.maxInflightBytes / settings.addresses.length);
+  const fleet = new Fleet(settings, windowBytes);
+  try {
+    return new RemoteTeacher(fleet, await fleet.open(), settings, windowBytes);
+  } catch (error) {
+    await fleet.close();
+    throw error;
+  }
+}
+
+export class RemoteTeacher implements Teacher {
+  readonly info: TeacherInfo;
+  readonly #fleet: Fleet;
+  readonly #settings: ClientSettings;
+  readonly #sizes: OutputSizes;
+  readonly #windowBytes: number;
+  readonly #answeredBy = new Map<string, string>();
+
+  /** For connectTeachers. */
+  constructor(fleet: Fleet, info: TeacherInfo, settings: ClientSettings, windowBytes: number) {
+    this.#fleet = fleet;
+    this.info = info;
+    this.#settings = settings;
+    this.#sizes = { ...info, outputs: wantedOutputs(settings.encoding) };
+    this.#windowBytes = windowBytes;
+  }
+
+  /**
+   * Resolves with outputs whose buffers are owned by the caller alone. Also rejects with
+   * ImageRefusedError when a teacher says that asking again is no use, RangeError when the image
+   * contradicts itself or its answer doesn't fit into maxInflightBytes.
+   */
+  request(image: TeacherImage, signal?: AbortSignal): Promise<TeacherReply> {
+    return this.#submit(image, signal);
+  }
+
+  requestElsewhere(image: TeacherImage, signal?: AbortSignal): Promise<TeacherReply> {
+    const avoid = this.#answeredBy.get(keyOf(image));
+    this.#settings.onRequeued?.('nonfinite', `${avoid ?? 'a teacher'}: non-finite value`);
+    return this.#submit(image, signal, (request) => {
+      request.avoid = avoid;
+      request.attempts = 1;
+      request.nonFiniteReplies = 1;
+    });
+  }
+
+  close(): Promise<void> {
+    return this.#fleet.close();
+  }
+
+  async #submit(
+    image: TeacherImage,
+    signal?: AbortSignal,
+    prepare?: (request: ImageRequest) => void,
+  ): Promise<TeacherReply> {
+    signal?.throwIfAborted();
+    const request = new ImageRequest(image, expectedOutputs(image, this.#sizes), signal);
+    this.#check(request);
+    prepare?.(request);
+    this.#fleet.submit(request);
+    const reply = await request.promise;
+    this.#remember(keyOf(image), request.answeredBy!);
+    return reply;
+  }
+
+  #check({ image, replyBytes, rowBytes }: ImageRequest): void {
+    const { sample, height, width, rgb } = image;
+    if (!(height >= 1 && width >= 1) || rgb.length !== height * width * 3) {
+      throw new RangeError(
+        `image ${sample}: ${rgb.length} bytes given, ${height}x${width} RGB wants ${height * width * 3}`,
+      );
+    }
+    const { maxInflightBytes } = this.#settings;
+    if (replyBytes > maxInflightBytes || rowBytes > this.#windowBytes) {
+      const wanted = Math.max(replyBytes, rowBytes * this.#settings.addresses.length);
+      throw new RangeError(
+        `maxInflightBytes: ${maxInflightBytes} given, the answer to a ${height}x${width} image wants at least ${wanted}`,
+      );
+    }
+  }
+
+  #remember(key: string, address: string): void {
+    this.#answeredBy.delete(key);
+    this.#answeredBy.set(key, address);
+    if (this.#answeredBy.size > REMEMBERED_ANSWERS) {
+      const [oldest] = this.#answeredBy.keys();
+      this.#answeredBy.delete(oldest!);
+    }
+  }
+}
+
+function keyOf({ sample, augmentationSeed }: TeacherImage): string {
+  return `${sample}\n${augmentationSeed}`;
+}
+
+function withDefaults(options: ClientOptions): ClientSettings {
+  const settings = {
+    credentials: credentials.createInsecure(),
+    maxInflightImagesPerTeacher: 8,
+    firstBackoffMs: 100,
+    maxBackoffMs: 5000,
+    breakerFailures: 3,
+    ...options,
+  };
+  if (settings.addresses.length === 0) {
+    throw new RangeError('addresses: none given, wanted at least one');
+  }
+  const positive = [
+    'requestTimeoutMs',
+    'teacherTimeoutMs',
+    'maxInflightBytes',
+    'maxInflightImagesPerTeacher',
+    'firstBackoffMs',
+    'maxBackoffMs',
+    'breakerFailures',
+  ] as const;
+  for (const name of positive) {
+    if (!(settings[name] > 0)) {
+      throw new RangeError(`${name}: ${settings[name]} given, wanted more than 0`);
+    }
+  }
+  return settings;
+}

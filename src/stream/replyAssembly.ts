@@ -1,0 +1,123 @@
+/**
+ * The answer to one attempt, put together from its chunks. Each chunk is checked whole before a
+ * byte of memory is taken for it; its data is copied once, into a buffer that nothing else owns.
+ */
+import type { TeacherReply } from '../distill/teacher.js';
+import { sameShape, tensorBytes } from '../wire/checkTensor.js';
+import { crc32c } from '../wire/crc32c.js';
+import type { EncodedTensor, OutputName, WireDType } from '../wire/encodedTensor.js';
+import type { TensorChunkView } from './replyDecoder.js';
+
+/** What an output of an image has to be: follows from the welcome and the image's size. */
+export interface ExpectedOutput {
+  readonly name: OutputName;
+  readonly dtype: WireDType;
+  readonly shape: readonly number[];
+}
+
+/** A chunk that isn't what was agreed. The message names the field, what came, what was wanted. */
+export class ChunkError extends Error {
+  override readonly name = 'ChunkError';
+  readonly reason: 'crc' | 'shape';
+
+  constructor(reason: 'crc' | 'shape', message: string) {
+    super(message);
+    this.reason = reason;
+  }
+}
+
+interface PartialTensor {
+  readonly expected: ExpectedOutput;
+  readonly rows: number;
+  readonly rowBytes: number;
+  nextRow: number;
+  data: ArrayBuffer | null;
+}
+
+export class ReplyAssembly {
+  readonly #tensors: Map<OutputName, PartialTensor>;
+  #missing: number;
+
+  constructor(outputs: readonly ExpectedOutput[]) {
+    this.#tensors = new Map(
+      outputs.map((expected) => {
+        const rows = expected.shape[0]!;
+        const rowBytes = tensorBytes(expected.dtype, expected.shape.slice(1));
+        return [expected.name, { expected, rows, rowBytes, nextRow: 0, data: null }];
+      }),
+    );
+    this.#missing = outputs.length;
+  }
+
+  /** True when this chunk was the last one missing. Throws ChunkError, then holds what it held. */
+  accept(chunk: TensorChunkView): boolean {
+    const tensor = chunk.output && this.#tensors.get(chunk.output);
+    if (tensor === undefined) {
+      const wanted = [...this.#tensors.keys()].join(', ');
+      throw new ChunkError('shape', `output: ${chunk.output ?? 'unknown'} given, wanted ${wanted}`);
+    }
+    checkChunk(tensor, chunk);
+    tensor.data ??= new ArrayBuffer(tensor.rows * tensor.rowBytes);
+    new Uint8Array(tensor.data).set(chunk.data, chunk.rowBegin * tensor.rowBytes);
+    tensor.nextRow = chunk.rowEnd;
+    if (tensor.nextRow === tensor.rows) {
+      this.#missing--;
+    }
+    return this.#missing === 0;
+  }
+
+  /** The whole answer. Call once `accept` has returned true. */
+  reply(): TeacherReply {
+    return {
+      logits: this.#encoded('logits'),
+      embedding: this.#encoded('embedding'),
+      featureNorm: this.#encoded('feature_norm'),
+    };
+  }
+
+  #encoded(name: OutputName): EncodedTensor {
+    const tensor = this.#tensors.get(name);
+    if (tensor === undefined || tensor.data === null || tensor.nextRow !== tensor.rows) {
+      throw new Error(`${name}: asked for before it was whole`);
+    }
+    return { dtype: tensor.expected.dtype, shape: tensor.expected.shape, data: tensor.data };
+  }
+}
+
+function checkChunk(tensor: PartialTensor, chunk: TensorChunkView): void {
+  const { name, dtype, shape } = tensor.expected;
+  if (chunk.dtype !== dtype) {
+    throw new ChunkError(
+      'shape',
+      `${name}: dtype ${chunk.dtype ?? 'unknown'} given, wanted ${dtype}`,
+    );
+  }
+  if (!sameShape(chunk.shape, shape)) {
+    throw new ChunkError('shape', `${name}: shape [${chunk.shape}] given, wanted [${shape}]`);
+  }
+  const { rowBegin, rowEnd } = chunk;
+  if (rowBegin !== tensor.nextRow || rowEnd <= rowBegin || rowEnd > tensor.rows) {
+    throw new ChunkError(
+      'shape',
+      `${name}: rows [${rowBegin}, ${rowEnd}) given, wanted from ${tensor.nextRow} up to ${tensor.rows}`,
+    );
+  }
+  const wantedBytes = (rowEnd - rowBegin) * tensor.rowBytes;
+  if (chunk.data.length !== wantedBytes) {
+    throw new ChunkError(
+      'shape',
+      `${name}: ${chunk.data.length} bytes given, wanted ${wantedBytes}`,
+    );
+  }
+  const sum = crc32c(chunk.data);
+  if (sum !== chunk.crc32c) {
+    throw new ChunkError(
+      'crc',
+      `${name}: crc32c ${hex(chunk.crc32c)} given, bytes make ${hex(sum)}`,
+    );
+  }
+}
+
+function hex(value: number): string {
+  return `0x${value.toString(16).padStart(8, '0')}`;
+}

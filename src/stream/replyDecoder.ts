@@ -1,0 +1,159 @@
+/**
+ * DistillResponse from bytes. Tensor chunks are nearly all of the traffic: they are read by hand,
+ * without copying their data. Everything else, and any chunk laid out in an unusual way, goes
+ * through protobufjs.
+ */
+import type { OutputName, WireDType } from '../wire/encodedTensor.js';
+import type { DistillResponse } from './generated/cirkd/teacher/v1/DistillResponse.js';
+import type { ImageError } from './generated/cirkd/teacher/v1/ImageError.js';
+import type { Welcome } from './generated/cirkd/teacher/v1/Welcome.js';
+import { dtypeFromWire, outputFromWire } from './names.js';
+import { FIXED32, LENGTH_DELIMITED, VARINT, WireReader } from './replyWire.js';
+import { TeacherService } from './teacherService.js';
+
+/** TensorChunk as it came; nothing is checked. */
+export interface TensorChunkView {
+  id: number;
+  attempt: number;
+  /** Undefined for one that this version doesn't know. */
+  output: OutputName | undefined;
+  dtype: WireDType | undefined;
+  shape: number[];
+  rowBegin: number;
+  rowEnd: number;
+  crc32c: number;
+  /** A view on the message. */
+  data: Uint8Array;
+}
+
+export type TeacherMessage =
+  | { readonly kind: 'tensor'; readonly chunk: TensorChunkView }
+  | { readonly kind: 'welcome'; readonly welcome: Welcome }
+  | { readonly kind: 'error'; readonly error: ImageError }
+  | { readonly kind: 'credit'; readonly bytes: number }
+  | { readonly kind: 'draining'; readonly graceMs: number }
+  /** A member that this version doesn't know: to be ignored. */
+  | { readonly kind: 'unknown' }
+  | { readonly kind: 'malformed'; readonly message: string };
+
+const TENSOR_TAG = (2 << 3) | LENGTH_DELIMITED;
+
+/** By the contract's enum numbers. */
+const OUTPUTS = [undefined, 'logits', 'embedding', 'feature_norm', 'embedding_scale'] as const;
+const DTYPES = [undefined, 'fp32', 'fp16', 'int8'] as const;
+
+const { responseDeserialize } = TeacherService.service.Distill;
+
+/** Never throws: bytes that are no message come out as `malformed`. */
+export function decodeResponse(bytes: Buffer): TeacherMessage {
+  try {
+    const chunk = bytes[0] === TENSOR_TAG ? readWholeChunk(bytes) : undefined;
+    return chunk ? { kind: 'tensor', chunk } : fromProto(responseDeserialize(bytes));
+  } catch (error) {
+    return { kind: 'malformed', message: (error as Error).message };
+  }
+}
+
+/** The chunk, when it is all of the message and plainly laid out. */
+function readWholeChunk(bytes: Uint8Array): TensorChunkView | undefined {
+  const reader = new WireReader(bytes, 1);
+  const body = reader.view();
+  return reader.done ? readChunk(body) : undefined;
+}
+
+function readChunk(body: Uint8Array): TensorChunkView | undefined {
+  const chunk: TensorChunkView = {
+    id: 0,
+    attempt: 0,
+    output: undefined,
+    dtype: undefined,
+    shape: [],
+    rowBegin: 0,
+    rowEnd: 0,
+    crc32c: 0,
+    data: body.subarray(0, 0),
+  };
+  const reader = new WireReader(body);
+  while (!reader.done) {
+    const tag = reader.uint32();
+    const wireType = tag & 7;
+    if (wireType === 3 || wireType === 4) {
+      return undefined;
+    }
+    if (!readField(chunk, tag, reader)) {
+      reader.skip(wireType);
+    }
+  }
+  return chunk;
+}
+
+/** False for a field that isn't known, or not with this wire type. */
+function readField(chunk: TensorChunkView, tag: number, reader: WireReader): boolean {
+  switch (tag) {
+    case (1 << 3) | VARINT:
+      chunk.id = reader.varint();
+      return true;
+    case (2 << 3) | VARINT:
+      chunk.attempt = reader.uint32();
+      return true;
+    case (3 << 3) | VARINT:
+      chunk.output = OUTPUTS[reader.uint32()];
+      return true;
+    case (4 << 3) | VARINT:
+      chunk.dtype = DTYPES[reader.uint32()];
+      return true;
+    case (5 << 3) | VARINT:
+      chunk.shape.push(reader.uint32());
+      return true;
+    case (5 << 3) | LENGTH_DELIMITED:
+      readPacked(chunk.shape, reader.view());
+      return true;
+    case (6 << 3) | VARINT:
+      chunk.rowBegin = reader.uint32();
+      return true;
+    case (7 << 3) | VARINT:
+      chunk.rowEnd = reader.uint32();
+      return true;
+    case (8 << 3) | FIXED32:
+      chunk.crc32c = reader.fixed32();
+      return true;
+    case (9 << 3) | LENGTH_DELIMITED:
+      chunk.data = reader.view();
+      return true;
+    default:
+      return false;
+  }
+}
+
+function readPacked(into: number[], bytes: Uint8Array): void {
+  const reader = new WireReader(bytes);
+  while (!reader.done) {
+    into.push(reader.uint32());
+  }
+}
+
+function fromProto(response: DistillResponse): TeacherMessage {
+  switch (response.message) {
+    case 'welcome':
+      return { kind: 'welcome', welcome: response.welcome! };
+    case 'error':
+      return { kind: 'error', error: response.error! };
+    case 'creditBytes':
+      return { kind: 'credit', bytes: response.creditBytes! };
+    case 'draining':
+      return { kind: 'draining', graceMs: response.draining!.graceMs };
+    case 'tensor': {
+      const tensor = response.tensor!;
+      return {
+        kind: 'tensor',
+        chunk: {
+          ...tensor,
+          output: outputFromWire(tensor.output),
+          dtype: dtypeFromWire(tensor.dtype),
+        },
+      };
+    }
+    default:
+      return { kind: 'unknown' };
+  }
+}

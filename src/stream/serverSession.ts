@@ -1,0 +1,196 @@
+/**
+ * One Distill stream: awaiting hello → open → (draining) → ended. Images are in imageRequests.ts,
+ * tensors on their way out in chunkSender.ts.
+ */
+import type { ServerDuplexStream } from '@grpc/grpc-js';
+import { GrpcStatus, RpcError } from '../rpc/errors.js';
+import { ChunkSender } from './chunkSender.js';
+import type { DistillRequest } from './generated/cirkd/teacher/v1/DistillRequest.js';
+import type { DistillResponseInput } from './generated/cirkd/teacher/v1/DistillResponse.js';
+import { type Agreement, checkByteCount, checkHello, teacherInfoToWire } from './helloCheck.js';
+import type { ImageFault } from './imageCheck.js';
+import { ImageRequests } from './imageRequests.js';
+import { ENCODING_TO_WIRE, OUTPUT_TO_WIRE } from './names.js';
+import { limitsToWire } from './serverLimits.js';
+import type { Serving } from './serving.js';
+import { type IncomingRequest, PROTOCOL_VERSION } from './teacherService.js';
+
+export type DistillCall = ServerDuplexStream<IncomingRequest, DistillResponseInput>;
+
+/** What a stream has once hello and welcome are exchanged. */
+interface OpenStream {
+  readonly agreement: Agreement;
+  readonly sender: ChunkSender;
+  readonly images: ImageRequests;
+}
+
+/** With more unsent messages than this, a client that doesn't read isn't listened to either. */
+const MAX_UNSENT_MESSAGES = 256;
+
+export class ServerSession {
+  readonly #call: DistillCall;
+  readonly #serving: Serving;
+  readonly #helloTimer: NodeJS.Timeout;
+  readonly #ended: Promise<void>;
+  #settle: (error: unknown) => void = () => {};
+  #open: OpenStream | undefined;
+  #inputEnded = false;
+  #draining = false;
+  #closed = false;
+
+  constructor(call: DistillCall, serving: Serving) {
+    this.#call = call;
+    this.#serving = serving;
+    this.#ended = new Promise((resolve, reject) => {
+      this.#settle = (error) => (error === undefined ? resolve() : reject(error));
+    });
+    const { helloTimeoutMs } = serving.limits;
+    this.#helloTimer = setTimeout(() => {
+      this.#fail(GrpcStatus.DEADLINE_EXCEEDED, `no hello within ${helloTimeoutMs} ms`);
+    }, helloTimeoutMs);
+  }
+
+  /**
+   * Serves the stream to its end. Resolves when the client has left, or has half-closed and is
+   * answered; rejects with the RpcError that the stream ends with.
+   */
+  run(): Promise<void> {
+    const call = this.#call;
+    call.on('data', (request: IncomingRequest) => this.#receive(request));
+    call.on('end', () => this.#onInputEnd());
+    call.on('cancelled', () => this.#close());
+    call.on('drain', () => call.resume());
+    if (call.cancelled) this.#close();
+    return this.#ended;
+  }
+
+  /** Takes no new images; ends UNAVAILABLE when what was accepted is answered. */
+  drain(graceMs: number): void {
+    if (this.#closed || this.#draining) return;
+    this.#draining = true;
+    if (this.#open) this.#write({ draining: { graceMs } });
+    this.#endIfDone();
+  }
+
+  /** Ends the stream now, answered or not. */
+  stop(): void {
+    this.#fail(GrpcStatus.UNAVAILABLE, 'the server is shutting down');
+  }
+
+  #receive(request: IncomingRequest): void {
+    if (this.#closed) return;
+    try {
+      if ('malformed' in request) {
+        throw invalid(`message: not a DistillRequest (${request.malformed})`);
+      }
+      if (this.#open) this.#handle(this.#open, request);
+      else this.#open = this.#greet(request);
+    } catch (error) {
+      this.#close(error);
+      return;
+    }
+    if (this.#call.writableLength > MAX_UNSENT_MESSAGES) this.#call.pause();
+  }
+
+  #greet(request: DistillRequest): OpenStream {
+    if (request.message !== 'hello' || !request.hello) {
+      throw invalid(`first message: ${request.message ?? 'unknown'} given, wanted hello`);
+    }
+    const { engine, encodings, limits, hooks } = this.#serving;
+    const agreement = checkHello(request.hello, encodings);
+    clearTimeout(this.#helloTimer);
+    this.#write({
+      welcome: {
+        protocolVersion: PROTOCOL_VERSION,
+        teacher: teacherInfoToWire(engine.info, encodings),
+        outputs: agreement.outputs.map(({ output, encoding }) => ({
+          output: OUTPUT_TO_WIRE[output],
+          encoding: ENCODING_TO_WIRE[encoding],
+        })),
+        limits: limitsToWire(limits),
+        creditBytes: limits.uploadCreditBytes,
+      },
+    });
+    hooks.onEvent('info', 'stream opened', { runId: agreement.runId, peer: this.#call.getPeer() });
+    return this.#openStream(agreement);
+  }
+
+  #openStream(agreement: Agreement): OpenStream {
+    const { limits, hooks } = this.#serving;
+    const maxChunkBytes = Math.min(limits.chunkBytes, agreement.maxChunkBytes);
+    const sender = new ChunkSender(
+      (tensor, flushed) => this.#call.write({ tensor }, flushed),
+      maxChunkBytes,
+      agreement.creditBytes,
+      hooks,
+    );
+    const images = new ImageRequests(this.#serving, agreement.outputs, maxChunkBytes, sender, {
+      fail: (image, fault) => this.#writeError(image, fault),
+      returnUploadCredit: (creditBytes) => this.#write({ creditBytes }),
+      onIdle: () => this.#endIfDone(),
+    });
+    return { agreement, sender, images };
+  }
+
+  #handle({ sender, images }: OpenStream, request: DistillRequest): void {
+    switch (request.message) {
+      case 'image':
+        if (request.image) images.accept(request.image, this.#draining);
+        return;
+      case 'cancel':
+        if (request.cancel) images.cancel(request.cancel.id);
+        return;
+      case 'creditBytes': {
+        const bytes = checkByteCount('credit_bytes', request.creditBytes ?? 0);
+        checkByteCount('credit_bytes in all', sender.creditBytes + bytes);
+        sender.grant(bytes);
+        return;
+      }
+      case 'hello':
+        throw invalid('hello: given twice, wanted once');
+      default:
+        // A member of a later version: ignored, as the contract says.
+        return;
+    }
+  }
+
+  #onInputEnd(): void {
+    this.#inputEnded = true;
+    if (!this.#open) this.#fail(GrpcStatus.INVALID_ARGUMENT, 'first message: none, wanted hello');
+    this.#endIfDone();
+  }
+
+  #endIfDone(): void {
+    if (this.#closed || this.#open?.images.idle === false) return;
+    if (this.#inputEnded) this.#close();
+    else if (this.#draining) this.stop();
+  }
+
+  #writeError({ id, attempt }: { id: number; attempt: number }, fault: ImageFault): void {
+    const { code, message, retryable, reason } = fault;
+    this.#write({ error: { id, attempt, code, message, retryable, reason } });
+  }
+
+  #write(message: DistillResponseInput): void {
+    if (!this.#closed) this.#call.write(message);
+  }
+
+  #fail(code: RpcError['code'], message: string): void {
+    this.#close(new RpcError(code, message));
+  }
+
+  #close(error?: unknown): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    clearTimeout(this.#helloTimer);
+    this.#open?.images.close();
+    this.#open?.sender.close();
+    // Whatever else the client sends is read and dropped, so that the status can reach it.
+    this.#call.resume();
+    this.#settle(error);
+  }
+}
+
+function invalid(message: string): RpcError {
+  return new RpcError(GrpcStatus.INVALID_ARGUMENT, message);
+}

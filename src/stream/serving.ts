@@ -1,0 +1,15 @@
+/** What the streams of one server share. */
+import type { Encoding } from '../wire/encodedTensor.js';
+import type { InferenceEngine } from './engine.js';
+import type { TeacherServerHooks } from './serverHooks.js';
+import type { ServerLimits } from './serverLimits.js';
+import type { WorkQueue } from './workQueue.js';
+
+export interface Serving {
+  readonly engine: InferenceEngine;
+  readonly queue: WorkQueue;
+  readonly limits: ServerLimits;
+  /** Encodings that a client may ask for. */
+  readonly encodings: readonly Encoding[];
+  readonly hooks: TeacherServerHooks;
+}

@@ -1,0 +1,148 @@
+/**
+ * The teacher's gRPC server: Distill and GetTeacher, health, reflection. It listens before there
+ * is an engine, so that probes see NOT_SERVING while a network loads.
+ */
+import type { ServerInterceptor } from '@grpc/grpc-js';
+import { GrpcStatus, RpcError } from '../rpc/errors.js';
+import { duplexHandler, unaryHandler } from '../rpc/handlers.js';
+import { Health, healthPackageDefinition } from '../rpc/health.js';
+import { addReflection } from '../rpc/reflection.js';
+import { RpcServer } from '../rpc/server.js';
+import type { Encoding } from '../wire/encodedTensor.js';
+import type { InferenceEngine } from './engine.js';
+import type { GetTeacherRequest } from './generated/cirkd/teacher/v1/GetTeacherRequest.js';
+import type { GetTeacherResponseInput } from './generated/cirkd/teacher/v1/GetTeacherResponse.js';
+import { teacherInfoToWire } from './helloCheck.js';
+import type { TeacherServerHooks } from './serverHooks.js';
+import { limitsToWire, type ServerLimits } from './serverLimits.js';
+import { type DistillCall, ServerSession } from './serverSession.js';
+import type { Serving } from './serving.js';
+import {
+  PROTOCOL_VERSION,
+  TEACHER_SERVICE_NAME,
+  teacherPackageDefinition,
+  teacherServerDefinition,
+} from './teacherService.js';
+import { type BatchPolicy, WorkQueue } from './workQueue.js';
+
+export interface TeacherServerOptions {
+  readonly host: string;
+  /** 0: any free port. */
+  readonly port: number;
+  readonly limits: ServerLimits;
+  readonly encodings: readonly Encoding[];
+  readonly batch: BatchPolicy;
+  readonly hooks: TeacherServerHooks;
+  readonly interceptors?: readonly ServerInterceptor[];
+}
+
+/** How long calls other than Distill (a health watch) may keep a drained server alive. */
+const OTHER_CALLS_GRACE_MS = 500;
+
+export class TeacherServer {
+  readonly #options: TeacherServerOptions;
+  readonly #rpc: RpcServer;
+  readonly #health = new Health([TEACHER_SERVICE_NAME]);
+  readonly #sessions = new Set<ServerSession>();
+  #serving: Serving | undefined;
+  #draining = false;
+  #onLastSessionEnd: (() => void) | undefined;
+
+  constructor(options: TeacherServerOptions) {
+    this.#options = options;
+    this.#rpc = new RpcServer({
+      host: options.host,
+      port: options.port,
+      maxReceiveBytes: options.limits.maxMessageBytes,
+      interceptors: options.interceptors ?? [],
+    });
+    const report = (error: unknown) => {
+      options.hooks.onEvent('error', 'unexpected error in a call', { error });
+    };
+    this.#rpc.addService(teacherServerDefinition(), {
+      Distill: duplexHandler((call: DistillCall) => this.#distill(call), report),
+      GetTeacher: unaryHandler<GetTeacherRequest, GetTeacherResponseInput>(
+        async () => this.#getTeacher(),
+        report,
+      ),
+    });
+    this.#health.addTo(this.#rpc);
+    addReflection(this.#rpc, teacherPackageDefinition, healthPackageDefinition());
+  }
+
+  /** Starts to listen, not yet serving; resolves with the port. Rejects with BindError. */
+  listen(): Promise<number> {
+    return this.#rpc.bind();
+  }
+
+  /** Images are answered from now on, and health says SERVING. */
+  serve(engine: InferenceEngine): void {
+    const { limits, encodings, batch, hooks } = this.#options;
+    const queue = new WorkQueue(engine, limits.maxQueueImages, batch, hooks);
+    this.#serving = { engine, queue, limits, encodings, hooks };
+    this.#health.setServing(!this.#draining);
+  }
+
+  /**
+   * Health says NOT_SERVING, clients are told, accepted images are answered for at most `drainMs`,
+   * then every connection is closed. Resolves with whether everything accepted was answered.
+   */
+  async drain(drainMs: number): Promise<'drained' | 'forced'> {
+    this.#draining = true;
+    this.#health.setServing(false);
+    const lastSessionEnd = new Promise<void>((resolve) => {
+      this.#onLastSessionEnd = resolve;
+      if (this.#sessions.size === 0) resolve();
+    });
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<'late'>((resolve) => {
+      timer = setTimeout(() => resolve('late'), drainMs);
+    });
+    for (const session of this.#sessions) session.drain(drainMs);
+    const outcome = await Promise.race([lastSessionEnd, late]);
+    clearTimeout(timer);
+    for (const session of this.#sessions) session.stop();
+    await this.#rpc.shutdown(OTHER_CALLS_GRACE_MS);
+    return outcome === 'late' ? 'forced' : 'drained';
+  }
+
+  async #distill(call: DistillCall): Promise<void> {
+    const serving = this.#requireServing();
+    const { maxStreams } = serving.limits;
+    if (this.#sessions.size >= maxStreams) {
+      throw new RpcError(
+        GrpcStatus.RESOURCE_EXHAUSTED,
+        `${maxStreams} streams are open, this server takes no more`,
+      );
+    }
+    const session = new ServerSession(call, serving);
+    this.#sessions.add(session);
+    serving.hooks.onStreams(this.#sessions.size);
+    try {
+      await session.run();
+    } finally {
+      this.#sessions.delete(session);
+      serving.hooks.onStreams(this.#sessions.size);
+      if (this.#sessions.size === 0) this.#onLastSessionEnd?.();
+    }
+  }
+
+  #getTeacher(): GetTeacherResponseInput {
+    const { engine, encodings, limits } = this.#requireServing();
+    return {
+      teacher: teacherInfoToWire(engine.info, encodings),
+      limits: limitsToWire(limits),
+      protocolVersion: PROTOCOL_VERSION,
+    };
+  }
+
+  #requireServing(): Serving {
+    if (this.#draining) {
+      throw new RpcError(GrpcStatus.UNAVAILABLE, 'the server is shutting down');
+    }
+    if (!this.#serving) {
+      throw new RpcError(GrpcStatus.UNAVAILABLE, 'the teacher is still loading');
+    }
+    return this.#serving;
+  }
+}

@@ -1,0 +1,36 @@
+/** One logger a service: JSON lines for machines, plain lines for people. */
+import { pino } from 'pino';
+import type { Logger } from 'pino';
+import { formatLogLine } from './logLine.js';
+
+export type { Logger };
+
+/** Where lines go; a terminal, a file, or a progress bar that prints above itself. */
+export interface LineSink {
+  readonly isTTY?: boolean;
+  write(line: string): unknown;
+}
+
+export interface LogOptions {
+  readonly service: string;
+  readonly level: 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'silent';
+  /** auto: text where the sink is a terminal, else json. */
+  readonly format: 'auto' | 'json' | 'text';
+  readonly sink: LineSink;
+}
+
+/** Each line carries time, level, service and msg, and the fields of the call. */
+export function createLogger(options: LogOptions): Logger {
+  const { service, level, format, sink } = options;
+  const asText = format === 'text' || (format === 'auto' && sink.isTTY === true);
+  return pino(
+    {
+      level,
+      base: { service },
+      timestamp: pino.stdTimeFunctions.isoTime,
+      formatters: { level: (label) => ({ level: label }) },
+      serializers: { err: pino.stdSerializers.err, error: pino.stdSerializers.err },
+    },
+    { write: (line: string) => sink.write(asText ? formatLogLine(line) : line) },
+  );
+}

@@ -1,0 +1,128 @@
+/** How far a run is: a bar on a terminal, a plain line every so often elsewhere. */
+import type { LineSink } from './log.js';
+import { barLines, plainLine } from './progressText.js';
+
+export interface ProgressStep {
+  /** Steps done, of the whole run. */
+  readonly step: number;
+  /** Crops of this step. */
+  readonly images: number;
+  readonly seconds: number;
+  /** Part of `seconds` spent waiting for teachers. */
+  readonly teacherSeconds: number;
+  /** Terms in the order they are shown. */
+  readonly losses: Readonly<Record<string, number>>;
+}
+
+/** A terminal (isTTY) gets a bar; anything else, lines. */
+export interface ProgressStream extends LineSink {
+  readonly columns?: number;
+  on?(event: 'error', listener: (error: Error) => void): unknown;
+}
+
+export interface ProgressOptions {
+  readonly stream: ProgressStream;
+  readonly totalSteps: number;
+  /** Lines without a terminal come every so many steps, and for the last one. */
+  readonly everySteps: number;
+  /** Milliseconds; for the bar's redraws. */
+  readonly now?: () => number;
+}
+
+/** Never throws: a run doesn't end because somebody closed its terminal. */
+export interface Progress extends LineSink {
+  update(step: ProgressStep): void;
+  /** Prints above the bar; for log lines. */
+  write(line: string): void;
+  /** Leaves the bar as it was last drawn; later lines come below it. */
+  done(): void;
+}
+
+const REDRAW_MS = 100;
+/** Weight of the newest step in the running means, from step 10 on; the plain mean before. */
+const NEWEST_WEIGHT = 0.1;
+
+/** Running means over steps, so that one slow step doesn't make the time left jump. */
+interface Pace {
+  steps: number;
+  images: number;
+  seconds: number;
+  teacherSeconds: number;
+}
+
+export function createProgress(options: ProgressOptions): Progress {
+  const { stream, totalSteps, everySteps } = options;
+  const now = options.now ?? (() => performance.now());
+  const isTerminal = stream.isTTY === true;
+  const put = safeWriter(stream);
+  let pace: Pace | null = null;
+  let drawn: readonly string[] = [];
+  let lastDrawMs = Number.NEGATIVE_INFINITY;
+
+  // Up to the bar's first line, clearing each on the way.
+  const erased = () => (drawn.length === 0 ? '' : `${'\x1b[1A\x1b[2K'.repeat(drawn.length)}\r`);
+  const bar = (lines: readonly string[]) => lines.map((line) => `${line}\n`).join('');
+
+  return {
+    isTTY: isTerminal,
+    update(step) {
+      pace = nextPace(pace, step);
+      const isLast = step.step >= totalSteps;
+      const figures = { ...step, totalSteps, ...rates(pace, totalSteps - step.step) };
+      if (!isTerminal) {
+        if (isLast || step.step % everySteps === 0) put(`${plainLine(figures)}\n`);
+        return;
+      }
+      if (!isLast && now() - lastDrawMs < REDRAW_MS) return;
+      lastDrawMs = now();
+      const lines = barLines(figures, stream.columns ?? 80);
+      put(erased() + bar(lines));
+      drawn = lines;
+    },
+    write(line) {
+      put(isTerminal ? erased() + line + bar(drawn) : line);
+    },
+    done() {
+      drawn = [];
+    },
+  };
+}
+
+function nextPace(pace: Pace | null, step: ProgressStep): Pace {
+  const { images, seconds, teacherSeconds } = step;
+  if (pace === null) return { steps: 1, images, seconds, teacherSeconds };
+  const steps = pace.steps + 1;
+  const weight = Math.max(NEWEST_WEIGHT, 1 / steps);
+  const mix = (old: number, newest: number) => old + weight * (newest - old);
+  return {
+    steps,
+    images: mix(pace.images, images),
+    seconds: mix(pace.seconds, seconds),
+    teacherSeconds: mix(pace.teacherSeconds, teacherSeconds),
+  };
+}
+
+function rates(pace: Pace, stepsLeft: number) {
+  const seconds = Math.max(pace.seconds, 1e-9);
+  return {
+    imagesPerSecond: pace.images / seconds,
+    teacherShare: pace.teacherSeconds / seconds,
+    secondsLeft: stepsLeft * pace.seconds,
+  };
+}
+
+function safeWriter(stream: ProgressStream): (text: string) => void {
+  let broken = false;
+  // A closed pipe reports itself by an event, which without a listener would end the process.
+  stream.on?.('error', () => {
+    broken = true;
+  });
+  return (text) => {
+    if (broken) return;
+    try {
+      stream.write(text);
+    } catch {
+      broken = true;
+    }
+  };
+}

@@ -1,0 +1,60 @@
+/** The words and the bar of a progress display; no state. */
+
+export interface ProgressFigures {
+  readonly step: number;
+  readonly totalSteps: number;
+  readonly losses: Readonly<Record<string, number>>;
+  readonly imagesPerSecond: number;
+  /** Part of the time spent waiting for teachers, 0..1. */
+  readonly teacherShare: number;
+  readonly secondsLeft: number;
+}
+
+const BAR_CELLS = 30;
+
+/** Two lines, neither wider than the terminal: bar with pace, terms. */
+export function barLines(figures: ProgressFigures, columns: number): string[] {
+  const { step, totalSteps } = figures;
+  const pace = paceText(figures);
+  const room = columns - 1 - ` ${step}/${totalSteps}  ${pace}`.length;
+  const bar = barText(totalSteps === 0 ? 1 : step / totalSteps, Math.min(BAR_CELLS, room));
+  return [`${bar} ${step}/${totalSteps}  ${pace}`, `  ${termsText(figures.losses)}`].map((line) =>
+    line.trimStart() === '' ? line : line.slice(0, Math.max(columns - 1, 1)),
+  );
+}
+
+export function plainLine(figures: ProgressFigures): string {
+  const { step, totalSteps, losses } = figures;
+  return `step ${step}/${totalSteps}  ${termsText(losses)}  ${paceText(figures)}`;
+}
+
+/** 42s, 4m12s, 3h05m. */
+export function durationText(seconds: number): string {
+  if (!Number.isFinite(seconds)) return '?';
+  const whole = Math.max(0, Math.round(seconds));
+  const two = (value: number) => String(value).padStart(2, '0');
+  if (whole < 60) return `${whole}s`;
+  if (whole < 3600) return `${Math.floor(whole / 60)}m${two(whole % 60)}s`;
+  return `${Math.floor(whole / 3600)}h${two(Math.floor((whole % 3600) / 60))}m`;
+}
+
+function paceText({ imagesPerSecond, teacherShare, secondsLeft }: ProgressFigures): string {
+  const share = Math.round(100 * Math.min(Math.max(teacherShare, 0), 1));
+  const speed = imagesPerSecond < 100 ? imagesPerSecond.toPrecision(3) : imagesPerSecond.toFixed(0);
+  return `${speed} images/s  waiting for teachers ${share}%  ${durationText(secondsLeft)} left`;
+}
+
+function termsText(losses: Readonly<Record<string, number>>): string {
+  return Object.entries(losses)
+    .map(([term, value]) => `${term} ${value.toFixed(4)}`)
+    .join('  ');
+}
+
+/** Whole blocks and one of eight partial ones; empty where there is no room. */
+function barText(done: number, cells: number): string {
+  if (cells < 5) return '';
+  const eighths = Math.round(Math.min(Math.max(done, 0), 1) * cells * 8);
+  const full = Math.floor(eighths / 8);
+  const partial = ['', '▏', '▎', '▍', '▌', '▋', '▊', '▉'][eighths % 8] ?? '';
+  return `${'█'.repeat(full)}${partial}`.padEnd(cells, '·');
+}

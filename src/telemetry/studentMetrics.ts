@@ -1,0 +1,79 @@
+/** What a student trainer counts. */
+import { Counter, Gauge, Histogram } from 'prom-client';
+import type { Registry } from 'prom-client';
+import type { Bank, Phase, Term } from './metricNames.js';
+import { MEMORY_METRIC_NAMES, STUDENT_METRIC_NAMES as NAMES, PHASES } from './metricNames.js';
+import { createRegistry, SECONDS_BUCKETS } from './registry.js';
+
+/** One finished step. */
+export interface StepFigures {
+  /** Crops, all micro-batches together. */
+  readonly images: number;
+  readonly seconds: number;
+  readonly phaseSeconds: Readonly<Record<Phase, number>>;
+  /** Unweighted terms and the weighted total; terms that a run doesn't have may be missing. */
+  readonly losses: Readonly<Partial<Record<Term, number>>>;
+  readonly learningRate: number;
+  /** Rows filled over rows in all, 0..1. */
+  readonly bankFill?: Readonly<Partial<Record<Bank, number>>>;
+}
+
+export interface StudentMetrics {
+  readonly registry: Registry;
+  readonly receivedBytes: Counter;
+  readonly inflightBytes: Gauge;
+  /** reason: timeout, disconnected, draining, nonfinite, ... */
+  readonly requeued: Counter<'reason'>;
+  readonly nonfinite: Counter;
+  recordStep(step: StepFigures): void;
+  /** Both 0..1. */
+  recordEvaluation(result: { readonly miou: number; readonly pixelAccuracy: number }): void;
+}
+
+export function createStudentMetrics(): StudentMetrics {
+  const registry = createRegistry();
+  const registers = [registry];
+  return {
+    registry,
+    receivedBytes: new Counter({ ...NAMES.receivedBytes, registers }),
+    inflightBytes: new Gauge({ ...NAMES.inflightBytes, registers }),
+    requeued: new Counter({ ...NAMES.requeued, labelNames: ['reason'], registers }),
+    nonfinite: new Counter({ ...NAMES.nonfinite, registers }),
+    recordStep: stepRecorder(registers),
+    recordEvaluation: evaluationRecorder(registers),
+  };
+}
+
+function stepRecorder(registers: Registry[]): StudentMetrics['recordStep'] {
+  const steps = new Counter({ ...NAMES.steps, registers });
+  const images = new Counter({ ...NAMES.images, registers });
+  const seconds = new Histogram({ ...NAMES.stepSeconds, buckets: SECONDS_BUCKETS, registers });
+  const phases = new Counter({ ...NAMES.phaseSeconds, labelNames: ['phase'], registers });
+  const loss = new Gauge({ ...NAMES.loss, labelNames: ['term'], registers });
+  const learningRate = new Gauge({ ...NAMES.learningRate, registers });
+  const timestamp = new Gauge({ ...NAMES.lastStepTimestamp, registers });
+  const fill = new Gauge({ ...MEMORY_METRIC_NAMES.bankFill, labelNames: ['bank'], registers });
+  for (const phase of PHASES) phases.inc({ phase }, 0);
+  return (step) => {
+    steps.inc();
+    images.inc(step.images);
+    seconds.observe(step.seconds);
+    for (const phase of PHASES) phases.inc({ phase }, step.phaseSeconds[phase]);
+    for (const [term, value] of Object.entries(step.losses)) loss.set({ term }, value);
+    learningRate.set(step.learningRate);
+    for (const [bank, ratio] of Object.entries(step.bankFill ?? {})) fill.set({ bank }, ratio);
+    timestamp.setToCurrentTime();
+  };
+}
+
+function evaluationRecorder(registers: Registry[]): StudentMetrics['recordEvaluation'] {
+  const miou = new Gauge({ ...NAMES.miou, registers });
+  const pixelAccuracy = new Gauge({ ...NAMES.pixelAccuracy, registers });
+  // A 0 before the first evaluation would look like a network that knows nothing.
+  miou.set(Number.NaN);
+  pixelAccuracy.set(Number.NaN);
+  return (result) => {
+    miou.set(result.miou);
+    pixelAccuracy.set(result.pixelAccuracy);
+  };
+}

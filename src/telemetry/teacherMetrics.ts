@@ -1,0 +1,50 @@
+/** What a teacher server counts. */
+import { Counter, Gauge, Histogram } from 'prom-client';
+import type { Registry } from 'prom-client';
+import { TEACHER_METRIC_NAMES as NAMES } from './metricNames.js';
+import { createRegistry, SECONDS_BUCKETS } from './registry.js';
+
+export interface TeacherMetrics {
+  readonly registry: Registry;
+  readonly images: Counter;
+  /** code: the gRPC status name, e.g. OK, RESOURCE_EXHAUSTED. */
+  readonly requests: Counter<'code'>;
+  readonly inferenceSeconds: Histogram;
+  readonly queueSeconds: Histogram;
+  readonly queueImages: Gauge;
+  readonly batchImages: Histogram;
+  /** encoding: fp32, fp16. */
+  readonly sentBytes: Counter<'encoding'>;
+  readonly streams: Gauge;
+  /** Says which weights are served; once, when the checkpoint is loaded. */
+  setDigest(digest: string): void;
+}
+
+export function createTeacherMetrics(): TeacherMetrics {
+  const registry = createRegistry();
+  const registers = [registry];
+  const info = new Gauge({ ...NAMES.info, labelNames: ['digest'], registers });
+  return {
+    registry,
+    images: new Counter({ ...NAMES.images, registers }),
+    requests: new Counter({ ...NAMES.requests, labelNames: ['code'], registers }),
+    inferenceSeconds: new Histogram({
+      ...NAMES.inferenceSeconds,
+      buckets: SECONDS_BUCKETS,
+      registers,
+    }),
+    queueSeconds: new Histogram({ ...NAMES.queueSeconds, buckets: SECONDS_BUCKETS, registers }),
+    queueImages: new Gauge({ ...NAMES.queueImages, registers }),
+    batchImages: new Histogram({
+      ...NAMES.batchImages,
+      buckets: [1, 2, 4, 8, 16, 32, 64],
+      registers,
+    }),
+    sentBytes: new Counter({ ...NAMES.sentBytes, labelNames: ['encoding'], registers }),
+    streams: new Gauge({ ...NAMES.streams, registers }),
+    setDigest: (digest) => {
+      info.reset();
+      info.set({ digest }, 1);
+    },
+  };
+}

@@ -1,0 +1,93 @@
+/** Runs TensorFlow ops by name. The typed ops in ops/ are what the rest of the code calls. */
+import { binding, type OpAttribute } from './binding.js';
+import { DTYPE_NUMBER, type DType, dtypeFromNumber } from './dtype.js';
+import { Tensor } from './tensor.js';
+
+/** Attributes of an op, made once a call site where the values are constant. */
+export const attribute = {
+  type: (name: string, dtype: DType): OpAttribute => ({
+    name,
+    type: binding().TF_ATTR_TYPE,
+    value: DTYPE_NUMBER[dtype],
+  }),
+  /** One integer or a list of them. */
+  int: (name: string, value: number | readonly number[]): OpAttribute => ({
+    name,
+    type: binding().TF_ATTR_INT,
+    value,
+  }),
+  float: (name: string, value: number): OpAttribute => ({
+    name,
+    type: binding().TF_ATTR_FLOAT,
+    value,
+  }),
+  bool: (name: string, value: boolean): OpAttribute => ({
+    name,
+    type: binding().TF_ATTR_BOOL,
+    value,
+  }),
+  string: (name: string, value: string): OpAttribute => ({
+    name,
+    type: binding().TF_ATTR_STRING,
+    value,
+  }),
+  shape: (name: string, value: readonly number[]): OpAttribute => ({
+    name,
+    type: binding().TF_ATTR_SHAPE,
+    value,
+  }),
+};
+
+/** Time spent in each op since the profile was started. */
+export interface OpProfile {
+  readonly calls: number;
+  readonly milliseconds: number;
+}
+
+let profile: Map<string, { calls: number; milliseconds: number }> | undefined;
+
+/** Starts to add up the time of every op by name (synchronous kernels: CPU). */
+export function startProfile(): void {
+  profile = new Map();
+}
+
+/** Ends the profile and gives its sums. */
+export function stopProfile(): ReadonlyMap<string, OpProfile> {
+  const result = profile ?? new Map();
+  profile = undefined;
+  return result;
+}
+
+/** Runs an op and returns all its outputs. An op's own error carries its name and input shapes. */
+export function executeAll(
+  op: string,
+  inputs: readonly Tensor[],
+  attributes: readonly OpAttribute[],
+  outputs: number,
+): Tensor[] {
+  const ids = inputs.map((input) => input.id);
+  const begin = profile === undefined ? 0 : performance.now();
+  let infos: ReturnType<ReturnType<typeof binding>['executeOp']>;
+  try {
+    infos = binding().executeOp(op, attributes as OpAttribute[], ids, outputs);
+  } catch (error) {
+    const shapes = inputs.map((input) => `${input.dtype}[${input.shape}]`).join(', ');
+    throw new Error(`${op}(${shapes}): ${(error as Error).message}`);
+  }
+  if (profile !== undefined) {
+    const entry = profile.get(op) ?? { calls: 0, milliseconds: 0 };
+    entry.calls += 1;
+    entry.milliseconds += performance.now() - begin;
+    profile.set(op, entry);
+  }
+  return infos.map((info) => new Tensor(info.id, info.shape, dtypeFromNumber(info.dtype)));
+}
+
+/** Runs an op with one output. */
+export function execute(
+  op: string,
+  inputs: readonly Tensor[],
+  attributes: readonly OpAttribute[],
+): Tensor {
+  return executeAll(op, inputs, attributes, 1)[0]!;
+}

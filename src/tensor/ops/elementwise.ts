@@ -1,0 +1,72 @@
+/** Element by element, with NumPy broadcasting where there are two inputs. */
+import { DTYPE_NUMBER, type DType } from '../dtype.js';
+import { attribute, execute } from '../execute.js';
+import type { Tensor } from '../tensor.js';
+
+const unary = (op: string) => (x: Tensor) => execute(op, [x], [attribute.type('T', x.dtype)]);
+
+const binary = (op: string) => (a: Tensor, b: Tensor) =>
+  execute(op, [a, b], [attribute.type('T', a.dtype)]);
+
+export const add = binary('AddV2');
+export const sub = binary('Sub');
+export const mul = binary('Mul');
+export const div = binary('RealDiv');
+/** 0 where b is 0, whatever a is. */
+export const divNoNan = binary('DivNoNan');
+/** 0 where b is 0, even if a is infinite or NaN. */
+export const mulNoNan = binary('MulNoNan');
+export const maximum = binary('Maximum');
+export const minimum = binary('Minimum');
+export const squaredDifference = binary('SquaredDifference');
+export const equal = binary('Equal');
+export const greater = binary('Greater');
+export const greaterEqual = binary('GreaterEqual');
+export const less = binary('Less');
+
+export const neg = unary('Neg');
+export const exp = unary('Exp');
+export const log = unary('Log');
+export const sqrt = unary('Sqrt');
+export const rsqrt = unary('Rsqrt');
+export const square = unary('Square');
+export const abs = unary('Abs');
+export const relu = unary('Relu');
+export const relu6 = unary('Relu6');
+export const finite = unary('IsFinite');
+
+/** dy where the activation's output y (or input) was inside its linear range, else 0. */
+export const reluGrad = (dy: Tensor, y: Tensor) =>
+  execute('ReluGrad', [dy, y], [attribute.type('T', dy.dtype)]);
+export const relu6Grad = (dy: Tensor, y: Tensor) =>
+  execute('Relu6Grad', [dy, y], [attribute.type('T', dy.dtype)]);
+
+/** The sum of tensors of one shape. */
+export function addN(inputs: readonly Tensor[]): Tensor {
+  return execute('AddN', inputs, [
+    attribute.int('N', inputs.length),
+    attribute.type('T', inputs[0]!.dtype),
+  ]);
+}
+
+/** condition (bool) ? a : b, broadcasting. */
+export function select(condition: Tensor, a: Tensor, b: Tensor): Tensor {
+  return execute('SelectV2', [condition, a, b], [attribute.type('T', a.dtype)]);
+}
+
+export function cast(x: Tensor, dtype: DType): Tensor {
+  return execute(
+    'Cast',
+    [x],
+    [
+      attribute.type('SrcT', x.dtype),
+      attribute.type('DstT', dtype),
+      attribute.bool('Truncate', false),
+    ],
+  );
+}
+
+/** The same bytes under another dtype; the last axis appears or goes where widths differ. */
+export function bitcast(x: Tensor, dtype: keyof typeof DTYPE_NUMBER): Tensor {
+  return execute('Bitcast', [x], [attribute.type('T', x.dtype), attribute.type('type', dtype)]);
+}

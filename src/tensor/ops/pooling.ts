@@ -1,0 +1,32 @@
+/** Pooling over windows, channels last. */
+import { attribute, execute } from '../execute.js';
+import type { Tensor } from '../tensor.js';
+
+export interface MaxPoolGeometry {
+  readonly window: number;
+  readonly stride: number;
+  /** Rows and columns on each side that never win. */
+  readonly padding: number;
+}
+
+const geometryAttributes = ({ window, stride, padding }: MaxPoolGeometry) => [
+  attribute.type('T', 'float32'),
+  attribute.int('ksize', [1, window, window, 1]),
+  attribute.int('strides', [1, stride, stride, 1]),
+  attribute.string('data_format', 'NHWC'),
+  ...(padding === 0
+    ? [attribute.string('padding', 'VALID')]
+    : [
+        attribute.string('padding', 'EXPLICIT'),
+        attribute.int('explicit_paddings', [0, 0, padding, padding, padding, padding, 0, 0]),
+      ]),
+];
+
+export function maxPool(x_NHWC: Tensor, geometry: MaxPoolGeometry): Tensor {
+  return execute('MaxPool', [x_NHWC], geometryAttributes(geometry));
+}
+
+/** From the pooling's input x and output y. */
+export function maxPoolGrad(x: Tensor, y: Tensor, dy: Tensor, geometry: MaxPoolGeometry): Tensor {
+  return execute('MaxPoolGrad', [x, y, dy], geometryAttributes(geometry));
+}

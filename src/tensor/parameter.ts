@@ -1,0 +1,104 @@
+/**
+ * A weight that lives in a TensorFlow resource variable, so that an update writes in place instead
+ * of allocating a new tensor. Readers share the memory; TensorFlow copies on write while a reader
+ * is alive.
+ */
+import { float32, readFloat32 } from './create.js';
+import { attribute, execute, executeAll } from './execute.js';
+import { scope, Tensor } from './tensor.js';
+
+let made = 0;
+
+export class Parameter {
+  readonly name: string;
+  readonly shape: readonly number[];
+  readonly #handle: Tensor;
+
+  /** float32 values in C order; the array is taken over. */
+  constructor(name: string, values: Float32Array, shape: readonly number[]) {
+    this.name = name;
+    this.shape = [...shape];
+    made += 1;
+    this.#handle = execute(
+      'VarHandleOp',
+      [],
+      [
+        attribute.type('dtype', 'float32'),
+        attribute.shape('shape', shape),
+        attribute.string('container', ''),
+        attribute.string('shared_name', `parameter-${made}`),
+      ],
+    ).hold();
+    scope(() => this.assign(float32(values, shape)));
+  }
+
+  get size(): number {
+    return this.shape.reduce((product, length) => product * length, 1);
+  }
+
+  /** The present values, float32; a later update doesn't change the tensor. */
+  read(): Tensor {
+    return execute('ReadVariableOp', [this.#handle], [attribute.type('dtype', 'float32')]);
+  }
+
+  /** Copies the values to the host, C order. */
+  toFloat32(): Float32Array {
+    return scope(() => readFloat32(this.read()));
+  }
+
+  assign(value: Tensor): void {
+    if (value.shape.join() !== this.shape.join()) {
+      throw new Error(`${this.name}: shape [${value.shape}] given, wanted [${this.shape}]`);
+    }
+    executeAll(
+      'AssignVariableOp',
+      [this.#handle, value],
+      [attribute.type('dtype', 'float32'), attribute.bool('validate_shape', false)],
+      0,
+    );
+  }
+
+  /** this += value, in place. */
+  assignAdd(value: Tensor): void {
+    executeAll(
+      'AssignAddVariableOp',
+      [this.#handle, value],
+      [attribute.type('dtype', 'float32')],
+      0,
+    );
+  }
+
+  /**
+   * Momentum as PyTorch's SGD has it: velocity = momentum * velocity + gradient,
+   * this -= learningRate * velocity, both in place. learningRate and momentum are scalars.
+   */
+  applyMomentum(
+    velocity: Parameter,
+    gradient: Tensor,
+    learningRate: Tensor,
+    momentum: Tensor,
+  ): void {
+    executeAll(
+      'ResourceApplyMomentum',
+      [this.#handle, velocity.#handle, learningRate, gradient, momentum],
+      [
+        attribute.type('T', 'float32'),
+        attribute.bool('use_locking', false),
+        attribute.bool('use_nesterov', false),
+      ],
+      0,
+    );
+  }
+
+  dispose(): void {
+    if (this.#handle.disposed) return;
+    executeAll(
+      'DestroyResourceOp',
+      [this.#handle],
+      [attribute.bool('ignore_lookup_error', true)],
+      0,
+    );
+    this.#handle.release();
+    this.#handle.dispose();
+  }
+}

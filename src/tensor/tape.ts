@@ -1,0 +1,173 @@
+/**
+ * Reverse-mode differentiation over raw ops.
+ *
+ * tfjs' own tape has no gradient for dilated convolutions and keeps every intermediate tensor
+ * until the end. Here each node says which tensors its backward function needs; they are held,
+ * everything else goes with the scope it was made in, and the backward pass frees what it has used
+ * as it goes.
+ */
+import { add } from './ops/elementwise.js';
+import type { Parameter } from './parameter.js';
+import { scope, type Tensor, type TensorCarrier } from './tensor.js';
+
+/**
+ * From the gradient of the loss with respect to the node's value, its gradients with respect to
+ * each input, in their order; null where an input needs none. It runs in a scope of its own.
+ */
+export type BackwardFunction = (dy: Tensor) => readonly (Tensor | null)[];
+
+interface Node {
+  readonly inputs: readonly Var[];
+  saved: readonly Tensor[];
+  readonly backward: BackwardFunction;
+  readonly output: Var;
+}
+
+/** A tensor in a computation that may be differentiated. */
+export class Var implements TensorCarrier {
+  readonly value: Tensor;
+  /** Whether a gradient flows here. Backward functions skip inputs where it doesn't. */
+  readonly needsGradient: boolean;
+
+  constructor(value: Tensor, needsGradient: boolean) {
+    this.value = value;
+    this.needsGradient = needsGradient;
+  }
+
+  get shape(): readonly number[] {
+    return this.value.shape;
+  }
+
+  carriedTensors(): Iterable<Tensor> {
+    return [this.value];
+  }
+}
+
+export interface Gradients {
+  /** Of every parameter that the loss depends on. */
+  readonly parameters: Map<Parameter, Tensor>;
+  /** Of the leaves made by Tape.leaf(). */
+  readonly leaves: Map<Var, Tensor>;
+}
+
+export class Tape {
+  readonly recording: boolean;
+  #nodes: Node[] = [];
+  readonly #parameters = new Map<Parameter, Var>();
+  readonly #leaves = new Set<Var>();
+
+  /** A tape that doesn't record computes values only: inference. */
+  constructor(recording: boolean) {
+    this.recording = recording;
+  }
+
+  /** A value that needs no gradient. */
+  constant(value: Tensor): Var {
+    return new Var(value, false);
+  }
+
+  /** An input whose gradient is wanted. */
+  leaf(value: Tensor): Var {
+    const leaf = new Var(value, this.recording);
+    if (this.recording) this.#leaves.add(leaf);
+    return leaf;
+  }
+
+  /** The present values of a parameter, read once a tape. */
+  parameter(parameter: Parameter): Var {
+    const known = this.#parameters.get(parameter);
+    if (known !== undefined) return known;
+    const read = new Var(parameter.read().hold(), this.recording);
+    this.#parameters.set(parameter, read);
+    return read;
+  }
+
+  /**
+   * Adds a computed value. `saved` are the tensors that `backward` uses: they stay alive until it
+   * has run or the tape is disposed.
+   */
+  record(
+    value: Tensor,
+    inputs: readonly Var[],
+    saved: readonly Tensor[],
+    backward: BackwardFunction,
+  ): Var {
+    const needsGradient = this.recording && inputs.some((input) => input.needsGradient);
+    const output = new Var(value, needsGradient);
+    if (needsGradient) {
+      for (const tensor of saved) tensor.hold();
+      this.#nodes.push({ inputs, saved, backward, output });
+    }
+    return output;
+  }
+
+  /**
+   * Propagates the given gradients of the loss back to parameters and leaves. Takes over the seed
+   * tensors, frees what the nodes saved, and leaves the tape empty. The result belongs to the
+   * caller's scope.
+   */
+  backward(seeds: readonly (readonly [Var, Tensor])[]): Gradients {
+    const result = scope(() => {
+      const gradients = new Map<Var, Tensor>();
+      for (const [output, seed] of seeds) accumulate(gradients, output, seed);
+      for (let node = this.#nodes.pop(); node !== undefined; node = this.#nodes.pop()) {
+        const dy = gradients.get(node.output);
+        if (dy !== undefined) {
+          gradients.delete(node.output);
+          const { inputs, backward } = node;
+          const parts = scope(() => backward(dy));
+          for (const [index, part] of parts.entries()) {
+            const input = inputs[index]!;
+            if (part !== null && input.needsGradient) accumulate(gradients, input, part);
+          }
+          free(dy);
+          for (const part of parts) part?.dispose();
+        }
+        for (const tensor of node.saved) free(tensor);
+      }
+      return this.#collect(gradients);
+    });
+    this.dispose();
+    return result;
+  }
+
+  /** Frees everything that is held, for a forward pass that is not followed by a backward one. */
+  dispose(): void {
+    for (const node of this.#nodes) for (const tensor of node.saved) free(tensor);
+    this.#nodes = [];
+    for (const read of this.#parameters.values()) free(read.value);
+    this.#parameters.clear();
+    this.#leaves.clear();
+  }
+
+  #collect(gradients: Map<Var, Tensor>): Gradients {
+    const parameters = new Map<Parameter, Tensor>();
+    const leaves = new Map<Var, Tensor>();
+    for (const [parameter, read] of this.#parameters) {
+      const gradient = gradients.get(read);
+      if (gradient !== undefined) parameters.set(parameter, gradient);
+    }
+    for (const leaf of this.#leaves) {
+      const gradient = gradients.get(leaf);
+      if (gradient !== undefined) leaves.set(leaf, gradient);
+    }
+    for (const gradient of gradients.values()) gradient.release();
+    return { parameters, leaves };
+  }
+}
+
+function accumulate(gradients: Map<Var, Tensor>, input: Var, part: Tensor): void {
+  const known = gradients.get(input);
+  if (known === undefined) {
+    gradients.set(input, part.hold());
+    return;
+  }
+  gradients.set(input, add(known, part).hold());
+  free(known);
+}
+
+/** Drops one hold, and the tensor with the last one even if a scope still lists it. */
+function free(tensor: Tensor): void {
+  tensor.release();
+  tensor.dispose();
+}

@@ -1,0 +1,98 @@
+/**
+ * Keeps the next steps under way: crops from the loader, and the teachers' answers to them, while
+ * the present step computes.
+ */
+import type { Batch } from '../data/types.js';
+import type { Teacher, TeacherImage, TeacherReply } from '../distill/teacher.js';
+
+/** Gives the batches of a run in order. */
+export interface BatchSource {
+  next(): Promise<Batch>;
+}
+
+/** One step's input, and how long the caller waited for each part of it. */
+export interface FedBatch {
+  readonly batch: Batch;
+  /** One a crop, in order; null in a run without a teacher. */
+  readonly replies: TeacherReply[] | null;
+  readonly dataSeconds: number;
+  readonly teacherSeconds: number;
+}
+
+interface Ahead {
+  readonly batch: Promise<Batch>;
+  readonly replies: Promise<TeacherReply[]> | null;
+}
+
+export class Feed {
+  readonly #source: BatchSource;
+  readonly #teacher: Teacher | null;
+  readonly #ahead: Ahead[] = [];
+  readonly #depth: number;
+  #remaining: number;
+  readonly #stop = new AbortController();
+
+  /** `prefetchSteps` batches are asked for beyond the present one; `steps` are left in the run. */
+  constructor(source: BatchSource, teacher: Teacher | null, prefetchSteps: number, steps: number) {
+    this.#source = source;
+    this.#teacher = teacher;
+    this.#depth = prefetchSteps + 1;
+    this.#remaining = steps;
+  }
+
+  /** The next step's batch with its replies. Rejects as the loader or the teacher does. */
+  async next(): Promise<FedBatch> {
+    this.#fill();
+    const first = this.#ahead.shift();
+    if (first === undefined) throw new Error('feed: asked for more steps than the run has');
+    const begin = performance.now();
+    const batch = await first.batch;
+    const gotBatch = performance.now();
+    const replies = first.replies === null ? null : await first.replies;
+    const gotReplies = performance.now();
+    this.#fill();
+    return {
+      batch,
+      replies,
+      dataSeconds: (gotBatch - begin) / 1000,
+      teacherSeconds: (gotReplies - gotBatch) / 1000,
+    };
+  }
+
+  /** Abandons what is under way. */
+  close(): void {
+    this.#stop.abort(new Error('feed closed'));
+    for (const { batch, replies } of this.#ahead) {
+      batch.catch(() => {});
+      replies?.catch(() => {});
+    }
+  }
+
+  #fill(): void {
+    while (this.#ahead.length < this.#depth && this.#remaining > 0) {
+      this.#remaining -= 1;
+      const batch = this.#source.next();
+      const replies = this.#teacher === null ? null : this.#ask(this.#teacher, batch);
+      // A rejection is reported where it is awaited, maybe steps later; it isn't unhandled.
+      batch.catch(() => {});
+      replies?.catch(() => {});
+      this.#ahead.push({ batch, replies });
+    }
+  }
+
+  async #ask(teacher: Teacher, batch: Promise<Batch>): Promise<TeacherReply[]> {
+    const images = teacherImages(await batch);
+    return Promise.all(images.map((image) => teacher.request(image, this.#stop.signal)));
+  }
+}
+
+/** The crops of a batch as a teacher takes them. */
+export function teacherImages(batch: Batch): TeacherImage[] {
+  return batch.crops.map((crop) => ({
+    sample: crop.sample,
+    augmentationSeed: crop.augmentationSeed,
+    height: batch.height,
+    width: batch.width,
+    rgb: crop.rgb,
+  }));
+}

@@ -1,0 +1,31 @@
+/** Whether anything is NaN or infinite, checked where the numbers are. */
+import { ops, type Parameter, readFloat32, scope, type Tensor } from '../tensor/index.js';
+
+/**
+ * Name of the first parameter whose gradient has a value that isn't finite, or null. One number a
+ * gradient comes to the host: half the sum of squares, which is finite unless an element isn't (or
+ * the squares overflow, which no update survives either).
+ */
+export function firstNonFinite(gradients: ReadonlyMap<Parameter, Tensor>): string | null {
+  if (gradients.size === 0) return null;
+  const names = [...gradients.keys()].map((parameter) => parameter.name);
+  const sums = scope(() =>
+    readFloat32(
+      ops.concat(
+        [...gradients.values()].map((gradient) => ops.reshape(ops.l2Loss(gradient), [1])),
+        0,
+      ),
+    ),
+  );
+  const index = sums.findIndex((value) => !Number.isFinite(value));
+  return index < 0 ? null : names[index]!;
+}
+
+/** Whether every element is finite. */
+export function isFiniteTensor(tensor: Tensor): boolean {
+  return scope(() => {
+    const axes = tensor.shape.map((_, axis) => axis);
+    const finite = ops.all(ops.finite(tensor), axes);
+    return readFloat32(finite)[0] === 1;
+  });
+}

@@ -1,0 +1,154 @@
+/**
+ * The training loop: feed → compute → report, a step at a time. It sees a Teacher and something
+ * that computes, never a socket or a thread.
+ */
+import type { Teacher } from '../distill/teacher.js';
+import { type FedBatch, type Feed, teacherImages } from './feed.js';
+import {
+  type MicroBatch,
+  NonFiniteLossError,
+  type ReplyReplacement,
+  type StepOutcome,
+  type TermValues,
+} from './outcome.js';
+
+/** Holds the state that a step changes. */
+export interface Compute {
+  /**
+   * One update from one or more micro-batches; all or nothing. Takes over the reply buffers (they
+   * move to the computing thread). After 'nonfinite_reply' it keeps the input for retry().
+   */
+  step(step: number, microBatches: readonly MicroBatch[]): Promise<StepOutcome>;
+  /** The last step again, with other replies in some places. */
+  retry(step: number, replacements: readonly ReplyReplacement[]): Promise<StepOutcome>;
+}
+
+export interface StepReport {
+  readonly step: number;
+  readonly terms: TermValues;
+  readonly learningRate: number;
+  readonly images: number;
+  /** Names of the crops, in order: the ledger of what was trained on. */
+  readonly samples: readonly string[];
+  readonly seconds: {
+    readonly total: number;
+    /** Waited for the loader. */
+    readonly data: number;
+    /** Waited for teachers. */
+    readonly teacher: number;
+    readonly compute: number;
+  };
+}
+
+export interface LoopOptions {
+  readonly firstStep: number;
+  readonly steps: number;
+  readonly accumulateSteps: number;
+  readonly feed: Feed;
+  readonly teacher: Teacher | null;
+  readonly compute: Compute;
+  /** Stops the run between steps, or while it waits for data. */
+  readonly stop: AbortSignal;
+  /** Awaited before the next step begins: evaluation and checkpoints happen here. */
+  readonly afterStep: (report: StepReport) => Promise<void> | void;
+  readonly onNonFiniteReply?: (images: number) => void;
+}
+
+/** Runs until the last step or until a stop is requested; says which. */
+export async function runLoop(options: LoopOptions): Promise<'finished' | 'stopped'> {
+  for (let step = options.firstStep; step < options.steps; step += 1) {
+    const fed = await nextInput(options);
+    if (fed === null) return 'stopped';
+    await options.afterStep(await runStep(options, step, fed));
+  }
+  return 'finished';
+}
+
+/** The micro-batches of a step, or null when the run shall stop first. */
+async function nextInput({ feed, accumulateSteps, stop }: LoopOptions): Promise<FedBatch[] | null> {
+  let onStop = () => {};
+  const stopped = new Promise<null>((resolve) => {
+    onStop = () => resolve(null);
+  });
+  stop.addEventListener('abort', onStop);
+  try {
+    const fed: FedBatch[] = [];
+    while (fed.length < accumulateSteps) {
+      const next = stop.aborted ? null : await Promise.race([feed.next(), stopped]);
+      if (next === null) return null;
+      fed.push(next);
+    }
+    return fed;
+  } finally {
+    stop.removeEventListener('abort', onStop);
+  }
+}
+
+async function runStep(options: LoopOptions, step: number, fed: FedBatch[]): Promise<StepReport> {
+  const beginCompute = performance.now();
+  const outcome = await computeStep(options, step, fed);
+  const compute = (performance.now() - beginCompute) / 1000;
+  const data = sum(fed.map((part) => part.dataSeconds));
+  const teacher = sum(fed.map((part) => part.teacherSeconds));
+  return {
+    step,
+    terms: outcome.terms,
+    learningRate: outcome.learningRate,
+    images: sum(fed.map(({ batch }) => batch.crops.length)),
+    samples: fed.flatMap(({ batch }) => batch.crops.map((crop) => crop.sample)),
+    seconds: { total: data + teacher + compute, data, teacher, compute },
+  };
+}
+
+/** A non-finite reply is asked for again once; what isn't finite then ends the run. */
+async function computeStep(
+  options: LoopOptions,
+  step: number,
+  fed: FedBatch[],
+): Promise<Extract<StepOutcome, { kind: 'committed' }>> {
+  let outcome = await options.compute.step(step, fed.map(toMicroBatch));
+  if (outcome.kind === 'nonfinite_reply' && options.teacher !== null) {
+    options.onNonFiniteReply?.(outcome.images.length);
+    const replacements = await askElsewhere(options.teacher, fed, outcome.images);
+    outcome = await options.compute.retry(step, replacements);
+  }
+  if (outcome.kind === 'committed') return outcome;
+  if (outcome.kind === 'nonfinite_reply') {
+    const names = outcome.images.map(
+      ({ microBatch, crop }) => fed[microBatch]!.batch.crops[crop]!.sample,
+    );
+    throw new NonFiniteLossError(
+      `step ${step}: teacher reply not finite, asked twice, for ${names.join(', ')}`,
+    );
+  }
+  const terms = Object.entries(outcome.terms).map(([term, value]) => `${term}=${value}`);
+  const gradient = outcome.gradient === null ? '' : `; gradient of ${outcome.gradient}`;
+  throw new NonFiniteLossError(`step ${step}: not finite: ${terms.join(' ')}${gradient}`);
+}
+
+function askElsewhere(
+  teacher: Teacher,
+  fed: readonly FedBatch[],
+  images: readonly { readonly microBatch: number; readonly crop: number }[],
+): Promise<ReplyReplacement[]> {
+  return Promise.all(
+    images.map(async ({ microBatch, crop }) => {
+      const image = teacherImages(fed[microBatch]!.batch)[crop]!;
+      return { microBatch, crop, reply: await teacher.requestElsewhere(image) };
+    }),
+  );
+}
+
+function toMicroBatch({ batch, replies }: FedBatch): MicroBatch {
+  return {
+    height: batch.height,
+    width: batch.width,
+    rgb: batch.crops.map((crop) => crop.rgb),
+    labels: batch.crops.map((crop) => crop.labels),
+    replies,
+  };
+}
+
+function sum(values: readonly number[]): number {
+  return values.reduce((total, value) => total + value, 0);
+}

@@ -1,0 +1,39 @@
+/** What a training step takes and says, in plain data that crosses threads. */
+import type { TeacherReply } from '../distill/teacher.js';
+
+/** One forward pass' worth of crops. */
+export interface MicroBatch {
+  readonly height: number;
+  readonly width: number;
+  /** One a crop: uint8 HWC, R G B. */
+  readonly rgb: readonly Uint8Array[];
+  /** One a crop: class numbers or 255 (ignore), row-major. */
+  readonly labels: readonly Uint8Array[];
+  /** One a crop; null without a teacher. */
+  readonly replies: readonly TeacherReply[] | null;
+}
+
+/** Another answer for one crop whose first one wasn't finite. */
+export interface ReplyReplacement {
+  readonly microBatch: number;
+  readonly crop: number;
+  readonly reply: TeacherReply;
+}
+
+/** Unweighted value by term name; `total` is weighted, `task` includes the aux part. */
+export type TermValues = Readonly<Record<string, number>>;
+
+export type StepOutcome =
+  | { readonly kind: 'committed'; readonly terms: TermValues; readonly learningRate: number }
+  /** Nothing was changed: these images' teacher replies hold NaN or infinity. */
+  | {
+      readonly kind: 'nonfinite_reply';
+      readonly images: readonly { readonly microBatch: number; readonly crop: number }[];
+    }
+  /** Nothing was changed: a term or a gradient isn't finite. */
+  | { readonly kind: 'nonfinite'; readonly terms: TermValues; readonly gradient: string | null };
+
+/** Loss or gradient isn't finite; the message gives every term. Exit code 6. */
+export class NonFiniteLossError extends Error {
+  override readonly name = 'NonFiniteLossError';
+}

@@ -1,0 +1,63 @@
+/**
+ * Stochastic gradient descent with momentum and weight decay, as PyTorch's `optim.SGD`:
+ * g = gradient + weightDecay * w; v = momentum * v + g (v = g at first); w -= learningRate * v.
+ * The decay applies to every parameter, biases and batch norm included, as the official trainer has it.
+ */
+import { ops, Parameter, scalar, scope, type Tensor } from '../tensor/index.js';
+
+export interface SgdSettings {
+  readonly momentum: number;
+  readonly weightDecay: number;
+}
+
+export class Sgd {
+  readonly #velocities = new Map<Parameter, Parameter>();
+  readonly #settings: SgdSettings;
+
+  constructor(parameters: readonly Parameter[], settings: SgdSettings) {
+    this.#settings = settings;
+    for (const parameter of parameters) {
+      const zeros = new Float32Array(parameter.size);
+      this.#velocities.set(
+        parameter,
+        new Parameter(`velocity.${parameter.name}`, zeros, parameter.shape),
+      );
+    }
+  }
+
+  /**
+   * Updates every parameter in place. One without a gradient still decays and keeps its momentum,
+   * as with a gradient of zero.
+   */
+  apply(gradients: ReadonlyMap<Parameter, Tensor>, learningRate: number): void {
+    scope(() => {
+      const rate = scalar(learningRate);
+      const momentum = scalar(this.#settings.momentum);
+      const decay = scalar(this.#settings.weightDecay);
+      for (const [parameter, velocity] of this.#velocities) {
+        scope(() => {
+          const gradient = this.#decayed(parameter, gradients.get(parameter), decay);
+          parameter.applyMomentum(velocity, gradient, rate, momentum);
+        });
+      }
+    });
+  }
+
+  /** Velocity by parameter, laid out alike. */
+  velocities(): ReadonlyMap<Parameter, Parameter> {
+    return this.#velocities;
+  }
+
+  dispose(): void {
+    for (const velocity of this.#velocities.values()) velocity.dispose();
+    this.#velocities.clear();
+  }
+
+  #decayed(parameter: Parameter, gradient: Tensor | undefined, decay: Tensor): Tensor {
+    // The read of the weights must be gone before the update, or TensorFlow copies them first.
+    return scope(() => {
+      const decayTerm = ops.mul(parameter.read(), decay);
+      return gradient === undefined ? decayTerm : ops.add(gradient, decayTerm);
+    });
+  }
+}

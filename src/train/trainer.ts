@@ -1,0 +1,150 @@
+/**
+ * One update of the student, all or nothing: everything that a step changes (weights, velocities,
+ * running statistics, memory banks) is staged and written only once loss and gradients are known
+ * to be finite.
+ *
+ * N crops, H W pixels, h w positions of the networks' outputs, K classes, D teacher channels.
+ */
+import type { Evaluation, Objective, StepDraws, TeacherOutputs } from '../distill/objective.js';
+import { TERMS } from '../distill/terms.js';
+import type { LabelMaps } from '../losses/nearestLabels.js';
+import { StagedBuffers } from '../models/buffers.js';
+import type { SegmentationNetwork } from '../models/network.js';
+import type { ProjectionHead } from '../models/projectionHead.js';
+import { ops, type Parameter, scalar, scope, Tape, type Tensor } from '../tensor/index.js';
+import { firstNonFinite } from './finite.js';
+import type { StepOutcome } from './outcome.js';
+import { learningRateAt, type Schedule } from './schedule.js';
+import type { Sgd } from './sgd.js';
+
+/** One forward pass' worth of input. */
+export interface TrainingBatch {
+  /** float32 [N, H, W, 3], normalised for the student. */
+  readonly image_NHWC: Tensor;
+  /** Class numbers or 255, [N, H, W]. */
+  readonly labels: LabelMaps;
+  /** null: labels alone. */
+  readonly teacher: TeacherOutputs | null;
+}
+
+export interface TrainerParts {
+  readonly network: SegmentationNetwork;
+  /** Maps the student's feature to the teacher's channels; null without memory terms. */
+  readonly projectionHead: ProjectionHead | null;
+  readonly objective: Objective;
+  readonly optimizer: Sgd;
+  readonly schedule: Schedule;
+  /** Seed pair of a dropout layer in a forward pass; null: no dropout. */
+  readonly dropoutSeed:
+    | ((step: number, microBatch: number, layer: number) => readonly [number, number])
+    | null;
+  /** Random choices of the memory banks in a forward pass. */
+  readonly draws: (step: number, microBatch: number) => StepDraws;
+}
+
+type CommittedOrNonFinite = Exclude<StepOutcome, { kind: 'nonfinite_reply' }>;
+
+/** Sees the gradients of an update before it's applied: conformance and profiles. */
+export type GradientObserver = (gradients: ReadonlyMap<Parameter, Tensor>) => void;
+
+export class Trainer {
+  readonly parts: TrainerParts;
+
+  constructor(parts: TrainerParts) {
+    this.parts = parts;
+  }
+
+  /** Update number `step`, counted from 0, from the mean gradient of the micro-batches. */
+  step(
+    step: number,
+    microBatches: readonly TrainingBatch[],
+    observe: GradientObserver = () => {},
+  ): CommittedOrNonFinite {
+    const { objective, optimizer, schedule } = this.parts;
+    const staged = new StagedBuffers();
+    try {
+      return scope(() => {
+        const { terms, gradients } = this.#accumulate(step, microBatches, staged);
+        const gradient = firstNonFinite(gradients);
+        const broken = Object.values(terms).some((value) => !Number.isFinite(value));
+        if (broken || gradient !== null) return { kind: 'nonfinite', terms, gradient };
+        observe(gradients);
+        const learningRate = learningRateAt(schedule, step);
+        optimizer.apply(gradients, learningRate);
+        staged.commit();
+        objective.commit();
+        return { kind: 'committed', terms, learningRate };
+      });
+    } finally {
+      // Nothing is left to discard after a commit.
+      staged.discard();
+      objective.discard();
+    }
+  }
+
+  #accumulate(step: number, microBatches: readonly TrainingBatch[], staged: StagedBuffers) {
+    const count = microBatches.length;
+    const terms: Record<string, number> = {};
+    const gradients = new Map<Parameter, Tensor>();
+    for (const [microBatch, batch] of microBatches.entries()) {
+      const pass = scope(() => this.#pass(step, microBatch, batch, staged));
+      for (const term of TERMS) {
+        const value = pass.terms[term];
+        if (value !== undefined) terms[term] = (terms[term] ?? 0) + value / count;
+      }
+      addInto(gradients, pass.gradients);
+    }
+    if (count > 1) divide(gradients, count);
+    return { terms, gradients };
+  }
+
+  #pass(step: number, microBatch: number, batch: TrainingBatch, staged: StagedBuffers) {
+    const { network, projectionHead, objective, dropoutSeed, draws } = this.parts;
+    const tape = new Tape(true);
+    try {
+      const context = {
+        tape,
+        training: true,
+        dropoutSeed:
+          dropoutSeed === null ? null : (layer: number) => dropoutSeed(step, microBatch, layer),
+        staged,
+      };
+      const student = network.forward(context, tape.constant(batch.image_NHWC));
+      const evaluation: Evaluation = objective.evaluate({
+        student,
+        labels: batch.labels,
+        teacher: batch.teacher,
+        project:
+          projectionHead === null ? null : (feature) => projectionHead.forward(context, feature),
+        draws: draws(step, microBatch),
+        step,
+      });
+      const gradients = tape.backward(evaluation.seeds).parameters;
+      return { terms: evaluation.terms as Partial<Record<string, number>>, gradients };
+    } finally {
+      tape.dispose();
+    }
+  }
+}
+
+/** Adds each part to what is there, freeing both summands. */
+function addInto(sums: Map<Parameter, Tensor>, parts: ReadonlyMap<Parameter, Tensor>): void {
+  for (const [parameter, part] of parts) {
+    const before = sums.get(parameter);
+    if (before === undefined) {
+      sums.set(parameter, part);
+    } else {
+      sums.set(parameter, ops.add(before, part));
+      before.dispose();
+      part.dispose();
+    }
+  }
+}
+
+function divide(sums: Map<Parameter, Tensor>, count: number): void {
+  const factor = scalar(1 / count);
+  for (const [parameter, sum] of sums) {
+    sums.set(parameter, ops.mul(sum, factor));
+    sum.dispose();
+  }
+}

@@ -1,0 +1,113 @@
+/**
+ * IEEE 754 binary16 ⇄ binary32 in plain TypeScript: the reference that native conversions are
+ * compared with, and good enough for small tensors.
+ *
+ * Method: tables indexed by sign and exponent, after J. van der Zijp, "Fast Half Float
+ * Conversions" (2008), with round to nearest, ties to even, added to the way down.
+ */
+
+/** Per sign-and-exponent of a float (9 bits): what to add, how far to shift, the hidden bit. */
+const HALF_BASE = new Uint16Array(512);
+const HALF_SHIFT = new Uint8Array(512);
+const HALF_HIDDEN = new Uint32Array(512);
+
+/** Per half (16 bits): the bits of the float of the same value. */
+const FLOAT_BITS = new Uint32Array(65536);
+
+fillHalfTables();
+fillFloatTable();
+
+const scratchFloat = new Float32Array(1);
+const scratchBits = new Uint32Array(scratchFloat.buffer);
+
+/** Bits of the half nearest to a float, given as bits. NaN becomes a quiet NaN of the same sign. */
+export function halfBitsFromFloatBits(bits: number): number {
+  const index = bits >>> 23;
+  const mantissa = bits & 0x7fffff;
+  if ((index & 0xff) === 0xff && mantissa !== 0) {
+    return ((index & 0x100) << 7) | 0x7e00 | (mantissa >>> 13);
+  }
+  const shift = HALF_SHIFT[index]!;
+  const significand = mantissa | HALF_HIDDEN[index]!;
+  // Adding half of the last place less one, plus the bit that will be last, rounds ties to even.
+  // A carry out of the mantissa moves the exponent up by one, up to infinity, as it must.
+  const rounding = (1 << (shift - 1)) - 1 + ((significand >>> shift) & 1);
+  return HALF_BASE[index]! + ((significand + rounding) >>> shift);
+}
+
+/** Bits of the float with exactly the value of a half. */
+export function floatBitsFromHalfBits(half: number): number {
+  return FLOAT_BITS[half & 0xffff]!;
+}
+
+/** Bits of the half nearest to the float32 nearest to `value`. */
+export function halfFromFloat(value: number): number {
+  scratchFloat[0] = value;
+  return halfBitsFromFloatBits(scratchBits[0]!);
+}
+
+/** Value of a half given as bits. */
+export function floatFromHalf(half: number): number {
+  scratchBits[0] = floatBitsFromHalfBits(half);
+  return scratchFloat[0]!;
+}
+
+/** Halves (bits) of the same length, each nearest to its float. */
+export function encodeHalf(values: Float32Array): Uint16Array<ArrayBuffer> {
+  const bits = new Uint32Array(values.buffer, values.byteOffset, values.length);
+  const halves = new Uint16Array(values.length);
+  for (let i = 0; i < bits.length; i++) {
+    halves[i] = halfBitsFromFloatBits(bits[i]!);
+  }
+  return halves;
+}
+
+/** Floats of the same length with exactly the values of the halves (bits). */
+export function decodeHalf(halves: Uint16Array): Float32Array<ArrayBuffer> {
+  const values = new Float32Array(halves.length);
+  const bits = new Uint32Array(values.buffer);
+  for (let i = 0; i < halves.length; i++) {
+    bits[i] = FLOAT_BITS[halves[i]!]!;
+  }
+  return values;
+}
+
+function fillHalfTables(): void {
+  for (let index = 0; index < 512; index++) {
+    const sign = (index & 0x100) << 7;
+    const exponent = (index & 0xff) - 127;
+    // A shift of 24 and more takes all 24 bits away: zero below, infinity above.
+    HALF_BASE[index] = sign;
+    HALF_SHIFT[index] = 25;
+    HALF_HIDDEN[index] = 0;
+    if (exponent > 15) {
+      HALF_BASE[index] = sign | 0x7c00;
+    } else if (exponent >= -14) {
+      HALF_BASE[index] = sign | ((exponent + 15) << 10);
+      HALF_SHIFT[index] = 13;
+    } else if (exponent >= -25) {
+      // Denormal halves count in units of 2^-24, the float's significand in 2^(exponent - 23).
+      HALF_SHIFT[index] = -exponent - 1;
+      HALF_HIDDEN[index] = 0x800000;
+    }
+  }
+}
+
+function fillFloatTable(): void {
+  for (let half = 0; half < 65536; half++) {
+    const sign = (half & 0x8000) * 0x10000;
+    const exponent = (half >>> 10) & 0x1f;
+    const mantissa = half & 0x3ff;
+    if (exponent === 0x1f) {
+      FLOAT_BITS[half] = sign + 0x7f800000 + mantissa * 0x2000;
+    } else if (exponent > 0) {
+      FLOAT_BITS[half] = sign + (exponent + 112) * 0x800000 + mantissa * 0x2000;
+    } else if (mantissa === 0) {
+      FLOAT_BITS[half] = sign;
+    } else {
+      // Denormal: value = mantissa * 2^-24, made normal by moving its first one out.
+      const lead = Math.clz32(mantissa) - 21;
+      FLOAT_BITS[half] = sign + (113 - lead) * 0x800000 + ((mantissa << lead) & 0x3ff) * 0x2000;
+    }
+  }
+}

@@ -1,0 +1,199 @@
+/**
+ * The safetensors format: an 8-byte little-endian header length, a JSON header, then the data.
+ * Source: https://github.com/huggingface/safetensors (format section of its README).
+ *
+ * Tensors stay bytes here: turning them into numbers is the caller's business, so a dtype that no
+ * code of ours computes with (I64, BF16) still passes through bit for bit.
+ */
+
+/** dtype names as the format spells them, with their size in bytes. */
+export const DTYPE_BYTES = {
+  F64: 8,
+  F32: 4,
+  F16: 2,
+  BF16: 2,
+  I64: 8,
+  I32: 4,
+  I16: 2,
+  I8: 1,
+  U8: 1,
+  BOOL: 1,
+} as const;
+
+export type SafetensorsDtype = keyof typeof DTYPE_BYTES;
+
+/** One tensor: C order, little-endian. `data` starts at any byte offset of its buffer. */
+export interface NamedTensor {
+  readonly dtype: SafetensorsDtype;
+  readonly shape: readonly number[];
+  readonly data: Uint8Array;
+}
+
+export type NamedTensors = ReadonlyMap<string, NamedTensor>;
+
+export interface SafetensorsFile {
+  readonly tensors: Map<string, NamedTensor>;
+  readonly metadata: Readonly<Record<string, string>>;
+}
+
+/** A file that is no well-formed safetensors file; the message names the tensor and the fault. */
+export class SafetensorsError extends Error {
+  override readonly name = 'SafetensorsError';
+}
+
+const MAX_HEADER_BYTES = 100_000_000;
+
+/** Number of elements of a shape (1 for a scalar). */
+export function elementCount(shape: readonly number[]): number {
+  return shape.reduce((product, size) => product * size, 1);
+}
+
+/**
+ * Reads a whole file held in memory. Tensors are views on `bytes`, nothing is copied.
+ * Throws SafetensorsError when a length, dtype, shape or range doesn't fit.
+ */
+export function parseSafetensors(bytes: Uint8Array): SafetensorsFile {
+  if (bytes.length < 8) {
+    throw new SafetensorsError(`header length: file has ${bytes.length} bytes, wanted at least 8`);
+  }
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const headerBytes = Number(view.getBigUint64(0, true));
+  if (headerBytes > MAX_HEADER_BYTES || headerBytes + 8 > bytes.length) {
+    throw new SafetensorsError(
+      `header length: ${headerBytes} bytes announced, file has ${bytes.length} (truncated, or no safetensors file)`,
+    );
+  }
+  const header = parseHeader(bytes.subarray(8, 8 + headerBytes));
+  const body = bytes.subarray(8 + headerBytes);
+  const tensors = new Map<string, NamedTensor>();
+  let metadata: Record<string, string> = {};
+  for (const [name, entry] of Object.entries(header)) {
+    if (name === '__metadata__') {
+      metadata = entry as Record<string, string>;
+    } else {
+      tensors.set(name, readEntry(name, entry, body));
+    }
+  }
+  return { tensors, metadata };
+}
+
+/**
+ * Lays out a file in memory: tensors in the given order, data 8-byte aligned by padding the
+ * header with spaces, as the reference writer does.
+ */
+export function formatSafetensors(
+  tensors: NamedTensors,
+  metadata: Readonly<Record<string, string>> = {},
+): Uint8Array {
+  const header = safetensorsHeader(tensors, metadata);
+  let at = header.length;
+  for (const tensor of tensors.values()) at += tensor.data.byteLength;
+  const file = new Uint8Array(at);
+  file.set(header, 0);
+  at = header.length;
+  for (const tensor of tensors.values()) {
+    file.set(tensor.data, at);
+    at += tensor.data.byteLength;
+  }
+  return file;
+}
+
+/**
+ * The bytes of a file up to its data, for writers that don't want the whole file in memory: the
+ * tensors' data follow in the given order, without gaps.
+ */
+export function safetensorsHeader(
+  tensors: NamedTensors,
+  metadata: Readonly<Record<string, string>> = {},
+): Uint8Array {
+  const header: Record<string, unknown> = {};
+  if (Object.keys(metadata).length > 0) header.__metadata__ = metadata;
+  let offset = 0;
+  for (const [name, tensor] of tensors) {
+    const wanted = elementCount(tensor.shape) * DTYPE_BYTES[tensor.dtype];
+    if (tensor.data.byteLength !== wanted) {
+      throw new SafetensorsError(
+        `${name}: ${tensor.data.byteLength} bytes given, ${tensor.dtype} [${tensor.shape}] wants ${wanted}`,
+      );
+    }
+    header[name] = {
+      dtype: tensor.dtype,
+      shape: tensor.shape,
+      data_offsets: [offset, offset + wanted],
+    };
+    offset += wanted;
+  }
+  const json = new TextEncoder().encode(JSON.stringify(header));
+  const headerBytes = Math.ceil(json.length / 8) * 8;
+  const bytes = new Uint8Array(8 + headerBytes).fill(0x20, 8);
+  new DataView(bytes.buffer).setBigUint64(0, BigInt(headerBytes), true);
+  bytes.set(json, 8);
+  return bytes;
+}
+
+/** A float32 tensor from numbers; the array is not copied. */
+export function float32Tensor(data: Float32Array, shape: readonly number[]): NamedTensor {
+  return {
+    dtype: 'F32',
+    shape,
+    data: new Uint8Array(data.buffer, data.byteOffset, data.byteLength),
+  };
+}
+
+/** An int32 tensor from numbers; the array is not copied. */
+export function int32Tensor(data: Int32Array, shape: readonly number[]): NamedTensor {
+  return {
+    dtype: 'I32',
+    shape,
+    data: new Uint8Array(data.buffer, data.byteOffset, data.byteLength),
+  };
+}
+
+/** The bytes of a tensor in a buffer of their own, so that any typed array may lie over them. */
+export function alignedBytes(tensor: NamedTensor): ArrayBuffer {
+  // Not slice(): on a Buffer, which readFile gives, that is a view and no copy.
+  return new Uint8Array(tensor.data).buffer;
+}
+
+function parseHeader(bytes: Uint8Array): Record<string, unknown> {
+  try {
+    const header: unknown = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
+    if (header === null || typeof header !== 'object' || Array.isArray(header)) {
+      throw new Error('not an object');
+    }
+    return header as Record<string, unknown>;
+  } catch (error) {
+    throw new SafetensorsError(`header: ${(error as Error).message}, wanted a JSON object`);
+  }
+}
+
+function readEntry(name: string, entry: unknown, body: Uint8Array): NamedTensor {
+  const {
+    dtype,
+    shape,
+    data_offsets: range,
+  } = entry as {
+    dtype?: unknown;
+    shape?: unknown;
+    data_offsets?: unknown;
+  };
+  if (typeof dtype !== 'string' || !(dtype in DTYPE_BYTES)) {
+    throw new SafetensorsError(`${name}: dtype ${JSON.stringify(dtype)} is not known`);
+  }
+  if (!isSizes(shape) || !isSizes(range) || range.length !== 2) {
+    throw new SafetensorsError(`${name}: shape and data_offsets must be lists of integers >= 0`);
+  }
+  const [begin, end] = range as [number, number];
+  const known = dtype as SafetensorsDtype;
+  const wanted = elementCount(shape) * DTYPE_BYTES[known];
+  if (end - begin !== wanted || end > body.length) {
+    throw new SafetensorsError(
+      `${name}: ${known} [${shape}] wants ${wanted} bytes, data_offsets [${begin}, ${end}] of ${body.length}`,
+    );
+  }
+  return { dtype: known, shape, data: body.subarray(begin, end) };
+}
+
+function isSizes(value: unknown): value is number[] {
+  return Array.isArray(value) && value.every((size) => Number.isSafeInteger(size) && size >= 0);
+}

@@ -1,0 +1,64 @@
+/** Which folder may import which, and which folder alone may import a package. */
+import type { Source, Violation } from './sources.js';
+import { importedModules, resolveRelative } from './sources.js';
+
+/** src/<key> may import src/<value>, besides itself. */
+export const ALLOWED: Readonly<Record<string, readonly string[]>> = {
+  random: [],
+  config: [],
+  tensor: [],
+  wire: [],
+  telemetry: [],
+  rpc: [],
+  data: ['random'],
+  memory: ['random', 'wire'],
+  losses: ['tensor'],
+  models: ['tensor', 'random', 'wire'],
+  distill: ['losses', 'memory', 'tensor', 'random', 'wire'],
+  stream: ['rpc', 'wire', 'distill', 'telemetry'],
+  train: ['distill', 'models', 'tensor', 'random', 'memory', 'losses', 'wire'],
+  evaluate: ['tensor', 'data', 'models', 'wire'],
+  run: ['wire', 'telemetry'],
+  conformance: [
+    ...['random', 'tensor', 'wire', 'data', 'memory', 'losses'],
+    ...['models', 'distill', 'train', 'evaluate'],
+  ],
+};
+
+/** Packages that one or two folders alone may import. */
+const OWNERS: readonly { readonly packages: RegExp; readonly folders: readonly string[] }[] = [
+  { packages: /^@tensorflow\//, folders: ['src/tensor'] },
+  { packages: /^@grpc\/|^grpc-/, folders: ['src/rpc', 'src/stream'] },
+  { packages: /^(prom-client|pino)$/, folders: ['src/telemetry'] },
+];
+
+export function importViolations(source: Source): Violation[] {
+  const folder = folderOf(source.path);
+  return importedModules(source).flatMap(({ specifier, line }) => {
+    const target = resolveRelative(source.path, specifier);
+    const rule =
+      target === undefined ? packageRule(folder, specifier) : folderRule(folder, folderOf(target));
+    return rule === undefined ? [] : [{ path: source.path, line, rule }];
+  });
+}
+
+/** `src/tensor/ops/reduce.ts` → `src/tensor`. */
+function folderOf(path: string): string {
+  return path.split('/').slice(0, 2).join('/');
+}
+
+function packageRule(folder: string, specifier: string): string | undefined {
+  const owner = OWNERS.find(({ packages }) => packages.test(specifier));
+  if (owner === undefined || owner.folders.includes(folder)) return undefined;
+  return `only ${owner.folders.join(' and ')} may import ${specifier}`;
+}
+
+function folderRule(from: string, to: string): string | undefined {
+  if (from === to || from.startsWith('services/')) return undefined;
+  if (to.startsWith('services/')) return 'nothing imports services';
+  const allowed = ALLOWED[from.replace(/^src\//, '')];
+  if (allowed === undefined) return `${from} is not in the import rule (importRule.ts)`;
+  if (allowed.some((name) => to === `src/${name}`)) return undefined;
+  const may = allowed.length === 0 ? 'no other folder' : allowed.join(', ');
+  return `${from} may import ${may}; not ${to}`;
+}

@@ -1,0 +1,56 @@
+/** A real teacher server on a free port, with limits that a test can change. */
+import type { InferenceEngine } from '../../src/stream/engine.js';
+import { silentHooks, type TeacherServerHooks } from '../../src/stream/serverHooks.js';
+import type { ServerLimits } from '../../src/stream/serverLimits.js';
+import { TeacherServer } from '../../src/stream/teacherServer.js';
+import type { BatchPolicy } from '../../src/stream/workQueue.js';
+
+export const testLimits: ServerLimits = {
+  maxQueueImages: 16,
+  maxImagePixels: 64 * 64,
+  maxStreams: 4,
+  maxInflightImages: 16,
+  maxMessageBytes: 65_536,
+  uploadCreditBytes: 1_000_000,
+  chunkBytes: 65_536,
+  requestTimeoutMs: 60_000,
+  helloTimeoutMs: 60_000,
+};
+
+export interface TestServer {
+  readonly server: TeacherServer;
+  readonly port: number;
+  /** What hooks were told, in order. */
+  readonly answers: string[];
+  /** Images waiting now. */
+  readonly waiting: () => number;
+}
+
+/** Serves `engine` at once; without one the server stays in its loading state. */
+export async function startTestServer(
+  engine: InferenceEngine | undefined,
+  limits: Partial<ServerLimits> = {},
+  batch: BatchPolicy = { maxImages: 1, maxDelayMs: 0 },
+  hooks: Partial<TeacherServerHooks> = {},
+): Promise<TestServer> {
+  const answers: string[] = [];
+  let waiting = 0;
+  const server = new TeacherServer({
+    host: '127.0.0.1',
+    port: 0,
+    limits: { ...testLimits, ...limits },
+    encodings: ['fp32', 'fp16'],
+    batch,
+    hooks: {
+      ...silentHooks,
+      onAnswer: (code) => answers.push(code),
+      onQueueSize: (images) => {
+        waiting = images;
+      },
+      ...hooks,
+    },
+  });
+  const port = await server.listen();
+  if (engine) server.serve(engine);
+  return { server, port, answers, waiting: () => waiting };
+}

@@ -1,0 +1,97 @@
+/** Holds the house rules: who imports whom, lengths, names, nothing of one machine in the files. */
+import assert from 'node:assert/strict';
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { ALLOWED, importViolations } from '../support/architecture/importRule.js';
+import { leakViolations } from '../support/architecture/leakRule.js';
+import {
+  lengthViolations,
+  nameViolations,
+  processViolations,
+} from '../support/architecture/shapeRule.js';
+import type { Violation } from '../support/architecture/sources.js';
+import { parseSource, readSources, walk } from '../support/architecture/sources.js';
+
+const ROOT = fileURLToPath(new URL('../..', import.meta.url));
+const src = readSources(ROOT, 'src');
+const services = readSources(ROOT, 'services');
+
+function assertNone(violations: readonly Violation[]): void {
+  const lines = violations.map(({ path, line, rule }) => `  ${path}:${line}: ${rule}`);
+  assert.equal(lines.length, 0, `house rules broken:\n${lines.join('\n')}`);
+}
+
+const rulesOf = (violations: readonly Violation[]) =>
+  violations.map(({ line, rule }) => `${line}: ${rule}`);
+
+test('folders import only what the import rule lets them', () => {
+  assert.ok(src.length > 0 && services.length > 0, 'no sources were found');
+  assertNone([...src, ...services].flatMap(importViolations));
+});
+
+test('every folder of src is in the import rule', () => {
+  const folders = readdirSync(join(ROOT, 'src'));
+  assert.deepEqual(
+    folders.filter((name) => !(name in ALLOWED)),
+    [],
+  );
+});
+
+test('files and functions are short', () => {
+  assertNone([...src, ...services].flatMap(lengthViolations));
+});
+
+test('names say what a file holds', () => {
+  assertNone(['src', 'services', 'test'].flatMap((top) => walk(ROOT, top)).flatMap(nameViolations));
+});
+
+test('only services read arguments, environment and signals', () => {
+  assertNone(src.flatMap(processViolations));
+});
+
+test('no file names a path of one machine or the host of a registry', () => {
+  const texts = walk(ROOT, '.').filter((path) => !/\.(safetensors|png|pth|node)$/.test(path));
+  assert.ok(texts.includes('package.json'));
+  assertNone(texts.flatMap((path) => leakViolations(path, readFileSync(join(ROOT, path), 'utf8'))));
+});
+
+test('the import rule sees every way to import', () => {
+  const text = [
+    "import { a } from '../tensor/index.js';",
+    "import type { B } from '../rpc/server.js';",
+    "export { c } from '../../services/cli/main.js';",
+    "const d = await import('../telemetry/log.js');",
+    "type E = import('../data/types.js').Sample;",
+    "const f = require('@tensorflow/tfjs-node-gpu');",
+    "import { g } from './tiling.js';",
+    "import { h } from '@grpc/grpc-js';",
+  ].join('\n');
+  assert.deepEqual(rulesOf(importViolations(parseSource('src/losses/made.ts', text))), [
+    '2: src/losses may import tensor; not src/rpc',
+    '3: nothing imports services',
+    '4: src/losses may import tensor; not src/telemetry',
+    '5: src/losses may import tensor; not src/data',
+    '6: only src/tensor may import @tensorflow/tfjs-node-gpu',
+    '8: only src/rpc and src/stream may import @grpc/grpc-js',
+  ]);
+});
+
+test('the other rules see what breaks them', () => {
+  const long = `export function long() {\n${'  step();\n'.repeat(59)}}\n`;
+  const over = parseSource('src/data/made.ts', `// one\n${long}`);
+  assert.deepEqual(rulesOf(lengthViolations(over)), [
+    '2: a function has at most 60 lines; this has 61',
+  ]);
+  const file = parseSource('src/data/made.ts', 'step();\n'.repeat(301));
+  assert.equal(rulesOf(lengthViolations(file))[0]?.startsWith('301: a file has at most'), true);
+  const reads = "const x = process.env['X'];\nprocess.once('SIGTERM', stop);\n";
+  assert.deepEqual(rulesOf(processViolations(parseSource('src/data/made.ts', reads))), [
+    '1: only services use process.env',
+    '2: only services use SIGTERM',
+  ]);
+  assert.equal(nameViolations('src/data/imageUtils.ts').length, 1);
+  assert.equal(nameViolations('src/data/helpers/a.ts').length, 1);
+  assert.equal(leakViolations('a.md', `see ${['', 'root', 'x'].join('/')}`).length, 1);
+});

@@ -1,0 +1,184 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import sharp from 'sharp';
+import type { Dataset, Sample } from '../../src/data/types.js';
+import { DataError, IGNORE_LABEL } from '../../src/data/types.js';
+import { ConfusionMatrix, scores } from '../../src/evaluate/confusion.js';
+import { evaluateDataset } from '../../src/evaluate/evaluateDataset.js';
+import { gridPicture, overlay, stripPicture } from '../../src/evaluate/pictures.js';
+import { predictLabels, type Segmenter } from '../../src/evaluate/predict.js';
+import { above, beside, colourLabels, type Palette } from '../../src/evaluate/raster.js';
+import { float32, numTensors, scope } from '../../src/tensor/index.js';
+
+const PALETTE: Palette = [
+  [255, 0, 0],
+  [0, 255, 0],
+  [0, 0, 255],
+];
+
+test('scores: worked by hand, an absent class counts 0 in miou and not in miouPresent', () => {
+  const confusion = new ConfusionMatrix(3);
+  // truth 0: two right, one taken for 1; truth 1: one right; one pixel ignored; class 2 nowhere.
+  confusion.add(Uint8Array.of(0, 0, 1, 1, 2), Uint8Array.of(0, 0, 0, 1, IGNORE_LABEL));
+  const result = scores(confusion);
+  assert.deepEqual([...result.intersection], [2, 1, 0]);
+  assert.deepEqual([...result.union], [3, 2, 0]);
+  assert.equal(result.iou[0], 2 / 3);
+  assert.equal(result.iou[1], 1 / 2);
+  assert.equal(result.iou[2], 0);
+  assert.ok(Math.abs(result.miou - 7 / 18) < 1e-12);
+  assert.ok(Math.abs(result.miouPresent - 7 / 12) < 1e-12);
+  assert.equal(result.pixelAccuracy, 3 / 4);
+});
+
+test('scores: no labelled pixel gives zeros, not NaN', () => {
+  const confusion = new ConfusionMatrix(2);
+  confusion.add(Uint8Array.of(1), Int32Array.of(-1));
+  const { miou, miouPresent, pixelAccuracy, labelled } = scores(confusion);
+  assert.deepEqual([miou, miouPresent, pixelAccuracy, labelled], [0, 0, 0, 0]);
+});
+
+test('confusion: a label out of range and a wrong length are refused, merge adds', () => {
+  const confusion = new ConfusionMatrix(2);
+  assert.throws(() => confusion.add(Uint8Array.of(0), Uint8Array.of(2)), /label: class 2 given/);
+  assert.throws(() => confusion.add(Uint8Array.of(0, 1), Uint8Array.of(1)), /labels: 1 pixels/);
+  confusion.add(Uint8Array.of(1), Uint8Array.of(1));
+  const other = new ConfusionMatrix(2);
+  other.add(Uint8Array.of(0), Uint8Array.of(1));
+  confusion.merge(other);
+  assert.deepEqual([...confusion.counts], [0, 0, 1, 1]);
+  assert.throws(() => confusion.merge(new ConfusionMatrix(3)), /classes: 3 given, wanted 2/);
+});
+
+/** Logits that say a pixel's class is its strongest colour, at half the image's size. */
+const brightest: Segmenter = {
+  classes: 3,
+  logits({ height, width, rgb }) {
+    const half = new Float32Array((height / 2) * (width / 2) * 3);
+    for (let y = 0; y < height / 2; y++) {
+      for (let x = 0; x < width / 2; x++) {
+        for (let c = 0; c < 3; c++) {
+          half[(y * (width / 2) + x) * 3 + c] = rgb[(y * 2 * width + x * 2) * 3 + c]!;
+        }
+      }
+    }
+    return float32(half, [1, height / 2, width / 2, 3]);
+  },
+};
+
+/** 4×8: left half of class `left`, right half of class `right`. */
+function twoHalves(left: number, right: number): Sample {
+  const labels = Uint8Array.from({ length: 32 }, (_, i) => (i % 8 < 4 ? left : right));
+  return {
+    height: 4,
+    width: 8,
+    rgb: colourLabels({ height: 4, width: 8, labels }, PALETTE).rgb,
+    labels,
+  };
+}
+
+function datasetOf(samples: readonly Sample[], classes = 3): Dataset {
+  return {
+    name: 'halves',
+    classNames: ['a', 'b', 'c'].slice(0, classes),
+    palette: PALETTE,
+    samples: samples.map((_, i) => `half-${i}`),
+    digest: '',
+    load: async (index) => samples[index]!,
+  };
+}
+
+test('predictLabels: logits grow to the image with aligned corners, ties take the first class', () => {
+  const sample = twoHalves(0, 2);
+  assert.deepEqual([...predictLabels(brightest, sample)], [...sample.labels]);
+  const flat: Segmenter = {
+    classes: 3,
+    logits: () => float32(new Float32Array(3), [1, 1, 1, 3]),
+  };
+  assert.deepEqual([...predictLabels(flat, { ...sample, height: 1, width: 2 })], [0, 0]);
+});
+
+test('evaluateDataset: counts every sample, hands out predictions, leaks nothing', async () => {
+  const wrong = twoHalves(0, 1);
+  wrong.labels.fill(2, 0, 16);
+  const dataset = datasetOf([twoHalves(0, 1), twoHalves(1, 2), wrong]);
+  predictLabels(brightest, wrong);
+  const before = numTensors();
+  const names: string[] = [];
+  const result = await evaluateDataset(brightest, dataset, {
+    onSample: ({ name, prediction }) => {
+      names.push(name);
+      assert.equal(prediction.length, 32);
+    },
+  });
+  assert.deepEqual(names, ['half-0', 'half-1', 'half-2']);
+  assert.equal(result.correct, 32 + 32 + 16);
+  assert.equal(result.pixelAccuracy, 80 / 96);
+  assert.equal(numTensors(), before);
+  const first = await evaluateDataset(brightest, dataset, { limit: 1 });
+  assert.equal(first.labelled, 32);
+  assert.equal(first.miouPresent, 1);
+});
+
+test('evaluateDataset: other classes, no samples and an unreadable sample are DataErrors', async () => {
+  await assert.rejects(evaluateDataset(brightest, datasetOf([twoHalves(0, 1)], 2)), DataError);
+  await assert.rejects(evaluateDataset(brightest, datasetOf([])), /no samples/);
+  const broken: Dataset = {
+    ...datasetOf([twoHalves(0, 1), twoHalves(0, 1)]),
+    load: async (index) => {
+      if (index === 1) throw new DataError('half-1.png: no such file');
+      return twoHalves(0, 1);
+    },
+  };
+  await assert.rejects(evaluateDataset(brightest, broken), /half-1\.png/);
+});
+
+test('pixel accuracy of the reference cuts logits to integers first', async () => {
+  const fractions: Segmenter = {
+    classes: 3,
+    logits: () => scope(() => float32(Float32Array.of(0.2, 0.7, 0.1), [1, 1, 1, 3])),
+  };
+  const sample = { height: 1, width: 1, rgb: new Uint8Array(3), labels: Uint8Array.of(1) };
+  const result = await evaluateDataset(fractions, datasetOf([sample]));
+  assert.equal(result.pixelAccuracy, 1);
+  assert.equal(result.pixelAccuracyReference, 0);
+});
+
+test('rasters: colours by class, black where ignored, gaps of white, sizes checked', () => {
+  const map = { height: 1, width: 3, labels: Uint8Array.of(2, 0, IGNORE_LABEL) };
+  const coloured = colourLabels(map, PALETTE);
+  assert.deepEqual([...coloured.rgb], [0, 0, 255, 255, 0, 0, 0, 0, 0]);
+  const row = beside([coloured, coloured]);
+  assert.deepEqual([row.height, row.width], [1, 10]);
+  assert.deepEqual([...row.rgb.subarray(9, 21)], Array(12).fill(255));
+  assert.deepEqual([...row.rgb.subarray(21)], [...coloured.rgb]);
+  const column = above([coloured, coloured]);
+  assert.deepEqual([column.height, column.width], [6, 3]);
+  assert.throws(() => beside([coloured, column]), /height: 6×3 given/);
+  const mixed = overlay({ height: 1, width: 3, rgb: new Uint8Array(9) }, map.labels, PALETTE);
+  assert.deepEqual([...mixed.rgb], [0, 0, 140, 140, 0, 0, 0, 0, 0]);
+});
+
+test('pictures: a strip and a grid are PNGs with the right pixels', async () => {
+  const sample = twoHalves(0, 2);
+  const prediction = sample.labels.map((label) => (label === 0 ? 1 : label));
+  const strip = await sharp(await stripPicture(sample, prediction, PALETTE))
+    .raw()
+    .toBuffer({ resolveWithObject: true });
+  assert.deepEqual([strip.info.width, strip.info.height], [8 * 3 + 8, 4]);
+  assert.deepEqual([...strip.data.subarray(24 * 3, 25 * 3)], [0, 255, 0]);
+  const grid = await gridPicture(
+    [sample, sample],
+    [{ label: 'teacher', maps: [prediction, sample.labels] }],
+    PALETTE,
+  );
+  assert.deepEqual(grid.rowLabels, ['image', 'truth', 'teacher']);
+  const cell = await sharp(grid.images[2]![0]!.png).raw().toBuffer();
+  assert.deepEqual([...cell.subarray(0, 3)], [0, 255, 0]);
+  const sheet = await sharp(grid.sheet.png).metadata();
+  assert.deepEqual([sheet.width, sheet.height], [4 + 4 + 8 + 4 + 8, 4 * 3 + 8]);
+  await assert.rejects(
+    gridPicture([sample], [{ label: 'teacher', maps: [] }], PALETTE),
+    /teacher: 0 maps given, wanted 1/,
+  );
+});

@@ -1,0 +1,113 @@
+import assert from 'node:assert/strict';
+import { connect } from 'node:net';
+import { test } from 'node:test';
+import {
+  MEMORY_METRIC_NAMES,
+  STUDENT_METRIC_NAMES,
+  TEACHER_METRIC_NAMES,
+} from '../../src/telemetry/metricNames.js';
+import { ListenError, startMetricsServer } from '../../src/telemetry/metricsServer.js';
+import { createStudentMetrics } from '../../src/telemetry/studentMetrics.js';
+import { createTeacherMetrics } from '../../src/telemetry/teacherMetrics.js';
+
+// DESIGN's names, written out: a renamed metric must fail here.
+const TEACHER =
+  'images_total requests_total inference_seconds queue_seconds queue_images batch_images sent_bytes_total streams info';
+const STUDENT =
+  'steps_total images_total step_seconds phase_seconds_total loss learning_rate received_bytes_total inflight_bytes requeued_total nonfinite_total last_step_timestamp_seconds miou pixel_accuracy';
+
+const STEP = {
+  images: 4,
+  seconds: 2,
+  phaseSeconds: { data: 0.25, teacher: 0.5, compute: 1.25 },
+  losses: { task: 1.5, total: 2.5 },
+  learningRate: 0.02,
+  bankFill: { pixel: 0.5, region: 0.25 },
+};
+
+async function scrape(url: string): Promise<string> {
+  const response = await fetch(url);
+  assert.equal(response.status, 200);
+  assert.match(response.headers.get('content-type') ?? '', /^text\/plain; version=0\.0\.4/);
+  return response.text();
+}
+
+test('every name of the design is served over HTTP', async () => {
+  const student = createStudentMetrics();
+  const teacher = createTeacherMetrics();
+  const wanted = [
+    [teacher.registry, TEACHER.split(' ').map((name) => `cirkd_teacher_${name}`)],
+    [
+      student.registry,
+      [
+        ...STUDENT.split(' ').map((name) => `cirkd_student_${name}`),
+        'cirkd_memory_bank_fill_ratio',
+      ],
+    ],
+  ] as const;
+  for (const [registry, names] of wanted) {
+    const server = await startMetricsServer({ registry, host: '127.0.0.1', port: 0 });
+    const text = await scrape(server.url);
+    for (const name of [...names, 'nodejs_eventloop_lag_p99_seconds']) {
+      assert.ok(text.includes(`# TYPE ${name} `), name);
+    }
+    await server.close();
+  }
+  const all = [TEACHER_METRIC_NAMES, STUDENT_METRIC_NAMES, MEMORY_METRIC_NAMES];
+  const named = all.flatMap((names) => Object.values(names).map(({ name }) => name));
+  assert.deepEqual(named.sort(), wanted.flatMap(([, names]) => [...names]).sort());
+});
+
+test('a step and an evaluation show in the figures', async () => {
+  const metrics = createStudentMetrics();
+  assert.match(await metrics.registry.metrics(), /^cirkd_student_miou NaN$/im);
+  metrics.recordStep(STEP);
+  metrics.recordStep({ ...STEP, losses: { task: 1, total: 2 } });
+  metrics.recordEvaluation({ miou: 0.5, pixelAccuracy: 0.75 });
+  metrics.requeued.inc({ reason: 'timeout' });
+  const text = await metrics.registry.metrics();
+  for (const line of [
+    'cirkd_student_steps_total 2',
+    'cirkd_student_images_total 8',
+    'cirkd_student_step_seconds_sum 4',
+    'cirkd_student_phase_seconds_total{phase="teacher"} 1',
+    'cirkd_student_loss{term="total"} 2',
+    'cirkd_student_learning_rate 0.02',
+    'cirkd_student_requeued_total{reason="timeout"} 1',
+    'cirkd_student_miou 0.5',
+    'cirkd_memory_bank_fill_ratio{bank="region"} 0.25',
+  ]) {
+    assert.ok(text.split('\n').includes(line), `${line}\n${text}`);
+  }
+});
+
+test('a new digest replaces the old one', async () => {
+  const metrics = createTeacherMetrics();
+  metrics.setDigest('sha256:aa');
+  metrics.setDigest('sha256:bb');
+  const text = await metrics.registry.metrics();
+  assert.match(text, /cirkd_teacher_info\{digest="sha256:bb"\} 1/);
+  assert.doesNotMatch(text, /sha256:aa/);
+});
+
+test('other paths and methods, a port in use, closing', async () => {
+  const { registry } = createTeacherMetrics();
+  const server = await startMetricsServer({ registry, host: '127.0.0.1', port: 0 });
+  assert.equal((await fetch(server.url.replace('/metrics', '/'))).status, 404);
+  assert.equal((await fetch(`${server.url}?x=1`)).status, 200);
+  assert.equal((await fetch(server.url, { method: 'POST' })).status, 405);
+  await assert.rejects(
+    startMetricsServer({ registry, host: '127.0.0.1', port: server.port }),
+    (error) => {
+      assert.ok(error instanceof ListenError);
+      assert.match(error.message, new RegExp(`127\\.0\\.0\\.1:${server.port}: the port is in use`));
+      return true;
+    },
+  );
+  // A client that connects and says nothing must not hold the close up.
+  const idle = connect(server.port, '127.0.0.1');
+  await new Promise((resolve) => idle.once('connect', resolve));
+  await server.close();
+  idle.destroy();
+  await assert.rejects(fetch(server.url));
+});

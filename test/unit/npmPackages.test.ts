@@ -1,0 +1,72 @@
+import assert from 'node:assert/strict';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, test } from 'node:test';
+import { gpuEnvironment } from '../../services/setup/gpuEnvironment.mjs';
+import { missingPackages } from '../../services/setup/npmPackages.mjs';
+
+const root = mkdtempSync(join(tmpdir(), 'cirkd-packages-'));
+after(() => rmSync(root, { recursive: true, force: true }));
+
+function write(path: string, packages: Record<string, object>): void {
+  writeFileSync(join(root, path), JSON.stringify({ packages }));
+}
+
+test('missing, outdated and half-removed packages are named; other platforms do not count', () => {
+  const there = { version: '1.0.0', integrity: 'sha512-a' };
+  write('package-lock.json', {
+    '': { version: '0.1.0' },
+    'node_modules/there': there,
+    'node_modules/outdated': { version: '2.0.0', integrity: 'sha512-b' },
+    'node_modules/removed': there,
+    'node_modules/never': there,
+    'node_modules/native': { ...there, optional: true, os: [process.platform] },
+    'node_modules/elsewhere': { ...there, optional: true, os: ['nowhere'] },
+    'node_modules/maybe': { ...there, optional: true },
+  });
+  assert.equal(missingPackages(root).length, 5, 'without node_modules');
+  for (const name of ['there', 'outdated', 'native']) {
+    mkdirSync(join(root, 'node_modules', name), { recursive: true });
+    writeFileSync(join(root, 'node_modules', name, 'package.json'), '{}');
+  }
+  write('node_modules/.package-lock.json', {
+    'node_modules/there': there,
+    'node_modules/outdated': { version: '1.9.0', integrity: 'sha512-c' },
+    'node_modules/removed': there,
+    'node_modules/native': there,
+  });
+  assert.deepEqual(missingPackages(root), [
+    'node_modules/outdated',
+    'node_modules/removed',
+    'node_modules/never',
+  ]);
+});
+
+test('GPU memory grows as needed; a limit becomes what must stay free', () => {
+  assert.deepEqual(gpuEnvironment({}), {
+    TF_FORCE_GPU_ALLOW_GROWTH: 'true',
+    TF_CPP_MIN_LOG_LEVEL: '2',
+  });
+  const own = { TF_FORCE_GPU_ALLOW_GROWTH: 'false', TF_CPP_MIN_LOG_LEVEL: '0' };
+  assert.deepEqual(gpuEnvironment(own), {});
+  const limited = { ...own, CIRKD_GPU_MEMORY_MIB: '4096' };
+  assert.deepEqual(
+    gpuEnvironment(limited, () => [16_000, 24_000]),
+    { TF_DEVICE_MIN_SYS_MEMORY_IN_MB: String(24_000 - 4096) },
+  );
+  assert.deepEqual(
+    gpuEnvironment(limited, () => [2000]),
+    {},
+    'less is free than the limit',
+  );
+  assert.deepEqual(
+    gpuEnvironment(limited, () => []),
+    {},
+    'no GPU',
+  );
+  assert.throws(() => gpuEnvironment({ CIRKD_GPU_MEMORY_MIB: '4 GiB' }), {
+    name: 'ConfigError',
+    message: /'4 GiB'; wanted a whole number/,
+  });
+});

@@ -1,0 +1,181 @@
+import assert from 'node:assert/strict';
+import { createServer } from 'node:net';
+import { test } from 'node:test';
+import { Client, credentials, Metadata, type ServiceDefinition } from '@grpc/grpc-js';
+import { callObserver } from '../../src/rpc/callObserver.js';
+import { GrpcStatus, grpcCodeName, RpcError, toCallStatus } from '../../src/rpc/errors.js';
+import { duplexHandler, unaryHandler } from '../../src/rpc/handlers.js';
+import { loadProto } from '../../src/rpc/loadProto.js';
+import { BindError, RpcServer } from '../../src/rpc/server.js';
+
+const text = (value: string) => Buffer.from(value);
+const service: ServiceDefinition = {
+  Echo: {
+    path: '/test.Test/Echo',
+    requestStream: false,
+    responseStream: false,
+    requestSerialize: text,
+    requestDeserialize: String,
+    responseSerialize: text,
+    responseDeserialize: String,
+  },
+  Chat: {
+    path: '/test.Test/Chat',
+    requestStream: true,
+    responseStream: true,
+    requestSerialize: text,
+    requestDeserialize: String,
+    responseSerialize: text,
+    responseDeserialize: String,
+  },
+};
+
+interface Outcome {
+  readonly code: number;
+  readonly details: string;
+}
+
+function callEcho(port: number, message: string): Promise<Outcome> {
+  const client = new Client(`127.0.0.1:${port}`, credentials.createInsecure());
+  return new Promise((resolve) => {
+    client.makeUnaryRequest('/test.Test/Echo', text, String, message, (error, value) => {
+      client.close();
+      resolve({ code: error?.code ?? GrpcStatus.OK, details: error?.details ?? String(value) });
+    });
+  });
+}
+
+async function echoServer(unexpected: unknown[], observed: unknown[] = []): Promise<RpcServer> {
+  const hooks = {
+    onStart: (method: string) => observed.push(['start', method]),
+    onEnd: (method: string, code: number) => observed.push(['end', method, code]),
+  };
+  const server = new RpcServer({
+    host: '127.0.0.1',
+    port: 0,
+    maxReceiveBytes: 1000,
+    interceptors: [callObserver(hooks)],
+  });
+  server.addService(service, {
+    Echo: unaryHandler<string, string>(
+      async (request) => {
+        if (request === 'rpc error') throw new RpcError(GrpcStatus.NOT_FOUND, 'size: 3 given');
+        if (request === 'bug') throw new Error('/etc/secret is unreadable');
+        return request;
+      },
+      (error) => unexpected.push(error),
+    ),
+    Chat: duplexHandler<string, string>(
+      (call) =>
+        new Promise((resolve, reject) => {
+          call.on('data', (message: string) => {
+            if (message === 'bug') reject(new TypeError('x is undefined'));
+            else call.write(message);
+          });
+          call.on('end', resolve);
+          call.on('cancelled', resolve);
+        }),
+      (error) => unexpected.push(error),
+    ),
+  });
+  return server;
+}
+
+test('an unexpected error leaves as INTERNAL without its message', () => {
+  const seen: unknown[] = [];
+  const bug = new Error('password is 1234');
+  const status = toCallStatus(bug, (error) => seen.push(error));
+  assert.equal(status.code, GrpcStatus.INTERNAL);
+  assert.doesNotMatch(status.details, /1234/);
+  assert.deepEqual(seen, [bug]);
+  const known = toCallStatus(new RpcError(GrpcStatus.ABORTED, 'told'), () => assert.fail());
+  assert.deepEqual(known, { code: GrpcStatus.ABORTED, details: 'told' });
+});
+
+test('codes have names, unknown ones their number', () => {
+  assert.equal(grpcCodeName(8), 'RESOURCE_EXHAUSTED');
+  assert.equal(grpcCodeName(99), '99');
+});
+
+test('unary calls: answer, status of an RpcError, door for bugs; the observer sees each', async () => {
+  const unexpected: unknown[] = [];
+  const observed: unknown[] = [];
+  const server = await echoServer(unexpected, observed);
+  const port = await server.bind();
+  assert.deepEqual(await callEcho(port, 'hi'), { code: GrpcStatus.OK, details: 'hi' });
+  assert.deepEqual(await callEcho(port, 'rpc error'), {
+    code: GrpcStatus.NOT_FOUND,
+    details: 'size: 3 given',
+  });
+  const bug = await callEcho(port, 'bug');
+  assert.equal(bug.code, GrpcStatus.INTERNAL);
+  assert.doesNotMatch(bug.details, /secret/);
+  assert.equal(unexpected.length, 1);
+  const tooLarge = await callEcho(port, 'x'.repeat(2000));
+  assert.equal(tooLarge.code, GrpcStatus.RESOURCE_EXHAUSTED);
+  await server.shutdown(1000);
+  const method = '/test.Test/Echo';
+  const ends = [GrpcStatus.OK, GrpcStatus.NOT_FOUND, GrpcStatus.INTERNAL, GrpcStatus.CANCELLED];
+  assert.deepEqual(
+    observed,
+    ends.flatMap((code) => [
+      ['start', method],
+      ['end', method, code],
+    ]),
+  );
+});
+
+test('a duplex call ends with the status of what its handler threw', async () => {
+  const unexpected: unknown[] = [];
+  const server = await echoServer(unexpected);
+  const port = await server.bind();
+  const client = new Client(`127.0.0.1:${port}`, credentials.createInsecure());
+  const call = client.makeBidiStreamRequest('/test.Test/Chat', text, String, new Metadata());
+  const messages: string[] = [];
+  call.on('data', (message: string) => messages.push(message));
+  call.on('error', () => {});
+  const status = new Promise<Outcome>((resolve) => call.once('status', resolve));
+  call.write('one');
+  call.write('bug');
+  assert.equal((await status).code, GrpcStatus.INTERNAL);
+  assert.deepEqual(messages, ['one']);
+  assert.ok(unexpected[0] instanceof TypeError);
+  client.close();
+  await server.shutdown(1000);
+});
+
+test('a port in use is a BindError that names the address', async () => {
+  const taken = createServer();
+  await new Promise<void>((resolve) => taken.listen(0, '127.0.0.1', resolve));
+  const { port } = taken.address() as { port: number };
+  const server = new RpcServer({ host: '127.0.0.1', port, maxReceiveBytes: 1000 });
+  await assert.rejects(server.bind(), (error) => {
+    assert.ok(error instanceof BindError);
+    assert.ok(error.inUse);
+    assert.match(error.message, new RegExp(`cannot listen on 127.0.0.1:${port}: .*in use`));
+    return true;
+  });
+  taken.close();
+});
+
+test('shutdown waits for running calls, then cuts them', async () => {
+  const server = await echoServer([]);
+  const port = await server.bind();
+  const client = new Client(`127.0.0.1:${port}`, credentials.createInsecure());
+  const call = client.makeBidiStreamRequest('/test.Test/Chat', text, String, new Metadata());
+  call.on('error', () => {});
+  const echoed = new Promise((resolve) => call.once('data', resolve));
+  const status = new Promise<Outcome>((resolve) => call.once('status', resolve));
+  call.write('running');
+  await echoed;
+  assert.equal(await server.shutdown(50), 'forced');
+  assert.notEqual((await status).code, GrpcStatus.OK);
+  client.close();
+  const idle = await echoServer([]);
+  await idle.bind();
+  assert.equal(await idle.shutdown(10_000), 'drained');
+});
+
+test('a .proto file that is missing is named', () => {
+  assert.throws(() => loadProto('cirkd/none.proto'), /proto\/cirkd\/none\.proto: not found/);
+});

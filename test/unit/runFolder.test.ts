@@ -1,0 +1,98 @@
+import assert from 'node:assert/strict';
+import {
+  appendFileSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { TestContext } from 'node:test';
+import { test } from 'node:test';
+import { cutEventsAfter, openEventLog, readEvents } from '../../src/run/events.js';
+import {
+  createRunFolder,
+  openRunFolder,
+  RunFolderError,
+  writeRunConfig,
+  writeSummary,
+} from '../../src/run/runFolder.js';
+
+function temporaryFolder(t: TestContext): string {
+  const folder = mkdtempSync(join(tmpdir(), 'cirkd-run-'));
+  t.after(() => rmSync(folder, { recursive: true, force: true }));
+  return folder;
+}
+
+test('events are appended, read back, and cut to a step', async (t) => {
+  const path = join(temporaryFolder(t), 'events.jsonl');
+  assert.deepEqual(await readEvents(path), []);
+  assert.equal(await cutEventsAfter(path, 3), 0);
+  const first = openEventLog(path);
+  for (let step = 1; step <= 5; step++) first.append({ step, kind: 'step', loss: step / 2 });
+  first.append({ step: 5, kind: 'step', loss: Number.NaN });
+  first.close();
+  const events = await readEvents(path);
+  assert.equal(events.length, 6);
+  assert.equal(events[5]?.loss, 'NaN');
+  assert.match(String(events[0]?.time), /^\d{4}-\d\d-\d\dT.*Z$/);
+  assert.equal(await cutEventsAfter(path, 3), 3);
+  const second = openEventLog(path);
+  second.append({ step: 4, kind: 'step', loss: 9 });
+  second.close();
+  assert.deepEqual(
+    (await readEvents(path)).map(({ step, loss }) => [step, loss]),
+    [
+      [1, 0.5],
+      [2, 1],
+      [3, 1.5],
+      [4, 9],
+    ],
+  );
+  assert.deepEqual(readdirSync(join(path, '..')), ['events.jsonl']);
+});
+
+test('a torn last line harms no other', async (t) => {
+  const path = join(temporaryFolder(t), 'events.jsonl');
+  const torn = '{"step":2,"kind":"st';
+  writeFileSync(path, `{"step":1,"kind":"step"}\n${torn}`);
+  assert.deepEqual(await readEvents(path), [{ step: 1, kind: 'step' }]);
+  const log = openEventLog(path);
+  log.append({ step: 2, kind: 'step' });
+  log.close();
+  assert.deepEqual(
+    (await readEvents(path)).map(({ step }) => step),
+    [1, 2],
+  );
+  appendFileSync(path, torn);
+  assert.equal(await cutEventsAfter(path, 2), 2, 'both torn lines');
+  assert.equal(readFileSync(path, 'utf8').split('\n').length, 3);
+});
+
+test('a run folder is made once and opened again', async (t) => {
+  const path = join(temporaryFolder(t), 'runs', 'demo');
+  await assert.rejects(openRunFolder(path), /no run lies there/);
+  const folder = await createRunFolder(path, 'seed: 1\n');
+  assert.deepEqual(readdirSync(path).sort(), ['checkpoints', 'config.yaml', 'pictures']);
+  await assert.rejects(createRunFolder(path, ''), (error) => {
+    assert.ok(error instanceof RunFolderError);
+    assert.match(error.message, /--resume/);
+    return true;
+  });
+  mkdirSync(join(folder.checkpointsFolder, '.tmp-step-00000001'));
+  const opened = await openRunFolder(path);
+  assert.equal(opened.configText, 'seed: 1\n');
+  assert.deepEqual(readdirSync(folder.checkpointsFolder), []);
+  await writeRunConfig(folder, 'seed: 2\n');
+  assert.equal(readFileSync(folder.configFile, 'utf8'), 'seed: 2\n');
+  const cirkd = { miou: 0.5, pixelAccuracy: 0.75 };
+  await writeSummary(folder, { cirkd, steps: 10, seed: 1 });
+  assert.deepEqual(JSON.parse(readFileSync(folder.summaryFile, 'utf8')), {
+    cirkd,
+    steps: 10,
+    seed: 1,
+  });
+});

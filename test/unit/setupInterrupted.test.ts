@@ -1,0 +1,118 @@
+/** Set-ups that are killed or run at the same time: real processes, real files. */
+import assert from 'node:assert/strict';
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import { hostname, tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { openCache } from '../../services/setup/cache.mjs';
+import { withLock } from '../../services/setup/lock.mjs';
+
+const SETUP = fileURLToPath(new URL('../../services/setup', import.meta.url));
+const folder = mkdtempSync(join(tmpdir(), 'cirkd-setup-'));
+after(() => rmSync(folder, { recursive: true, force: true }));
+
+/** A clone without packages, whose python3 writes half a wheel and then waits. */
+function hangingSetup(name: string): { child: ChildProcess; cache: string; half: string } {
+  const [root, cache, bin] = [
+    join(folder, name),
+    join(folder, `${name}-cache`),
+    join(folder, 'bin'),
+  ];
+  const half = join(folder, `${name}-half-there`);
+  mkdirSync(join(root, 'services'), { recursive: true });
+  mkdirSync(bin, { recursive: true });
+  cpSync(SETUP, join(root, 'services', 'setup'), { recursive: true });
+  writeFileSync(join(root, 'package-lock.json'), '{"packages":{}}');
+  const script = `#!/bin/sh\necho half > "$TMPDIR/x.whl"; : > "${half}"; exec sleep 60\n`;
+  writeFileSync(join(bin, 'python3'), script, { mode: 0o755 });
+  const child = spawn(process.execPath, [join(root, 'services/setup/main.mjs')], {
+    stdio: 'ignore',
+    env: { ...process.env, CIRKD_CACHE: cache, PATH: `${bin}:${process.env.PATH}` },
+  });
+  return { child, cache, half };
+}
+
+async function until(condition: () => boolean): Promise<void> {
+  while (!condition()) await sleep(20);
+}
+
+const entries = (cache: string) =>
+  readdirSync(cache).filter((name) => name.startsWith('tensorflow-'));
+
+test('SIGTERM in the middle of a download: exit code 130, nothing left', async () => {
+  const { child, cache, half } = hangingSetup('terminated');
+  await until(() => existsSync(half));
+  assert.equal(readdirSync(join(cache, 'tmp')).length, 1);
+  child.kill('SIGTERM');
+  const [code] = await once(child, 'exit');
+  assert.equal(code, 130);
+  assert.deepEqual(readdirSync(join(cache, 'tmp')), []);
+  assert.deepEqual(entries(cache), []);
+});
+
+test('SIGKILL in the middle: no entry; the next set-up sweeps and takes the lock', async () => {
+  const { child, cache, half } = hangingSetup('killed');
+  await until(() => existsSync(half));
+  child.kill('SIGKILL');
+  await once(child, 'exit');
+  assert.deepEqual(entries(cache), []);
+  assert.equal(readdirSync(join(cache, 'tmp')).length, 1, 'nobody could clean up');
+  await openCache(cache);
+  assert.deepEqual(readdirSync(join(cache, 'tmp')), []);
+  let taken = false;
+  await withLock(join(cache, 'locks', 'tensorflow-cpu.lock'), async () => {
+    taken = true;
+  });
+  assert.ok(taken);
+});
+
+test('a temporary directory of a running process is not swept', async () => {
+  const cache = join(folder, 'running-cache');
+  const host = hostname().replaceAll(/[^\w.-]/g, '-');
+  const alive = `${host}-${process.pid}-01234567`;
+  mkdirSync(join(cache, 'tmp', alive), { recursive: true });
+  await openCache(cache);
+  assert.deepEqual(readdirSync(join(cache, 'tmp')), [alive]);
+});
+
+test('the lock lets one in at a time and tells the others who holds it', async () => {
+  const lock = join(folder, 'locks', 'contended.lock');
+  const told: string[] = [];
+  let inside = 0;
+  let most = 0;
+  const work = async () => {
+    most = Math.max(most, ++inside);
+    await sleep(5);
+    inside--;
+  };
+  await Promise.all(
+    Array.from({ length: 4 }, () => withLock(lock, work, (holder) => told.push(holder))),
+  );
+  assert.equal(most, 1);
+  assert.equal(told.length, 3);
+  assert.match(told[0] ?? '', new RegExp(`^process ${process.pid} on `));
+  assert.ok(!existsSync(lock));
+});
+
+test('the lock is freed when the work throws', async () => {
+  const lock = join(folder, 'locks', 'thrown.lock');
+  await assert.rejects(
+    withLock(lock, async () => {
+      throw new Error('no luck');
+    }),
+    /no luck/,
+  );
+  assert.ok(!existsSync(lock));
+});

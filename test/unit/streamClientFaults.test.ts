@@ -1,0 +1,287 @@
+/** Every way in which a teacher can fail an image ends in exactly one right answer. */
+import assert from 'node:assert/strict';
+import { type TestContext, test } from 'node:test';
+import { status } from '@grpc/grpc-js';
+import { ContractMismatchError, NonFiniteReplyError } from '../../src/distill/teacher.js';
+import { ImageRefusedError } from '../../src/stream/clientErrors.js';
+import type { ClientOptions, RequeueReason } from '../../src/stream/clientOptions.js';
+import type { Image } from '../../src/stream/generated/cirkd/teacher/v1/Image.js';
+import { connectTeachers, type RemoteTeacher } from '../../src/stream/remoteTeacher.js';
+import {
+  assertAnswers,
+  imageOf,
+  type Observed,
+  studentOptions,
+} from '../support/scriptedStudent.js';
+import {
+  type Chunk,
+  chunksOf,
+  type Script,
+  type ScriptedStream,
+  ScriptedTeacher,
+} from '../support/scriptedTeacher.js';
+
+interface Pair {
+  teacher: ScriptedTeacher;
+  student: RemoteTeacher;
+  observed: Observed;
+}
+
+async function pair(
+  t: TestContext,
+  script: Script,
+  changes: Partial<ClientOptions> = {},
+): Promise<Pair> {
+  const teacher = await ScriptedTeacher.start(script);
+  t.after(() => teacher.stop());
+  const { options, observed } = studentOptions([teacher.address], changes);
+  const student = await connectTeachers(options);
+  t.after(() => student.close());
+  return { teacher, student, observed };
+}
+
+/** Runs `fault` for the first image that comes, the right answer for all others. */
+function firstTime(fault: (stream: ScriptedStream, image: Image) => void): Script {
+  let faults = 0;
+  return {
+    onImage: (stream, image) => (faults++ === 0 ? fault(stream, image) : stream.answer(image)),
+  };
+}
+
+function spoilt(change: (chunk: Chunk, index: number) => Chunk | null): Script {
+  return firstTime((stream, image) => void stream.answer(image, change));
+}
+
+/** Spoils the second row of the logits. */
+const spoilSecond = (change: (chunk: Chunk) => Chunk) =>
+  spoilt((chunk, index) => (index === 1 ? change(chunk) : chunk));
+
+const faults: [string, RequeueReason, Script, Partial<ClientOptions>?][] = [
+  ['wrong crc', 'crc', spoilSecond((chunk) => ({ ...chunk, crc32c: chunk.crc32c ^ 1 }))],
+  [
+    'flipped bit',
+    'crc',
+    spoilSecond((chunk) => {
+      const data = Buffer.from(chunk.data);
+      data[5]! ^= 4;
+      return { ...chunk, data };
+    }),
+  ],
+  ['truncated', 'shape', spoilSecond((chunk) => ({ ...chunk, data: chunk.data.subarray(1) }))],
+  ['wrong shape', 'shape', spoilSecond((chunk) => ({ ...chunk, shape: [3, 4, 3] }))],
+  ['wrong rank', 'shape', spoilSecond((chunk) => ({ ...chunk, shape: [3] }))],
+  ['huge shape', 'shape', spoilSecond((chunk) => ({ ...chunk, shape: [4294967295, 3, 3] }))],
+  ['wrong dtype', 'shape', spoilSecond((chunk) => ({ ...chunk, dtype: 'DTYPE_FP16' }))],
+  ['unknown output', 'shape', spoilSecond((chunk) => ({ ...chunk, output: 'OUTPUT_UNSPECIFIED' }))],
+  ['output not asked for', 'shape', spoilSecond((chunk) => ({ ...chunk, output: 4 }))],
+  ['rows twice', 'shape', spoilSecond((chunk) => ({ ...chunk, rowBegin: 0, rowEnd: 1 }))],
+  ['rows beyond', 'shape', spoilSecond((chunk) => ({ ...chunk, rowEnd: 4294967295 }))],
+  ['empty rows', 'shape', spoilSecond((chunk) => ({ ...chunk, rowEnd: 1, data: Buffer.alloc(0) }))],
+  ['row left out', 'shape', spoilt((chunk, index) => (index === 1 ? null : chunk))],
+  [
+    'rows in another order',
+    'shape',
+    firstTime((stream, image) => {
+      const [first, second] = chunksOf(image, stream.hello!, 1);
+      void stream.answer(image, (chunk, i) => (i === 0 ? second! : i === 1 ? first! : chunk));
+    }),
+  ],
+  [
+    'end missing',
+    'timeout',
+    spoilt((chunk, i) => (i === 8 ? null : chunk)),
+    { requestTimeoutMs: 150 },
+  ],
+  ['no answer', 'timeout', firstTime(() => {}), { requestTimeoutMs: 150 }],
+  [
+    'answer to another id',
+    'timeout',
+    spoilt((chunk) => ({ ...chunk, id: chunk.id + 100 })),
+    { requestTimeoutMs: 150 },
+  ],
+  [
+    'answer to another attempt',
+    'timeout',
+    spoilt((chunk) => ({ ...chunk, attempt: 7 })),
+    { requestTimeoutMs: 150 },
+  ],
+  ['stream cut', 'stream', firstTime((stream) => stream.end(status.INTERNAL, 'cut'))],
+  ['stream ended OK', 'stream', firstTime((stream) => stream.end(status.OK, ''))],
+  ['welcome twice', 'stream', firstTime((stream) => stream.welcome())],
+  [
+    'beyond the credit',
+    'stream',
+    firstTime((stream, image) => {
+      const [chunk] = chunksOf(image, stream.hello!, 1);
+      stream.sendBeyondCredit({ ...chunk!, id: 999, data: Buffer.alloc(10_001) });
+    }),
+    { maxInflightBytes: 10_000 },
+  ],
+  [
+    'message beyond the limit',
+    'stream',
+    firstTime((stream, image) => {
+      const [chunk] = chunksOf(image, stream.hello!, 1);
+      stream.sendBeyondCredit({ ...chunk!, id: 999, data: Buffer.alloc(1_000_000) });
+    }),
+    { maxInflightBytes: 10_000 },
+  ],
+  [
+    'retryable error',
+    'error',
+    firstTime((stream, image) =>
+      stream.error(image, {
+        code: status.RESOURCE_EXHAUSTED,
+        message: 'queue full',
+        retryable: true,
+      }),
+    ),
+  ],
+  [
+    'deadline at the teacher',
+    'timeout',
+    firstTime((stream, image) =>
+      stream.error(image, { code: status.DEADLINE_EXCEEDED, message: 'late', retryable: true }),
+    ),
+  ],
+  [
+    'NaN at the teacher',
+    'nonfinite',
+    firstTime((stream, image) =>
+      stream.error(image, {
+        code: status.INTERNAL,
+        message: 'logits',
+        retryable: true,
+        reason: 'ERROR_REASON_NON_FINITE',
+      }),
+    ),
+  ],
+  [
+    'refused while draining',
+    'draining',
+    firstTime((stream, image) =>
+      stream.error(image, {
+        code: status.UNAVAILABLE,
+        message: 'draining',
+        retryable: true,
+        reason: 'ERROR_REASON_DRAINING',
+      }),
+    ),
+  ],
+];
+
+for (const [name, reason, script, changes] of faults) {
+  test(`${name}: asked again (${reason}), answered once`, async (t) => {
+    const { teacher, student, observed } = await pair(t, script, changes);
+    const image = imageOf(300);
+    assertAnswers(await student.request(image), image);
+    // On a slow machine the right answer to a second attempt may be late too.
+    assert.deepEqual([...new Set(observed.requeued)], [reason]);
+    if (reason !== 'timeout') assert.equal(observed.requeued.length, 1);
+    assert.deepEqual(
+      teacher.images.map(({ attempt }) => attempt),
+      [0, ...observed.requeued.map((_, i) => i + 1)],
+    );
+    assert.equal(observed.inflightBytes, 0);
+  });
+}
+
+test('late and doubled answers are ignored, unknown members too', async (t) => {
+  const late: Image[] = [];
+  const { student, observed } = await pair(
+    t,
+    {
+      onImage: async (stream, image) => {
+        late.push(image);
+        if (late.length === 1) return;
+        await stream.answer(late[0]!);
+        stream.write({});
+        await stream.answer(image);
+        await stream.answer(image);
+      },
+    },
+    { requestTimeoutMs: 150 },
+  );
+  const images = [imageOf(1), imageOf(2), imageOf(3)];
+  for (const image of images) assertAnswers(await student.request(image), image);
+  assert.deepEqual([...new Set(observed.requeued)], ['timeout']);
+});
+
+test('an image that the teacher refuses fails alone, in the words of the teacher', async (t) => {
+  const { student, observed } = await pair(t, {
+    onImage: (stream, image) =>
+      image.sampleKey?.sample === 'sample-2'
+        ? stream.error(image, {
+            code: status.INVALID_ARGUMENT,
+            message: 'width: 24 given, wanted 32',
+          })
+        : stream.answer(image),
+  });
+  const replies = await Promise.allSettled([1, 2, 3].map((i) => student.request(imageOf(i))));
+  assert.deepEqual(
+    replies.map((reply) => reply.status),
+    ['fulfilled', 'rejected', 'fulfilled'],
+  );
+  const { reason } = replies[1] as PromiseRejectedResult;
+  assert.ok(reason instanceof ImageRefusedError);
+  assert.equal(reason.code, status.INVALID_ARGUMENT);
+  assert.match(reason.message, /sample-2: INVALID_ARGUMENT: width: 24 given, wanted 32/);
+  assert.deepEqual(observed.requeued, []);
+});
+
+test('two non-finite answers give an image up', async (t) => {
+  const { student } = await pair(t, {
+    onImage: (stream, image) =>
+      stream.error(image, {
+        code: status.INTERNAL,
+        message: 'logits: NaN',
+        retryable: true,
+        reason: 'ERROR_REASON_NON_FINITE',
+      }),
+  });
+  await assert.rejects(student.request(imageOf(1)), (error: Error) => {
+    assert.ok(error instanceof NonFiniteReplyError);
+    assert.match(error.message, /sample-1: .*asked 2 times.*logits: NaN/);
+    return true;
+  });
+});
+
+test('a stream that only gives rubbish is opened anew after three failures in a row', async (t) => {
+  const { teacher, student, observed } = await pair(t, {
+    onImage: (stream, image) =>
+      stream.answer(image, (chunk) => (image.attempt < 3 ? { ...chunk, crc32c: 0 } : chunk)),
+  });
+  assertAnswers(await student.request(imageOf(9)), imageOf(9));
+  assert.deepEqual(observed.requeued, ['crc', 'crc', 'crc']);
+  assert.equal(teacher.streams.length, 2);
+});
+
+test('an image too large for every teacher is refused before it is sent', async (t) => {
+  const { teacher, student } = await pair(t, { limits: { maxImagePixels: 400 } });
+  await assert.rejects(student.request(imageOf(1)), /17x24 pixels, teacher .* at most 400/);
+  await assert.rejects(
+    student.request({ ...imageOf(1), height: 16 }),
+    /sample-1: 1224 bytes given, 16x24 RGB wants 1152/,
+  );
+  await student.request(imageOf(1, 16, 16));
+  assert.equal(teacher.images.length, 1);
+});
+
+test('an answer larger than maxInflightBytes is refused with the bytes it takes', async (t) => {
+  const { student } = await pair(t, {}, { maxInflightBytes: 287 });
+  await assert.rejects(student.request(imageOf(1)), {
+    name: 'RangeError',
+    message: 'maxInflightBytes: 287 given, the answer to a 17x24 image wants at least 288',
+  });
+});
+
+test('a hello that the teacher refuses is a mismatch in its words', async (t) => {
+  const script: Script = {
+    onHello: (stream) => stream.end(status.FAILED_PRECONDITION, 'outputs: fp16 not served'),
+  };
+  await assert.rejects(pair(t, script), (error: Error) => {
+    assert.ok(error instanceof ContractMismatchError);
+    assert.match(error.message, /refused the hello: FAILED_PRECONDITION: outputs: fp16 not served/);
+    return true;
+  });
+});

@@ -1,0 +1,70 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { TeacherHealth } from '../../src/stream/clientHealth.js';
+import { connectTeachers } from '../../src/stream/remoteTeacher.js';
+import { studentOptions } from '../support/scriptedStudent.js';
+
+const policy = (jitter: number) => ({
+  firstBackoffMs: 100,
+  maxBackoffMs: 1000,
+  breakerFailures: 3,
+  jitter: () => jitter,
+});
+
+test('back-off doubles up to its limit, spread over the upper half, and starts anew', () => {
+  for (const [jitter, wanted] of [
+    [0, [50, 100, 200, 400, 500, 500]],
+    [0.5, [75, 150, 300, 600, 750, 750]],
+  ] as const) {
+    const health = new TeacherHealth(policy(jitter));
+    assert.deepEqual(
+      wanted.map(() => health.failed()),
+      wanted,
+    );
+    health.succeeded();
+    assert.equal(health.failed(), wanted[0]);
+    assert.equal(health.refused(), wanted[5]);
+  }
+});
+
+test('sick after failures in a row, doubtful until the next success', () => {
+  const health = new TeacherHealth(policy(0));
+  const states = [];
+  for (const fails of [true, true, false, true, true, true]) {
+    if (fails) health.failed();
+    else health.succeeded();
+    states.push(`${health.doubtful} ${health.sick}`);
+  }
+  const doubtful = 'true false';
+  assert.deepEqual(states, [doubtful, doubtful, 'false false', doubtful, doubtful, 'true true']);
+});
+
+test('a pause ends by itself or by a success; a new one replaces it', async () => {
+  const health = new TeacherHealth(policy(0));
+  let over = 0;
+  health.pause(60_000, () => assert.fail('replaced'));
+  await new Promise<void>((resolve) => {
+    health.pause(1, () => {
+      over++;
+      resolve();
+    });
+    assert.ok(health.paused);
+  });
+  assert.ok(!health.paused);
+  health.pause(60_000, () => assert.fail('ended by a success'));
+  health.succeeded();
+  assert.ok(!health.paused);
+  assert.equal(over, 1);
+});
+
+test('options out of range are refused by name', async () => {
+  await assert.rejects(connectTeachers(studentOptions([]).options), {
+    name: 'RangeError',
+    message: 'addresses: none given, wanted at least one',
+  });
+  const { options } = studentOptions(['127.0.0.1:1'], { requestTimeoutMs: 0 });
+  await assert.rejects(connectTeachers(options), {
+    name: 'RangeError',
+    message: 'requestTimeoutMs: 0 given, wanted more than 0',
+  });
+});

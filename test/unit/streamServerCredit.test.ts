@@ -1,0 +1,189 @@
+// Outputs of an image of 16 x 24 with the gated engine: h 2, w 3; rows of the logits (3 classes,
+// fp32) take 36 bytes, of the embedding (8 channels, fp16) 48, of the norm 12: 72 + 96 + 24 = 192.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { setTimeout } from 'node:timers/promises';
+import { GrpcStatus } from '../../src/rpc/errors.js';
+import type { TensorChunk } from '../../src/stream/generated/cirkd/teacher/v1/TensorChunk.js';
+import { DistillPeer, image } from '../support/distillPeer.js';
+import { eventually } from '../support/eventually.js';
+import { GatedEngine } from '../support/gatedEngine.js';
+import { startTestServer } from '../support/teacherServer.js';
+
+const ANSWER_BYTES = 192;
+
+function rowsOf(chunk: TensorChunk): [string, number, number] {
+  return [chunk.output, chunk.rowBegin, chunk.rowEnd];
+}
+
+async function takeChunk(peer: DistillPeer): Promise<TensorChunk> {
+  return (await peer.take('tensor')).tensor as TensorChunk;
+}
+
+test('the server sends exactly what was granted, and another stream goes on meanwhile', async () => {
+  const { server, port } = await startTestServer(new GatedEngine(true));
+  const peer = new DistillPeer(port);
+  const other = new DistillPeer(port);
+  await peer.greet({ creditBytes: 36 });
+  await other.greet();
+  peer.send({ image: image(1) });
+  // One row of the logits fits, the second doesn't.
+  assert.deepEqual(rowsOf(await takeChunk(peer)), ['OUTPUT_LOGITS', 0, 1]);
+  other.send({ image: image(7) });
+  await other.takeAnswer(3);
+  assert.equal(peer.count('tensor'), 0);
+
+  // 35 bytes are no row; with one more the row comes.
+  peer.send({ creditBytes: 35 });
+  other.send({ image: image(8) });
+  await other.takeAnswer(3);
+  assert.equal(peer.count('tensor'), 0);
+  peer.send({ creditBytes: 1 });
+  assert.deepEqual(rowsOf(await takeChunk(peer)), ['OUTPUT_LOGITS', 1, 2]);
+
+  // The rest, and nothing beyond: a second image waits for credit of its own.
+  peer.send({ image: image(2) });
+  peer.send({ creditBytes: ANSWER_BYTES - 72 });
+  const rest = await peer.takeAnswer(2);
+  assert.deepEqual(rest.map(rowsOf), [
+    ['OUTPUT_EMBEDDING', 0, 2],
+    ['OUTPUT_FEATURE_NORM', 0, 2],
+  ]);
+  await setTimeout(50);
+  assert.equal(peer.count('tensor'), 0);
+  peer.send({ creditBytes: ANSWER_BYTES });
+  await peer.takeAnswer(3);
+  peer.close();
+  other.close();
+  await server.drain(0);
+});
+
+test('pieces are whole rows within what server and client take', async () => {
+  const { server, port } = await startTestServer(new GatedEngine(true), { chunkBytes: 4000 });
+  const peer = new DistillPeer(port);
+  await peer.greet({ maxChunkBytes: 100 });
+  peer.send({ image: image(1, 0, [40, 24]) });
+  assert.deepEqual((await peer.takeAnswer(3)).map(rowsOf), [
+    ['OUTPUT_LOGITS', 0, 2],
+    ['OUTPUT_LOGITS', 2, 4],
+    ['OUTPUT_LOGITS', 4, 5],
+    ['OUTPUT_EMBEDDING', 0, 2],
+    ['OUTPUT_EMBEDDING', 2, 4],
+    ['OUTPUT_EMBEDDING', 4, 5],
+    ['OUTPUT_FEATURE_NORM', 0, 5],
+  ]);
+  // A row that no piece can hold is a fault of the image.
+  peer.send({ image: image(2, 0, [8, 64]) });
+  const error = (await peer.take('error')).error;
+  assert.equal(error?.code, GrpcStatus.INVALID_ARGUMENT);
+  assert.match(
+    error?.message ?? '',
+    /a row of OUTPUT_EMBEDDING takes 128 bytes, pieces have at most 100/,
+  );
+  peer.close();
+  await server.drain(0);
+});
+
+test('pieces of a long answer are its bytes', async () => {
+  const { server, port } = await startTestServer(new GatedEngine(true));
+  const whole = new DistillPeer(port);
+  const cut = new DistillPeer(port);
+  await whole.greet();
+  await cut.greet({ maxChunkBytes: 200 });
+  const answers: Buffer[] = [];
+  for (const peer of [whole, cut]) {
+    peer.send({ image: image(1, 3, [64, 64]) });
+    answers.push(Buffer.concat((await peer.takeAnswer(3)).map(({ data }) => data)));
+    peer.close();
+  }
+  assert.equal(answers[0]?.length, 64 * (12 + 16 + 4));
+  assert.ok(answers[0]?.equals(answers[1] as Buffer));
+  await server.drain(0);
+});
+
+test('a deadline in the middle of an answer: an error, and the next answer is whole', async () => {
+  const { server, port } = await startTestServer(new GatedEngine(true));
+  const peer = new DistillPeer(port);
+  await peer.greet({ creditBytes: 36 });
+  peer.send({ image: { ...image(1), timeoutMs: 40 } });
+  peer.send({ image: image(2) });
+  assert.deepEqual(rowsOf(await takeChunk(peer)), ['OUTPUT_LOGITS', 0, 1]);
+  const error = (await peer.take('error')).error;
+  assert.deepEqual([error?.id, error?.code], [1, GrpcStatus.DEADLINE_EXCEEDED]);
+  peer.send({ creditBytes: ANSWER_BYTES });
+  const next = await peer.takeAnswer(3);
+  assert.deepEqual(
+    next.map((chunk) => [chunk.id, chunk.rowBegin]),
+    [
+      [2, 0],
+      [2, 0],
+      [2, 0],
+    ],
+  );
+  peer.close();
+  await server.drain(0);
+});
+
+test('upload credit comes back when an image leaves the queue, or is refused', async () => {
+  const engine = new GatedEngine(false);
+  const { server, port } = await startTestServer(engine, { maxInflightImages: 2 });
+  const peer = new DistillPeer(port);
+  await peer.greet();
+  peer.send({ image: image(1) });
+  assert.equal((await peer.take('creditBytes')).creditBytes, 1152);
+  // The network is busy: the second waits, with its credit; the third is refused.
+  peer.send({ image: image(2) });
+  peer.send({ image: image(3, 0, [8, 8]) });
+  const error = (await peer.take('error')).error;
+  assert.deepEqual([error?.id, error?.code, error?.retryable], [3, 8, true]);
+  assert.match(error?.message ?? '', /2 images of this stream are unanswered, wanted at most 2/);
+  assert.equal((await peer.take('creditBytes')).creditBytes, 192);
+  assert.equal(peer.count('creditBytes'), 0);
+  peer.send({ cancel: { id: 2 } });
+  assert.equal((await peer.take('creditBytes')).creditBytes, 1152);
+  peer.close();
+  await engine.close();
+  await server.drain(0);
+});
+
+test('sending beyond the upload credit ends the stream, and no other', async () => {
+  const engine = new GatedEngine(false);
+  const { server, port } = await startTestServer(engine, { uploadCreditBytes: 2000 });
+  const peer = new DistillPeer(port);
+  const other = new DistillPeer(port);
+  const welcome = await peer.greet();
+  assert.equal(welcome?.creditBytes, 2000);
+  await other.greet();
+  other.send({ image: image(1) });
+  await eventually(() => engine.batches.length === 1);
+  peer.send({ image: image(1) });
+  peer.send({ image: image(2) });
+  const status = await peer.status;
+  assert.equal(status.code, GrpcStatus.RESOURCE_EXHAUSTED);
+  assert.equal(status.details, 'image.rgb: 1152 bytes sent, 848 bytes of credit left');
+  engine.open();
+  await other.takeAnswer(3);
+  peer.close();
+  other.close();
+  await server.drain(0);
+});
+
+test('a client that grants but does not read holds up nobody else', async () => {
+  const { server, port } = await startTestServer(new GatedEngine(true), {
+    maxImagePixels: 512 * 512,
+    maxMessageBytes: 1_000_000,
+  });
+  const lazy = new DistillPeer(port);
+  const other = new DistillPeer(port);
+  await lazy.greet();
+  await other.greet();
+  lazy.pauseReading();
+  for (let id = 0; id < 12; id++) {
+    lazy.send({ image: image(id, 0, [128, 128]) });
+    other.send({ image: image(id, 0, [128, 128]) });
+    await other.takeAnswer(3);
+  }
+  lazy.close();
+  other.close();
+  await server.drain(0);
+});

@@ -1,0 +1,117 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { Client, credentials, type ServiceError } from '@grpc/grpc-js';
+import { loadSync } from '@grpc/proto-loader';
+import { protoPath } from 'grpc-health-check';
+import { GrpcStatus } from '../../src/rpc/errors.js';
+import type { GetTeacherResponse } from '../../src/stream/generated/cirkd/teacher/v1/GetTeacherResponse.js';
+import { TEACHER_SERVICE_NAME, TeacherService } from '../../src/stream/teacherService.js';
+import { DistillPeer, hello, image } from '../support/distillPeer.js';
+import { eventually } from '../support/eventually.js';
+import { GatedEngine } from '../support/gatedEngine.js';
+import { startTestServer } from '../support/teacherServer.js';
+
+async function healthOf(port: number, service: string): Promise<unknown> {
+  const definition = loadSync(protoPath, { enums: String })['grpc.health.v1.Health'];
+  const { path, requestSerialize, responseDeserialize } = (
+    definition as unknown as typeof TeacherService.service
+  )['Check'] as unknown as typeof TeacherService.service.GetTeacher;
+  const client = new Client(`127.0.0.1:${port}`, credentials.createInsecure());
+  return new Promise((resolve) => {
+    client.makeUnaryRequest(
+      path,
+      requestSerialize as (value: object) => Buffer,
+      responseDeserialize,
+      { service },
+      (error, value) => {
+        client.close();
+        resolve(error ? error.code : (value as unknown as { status: string }).status);
+      },
+    );
+  });
+}
+
+function getTeacher(port: number): Promise<GetTeacherResponse | ServiceError> {
+  const client = new TeacherService(`127.0.0.1:${port}`, credentials.createInsecure());
+  return new Promise((resolve) => {
+    client.GetTeacher({}, (error, response) => {
+      client.close();
+      resolve(error ?? (response as GetTeacherResponse));
+    });
+  });
+}
+
+test('while loading: NOT_SERVING, UNAVAILABLE; then SERVING, and GetTeacher tells', async () => {
+  const { server, port } = await startTestServer(undefined);
+  assert.equal(await healthOf(port, ''), 'NOT_SERVING');
+  assert.equal(await healthOf(port, TEACHER_SERVICE_NAME), 'NOT_SERVING');
+  assert.equal(await healthOf(port, 'no.such.Service'), GrpcStatus.NOT_FOUND);
+  const early = new DistillPeer(port);
+  early.send({ hello: hello() });
+  assert.deepEqual(
+    [(await early.status).code, (await early.status).details],
+    [GrpcStatus.UNAVAILABLE, 'the teacher is still loading'],
+  );
+  early.close();
+  assert.equal(((await getTeacher(port)) as ServiceError).code, GrpcStatus.UNAVAILABLE);
+
+  const engine = new GatedEngine(true);
+  server.serve(engine);
+  assert.equal(await healthOf(port, ''), 'SERVING');
+  assert.equal(await healthOf(port, TEACHER_SERVICE_NAME), 'SERVING');
+  const told = (await getTeacher(port)) as GetTeacherResponse;
+  assert.equal(told.teacher?.digest, engine.info.digest);
+  assert.equal(told.limits?.maxImagePixels, 4096);
+  assert.equal(told.protocolVersion, 1);
+  await server.drain(0);
+});
+
+test('drain: told, new images refused, accepted ones answered, then UNAVAILABLE', async () => {
+  const engine = new GatedEngine(false);
+  const { server, port, waiting } = await startTestServer(engine);
+  const busy = new DistillPeer(port);
+  const idle = new DistillPeer(port);
+  await busy.greet();
+  await idle.greet();
+  busy.send({ image: image(1, 1) });
+  busy.send({ image: image(2, 2) });
+  await eventually(() => engine.batches.length === 1 && waiting() === 1);
+  const drained = server.drain(20_000);
+  assert.equal((await busy.take('draining')).draining?.graceMs, 20_000);
+  assert.equal(await healthOf(port, ''), 'NOT_SERVING');
+  // A stream with nothing to wait for ends at once; a new one isn't taken.
+  assert.equal((await idle.status).code, GrpcStatus.UNAVAILABLE);
+  const late = new DistillPeer(port);
+  late.send({ hello: hello() });
+  assert.equal((await late.status).code, GrpcStatus.UNAVAILABLE);
+
+  busy.send({ image: image(3, 3) });
+  const error = (await busy.take('error')).error;
+  assert.deepEqual(
+    [error?.id, error?.code, error?.retryable, error?.reason],
+    [3, GrpcStatus.UNAVAILABLE, true, 'ERROR_REASON_DRAINING'],
+  );
+  engine.open();
+  const chunks = await busy.takeAnswer(6);
+  assert.deepEqual(new Set(chunks.map(({ id }) => id)), new Set([1, 2]));
+  const status = await busy.status;
+  assert.deepEqual(
+    [status.code, status.details],
+    [GrpcStatus.UNAVAILABLE, 'the server is shutting down'],
+  );
+  assert.equal(await drained, 'drained');
+  for (const peer of [busy, idle, late]) peer.close();
+});
+
+test('a drain that takes too long is cut', async () => {
+  const engine = new GatedEngine(false);
+  const { server, port } = await startTestServer(engine);
+  const peer = new DistillPeer(port);
+  await peer.greet();
+  peer.send({ image: image(1) });
+  await eventually(() => engine.batches.length === 1);
+  assert.equal(await server.drain(30), 'forced');
+  assert.equal((await peer.status).code, GrpcStatus.UNAVAILABLE);
+  peer.close();
+  await engine.close();
+});
