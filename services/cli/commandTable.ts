@@ -7,6 +7,10 @@ export interface CommandEntry {
 }
 
 export const COMMANDS: Readonly<Record<string, CommandEntry>> = {
+  demo: {
+    summary: 'Distils a student from a teacher service and shows what came of it.',
+    load: () => import('./commands/demo.js'),
+  },
   teacher: {
     summary: 'Serves a teacher network over gRPC.',
     load: () => import('./commands/teacher.js'),

@@ -6,11 +6,14 @@ const EXIT_CODES: Readonly<Record<string, number>> = {
   UsageError: 2,
   SetupError: 2,
   ListenError: 2,
+  RunFolderError: 2,
   BindError: 2,
   TeacherUnavailableError: 3,
   ContractMismatchError: 4,
+  ImageRefusedError: 4,
   CheckpointError: 5,
   NonFiniteLossError: 6,
+  NonFiniteReplyError: 6,
   DataError: 7,
 };
 

@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises';
-import { type LoadedSegmenter, loadSegmenter } from '../../src/evaluate/loadedSegmenter.js';
+import { type LoadedSegmenter, loadSegmenter } from '../../src/evaluate/networkSegmenter.js';
 import { CheckpointError } from '../../src/wire/checkpointError.js';
 
 /** The network of a model file. Throws CheckpointError that names the file and the fault. */

@@ -19,7 +19,7 @@ const RPATH = '-Wl,-rpath,$ORIGIN/../../deps/lib';
  * @returns {import('./pins.mjs').Flavour} of the libtensorflow that the clone is linked to, if any
  */
 export function linkedFlavour(root) {
-  const target = linkTarget(join(root, PACKAGE, 'deps', 'lib', LIBRARIES[0]));
+  const target = linkTarget(join(root, PACKAGE, 'deps', 'lib', 'libtensorflow_cc.so.2'));
   return target?.includes('/tensorflow-cuda-') ? 'cuda' : 'cpu';
 }
 

@@ -2,13 +2,13 @@
 import type { StudentConfig } from '../../src/config/student.js';
 import type { Dataset } from '../../src/data/types.js';
 import { ContractMismatchError, type Teacher } from '../../src/distill/teacher.js';
-import type { SegmentationScores } from '../../src/evaluate/confusion.js';
 import { saveCheckpoint } from '../../src/run/checkpoint.js';
 import { bestCheckpoint, markBestCheckpoint } from '../../src/run/checkpointFolder.js';
 import { CheckpointError } from '../../src/wire/checkpointError.js';
 import { packageVersion } from '../cli/packageVersion.js';
 import type { StateFiles } from './computeProtocol.js';
 import type { ComputeThread } from './computeThread.js';
+import type { StudentEvaluation } from './evaluation.js';
 import type { OpenedRun } from './openRun.js';
 import type { Reporting } from './reporting.js';
 
@@ -26,7 +26,7 @@ export class Checkpointing {
   /** Updates done. */
   #step: number;
   #savedStep: number | null;
-  #evaluated: { step: number; scores: SegmentationScores } | null = null;
+  #evaluated: { step: number; evaluation: StudentEvaluation } | null = null;
 
   /** Throws where the checkpoint that a run goes on from was made with other data or teacher. */
   constructor(parts: Parts) {
@@ -60,25 +60,25 @@ export class Checkpointing {
   }
 
   /** `step` updates are done. Evaluates and saves where the config says so. */
-  async afterStep(step: number, evaluate: () => Promise<SegmentationScores>): Promise<void> {
+  async afterStep(step: number, evaluate: () => Promise<StudentEvaluation>): Promise<void> {
     this.#step = step;
     const { run } = this.#parts.config;
     if (isDue(step, run.evaluateEverySteps)) {
-      const scores = await evaluate();
-      this.#evaluated = { step, scores };
-      this.#parts.reporting.evaluation(step, scores);
+      const evaluation = await evaluate();
+      this.#evaluated = { step, evaluation };
+      this.#parts.reporting.evaluation(step, evaluation.scores);
     }
     const best = await this.#isBest();
     if (best || isDue(step, run.checkpointEverySteps)) await this.save();
     if (best) {
-      const miou = this.#evaluated!.scores.miou;
+      const { miou } = this.#evaluated!.evaluation.scores;
       await markBestCheckpoint(this.#parts.run.folder.checkpointsFolder, { step, miou });
     }
   }
 
-  /** Scores after `step` updates, if that is when the last evaluation was. */
-  scoresAt(step: number): SegmentationScores | null {
-    return this.#evaluated?.step === step ? this.#evaluated.scores : null;
+  /** The evaluation after `step` updates, if that is when the last one was. */
+  evaluationAt(step: number): StudentEvaluation | null {
+    return this.#evaluated?.step === step ? this.#evaluated.evaluation : null;
   }
 
   /** Saves the state as of the last update, unless it's saved already; gives the path. */
@@ -108,8 +108,8 @@ export class Checkpointing {
   }
 
   async #isBest(): Promise<boolean> {
-    const scores = this.scoresAt(this.#step);
-    if (scores === null) return false;
+    const scores = this.evaluationAt(this.#step)?.scores;
+    if (scores === undefined) return false;
     const best = await bestCheckpoint(this.#parts.run.folder.checkpointsFolder);
     return best === null || scores.miou > best.miou || best.step === this.#step;
   }

@@ -3,6 +3,7 @@ import type { DatasetConfig } from '../../src/data/datasets.js';
 import { readSequentially } from '../../src/data/readSequentially.js';
 import { ConfusionMatrix, type SegmentationScores, scores } from '../../src/evaluate/confusion.js';
 import type { ComputeThread } from './computeThread.js';
+import type { ShownPrediction } from './runReport.js';
 
 /** Samples decoded ahead of the one being computed. */
 const READ_AHEAD = 4;
@@ -11,17 +12,26 @@ export interface EvaluationOptions {
   readonly dataset: DatasetConfig;
   readonly classes: number;
   readonly workers: number;
+  /** Of the first so many images, image and prediction are given back. */
+  readonly pictures: number;
+}
+
+export interface StudentEvaluation {
+  readonly scores: SegmentationScores;
+  readonly shown: readonly ShownPrediction[];
 }
 
 /** Throws DataError, as the dataset does. */
 export async function evaluateStudent(
   compute: ComputeThread,
-  { dataset, classes, workers }: EvaluationOptions,
-): Promise<SegmentationScores> {
+  { dataset, classes, workers, pictures }: EvaluationOptions,
+): Promise<StudentEvaluation> {
   const confusion = new ConfusionMatrix(classes);
+  const shown: ShownPrediction[] = [];
   for await (const sample of readSequentially(dataset, { workers, ahead: READ_AHEAD })) {
-    const { counts } = await compute.evaluate(sample);
+    const { counts, prediction } = await compute.evaluate(sample);
+    if (shown.length < pictures) shown.push({ sample, prediction });
     for (const [i, count] of counts.entries()) confusion.counts[i]! += count;
   }
-  return scores(confusion);
+  return { scores: scores(confusion), shown };
 }

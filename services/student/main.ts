@@ -21,6 +21,7 @@ import { evaluateStudent } from './evaluation.js';
 import { openFeed } from './openFeed.js';
 import { type OpenedRun, openRun } from './openRun.js';
 import { openReporting, type Reporting } from './reporting.js';
+import { writeRunReport } from './runReport.js';
 
 export interface StudentOptions {
   readonly resume: boolean;
@@ -81,7 +82,13 @@ async function train(
       initialWeights: await initialWeights(config),
     });
     reporting.log.info({ ...ready, run: run.id, firstStep, steps: config.train.steps }, 'training');
-    reporting.events.append({ kind: 'start', step: firstStep, teacher: teacher?.info ?? null });
+    reporting.events.append({
+      kind: 'start',
+      step: firstStep,
+      teacher: teacher?.info ?? null,
+      engine: ready.engine,
+      metrics: reporting.metricsUrl,
+    });
     const ended = await runLoop({
       firstStep,
       steps: config.train.steps,
@@ -125,6 +132,7 @@ function evaluate(config: StudentConfig, dataset: Dataset, compute: ComputeThrea
     dataset: validationConfig(config),
     classes: dataset.classNames.length,
     workers: config.data.workers,
+    pictures: config.evaluate.pictures,
   });
 }
 
@@ -133,11 +141,9 @@ async function finish(
   { dataset, run, reporting, compute }: Opened,
   checkpointing: Checkpointing,
 ): Promise<void> {
-  const scores =
-    checkpointing.scoresAt(config.train.steps) ?? (await evaluate(config, dataset, compute));
-  if (checkpointing.scoresAt(config.train.steps) === null) {
-    reporting.evaluation(config.train.steps, scores);
-  }
+  const last = checkpointing.evaluationAt(config.train.steps);
+  const { scores, shown } = last ?? (await evaluate(config, dataset, compute));
+  if (last === null) reporting.evaluation(config.train.steps, scores);
   const { miou, pixelAccuracy, iou } = scores;
   const result = {
     miou,
@@ -151,6 +157,8 @@ async function finish(
     seed: config.seed,
   });
   reporting.events.append({ kind: 'end', step: config.train.steps });
+  const { html } = await writeRunReport(run.folder, { id: run.id, dataset, scores, shown });
+  reporting.log.info({ html }, 'report');
 }
 
 async function initialWeights({ student }: StudentConfig): Promise<Uint8Array | null> {

@@ -16,6 +16,8 @@ export interface Reporting {
   readonly log: Logger;
   readonly metrics: StudentMetrics;
   readonly events: EventLog;
+  /** null: not served. */
+  readonly metricsUrl: string | null;
   /** One finished step, everywhere. */
   step(report: StepReport, bankFill: Readonly<Record<string, number>>): void;
   evaluation(step: number, scores: { miou: number; pixelAccuracy: number }): void;
@@ -43,6 +45,7 @@ export async function openReporting(
     log,
     metrics,
     events,
+    metricsUrl: server?.url ?? null,
     step: (report, bankFill) => {
       recordStep(report, bankFill, { metrics, progress, events });
     },

@@ -6,6 +6,8 @@
  * The main thread does network and HTTP; the network computes in a thread of its own.
  */
 import type { TeacherConfig } from '../../src/config/teacher.js';
+import { callObserver } from '../../src/rpc/callObserver.js';
+import { grpcCodeName } from '../../src/rpc/errors.js';
 import { TeacherServer } from '../../src/stream/teacherServer.js';
 import { createLogger, type Logger } from '../../src/telemetry/log.js';
 import { type MetricsServer, startMetricsServer } from '../../src/telemetry/metricsServer.js';
@@ -45,6 +47,12 @@ async function serveUntilStopped(
     encodings: config.encodings,
     batch: config.batch,
     hooks: teacherHooks(metrics, log),
+    interceptors: [
+      callObserver({
+        onEnd: (method, code, seconds) =>
+          log.debug({ method, code: grpcCodeName(code), seconds }, 'call ended'),
+      }),
+    ],
   });
   let metricsServer: MetricsServer | undefined;
   let engine: WorkerEngine | undefined;

@@ -1,5 +1,6 @@
 /** Every operation of a golden set that this program can run. */
 import { kd } from './operations/kd.js';
+import { memoryContrast } from './operations/memoryContrast.js';
 import { minibatchPixel } from './operations/minibatchPixel.js';
 import { modelBackward } from './operations/modelBackward.js';
 import { modelForward } from './operations/modelForward.js';
@@ -17,6 +18,7 @@ export const OPERATIONS: OperationTable = new Map<string, RegisteredOperation>([
   ['recipe', whole(recipe)],
   ['kd', tiled(kd)],
   ['minibatch_pixel', tiled(minibatchPixel)],
+  ['memory_contrast', tiled(memoryContrast)],
   ['task_ce', tiled(taskCe)],
   ['model_forward', whole(modelForward)],
   ['model_backward', whole(modelBackward)],

@@ -11,6 +11,7 @@ import { TeacherHealth } from './clientHealth.js';
 import type { LinkOwner } from './clientLinkOwner.js';
 import type { ClientSettings, RequeueReason, TeacherState } from './clientOptions.js';
 import type { ImageRequest } from './clientRequest.js';
+import { TeacherRoom } from './clientRoom.js';
 import { DistillStream } from './clientStream.js';
 import type { ImageError } from './generated/cirkd/teacher/v1/ImageError.js';
 import type { Welcome } from './generated/cirkd/teacher/v1/Welcome.js';
@@ -22,6 +23,9 @@ const WELCOME_TIMEOUT_MS = 10_000;
 
 /** How long a closing stream may take to end by itself. */
 const CLOSE_TIMEOUT_MS = 500;
+
+/** setTimeout takes no more. */
+const MAX_TIMER_MS = 2 ** 31 - 1;
 
 export class TeacherLink {
   readonly address: string;
@@ -36,8 +40,8 @@ export class TeacherLink {
   readonly #attempts: Attempts;
   #state: TeacherState['state'] = 'closed';
   #stream: DistillStream | undefined;
-  #agreement: Agreement | undefined;
-  #uploadCreditBytes = 0;
+  /** Undefined before the first welcome. */
+  #room: TeacherRoom | undefined;
   /** Of the state: welcome deadline, reconnect, or the end of a drain's grace. */
   #timer: NodeJS.Timeout | undefined;
   #onClosed: (() => void) | undefined;
@@ -63,23 +67,15 @@ export class TeacherLink {
 
   /** Why this teacher will never take such an image; undefined when it will. */
   refusalOf({ image }: ImageRequest): string | undefined {
-    const { maxImagePixels, uploadCreditBytes } = this.#agreement!;
-    const pixels = image.height * image.width;
-    if (pixels > maxImagePixels) {
-      return `image: ${image.height}x${image.width} pixels, teacher ${this.address} takes at most ${maxImagePixels}`;
-    }
-    if (image.rgb.length > uploadCreditBytes) {
-      return `image: ${image.rgb.length} bytes, teacher ${this.address} grants at most ${uploadCreditBytes}`;
-    }
-    return undefined;
+    return this.#room?.refusalOf(image);
   }
 
   hasRoom({ image }: ImageRequest): boolean {
-    if (!this.available || image.rgb.length > this.#uploadCreditBytes) return false;
+    if (!this.available || !this.#room?.holds(image)) return false;
     // After a failure one image at a time shows whether the teacher is well again.
     const limit = this.#health.doubtful
       ? 1
-      : Math.min(this.#settings.maxInflightImagesPerTeacher, this.#agreement!.maxInflightImages);
+      : Math.min(this.#settings.maxInflightImagesPerTeacher, this.#room.maxInflightImages);
     return this.#attempts.size < limit;
   }
 
@@ -99,7 +95,7 @@ export class TeacherLink {
   take(request: ImageRequest): void {
     const { image } = request;
     const { id, number } = this.#attempts.open(request);
-    this.#uploadCreditBytes -= image.rgb.length;
+    this.#room?.spend(image);
     this.#stream!.send({
       ...image,
       id,
@@ -158,7 +154,7 @@ export class TeacherLink {
         this.#imageError(message.error);
         return;
       case 'credit':
-        this.#uploadCreditBytes += message.bytes;
+        this.#room?.grant(message.bytes);
         this.#owner.onChange(this);
         return;
       case 'draining':
@@ -168,15 +164,17 @@ export class TeacherLink {
   }
 
   #welcome(welcome: Welcome): void {
+    let agreement: Agreement;
     try {
-      this.#agreement = this.#owner.admit(this.address, welcome);
+      agreement = this.#owner.admit(this.address, welcome);
     } catch (error) {
-      this.#refuse(error as ContractMismatchError);
+      if (!(error instanceof ContractMismatchError)) throw error;
+      this.#refuse(error);
       return;
     }
     this.refusal = undefined;
-    this.#uploadCreditBytes = this.#agreement.uploadCreditBytes;
-    this.#enter('ready', this.#agreement.info.digest);
+    this.#room = new TeacherRoom(this.address, agreement);
+    this.#enter('ready', agreement.info.digest);
     this.#owner.onChange(this);
   }
 
@@ -198,7 +196,7 @@ export class TeacherLink {
     } catch (error) {
       if (!(error instanceof ChunkError)) throw error;
       this.#stream?.cancel(chunk.id);
-      this.#failed(chunk.id, error.reason, error.message);
+      this.#failed(chunk.id, error.reason, error.message, false);
       return;
     }
     this.#attempts.close(chunk.id);
@@ -212,7 +210,7 @@ export class TeacherLink {
     if (attempt === undefined) return;
     const words = `${statusName(error.code)}: ${error.message}`;
     if (error.retryable) {
-      this.#failed(error.id, requeueReason(error), words);
+      this.#failed(error.id, requeueReason(error), words, true);
       return;
     }
     this.#attempts.close(error.id);
@@ -223,22 +221,24 @@ export class TeacherLink {
 
   #timedOut(id: number): void {
     this.#stream?.cancel(id);
-    this.#failed(id, 'timeout', `no whole answer within ${this.#settings.requestTimeoutMs} ms`);
+    const { requestTimeoutMs } = this.#settings;
+    this.#failed(id, 'timeout', `no whole answer within ${requestTimeoutMs} ms`, false);
   }
 
-  /** One attempt came to nothing: the teacher is left alone for a while. */
-  #failed(id: number, reason: RequeueReason, detail: string): void {
+  /**
+   * One attempt came to nothing: the teacher is left alone for a while. A teacher that says itself
+   * what is wrong is alive: its errors of one moment count as one, and the stream stays. Silence
+   * and rubbish count each, and end it.
+   */
+  #failed(id: number, reason: RequeueReason, detail: string, said: boolean): void {
     const attempt = this.#attempts.close(id);
     if (attempt === undefined) return;
     this.lastError = `${reason}: ${detail}`;
-    // A teacher that says what is wrong is alive: its errors of one moment count as one, and the
-    // stream stays. Silence and rubbish count each, and end it.
-    const silent = reason === 'timeout' || reason === 'crc' || reason === 'shape';
-    if (this.#state === 'ready' && (silent || !this.#health.paused)) {
+    if (this.#state === 'ready' && !(said && this.#health.paused)) {
       this.#health.pause(this.#health.failed(), () => this.#owner.onChange(this));
     }
     this.#owner.onFailed(this, attempt.request, reason, detail);
-    if (silent && this.#health.sick && this.#state === 'ready') {
+    if (!said && this.#health.sick && this.#state === 'ready') {
       this.#ended(status.ABORTED, `given up after failures in a row, the last: ${this.lastError}`);
     } else {
       this.#finishDrain();
@@ -248,9 +248,12 @@ export class TeacherLink {
   #drain(graceMs: number): void {
     if (this.#state !== 'ready') return;
     this.#enter('draining', `for ${graceMs} ms`);
-    this.#timer = setTimeout(() => {
-      this.#ended(status.UNAVAILABLE, `drained for ${graceMs} ms`);
-    }, graceMs);
+    this.#timer = setTimeout(
+      () => {
+        this.#ended(status.UNAVAILABLE, `drained for ${graceMs} ms`);
+      },
+      Math.min(graceMs, MAX_TIMER_MS),
+    );
     this.#finishDrain();
   }
 

@@ -7,6 +7,7 @@ import { WIRE_DTYPE_BYTES } from '../wire/encodedTensor.js';
 import type { ErrorReason } from './generated/cirkd/teacher/v1/ErrorReason.js';
 import type { Image } from './generated/cirkd/teacher/v1/Image.js';
 import { dtypeOfOutput, OUTPUT_TO_WIRE, type OutputRequest } from './names.js';
+import { channelsOf } from './outputCheck.js';
 
 /** A fault of one image alone: it becomes an ImageError, and the stream goes on. */
 export class ImageFault extends Error {
@@ -81,11 +82,6 @@ function checkRows(width: number, info: TeacherInfo, answer: AnswerShape): void 
       );
     }
   }
-}
-
-function channelsOf({ output }: OutputRequest, info: TeacherInfo): number {
-  if (output === 'logits') return info.classes;
-  return output === 'embedding' ? info.featureChannels : 1;
 }
 
 function invalid(message: string): ImageFault {

@@ -8,6 +8,7 @@ import { NonFiniteOutputError } from './engine.js';
 import type { Image } from './generated/cirkd/teacher/v1/Image.js';
 import { checkImage, ImageFault } from './imageCheck.js';
 import type { EncodedOutput, OutputRequest } from './names.js';
+import { checkOutputs } from './outputCheck.js';
 import type { Serving } from './serving.js';
 import type { Work } from './workQueue.js';
 
@@ -150,15 +151,16 @@ export class ImageRequests {
   #finish(id: number, work: Work, result: EncodedOutput[] | Error): void {
     const entry = this.#unanswered.get(id);
     if (entry?.work !== work) return;
-    if (result instanceof Error) {
-      this.#fail(entry, this.#faultOf(result));
+    const outputs = this.#checked(work, result);
+    if (outputs instanceof Error) {
+      this.#fail(entry, this.#faultOf(outputs));
       this.#forget(entry);
       return;
     }
     this.#sender.send({
       id,
       attempt: entry.attempt,
-      outputs: result,
+      outputs,
       onSent: () => {
         this.#serving.hooks.onAnswer('OK');
         this.#unflushed += 1;
@@ -169,6 +171,17 @@ export class ImageRequests {
         if (this.idle) this.#replies.onIdle();
       },
     });
+  }
+
+  /** The result, or the Error that it isn't what was asked for. */
+  #checked(work: Work, result: EncodedOutput[] | Error): EncodedOutput[] | Error {
+    if (result instanceof Error) return result;
+    try {
+      checkOutputs(result, work.outputs, work.image, this.#serving.engine.info);
+      return result;
+    } catch (error) {
+      return error as Error;
+    }
   }
 
   #faultOf(error: Error): ImageFault {

@@ -183,11 +183,17 @@ export class ServerSession {
     if (this.#closed) return;
     this.#closed = true;
     clearTimeout(this.#helloTimer);
-    this.#open?.images.close();
-    this.#open?.sender.close();
+    if (this.#open) this.#closeStream(this.#open, error);
     // Whatever else the client sends is read and dropped, so that the status can reach it.
     this.#call.resume();
     this.#settle(error);
+  }
+
+  #closeStream({ agreement, sender, images }: OpenStream, error: unknown): void {
+    images.close();
+    sender.close();
+    const reason = error instanceof Error ? error.message : 'left or finished';
+    this.#serving.hooks.onEvent('info', 'stream closed', { runId: agreement.runId, reason });
   }
 }
 

@@ -2,6 +2,7 @@
  * Keeps the next steps under way: crops from the loader, and the teachers' answers to them, while
  * the present step computes.
  */
+import { setMaxListeners } from 'node:events';
 import type { Batch } from '../data/types.js';
 import type { Teacher, TeacherImage, TeacherReply } from '../distill/teacher.js';
 
@@ -38,6 +39,8 @@ export class Feed {
     this.#teacher = teacher;
     this.#depth = prefetchSteps + 1;
     this.#remaining = steps;
+    // Every image that is under way listens.
+    setMaxListeners(0, this.#stop.signal);
   }
 
   /** The next step's batch with its replies. Rejects as the loader or the teacher does. */

@@ -16,6 +16,13 @@ const DATA = fileURLToPath(new URL('data', import.meta.url));
 /** Operations that this program must have, with their number of cases and keys in the dev set. */
 const REQUIRED = [
   ['recipe', 3, 3],
+  ['kd', 3, 6],
+  ['minibatch_pixel', 7, 13],
+  ['memory_contrast', 11, 143],
+  ['task_ce', 6, 12],
+  ['model_forward', 11, 182],
+  ['model_backward', 3, 128],
+  ['train_steps', 4, 502],
   ['segmentation_metric', 4, 36],
 ] as const;
 

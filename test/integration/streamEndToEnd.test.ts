@@ -1,13 +1,12 @@
 /** The student's side of the stream against real teacher processes, killed, stopped and restarted. */
 import assert from 'node:assert/strict';
-import { once } from 'node:events';
-import { test } from 'node:test';
+import { type TestContext, test } from 'node:test';
 import type { TeacherImage, TeacherReply } from '../../src/distill/teacher.js';
 import type { ClientOptions, RequeueReason } from '../../src/stream/clientOptions.js';
 import { connectTeachers, type RemoteTeacher } from '../../src/stream/remoteTeacher.js';
 import { checkTensor, firstNonFinite } from '../../src/wire/checkTensor.js';
 import { decodeHalf } from '../../src/wire/half.js';
-import { startTeacherProcess } from '../support/teacherProcess.js';
+import { TeacherProcess } from '../support/teacherProcess.js';
 
 const MIB = 1024 * 1024;
 const CLASSES = 5;
@@ -17,6 +16,25 @@ const SIMULATED = {
   'simulate.featureChannels': CHANNELS,
   'simulate.latencyMs': 4,
 };
+
+interface Started {
+  readonly process: TeacherProcess;
+  readonly address: string;
+}
+
+/** A simulated teacher that serves; killed when the test ends. */
+async function startTeacher(
+  t: TestContext,
+  settings: Readonly<Record<string, number>>,
+  port = '0',
+): Promise<Started> {
+  const sets = Object.entries(settings).flatMap(([key, value]) => ['--set', `${key}=${value}`]);
+  const process = new TeacherProcess('--simulate', '--port', port, ...sets);
+  t.after(() => process.kill());
+  const line = await process.ready();
+  const [, address] = /grpc (\S+),/.exec(line) ?? assert.fail(line);
+  return { process, address: address! };
+}
 
 /** Sizes of crops take turns; the first byte, which the simulated norm tells, is the number. */
 function imageOf(number: number): TeacherImage {
@@ -93,33 +111,30 @@ async function askAll(
 const upTo = (count: number) => Array.from({ length: count }, (_, i) => i);
 
 test('killed, terminated, stopped and restarted teachers: every image answered once', async (t) => {
-  const [first, second, third] = await Promise.all(
-    upTo(3).map(() => startTeacherProcess(t, SIMULATED)),
-  );
+  const [first, second, third] = await Promise.all(upTo(3).map(() => startTeacher(t, SIMULATED)));
   const requeued: RequeueReason[] = [];
   const addresses = [first!, second!, third!].map(({ address }) => address);
   const teacher = await connectTeachers(options(addresses, requeued, { requestTimeoutMs: 1500 }));
   t.after(() => teacher.close());
   let restarted: Promise<unknown> | undefined;
   const answered = await askAll(teacher, 400, (answers) => {
-    if (answers === 40) first!.child.kill('SIGKILL');
-    if (answers === 80) second!.child.kill('SIGTERM');
-    if (answers === 120) restarted = startTeacherProcess(t, SIMULATED, first!.port);
+    if (answers === 40) first!.process.signal('SIGKILL');
+    if (answers === 80) second!.process.signal('SIGTERM');
+    if (answers === 120) restarted = startTeacher(t, SIMULATED, first!.address.split(':')[1]);
     if (answers === 160) {
-      third!.child.kill('SIGSTOP');
-      setTimeout(() => third!.child.kill('SIGCONT'), 2500);
+      third!.process.signal('SIGSTOP');
+      setTimeout(() => third!.process.signal('SIGCONT'), 2500);
     }
   });
   assert.deepEqual(answered, upTo(400));
   await restarted;
   assert.ok(requeued.includes('stream') && requeued.includes('timeout'), requeued.join());
-  if (second!.child.exitCode === null) await once(second!.child, 'exit');
-  assert.equal(second!.child.exitCode, 0, 'a drained teacher ends well');
+  assert.equal(await second!.process.exit(), 0, 'a drained teacher ends well');
 });
 
 test('answers of full size, both encodings, several pieces each', async (t) => {
   const full = { 'simulate.classes': 19, 'simulate.latencyMs': 1 };
-  const { address } = await startTeacherProcess(t, full);
+  const { address } = await startTeacher(t, full);
   for (const encoding of ['fp32', 'fp16'] as const) {
     let receivedBytes = 0;
     const teacher = await connectTeachers(
@@ -147,8 +162,8 @@ test('answers of full size, both encodings, several pieces each', async (t) => {
 
 test('errors and NaN of one teacher: asked again, elsewhere', async (t) => {
   const [faulty, well] = await Promise.all([
-    startTeacherProcess(t, { ...SIMULATED, 'faults.failEvery': 5, 'faults.nonFiniteEvery': 7 }),
-    startTeacherProcess(t, SIMULATED),
+    startTeacher(t, { ...SIMULATED, 'faults.failEvery': 5, 'faults.nonFiniteEvery': 7 }),
+    startTeacher(t, SIMULATED),
   ]);
   const requeued: RequeueReason[] = [];
   const teacher = await connectTeachers(options([faulty!.address, well!.address], requeued));
@@ -164,7 +179,7 @@ test('errors and NaN of one teacher: asked again, elsewhere', async (t) => {
 
 test('a stream at the limits of the teacher is never refused for it', async (t) => {
   const limits = { 'limits.maxInflightImages': 1, 'limits.chunkBytes': 4096 };
-  const { address } = await startTeacherProcess(t, { ...SIMULATED, ...limits });
+  const { address } = await startTeacher(t, { ...SIMULATED, ...limits });
   const requeued: RequeueReason[] = [];
   const teacher = await connectTeachers(options([address], requeued));
   t.after(() => teacher.close());

@@ -1,43 +1,65 @@
-/** `cirkd teacher --simulate` as a process of its own. */
+/** `cirkd teacher` as a child process. */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { createInterface } from 'node:readline';
-import type { TestContext } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { eventually } from './eventually.js';
 
 const BIN = fileURLToPath(new URL('../../services/cli/bin.mjs', import.meta.url));
 
-export interface TeacherProcess {
-  readonly child: ChildProcess;
-  readonly address: string;
-  readonly port: number;
-}
+export class TeacherProcess {
+  stdout = '';
+  stderr = '';
+  exitCode: number | null | undefined;
+  readonly #child: ChildProcess;
 
-/** Resolves when the teacher serves. `settings` are those of --set. Killed when the test ends. */
-export async function startTeacherProcess(
-  t: TestContext,
-  settings: Readonly<Record<string, unknown>>,
-  port = 0,
-): Promise<TeacherProcess> {
-  const sets = Object.entries({ 'metrics.port': null, ...settings }).flatMap(([key, value]) => [
-    '--set',
-    `${key}=${JSON.stringify(value)}`,
-  ]);
-  const child = spawn(process.execPath, [BIN, 'teacher', '--simulate', `--port=${port}`, ...sets], {
-    stdio: ['ignore', 'pipe', 'pipe'],
-  });
-  t.after(() => child.kill('SIGKILL'));
-  const log: string[] = [];
-  createInterface({ input: child.stderr! }).on('line', (line) => log.push(line));
-  const stdout = createInterface({ input: child.stdout! });
-  const ready = once(stdout, 'line').then(([line]) => String(line));
-  const exit = once(child, 'exit').then(([code]) => {
-    throw new Error(`teacher ended with ${code} before it served:\n${log.join('\n')}`);
-  });
-  // Once it serves, its end is the test's business.
-  exit.catch(() => {});
-  const line = await Promise.race([ready, exit]);
-  const address = /grpc (\S+:(\d+)),/.exec(line);
-  if (address === null) throw new Error(`teacher said: ${line}`);
-  return { child, address: address[1]!, port: Number(address[2]) };
+  /** Both ports are free ones unless the arguments say something else. */
+  constructor(...args: string[]) {
+    const ports = ['--port', '0', '--metrics-port', '0'];
+    this.#child = spawn(process.execPath, [BIN, 'teacher', ...ports, ...args], {
+      stdio: ['ignore', 'pipe', 'pipe'],
+      env: { ...process.env, TF_CPP_MIN_LOG_LEVEL: '2' },
+    });
+    this.#child.stdout?.on('data', (text) => {
+      this.stdout += text;
+    });
+    this.#child.stderr?.on('data', (text) => {
+      this.stderr += text;
+    });
+    this.#child.once('close', (code) => {
+      this.exitCode = code;
+    });
+  }
+
+  /** Ports from the log, while the network may still be loading. */
+  async listening(): Promise<{ grpcPort: number; metricsUrl: string }> {
+    const line = /"grpc":"[^"]*:(\d+)","metrics":"([^"]+)"/;
+    await eventually(() => line.test(this.stderr) || this.#ended());
+    const [, port, metricsUrl] = line.exec(this.stderr) ?? [];
+    return { grpcPort: Number(port), metricsUrl: metricsUrl ?? '' };
+  }
+
+  /** Waits for the line that says it is ready; returns it. */
+  async ready(): Promise<string> {
+    await eventually(() => this.stdout.includes('\n') || this.#ended());
+    return this.stdout;
+  }
+
+  signal(name: NodeJS.Signals): void {
+    this.#child.kill(name);
+  }
+
+  /** The exit code. */
+  async exit(): Promise<number | null> {
+    await eventually(() => this.exitCode !== undefined);
+    return this.exitCode ?? null;
+  }
+
+  /** Whatever a failed test left running. */
+  kill(): void {
+    if (this.exitCode === undefined) this.#child.kill('SIGKILL');
+  }
+
+  #ended(): boolean {
+    if (this.exitCode === undefined) return false;
+    throw new Error(`the teacher ended with ${this.exitCode}:\n${this.stderr}`);
+  }
 }

@@ -6,8 +6,11 @@ import { DataError, IGNORE_LABEL } from '../../src/data/types.js';
 import { ConfusionMatrix, scores } from '../../src/evaluate/confusion.js';
 import { evaluateDataset } from '../../src/evaluate/evaluateDataset.js';
 import { gridPicture, overlay, stripPicture } from '../../src/evaluate/pictures.js';
+import { generalPalette, paletteOf } from '../../src/evaluate/palette.js';
 import { predictLabels, type Segmenter } from '../../src/evaluate/predict.js';
 import { above, beside, colourLabels, type Palette } from '../../src/evaluate/raster.js';
+import { scoreReport, scoreTable } from '../../src/evaluate/scoreTable.js';
+import { SegmentationMetric } from '../../src/evaluate/segmentationMetric.js';
 import { float32, numTensors, scope } from '../../src/tensor/index.js';
 
 const PALETTE: Palette = [
@@ -181,4 +184,36 @@ test('pictures: a strip and a grid are PNGs with the right pixels', async () => 
     gridPicture([sample], [{ label: 'teacher', maps: [] }], PALETTE),
     /teacher: 0 maps given, wanted 1/,
   );
+});
+
+test('palettes: a dataset with these classes, else the VOC colour map', () => {
+  assert.deepEqual(generalPalette(9).slice(1, 4), [
+    [128, 0, 0],
+    [0, 128, 0],
+    [128, 128, 0],
+  ]);
+  assert.deepEqual(generalPalette(9)[8], [64, 0, 0]);
+  const camvid = ['sky', 'building', 'pole', 'road', 'sidewalk', 'tree', 'sign', 'fence'];
+  const whole = paletteOf([...camvid, 'car', 'pedestrian', 'bicyclist']);
+  assert.deepEqual(whole[3], [128, 64, 128]);
+  assert.deepEqual(paletteOf(camvid), generalPalette(8));
+});
+
+test('score report: an absent class is null, the table says so and rounds to five places', () => {
+  const metric = new SegmentationMetric(3);
+  scope(() => {
+    const logits = float32(Float32Array.of(2, 1, 0, 1, 2, 0), [1, 1, 2, 3]);
+    metric.add(logits, Uint8Array.of(0, 0));
+  });
+  const report = scoreReport(metric.scores(), ['a', 'b', 'c']);
+  assert.deepEqual(
+    report.classes.map(({ iou }) => iou),
+    [0.5, 0, null],
+  );
+  assert.equal(report.miouPresent, 0.25);
+  assert.deepEqual(scoreTable(report).split('\n').slice(2, 5), [
+    'c                                absent',
+    'mIoU (all 3 classes)             0.16667',
+    'mIoU (2 present classes)         0.25000',
+  ]);
 });

@@ -30,7 +30,10 @@ test('conv2d: strides, dilations, odd sizes', () => {
     { size: [8, 6], kernel: 3, stride: 2, dilation: 1 },
     { size: [7, 9], kernel: 3, stride: 1, dilation: 2 },
     { size: [9, 5], kernel: 3, stride: 1, dilation: 4 },
+    { size: [13, 13], kernel: 3, stride: 1, dilation: 12 },
     { size: [13, 9], kernel: 3, stride: 1, dilation: 12 },
+    { size: [12, 13], kernel: 3, stride: 1, dilation: 12 },
+    { size: [5, 6], kernel: 3, stride: 1, dilation: 12 },
     { size: [5, 4], kernel: 1, stride: 1, dilation: 1 },
     { size: [5, 4], kernel: 1, stride: 2, dilation: 1 },
   ];
@@ -43,6 +46,20 @@ test('conv2d: strides, dilations, odd sizes', () => {
     assertGradients(fn, [constant(x), weights], { elements: 5 });
     assertGradients(fn, [x, constant(weights)], { elements: 5 });
   }
+});
+
+test('conv2d leaves out taps that meet padding only, and nothing else', () => {
+  scope(() => {
+    const tape = new Tape(false);
+    // One row of 5, kernel row 1 2 3 between rows of 7 that lie outside of the map.
+    const x = tape.constant(float32(Float32Array.of(1, 10, 100, 1000, 10000), [1, 1, 5, 1]));
+    const kernel = tape.constant(float32(Float32Array.of(7, 7, 7, 1, 2, 3, 7, 7, 7), [3, 3, 1, 1]));
+    const convolve = (dilation: number) =>
+      readFloat32(d.conv2d(tape, x, kernel, { stride: 1, dilation, padding: dilation }).value);
+    assert.deepEqual([...convolve(4)], [30002, 20, 200, 2000, 20001]);
+    assert.deepEqual([...convolve(5)], [2, 20, 200, 2000, 20000]);
+    assert.deepEqual([...convolve(2)], [302, 3020, 30201, 2010, 20100]);
+  });
 });
 
 test('depthwiseConv2d: strides, dilations, odd sizes', () => {

@@ -47,7 +47,7 @@ describe('unit rows', () => {
       const dx = readFloat32(unitRowsGrad(float32(Float32Array.of(1, 0, 1, 2), [2, 2]), rows));
       // Row 0: (dy - 0.6 e) / 5 = (0.64, -0.48) / 5. Row 1: dy / 1e-12.
       const wanted = [0.128, -0.096, 1e12, 2e12];
-      wanted.forEach((value, i) => assert.ok(Math.abs(dx[i]! / value - 1) < 1e-5));
+      for (const [i, value] of wanted.entries()) assert.ok(Math.abs(dx[i]! / value - 1) < 1e-5);
     });
   });
 
@@ -127,7 +127,9 @@ describe('minibatchPixel', () => {
     for (const tileRows of [1, 7, 24]) {
       const tiled = run(student, { tiling: { ...WHOLE, tileRows } });
       assert.ok(Math.abs(tiled.loss - whole.loss) < 1e-6);
-      tiled.gradient.forEach((value, i) => assert.ok(Math.abs(value - whole.gradient[i]!) < 1e-6));
+      for (const [i, value] of tiled.gradient.entries()) {
+        assert.ok(Math.abs(value - whole.gradient[i]!) < 1e-6);
+      }
     }
   });
 

@@ -1,35 +1,14 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { Client, credentials, type ServiceError } from '@grpc/grpc-js';
-import { loadSync } from '@grpc/proto-loader';
-import { protoPath } from 'grpc-health-check';
+import { credentials, type ServiceError } from '@grpc/grpc-js';
 import { GrpcStatus } from '../../src/rpc/errors.js';
 import type { GetTeacherResponse } from '../../src/stream/generated/cirkd/teacher/v1/GetTeacherResponse.js';
 import { TEACHER_SERVICE_NAME, TeacherService } from '../../src/stream/teacherService.js';
 import { DistillPeer, hello, image } from '../support/distillPeer.js';
 import { eventually } from '../support/eventually.js';
 import { GatedEngine } from '../support/gatedEngine.js';
+import { healthOf } from '../support/grpcProbes.js';
 import { startTestServer } from '../support/teacherServer.js';
-
-async function healthOf(port: number, service: string): Promise<unknown> {
-  const definition = loadSync(protoPath, { enums: String })['grpc.health.v1.Health'];
-  const { path, requestSerialize, responseDeserialize } = (
-    definition as unknown as typeof TeacherService.service
-  )['Check'] as unknown as typeof TeacherService.service.GetTeacher;
-  const client = new Client(`127.0.0.1:${port}`, credentials.createInsecure());
-  return new Promise((resolve) => {
-    client.makeUnaryRequest(
-      path,
-      requestSerialize as (value: object) => Buffer,
-      responseDeserialize,
-      { service },
-      (error, value) => {
-        client.close();
-        resolve(error ? error.code : (value as unknown as { status: string }).status);
-      },
-    );
-  });
-}
 
 function getTeacher(port: number): Promise<GetTeacherResponse | ServiceError> {
   const client = new TeacherService(`127.0.0.1:${port}`, credentials.createInsecure());

@@ -235,3 +235,26 @@ test('a message beyond the receive limit ends its stream RESOURCE_EXHAUSTED, no 
   other.close();
   await server.drain(0);
 });
+
+test('outputs of another size than the contract are never sent', async () => {
+  const engine = new GatedEngine(true);
+  const infer = engine.infer.bind(engine);
+  engine.infer = async ([one, ...more], outputs) => {
+    const isBad = one?.rgb[0] === 1;
+    const [height, width] = isBad ? [8, 8] : [16, 24];
+    return infer(one ? [{ ...one, height, width }, ...more] : [], outputs);
+  };
+  const errors: unknown[] = [];
+  const { server, port } = await startTestServer(engine, {}, undefined, {
+    onEvent: (level, _message, fields) => level === 'error' && errors.push(fields),
+  });
+  const peer = new DistillPeer(port);
+  await peer.greet();
+  peer.send({ image: image(1, 1) });
+  peer.send({ image: image(2, 2) });
+  assert.equal((await takeError(peer)).code, GrpcStatus.INTERNAL);
+  assert.match(String((errors[0] as { error: Error }).error), /logits: shape \[1,1,3\] given/);
+  assert.equal((await peer.takeAnswer(3))[0]?.id, 2);
+  peer.close();
+  await server.drain(0);
+});

@@ -122,6 +122,12 @@ test('images of several sizes: each answered as if it were alone', () => {
   }
   const buffers = together.flat().map(({ tensor }) => tensor.data);
   assert.equal(new Set(buffers).size, buffers.length);
+  // Each can be handed to another thread.
+  for (const buffer of buffers) {
+    const { byteLength } = buffer;
+    assert.equal(structuredClone(buffer, { transfer: [buffer] }).byteLength, byteLength);
+    assert.equal(buffer.byteLength, 0);
+  }
   teacher.dispose();
 });
 
@@ -211,7 +217,9 @@ test('unusable model files are refused by key', () => {
     channel_order: 'rgb',
     class_names: '["a","b","c"]',
   };
-  TeacherNetwork.load(formatSafetensors(dict, good)).dispose();
+  // A Buffer, as readFile gives it, at an odd offset of a larger one.
+  const inside = Buffer.concat([Buffer.alloc(1), formatSafetensors(dict, good)]).subarray(1);
+  TeacherNetwork.load(inside).dispose();
   const wrong: [Record<string, string>, RegExp][] = [
     [{ model: 'unet' }, /model: 'unet'/],
     [{ num_classes: 'three' }, /numClasses: NaN/],

@@ -1,7 +1,6 @@
 /** op `train_steps`: updates of the trainer with given inputs, permutations and teacher tensors. */
 import { Objective } from '../../distill/objective.js';
 import type { ObjectiveSettings } from '../../distill/settings.js';
-import type { BankOptions } from '../../memory/memoryBank.js';
 import { PixelMemoryBank } from '../../memory/pixelMemoryBank.js';
 import { RegionMemoryBank } from '../../memory/regionMemoryBank.js';
 import type { SegmentationNetwork } from '../../models/network.js';
@@ -9,7 +8,7 @@ import { ProjectionHead } from '../../models/projectionHead.js';
 import { scope } from '../../tensor/index.js';
 import { Sgd } from '../../train/sgd.js';
 import { Trainer, type TrainingBatch } from '../../train/trainer.js';
-import { float32Tensor, int32Tensor } from '../../wire/safetensors.js';
+import { goldenBank } from '../banks.js';
 import { hostTensor } from '../hostTensor.js';
 import { goldenNetwork, goldenWeights, stateResults } from '../models.js';
 import {
@@ -43,8 +42,8 @@ export function trainSteps(golden: GoldenCase, options: OperationOptions): Opera
   });
   try {
     const objective = new Objective(objectiveSettings(golden, options), {
-      pixel: fullBank(golden, 'pixel', (bank) => new PixelMemoryBank(bank)),
-      region: fullBank(golden, 'region', (bank) => new RegionMemoryBank(bank)),
+      pixel: goldenBank(golden, 'pixel', (bank) => new PixelMemoryBank(bank)),
+      region: goldenBank(golden, 'region', (bank) => new RegionMemoryBank(bank)),
     });
     const trainer = new Trainer({
       network,
@@ -145,32 +144,6 @@ function objectiveSettings(golden: GoldenCase, options: OperationOptions): Objec
     pixelEnqueue: golden.text('pixel_enqueue') === 'reference' ? 'reference' : 'class',
     allIgnored: 'zero',
   };
-}
-
-/** A bank in the official code's first state: every slot holds a row, pointers at 0. */
-function fullBank<Bank extends PixelMemoryBank | RegionMemoryBank>(
-  golden: GoldenCase,
-  name: 'pixel' | 'region',
-  create: (options: BankOptions) => Bank,
-): Bank {
-  const { data, shape } = golden.float32(`${name}_queue`);
-  const [classes = 0, size = 0, channels = 0] = shape;
-  const bank = create({
-    classes,
-    size,
-    channels,
-    precision: 'fp32',
-    ringWrap: 'reference',
-    sampling: 'reference',
-  });
-  bank.importState(
-    new Map([
-      [`${name}_queue`, float32Tensor(data, shape)],
-      [`${name}_ptr`, int32Tensor(new Int32Array(classes), [classes])],
-      [`${name}_fill`, int32Tensor(new Int32Array(classes).fill(size), [classes])],
-    ]),
-  );
-  return bank;
 }
 
 /** Weights, buffers and banks under the official buffer names. */

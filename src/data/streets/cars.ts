@@ -53,6 +53,8 @@ interface Car {
 }
 
 const CLEARANCE = 0.22;
+/** Half of the roof's width, as a share of half the car's. */
+const ROOF = 0.86;
 
 /**
  * @param x z: the middle of the car on the ground, metres.
@@ -108,102 +110,67 @@ function part(stage: Stage, car: Car, points: readonly number[], look: Surface, 
   stage.canvas.polygon(project(stage.camera, world), lit, CAR, car.z);
 }
 
+/** An upright or level rectangle: along and up from … to, across from left to right. */
+function panel(
+  [along0, up0]: readonly [number, number],
+  [along1, up1]: readonly [number, number],
+  left: number,
+  right: number,
+): number[] {
+  return [along0, left, up0, along0, right, up0, along1, right, up1, along1, left, up1];
+}
+
 function paintCar(stage: Stage, car: Car): void {
-  const { shape } = car;
-  const [rearLow, rearHigh, frontHigh, frontLow] = shape.cabin;
-  const { belt, roof } = shape;
-  const w = 0.86;
+  const [rearLow, rearHigh, frontHigh, frontLow] = car.shape.cabin;
+  const { belt, roof } = car.shape;
   // A core, so that no gap opens between faces seen from very near.
-  const core = [
-    0,
-    0,
-    CLEARANCE,
-    1,
-    0,
-    CLEARANCE,
-    1,
-    0,
-    belt,
-    frontHigh,
-    0,
-    roof,
-    rearHigh,
-    0,
-    roof,
-  ];
-  part(stage, car, [...core, 0, 0, belt], car.body, 0.5);
+  const lower = [0, 0, CLEARANCE, 1, 0, CLEARANCE, 1, 0, belt];
+  const upper = [frontHigh, 0, roof, rearHigh, 0, roof, 0, 0, belt];
+  part(stage, car, [...lower, ...upper], car.body, 0.5);
   // What can be seen from above.
-  part(stage, car, [0, -1, belt, 0, 1, belt, 1, 1, belt, 1, -1, belt], car.body, 1.15);
-  part(
-    stage,
-    car,
-    [rearHigh, -w, roof, rearHigh, w, roof, frontHigh, w, roof, frontHigh, -w, roof],
-    car.body,
-    1.25,
-  );
+  part(stage, car, panel([0, belt], [1, belt], -1, 1), car.body, 1.15);
+  part(stage, car, panel([rearHigh, roof], [frontHigh, roof], -ROOF, ROOF), car.body, 1.25);
   const ends = [1, 0].sort((a, b) => car.place(b, 0, 0)[2] - car.place(a, 0, 0)[2]);
   for (const end of ends) {
     if (!endVisible(stage.camera, car, end)) continue;
-    const low = end === 1 ? frontLow : rearLow;
-    const high = end === 1 ? frontHigh : rearHigh;
-    const across = end === 1 ? 1 : -1;
-    part(stage, car, [low, -0.95, belt, low, 0.95, belt, high, w, roof, high, -w, roof], car.body);
-    const glass = mixAlong(low, high, belt, roof);
-    part(stage, car, glass, car.glass);
-    part(
-      stage,
-      car,
-      [end, -1, CLEARANCE, end, 1, CLEARANCE, end, 1, belt, end, -1, belt],
-      car.body,
-      0.85,
-    );
-    const lamp = end === 1 ? car.lamp : car.tail;
-    for (const side of [-1, 1]) {
-      const inner = side * 0.62;
-      part(
-        stage,
-        car,
-        [end, inner, 0.6, end, side * 0.97, 0.6, end, side * 0.97, 0.78, end, inner, 0.78],
-        lamp,
-      );
-      part(
-        stage,
-        car,
-        [end, side * 0.6, 0, end, side * 0.95, 0, end, side * 0.95, 0.3, end, side * 0.6, 0.3],
-        car.tyre,
-      );
-    }
-    const plate = 0.3 * across;
-    part(
-      stage,
-      car,
-      [end, -plate, 0.4, end, plate, 0.4, end, plate, 0.52, end, -plate, 0.52],
-      car.hub,
-    );
+    if (end === 1) paintEnd(stage, car, 1, frontLow, frontHigh, car.lamp);
+    else paintEnd(stage, car, 0, rearLow, rearHigh, car.tail);
   }
   for (const side of [-1, 1]) {
     if (sideVisible(stage.camera, car, side)) paintSide(stage, car, side);
   }
 }
 
+/**
+ * @param end 0: the rear, 1: the front.
+ * @param low high: where its window meets the body and the roof.
+ */
+function paintEnd(
+  stage: Stage,
+  car: Car,
+  end: number,
+  low: number,
+  high: number,
+  lamp: Surface,
+): void {
+  const { belt, roof } = car.shape;
+  const cabin = [low, -0.95, belt, low, 0.95, belt, high, ROOF, roof, high, -ROOF, roof];
+  part(stage, car, cabin, car.body);
+  part(stage, car, pane(low, high, belt, roof), car.glass);
+  part(stage, car, panel([end, CLEARANCE], [end, belt], -1, 1), car.body, 0.85);
+  for (const side of [-1, 1]) {
+    part(stage, car, panel([end, 0.6], [end, 0.78], side * 0.62, side * 0.97), lamp);
+    part(stage, car, panel([end, 0], [end, 0.3], side * 0.6, side * 0.95), car.tyre);
+  }
+  part(stage, car, panel([end, 0.4], [end, 0.52], -0.3, 0.3), car.hub);
+}
+
 /** The pane of a sloping front or rear window. */
-function mixAlong(low: number, high: number, belt: number, roof: number): number[] {
+function pane(low: number, high: number, belt: number, roof: number): number[] {
   const at = (share: number) => low + (high - low) * share;
   const up = (share: number) => belt + (roof - belt) * share;
-  return [
-    at(0.12),
-    -0.82,
-    up(0.12),
-    at(0.12),
-    0.82,
-    up(0.12),
-    at(0.85),
-    0.76,
-    up(0.85),
-    at(0.85),
-    -0.76,
-    up(0.85),
-  ];
+  const sill = [at(0.12), -0.82, up(0.12), at(0.12), 0.82, up(0.12)];
+  return [...sill, at(0.85), 0.76, up(0.85), at(0.85), -0.76, up(0.85)];
 }
 
 function paintSide(stage: Stage, car: Car, side: number): void {

@@ -14,7 +14,7 @@ import { drawStreet } from './street.js';
 import { surface } from './thing.js';
 
 /** Part of the dataset's digest: raise it with every change of what is drawn. */
-export const GENERATOR_VERSION = 1;
+export const GENERATOR_VERSION = 2;
 
 /** Things nearer than this would fill the picture. */
 const NEAREST_THING = 3.2;

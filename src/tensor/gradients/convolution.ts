@@ -12,15 +12,21 @@ import {
   conv2dInputGrad,
 } from '../ops/convolution.js';
 import { matMul } from '../ops/linalg.js';
-import { reshape } from '../ops/shape.js';
+import { pad, reshape, slice } from '../ops/shape.js';
 import type { Tape, Var } from '../tape.js';
 import { scope } from '../tensor.js';
 
 /** x_NHWC, weights_RSCK -> [N, H', W', K]; any stride and dilation, the same padding all round. */
 export function conv2d(tape: Tape, x: Var, weights: Var, geometry: ConvolutionGeometry): Var {
+  const { stride, padding } = geometry;
   const [height, width] = weights.shape;
-  if (height === 1 && width === 1 && geometry.stride === 1 && geometry.padding === 0) {
+  if (height === 1 && width === 1 && stride === 1 && (padding === 0 || padding === 'same')) {
     return pointwise(tape, x, weights);
+  }
+  const reach = reachOf(x.shape, weights.shape, geometry);
+  if (reach !== null) {
+    const reaching = centreTaps(tape, weights, reach);
+    return conv2d(tape, x, reaching, { ...geometry, padding: 'same' });
   }
   const value = conv2dOp(x.value, weights.value, geometry);
   const inputShape = x.shape;
@@ -31,6 +37,41 @@ export function conv2d(tape: Tape, x: Var, weights: Var, geometry: ConvolutionGe
   return tape.record(value, [x, weights], saved, (dy) => [
     x.needsGradient ? conv2dInputGrad(inputShape, weights.value, dy, geometry) : null,
     weights.needsGradient ? conv2dFilterGrad(x.value, weights.shape, dy, geometry) : null,
+  ]);
+}
+
+/**
+ * Rows and columns of the kernel that can meet a pixel at all, if these aren't all: with a dilation
+ * of the map's size and more the outer taps see nothing but padding (as in the atrous pyramid on
+ * small crops, where most of the work would be on zeros).
+ */
+function reachOf(
+  inputShape: readonly number[],
+  filterShape: readonly number[],
+  { stride, dilation, padding }: ConvolutionGeometry,
+): [number, number] | null {
+  if (stride !== 1 || dilation === 1 || padding === 'same') return null;
+  const reach = [0, 1].map((axis) => {
+    const taps = filterShape[axis]!;
+    if (taps % 2 === 0 || 2 * padding !== dilation * (taps - 1)) return taps;
+    return Math.min(taps, 2 * Math.floor((inputShape[axis + 1]! - 1) / dilation) + 1);
+  }) as [number, number];
+  return reach[0] === filterShape[0] && reach[1] === filterShape[1] ? null : reach;
+}
+
+/** The middle of a kernel; what is left out gets a gradient of 0. */
+function centreTaps(tape: Tape, weights: Var, [rows, columns]: [number, number]): Var {
+  const [height, width, inputs, outputs] = weights.shape as [number, number, number, number];
+  const top = (height - rows) / 2;
+  const left = (width - columns) / 2;
+  const value = slice(weights.value, [top, left, 0, 0], [rows, columns, inputs, outputs]);
+  return tape.record(value, [weights], [], (dy) => [
+    pad(dy, [
+      [top, top],
+      [left, left],
+      [0, 0],
+      [0, 0],
+    ]),
   ]);
 }
 

@@ -6,21 +6,25 @@
  * positions out over the batch axis, BatchToSpaceND gathers them, and each is the other's gradient.
  */
 import {
+  type DepthwiseGeometry,
   depthwiseConv2d as depthwiseOp,
   depthwiseConv2dFilterGrad,
   depthwiseConv2dInputGrad,
 } from '../ops/depthwise.js';
-import type { ConvolutionGeometry } from '../ops/convolution.js';
 import { batchToSpace, spaceToBatch } from '../ops/shape.js';
 import type { Tape, Var } from '../tape.js';
 import { scope, type Tensor } from '../tensor.js';
+
+export interface DilatedDepthwiseGeometry extends DepthwiseGeometry {
+  readonly dilation: number;
+}
 
 /** x_NHWC, weights_RSC1 -> [N, H', W', C]. A dilation above 1 goes with stride 1 only. */
 export function depthwiseConv2d(
   tape: Tape,
   x: Var,
   weights: Var,
-  geometry: ConvolutionGeometry,
+  geometry: DilatedDepthwiseGeometry,
 ): Var {
   if (geometry.dilation > 1) return dilated(tape, x, weights, geometry);
   const value = depthwiseOp(x.value, weights.value, geometry);
@@ -33,7 +37,7 @@ export function depthwiseConv2d(
 
 const UNPADDED = { stride: 1, padding: 0 } as const;
 
-function dilated(tape: Tape, x: Var, weights: Var, geometry: ConvolutionGeometry): Var {
+function dilated(tape: Tape, x: Var, weights: Var, geometry: DilatedDepthwiseGeometry): Var {
   if (geometry.stride !== 1) {
     throw new Error(`stride: ${geometry.stride} given, wanted 1 with dilation above 1`);
   }
@@ -73,7 +77,7 @@ type SpatialPairs = readonly [readonly [number, number], readonly [number, numbe
 function dealingOf(
   inputShape: readonly number[],
   filterShape: readonly number[],
-  { dilation, padding }: ConvolutionGeometry,
+  { dilation, padding }: DilatedDepthwiseGeometry,
 ): { block: readonly [number, number]; paddings: SpatialPairs; crops: SpatialPairs } {
   const excess = (axis: 0 | 1) => {
     const padded = inputShape[axis + 1]! + 2 * padding;

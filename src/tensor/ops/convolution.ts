@@ -12,8 +12,8 @@ import { scope, type Tensor } from '../tensor.js';
 export interface ConvolutionGeometry {
   readonly stride: number;
   readonly dilation: number;
-  /** Rows and columns of zeros on each side. */
-  readonly padding: number;
+  /** Rows and columns of zeros on each side; 'same' (stride 1, odd kernels): keeps the size. */
+  readonly padding: number | 'same';
 }
 
 /**
@@ -25,7 +25,8 @@ const geometryAttributes = (
   filterShape: readonly number[],
 ) => {
   const keepsSize =
-    stride === 1 && [0, 1].every((axis) => 2 * padding === dilation * (filterShape[axis]! - 1));
+    padding === 'same' ||
+    (stride === 1 && [0, 1].every((axis) => 2 * padding === dilation * (filterShape[axis]! - 1)));
   return [
     attribute.type('T', 'float32'),
     attribute.int('strides', [1, stride, stride, 1]),

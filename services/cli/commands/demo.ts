@@ -1,0 +1,93 @@
+/** `cirkd demo`: a teacher, two students, and what came of it. */
+import { existsSync, readFileSync } from 'node:fs';
+import { join, relative, resolve } from 'node:path';
+import { parseArgs } from 'node:util';
+import { loadConfig } from '../../../src/config/load.js';
+import { studentSchema } from '../../../src/config/student.js';
+import { ChildFailedError } from '../../demo/children.js';
+import { makeDemoFolder } from '../../demo/demoFolder.js';
+import { runDemo } from '../../demo/main.js';
+import { StoppedError, stopOnSignals } from '../../demo/stop.js';
+import { type Command, UsageError } from '../command.js';
+import { wholeNumber } from '../datasetOptions.js';
+import { packageRoot } from '../packageRoot.js';
+
+const usage = `cirkd demo [--out DIR] [--seed N] [--steps N] [--keep] [options]
+
+Starts a teacher service and, one after the other, two students as processes of their own: one
+trained on labels alone, one with CIRKD, with the same init, crops and steps. Ends with a table on
+standard output and report.html, report.png, summary.json and pictures/grid.png in the folder.
+
+  --out DIR             the demo's folder, made anew (default runs/demo)
+  --seed N              of both students (default: the config's)
+  --steps N             of both students (default: the config's)
+  --keep                an older demo in DIR is renamed, not removed
+  --teacher-model FILE  a model file (default examples/demo/teacher-model.safetensors)
+  --config FILE         the students' config (default examples/demo/student.yaml)
+  --set KEY=VALUE       overrides one key of it; as often as wanted
+
+Exit codes: 0 done, whichever student wins; 2 config or usage, 5 the model file; those of a service
+that failed; 130 and 143: stopped by a signal.`;
+
+async function run(argv: string[]): Promise<number> {
+  const { values } = parseArgs({
+    args: argv,
+    options: {
+      out: { type: 'string', default: join('runs', 'demo') },
+      seed: { type: 'string' },
+      steps: { type: 'string' },
+      keep: { type: 'boolean', default: false },
+      'teacher-model': { type: 'string' },
+      config: { type: 'string' },
+      set: { type: 'string', multiple: true, default: [] },
+    },
+  });
+  const teacherModel = exampleOr('--teacher-model', values['teacher-model']);
+  const configFile = exampleOr('--config', values.config);
+  const overrides = [...values.set];
+  if (values.seed !== undefined) overrides.push(`seed=${wholeNumber('--seed', values.seed, 0)}`);
+  if (values.steps !== undefined) {
+    overrides.push(`train.steps=${wholeNumber('--steps', values.steps, 1)}`);
+  }
+  const text = readFileSync(configFile, 'utf8');
+  const config = loadConfig(studentSchema, { text, fileName: configFile, overrides });
+  const out = resolve(values.out);
+  await makeDemoFolder(out, values.keep);
+  const { stop, release } = stopOnSignals();
+  try {
+    const say = (line: string) => process.stderr.write(`${line}\n`);
+    const end = await runDemo({ out, teacherModel, configFile, overrides, config, stop, say });
+    process.stdout.write(`\n${end.text}\nreport: ${shown(end.html)}\n        ${shown(end.png)}\n`);
+    return 0;
+  } catch (error) {
+    if (!(error instanceof ChildFailedError) && !(error instanceof StoppedError)) throw error;
+    process.stderr.write(`cirkd demo: ${error.message}\n`);
+    return error.exitCode;
+  } finally {
+    release();
+  }
+}
+
+const EXAMPLES = {
+  '--teacher-model': 'teacher-model.safetensors',
+  '--config': 'student.yaml',
+} as const;
+
+/** The file that was asked for, or the package's own example. */
+function exampleOr(option: keyof typeof EXAMPLES, given: string | undefined): string {
+  const file = given ?? join(packageRoot(), 'examples', 'demo', EXAMPLES[option]);
+  if (!existsSync(file)) throw new UsageError(`${option}: ${file} is not there`);
+  return resolve(file);
+}
+
+function shown(path: string): string {
+  const short = relative('.', path);
+  return short.startsWith('..') ? path : short;
+}
+
+export const command: Command = {
+  name: 'demo',
+  summary: 'Distils a student from a teacher service and shows what came of it.',
+  usage,
+  run,
+};

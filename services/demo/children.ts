@@ -1,0 +1,69 @@
+/** The child processes of the demo. None outlives it, however it ends. */
+import { type ChildProcess, type StdioOptions, spawn } from 'node:child_process';
+import { join } from 'node:path';
+import { packageRoot } from '../cli/packageRoot.js';
+
+/** A student asked to end finishes its step and saves; after this it is killed. */
+const GRACE_MS = 10_000;
+
+export interface ChildEnd {
+  readonly code: number | null;
+  readonly signal: NodeJS.Signals | null;
+}
+
+export interface Child {
+  readonly process: ChildProcess;
+  readonly ended: Promise<ChildEnd>;
+}
+
+/** A child that ended before its time or with a fault; the demo ends with its exit code. */
+export class ChildFailedError extends Error {
+  override readonly name = 'ChildFailedError';
+  readonly exitCode: number;
+
+  constructor(what: string, { code, signal }: ChildEnd, output = '') {
+    const how = signal === null ? `exit code ${code}` : `signal ${signal}`;
+    super(`${what} ended with ${how}${output === '' ? '' : `; its last lines:\n${output}`}`);
+    // 0 is a fault too where the child should have gone on.
+    this.exitCode = code === null || code === 0 ? 1 : code;
+  }
+}
+
+export class Children {
+  readonly #running = new Set<Child>();
+  /** The last resort: process.exit() waits for nothing. */
+  readonly #killAll = () => {
+    for (const { process: child } of this.#running) child.kill('SIGKILL');
+  };
+
+  constructor() {
+    process.on('exit', this.#killAll);
+  }
+
+  /** Starts `cirkd` with these arguments. */
+  start(args: readonly string[], stdio: StdioOptions): Child {
+    const bin = join(packageRoot(), 'services', 'cli', 'bin.mjs');
+    const spawned = spawn(process.execPath, [bin, ...args], { stdio });
+    const ended = new Promise<ChildEnd>((resolve, reject) => {
+      spawned.once('error', reject);
+      spawned.once('close', (code, signal) => resolve({ code, signal }));
+    });
+    const child: Child = { process: spawned, ended };
+    this.#running.add(child);
+    const forget = () => this.#running.delete(child);
+    ended.then(forget, forget);
+    return child;
+  }
+
+  /** Asks every child to end, kills what doesn't, and waits until all are gone. */
+  async close(): Promise<void> {
+    const ending = [...this.#running].map(async (child) => {
+      child.process.kill('SIGTERM');
+      const kill = setTimeout(() => child.process.kill('SIGKILL'), GRACE_MS);
+      await child.ended.catch(() => {});
+      clearTimeout(kill);
+    });
+    await Promise.all(ending);
+    process.off('exit', this.#killAll);
+  }
+}

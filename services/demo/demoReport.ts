@@ -1,0 +1,119 @@
+/** The report of a demo: teacher, labels alone and CIRKD side by side. */
+import type { GridPicture } from '../../src/evaluate/pictures.js';
+import type { ScoreReport } from '../../src/evaluate/scoreTable.js';
+import type { Chart } from '../../src/run/chart.js';
+import type { ReportData, ReportTable } from '../../src/run/report.js';
+import {
+  learningRateChart,
+  lossChart,
+  miouChart,
+  termChart,
+  timeChart,
+} from '../../src/run/runCharts.js';
+import { evaluationRecords, stepRecords, throughput } from '../../src/run/stepRecords.js';
+import { percent } from '../student/runReport.js';
+import type { LagRecord } from './lagProbe.js';
+import type { StudentRun } from './studentChild.js';
+
+export interface DemoResult {
+  readonly steps: number;
+  readonly seed: number;
+  readonly teacher: ScoreReport;
+  readonly baseline: StudentRun;
+  readonly cirkd: StudentRun;
+  /** Event-loop lag during the CIRKD run. */
+  readonly lag: { readonly teacher: LagRecord; readonly student: LagRecord };
+  readonly pictures: GridPicture | null;
+  /** For the end of the HTML. */
+  readonly details: ReportData['details'];
+}
+
+export const BASELINE = 'labels alone';
+export const CIRKD = 'CIRKD';
+
+export function demoReport(result: DemoResult): ReportData {
+  const { steps, seed, pictures, details } = result;
+  return {
+    title: `CIRKD demo: ${steps} steps, seed ${seed}`,
+    table: demoTable(result),
+    charts: demoCharts(result),
+    pictures:
+      pictures === null
+        ? null
+        : { title: 'Predictions on val', rowLabels: pictures.rowLabels, images: pictures.images },
+    details,
+  };
+}
+
+/** Scores, classes and speed; a column a network. */
+export function demoTable({ teacher, baseline, cirkd }: DemoResult): ReportTable {
+  const row = (name: string, of: number, labels: number, distilled: number) => [
+    name,
+    percent(of),
+    percent(labels),
+    percent(distilled),
+    points(distilled - labels),
+  ];
+  const [base, distilled] = [baseline.scores, cirkd.scores];
+  return {
+    columns: ['', 'teacher', BASELINE, CIRKD, 'CIRKD − labels'],
+    rows: [
+      row('mean IoU', teacher.miou, base.miou, distilled.miou),
+      row('pixel accuracy', teacher.pixelAccuracy, base.pixelAccuracy, distilled.pixelAccuracy),
+      ...teacher.classes.map(({ name, iou }) =>
+        row(`IoU ${name}`, iou ?? 0, base.iou[name] ?? 0, distilled.iou[name] ?? 0),
+      ),
+      speedRow('images a second', baseline, cirkd, (run) => run.imagesPerSecond.toFixed(1)),
+      speedRow('waiting for the teacher', baseline, cirkd, (run) => percent(run.teacherShare)),
+    ],
+  };
+}
+
+function speedRow(
+  name: string,
+  baseline: StudentRun,
+  cirkd: StudentRun,
+  figure: (run: ReturnType<typeof throughput>) => string,
+): string[] {
+  const of = ({ events }: StudentRun) => figure(throughput(stepRecords(events)));
+  return [name, '–', of(baseline), of(cirkd), '–'];
+}
+
+function demoCharts({ baseline, cirkd, lag }: DemoResult): Chart[] {
+  const runs = [
+    { name: BASELINE, records: stepRecords(baseline.events) },
+    { name: CIRKD, records: stepRecords(cirkd.events) },
+  ];
+  const evaluations = [
+    { name: BASELINE, records: evaluationRecords(baseline.events) },
+    { name: CIRKD, records: evaluationRecords(cirkd.events) },
+  ];
+  const distilled = stepRecords(cirkd.events);
+  return [
+    lossChart(distilled, 'CIRKD: terms, unweighted, and their weighted total'),
+    termChart('task', runs, 'Task loss of both students'),
+    ...(evaluations.some(({ records }) => records.length > 1) ? [miouChart(evaluations)] : []),
+    timeChart(distilled, 'CIRKD: time of a step'),
+    learningRateChart(distilled),
+    lagChart(lag),
+  ];
+}
+
+function lagChart({ teacher, student }: DemoResult['lag']): Chart {
+  const series = (name: string, { points }: LagRecord) => ({
+    name,
+    points: points.map(([seconds, lag]) => [seconds, 1000 * lag] as const),
+  });
+  return {
+    title: 'Event-loop lag during the CIRKD run, p99',
+    xLabel: 'seconds',
+    yLabel: 'ms',
+    series: [series('teacher', teacher), series('student', student)],
+  };
+}
+
+/** A difference of shares, in percentage points. */
+function points(difference: number): string {
+  const value = (100 * difference).toFixed(1);
+  return difference >= 0 ? `+${value}` : value.replace('-', '−');
+}

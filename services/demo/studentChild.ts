@@ -1,0 +1,77 @@
+/** One of the demo's students: `cirkd student` as a process of its own, to its end. */
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { readEvents, type RunEvent } from '../../src/run/events.js';
+import { runFolderAt, type RunFolder } from '../../src/run/runFolder.js';
+import { startOf } from '../student/runReport.js';
+import { ChildFailedError, type Children } from './children.js';
+import { aborted } from './stop.js';
+
+/** The role in summary.json, and the name of the run's folder. */
+export type Role = 'baseline' | 'cirkd';
+
+export interface StudentScores {
+  /** Both 0..1. */
+  readonly miou: number;
+  readonly pixelAccuracy: number;
+  /** By class, 0..1. */
+  readonly iou: Readonly<Record<string, number>>;
+}
+
+export interface StudentRun {
+  readonly role: Role;
+  readonly folder: RunFolder;
+  readonly events: readonly RunEvent[];
+  readonly scores: StudentScores;
+}
+
+export interface StudentChildOptions {
+  readonly role: Role;
+  readonly configFile: string;
+  /** key=value, the same for both students. */
+  readonly overrides: readonly string[];
+  /** Folder that will hold the run's folder. */
+  readonly directory: string;
+  /** null: labels alone. */
+  readonly teacherAddress: string | null;
+  readonly stop: AbortSignal;
+  /** Rejects when the run can't go on. */
+  readonly doomed: Promise<never>;
+}
+
+/**
+ * Runs to the end; progress and log go to this process' standard error, which stays the terminal
+ * that it is. Throws ChildFailedError.
+ */
+export async function runStudentChild(
+  children: Children,
+  options: StudentChildOptions,
+): Promise<StudentRun> {
+  const { role, configFile, directory, teacherAddress, stop, doomed } = options;
+  const overrides = [
+    ...options.overrides,
+    `teacher.addresses=${JSON.stringify(teacherAddress === null ? [] : [teacherAddress])}`,
+    `run.directory=${JSON.stringify(directory)}`,
+    `run.id=${role}`,
+    'metrics.port=0',
+    'log.format=text',
+  ];
+  const child = children.start(
+    ['student', '--config', configFile, ...overrides.flatMap((one) => ['--set', one])],
+    ['ignore', 'ignore', 'inherit'],
+  );
+  const end = await Promise.race([child.ended, doomed, aborted(stop)]);
+  if (end.code !== 0) throw new ChildFailedError(`the student (${role})`, end);
+  const folder = runFolderAt(join(directory, role));
+  const summary = JSON.parse(await readFile(folder.summaryFile, 'utf8')) as Record<
+    Role,
+    StudentScores
+  >;
+  return { role, folder, events: await readEvents(folder.eventsFile), scores: summary[role] };
+}
+
+/** Where a run serves its metrics, once it has said so in its events. */
+export async function metricsUrlOf(folder: RunFolder): Promise<string | null> {
+  const url = startOf(await readEvents(folder.eventsFile))['metrics'];
+  return typeof url === 'string' ? url : null;
+}

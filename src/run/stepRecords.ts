@@ -1,0 +1,75 @@
+/** The events of a run as figures: what its charts and tables are made of. */
+import type { RunEvent } from './events.js';
+
+export interface StepRecord {
+  /** Steps done. */
+  readonly step: number;
+  /** By term; NaN where it wasn't finite. */
+  readonly terms: Readonly<Record<string, number>>;
+  readonly learningRate: number;
+  readonly images: number;
+  readonly seconds: Readonly<Record<'total' | 'data' | 'teacher' | 'compute', number>>;
+}
+
+export interface EvaluationRecord {
+  readonly step: number;
+  /** Both 0..1. */
+  readonly miou: number;
+  readonly pixelAccuracy: number;
+}
+
+export function stepRecords(events: readonly RunEvent[]): StepRecord[] {
+  return events
+    .filter(({ kind }) => kind === 'step')
+    .map((event) => {
+      const seconds = numbers(event['seconds']);
+      return {
+        step: event.step,
+        terms: numbers(event['terms']),
+        learningRate: Number(event['learningRate']),
+        images: Array.isArray(event['samples']) ? event['samples'].length : 0,
+        seconds: {
+          total: seconds['total'] ?? 0,
+          data: seconds['data'] ?? 0,
+          teacher: seconds['teacher'] ?? 0,
+          compute: seconds['compute'] ?? 0,
+        },
+      };
+    });
+}
+
+export function evaluationRecords(events: readonly RunEvent[]): EvaluationRecord[] {
+  return events
+    .filter(({ kind }) => kind === 'evaluation')
+    .map((event) => ({
+      step: event.step,
+      miou: Number(event['miou']),
+      pixelAccuracy: Number(event['pixelAccuracy']),
+    }));
+}
+
+export interface Throughput {
+  /** Of the training steps; evaluations and checkpoints aside. 0 without a step. */
+  readonly imagesPerSecond: number;
+  /** Share of that time spent waiting for teachers, 0..1. */
+  readonly teacherShare: number;
+}
+
+export function throughput(records: readonly StepRecord[]): Throughput {
+  const total = sum(records.map(({ seconds }) => seconds.total));
+  if (total === 0) return { imagesPerSecond: 0, teacherShare: 0 };
+  return {
+    imagesPerSecond: sum(records.map(({ images }) => images)) / total,
+    teacherShare: sum(records.map(({ seconds }) => seconds.teacher)) / total,
+  };
+}
+
+/** Numbers by name; JSON has no NaN, so events.ts writes it as text. */
+function numbers(value: unknown): Record<string, number> {
+  if (value === null || typeof value !== 'object') return {};
+  return Object.fromEntries(Object.entries(value).map(([name, item]) => [name, Number(item)]));
+}
+
+function sum(values: readonly number[]): number {
+  return values.reduce((total, value) => total + value, 0);
+}

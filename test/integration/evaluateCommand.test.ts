@@ -1,0 +1,154 @@
+/** `cirkd evaluate` and `cirkd predict` as processes, with a small network and generated streets. */
+import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import sharp from 'sharp';
+import { openDataset } from '../../src/data/datasets.js';
+import { evaluateDataset } from '../../src/evaluate/evaluateDataset.js';
+import { loadSegmenter } from '../../src/evaluate/networkSegmenter.js';
+import { paletteOf } from '../../src/evaluate/palette.js';
+import { predictLabels } from '../../src/evaluate/predict.js';
+import { colourLabels, encodePng } from '../../src/evaluate/raster.js';
+import { initialWeights } from '../../src/models/initialise.js';
+import { writeModelFile } from '../../src/models/modelFile.js';
+import { SegmentationNetwork } from '../../src/models/network.js';
+
+const BIN = fileURLToPath(new URL('../../services/cli/bin.mjs', import.meta.url));
+const SIZE = ['--samples', '3', '--height', '32', '--width', '64', '--seed', '5'];
+const DATASET = openDataset({
+  kind: 'synthetic',
+  split: 'val',
+  samples: 3,
+  height: 32,
+  width: 64,
+  seed: 5,
+});
+
+const directory = mkdtempSync(join(tmpdir(), 'cirkd-evaluate-'));
+after(() => rmSync(directory, { recursive: true }));
+
+function cirkd(...argv: string[]): Promise<{ code: number; stdout: string; stderr: string }> {
+  return new Promise((resolve) => {
+    const env = { ...process.env, TF_CPP_MIN_LOG_LEVEL: '2' };
+    execFile(process.execPath, [BIN, ...argv], { env }, (error, stdout, stderr) => {
+      resolve({ code: error === null ? 0 : Number(error.code), stdout, stderr });
+    });
+  });
+}
+
+/** An untrained network; each seed sees other classes everywhere. */
+function modelFile(name: string, classNames: readonly string[]): string {
+  const spec = {
+    model: 'deeplab_mobile',
+    backbone: 'mobilenetv2',
+    variant: 'v1',
+    numClasses: classNames.length,
+    widthMultiplier: 0.25,
+  } as const;
+  const network = SegmentationNetwork.create(spec, initialWeights(7));
+  const normalisation = {
+    pixelMean: [123, 116, 103],
+    pixelStd: [58, 57, 57],
+    channelOrder: 'rgb',
+  } as const;
+  const file = join(directory, name);
+  writeFileSync(file, writeModelFile({ spec, normalisation, classNames }, network.stateDict()));
+  network.dispose();
+  return file;
+}
+
+const MODEL = modelFile('streets.safetensors', DATASET.classNames);
+
+test('evaluate: JSON has the figures of evaluateDataset, a picture for each sample', async () => {
+  const pictures = join(directory, 'pictures');
+  const { code, stdout } = await cirkd(
+    ...['evaluate', '--model', MODEL, '--data', 'synthetic', ...SIZE],
+    ...['--json', '--pictures', pictures],
+  );
+  assert.equal(code, 0);
+  const report = JSON.parse(stdout);
+  const segmenter = loadSegmenter(readFileSync(MODEL));
+  const scores = await evaluateDataset(segmenter, DATASET);
+  segmenter.dispose();
+  assert.equal(report.dataset, 'synthetic/val');
+  assert.equal(report.miou, scores.miou);
+  assert.equal(report.pixelAccuracy, scores.pixelAccuracy);
+  assert.equal(report.labelledPixels, scores.labelled);
+  assert.deepEqual(
+    report.classes.map(({ name }: { name: string }) => name),
+    DATASET.classNames,
+  );
+  assert.deepEqual(readdirSync(pictures), ['val-000000.png', 'val-000001.png', 'val-000002.png']);
+  const strip = await sharp(join(pictures, 'val-000000.png')).metadata();
+  assert.deepEqual([strip.width, strip.height], [64 * 3 + 8, 32]);
+});
+
+test('evaluate: the table has a line a class and the means', async () => {
+  const { code, stdout } = await cirkd(
+    ...['evaluate', '--model', MODEL, '--data', 'synthetic', ...SIZE, '--limit', '1'],
+  );
+  assert.equal(code, 0);
+  const lines = stdout.trimEnd().split('\n');
+  assert.equal(lines.length, DATASET.classNames.length + 4);
+  assert.match(lines[0]!, /^road +(0\.\d{5}|absent)$/);
+  assert.match(stdout, /^mIoU \(all 12 classes\) +0\.\d{5}$/m);
+  assert.match(stdout, /^pixel accuracy +0\.\d{5}$/m);
+});
+
+test('evaluate: a truncated model is 5, missing or other data 7, wrong options 2', async () => {
+  const truncated = join(directory, 'truncated.safetensors');
+  writeFileSync(truncated, readFileSync(MODEL).subarray(0, -100));
+  const data = ['--data', 'synthetic', ...SIZE];
+  const broken = await cirkd('evaluate', '--model', truncated, ...data);
+  assert.equal(broken.code, 5);
+  assert.match(broken.stderr, /truncated\.safetensors: /);
+  const absent = await cirkd('evaluate', '--model', join(directory, 'none'), ...data);
+  assert.equal(absent.code, 5);
+  const noData = await cirkd(
+    ...['evaluate', '--model', MODEL, '--data', 'camvid', '--root', join(directory, 'nowhere')],
+  );
+  assert.equal(noData.code, 7);
+  assert.match(noData.stderr, /nowhere/);
+  const fewer = modelFile('fewer.safetensors', ['a', 'b', 'c']);
+  const mismatch = await cirkd('evaluate', '--model', fewer, ...data);
+  assert.equal(mismatch.code, 7);
+  assert.match(mismatch.stderr, /12 classes, the network has 3/);
+  assert.equal((await cirkd('evaluate', '--model', MODEL)).code, 2);
+  assert.equal((await cirkd('evaluate', '--model', MODEL, ...data, '--limit', '0')).code, 2);
+});
+
+test('predict: coloured classes and overlay at the size of the image', async () => {
+  const sample = await DATASET.load(0);
+  const image = join(directory, 'street one.png');
+  writeFileSync(image, await encodePng(sample));
+  const out = join(directory, 'out', 'deep');
+  const { code, stdout } = await cirkd('predict', '--model', MODEL, '--out', out, image);
+  assert.equal(code, 0);
+  const [classes, overlay] = stdout.trimEnd().split('\n');
+  assert.equal(classes, join(out, 'street one-classes.png'));
+  const segmenter = loadSegmenter(readFileSync(MODEL));
+  const labels = predictLabels(segmenter, sample);
+  segmenter.dispose();
+  const wanted = colourLabels({ ...sample, labels }, paletteOf(DATASET.classNames));
+  const got = await sharp(classes).removeAlpha().raw().toBuffer();
+  assert.ok(got.equals(wanted.rgb));
+  const { width, height } = await sharp(overlay).metadata();
+  assert.deepEqual([width, height], [64, 32]);
+});
+
+test('predict: a corrupt image is 7, names that clash and no images are 2', async () => {
+  const corrupt = join(directory, 'corrupt.png');
+  writeFileSync(corrupt, 'not a picture');
+  const out = ['--out', join(directory, 'out')];
+  const bad = await cirkd('predict', '--model', MODEL, ...out, corrupt);
+  assert.equal(bad.code, 7);
+  assert.match(bad.stderr, /corrupt\.png/);
+  const clash = await cirkd('predict', '--model', MODEL, ...out, 'a/x.png', 'b/x.jpg');
+  assert.equal(clash.code, 2);
+  assert.match(clash.stderr, /two images are called x/);
+  assert.equal((await cirkd('predict', '--model', MODEL, ...out)).code, 2);
+});

@@ -1,0 +1,53 @@
+/** Any `cirkd` command as a child process. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { eventually } from './eventually.js';
+
+const BIN = fileURLToPath(new URL('../../services/cli/bin.mjs', import.meta.url));
+
+export class CirkdProcess {
+  stdout = '';
+  stderr = '';
+  /** undefined while it runs; null when a signal ended it. */
+  exitCode: number | null | undefined;
+  readonly child: ChildProcess;
+
+  constructor(...args: string[]) {
+    this.child = spawn(process.execPath, [BIN, ...args], {
+      stdio: ['ignore', 'pipe', 'pipe'],
+      env: { ...process.env, TF_CPP_MIN_LOG_LEVEL: '2' },
+    });
+    this.child.stdout?.on('data', (text) => {
+      this.stdout += text;
+    });
+    this.child.stderr?.on('data', (text) => {
+      this.stderr += text;
+    });
+    this.child.once('close', (code) => {
+      this.exitCode = code;
+    });
+  }
+
+  signal(name: NodeJS.Signals): void {
+    this.child.kill(name);
+  }
+
+  /** The exit code; null when a signal ended it. */
+  async exit(): Promise<number | null> {
+    await eventually(() => this.exitCode !== undefined);
+    return this.exitCode ?? null;
+  }
+
+  /** Waits until the error stream says something; throws if the process ends first. */
+  async says(pattern: RegExp): Promise<RegExpExecArray> {
+    await eventually(() => pattern.test(this.stderr) || this.exitCode !== undefined);
+    const match = pattern.exec(this.stderr);
+    if (match === null) throw new Error(`ended with ${this.exitCode}:\n${this.stderr}`);
+    return match;
+  }
+
+  /** Whatever a failed test left running. */
+  kill(): void {
+    if (this.exitCode === undefined) this.child.kill('SIGKILL');
+  }
+}
