@@ -27,6 +27,10 @@ export const COMMANDS: Readonly<Record<string, CommandEntry>> = {
     summary: 'Colours images by the classes that a model sees in them.',
     load: () => import('./commands/predict.js'),
   },
+  import: {
+    summary: 'Makes a model file from a checkpoint or a safetensors state dict.',
+    load: () => import('./commands/import.js'),
+  },
   conformance: {
     summary: 'Runs golden test vectors through the code that trains.',
     load: () => import('./commands/conformance.js'),

@@ -10,7 +10,12 @@ import {
   termChart,
   timeChart,
 } from '../../src/run/runCharts.js';
-import { evaluationRecords, stepRecords, throughput } from '../../src/run/stepRecords.js';
+import {
+  evaluationRecords,
+  stepRecords,
+  type Throughput,
+  throughput,
+} from '../../src/run/stepRecords.js';
 import { percent } from '../student/runReport.js';
 import type { LagRecord } from './lagProbe.js';
 import type { StudentRun } from './studentChild.js';
@@ -55,28 +60,24 @@ export function demoTable({ teacher, baseline, cirkd }: DemoResult): ReportTable
     points(distilled - labels),
   ];
   const [base, distilled] = [baseline.scores, cirkd.scores];
+  const { imagesPerSecond, teacherShare } = speed(cirkd);
+  const images = imagesPerSecond.toFixed(1);
   return {
-    columns: ['', 'teacher', BASELINE, CIRKD, 'CIRKD − labels'],
+    columns: ['', 'teacher', BASELINE, CIRKD, 'CIRKD − labels, points'],
     rows: [
       row('mean IoU', teacher.miou, base.miou, distilled.miou),
       row('pixel accuracy', teacher.pixelAccuracy, base.pixelAccuracy, distilled.pixelAccuracy),
       ...teacher.classes.map(({ name, iou }) =>
         row(`IoU ${name}`, iou ?? 0, base.iou[name] ?? 0, distilled.iou[name] ?? 0),
       ),
-      speedRow('images a second', baseline, cirkd, (run) => run.imagesPerSecond.toFixed(1)),
-      speedRow('waiting for the teacher', baseline, cirkd, (run) => percent(run.teacherShare)),
+      ['images a second', '–', speed(baseline).imagesPerSecond.toFixed(1), images, '–'],
+      ['waiting for the teacher', '–', '–', percent(teacherShare), '–'],
     ],
   };
 }
 
-function speedRow(
-  name: string,
-  baseline: StudentRun,
-  cirkd: StudentRun,
-  figure: (run: ReturnType<typeof throughput>) => string,
-): string[] {
-  const of = ({ events }: StudentRun) => figure(throughput(stepRecords(events)));
-  return [name, '–', of(baseline), of(cirkd), '–'];
+export function speed({ events }: StudentRun): Throughput {
+  return throughput(stepRecords(events));
 }
 
 function demoCharts({ baseline, cirkd, lag }: DemoResult): Chart[] {

@@ -71,12 +71,13 @@ async function fetchText(url: string): Promise<string | null> {
 
 function pause(ms: number, ended: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
-    const timer = setTimeout(resolve, ms);
     const wake = () => {
       clearTimeout(timer);
+      ended.removeEventListener('abort', wake);
       resolve();
     };
+    const timer = setTimeout(wake, ms);
+    ended.addEventListener('abort', wake);
     if (ended.aborted) wake();
-    ended.addEventListener('abort', wake, { once: true });
   });
 }

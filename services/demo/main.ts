@@ -11,13 +11,12 @@ import { latestCheckpoint } from '../../src/run/checkpoint.js';
 import { ensureFolder, replaceFile } from '../../src/run/durableFiles.js';
 import { writeReport } from '../../src/run/report.js';
 import { runFolderAt, writeSummary } from '../../src/run/runFolder.js';
-import { stepRecords, throughput } from '../../src/run/stepRecords.js';
 import { validationConfig } from '../student/datasetConfigs.js';
 import { environmentText } from '../student/environment.js';
 import { engineOf } from '../student/runReport.js';
 import { Children } from './children.js';
 import { comparePictures, evaluateTeacher } from './comparison.js';
-import { BASELINE, CIRKD, type DemoResult, demoReport, demoTable } from './demoReport.js';
+import { BASELINE, CIRKD, type DemoResult, demoReport, demoTable, speed } from './demoReport.js';
 import { type LagRecord, watchLag } from './lagProbe.js';
 import { metricsUrlOf, runStudentChild, type StudentRun } from './studentChild.js';
 import { startTeacher, type TeacherChild } from './teacherChild.js';
@@ -159,7 +158,6 @@ async function details({ baseline, cirkd }: Runs): Promise<DemoResult['details']
 }
 
 function summary({ teacher, baseline, cirkd, lag, steps, seed }: DemoResult, seconds: number) {
-  const speed = ({ events }: StudentRun) => throughput(stepRecords(events));
   const { miou, pixelAccuracy, classes } = teacher;
   const iou = Object.fromEntries(classes.map(({ name, iou }) => [name, iou]));
   return {

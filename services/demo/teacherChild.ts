@@ -5,7 +5,7 @@ import { type Child, ChildFailedError, type Children } from './children.js';
 
 /** Start, load, warm up: seconds; a busy machine may take longer. */
 const READY_TIMEOUT_MS = 120_000;
-const READY_LINE = /^teacher ready: grpc (\S+), metrics (\S+), model (\S+), digest (\S+)$/m;
+const READY_LINE = /^teacher ready: grpc (\S+), metrics (\S+), model (.+), digest (\S+)$/m;
 /** Of the log, when the teacher fails. */
 const LINES_SHOWN = 15;
 

@@ -11,7 +11,7 @@ import { addonIsReady, ensureAddon, linkedFlavour } from './addon.mjs';
 import { cacheRoot, openCache, openTemporaries } from './cache.mjs';
 import { withLock } from './lock.mjs';
 import { installPackages, packagesMatch } from './npmPackages.mjs';
-import { SetupError } from './setupError.mjs';
+import { SetupError, systemCode } from './setupError.mjs';
 import { stopChildren } from './subprocess.mjs';
 import { ensureTensorflow, flavourOf, isComplete, tensorflowDirectory } from './tensorflow.mjs';
 
@@ -84,8 +84,21 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
   });
 }
 
+/** @param {unknown} error */
+function inWords(error) {
+  if (error instanceof SetupError) return error;
+  const code = systemCode(error);
+  if (!/^E[A-Z0-9]+$/.test(code)) throw error; // a mistake of the set-up itself: show where
+  return new SetupError(
+    error instanceof Error ? error.message : code,
+    code === 'ENOSPC'
+      ? 'Free about 3 GB of disk, or name another place for the cache: CIRKD_CACHE.'
+      : 'See that the clone and the cache (CIRKD_CACHE) can be written, then run it again.',
+  );
+}
+
 main().catch((error) => {
-  if (!(error instanceof SetupError)) throw error;
-  process.stderr.write(`\n[set-up] ${error.message}\n[set-up] To mend it: ${error.mend}\n`);
+  const { message, mend } = inWords(error);
+  process.stderr.write(`\n[set-up] ${message}\n[set-up] To mend it: ${mend}\n`);
   process.exitCode = 2;
 });

@@ -47,6 +47,11 @@ export class Checkpointing {
     }
   }
 
+  /** Updates done, those before a resume included. */
+  get step(): number {
+    return this.#step;
+  }
+
   /** The state of the checkpoint that the run goes on from. */
   savedState(): StateFiles | null {
     const { checkpoint } = this.#parts.run;

@@ -4,14 +4,20 @@
  */
 import { readFile } from 'node:fs/promises';
 import type { StudentConfig } from '../../src/config/student.js';
+import { studentConfigNotes } from '../../src/config/studentChecks.js';
 import { openDataset } from '../../src/data/datasets.js';
-import type { Dataset } from '../../src/data/types.js';
+import { DataError, type Dataset } from '../../src/data/types.js';
+import {
+  ContractMismatchError,
+  NonFiniteReplyError,
+  TeacherUnavailableError,
+} from '../../src/distill/teacher.js';
 import { readModelFile } from '../../src/models/modelFile.js';
-import { writeSummary } from '../../src/run/runFolder.js';
+import { discardRunFolder, writeSummary } from '../../src/run/runFolder.js';
+import { ImageRefusedError } from '../../src/stream/clientErrors.js';
 import type { ProgressStream } from '../../src/telemetry/progress.js';
 import { runLoop } from '../../src/train/loop.js';
 import { NonFiniteLossError } from '../../src/train/outcome.js';
-import { TeacherUnavailableError } from '../../src/distill/teacher.js';
 import { CheckpointError } from '../../src/wire/checkpointError.js';
 import { Checkpointing } from './checkpointing.js';
 import { ComputeThread } from './computeThread.js';
@@ -36,7 +42,8 @@ export type StudentEnd = { readonly ended: 'finished' | 'stopped'; readonly fold
 
 /**
  * Runs to the last step. Throws the errors that the exit codes stand for; where training had begun
- * (no teacher any more, a loss that isn't finite) the last good state is saved first.
+ * (no teacher any more, a loss that isn't finite) the last good state is saved first. A new run
+ * that is refused before it begins leaves no folder.
  */
 export async function runStudent(
   config: StudentConfig,
@@ -45,15 +52,20 @@ export async function runStudent(
   const dataset = openDataset(trainingConfig(config));
   const notes: string[] = [];
   const run = await openRun(config, options.resume, (message) => notes.push(message));
-  const reporting = await openReporting(config, run.folder.eventsFile, options.stream);
-  const { log } = reporting;
-  for (const message of notes) log.warn(message);
-  const compute = new ComputeThread();
+  const progress = { begun: false };
   try {
-    return await train(config, options, { dataset, run, reporting, compute });
-  } finally {
-    await compute.close();
-    await reporting.close(config.metrics.lingerMs);
+    const reporting = await openReporting(config, run.folder.eventsFile, options.stream);
+    for (const message of [...notes, ...studentConfigNotes(config)]) reporting.log.warn(message);
+    const compute = new ComputeThread();
+    try {
+      return await train(config, options, { dataset, run, reporting, compute }, progress);
+    } finally {
+      await compute.close();
+      await reporting.close(progress.begun ? config.metrics.lingerMs : 0);
+    }
+  } catch (error) {
+    if (run.isNew && !progress.begun) await discardRunFolder(run.folder);
+    throw error;
   }
 }
 
@@ -68,12 +80,13 @@ async function train(
   config: StudentConfig,
   options: StudentOptions,
   { dataset, run, reporting, compute }: Opened,
+  progress: { begun: boolean },
 ): Promise<StudentEnd> {
   const teacher = await connectTeacher(config, { dataset, run, reporting });
-  const checkpointing = new Checkpointing({ config, run, dataset, teacher, compute, reporting });
   const firstStep = run.checkpoint?.manifest.step ?? 0;
   const feed = openFeed(config, teacher, firstStep);
   try {
+    const checkpointing = new Checkpointing({ config, run, dataset, teacher, compute, reporting });
     const ready = await compute.setup({
       config,
       classNames: dataset.classNames,
@@ -81,6 +94,7 @@ async function train(
       state: checkpointing.savedState(),
       initialWeights: await initialWeights(config),
     });
+    progress.begun = true;
     reporting.log.info({ ...ready, run: run.id, firstStep, steps: config.train.steps }, 'training');
     reporting.events.append({
       kind: 'start',
@@ -113,16 +127,30 @@ async function train(
   }
 }
 
-/** The state as of the last good step: what failed changed nothing. */
+/** Ends of a run that say nothing against the state that it has come to. */
+const ENDS_WITH_GOOD_STATE = [
+  NonFiniteLossError,
+  NonFiniteReplyError,
+  TeacherUnavailableError,
+  ContractMismatchError,
+  ImageRefusedError,
+  DataError,
+];
+
+/** Saves the state as of the last good step: what failed changed nothing. */
 async function saveBeforeEnd(
   error: unknown,
   checkpointing: Checkpointing,
   reporting: Reporting,
 ): Promise<never> {
-  if (error instanceof NonFiniteLossError) reporting.metrics.nonfinite.inc();
-  if (error instanceof NonFiniteLossError || error instanceof TeacherUnavailableError) {
-    const path = await checkpointing.save();
-    reporting.log.error({ checkpoint: path }, `${error.message}; state saved`);
+  if (error instanceof NonFiniteLossError || error instanceof NonFiniteReplyError) {
+    reporting.metrics.nonfinite.inc();
+  }
+  // Before the first step there is nothing that the seed doesn't give again.
+  const isWorthSaving = ENDS_WITH_GOOD_STATE.some((kind) => error instanceof kind);
+  if (isWorthSaving && checkpointing.step > 0) {
+    await checkpointing.save();
+    reporting.log.error({ step: checkpointing.step }, 'stopped; state saved');
   }
   throw error;
 }

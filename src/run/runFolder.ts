@@ -1,5 +1,5 @@
 /** The folder of one run: where everything that it leaves lies. */
-import { access, readFile } from 'node:fs/promises';
+import { access, readFile, rm, rmdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { clearLeftovers } from './checkpointFolder.js';
 import { ensureFolder, replaceFile } from './durableFiles.js';
@@ -59,6 +59,18 @@ export async function createRunFolder(path: string, configText: string): Promise
   await ensureFolder(folder.picturesFolder);
   await replaceFile(folder.configFile, configText);
   return folder;
+}
+
+/**
+ * Takes away what createRunFolder made, for a run that couldn't start: its name is free again.
+ * What others put there stays.
+ */
+export async function discardRunFolder(folder: RunFolder): Promise<void> {
+  for (const file of [folder.eventsFile, folder.configFile]) await rm(file, { force: true });
+  for (const empty of [folder.checkpointsFolder, folder.picturesFolder, folder.path]) {
+    // A folder that holds something isn't removed.
+    await rmdir(empty).catch(() => {});
+  }
 }
 
 /**

@@ -31,12 +31,20 @@ export function expectedOutputs(
   }));
 }
 
+/** Bytes of a whole answer, and of the widest row of any output. */
+export function answerBytes(outputs: readonly ExpectedOutput[]): {
+  replyBytes: number;
+  rowBytes: number;
+} {
+  const whole = outputs.map(({ dtype, shape }) => tensorBytes(dtype, shape));
+  const rows = outputs.map(({ dtype, shape }) => tensorBytes(dtype, shape.slice(1)));
+  return { replyBytes: whole.reduce((sum, size) => sum + size, 0), rowBytes: Math.max(...rows) };
+}
+
 export class ImageRequest {
   readonly image: TeacherImage;
   readonly outputs: readonly ExpectedOutput[];
   readonly replyBytes: number;
-  /** Bytes of the widest row of any output. */
-  readonly rowBytes: number;
   readonly promise: Promise<TeacherReply>;
   /** Attempts made. */
   attempts = 0;
@@ -59,11 +67,7 @@ export class ImageRequest {
     this.image = image;
     this.outputs = outputs;
     this.#signal = signal;
-    const bytes = outputs.map(({ dtype, shape }) => tensorBytes(dtype, shape));
-    this.replyBytes = bytes.reduce((sum, size) => sum + size, 0);
-    this.rowBytes = Math.max(
-      ...outputs.map(({ dtype, shape }) => tensorBytes(dtype, shape.slice(1))),
-    );
+    this.replyBytes = answerBytes(outputs).replyBytes;
     const { promise, resolve, reject } = withResolvers<TeacherReply>();
     this.promise = promise;
     this.#resolve = resolve;

@@ -4,7 +4,7 @@ import type { Teacher, TeacherImage, TeacherInfo, TeacherReply } from '../distil
 import { wantedOutputs } from './clientContract.js';
 import { Fleet } from './clientFleet.js';
 import type { ClientOptions, ClientSettings } from './clientOptions.js';
-import { expectedOutputs, ImageRequest, type OutputSizes } from './clientRequest.js';
+import { answerBytes, expectedOutputs, ImageRequest, type OutputSizes } from './clientRequest.js';
 
 /** Who answered is remembered for this many images, for requestElsewhere. */
 const REMEMBERED_ANSWERS = 4096;
@@ -22,7 +22,7 @@ export async function connectTeachers(options: ClientOptions): Promise<RemoteTea
   const windowBytes = Math.floor(settings.maxInflightBytes / settings.addresses.length);
   const fleet = new Fleet(settings, windowBytes);
   try {
-    return new RemoteTeacher(fleet, await fleet.open(), settings, windowBytes);
+    return new RemoteTeacher(fleet, await fleet.open(), settings);
   } catch (error) {
     await fleet.close();
     throw error;
@@ -34,16 +34,20 @@ export class RemoteTeacher implements Teacher {
   readonly #fleet: Fleet;
   readonly #settings: ClientSettings;
   readonly #sizes: OutputSizes;
-  readonly #windowBytes: number;
   readonly #answeredBy = new Map<string, string>();
 
   /** For connectTeachers. */
-  constructor(fleet: Fleet, info: TeacherInfo, settings: ClientSettings, windowBytes: number) {
+  constructor(fleet: Fleet, info: TeacherInfo, settings: ClientSettings) {
     this.#fleet = fleet;
     this.info = info;
     this.#settings = settings;
     this.#sizes = { ...info, outputs: wantedOutputs(settings.encoding) };
-    this.#windowBytes = windowBytes;
+  }
+
+  /** The least maxInflightBytes with which the answer to an image of this size can come. */
+  inflightBytesFor(size: { readonly height: number; readonly width: number }): number {
+    const { replyBytes, rowBytes } = answerBytes(expectedOutputs(size, this.#sizes));
+    return Math.max(replyBytes, rowBytes * this.#settings.addresses.length);
   }
 
   /**
@@ -84,7 +88,7 @@ export class RemoteTeacher implements Teacher {
     return reply;
   }
 
-  #check({ image, replyBytes, rowBytes }: ImageRequest): void {
+  #check({ image }: ImageRequest): void {
     const { sample, height, width, rgb } = image;
     if (!(height >= 1 && width >= 1) || rgb.length !== height * width * 3) {
       throw new RangeError(
@@ -92,8 +96,8 @@ export class RemoteTeacher implements Teacher {
       );
     }
     const { maxInflightBytes } = this.#settings;
-    if (replyBytes > maxInflightBytes || rowBytes > this.#windowBytes) {
-      const wanted = Math.max(replyBytes, rowBytes * this.#settings.addresses.length);
+    const wanted = this.inflightBytesFor(image);
+    if (wanted > maxInflightBytes) {
       throw new RangeError(
         `maxInflightBytes: ${maxInflightBytes} given, the answer to a ${height}x${width} image wants at least ${wanted}`,
       );

@@ -55,20 +55,21 @@ export class Tape {
   #nodes: Node[] = [];
   readonly #parameters = new Map<Parameter, Var>();
   readonly #leaves = new Set<Var>();
+  #borrowed: Tensor[] = [];
 
   /** A tape that doesn't record computes values only: inference. */
   constructor(recording: boolean) {
     this.recording = recording;
   }
 
-  /** A value that needs no gradient. */
+  /** A value that needs no gradient. It stays its owner's: the tape frees only what it made. */
   constant(value: Tensor): Var {
-    return new Var(value, false);
+    return new Var(this.#borrow(value), false);
   }
 
   /** An input whose gradient is wanted. */
   leaf(value: Tensor): Var {
-    const leaf = new Var(value, this.recording);
+    const leaf = new Var(this.#borrow(value), this.recording);
     if (this.recording) this.#leaves.add(leaf);
     return leaf;
   }
@@ -138,6 +139,14 @@ export class Tape {
     for (const read of this.#parameters.values()) free(read.value);
     this.#parameters.clear();
     this.#leaves.clear();
+    for (const tensor of this.#borrowed) tensor.release();
+    this.#borrowed = [];
+  }
+
+  /** Holds an input, so that freeing what nodes saved doesn't take it from its owner. */
+  #borrow(value: Tensor): Tensor {
+    if (this.recording) this.#borrowed.push(value.hold());
+    return value;
   }
 
   #collect(gradients: Map<Var, Tensor>): Gradients {

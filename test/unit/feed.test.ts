@@ -1,0 +1,183 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { Batch } from '../../src/data/types.js';
+import type { Teacher, TeacherImage, TeacherReply } from '../../src/distill/teacher.js';
+import { Feed } from '../../src/train/feed.js';
+import { type Compute, type LoopOptions, runLoop } from '../../src/train/loop.js';
+import type { StepOutcome } from '../../src/train/outcome.js';
+
+function batch(step: number, crops = 2): Batch {
+  const crop = (i: number) => ({
+    sample: `${step}/${i}`,
+    augmentationSeed: BigInt(i),
+    rgb: new Uint8Array(12),
+    labels: new Uint8Array(4),
+  });
+  return { step, height: 2, width: 2, crops: Array.from({ length: crops }, (_, i) => crop(i)) };
+}
+
+class CountingSource {
+  asked = 0;
+  async next(): Promise<Batch> {
+    this.asked += 1;
+    return batch(this.asked - 1);
+  }
+}
+
+/** Answers at once; the reply's logits name the image and how often it was asked for. */
+class EchoTeacher implements Teacher {
+  readonly info = {} as Teacher['info'];
+  readonly asked: string[] = [];
+  readonly askedElsewhere: string[] = [];
+
+  async request(image: TeacherImage): Promise<TeacherReply> {
+    this.asked.push(image.sample);
+    return reply(image.sample);
+  }
+  async requestElsewhere(image: TeacherImage): Promise<TeacherReply> {
+    this.askedElsewhere.push(image.sample);
+    return reply(`${image.sample} again`);
+  }
+  async close(): Promise<void> {}
+}
+
+function reply(name: string): TeacherReply {
+  const data = new TextEncoder().encode(name).buffer as ArrayBuffer;
+  const tensor = { dtype: 'fp32' as const, shape: [1], data };
+  return { logits: tensor, embedding: tensor, featureNorm: tensor };
+}
+
+const nameOf = ({ logits }: TeacherReply) => new TextDecoder().decode(logits.data);
+
+test('batches and replies come in order, and no further ahead than asked', async () => {
+  const source = new CountingSource();
+  const teacher = new EchoTeacher();
+  const feed = new Feed(source, teacher, 2, 5);
+  const first = await feed.next();
+  assert.equal(first.batch.step, 0);
+  assert.deepEqual(first.replies?.map(nameOf), ['0/0', '0/1']);
+  // the present one is done, three are under way: the next and two beyond it
+  assert.equal(source.asked, 4);
+  for (const step of [1, 2, 3, 4]) {
+    const { batch, replies } = await feed.next();
+    assert.equal(batch.step, step);
+    assert.deepEqual(replies?.map(nameOf), [`${step}/0`, `${step}/1`]);
+  }
+  assert.equal(source.asked, 5);
+  await assert.rejects(feed.next(), /more steps than the run has/);
+});
+
+test('an error shows at its own step, not before', async () => {
+  const source = {
+    step: 0,
+    async next() {
+      if (this.step === 2) throw new Error('file c.png: truncated');
+      this.step += 1;
+      return batch(this.step - 1);
+    },
+  };
+  const feed = new Feed(source, null, 3, 4);
+  assert.equal((await feed.next()).replies, null);
+  assert.equal((await feed.next()).batch.step, 1);
+  await assert.rejects(feed.next(), /c\.png/);
+  feed.close();
+});
+
+const committed = (value: number): StepOutcome => ({
+  kind: 'committed',
+  terms: { task: value, total: value },
+  learningRate: 0.1,
+});
+
+function loop(compute: Compute, more: Partial<LoopOptions> = {}): LoopOptions {
+  const teacher = new EchoTeacher();
+  return {
+    firstStep: 0,
+    steps: 3,
+    accumulateSteps: 1,
+    feed: new Feed(new CountingSource(), teacher, 1, 3),
+    teacher,
+    compute,
+    stop: new AbortController().signal,
+    afterStep: () => {},
+    ...more,
+  };
+}
+
+test('each step reports its crops; micro-batches of one step go together', async () => {
+  const seen: string[][] = [];
+  const sizes: number[] = [];
+  const compute: Compute = {
+    async step(_step, microBatches) {
+      sizes.push(microBatches.length);
+      return committed(1);
+    },
+    retry: () => assert.fail('nothing to retry'),
+  };
+  const feed = new Feed(new CountingSource(), null, 1, 4);
+  const ended = await runLoop(
+    loop(compute, {
+      ...{ feed, teacher: null, steps: 2, accumulateSteps: 2 },
+      afterStep: ({ samples }) => {
+        seen.push([...samples]);
+      },
+    }),
+  );
+  assert.equal(ended, 'finished');
+  assert.deepEqual(sizes, [2, 2]);
+  assert.deepEqual(seen, [
+    ['0/0', '0/1', '1/0', '1/1'],
+    ['2/0', '2/1', '3/0', '3/1'],
+  ]);
+});
+
+test('a reply that is not finite is asked for elsewhere, once', async () => {
+  const retried: string[] = [];
+  const compute: Compute = {
+    step: async (step) =>
+      step === 1 ? { kind: 'nonfinite_reply', images: [{ microBatch: 0, crop: 1 }] } : committed(2),
+    async retry(_step, replacements) {
+      retried.push(...replacements.map(({ reply }) => nameOf(reply)));
+      return committed(2);
+    },
+  };
+  const options = loop(compute);
+  assert.equal(await runLoop(options), 'finished');
+  assert.deepEqual((options.teacher as EchoTeacher).askedElsewhere, ['1/1']);
+  assert.deepEqual(retried, ['1/1 again']);
+});
+
+test('not finite again, or a loss that is not finite, ends the run and says what', async () => {
+  const nonfiniteReply: StepOutcome = {
+    kind: 'nonfinite_reply',
+    images: [{ microBatch: 0, crop: 0 }],
+  };
+  const replies: Compute = { step: async () => nonfiniteReply, retry: async () => nonfiniteReply };
+  await assert.rejects(runLoop(loop(replies)), {
+    name: 'NonFiniteLossError',
+    message: /step 0: teacher reply not finite, asked twice, for 0\/0/,
+  });
+  const terms = { task: Number.NaN, logits_kd: 0.5, total: Number.NaN };
+  const loss: Compute = {
+    step: async () => ({ kind: 'nonfinite', terms, gradient: 'head.block.4.weight' }),
+    retry: () => assert.fail('a loss is not retried'),
+  };
+  await assert.rejects(runLoop(loop(loss)), {
+    name: 'NonFiniteLossError',
+    message: /task=NaN logits_kd=0.5 total=NaN; gradient of head\.block\.4\.weight/,
+  });
+});
+
+test('a stop ends the run between steps, also while it waits for data', async () => {
+  const stop = new AbortController();
+  const compute: Compute = {
+    step: async () => committed(1),
+    retry: () => assert.fail('nothing to retry'),
+  };
+  const never = { next: () => new Promise<Batch>(() => {}) };
+  const waiting = runLoop(
+    loop(compute, { feed: new Feed(never, null, 0, 3), teacher: null, stop: stop.signal }),
+  );
+  stop.abort();
+  assert.equal(await waiting, 'stopped');
+});

@@ -1,0 +1,187 @@
+/** `cirkd import`, called in this process, with files of a small network. */
+import assert from 'node:assert/strict';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, test } from 'node:test';
+import { UsageError } from '../../services/cli/command.js';
+import { command } from '../../services/cli/commands/import.js';
+import { describeFault } from '../../services/cli/exitCode.js';
+import { readModelFile, writeModelFile } from '../../src/models/modelFile.js';
+import { namedFloats } from '../../src/models/namedValues.js';
+import {
+  float32Tensor,
+  formatSafetensors,
+  type NamedTensor,
+  type NamedTensors,
+} from '../../src/wire/safetensors.js';
+import { writeUntrainedModel } from '../support/untrainedModel.js';
+
+const folder = mkdtempSync(join(tmpdir(), 'cirkd-import-'));
+after(() => rmSync(folder, { recursive: true }));
+
+const MODEL = join(folder, 'model.safetensors');
+writeUntrainedModel(MODEL, 0.125);
+const { description, tensors } = readModelFile(readFileSync(MODEL));
+
+const DESCRIBED = [
+  ...['--model', 'deeplab_mobile', '--backbone', 'mobilenetv2', '--width', '0.125'],
+  ...['--classes', description.classNames.join(), '--channel-order', 'bgr'],
+  ...['--pixel-mean', '104.5,116,122', '--pixel-std', '1,2,3'],
+];
+
+const at = (name: string) => join(folder, name);
+
+function write(name: string, content: NamedTensors, metadata: Record<string, string> = {}): string {
+  writeFileSync(at(name), formatSafetensors(content, metadata));
+  return at(name);
+}
+
+/** What the command throws, as the program shows it. */
+async function fault(...argv: string[]): Promise<{ exitCode: number; message: string }> {
+  try {
+    await command.run(argv);
+  } catch (error) {
+    return describeFault(error);
+  }
+  return assert.fail(`${argv.join(' ')}: no error`);
+}
+
+function floats(dict: NamedTensors): Map<string, Float32Array> {
+  const all = [...dict].filter(([, { dtype }]) => dtype !== 'I64');
+  return new Map(all.map(([name, tensor]) => [name, namedFloats(name, tensor)]));
+}
+
+test('fp16 halves the file, rounds each weight to the nearest half, and is stable', async () => {
+  const out = at('deep/half.safetensors');
+  assert.equal(await command.run([MODEL, '--out', out, '--precision', 'fp16']), 0);
+  const made = readModelFile(readFileSync(out));
+  assert.deepEqual(made.description, description);
+  assert.deepEqual([...made.tensors.keys()], [...tensors.keys()]);
+  const bytesOf = (dict: NamedTensors) =>
+    [...dict.values()].reduce((sum, t) => sum + (t.dtype === 'I64' ? 0 : t.data.length), 0);
+  assert.equal(bytesOf(made.tensors) * 2, bytesOf(tensors));
+  const halves = floats(made.tensors);
+  for (const [name, values] of floats(tensors)) {
+    for (const [i, value] of values.entries()) {
+      // Half a unit in the last place: 11 bits of a normal half, steps of 2^-24 below.
+      const bound = Math.max(Math.abs(value) * 2 ** -11, 2 ** -25);
+      assert.ok(Math.abs(halves.get(name)![i]! - value) <= bound, `${name}[${i}]`);
+    }
+  }
+  const again = at('full.safetensors');
+  assert.equal(await command.run([out, '--out', again]), 0);
+  const back = readModelFile(readFileSync(again));
+  assert.deepEqual(floats(back.tensors), halves);
+  const dtypes = new Set([...back.tensors.values()].map(({ dtype }) => dtype));
+  assert.deepEqual(dtypes, new Set(['F32', 'I64']));
+});
+
+test('fp32 from a model file gives the same file', async () => {
+  const out = at('same.safetensors');
+  assert.equal(await command.run([MODEL, '--out', out]), 0);
+  assert.deepEqual(readFileSync(out), readFileSync(MODEL));
+});
+
+test('a plain state dict, wrapped by DataParallel, with the flags', async () => {
+  const wrapped = new Map([...tensors].map(([name, tensor]) => [`module.${name}`, tensor]));
+  const out = at('from-plain.safetensors');
+  const plain = write('plain.safetensors', wrapped, { format: 'pt' });
+  assert.equal(await command.run([plain, '--out', out, ...DESCRIBED]), 0);
+  const made = readModelFile(readFileSync(out));
+  assert.deepEqual(made.description, {
+    spec: description.spec,
+    normalisation: { pixelMean: [104.5, 116, 122], pixelStd: [1, 2, 3], channelOrder: 'bgr' },
+    classNames: description.classNames,
+  });
+  assert.deepEqual(floats(made.tensors), floats(tensors));
+});
+
+test('flags override what a model file says', async () => {
+  const names = description.classNames.map((_, k) => `c${k}`);
+  const out = at('renamed.safetensors');
+  assert.equal(await command.run([MODEL, '--out', out, '--classes', names.join()]), 0);
+  const made = readModelFile(readFileSync(out)).description;
+  assert.deepEqual(made, { ...description, classNames: names });
+});
+
+test('weights that are not the network are listed; nothing is written', async () => {
+  const [first, second] = [...tensors.keys()] as [string, string];
+  const changed = new Map<string, NamedTensor>(tensors);
+  changed.delete(first);
+  changed.set('head.extra', float32Tensor(new Float32Array(2), [2]));
+  changed.set(second, float32Tensor(new Float32Array(3), [3]));
+  const file = write('changed.safetensors', changed);
+  const out = at('never.safetensors');
+  const { exitCode, message } = await fault(file, '--out', out, ...DESCRIBED);
+  assert.equal(exitCode, 5);
+  assert.ok(message.startsWith(`${file}: weights: missing: ${first}; unexpected: head.extra; `));
+  assert.ok(message.includes(`wrong shape: ${second} [3], wanted [${tensors.get(second)!.shape}]`));
+  const wide = await fault(MODEL, '--out', out, '--width', '0.25');
+  assert.equal(wide.exitCode, 5);
+  assert.match(wide.message, /wrong shape: .* and \d+ more$/);
+  assert.equal(existsSync(out), false);
+});
+
+test('values that are not finite or too large for halves are refused', async () => {
+  const [first] = [...tensors.keys()] as [string];
+  const holding = (name: string, value: number) => {
+    const values = namedFloats(first, tensors.get(first)!);
+    values[0] = value;
+    const changed = new Map(tensors).set(first, float32Tensor(values, tensors.get(first)!.shape));
+    writeFileSync(at(name), writeModelFile(description, changed));
+    return at(name);
+  };
+  const nan = await fault(holding('nan.safetensors', Number.NaN), '--out', at('x.safetensors'));
+  assert.deepEqual([nan.exitCode, nan.message.includes(`${first}: holds NaN`)], [5, true]);
+  const large = holding('large.safetensors', 70_000);
+  const half = await fault(large, '--out', at('x.safetensors'), '--precision', 'fp16');
+  assert.equal(half.exitCode, 5);
+  assert.match(half.message, /holds 70000, too large for fp16/);
+  assert.equal(await command.run([large, '--out', at('x.safetensors')]), 0);
+});
+
+test('files that cannot be used are 5', async () => {
+  const out = ['--out', at('never.safetensors')];
+  const pth = new URL('../golden/data/checkpoints/', import.meta.url);
+  for (const name of ['plain.pth', 'legacy.pth']) {
+    const { exitCode, message } = await fault(new URL(name, pth).pathname, ...out);
+    assert.equal(exitCode, 5, name);
+    assert.match(message, /a PyTorch file \(\.pth\).* it reads safetensors: a model file/);
+  }
+  writeFileSync(at('cut.safetensors'), readFileSync(MODEL).subarray(0, -8));
+  assert.match((await fault(at('cut.safetensors'), ...out)).message, /^\S*cut\.safetensors: /);
+  assert.equal((await fault(at('cut.safetensors'), ...out)).exitCode, 5);
+  assert.equal((await fault(at('nowhere.safetensors'), ...out)).exitCode, 5);
+  const both = new Map(tensors);
+  both.set('module.head.x', float32Tensor(new Float32Array(1), [1]));
+  both.set('head.x', float32Tensor(new Float32Array(1), [1]));
+  const twice = await fault(write('twice.safetensors', both), ...out, ...DESCRIBED);
+  assert.match(twice.message, /with and without the prefix 'module\.'/);
+  assert.equal(readdirSync(folder).includes('never.safetensors'), false);
+});
+
+test('wrong options are 2 and name the option', async () => {
+  const plain = write('bare.safetensors', tensors);
+  const out = ['--out', at('never.safetensors')];
+  const cases: readonly (readonly [string[], RegExp])[] = [
+    [[MODEL], /^--out: wanted/],
+    [[MODEL, '--out', at('x.pth')], /^--out: .* wanted a name ending in \.safetensors/],
+    [out, /0 files given/],
+    [[MODEL, ...out, '--precision', 'int8'], /^--precision: int8 given/],
+    [[plain, ...out, '--model', 'psp'], /^--backbone, --classes, --pixel-mean, --pixel-std, --ch/],
+    [[MODEL, ...out, '--model', 'unet'], /^--model: 'unet' given/],
+    [[MODEL, ...out, '--width', 'wide'], /^--width: wide given/],
+    [[MODEL, ...out, '--pixel-mean', '1,2'], /^--pixel-mean: 1,2 given, wanted three numbers/],
+    [[MODEL, ...out, '--pixel-std', '1,0,1'], /^--pixel-std: 1,0,1 given, wanted numbers above 0/],
+    [[MODEL, ...out, '--channel-order', 'gbr'], /^--channel-order: gbr given/],
+    [[MODEL, ...out, '--classes', 'a,,b'], /^--classes: a,,b given/],
+  ];
+  for (const [argv, wanted] of cases) {
+    await assert.rejects(command.run(argv), (error: Error) => {
+      assert.ok(error instanceof UsageError, argv.join(' '));
+      assert.match(error.message, wanted);
+      return true;
+    });
+  }
+});

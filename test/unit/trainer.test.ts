@@ -1,0 +1,151 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { loadConfig } from '../../src/config/load.js';
+import { type StudentConfig, studentSchema } from '../../src/config/student.js';
+import { drawsFor } from '../../src/random/draws.js';
+import { float32, numTensors, ops, scope, scalar } from '../../src/tensor/index.js';
+import type { Trainer, TrainingBatch } from '../../src/train/trainer.js';
+import { buildTrainer } from '../../services/student/buildTrainer.js';
+import { saveState } from '../../services/student/trainerState.js';
+
+const CLASSES = 3;
+const CHANNELS = 8;
+const [N, H, W, h, w] = [2, 32, 48, 4, 6];
+
+function config(...overrides: string[]): StudentConfig {
+  const text = `
+seed: 5
+data: {train: {kind: synthetic, samples: 1, seed: 1}, val: {kind: synthetic, samples: 1, seed: 2}}
+student: {model: psp_mobile, backbone: mobilenetv2, widthMultiplier: 0.125}
+teacher: {addresses: ['127.0.0.1:1']}
+train: {steps: 20, batchSize: 2, learningRate: 0.05}
+memory: {pixelMemorySize: 32, regionMemorySize: 8, pixelContrastSize: 12, regionContrastSize: 6}
+`;
+  return loadConfig(studentSchema, { text, fileName: 'test', overrides });
+}
+
+function trainer(...overrides: string[]): { trainer: Trainer; state: () => Map<string, string> } {
+  const resolved = config(...overrides);
+  const built = buildTrainer({ config: resolved, classes: CLASSES, teacherChannels: CHANNELS });
+  const setup = {
+    config: resolved,
+    classNames: ['a', 'b', 'c'],
+    teacher: { featureChannels: CHANNELS },
+    state: null,
+    initialWeights: null,
+  };
+  const state = () => {
+    const all = new Map<string, string>();
+    for (const [file, { tensors }] of Object.entries(saveState(built, setup))) {
+      for (const [name, { data }] of tensors) {
+        all.set(`${file}: ${name}`, Buffer.from(data).toString('base64'));
+      }
+    }
+    return all;
+  };
+  return { trainer: built, state };
+}
+
+/** A made-up batch, the same for the same number; belongs to the caller's scope. */
+function batch(number: number): TrainingBatch {
+  const draws = drawsFor(1, 'test', number);
+  const numbers = (shape: number[], low: number, high: number) => {
+    const values = new Float32Array(shape.reduce((a, b) => a * b, 1));
+    draws.fillUniform(values, low, high);
+    return float32(values, shape);
+  };
+  const feature = numbers([N, h, w, CHANNELS], -1, 1);
+  const norm = ops.sqrt(ops.sum(ops.square(feature), [3], true));
+  return {
+    image_NHWC: numbers([N, H, W, 3], -2, 2),
+    labels: {
+      data: Uint8Array.from({ length: N * H * W }, (_, i) => (i % 7 === 0 ? 255 : i % CLASSES)),
+      images: N,
+      height: H,
+      width: W,
+    },
+    teacher: {
+      logits: numbers([N, h, w, CLASSES], -3, 3),
+      embedding: ops.div(feature, norm),
+      featureNorm: ops.reshape(norm, [N, h, w]),
+    },
+  };
+}
+
+test('twenty steps on one batch: every term is there, the total falls, no tensor is left', () => {
+  const { trainer: built } = trainer('train.dropout=false');
+  const totals: number[] = [];
+  let after = 0;
+  for (let step = 0; step < 20; step++) {
+    scope(() => {
+      const outcome = built.step(step, [batch(0)]);
+      assert.equal(outcome.kind, 'committed');
+      const names = ['task', 'logits_kd', 'minibatch_pixel', 'memory_pixel', 'memory_region'];
+      assert.deepEqual(Object.keys(outcome.terms).sort(), [...names, 'total'].sort());
+      totals.push(outcome.terms['total']!);
+    });
+    if (step === 1) after = numTensors();
+  }
+  assert.equal(numTensors(), after);
+  // Labels and teacher are noise, so there's little to learn but this batch by heart.
+  const last = totals.slice(-5).reduce((a, b) => a + b) / 5;
+  assert.ok(last < totals[0]! - 0.1, totals.join());
+});
+
+test('a step is a transaction: what is not finite changes nothing at all', () => {
+  const { trainer: built, state } = trainer();
+  scope(() => assert.equal(built.step(0, [batch(0)]).kind, 'committed'));
+  const before = state();
+  scope(() => {
+    const good = batch(1);
+    const teacher = { ...good.teacher!, logits: ops.div(good.teacher!.logits, scalar(0)) };
+    const outcome = built.step(1, [good, { ...good, teacher }]);
+    assert.equal(outcome.kind, 'nonfinite');
+    assert.ok(Number.isNaN(outcome.terms['logits_kd']));
+    assert.ok(Number.isFinite(outcome.terms['task']));
+  });
+  assert.deepEqual(state(), before);
+  // and the run goes on as if nothing had been
+  const { trainer: twin, state: twinState } = trainer();
+  scope(() => twin.step(0, [batch(0)]));
+  scope(() => twin.step(1, [batch(1)]));
+  scope(() => built.step(1, [batch(1)]));
+  assert.deepEqual(state(), twinState());
+});
+
+test('micro-batches: gradients averaged, running statistics and banks once each', () => {
+  const { trainer: twice } = trainer('train.dropout=false', 'loss.weights.memory_pixel=0');
+  const { trainer: once } = trainer('train.dropout=false', 'loss.weights.memory_pixel=0');
+  scope(() => {
+    const doubled = twice.step(0, [batch(3), batch(3)]);
+    const single = once.step(0, [batch(3)]);
+    // The region bank holds another row a class in the second pass, so its term may differ.
+    for (const term of ['task', 'logits_kd', 'minibatch_pixel']) {
+      assert.ok(Math.abs(doubled.terms[term]! - single.terms[term]!) < 1e-5, term);
+    }
+  });
+  const counts = (built: Trainer) => {
+    const name = 'pretrained.net.features.0.1.num_batches_tracked';
+    const { data } = built.parts.network.stateDict().get(name)!;
+    return new DataView(data.buffer, data.byteOffset).getBigInt64(0, true);
+  };
+  assert.equal(counts(twice), 2n);
+  assert.equal(counts(once), 1n);
+  const fill = ({ parts }: Trainer) => parts.objective.banks.region!.fill(1);
+  assert.equal(fill(twice), 2 * N);
+  assert.equal(fill(once), N);
+});
+
+test('a batch without a labelled pixel: task and memory terms 0, the step is taken', () => {
+  const { trainer: built } = trainer();
+  scope(() => {
+    const given = batch(0);
+    const labels = { ...given.labels, data: new Uint8Array(N * H * W).fill(255) };
+    const outcome = built.step(0, [{ ...given, labels }]);
+    assert.equal(outcome.kind, 'committed');
+    for (const term of ['task', 'memory_pixel', 'memory_region']) {
+      assert.equal(outcome.terms[term], 0, term);
+    }
+    assert.ok(outcome.terms['logits_kd']! > 0);
+  });
+});
