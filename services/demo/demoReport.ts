@@ -51,7 +51,7 @@ export function demoReport(result: DemoResult): ReportData {
 }
 
 /** Scores, classes and speed; a column a network. */
-export function demoTable({ teacher, baseline, cirkd }: DemoResult): ReportTable {
+export function demoTable({ teacher, baseline, cirkd, lag }: DemoResult): ReportTable {
   const row = (name: string, of: number, labels: number, distilled: number) => [
     name,
     percent(of),
@@ -72,8 +72,14 @@ export function demoTable({ teacher, baseline, cirkd }: DemoResult): ReportTable
       ),
       ['images a second', '–', speed(baseline).imagesPerSecond.toFixed(1), images, '–'],
       ['waiting for the teacher', '–', '–', percent(teacherShare), '–'],
+      ['event-loop lag, p99', largestLag(lag.teacher), '–', largestLag(lag.student), '–'],
     ],
   };
+}
+
+/** The largest of all scrapes. */
+export function largestLag({ largest }: LagRecord): string {
+  return largest === null ? '–' : `${(1000 * largest).toFixed(1)} ms`;
 }
 
 export function speed({ events }: StudentRun): Throughput {

@@ -110,7 +110,7 @@ const teacherSection = section('The teachers that the student listens to.', {
   ),
   maxInflightMiB: field(
     positiveCount().max(1_048_576).default(1024),
-    'Replies asked for and not yet used, at most.',
+    'Answers asked for and not yet whole, over all teachers, at most.',
     { unit: 'MiB' },
   ),
   prefetchSteps: field(
@@ -122,11 +122,6 @@ const teacherSection = section('The teachers that the student listens to.', {
 
 const evaluateSection = section('How a network is judged on data.val.', {
   mode: field(z.enum(['whole']).default('whole'), 'whole: the whole image in one forward pass.'),
-  batchSize: field(
-    positiveCount().max(1024).default(1),
-    'Images of one size that are evaluated together.',
-    { unit: 'images' },
-  ),
   pictures: field(count().max(64).default(6), 'Images of data.val drawn for the report.'),
 });
 

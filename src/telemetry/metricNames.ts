@@ -39,7 +39,7 @@ export const STUDENT_METRIC_NAMES = named('cirkd_student_', {
   loss: ['loss', 'Each term of the last step, unweighted; task with its aux part; total weighted.'],
   learningRate: ['learning_rate', 'Learning rate of the last step.'],
   receivedBytes: ['received_bytes_total', 'Bytes of tensor data received from teachers.'],
-  inflightBytes: ['inflight_bytes', 'Bytes of replies asked for and not used yet.'],
+  inflightBytes: ['inflight_bytes', 'Bytes of answers asked for and not yet whole.'],
   requeued: ['requeued_total', 'Images asked for again, by reason.'],
   nonfinite: ['nonfinite_total', 'Teacher replies and steps that held a NaN or an infinity.'],
   lastStepTimestamp: ['last_step_timestamp_seconds', 'Unix time of the last step.'],

@@ -5,7 +5,7 @@
  */
 import { float32, readFloat32 } from './create.js';
 import { attribute, execute, executeAll } from './execute.js';
-import { scope, Tensor } from './tensor.js';
+import { scope, type Tensor } from './tensor.js';
 
 let made = 0;
 

@@ -132,7 +132,8 @@ export class ScriptedStream {
     change: (chunk: Chunk, index: number) => Chunk | null = (chunk) => chunk,
     rowsPerChunk = 1,
   ): Promise<void> {
-    const changed = chunksOf(image, this.hello!, rowsPerChunk).map(change);
+    const { info } = this.#teacher.script;
+    const changed = chunksOf(image, this.hello!, rowsPerChunk, info?.classes).map(change);
     this.#sending = this.#sending.then(async () => {
       for (const chunk of changed) {
         if (chunk !== null) await this.#sendChunk(chunk);
@@ -217,18 +218,22 @@ const DEFAULT_INFO: TeacherInfoInput = {
   encodings: ['ENCODING_FP32', 'ENCODING_FP16'],
 };
 
-const CHANNELS_OF: Readonly<Partial<Record<Output, readonly number[]>>> = {
-  OUTPUT_LOGITS: [CLASSES],
-  OUTPUT_EMBEDDING: [CHANNELS],
-  OUTPUT_FEATURE_NORM: [],
-};
-
 /** All pieces of the right answer, output after output. */
-export function chunksOf(image: Image, hello: Hello, rowsPerChunk: number): Chunk[] {
+export function chunksOf(
+  image: Image,
+  hello: Hello,
+  rowsPerChunk: number,
+  classes = CLASSES,
+): Chunk[] {
+  const channelsOf: Readonly<Partial<Record<Output, readonly number[]>>> = {
+    OUTPUT_LOGITS: [classes],
+    OUTPUT_EMBEDDING: [CHANNELS],
+    OUTPUT_FEATURE_NORM: [],
+  };
   const h = Math.ceil(image.height / STRIDE);
   const w = Math.ceil(image.width / STRIDE);
   return hello.outputs.flatMap(({ output, encoding }) => {
-    const shape = [h, w, ...CHANNELS_OF[output]!];
+    const shape = [h, w, ...channelsOf[output]!];
     const values = expectedValues(
       image.rgb,
       output,

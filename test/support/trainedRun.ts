@@ -1,7 +1,7 @@
 /** What a student's run left in its folder. */
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { parseSafetensors } from '../../src/wire/safetensors.js';
+import { type NamedTensor, parseSafetensors } from '../../src/wire/safetensors.js';
 
 export interface StepEvent {
   readonly kind: string;
@@ -42,24 +42,18 @@ export class TrainedRun {
   /** Bytes of every tensor after `step` updates, by file and name. */
   state(step: number): Map<string, string> {
     const state = new Map<string, string>();
-    for (const file of ['student', 'projection_head', 'optimizer', 'banks']) {
-      const path = this.checkpointFile(step, `${file}.safetensors`);
-      for (const [name, { data }] of parseSafetensors(readFileSync(path)).tensors) {
-        state.set(`${file}: ${name}`, Buffer.from(data).toString('base64'));
-      }
+    for (const [name, { data }] of this.#tensors(step)) {
+      state.set(name, Buffer.from(data).toString('base64'));
     }
     return state;
   }
 
   /** Whether every float32 of a checkpoint is finite. */
   isFinite(step: number): boolean {
-    return ['student', 'projection_head', 'optimizer', 'banks'].every((file) => {
-      const path = this.checkpointFile(step, `${file}.safetensors`);
-      return [...parseSafetensors(readFileSync(path)).tensors.values()].every(
-        ({ dtype, data }) =>
-          dtype !== 'F32' || new Float32Array(data.slice().buffer).every(Number.isFinite),
-      );
-    });
+    return [...this.#tensors(step).values()].every(
+      ({ dtype, data }) =>
+        dtype !== 'F32' || new Float32Array(data.slice().buffer).every(Number.isFinite),
+    );
   }
 
   steps(): StepEvent[] {
@@ -69,5 +63,17 @@ export class TrainedRun {
   events(): { readonly kind: string }[] {
     const text = readFileSync(join(this.path, 'events.jsonl'), 'utf8').trimEnd();
     return text.split('\n').map((line) => JSON.parse(line) as { kind: string });
+  }
+
+  #tensors(step: number): Map<string, NamedTensor> {
+    const files = readdirSync(this.checkpointFile(step, ''));
+    return new Map(
+      files
+        .filter((file) => file.endsWith('.safetensors'))
+        .flatMap((file) => {
+          const { tensors } = parseSafetensors(readFileSync(this.checkpointFile(step, file)));
+          return [...tensors].map(([name, tensor]) => [`${file}: ${name}`, tensor] as const);
+        }),
+    );
   }
 }

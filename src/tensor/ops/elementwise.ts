@@ -1,5 +1,5 @@
 /** Element by element, with NumPy broadcasting where there are two inputs. */
-import { DTYPE_NUMBER, type DType } from '../dtype.js';
+import type { DType } from '../dtype.js';
 import { attribute, execute } from '../execute.js';
 import type { Tensor } from '../tensor.js';
 
@@ -67,6 +67,6 @@ export function cast(x: Tensor, dtype: DType): Tensor {
 }
 
 /** The same bytes under another dtype; the last axis appears or goes where widths differ. */
-export function bitcast(x: Tensor, dtype: keyof typeof DTYPE_NUMBER): Tensor {
+export function bitcast(x: Tensor, dtype: DType): Tensor {
   return execute('Bitcast', [x], [attribute.type('T', x.dtype), attribute.type('type', dtype)]);
 }

@@ -1,0 +1,93 @@
+/**
+ * The study on the synthetic set: the same student (init, crops, steps) on labels alone, with logits
+ * KD, and with all terms of CIRKD, over several seeds. Each run is `cirkd student` as a process of
+ * its own, taught by one `cirkd teacher`; runs that are finished are not repeated.
+ *
+ *     node --import tsx bench/study/main.ts --out runs/study --seeds 0,1,2,3,4
+ */
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { ensureFolder, replaceFile } from '../../src/run/durableFiles.js';
+import { Children } from '../../services/demo/children.js';
+import { startTeacher } from '../../services/demo/teacherChild.js';
+import { type StudyRun, studyTable } from './table.js';
+
+/** Every variant sees the same crops; only the terms differ. */
+const VARIANTS = {
+  labels: [],
+  'labels + logits KD': [
+    'loss.weights.minibatch_pixel=0',
+    'loss.weights.memory_pixel=0',
+    'loss.weights.memory_region=0',
+  ],
+  CIRKD: [],
+} as const;
+
+type VariantName = keyof typeof VARIANTS;
+
+const { values } = parseArgs({
+  options: {
+    config: { type: 'string', default: 'examples/demo/student.yaml' },
+    teacher: { type: 'string', default: 'examples/demo/teacher.safetensors' },
+    out: { type: 'string', default: 'runs/study' },
+    seeds: { type: 'string', default: '0,1,2,3,4' },
+    set: { type: 'string', multiple: true, default: [] },
+  },
+});
+const seeds = values.seeds.split(',').map(Number);
+const children = new Children();
+try {
+  await ensureFolder(values.out);
+  const teacher = await startTeacher(children, {
+    modelFile: values.teacher,
+    warmUp: [96, 192],
+    logFile: join(values.out, 'teacher.log'),
+    stop: new AbortController().signal,
+  });
+  const runs: StudyRun[] = [];
+  for (const seed of seeds) {
+    for (const variant of Object.keys(VARIANTS) as VariantName[]) {
+      runs.push(await studentRun(seed, variant, teacher.address));
+      const text = `${studyTable(runs)}\n`;
+      await replaceFile(join(values.out, 'table.md'), text);
+      await replaceFile(join(values.out, 'results.json'), `${JSON.stringify(runs, null, 2)}\n`);
+      process.stdout.write(text);
+    }
+  }
+} finally {
+  await children.close();
+}
+
+async function studentRun(seed: number, variant: VariantName, address: string): Promise<StudyRun> {
+  const id = `${variant.replaceAll(/[^A-Za-z]+/g, '-')}-seed${seed}`;
+  const finished = await summaryOf(id);
+  if (finished !== null) return { seed, variant, ...finished };
+  const addresses = variant === 'labels' ? [] : [address];
+  const settings = [
+    `run.directory=${JSON.stringify(values.out)}`,
+    `run.id=${id}`,
+    `seed=${seed}`,
+    `teacher.addresses=${JSON.stringify(addresses)}`,
+    ...VARIANTS[variant],
+    ...values.set,
+  ];
+  const args = ['student', '--config', values.config, '--resume'];
+  const child = children.start([...args, ...settings.flatMap((one) => ['--set', one])], 'inherit');
+  const end = await child.ended;
+  const summary = await summaryOf(id);
+  if (end.code !== 0 || summary === null) throw new Error(`${id} ended with ${end.code}`);
+  return { seed, variant, ...summary };
+}
+
+async function summaryOf(id: string): Promise<{ miou: number; pixelAccuracy: number } | null> {
+  try {
+    const text = await readFile(join(values.out, id, 'summary.json'), 'utf8');
+    const { baseline, cirkd } = JSON.parse(text);
+    const { miou, pixelAccuracy } = cirkd ?? baseline;
+    return { miou, pixelAccuracy };
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null;
+    throw error;
+  }
+}

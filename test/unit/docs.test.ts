@@ -1,0 +1,104 @@
+/** The papers against the code and the files: what they name is there. */
+import assert from 'node:assert/strict';
+import { existsSync, readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import type { Registry } from 'prom-client';
+import { COMMANDS } from '../../services/cli/commandTable.js';
+import { TERMS as OBJECTIVE_TERMS } from '../../src/distill/terms.js';
+import { TERMS } from '../../src/telemetry/metricNames.js';
+import { createStudentMetrics } from '../../src/telemetry/studentMetrics.js';
+import { createTeacherMetrics } from '../../src/telemetry/teacherMetrics.js';
+import { ALLOWED } from '../support/architecture/importRule.js';
+import { walk } from '../support/architecture/sources.js';
+
+const ROOT = fileURLToPath(new URL('../..', import.meta.url));
+const read = (path: string) => readFileSync(join(ROOT, path), 'utf8');
+const papers = walk(ROOT, '.').filter((path) => path.endsWith('.md'));
+
+/** Targets of a text's links and pictures that lie in the project, without their anchors. */
+function relativeLinks(markdown: string): string[] {
+  const targets = [...markdown.matchAll(/\]\(([^)\s]+)\)/g)].map(([, target]) => target!);
+  return targets
+    .filter((target) => !/^([a-z]+:|#)/.test(target))
+    .map((target) => target.split('#')[0]!);
+}
+
+function brokenLinks(path: string, markdown: string): string[] {
+  return relativeLinks(markdown)
+    .filter((target) => !existsSync(join(ROOT, dirname(path), target)))
+    .map((target) => `${path}: ${target}`);
+}
+
+/** The cells of every row of a text's tables that begins with `code`. */
+function codeRows(markdown: string): string[][] {
+  return markdown
+    .split('\n')
+    .filter((line) => line.startsWith('| `'))
+    .map((line) => line.split('|').slice(1, -1))
+    .map((cells) => cells.map((cell) => cell.trim()));
+}
+
+const codeWords = (cell: string) => [...cell.matchAll(/`([^`]+)`/g)].map(([, word]) => word!);
+
+test('relative links lead to files that are there', () => {
+  for (const needed of ['README.md', 'CHANGELOG.md', 'docs/architecture.md']) {
+    assert.ok(papers.includes(needed), needed);
+  }
+  assert.deepEqual(
+    papers.flatMap((path) => brokenLinks(path, read(path))),
+    [],
+  );
+});
+
+test('the link check sees a broken link', () => {
+  const text = 'a [b](docs/config.md#student), [c](https://example.org/x) and ![d](no/such.png)';
+  assert.deepEqual(brokenLinks('README.md', text), ['README.md: no/such.png']);
+  assert.deepEqual(brokenLinks('docs/x.md', '[b](../README.md) [c](README.md)'), [
+    'docs/x.md: README.md',
+  ]);
+});
+
+test('docs/metrics.md has every metric with its type and labels, and no other', async () => {
+  const described = codeRows(read('docs/metrics.md')).map(([name, type, labels]) => ({
+    name: codeWords(name!)[0]!,
+    type: type!,
+    labels: codeWords(labels!),
+  }));
+  const served = (registry: Registry) =>
+    registry
+      .getMetricsAsArray()
+      .filter(({ name }) => name.startsWith('cirkd_'))
+      .map((metric) => {
+        const { name, type, labelNames } = metric as unknown as Described & { type: string };
+        return { name, type: String(type), labels: [...labelNames] };
+      });
+  const all = [createTeacherMetrics().registry, createStudentMetrics().registry].flatMap(served);
+  const byName = (a: { name: string }, b: { name: string }) => (a.name < b.name ? -1 : 1);
+  assert.deepEqual(described.sort(byName), all.sort(byName));
+});
+
+interface Described {
+  readonly name: string;
+  readonly labelNames: readonly string[];
+}
+
+test('metrics and objective spell the terms alike', () => {
+  assert.deepEqual(TERMS, OBJECTIVE_TERMS);
+});
+
+test('docs/architecture.md shows the import rule that is applied', () => {
+  const text = read('docs/architecture.md');
+  const [, table = ''] = /import rule: begin -->\n([\s\S]*?)<!-- import rule: end/.exec(text) ?? [];
+  const shown = Object.fromEntries(
+    codeRows(table).map(([folder, may]) => [codeWords(folder!)[0], codeWords(may!)]),
+  );
+  assert.deepEqual(shown, ALLOWED);
+});
+
+test('README.md names every command', () => {
+  const rows = codeRows(read('README.md')).map(([first]) => codeWords(first!)[0]!);
+  const named = rows.filter((word) => word.startsWith('cirkd ')).map((word) => word.slice(6));
+  assert.deepEqual(named.sort(), Object.keys(COMMANDS).sort());
+});
