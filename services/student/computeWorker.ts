@@ -1,11 +1,13 @@
 /** The student's computing thread: network, losses, banks, optimizer. It answers calls in order. */
 import { parentPort } from 'node:worker_threads';
+import { computeInBackground } from '../../src/data/threadPriority.js';
 import { ComputeSession } from './computeSession.js';
 import type { AnswerMessage, CallMessage } from './computeProtocol.js';
 
 const port = parentPort;
 if (port === null) throw new Error('computeWorker: to be started as a worker thread');
 
+computeInBackground();
 const session = new ComputeSession();
 
 port.on('message', ({ call, args }: CallMessage) => {

@@ -3,6 +3,7 @@
  * batch after the other.
  */
 import { parentPort, workerData } from 'node:worker_threads';
+import { computeInBackground } from '../../src/data/threadPriority.js';
 import type { EncodedOutput } from '../../src/stream/names.js';
 import { firstNonFinite } from '../../src/wire/checkTensor.js';
 import { FaultInjector } from './faultInjector.js';
@@ -19,6 +20,7 @@ import type {
 const port = parentPort;
 if (!port) throw new Error('worker.ts runs in a worker thread only');
 
+computeInBackground();
 const setup = workerData as WorkerSetup;
 const faults = new FaultInjector(setup.faults);
 

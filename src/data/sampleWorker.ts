@@ -1,6 +1,7 @@
 /** Entry of a loader thread: jobs in, arrays out, one after the other until told to stop. */
 import { parentPort, workerData } from 'node:worker_threads';
 import { type Job, localSource, type SourceConfig } from './sampleSource.js';
+import { computeInBackground } from './threadPriority.js';
 import { DataError, type Sample } from './types.js';
 
 export type ToWorker = { readonly id: number; readonly job: Job } | 'stop';
@@ -11,6 +12,7 @@ export type FromWorker =
 
 if (!parentPort) throw new Error('sampleWorker runs in a worker thread only');
 const port = parentPort;
+computeInBackground();
 const source = localSource(workerData as SourceConfig);
 let stopped = false;
 let previous = Promise.resolve();

@@ -75,7 +75,7 @@ export function createProgress(options: ProgressOptions): Progress {
       }
       if (!isLast && now() - lastDrawMs < REDRAW_MS) return;
       lastDrawMs = now();
-      const lines = barLines(figures, stream.columns ?? 80);
+      const lines = barLines(figures, stream.columns || 80);
       put(erased() + bar(lines));
       drawn = lines;
     },

@@ -145,7 +145,7 @@ test('NaN that only the student notices: asked for again; the second time it is 
     const words = `step 2: teacher reply not finite, asked twice, for ${named}`;
     assert.ok(always!.stderr.includes(words), always!.stderr);
     assert.deepEqual(runs[2]!.checkpoints(), [2]);
-    assert.ok(runs[2]!.isFinite(2));
+    assert.deepEqual(runs[2]!.nonFinite(2), []);
     assert.deepEqual(
       runs[2]!.steps().map(({ terms }) => terms),
       runs[0]!
@@ -168,5 +168,5 @@ test('a loss that overflows: exit 6 with every term, the last good state saved a
   const run = new TrainedRun(folder, 'wild');
   const last = run.steps().at(-1)!.step;
   assert.deepEqual(run.checkpoints(), [last]);
-  assert.ok(run.isFinite(last));
+  assert.deepEqual(run.nonFinite(last), []);
 });

@@ -107,11 +107,14 @@ test('every name is there on both sides, and terms and counters move', async (t)
     assert.notEqual(second.get(line), first.get(line), term);
     assert.ok(Number.isFinite(second.get(line)), term);
   }
-  assert.ok(second.get('cirkd_student_learning_rate')! < first.get('cirkd_student_learning_rate')!);
-  assert.ok(second.get('cirkd_student_miou')! >= 0);
-  assert.ok(second.get('cirkd_student_requeued_total{reason="nonfinite"}')! > 0);
+  const rate = name('learning_rate');
+  assert.ok(second.get(rate)! < first.get(rate)!, rate);
+  for (const line of ['miou', 'pixel_accuracy'].map(name)) {
+    assert.ok(second.get(line)! >= 0 && second.get(line)! <= 1, `${line} ${second.get(line)}`);
+  }
+  assert.ok(second.get(name('requeued_total{reason="nonfinite"}'))! > 0, 'requeued');
   const fill = 'cirkd_memory_bank_fill_ratio{bank="pixel"}';
-  assert.ok(second.get(fill)! > 0 && second.get(fill)! <= 1);
+  assert.ok(second.get(fill)! > 0 && second.get(fill)! <= 1, `${fill} ${second.get(fill)}`);
   for (const counter of ['images_total', 'sent_bytes_total{encoding="fp16"}']) {
     const line = `cirkd_teacher_${counter}`;
     assert.ok(secondOfTeacher.get(line)! > firstOfTeacher.get(line)!, line);

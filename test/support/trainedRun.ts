@@ -48,12 +48,13 @@ export class TrainedRun {
     return state;
   }
 
-  /** Whether every float32 of a checkpoint is finite. */
-  isFinite(step: number): boolean {
-    return [...this.#tensors(step).values()].every(
-      ({ dtype, data }) =>
-        dtype !== 'F32' || new Float32Array(data.slice().buffer).every(Number.isFinite),
-    );
+  /** Names of the tensors of a checkpoint that hold a NaN or an infinity. */
+  nonFinite(step: number): string[] {
+    return [...this.#tensors(step)].flatMap(([name, { dtype, data }]) => {
+      // A copy: the file's bytes are at any offset.
+      const isFinite = () => new Float32Array(new Uint8Array(data).buffer).every(Number.isFinite);
+      return dtype !== 'F32' || isFinite() ? [] : [name];
+    });
   }
 
   steps(): StepEvent[] {

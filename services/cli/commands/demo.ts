@@ -22,7 +22,7 @@ standard output and report.html, report.png, summary.json and pictures/grid.png 
   --seed N              of both students (default: the config's)
   --steps N             of both students (default: the config's)
   --keep                an older demo in DIR is renamed, not removed
-  --teacher-model FILE  a model file (default examples/demo/teacher-model.safetensors)
+  --teacher-model FILE  a model file (default examples/demo/teacher.safetensors)
   --config FILE         the students' config (default examples/demo/student.yaml)
   --set KEY=VALUE       overrides one key of it; as often as wanted
 
@@ -69,7 +69,7 @@ async function run(argv: string[]): Promise<number> {
 }
 
 const EXAMPLES = {
-  '--teacher-model': 'teacher-model.safetensors',
+  '--teacher-model': 'teacher.safetensors',
   '--config': 'student.yaml',
 } as const;
 

@@ -11,7 +11,7 @@ const usage = `cirkd student --config FILE.yaml [--set key.path=value ...] [--re
 
 Trains a student. With teacher.addresses it distils from these teachers, without any it trains on
 labels alone. What it leaves lies in <run.directory>/<run.id>: config.yaml, events.jsonl,
-checkpoints/, summary.json. Progress and log go to standard error.
+checkpoints/, summary.json, report.html, report.png. Progress and log go to standard error.
 
   --config FILE     the config; docs/config.md has every key
   --set KEY=VALUE   overrides one key, VALUE is YAML; as often as wanted
