@@ -33,6 +33,11 @@ export class StagedBuffers {
     this.#batches.set(counter, (this.#batches.get(counter) ?? 0) + 1);
   }
 
+  /** What a commit would write. */
+  get values(): ReadonlyMap<Parameter, Tensor> {
+    return this.#values;
+  }
+
   /** Writes what was staged. */
   commit(): void {
     for (const [buffer, value] of this.#values) buffer.assign(value);

@@ -2,17 +2,17 @@
 import { ops, type Parameter, readFloat32, scope, type Tensor } from '../tensor/index.js';
 
 /**
- * Name of the first parameter whose gradient has a value that isn't finite, or null. One number a
- * gradient comes to the host: half the sum of squares, which is finite unless an element isn't (or
+ * Name of the first parameter whose gradient (or new value) isn't finite, or null. One number a
+ * tensor comes to the host: half the sum of squares, which is finite unless an element isn't (or
  * the squares overflow, which no update survives either).
  */
-export function firstNonFinite(gradients: ReadonlyMap<Parameter, Tensor>): string | null {
-  if (gradients.size === 0) return null;
-  const names = [...gradients.keys()].map((parameter) => parameter.name);
+export function firstNonFinite(tensors: ReadonlyMap<Parameter, Tensor>): string | null {
+  if (tensors.size === 0) return null;
+  const names = [...tensors.keys()].map((parameter) => parameter.name);
   const sums = scope(() =>
     readFloat32(
       ops.concat(
-        [...gradients.values()].map((gradient) => ops.reshape(ops.l2Loss(gradient), [1])),
+        [...tensors.values()].map((tensor) => ops.reshape(ops.l2Loss(tensor), [1])),
         0,
       ),
     ),

@@ -123,7 +123,11 @@ async function computeStep(
   }
   const terms = Object.entries(outcome.terms).map(([term, value]) => `${term}=${value}`);
   const gradient = outcome.gradient === null ? '' : `; gradient of ${outcome.gradient}`;
-  throw new NonFiniteLossError(`step ${step}: not finite: ${terms.join(' ')}${gradient}`);
+  const statistic =
+    outcome.statistic === undefined ? '' : `; running statistic ${outcome.statistic}`;
+  throw new NonFiniteLossError(
+    `step ${step}: not finite: ${terms.join(' ')}${gradient}${statistic}`,
+  );
 }
 
 function askElsewhere(

@@ -30,8 +30,14 @@ export type StepOutcome =
       readonly kind: 'nonfinite_reply';
       readonly images: readonly { readonly microBatch: number; readonly crop: number }[];
     }
-  /** Nothing was changed: a term or a gradient isn't finite. */
-  | { readonly kind: 'nonfinite'; readonly terms: TermValues; readonly gradient: string | null };
+  /** Nothing was changed: a term, a gradient or a running statistic isn't finite. */
+  | {
+      readonly kind: 'nonfinite';
+      readonly terms: TermValues;
+      readonly gradient: string | null;
+      /** The first running statistic that isn't, where loss and gradients are. */
+      readonly statistic?: string;
+    };
 
 /** Loss or gradient isn't finite; the message gives every term. Exit code 6. */
 export class NonFiniteLossError extends Error {

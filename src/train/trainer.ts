@@ -1,7 +1,7 @@
 /**
  * One update of the student, all or nothing: everything that a step changes (weights, velocities,
- * running statistics, memory banks) is staged and written only once loss and gradients are known
- * to be finite.
+ * running statistics, memory banks) is staged and written only once loss, gradients and statistics
+ * are known to be finite.
  *
  * N crops, H W pixels, h w positions of the networks' outputs, K classes, D teacher channels.
  */
@@ -68,6 +68,9 @@ export class Trainer {
         const gradient = firstNonFinite(gradients);
         const broken = Object.values(terms).some((value) => !Number.isFinite(value));
         if (broken || gradient !== null) return { kind: 'nonfinite', terms, gradient };
+        // A variance overflows before the normalised values do.
+        const statistic = firstNonFinite(staged.values);
+        if (statistic !== null) return { kind: 'nonfinite', terms, gradient, statistic };
         observe(gradients);
         const learningRate = learningRateAt(schedule, step);
         optimizer.apply(gradients, learningRate);

@@ -52,8 +52,8 @@ export class TrainedRun {
   nonFinite(step: number): string[] {
     return [...this.#tensors(step)].flatMap(([name, { dtype, data }]) => {
       // A copy: the file's bytes are at any offset.
-      const isFinite = () => new Float32Array(new Uint8Array(data).buffer).every(Number.isFinite);
-      return dtype !== 'F32' || isFinite() ? [] : [name];
+      const whole = () => new Float32Array(new Uint8Array(data).buffer).every(Number.isFinite);
+      return dtype !== 'F32' || whole() ? [] : [name];
     });
   }
 
