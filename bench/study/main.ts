@@ -3,8 +3,9 @@
  * KD, and with all terms of CIRKD, over several seeds. Each run is `cirkd student` as a process of
  * its own, taught by one `cirkd teacher`; runs that are finished are not repeated.
  *
- *     node --import tsx bench/study/main.ts --out runs/study --seeds 0,1,2,3,4
+ *     node --import tsx bench/study/main.ts --out runs/study --seeds 0,1,2,3,4 --jobs 2
  */
+import { closeSync, openSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -32,6 +33,7 @@ const { values } = parseArgs({
     teacher: { type: 'string', default: 'examples/demo/teacher.safetensors' },
     out: { type: 'string', default: 'runs/study' },
     seeds: { type: 'string', default: '0,1,2,3,4' },
+    jobs: { type: 'string', default: '1' },
     set: { type: 'string', multiple: true, default: [] },
   },
 });
@@ -45,18 +47,29 @@ try {
     logFile: join(values.out, 'teacher.log'),
     stop: new AbortController().signal,
   });
+  const names = Object.keys(VARIANTS) as VariantName[];
+  const waiting = seeds.flatMap((seed) => names.map((variant) => ({ seed, variant })));
   const runs: StudyRun[] = [];
-  for (const seed of seeds) {
-    for (const variant of Object.keys(VARIANTS) as VariantName[]) {
-      runs.push(await studentRun(seed, variant, teacher.address));
-      const text = `${studyTable(runs)}\n`;
-      await replaceFile(join(values.out, 'table.md'), text);
-      await replaceFile(join(values.out, 'results.json'), `${JSON.stringify(runs, null, 2)}\n`);
-      process.stdout.write(text);
+  const job = async () => {
+    for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
+      runs.push(await studentRun(next.seed, next.variant, teacher.address));
+      await writeResults(runs);
     }
-  }
+  };
+  await Promise.all(Array.from({ length: Number(values.jobs) }, job));
 } finally {
   await children.close();
+}
+
+async function writeResults(runs: readonly StudyRun[]): Promise<void> {
+  const order = Object.keys(VARIANTS);
+  const sorted = runs.toSorted(
+    (a, b) => order.indexOf(a.variant) - order.indexOf(b.variant) || a.seed - b.seed,
+  );
+  const text = `${studyTable(sorted)}\n`;
+  await replaceFile(join(values.out, 'table.md'), text);
+  await replaceFile(join(values.out, 'results.json'), `${JSON.stringify(sorted, null, 2)}\n`);
+  process.stdout.write(text);
 }
 
 async function studentRun(seed: number, variant: VariantName, address: string): Promise<StudyRun> {
@@ -73,7 +86,10 @@ async function studentRun(seed: number, variant: VariantName, address: string): 
     ...values.set,
   ];
   const args = ['student', '--config', values.config, '--resume'];
-  const child = children.start([...args, ...settings.flatMap((one) => ['--set', one])], 'inherit');
+  const log = openSync(join(values.out, `${id}.log`), 'a');
+  const given = [...args, ...settings.flatMap((one) => ['--set', one])];
+  const child = children.start(given, ['ignore', log, log]);
+  closeSync(log);
   const end = await child.ended;
   const summary = await summaryOf(id);
   if (end.code !== 0 || summary === null) throw new Error(`${id} ended with ${end.code}`);

@@ -25,6 +25,19 @@ process.stdout.on('error', (error) => {
   throw error;
 });
 
+// A service of the demo ends with it, even where the demo was killed and could tell nobody: the
+// channel between them closes. It ends as on SIGTERM, or else is ended.
+const PARENT_GONE_GRACE_MS = 15_000;
+if (process.env.CIRKD_PARENT_PIPE === '1') {
+  if (!process.connected) process.exit(143); // it was killed while this process started
+  process.once('disconnect', () => {
+    process.kill(process.pid, 'SIGTERM');
+    setTimeout(() => process.kill(process.pid, 'SIGKILL'), PARENT_GONE_GRACE_MS).unref();
+  });
+  process.channel?.unref();
+}
+delete process.env.CIRKD_PARENT_PIPE; // not for children of its own
+
 let code = 2;
 try {
   Object.assign(process.env, gpuEnvironment(process.env));
@@ -36,6 +49,11 @@ try {
   process.stderr.write(`cirkd: ${message}\n`);
   if (isMissingPackage(error)) {
     process.stderr.write('Packages are missing. In the clone, run: npm run setup\n');
+    const [command, ...rest] = process.argv.slice(2);
+    if (command === 'doctor') {
+      const { doctorWithoutPackages } = await import('../setup/doctor.mjs');
+      code = await doctorWithoutPackages(rest);
+    }
   }
 }
 process.exit(code);

@@ -1,5 +1,5 @@
-/** The child processes of the demo. None outlives it, however it ends. */
-import { type ChildProcess, type StdioOptions, spawn } from 'node:child_process';
+/** The child processes of the demo. None outlives it: where it is killed they see that it is gone. */
+import { type ChildProcess, spawn } from 'node:child_process';
 import { join } from 'node:path';
 import { packageRoot } from '../cli/packageRoot.js';
 
@@ -40,10 +40,16 @@ export class Children {
     process.on('exit', this.#killAll);
   }
 
-  /** Starts `cirkd` with these arguments. */
-  start(args: readonly string[], stdio: StdioOptions): Child {
+  /** Starts `cirkd` with these arguments, tied to this process: see services/cli/bin.mjs. */
+  start(
+    args: readonly string[],
+    stdio: readonly ('ignore' | 'inherit' | 'pipe' | number)[],
+  ): Child {
     const bin = join(packageRoot(), 'services', 'cli', 'bin.mjs');
-    const spawned = spawn(process.execPath, [bin, ...args], { stdio });
+    const spawned = spawn(process.execPath, [bin, ...args], {
+      stdio: [...stdio, 'ipc'],
+      env: { ...process.env, CIRKD_PARENT_PIPE: '1' },
+    });
     const ended = new Promise<ChildEnd>((resolve, reject) => {
       spawned.once('error', reject);
       spawned.once('close', (code, signal) => resolve({ code, signal }));

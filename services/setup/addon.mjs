@@ -120,23 +120,33 @@ async function compile(root, built, cache, say) {
 }
 
 /**
+ * @param {NodeJS.ProcessEnv} env
+ * @returns {string[][]} programs with their first arguments: of `CXX` (such as `ccache g++`), else
+ * g++, c++ and clang++
+ */
+export function compilersOf(env) {
+  const own = (env.CXX ?? '').trim().split(/\s+/);
+  return own[0] ? [own] : [['g++'], ['c++'], ['clang++']];
+}
+
+/**
  * Runs `$CXX`, else the first of g++, c++, clang++ that is on the PATH.
  * @param {string[]} args
  * @throws {SetupError} no compiler, or it failed
  */
 export async function runCompiler(args) {
-  const compilers = process.env.CXX ? [process.env.CXX] : ['g++', 'c++', 'clang++'];
-  for (const compiler of compilers) {
-    const { code, output, missing } = await runProgram(compiler, args);
+  const compilers = compilersOf(process.env);
+  for (const [program = '', ...first] of compilers) {
+    const { code, output, missing } = await runProgram(program, [...first, ...args]);
     if (missing) continue;
     if (code === 0) return;
     throw new SetupError(
-      `${compiler} could not build the addon (exit code ${code}):\n${tail(output)}`,
+      `${[program, ...first].join(' ')} could not build the addon (exit code ${code}):\n${tail(output)}`,
       'A compiler for C++17 is needed, such as g++ 9 or newer; CXX names another one.',
     );
   }
   throw new SetupError(
-    `No C++ compiler was found (looked for ${compilers.join(', ')}).`,
+    `No C++ compiler was found (looked for ${compilers.map((words) => words.join(' ')).join(', ')}).`,
     'Install one: Debian and Ubuntu `apt-get install g++`, Fedora `dnf install gcc-c++`.',
   );
 }

@@ -32,7 +32,7 @@ export async function downloadWheel(pin, directory, say) {
     ]),
     { env: { ...process.env, TMPDIR: directory } },
   ).finally(() => clearInterval(progress));
-  assertPip(outcome, what);
+  await assertPip(outcome, what);
   const wheel = (await readdir(directory)).find((name) => name.endsWith('.whl'));
   if (!wheel) throw new SetupError(`pip left no wheel of ${what}.`, 'Run the set-up again.');
   await assertSha256(join(directory, wheel), pin.sha256);
@@ -57,7 +57,7 @@ export async function installWheels(pins, directory, scratch) {
     ),
     { env: { ...process.env, TMPDIR: scratch } },
   );
-  assertPip(outcome, `${pins.length} packages`);
+  await assertPip(outcome, `${pins.length} packages`);
 }
 
 /**
@@ -105,17 +105,42 @@ const PIP_FLAGS = ['--quiet', '--no-input', '--no-cache-dir', '--only-binary=:al
   '60',
 );
 
+/** The first that knows the manylinux tags of today's wheels. */
+export const PIP_WANTED = '20.3';
+
+/** @returns {Promise<{ pip: string, python: string } | undefined>} versions; '' where not told */
+export async function findPip() {
+  const { code, output } = await runProgram('python3', ['-m', 'pip', '--version']);
+  if (code !== 0) return undefined;
+  const [, pip = '', python = ''] = /^pip (\S+).*\((python \S+)\)/m.exec(output) ?? [];
+  return { pip, python };
+}
+
+/** @param {string} version */
+export function isPipNewEnough(version) {
+  const [major = 0, minor = 0] = version.split('.').map(Number);
+  const [wantedMajor = 0, wantedMinor = 0] = PIP_WANTED.split('.').map(Number);
+  return major > wantedMajor || (major === wantedMajor && minor >= wantedMinor);
+}
+
 /**
  * @param {import('./subprocess.mjs').Outcome} outcome
  * @param {string} what
  */
-function assertPip(outcome, what) {
+async function assertPip(outcome, what) {
   if (outcome.missing) throw noPython();
   if (outcome.code === 0) return;
   if (/No module named pip/.test(outcome.output)) {
     throw new SetupError(
       'python3 has no pip.',
       'Install it: Debian and Ubuntu `apt-get install python3-pip`, else `python3 -m ensurepip`.',
+    );
+  }
+  const found = await findPip();
+  if (found && found.pip !== '' && !isPipNewEnough(found.pip)) {
+    throw new SetupError(
+      `pip ${found.pip} is too old to bring ${what}; wanted pip ${PIP_WANTED} or newer.`,
+      'Renew it: `python3 -m pip install --user --upgrade pip`.',
     );
   }
   const why = outcome.signal ? `stopped by ${outcome.signal}` : `exit code ${outcome.code}`;

@@ -5,6 +5,7 @@
 // Quiet and under a second where all is there. Exit code 2 where something could not be done.
 import { createHash } from 'node:crypto';
 import { rmSync } from 'node:fs';
+import { constants } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { addonIsReady, ensureAddon, linkedFlavour } from './addon.mjs';
@@ -12,7 +13,7 @@ import { cacheRoot, openCache, openTemporaries } from './cache.mjs';
 import { withLock } from './lock.mjs';
 import { installPackages, packagesMatch } from './npmPackages.mjs';
 import { SetupError, systemCode } from './setupError.mjs';
-import { stopChildren } from './subprocess.mjs';
+import { killChildren } from './subprocess.mjs';
 import { ensureTensorflow, flavourOf, isComplete, tensorflowDirectory } from './tensorflow.mjs';
 
 const root = fileURLToPath(new URL('../..', import.meta.url)).replace(/\/$/, '');
@@ -75,13 +76,24 @@ function assertPlatform() {
   }
 }
 
-for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
+for (const signal of /** @type {const} */ (['SIGINT', 'SIGTERM', 'SIGHUP'])) {
   process.once(signal, () => {
-    stopChildren();
-    for (const directory of openTemporaries()) rmSync(directory, { recursive: true, force: true });
-    say(`stopped by ${signal}; nothing half-made was left`);
-    process.exit(130);
+    killChildren();
+    const left = openTemporaries().filter((directory) => !isRemoved(directory));
+    const end = left.length > 0 ? `the next set-up removes ${left.join(', ')}` : 'nothing was left';
+    say(`stopped by ${signal}; ${end}`);
+    process.exit(128 + constants.signals[signal]);
   });
+}
+
+/** @param {string} directory in which a child that was killed may have a last write under way */
+function isRemoved(directory) {
+  try {
+    rmSync(directory, { recursive: true, force: true, maxRetries: 10, retryDelay: 50 });
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 /** @param {unknown} error */

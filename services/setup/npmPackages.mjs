@@ -10,6 +10,8 @@ import { SetupError } from './setupError.mjs';
 import { runProgram, tail } from './subprocess.mjs';
 
 const TREES_KEPT = 3;
+/** Copying a tree takes seconds, on a slow disk minutes. */
+const IN_USE_MS = 3600 * 1000;
 const FICLONE = constants.COPYFILE_FICLONE;
 
 /**
@@ -44,18 +46,19 @@ export function missingPackages(root) {
  * @param {(text: string) => void} say
  */
 export async function installPackages(root, cache, say) {
-  const tree = join(cache, 'node_modules', treeKey(root));
-  if (!existsSync(tree)) {
-    const lock = join(cache, 'locks', `${treeKey(root)}.lock`);
-    await withLock(
-      lock,
-      async () => {
-        if (!existsSync(tree)) await buildTree(root, cache, tree, say);
-      },
-      (holder) => say(`waiting for ${holder}, which is installing the npm packages`),
-    );
-    await forgetOldTrees(join(cache, 'node_modules'));
-  }
+  const key = treeKey(root);
+  const tree = join(cache, 'node_modules', key);
+  let isBuilt = false;
+  await withLock(
+    lockOf(cache, key),
+    async () => {
+      isBuilt = !existsSync(tree);
+      if (isBuilt) await buildTree(root, cache, tree, say);
+      await markUsed(tree); // under the lock: from here on nobody forgets it
+    },
+    (holder) => say(`waiting for ${holder}, which is installing the npm packages`),
+  );
+  if (isBuilt) await forgetOldTrees(cache);
   await copyTree(tree, root, say);
 }
 
@@ -154,21 +157,53 @@ async function copyTree(tree, root, say) {
     await rename(fresh, join(root, 'node_modules'));
   });
   await rm(here, { recursive: true, force: true });
-  const now = new Date();
-  await utimes(tree, now, now).catch(() => undefined);
+  await markUsed(tree);
   say(`npm packages: copied from the cache in ${((Date.now() - started) / 1000).toFixed(1)} s`);
 }
 
-/** @param {string} directory of trees, of which the ones used last are kept */
-async function forgetOldTrees(directory) {
+/**
+ * Removes the trees of npm packages that were not used lately; another clone may be copying one of
+ * the others.
+ * @param {string} cache
+ */
+export async function forgetOldTrees(cache) {
+  const directory = join(cache, 'node_modules');
   const names = await readdir(directory);
   const entries = await Promise.all(
-    names.map(async (name) => ({ name, usedMs: (await stat(join(directory, name))).mtimeMs })),
+    names.map(async (name) => ({ name, usedMs: await lastUse(join(directory, name)) })),
   );
   entries.sort((a, b) => b.usedMs - a.usedMs);
   for (const { name } of entries.slice(TREES_KEPT)) {
-    await rm(join(directory, name), { recursive: true, force: true });
+    await withLock(lockOf(cache, name), async () => {
+      if (Date.now() - (await lastUse(join(directory, name))) < IN_USE_MS) return;
+      await rm(join(directory, name), { recursive: true, force: true });
+    });
   }
+}
+
+/**
+ * @param {string} tree
+ * @returns {Promise<number>} milliseconds since 1970; 0 where another set-up has removed it
+ */
+async function lastUse(tree) {
+  return stat(tree).then(
+    ({ mtimeMs }) => mtimeMs,
+    () => 0,
+  );
+}
+
+/** @param {string} tree */
+async function markUsed(tree) {
+  const now = new Date();
+  await utimes(tree, now, now).catch(() => undefined);
+}
+
+/**
+ * @param {string} cache
+ * @param {string} key
+ */
+function lockOf(cache, key) {
+  return join(cache, 'locks', `${key}.lock`);
 }
 
 /**

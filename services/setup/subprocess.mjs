@@ -44,9 +44,10 @@ export function runProgram(program, args, options = {}) {
   });
 }
 
-/** Ends every running child, for a set-up that is itself being stopped. */
-export function stopChildren() {
-  for (const child of children) child.kill('SIGTERM');
+/** Ends every running child at once, for a set-up that is itself being stopped: none may go on
+ * writing into a directory that is being removed. */
+export function killChildren() {
+  for (const child of children) child.kill('SIGKILL');
 }
 
 /**

@@ -10,7 +10,11 @@ const root = fileURLToPath(new URL('../..', import.meta.url));
 
 /** Files at once. Integration tests start whole services: one file at a time on two cores. */
 const CONCURRENCY = { unit: 2, golden: 1, integration: 1, interop: 1 };
-const TIMEOUT_MS = 900_000;
+/**
+ * Of a file, for Node.js 20 counts a whole file as a test. Waits end sooner by themselves: see
+ * test/support/eventually.ts.
+ */
+const TIMEOUT_MS = { unit: 180_000, golden: 300_000, integration: 600_000, interop: 300_000 };
 
 /**
  * @param {string} tier
@@ -26,24 +30,24 @@ function filesOf(tier) {
 }
 
 /**
- * @param {string} tier
+ * @param {keyof typeof CONCURRENCY} tier
  * @param {string[]} files
  * @returns {Promise<number>} exit code
  */
 function runTier(tier, files) {
-  const concurrency = Object.entries(CONCURRENCY).find(([name]) => name === tier)?.[1];
+  const concurrency = CONCURRENCY[tier];
   process.stdout.write(`\n# ${tier}: ${files.length} files, ${concurrency} at a time\n`);
   const child = spawn(
     process.execPath,
     [
       ...['--import', 'tsx', '--test', '--test-reporter=spec'],
-      ...[`--test-concurrency=${concurrency}`, `--test-timeout=${TIMEOUT_MS}`],
+      ...[`--test-concurrency=${concurrency}`, `--test-timeout=${TIMEOUT_MS[tier]}`],
       ...files,
     ],
     {
       cwd: root,
       stdio: ['ignore', 'inherit', 'inherit'],
-      env: { ...process.env, TF_CPP_MIN_LOG_LEVEL: process.env.TF_CPP_MIN_LOG_LEVEL ?? '2' },
+      env: testEnvironment(),
     },
   );
   for (const signal of /** @type {const} */ (['SIGINT', 'SIGTERM'])) {
@@ -55,8 +59,25 @@ function runTier(tier, files) {
   });
 }
 
-const tiers = process.argv.slice(2);
-const unknown = tiers.filter((tier) => !(tier in CONCURRENCY));
+/** Tests talk to 127.0.0.1 alone, and grpc-js would take a proxy even there. */
+function testEnvironment() {
+  const env = { ...process.env };
+  for (const name of Object.keys(env))
+    if (/^(grpc|https?|all)_proxy$/i.test(name)) delete env[name];
+  return { ...env, TF_CPP_MIN_LOG_LEVEL: env.TF_CPP_MIN_LOG_LEVEL ?? '2' };
+}
+
+/**
+ * @param {string} name
+ * @returns {name is keyof typeof CONCURRENCY}
+ */
+function isTier(name) {
+  return Object.hasOwn(CONCURRENCY, name);
+}
+
+const asked = process.argv.slice(2);
+const tiers = asked.filter(isTier);
+const unknown = asked.filter((name) => !isTier(name));
 if (tiers.length === 0 || unknown.length > 0) {
   const names = Object.keys(CONCURRENCY).join(', ');
   process.stderr.write(`Which tests? Unknown tier: '${unknown.join(' ')}'. Tiers: ${names}.\n`);

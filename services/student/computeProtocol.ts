@@ -44,8 +44,6 @@ export interface ComputeCalls {
   step(step: number, microBatches: readonly MicroBatch[]): StepOutcome;
   retry(step: number, replacements: readonly ReplyReplacement[]): StepOutcome;
   evaluate(sample: Sample): EvaluatedImage;
-  /** Share of filled rows, 0..1, of each memory bank. */
-  bankFill(): Record<string, number>;
   /** A copy of the whole state. */
   snapshot(): StateFiles;
 }
@@ -58,3 +56,9 @@ export interface CallMessage {
 export type AnswerMessage =
   | { readonly result: unknown }
   | { readonly error: { readonly name: string; readonly message: string; readonly stack: string } };
+
+/** The buffers of a state, each once (a file's tensors may share one): they move, uncopied. */
+export function stateBuffers(files: StateFiles): ArrayBuffer[] {
+  const tensors = Object.values(files).flatMap((file) => [...file.tensors.values()]);
+  return [...new Set(tensors.map(({ data }) => data.buffer as ArrayBuffer))];
+}

@@ -1,4 +1,5 @@
 /** What the computing thread holds and does; its calls are those of the protocol. */
+import type { StudentConfig } from '../../src/config/student.js';
 import { ConfusionMatrix } from '../../src/evaluate/confusion.js';
 import { networkSegmenter } from '../../src/evaluate/networkSegmenter.js';
 import { predictLabels } from '../../src/evaluate/predict.js';
@@ -22,8 +23,10 @@ import type {
 } from './computeProtocol.js';
 import { loadState, saveState } from './trainerState.js';
 
+/** What stays after setup; the state that came with it doesn't. */
 interface Open {
-  readonly setup: ComputeSetup;
+  readonly config: StudentConfig;
+  readonly classNames: readonly string[];
   readonly trainer: Trainer;
 }
 
@@ -44,7 +47,7 @@ export class ComputeSession implements ComputeCalls {
       network.loadStateDict(tensors, { strict: true });
     }
     if (setup.state !== null) loadState(trainer, setup.state);
-    this.#open = { setup, trainer };
+    this.#open = { config: setup.config, classNames: setup.classNames, trainer };
     const parameters = network.parameters().reduce((sum, parameter) => sum + parameter.size, 0);
     return { parameters, featureChannels: network.featureChannels, engine: engineInfo() };
   }
@@ -65,32 +68,24 @@ export class ComputeSession implements ComputeCalls {
   }
 
   evaluate(sample: Sample): EvaluatedImage {
-    const { setup, trainer } = this.#ready();
-    const segmenter = networkSegmenter(trainer.parts.network, setup.config.student);
+    const { config, classNames, trainer } = this.#ready();
+    const segmenter = networkSegmenter(trainer.parts.network, config.student);
     const prediction = predictLabels(segmenter, sample);
-    const confusion = new ConfusionMatrix(setup.classNames.length);
+    const confusion = new ConfusionMatrix(classNames.length);
     confusion.add(prediction, sample.labels);
     return { counts: confusion.counts, prediction };
   }
 
   snapshot(): StateFiles {
-    const { setup, trainer } = this.#ready();
+    const { trainer, ...setup } = this.#ready();
     return saveState(trainer, setup);
   }
 
-  bankFill(): Record<string, number> {
-    const { pixel, region } = this.#ready().trainer.parts.objective.banks;
-    return {
-      ...(pixel === null ? {} : { pixel: pixel.fillRatio }),
-      ...(region === null ? {} : { region: region.fillRatio }),
-    };
-  }
-
   #run(step: number): StepOutcome {
-    const { setup, trainer } = this.#ready();
+    const { config, trainer } = this.#ready();
     return scope(() => {
       const batches = this.#lastInput.map((input) => ({
-        image_NHWC: normalise(input, setup.config.student),
+        image_NHWC: normalise(input, config.student),
         labels: joinLabels(input),
         teacher: input.replies === null ? null : decodeReplies(input.replies),
       }));

@@ -4,14 +4,15 @@ import { startThread } from '../../src/data/startThread.js';
 import type { Sample } from '../../src/data/types.js';
 import type { Compute } from '../../src/train/loop.js';
 import type { MicroBatch, ReplyReplacement, StepOutcome } from '../../src/train/outcome.js';
-import type {
-  AnswerMessage,
-  CallMessage,
-  ComputeCalls,
-  ComputeReady,
-  ComputeSetup,
-  EvaluatedImage,
-  StateFiles,
+import {
+  type AnswerMessage,
+  type CallMessage,
+  type ComputeCalls,
+  type ComputeReady,
+  type ComputeSetup,
+  type EvaluatedImage,
+  type StateFiles,
+  stateBuffers,
 } from './computeProtocol.js';
 
 interface Waiting {
@@ -32,8 +33,10 @@ export class ComputeThread implements Compute {
     this.#worker.on('exit', (code) => this.#end(new Error(`computing thread ended (${code})`)));
   }
 
+  /** The buffers of `setup.state` move to the thread. */
   setup(setup: ComputeSetup): Promise<ComputeReady> {
-    return this.#call('setup', [setup], []);
+    const moved = setup.state === null ? [] : stateBuffers(setup.state);
+    return this.#call('setup', [setup], moved);
   }
 
   step(step: number, microBatches: readonly MicroBatch[]): Promise<StepOutcome> {
@@ -48,10 +51,6 @@ export class ComputeThread implements Compute {
 
   evaluate(sample: Sample): Promise<EvaluatedImage> {
     return this.#call('evaluate', [sample], []);
-  }
-
-  bankFill(): Promise<Record<string, number>> {
-    return this.#call('bankFill', [], []);
   }
 
   snapshot(): Promise<StateFiles> {

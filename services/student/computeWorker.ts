@@ -2,7 +2,12 @@
 import { parentPort } from 'node:worker_threads';
 import { computeInBackground } from '../../src/data/threadPriority.js';
 import { ComputeSession } from './computeSession.js';
-import type { AnswerMessage, CallMessage } from './computeProtocol.js';
+import {
+  type AnswerMessage,
+  type CallMessage,
+  type StateFiles,
+  stateBuffers,
+} from './computeProtocol.js';
 
 const port = parentPort;
 if (port === null) throw new Error('computeWorker: to be started as a worker thread');
@@ -14,7 +19,7 @@ port.on('message', ({ call, args }: CallMessage) => {
   try {
     const handler = session[call] as (...given: unknown[]) => unknown;
     const result = handler.apply(session, [...args]);
-    port.postMessage({ result } satisfies AnswerMessage, transferable(result));
+    port.postMessage({ result } satisfies AnswerMessage, transferable(call, result));
   } catch (thrown) {
     const error = thrown as Error;
     const { name, message, stack = '' } = error;
@@ -22,14 +27,7 @@ port.on('message', ({ call, args }: CallMessage) => {
   }
 });
 
-/** Buffers of a snapshot move to the main thread instead of being copied. */
-function transferable(result: unknown): ArrayBuffer[] {
-  if (result === null || typeof result !== 'object' || !('student' in result)) return [];
-  const buffers = new Set<ArrayBuffer>();
-  for (const file of Object.values(
-    result as Record<string, { tensors: Map<string, { data: Uint8Array }> }>,
-  )) {
-    for (const { data } of file.tensors.values()) buffers.add(data.buffer as ArrayBuffer);
-  }
-  return [...buffers];
+/** A snapshot's buffers move to the main thread; everything else is small and copied. */
+function transferable(call: CallMessage['call'], result: unknown): ArrayBuffer[] {
+  return call === 'snapshot' ? stateBuffers(result as StateFiles) : [];
 }

@@ -2,9 +2,9 @@
 import { ConfigError } from '../../src/config/configError.js';
 import type { StudentConfig } from '../../src/config/student.js';
 import type { Dataset } from '../../src/data/types.js';
-import type { Teacher } from '../../src/distill/teacher.js';
+import { ContractMismatchError, type Teacher } from '../../src/distill/teacher.js';
 import { drawsFor } from '../../src/random/draws.js';
-import type { TeacherState } from '../../src/stream/clientOptions.js';
+import type { ClientOptions, TeacherState } from '../../src/stream/clientOptions.js';
 import { connectTeachers, type RemoteTeacher } from '../../src/stream/remoteTeacher.js';
 import type { OpenedRun } from './openRun.js';
 import type { Reporting } from './reporting.js';
@@ -20,27 +20,37 @@ const TOLD_STATES: ReadonlySet<TeacherState['state']> = new Set([
   'closed',
 ]);
 
+interface Parts {
+  readonly dataset: Dataset;
+  readonly run: OpenedRun;
+  readonly reporting: Reporting;
+  /** Updates done, for events. */
+  readonly stepsDone: () => number;
+  /** Ends the wait for a teacher: then connectTeacher rejects with the signal's reason. */
+  readonly stop: AbortSignal;
+}
+
 /**
  * null when the config names no teacher. Throws TeacherUnavailableError; ContractMismatchError:
- * classes and stride are the student's, the digest that of the config or, on resume, of the
+ * classes and stride are the student's, the digest that of the config and, on resume, of the
  * checkpoint; ConfigError where an answer is larger than what may be under way.
  */
 export async function connectTeacher(
   config: StudentConfig,
-  { dataset, run, reporting }: { dataset: Dataset; run: OpenedRun; reporting: Reporting },
+  { dataset, run, reporting, stepsDone, stop }: Parts,
 ): Promise<Teacher | null> {
   const { teacher } = config;
   if (teacher.addresses.length === 0) return null;
   const { metrics, log } = reporting;
   const jitter = drawsFor(config.seed, 'jitter');
-  const remote = await connectTeachers({
+  const options: ClientOptions = {
     addresses: teacher.addresses,
     runId: run.id,
     encoding: teacher.encoding,
     expected: {
       classes: dataset.classNames.length,
       outputStride: OUTPUT_STRIDE,
-      digest: run.checkpoint?.manifest.teacherDigest ?? teacher.digest,
+      digest: expectedDigest(teacher, run),
     },
     requestTimeoutMs: teacher.requestTimeoutMs,
     teacherTimeoutMs: teacher.teacherTimeoutMs,
@@ -48,12 +58,16 @@ export async function connectTeacher(
     jitter: () => jitter.uniform(),
     onRequeued(reason, detail) {
       metrics.requeued.inc({ reason });
+      // Each reply that isn't finite comes by here once, whoever found it; but the last of a run.
+      if (reason === 'nonfinite') metrics.nonfinite.inc();
       log.warn({ reason, detail }, 'asked for again');
+      reporting.tell({ kind: 'requeue', step: stepsDone(), reason });
     },
     onReceivedBytes: (bytes) => metrics.receivedBytes.inc(bytes),
     onInflightBytes: (bytes) => metrics.inflightBytes.set(bytes),
-    onTeacher: teacherNews(reporting, run),
-  });
+    onTeacher: teacherNews(reporting, stepsDone),
+  };
+  const remote = await connectTeachers(options, stop);
   try {
     checkRoom(config, remote);
     return remote;
@@ -63,8 +77,23 @@ export async function connectTeacher(
   }
 }
 
+/** Throws ContractMismatchError where config and checkpoint name two teachers. */
+function expectedDigest(
+  { digest }: StudentConfig['teacher'],
+  { manifest }: OpenedRun,
+): string | null {
+  const saved = manifest?.teacherDigest ?? null;
+  if (saved !== null && digest !== null && saved !== digest) {
+    throw new ContractMismatchError(`teacher.digest: got ${digest}, the checkpoint's is ${saved}`);
+  }
+  return saved ?? digest;
+}
+
 /** Tells what changes about a teacher, once: not each try to reach one that is away. */
-function teacherNews({ log, events }: Reporting, run: OpenedRun): (state: TeacherState) => void {
+function teacherNews(
+  { log, tell }: Reporting,
+  stepsDone: () => number,
+): (state: TeacherState) => void {
   const told = new Map<string, string>();
   return (news) => {
     const { address, state, detail } = news;
@@ -76,7 +105,7 @@ function teacherNews({ log, events }: Reporting, run: OpenedRun): (state: Teache
     }
     told.set(address, words);
     log[state === 'ready' || state === 'closed' ? 'info' : 'warn']({ ...news }, 'teacher');
-    events.append({ kind: 'teacher', step: run.checkpoint?.manifest.step ?? 0, ...news });
+    tell({ kind: 'teacher', step: stepsDone(), ...news });
   };
 }
 

@@ -1,6 +1,7 @@
 /** The config's datasets as the data layer takes them. */
 import type { StudentConfig } from '../../src/config/student.js';
-import type { DatasetConfig } from '../../src/data/datasets.js';
+import { type DatasetConfig, openDataset } from '../../src/data/datasets.js';
+import { DataError, type Dataset } from '../../src/data/types.js';
 
 export function trainingConfig({ data }: StudentConfig): DatasetConfig {
   return { ...data.train, split: 'train' };
@@ -8,4 +9,26 @@ export function trainingConfig({ data }: StudentConfig): DatasetConfig {
 
 export function validationConfig({ data }: StudentConfig): DatasetConfig {
   return { ...data.val, split: 'val' };
+}
+
+/**
+ * data.train; data.val is looked at too, so that a run doesn't train for days to find it missing.
+ * Throws DataError.
+ */
+export function openTrainingData(config: StudentConfig): Dataset {
+  const train = openDataset(trainingConfig(config));
+  const val = openDataset(validationConfig(config));
+  for (const [key, { samples, name }] of [
+    ['data.train', train] as const,
+    ['data.val', val] as const,
+  ]) {
+    if (samples.length === 0)
+      throw new DataError(`${key}: ${name}: no sample, wanted at least one`);
+  }
+  if (val.classNames.length !== train.classNames.length) {
+    throw new DataError(
+      `data.val: ${val.name}: ${val.classNames.length} classes, wanted ${train.classNames.length} as in data.train`,
+    );
+  }
+  return train;
 }

@@ -14,6 +14,8 @@ export interface EvaluationOptions {
   readonly workers: number;
   /** Of the first so many images, image and prediction are given back. */
   readonly pictures: number;
+  /** Looked at between images. */
+  readonly stop: AbortSignal;
 }
 
 export interface StudentEvaluation {
@@ -21,14 +23,15 @@ export interface StudentEvaluation {
   readonly shown: readonly ShownPrediction[];
 }
 
-/** Throws DataError, as the dataset does. */
+/** Throws DataError, as the dataset does; the signal's reason where it is aborted. */
 export async function evaluateStudent(
   compute: ComputeThread,
-  { dataset, classes, workers, pictures }: EvaluationOptions,
+  { dataset, classes, workers, pictures, stop }: EvaluationOptions,
 ): Promise<StudentEvaluation> {
   const confusion = new ConfusionMatrix(classes);
   const shown: ShownPrediction[] = [];
   for await (const sample of readSequentially(dataset, { workers, ahead: READ_AHEAD })) {
+    stop.throwIfAborted();
     const { counts, prediction } = await compute.evaluate(sample);
     if (shown.length < pictures) shown.push({ sample, prediction });
     for (const [i, count] of counts.entries()) confusion.counts[i]! += count;

@@ -5,29 +5,27 @@
 import { readFile } from 'node:fs/promises';
 import type { StudentConfig } from '../../src/config/student.js';
 import { studentConfigNotes } from '../../src/config/studentChecks.js';
-import { openDataset } from '../../src/data/datasets.js';
-import { DataError, type Dataset } from '../../src/data/types.js';
-import {
-  ContractMismatchError,
-  NonFiniteReplyError,
-  TeacherUnavailableError,
-} from '../../src/distill/teacher.js';
+import type { Dataset } from '../../src/data/types.js';
+import { NonFiniteReplyError, type Teacher } from '../../src/distill/teacher.js';
 import { readModelFile } from '../../src/models/modelFile.js';
 import { discardRunFolder, writeSummary } from '../../src/run/runFolder.js';
-import { ImageRefusedError } from '../../src/stream/clientErrors.js';
+import { unlessAborted } from '../../src/stream/unlessAborted.js';
 import type { ProgressStream } from '../../src/telemetry/progress.js';
+import type { Feed } from '../../src/train/feed.js';
 import { runLoop } from '../../src/train/loop.js';
 import { NonFiniteLossError } from '../../src/train/outcome.js';
 import { CheckpointError } from '../../src/wire/checkpointError.js';
 import { Checkpointing } from './checkpointing.js';
+import type { ComputeReady } from './computeProtocol.js';
 import { ComputeThread } from './computeThread.js';
 import { connectTeacher } from './connectTeacher.js';
-import { trainingConfig, validationConfig } from './datasetConfigs.js';
+import { openTrainingData, validationConfig } from './datasetConfigs.js';
 import { evaluateStudent } from './evaluation.js';
 import { openFeed } from './openFeed.js';
 import { type OpenedRun, openRun } from './openRun.js';
 import { openReporting, type Reporting } from './reporting.js';
 import { writeRunReport } from './runReport.js';
+import { setTensorflowThreads } from './threads.js';
 
 export interface StudentOptions {
   readonly resume: boolean;
@@ -37,35 +35,69 @@ export interface StudentOptions {
   readonly stop: AbortSignal;
 }
 
-/** 'stopped': by the signal, state saved. */
-export type StudentEnd = { readonly ended: 'finished' | 'stopped'; readonly folder: string };
+export interface StudentEnd {
+  /** 'stopped': by the signal, state saved. */
+  readonly ended: 'finished' | 'stopped';
+  /** null: stopped before it began, nothing is left. */
+  readonly folder: string | null;
+}
 
 /**
  * Runs to the last step. Throws the errors that the exit codes stand for; where training had begun
- * (no teacher any more, a loss that isn't finite) the last good state is saved first. A new run
- * that is refused before it begins leaves no folder.
+ * the state after the last whole step is saved first. A new run that is refused or stopped before
+ * it begins leaves no folder.
  */
 export async function runStudent(
   config: StudentConfig,
   options: StudentOptions,
 ): Promise<StudentEnd> {
-  const dataset = openDataset(trainingConfig(config));
+  const { stop } = options;
+  const dataset = openTrainingData(config);
   const notes: string[] = [];
   const run = await openRun(config, options.resume, (message) => notes.push(message));
+  setTensorflowThreads(run.config);
   const progress = { begun: false };
   try {
-    const reporting = await openReporting(config, run.folder.eventsFile, options.stream);
-    for (const message of [...notes, ...studentConfigNotes(config)]) reporting.log.warn(message);
-    const compute = new ComputeThread();
-    try {
-      return await train(config, options, { dataset, run, reporting, compute }, progress);
-    } finally {
-      await compute.close();
-      await reporting.close(progress.begun ? config.metrics.lingerMs : 0);
-    }
+    const ended = await trainReported(run, dataset, { ...options, notes, progress });
+    return { ended, folder: run.folder.path };
   } catch (error) {
     if (run.isNew && !progress.begun) await discardRunFolder(run.folder);
-    throw error;
+    if (!isStop(error, stop)) throw error;
+    return { ended: 'stopped', folder: run.isNew ? null : run.folder.path };
+  } finally {
+    await run.lock.release();
+  }
+}
+
+/** Whether the signal is what ended a wait. */
+function isStop(error: unknown, stop: AbortSignal): boolean {
+  return stop.aborted && error === stop.reason;
+}
+
+interface Begun {
+  readonly notes: readonly string[];
+  /** Set when training begins. */
+  readonly progress: { begun: boolean };
+}
+
+async function trainReported(
+  run: OpenedRun,
+  dataset: Dataset,
+  { notes, progress, stream, stop }: StudentOptions & Begun,
+): Promise<StudentEnd['ended']> {
+  const { config } = run;
+  const reporting = await openReporting(config, run.folder.eventsFile, stream);
+  reporting.log.info({ config }, 'config');
+  for (const message of [...notes, ...studentConfigNotes(config)]) reporting.log.warn(message);
+  const compute = new ComputeThread();
+  let lingerMs = 0;
+  try {
+    const ended = await train({ dataset, run, reporting, compute, stop }, progress);
+    if (ended === 'finished') lingerMs = config.metrics.lingerMs;
+    return ended;
+  } finally {
+    await compute.close();
+    await reporting.close(lingerMs, stop);
   }
 }
 
@@ -74,26 +106,20 @@ interface Opened {
   readonly run: OpenedRun;
   readonly reporting: Reporting;
   readonly compute: ComputeThread;
+  readonly stop: AbortSignal;
 }
 
-async function train(
-  config: StudentConfig,
-  options: StudentOptions,
-  { dataset, run, reporting, compute }: Opened,
-  progress: { begun: boolean },
-): Promise<StudentEnd> {
-  const teacher = await connectTeacher(config, { dataset, run, reporting });
-  const firstStep = run.checkpoint?.manifest.step ?? 0;
+async function train(opened: Opened, progress: { begun: boolean }): Promise<StudentEnd['ended']> {
+  const { dataset, run, reporting, compute, stop } = opened;
+  const { config } = run;
+  const firstStep = run.manifest?.step ?? 0;
+  let checkpointing: Checkpointing | null = null;
+  const stepsDone = () => checkpointing?.step ?? firstStep;
+  const teacher = await connectTeacher(config, { dataset, run, reporting, stepsDone, stop });
   const feed = openFeed(config, teacher, firstStep);
   try {
-    const checkpointing = new Checkpointing({ config, run, dataset, teacher, compute, reporting });
-    const ready = await compute.setup({
-      config,
-      classNames: dataset.classNames,
-      teacher: teacher === null ? null : { featureChannels: teacher.info.featureChannels },
-      state: checkpointing.savedState(),
-      initialWeights: await initialWeights(config),
-    });
+    checkpointing = new Checkpointing({ config, run, dataset, teacher, compute, reporting });
+    const ready = await unlessAborted(setUp(compute, { run, dataset, teacher }), stop);
     progress.begun = true;
     reporting.log.info({ ...ready, run: run.id, firstStep, steps: config.train.steps }, 'training');
     reporting.events.append({
@@ -103,88 +129,115 @@ async function train(
       engine: ready.engine,
       metrics: reporting.metricsUrl,
     });
-    const ended = await runLoop({
-      firstStep,
-      steps: config.train.steps,
-      accumulateSteps: config.train.accumulateSteps,
-      feed: feed.feed,
-      teacher,
-      compute,
-      stop: options.stop,
-      onNonFiniteReply: (images) => reporting.metrics.nonfinite.inc(images),
-      afterStep: async (report) => {
-        reporting.step(report, await compute.bankFill());
-        await checkpointing.afterStep(report.step + 1, () => evaluate(config, dataset, compute));
-      },
-    }).catch((error: unknown) => saveBeforeEnd(error, checkpointing, reporting));
-    await checkpointing.save();
-    if (ended === 'finished')
-      await finish(config, { dataset, run, reporting, compute }, checkpointing);
-    return { ended, folder: run.folder.path };
+    const ended = await runSteps(opened, { feed: feed.feed, teacher, checkpointing });
+    if (ended === 'finished') await finish(opened, checkpointing);
+    return ended;
   } finally {
     await feed.close();
     await teacher?.close();
   }
 }
 
-/** Ends of a run that say nothing against the state that it has come to. */
-const ENDS_WITH_GOOD_STATE = [
-  NonFiniteLossError,
-  NonFiniteReplyError,
-  TeacherUnavailableError,
-  ContractMismatchError,
-  ImageRefusedError,
-  DataError,
-];
+interface LoopParts {
+  readonly feed: Feed;
+  readonly teacher: Teacher | null;
+  readonly checkpointing: Checkpointing;
+}
 
-/** Saves the state as of the last good step: what failed changed nothing. */
+/** From the first step that is left to the last, or to a stop; the state is saved either way. */
+async function runSteps(
+  opened: Opened,
+  { feed, teacher, checkpointing }: LoopParts,
+): Promise<StudentEnd['ended']> {
+  const { run, reporting, compute, stop } = opened;
+  const { train } = run.config;
+  const evaluateNow = () => evaluate(opened);
+  try {
+    await checkpointing.catchUp(evaluateNow);
+    const ended = await runLoop({
+      firstStep: checkpointing.step,
+      steps: train.steps,
+      accumulateSteps: train.accumulateSteps,
+      feed,
+      teacher,
+      compute,
+      stop,
+      afterStep: async (report) => {
+        checkpointing.stepDone();
+        reporting.throwMissed();
+        reporting.step(report);
+        await checkpointing.afterStep(evaluateNow);
+      },
+    });
+    await checkpointing.save();
+    return ended;
+  } catch (error) {
+    if (isStop(error, stop)) return 'stopped';
+    await saveBeforeEnd(error, checkpointing, reporting);
+    throw error;
+  }
+}
+
+/** Saves the state as of the last whole step: what failed changed nothing. Never rejects. */
 async function saveBeforeEnd(
   error: unknown,
   checkpointing: Checkpointing,
-  reporting: Reporting,
-): Promise<never> {
+  { metrics, log }: Reporting,
+): Promise<void> {
   if (error instanceof NonFiniteLossError || error instanceof NonFiniteReplyError) {
-    reporting.metrics.nonfinite.inc();
+    metrics.nonfinite.inc();
   }
+  const { step } = checkpointing;
   // Before the first step there is nothing that the seed doesn't give again.
-  const isWorthSaving = ENDS_WITH_GOOD_STATE.some((kind) => error instanceof kind);
-  if (isWorthSaving && checkpointing.step > 0) {
+  if (step === 0) return;
+  try {
     await checkpointing.save();
-    reporting.log.error({ step: checkpointing.step }, 'stopped; state saved');
+    log.error({ step }, 'stopped; state saved');
+  } catch (failure) {
+    log.error({ step, error: (failure as Error).message }, 'stopped; state not saved');
   }
-  throw error;
 }
 
-function evaluate(config: StudentConfig, dataset: Dataset, compute: ComputeThread) {
+async function setUp(
+  compute: ComputeThread,
+  { run, dataset, teacher }: Pick<Opened, 'run' | 'dataset'> & { teacher: Teacher | null },
+): Promise<ComputeReady> {
+  return compute.setup({
+    config: run.config,
+    classNames: dataset.classNames,
+    teacher: teacher === null ? null : { featureChannels: teacher.info.featureChannels },
+    state: run.takeState(),
+    // A checkpoint has the student's weights: what they once came from may be gone.
+    initialWeights: run.manifest === null ? await initialWeights(run.config) : null,
+  });
+}
+
+function evaluate({ run: { config }, dataset, compute, stop }: Opened) {
   return evaluateStudent(compute, {
     dataset: validationConfig(config),
     classes: dataset.classNames.length,
     workers: config.data.workers,
     pictures: config.evaluate.pictures,
+    stop,
   });
 }
 
 async function finish(
-  config: StudentConfig,
-  { dataset, run, reporting, compute }: Opened,
+  { run, dataset, reporting }: Opened,
   checkpointing: Checkpointing,
 ): Promise<void> {
-  const last = checkpointing.evaluationAt(config.train.steps);
-  const { scores, shown } = last ?? (await evaluate(config, dataset, compute));
-  if (last === null) reporting.evaluation(config.train.steps, scores);
+  const { seed, teacher, train } = run.config;
+  // The last step always is evaluated.
+  const { scores, shown } = checkpointing.evaluationAt(train.steps)!;
   const { miou, pixelAccuracy, iou } = scores;
   const result = {
     miou,
     pixelAccuracy,
     iou: Object.fromEntries(dataset.classNames.map((name, k) => [name, iou[k]])),
   };
-  const role = config.teacher.addresses.length > 0 ? 'cirkd' : 'baseline';
-  await writeSummary(run.folder, {
-    [role]: result,
-    steps: config.train.steps,
-    seed: config.seed,
-  });
-  reporting.events.append({ kind: 'end', step: config.train.steps });
+  const role = teacher.addresses.length > 0 ? 'cirkd' : 'baseline';
+  await writeSummary(run.folder, { [role]: result, steps: train.steps, seed });
+  reporting.events.append({ kind: 'end', step: train.steps });
   const { html } = await writeRunReport(run.folder, { id: run.id, dataset, scores, shown });
   reporting.log.info({ html }, 'report');
 }

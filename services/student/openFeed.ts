@@ -36,8 +36,8 @@ export function openFeed(
     cacheBytes: data.cacheMiB * 2 ** 20,
   });
   const batches = (train.steps - firstStep) * train.accumulateSteps;
-  const ahead = config.teacher.prefetchSteps * train.accumulateSteps;
-  const feed = new Feed(loader, teacher, ahead, batches);
+  const prefetchBatches = config.teacher.prefetchSteps * train.accumulateSteps;
+  const feed = new Feed(loader, teacher, prefetchBatches, batches);
   return {
     feed,
     async close() {

@@ -4,14 +4,11 @@ import { ConfigError } from '../../src/config/configError.js';
 import { changedFixedKeys } from '../../src/config/fixedKeys.js';
 import { formatConfig } from '../../src/config/format.js';
 import { type StudentConfig, studentSchema } from '../../src/config/student.js';
-import {
-  type Checkpoint,
-  CheckpointError,
-  latestCheckpoint,
-  loadCheckpoint,
-} from '../../src/run/checkpoint.js';
+import { type Checkpoint, latestCheckpoint, loadCheckpoint } from '../../src/run/checkpoint.js';
 import { stepFolders } from '../../src/run/checkpointFolder.js';
-import { cutEventsAfter } from '../../src/run/events.js';
+import { ensureFolder } from '../../src/run/durableFiles.js';
+import { cutEventsAfter, dropEvents, readEvents } from '../../src/run/events.js';
+import type { Manifest } from '../../src/run/manifest.js';
 import {
   createRunFolder,
   openRunFolder,
@@ -19,21 +16,34 @@ import {
   RunFolderError,
   writeRunConfig,
 } from '../../src/run/runFolder.js';
+import { lockRun, type RunLock } from '../../src/run/runLock.js';
+import { CheckpointError } from '../../src/wire/checkpointError.js';
+import type { StateFiles } from './computeProtocol.js';
+import { resolveThreads, savedThreads } from './threads.js';
 
 export interface OpenedRun {
   readonly id: string;
   readonly folder: RunFolder;
+  /** As given, with what the machine or the run's beginning decides filled in; saved so. */
+  readonly config: StudentConfig;
   /** The folder was made now; there was no such run before. */
   readonly isNew: boolean;
-  /** null: from the start. */
-  readonly checkpoint: Checkpoint | null;
+  /** Of the checkpoint that the run goes on from; null: from the start. */
+  readonly manifest: Manifest | null;
+  /** Events tell of an evaluation after the checkpoint's step. */
+  readonly isEvaluated: boolean;
+  /** Keeps other processes out of the folder until it's released. */
+  readonly lock: RunLock;
+  /** The state of the checkpoint, once: it isn't kept. */
+  takeState(): StateFiles | null;
 }
 
 /**
  * With `resume`, goes on from the newest whole checkpoint (from the start if there is none yet, or
- * no run: a restarted container doesn't know). Throws RunFolderError; CheckpointError where there
- * are checkpoints and none is whole: to start again without a word would throw a run's work away;
- * ConfigError where a key that decides the result has changed.
+ * no run: a restarted container doesn't know). Throws RunFolderError, also where another process
+ * has the folder; CheckpointError where there are checkpoints and none is whole: to start again
+ * without a word would throw a run's work away; ConfigError where a key that decides the result has
+ * changed.
  */
 export async function openRun(
   config: StudentConfig,
@@ -45,21 +55,76 @@ export async function openRun(
     throw new RunFolderError('run.id: not given, --resume has to know which run goes on');
   }
   const path = join(config.run.directory, id);
-  const text = formatConfig(config);
-  const earlier = resume ? await openEarlier(path) : null;
-  if (earlier === null) {
-    return { id, folder: await createRunFolder(path, text), isNew: true, checkpoint: null };
+  await ensureFolder(path);
+  const lock = await lockRun(path);
+  try {
+    const earlier = resume ? await openEarlier(path) : null;
+    const opened = earlier === null ? await begin(config, path) : await goOn(config, earlier, note);
+    return { id, lock, ...opened };
+  } catch (error) {
+    await lock.release();
+    throw error;
   }
-  const checkpoint = await newestWhole(earlier.checkpointsFolder, note);
-  if (checkpoint !== null) refuseChanges(checkpoint, config);
-  await writeRunConfig(earlier, text);
-  await cutEventsAfter(earlier.eventsFile, checkpoint?.manifest.step ?? -1);
-  return { id, folder: earlier, isNew: false, checkpoint };
 }
 
-async function openEarlier(path: string): Promise<RunFolder | null> {
+type Opened = Omit<OpenedRun, 'id' | 'lock'>;
+
+async function begin(given: StudentConfig, path: string): Promise<Opened> {
+  const config = resolveThreads(given, null);
+  const folder = await createRunFolder(path, formatConfig(config));
+  return {
+    folder,
+    config,
+    ...{ isNew: true, isEvaluated: false, manifest: null },
+    takeState: () => null,
+  };
+}
+
+async function goOn(
+  given: StudentConfig,
+  { folder, configText }: Earlier,
+  note: (message: string) => void,
+): Promise<Opened> {
+  const checkpoint = await newestWhole(folder.checkpointsFolder, note);
+  const config = resolveThreads(given, savedThreads(checkpoint?.manifest ?? null, configText));
+  if (checkpoint !== null) refuseChanges(checkpoint, config);
+  const manifest = checkpoint?.manifest ?? null;
+  await writeRunConfig(folder, formatConfig(config));
+  const step = manifest?.step ?? 0;
+  await cutEventsAfter(folder.eventsFile, manifest === null ? -1 : step);
+  if (step === config.train.steps) await dropEnd(folder.eventsFile, step);
+  const events = await readEvents(folder.eventsFile);
+  let state = checkpoint === null ? null : stateOf(checkpoint);
+  return {
+    folder,
+    config,
+    manifest,
+    isNew: false,
+    isEvaluated: events.some((event) => event.kind === 'evaluation' && event.step === step),
+    takeState() {
+      const taken = state;
+      state = null;
+      return taken;
+    },
+  };
+}
+
+/** The end is made again from the last state, and told once. */
+async function dropEnd(eventsFile: string, step: number): Promise<void> {
+  await dropEvents(
+    eventsFile,
+    (event) => event.step === step && (event.kind === 'evaluation' || event.kind === 'end'),
+  );
+}
+
+interface Earlier {
+  readonly folder: RunFolder;
+  readonly configText: string;
+}
+
+async function openEarlier(path: string): Promise<Earlier | null> {
   try {
-    return (await openRunFolder(path)).folder;
+    return await openRunFolder(path);
   } catch (error) {
     if (!(error instanceof RunFolderError)) throw error;
     return null;
@@ -86,8 +151,20 @@ async function newestWhole(
   );
 }
 
+function stateOf({ files }: Checkpoint): StateFiles {
+  return Object.fromEntries(
+    [...files].map(([name, { tensors, metadata }]) => [
+      name.replace(/\.safetensors$/, ''),
+      { tensors, metadata },
+    ]),
+  );
+}
+
 function refuseChanges({ manifest, path }: Checkpoint, config: StudentConfig): void {
-  const was = manifest.config as unknown as StudentConfig;
+  // Through the schema: a key that is newer than the checkpoint had what is its default now.
+  const parsed = studentSchema.root.safeParse(manifest.config);
+  const saved = parsed.success ? parsed.data : (manifest.config as unknown as StudentConfig);
+  const was = resolveThreads(saved, null);
   const changed = changedFixedKeys(studentSchema, was, config);
   if (changed.length === 0) return;
   throw new ConfigError(

@@ -1,7 +1,8 @@
 /** What a run tells while it goes: progress, log, events, metrics. */
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { StudentConfig } from '../../src/config/student.js';
 import { TERMS } from '../../src/distill/terms.js';
-import { type EventLog, openEventLog } from '../../src/run/events.js';
+import { type EventLog, openEventLog, type RunEvent } from '../../src/run/events.js';
 import { createLogger, type Logger } from '../../src/telemetry/log.js';
 import { type MetricsServer, startMetricsServer } from '../../src/telemetry/metricsServer.js';
 import {
@@ -19,10 +20,19 @@ export interface Reporting {
   /** null: not served. */
   readonly metricsUrl: string | null;
   /** One finished step, everywhere. */
-  step(report: StepReport, bankFill: Readonly<Record<string, number>>): void;
+  step(report: StepReport): void;
   evaluation(step: number, scores: { miou: number; pixelAccuracy: number }): void;
-  /** Serves /metrics for the configured time after the end of a run, then closes everything. */
-  close(lingerMs: number): Promise<void>;
+  /**
+   * An event after `step` updates, for callbacks that must not throw: where it can't be written,
+   * throwMissed() does.
+   */
+  tell(event: RunEvent): void;
+  throwMissed(): void;
+  /**
+   * Serves /metrics for so long after the end of a run, less where the signal comes, then closes
+   * everything. Never rejects.
+   */
+  close(lingerMs: number, stop: AbortSignal): Promise<void>;
 }
 
 /** Throws ListenError when the metrics port is taken. */
@@ -46,20 +56,42 @@ export async function openReporting(
     metrics,
     events,
     metricsUrl: server?.url ?? null,
-    step: (report, bankFill) => {
-      recordStep(report, bankFill, { metrics, progress, events });
+    ...eventTeller(events),
+    step: (report) => {
+      recordStep(report, { metrics, progress, events });
     },
     evaluation(step, { miou, pixelAccuracy }) {
       metrics.recordEvaluation({ miou, pixelAccuracy });
       events.append({ kind: 'evaluation', step, miou, pixelAccuracy });
       log.info({ step, miou, pixelAccuracy }, 'evaluation');
     },
-    async close(lingerMs) {
+    async close(lingerMs, stop) {
       progress.done();
-      events.close();
+      try {
+        events.close();
+      } catch (error) {
+        log.error({ file: eventsFile, error: (error as Error).message }, 'events not flushed');
+      }
       if (server === null) return;
-      if (lingerMs > 0) await new Promise((resolve) => setTimeout(resolve, lingerMs));
+      // Rejects when the signal comes: the wait is over either way.
+      if (lingerMs > 0) await sleep(lingerMs, null, { signal: stop }).catch(() => {});
       await server.close();
+    },
+  };
+}
+
+function eventTeller(events: EventLog): Pick<Reporting, 'tell' | 'throwMissed'> {
+  let missed: { readonly error: unknown } | null = null;
+  return {
+    tell(event) {
+      try {
+        events.append(event);
+      } catch (error) {
+        missed ??= { error };
+      }
+    },
+    throwMissed() {
+      if (missed !== null) throw missed.error;
     },
   };
 }
@@ -73,10 +105,9 @@ function startMetrics(
 
 function recordStep(
   report: StepReport,
-  bankFill: Readonly<Record<string, number>>,
   to: { metrics: StudentMetrics; progress: Progress; events: EventLog },
 ): void {
-  const { terms, learningRate, images, seconds, samples } = report;
+  const { terms, learningRate, images, seconds, samples, bankFill } = report;
   const done = report.step + 1;
   const { data, teacher, compute } = seconds;
   const shown = Object.fromEntries(

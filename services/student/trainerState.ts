@@ -7,8 +7,15 @@ import { scope } from '../../src/tensor/index.js';
 import type { Trainer } from '../../src/train/trainer.js';
 import type { ComputeSetup, StateFile, StateFiles } from './computeProtocol.js';
 
-/** Copies of the whole state. `student` is a model file, for evaluation and as a teacher. */
-export function saveState(trainer: Trainer, setup: ComputeSetup): StateFiles {
+/**
+ * Copies of the whole state. `student` is a model file, for evaluation and as a teacher.
+ * Throws where an update failed halfway.
+ */
+export function saveState(
+  trainer: Trainer,
+  setup: Pick<ComputeSetup, 'config' | 'classNames'>,
+): StateFiles {
+  trainer.requireWholeState();
   const { network, projectionHead, objective } = trainer.parts;
   const files: StateFiles = {
     student: {

@@ -13,26 +13,21 @@ import { createLogger, type Logger } from '../../src/telemetry/log.js';
 import { type MetricsServer, startMetricsServer } from '../../src/telemetry/metricsServer.js';
 import { createTeacherMetrics, type TeacherMetrics } from '../../src/telemetry/teacherMetrics.js';
 import { teacherHooks } from './hooks.js';
-import { serverLimits, workerSetup } from './options.js';
-import { WorkerEngine } from './workerEngine.js';
+import { maxBatchMs, serverLimits, workerSetup } from './options.js';
+import { EngineStuckError, WorkerEngine } from './workerEngine.js';
 
 /**
  * Serves until SIGTERM or SIGINT, then resolves to 0. Rejects with BindError or ListenError (an
- * address is taken), CheckpointError, or what ended the inference thread.
+ * address is taken), CheckpointError, what ended the inference thread, or what went wrong with the
+ * drain.
  */
 export async function runTeacher(config: TeacherConfig): Promise<number> {
   const log = createLogger({ service: 'teacher', ...config.log, sink: process.stderr });
   const metrics = createTeacherMetrics();
   const stopped = stopSignal();
   log.info({ config }, 'config');
-  try {
-    await serveUntilStopped(config, metrics, log, stopped);
-    return 0;
-  } catch (error) {
-    // The signal ended the loading; there is nothing to drain.
-    if (stopped.aborted) return 0;
-    throw error;
-  }
+  await serveUntilStopped(config, metrics, log, stopped);
+  return 0;
 }
 
 async function serveUntilStopped(
@@ -61,7 +56,8 @@ async function serveUntilStopped(
     metricsServer = await startMetrics(config, metrics);
     const metricsUrl = metricsServer?.url ?? 'off';
     log.info({ grpc, metrics: metricsUrl }, 'listening; loading the network');
-    engine = await WorkerEngine.start(workerSetup(config), stopped);
+    engine = await loadEngine(config, stopped);
+    if (engine === undefined) return;
     metrics.setDigest(engine.info.digest);
     server.serve(engine);
     // The line that scripts wait for.
@@ -73,9 +69,35 @@ async function serveUntilStopped(
     if (death) throw death;
     log.info({ reason: stopped.reason }, 'draining');
   } finally {
-    log.info({ outcome: await server.drain(config.drainMs) }, 'stopped');
-    await engine?.close();
-    await metricsServer?.close();
+    try {
+      log.info({ outcome: await server.drain(config.drainMs) }, 'stopped');
+    } finally {
+      await metricsServer?.close();
+      if (engine) await closeEngine(engine, log);
+    }
+  }
+}
+
+/** Undefined when the signal came before the network was there. */
+async function loadEngine(
+  config: TeacherConfig,
+  stopped: AbortSignal,
+): Promise<WorkerEngine | undefined> {
+  try {
+    return await WorkerEngine.start(workerSetup(config), maxBatchMs(config), stopped);
+  } catch (error) {
+    if (stopped.aborted) return undefined;
+    throw error;
+  }
+}
+
+async function closeEngine(engine: WorkerEngine, log: Logger): Promise<void> {
+  try {
+    await engine.close();
+  } catch (error) {
+    if (!(error instanceof EngineStuckError)) throw error;
+    log.error({ error }, 'killing this process: it could not end otherwise');
+    process.kill(process.pid, 'SIGKILL');
   }
 }
 

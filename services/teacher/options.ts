@@ -9,6 +9,12 @@ const MIB = 1_048_576;
 /** A client says hello at once; this long is for slow links. */
 const HELLO_TIMEOUT_MS = 10_000;
 
+/** What is left of a stream that has ended is worth no more to a client that wants it. */
+const CLOSE_GRACE_MS = 5000;
+
+/** Slow machines, and networks that compile on their first batch. */
+const MIN_BATCH_LIMIT_MS = 60_000;
+
 export function serverLimits({ limits, requestTimeoutMs }: TeacherConfig): ServerLimits {
   return {
     maxQueueImages: limits.maxQueueImages,
@@ -18,9 +24,16 @@ export function serverLimits({ limits, requestTimeoutMs }: TeacherConfig): Serve
     maxMessageBytes: limits.maxMessageMiB * MIB,
     uploadCreditBytes: limits.uploadCreditMiB * MIB,
     chunkBytes: limits.chunkBytes,
+    maxUnsentBytes: limits.maxUnsentMiB * MIB,
     requestTimeoutMs,
     helloTimeoutMs: HELLO_TIMEOUT_MS,
+    closeGraceMs: CLOSE_GRACE_MS,
   };
+}
+
+/** A batch that takes longer than any of its images may wait has hung. */
+export function maxBatchMs({ requestTimeoutMs }: TeacherConfig): number {
+  return Math.max(2 * requestTimeoutMs, MIN_BATCH_LIMIT_MS);
 }
 
 export function workerSetup(config: TeacherConfig): WorkerSetup {

@@ -23,6 +23,15 @@ type Results = Array<EncodedOutput[] | Error>;
 interface Job {
   readonly resolve: (results: Results) => void;
   readonly reject: (error: Error) => void;
+  readonly limit: NodeJS.Timeout;
+}
+
+/** A thread inside of native code hears nothing. */
+const CLOSE_LIMIT_MS = 5000;
+
+/** The thread can't be ended, and so keeps the process alive. */
+export class EngineStuckError extends Error {
+  override readonly name = 'EngineStuckError';
 }
 
 export class WorkerEngine implements InferenceEngine {
@@ -30,39 +39,46 @@ export class WorkerEngine implements InferenceEngine {
   /** Resolves with the reason when the thread ends without being told to. */
   readonly died: Promise<Error>;
   readonly #worker: Worker;
+  readonly #maxBatchMs: number;
   readonly #jobs = new Map<number, Job>();
   #nextJob = 0;
   #closed = false;
   #deathCause: Error | undefined;
+  #die: (reason: Error) => void = () => {};
 
   /**
    * Starts the thread; resolves when the network is loaded and warm. Rejects with
-   * CheckpointError, or with the thread's own error.
+   * CheckpointError, or with the thread's own error. A thread that takes longer than `maxBatchMs`
+   * for one batch counts as dead: it will not come back.
    */
-  static async start(setup: WorkerSetup, signal?: AbortSignal): Promise<WorkerEngine> {
+  static async start(
+    setup: WorkerSetup,
+    maxBatchMs: number,
+    signal?: AbortSignal,
+  ): Promise<WorkerEngine> {
     const worker = startThread(import.meta.url, './worker.ts', setup);
     try {
-      return new WorkerEngine(worker, await readyInfo(worker, signal));
+      return new WorkerEngine(worker, await readyInfo(worker, signal), maxBatchMs);
     } catch (error) {
       await worker.terminate();
       throw error;
     }
   }
 
-  private constructor(worker: Worker, info: TeacherInfo) {
+  private constructor(worker: Worker, info: TeacherInfo, maxBatchMs: number) {
     this.#worker = worker;
+    this.#maxBatchMs = maxBatchMs;
     this.info = info;
     worker.on('message', (message: WorkerMessage) => this.#receive(message));
     this.died = new Promise((resolve) => {
-      const die = (reason: Error) => {
+      this.#die = (reason: Error) => {
         if (this.#closed) return;
         this.#deathCause ??= reason;
-        for (const { reject } of this.#jobs.values()) reject(this.#deathCause);
-        this.#jobs.clear();
+        this.#rejectAll(this.#deathCause);
         resolve(this.#deathCause);
       };
-      worker.on('error', die);
-      worker.on('exit', (code) => die(new Error(`the inference thread ended with ${code}`)));
+      worker.on('error', (error) => this.#die(error as Error));
+      worker.on('exit', (code) => this.#die(new Error(`the inference thread ended with ${code}`)));
     });
   }
 
@@ -77,7 +93,7 @@ export class WorkerEngine implements InferenceEngine {
     const job = this.#nextJob++;
     const message: InferMessage = { job, images: moved, outputs };
     return new Promise((resolve, reject) => {
-      this.#jobs.set(job, { resolve, reject });
+      this.#jobs.set(job, { resolve, reject, limit: this.#startLimit() });
       this.#worker.postMessage(
         message,
         moved.map(({ rgb }) => rgb.buffer),
@@ -85,10 +101,35 @@ export class WorkerEngine implements InferenceEngine {
     });
   }
 
+  /** Ends the thread; rejects when it can't be ended: it is inside of native code. */
   async close(): Promise<void> {
     this.#closed = true;
-    await this.#worker.terminate();
-    for (const { reject } of this.#jobs.values()) reject(new Error('the engine is closed'));
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<never>((_, reject) => {
+      const error = new EngineStuckError(
+        `the inference thread doesn't end in ${CLOSE_LIMIT_MS} ms`,
+      );
+      timer = setTimeout(() => reject(error), CLOSE_LIMIT_MS);
+    });
+    try {
+      await Promise.race([this.#worker.terminate(), late]);
+    } finally {
+      clearTimeout(timer);
+      this.#rejectAll(new Error('the engine is closed'));
+    }
+  }
+
+  #startLimit(): NodeJS.Timeout {
+    const seconds = this.#maxBatchMs / 1000;
+    const error = new Error(`a batch has been in the inference thread for ${seconds} s: it hangs`);
+    return setTimeout(() => this.#die(error), this.#maxBatchMs);
+  }
+
+  #rejectAll(error: Error): void {
+    for (const { reject, limit } of this.#jobs.values()) {
+      clearTimeout(limit);
+      reject(error);
+    }
     this.#jobs.clear();
   }
 
@@ -96,6 +137,7 @@ export class WorkerEngine implements InferenceEngine {
     if (message.kind !== 'done') return;
     const job = this.#jobs.get(message.job);
     this.#jobs.delete(message.job);
+    clearTimeout(job?.limit);
     job?.resolve(message.results.map(fromWorker));
   }
 }

@@ -33,9 +33,13 @@ const runSection = section('Where the run lives and how often it stops to look.'
     'An evaluation every so often; 0: only at the end.',
     { unit: 'steps' },
   ),
-  logEverySteps: field(positiveCount().default(10), 'A line (and an event) every so often.', {
-    unit: 'steps',
-  }),
+  logEverySteps: field(
+    positiveCount().default(10),
+    'A line of progress every so often; events.jsonl has every step.',
+    {
+      unit: 'steps',
+    },
+  ),
 });
 
 const threeNumbers = (type: () => z.ZodNumber) => z.tuple([type(), type(), type()]);
@@ -115,7 +119,7 @@ const teacherSection = section('The teachers that the student listens to.', {
   ),
   prefetchSteps: field(
     count().max(1024).default(2),
-    'Steps whose images are asked for ahead; no influence on the result.',
+    'Steps whose images are asked for while one computes; no influence on the result.',
     { unit: 'steps' },
   ),
 });

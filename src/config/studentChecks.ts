@@ -63,6 +63,11 @@ function scheduleFaults(config: StudentConfig): CrossFault[] {
       keys: ['loss.weights'],
       message: 'got 0 for every term, wanted at least one above 0',
     });
+  } else if (config.teacher.addresses.length === 0 && config.loss.weights.task === 0) {
+    faults.push({
+      keys: ['loss.weights.task', 'teacher.addresses'],
+      message: 'got 0, wanted more than 0: without teacher.addresses no other term is there',
+    });
   }
   return faults;
 }

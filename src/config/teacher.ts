@@ -16,9 +16,16 @@ const limitsSection = section('What one server takes on; beyond it a request is 
     unit: 'pixels',
   }),
   maxStreams: field(positiveCount().default(16), 'Students connected at once.'),
-  maxInflightImages: field(positiveCount().default(32), 'Unanswered images of one stream.', {
-    unit: 'images',
-  }),
+  maxInflightImages: field(
+    positiveCount().default(16),
+    'Unanswered images of one stream; limits.maxQueueImages should be several times as many.',
+    { unit: 'images' },
+  ),
+  maxUnsentMiB: field(
+    positiveCount().max(65_536).default(256),
+    'Answers of one stream, computed and not yet taken by it; one is always allowed.',
+    { unit: 'MiB' },
+  ),
   maxMessageMiB: field(positiveCount().max(1024).default(16), 'gRPC message that is received.', {
     unit: 'MiB',
   }),
@@ -88,7 +95,7 @@ const root = z.strictObject({
   batch: batchSection,
   requestTimeoutMs: field(
     positiveCount().max(86_400_000).default(60_000),
-    'For an image that names no timeout: from arrival to the last byte of the answer.',
+    'From arrival of an image to the last byte of its answer; it may name a shorter time.',
     { unit: 'ms' },
   ),
   drainMs: field(

@@ -28,7 +28,8 @@ export const trainSection = section(
     dropout: field(z.boolean().default(true), "Dropout in the heads, with the networks' rates."),
     threads: field(
       count().max(1024).default(0),
-      'Threads inside one operation; 0: all cores. Decides the last bits of sums.',
+      'Threads inside one operation; 0: as many as the machine that starts the run has cores. ' +
+        'Decides the last bits of sums.',
     ),
   },
   { fixed: true },

@@ -1,6 +1,7 @@
 /**
  * Tensors that are defined by a formula instead of stored: golden/README.md, section 2.
  */
+import { fnv1a } from '../random/fnv1a.js';
 import { elementCount } from '../wire/safetensors.js';
 import type { Float32HostTensor } from './operation.js';
 
@@ -10,15 +11,6 @@ export interface Recipe {
   readonly shape: readonly number[];
   readonly low: number;
   readonly high: number;
-}
-
-/** FNV-1a, 32 bit, over the UTF-8 bytes of `text`; unsigned. */
-export function fnv1a(text: string): number {
-  let hash = 2166136261;
-  for (const byte of new TextEncoder().encode(text)) {
-    hash = Math.imul(hash ^ byte, 16777619);
-  }
-  return hash >>> 0;
 }
 
 /** The recipe's float32 values, C order. */

@@ -1,4 +1,5 @@
 /** Golden inputs as the losses want them, and their results as golden files hold them. */
+import { IGNORED } from '../distill/enqueue.js';
 import type { TeacherFeature } from '../losses/minibatchPixel.js';
 import type { LabelMaps } from '../losses/nearestLabels.js';
 import { unitRows } from '../losses/normalize.js';
@@ -11,9 +12,6 @@ import type {
   Int32HostTensor,
   OperationOptions,
 } from './operation.js';
-
-/** What "ignore" is in label maps here; golden files have another number. */
-export const IGNORED = 255;
 
 /** [N, C, H, W] on the host to [N, H, W, C] in TensorFlow. */
 export function channelsLast(tensor: Float32HostTensor): Tensor {

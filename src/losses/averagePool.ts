@@ -5,8 +5,7 @@
  * that sticks out at the end is averaged over 16 elements all the same, zeros outside: rows are
  * made unit afterwards, so the divisor cancels.
  */
-import { attribute, execute } from '../tensor/execute.js';
-import { ops, scope, type Tensor, vector } from '../tensor/index.js';
+import { ops, scope, type Tensor } from '../tensor/index.js';
 
 const WINDOW = 4;
 /** Both sides of a map must reach it; smaller ones are compared at full resolution. */
@@ -15,14 +14,6 @@ const POOLED_FROM = 256;
 /** Whether the official v2 code pools a map of this size. */
 export const isPooledSize = (height: number, width: number): boolean =>
   height >= POOLED_FROM && width >= POOLED_FROM;
-
-const windowAttributes = () => [
-  attribute.int('ksize', [1, WINDOW, WINDOW, 1]),
-  attribute.int('strides', [1, WINDOW, WINDOW, 1]),
-  attribute.string('padding', 'VALID'),
-  attribute.string('data_format', 'NHWC'),
-  attribute.type('T', 'float32'),
-];
 
 export function averagePool(x_NHWK: Tensor): Tensor {
   return scope(() => {
@@ -37,7 +28,7 @@ export function averagePool(x_NHWK: Tensor): Tensor {
             [0, right],
             [0, 0],
           ]);
-    return execute('AvgPool', [padded], windowAttributes());
+    return ops.meanPool(padded, WINDOW);
   });
 }
 
@@ -46,7 +37,7 @@ export function averagePoolGrad(dy_NhwK: Tensor, inputShape_NHWK: readonly numbe
   return scope(() => {
     const [n = 0, height = 0, width = 0, channels = 0] = inputShape_NHWK;
     const paddedShape = [n, height + missing(height), width + missing(width), channels];
-    const dx = execute('AvgPoolGrad', [vector(paddedShape), dy_NhwK], windowAttributes());
+    const dx = ops.meanPoolGrad(paddedShape, dy_NhwK, WINDOW);
     return ops.slice(dx, [0, 0, 0, 0], inputShape_NHWK);
   });
 }

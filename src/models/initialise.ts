@@ -1,5 +1,6 @@
 /** Weights of a network that has learnt nothing yet. */
 import { drawsFor } from '../random/draws.js';
+import { fnv1a } from '../random/fnv1a.js';
 import type { WeightSource } from './builder.js';
 
 /** Standard deviation of a classifier's weights: the first predictions are close to uniform. */
@@ -33,13 +34,4 @@ export function initialWeights(seed: number): WeightSource {
         return values;
     }
   };
-}
-
-/** FNV-1a, 32 bit, over UTF-8: a number for a name. */
-function fnv1a(text: string): number {
-  let hash = 2166136261;
-  for (const byte of new TextEncoder().encode(text)) {
-    hash = Math.imul(hash ^ byte, 16777619);
-  }
-  return hash >>> 0;
 }

@@ -4,8 +4,6 @@ import { lineStyle, renderLine, usablePoints } from './chartLines.js';
 import { linearScale, logScale } from './chartScale.js';
 import { element, escapeText, textWidth } from './markup.js';
 
-export type { ChartSeries } from './chartLines.js';
-
 export interface Chart {
   readonly title: string;
   readonly xLabel: string;

@@ -6,6 +6,7 @@
  */
 import { mkdir, rename } from 'node:fs/promises';
 import { basename, join } from 'node:path';
+import { CheckpointError } from '../wire/checkpointError.js';
 import type { NamedTensors, SafetensorsFile } from '../wire/safetensors.js';
 import { parseSafetensors } from '../wire/safetensors.js';
 import type { FileFacts } from './checkpointFile.js';
@@ -21,7 +22,6 @@ import {
 import { ensureFolder, flushFolder, writeFlushed } from './durableFiles.js';
 import type { Manifest } from './manifest.js';
 import {
-  CheckpointError,
   FORMAT_VERSION,
   formatManifest,
   isCheckpointFileName,
@@ -29,9 +29,6 @@ import {
   readManifest,
   stepFolderName,
 } from './manifest.js';
-
-export { bestCheckpoint, clearLeftovers, markBestCheckpoint } from './checkpointFolder.js';
-export { CheckpointError } from './manifest.js';
 
 export interface CheckpointContent extends Omit<Manifest, 'formatVersion' | 'files'> {
   /** By file name, e.g. student.safetensors. */

@@ -3,8 +3,9 @@ import { existsSync } from 'node:fs';
 import { readdir, readFile, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { z } from 'zod';
+import { CheckpointError } from '../wire/checkpointError.js';
 import { flushFolder, replaceFile } from './durableFiles.js';
-import { CheckpointError, stepFolderName, stepOfFolder } from './manifest.js';
+import { stepFolderName, stepOfFolder } from './manifest.js';
 
 /** Being written or being removed: of no worth. */
 export const TEMPORARY_PREFIX = '.tmp-';

@@ -52,9 +52,20 @@ export async function readEvents(path: string): Promise<RunEvent[]> {
  * Cuts the log back to a checkpoint: events of later steps go, and lines that are torn. Atomic.
  * Returns how many lines went.
  */
-export async function cutEventsAfter(path: string, step: number): Promise<number> {
+export function cutEventsAfter(path: string, step: number): Promise<number> {
+  return dropEvents(path, (event) => event.step > step);
+}
+
+/** Takes out the events that `isGone` says, and lines that are torn. Atomic; how many went. */
+export async function dropEvents(
+  path: string,
+  isGone: (event: RunEvent) => boolean,
+): Promise<number> {
   const lines = await linesOf(path);
-  const kept = lines.filter((line) => (parseEvent(line)?.step ?? Number.POSITIVE_INFINITY) <= step);
+  const kept = lines.filter((line) => {
+    const event = parseEvent(line);
+    return event !== null && !isGone(event);
+  });
   if (kept.length < lines.length) {
     await replaceFile(path, kept.map((line) => `${line}\n`).join(''));
   }

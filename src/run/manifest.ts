@@ -32,8 +32,6 @@ const manifestSchema = z.strictObject({
 
 export type Manifest = z.infer<typeof manifestSchema>;
 
-export { CheckpointError };
-
 export function isCheckpointFileName(name: string): boolean {
   return FILE_NAME.test(name);
 }

@@ -5,8 +5,6 @@ import { replaceFile } from './durableFiles.js';
 import { reportHtml } from './reportHtml.js';
 import { reportPng } from './reportPng.js';
 
-export type { Chart, ChartSeries } from './chart.js';
-
 export interface ReportTable {
   readonly columns: readonly string[];
   /** One cell a column; numbers as they should be read. */

@@ -34,6 +34,15 @@ export function isRefusal(code: status): boolean {
   return REFUSALS.has(code);
 }
 
+/**
+ * Whether a retryable error may be the image's own doing. A teacher with too much to do, and one
+ * that shuts down, say nothing about it; non-finite answers are counted apart.
+ */
+export function blamesImage(code: status, reason: ImageError['reason']): boolean {
+  const innocent = code === status.RESOURCE_EXHAUSTED || code === status.UNAVAILABLE;
+  return !innocent && reason === 'ERROR_REASON_UNSPECIFIED';
+}
+
 /** The label under which an image with a retryable error is asked for again. */
 export function requeueReason(error: ImageError): RequeueReason {
   if (error.reason === 'ERROR_REASON_NON_FINITE') return 'nonfinite';

@@ -22,6 +22,9 @@ import type { Welcome } from './generated/cirkd/teacher/v1/Welcome.js';
 /** Asked twice, an image whose answers aren't finite is given up. */
 const MAX_NON_FINITE_REPLIES = 2;
 
+/** Answered with a fault so often, wherever it was asked, an image is given up. */
+const MAX_FAULTS = 10;
+
 export class Fleet implements LinkOwner {
   readonly #settings: ClientSettings;
   readonly #contract: FleetContract;
@@ -104,6 +107,9 @@ export class Fleet implements LinkOwner {
     if (reason === 'nonfinite' && ++request.nonFiniteReplies >= MAX_NON_FINITE_REPLIES) {
       this.#watch.answered();
       this.#reject(request, nonFinite(request, link.address, detail));
+    } else if (request.faults >= MAX_FAULTS) {
+      this.#watch.answered();
+      this.#reject(request, alwaysFaulty(request, link.address, detail));
     } else {
       this.#settings.onRequeued?.(reason, `${link.address}: ${detail}`);
       const after = this.#queue.findIndex(({ order }) => order > request.order);
@@ -149,14 +155,14 @@ export class Fleet implements LinkOwner {
 
   /** The teacher to ask: one that has room, another than last time if there is one. */
   #pick(request: ImageRequest): TeacherLink | undefined {
-    const available = this.#links.filter((link) => link.available);
-    if (available.length === 0) return undefined;
-    const refusals = available.map((link) => link.refusalOf(request));
-    const takers = available.filter((_, i) => refusals[i] === undefined);
-    if (takers.length === 0) {
+    const fitting = this.#links.filter(({ refusal }) => refusal === undefined);
+    const refusals = fitting.map((link) => link.refusalOf(request));
+    // Who hasn't said welcome yet may take what the others don't.
+    if (refusals.length > 0 && refusals.every((words) => words !== undefined)) {
       this.#reject(request, new ImageRefusedError(status.INVALID_ARGUMENT, refusals[0]!));
       return undefined;
     }
+    const takers = fitting.filter((link, i) => refusals[i] === undefined && link.available);
     const others = takers.filter(({ address }) => address !== request.avoid);
     const roomy = (others.length > 0 ? others : takers).filter((link) => link.hasRoom(request));
     // Of those with the least to do, each in its turn.
@@ -228,6 +234,13 @@ export class Fleet implements LinkOwner {
     for (const request of [...this.#unsettled]) this.#reject(request, error);
     await Promise.all(this.#links.map((link) => link.close()));
   }
+}
+
+function alwaysFaulty(request: ImageRequest, address: string, detail: string): ImageRefusedError {
+  return new ImageRefusedError(
+    request.faultCode,
+    `image ${request.image.sample}: no usable answer, asked ${request.attempts} times, last ${address}: ${detail}`,
+  );
 }
 
 function nonFinite(request: ImageRequest, address: string, detail: string): NonFiniteReplyError {

@@ -1,8 +1,12 @@
-/** How one teacher has done of late: failures in a row, and when it may be tried again. */
+/**
+ * How one teacher has done of late: failures in a row, when it may be tried again, and how many
+ * images it is trusted with.
+ */
 export interface BackoffPolicy {
   readonly firstBackoffMs: number;
   readonly maxBackoffMs: number;
   readonly breakerFailures: number;
+  readonly maxInflightImagesPerTeacher: number;
   /** Draws in [0, 1). */
   readonly jitter: () => number;
 }
@@ -10,10 +14,13 @@ export interface BackoffPolicy {
 export class TeacherHealth {
   readonly #policy: BackoffPolicy;
   #failures = 0;
+  /** Not whole while it grows. */
+  #windowImages: number;
   #pause: NodeJS.Timeout | undefined;
 
   constructor(policy: BackoffPolicy) {
     this.#policy = policy;
+    this.#windowImages = policy.maxInflightImagesPerTeacher;
   }
 
   /** Sick: so many failures in a row that the stream is to be given up. */
@@ -21,9 +28,9 @@ export class TeacherHealth {
     return this.#failures >= this.#policy.breakerFailures;
   }
 
-  /** The last thing that it did was a failure. */
-  get doubtful(): boolean {
-    return this.#failures > 0;
+  /** After a failure one image at a time shows whether the teacher is well again. */
+  get windowImages(): number {
+    return this.#failures > 0 ? 1 : Math.floor(this.#windowImages);
   }
 
   /** Counts a failure; returns how long to leave the teacher alone, in ms. */
@@ -34,6 +41,12 @@ export class TeacherHealth {
     return this.#spread(delayMs);
   }
 
+  /** A failure that says: too much at once. The window halves. */
+  timedOut(): number {
+    this.#windowImages = Math.max(1, Math.floor(this.#windowImages) / 2);
+    return this.failed();
+  }
+
   /** Wait for a teacher that won't fit before somebody changes it. */
   refused(): number {
     return this.#spread(this.#policy.maxBackoffMs);
@@ -41,6 +54,10 @@ export class TeacherHealth {
 
   succeeded(): void {
     this.#failures = 0;
+    // One more for every window of answers.
+    const { maxInflightImagesPerTeacher } = this.#policy;
+    const grown = this.#windowImages + 1 / this.#windowImages;
+    this.#windowImages = Math.min(maxInflightImagesPerTeacher, grown);
     this.resume();
   }
 

@@ -72,10 +72,7 @@ export class TeacherLink {
 
   hasRoom({ image }: ImageRequest): boolean {
     if (!this.available || !this.#room?.holds(image)) return false;
-    // After a failure one image at a time shows whether the teacher is well again.
-    const limit = this.#health.doubtful
-      ? 1
-      : Math.min(this.#settings.maxInflightImagesPerTeacher, this.#room.maxInflightImages);
+    const limit = Math.min(this.#health.windowImages, this.#room.maxInflightImages);
     return this.#attempts.size < limit;
   }
 
@@ -196,6 +193,7 @@ export class TeacherLink {
     } catch (error) {
       if (!(error instanceof ChunkError)) throw error;
       this.#stream?.cancel(chunk.id);
+      attempt.request.blame(status.DATA_LOSS);
       this.#failed(chunk.id, error.reason, error.message, false);
       return;
     }
@@ -210,6 +208,7 @@ export class TeacherLink {
     if (attempt === undefined) return;
     const words = `${statusName(error.code)}: ${error.message}`;
     if (error.retryable) {
+      attempt.request.blame(error.code, error.reason);
       this.#failed(error.id, requeueReason(error), words, true);
       return;
     }
@@ -227,15 +226,17 @@ export class TeacherLink {
 
   /**
    * One attempt came to nothing: the teacher is left alone for a while. A teacher that says itself
-   * what is wrong is alive: its errors of one moment count as one, and the stream stays. Silence
-   * and rubbish count each, and end it.
+   * what is wrong is alive, and the stream stays; silence and rubbish end it. Errors and time-outs
+   * of one moment count as one failure, rubbish counts each.
    */
   #failed(id: number, reason: RequeueReason, detail: string, said: boolean): void {
     const attempt = this.#attempts.close(id);
     if (attempt === undefined) return;
     this.lastError = `${reason}: ${detail}`;
-    if (this.#state === 'ready' && !(said && this.#health.paused)) {
-      this.#health.pause(this.#health.failed(), () => this.#owner.onChange(this));
+    const late = reason === 'timeout';
+    if (this.#state === 'ready' && !((said || late) && this.#health.paused)) {
+      const pauseMs = late ? this.#health.timedOut() : this.#health.failed();
+      this.#health.pause(pauseMs, () => this.#owner.onChange(this));
     }
     this.#owner.onFailed(this, attempt.request, reason, detail);
     if (!said && this.#health.sick && this.#state === 'ready') {

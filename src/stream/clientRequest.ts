@@ -1,8 +1,11 @@
 /** One image on its way to its one answer, over as many attempts as that takes. */
+import { status } from '@grpc/grpc-js';
 import type { TeacherImage, TeacherReply } from '../distill/teacher.js';
 import { outputSize, tensorBytes } from '../wire/checkTensor.js';
 import { crc32c } from '../wire/crc32c.js';
 import type { OutputName, WireDType } from '../wire/encodedTensor.js';
+import { blamesImage } from './clientErrors.js';
+import type { ImageError } from './generated/cirkd/teacher/v1/ImageError.js';
 import type { ExpectedOutput } from './replyAssembly.js';
 
 export interface OutputSizes {
@@ -50,6 +53,9 @@ export class ImageRequest {
   attempts = 0;
   /** Answers that weren't finite. */
   nonFiniteReplies = 0;
+  /** Answers that were an error or unusable, and the last one's code. */
+  faults = 0;
+  faultCode: status = status.UNKNOWN;
   /** Place in the order of requests. */
   order = 0;
   /** The address to pass by where there is another: it failed, or its answer was unusable. */
@@ -78,6 +84,13 @@ export class ImageRequest {
   get crc32c(): number {
     this.#crc32c ??= crc32c(this.image.rgb);
     return this.#crc32c;
+  }
+
+  /** An answer was a fault; counted if it may be the image's. */
+  blame(code: status, reason: ImageError['reason'] = 'ERROR_REASON_UNSPECIFIED'): void {
+    if (!blamesImage(code, reason)) return;
+    this.faults++;
+    this.faultCode = code;
   }
 
   /** Calls back once if the caller's signal aborts before there is an answer. */

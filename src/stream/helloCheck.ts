@@ -27,6 +27,9 @@ export interface Agreement {
 
 const RUN_ID = new RegExp(`^[A-Za-z0-9._-]{1,${MAX_RUN_ID_BYTES}}$`);
 
+/** More than any version has: the checks below go over every pair. */
+const MAX_OUTPUTS = 16;
+
 /** Outputs that a server of this version sends. */
 const OFFERED_OUTPUTS: ReadonlySet<string> = new Set(['logits', 'embedding', 'feature_norm']);
 
@@ -44,6 +47,9 @@ export function checkHello(hello: Hello, encodings: readonly Encoding[]): Agreem
   }
   if (hello.outputs.length === 0) {
     throw invalid('hello.outputs: none given, wanted at least one output');
+  }
+  if (hello.outputs.length > MAX_OUTPUTS) {
+    throw invalid(`hello.outputs: ${hello.outputs.length} given, wanted at most ${MAX_OUTPUTS}`);
   }
   const outputs = hello.outputs.map((wish, index) => checkWish(wish, index, encodings));
   const twice = outputs.find(({ output }, index) =>

@@ -3,12 +3,13 @@
  * a fault, its deadline, a cancel or the end of the stream takes it out.
  */
 import { GrpcStatus, grpcCodeName, RpcError } from '../rpc/errors.js';
+import { AnswerRoom } from './answerRoom.js';
 import type { ChunkSender } from './chunkSender.js';
 import { NonFiniteOutputError } from './engine.js';
 import type { Image } from './generated/cirkd/teacher/v1/Image.js';
 import { checkImage, ImageFault } from './imageCheck.js';
 import type { EncodedOutput, OutputRequest } from './names.js';
-import { checkOutputs } from './outputCheck.js';
+import { answerBytes, checkOutputs } from './outputCheck.js';
 import type { Serving } from './serving.js';
 import type { Work } from './workQueue.js';
 
@@ -24,11 +25,11 @@ interface Unanswered {
   readonly id: number;
   readonly attempt: number;
   readonly work: Work;
+  readonly answerBytes: number;
+  /** The answer lies at the sender, not yet handed over in full. */
+  isSending: boolean;
   readonly deadline: NodeJS.Timeout;
 }
-
-/** setTimeout's largest delay: 24 days. */
-const MAX_TIMEOUT_MS = 2 ** 31 - 1;
 
 export class ImageRequests {
   readonly #serving: Serving;
@@ -37,6 +38,7 @@ export class ImageRequests {
   readonly #sender: ChunkSender;
   readonly #replies: ImageReplies;
   readonly #unanswered = new Map<number, Unanswered>();
+  readonly #answerRoom: AnswerRoom;
   /** Answers handed to gRPC that the connection hasn't taken yet. */
   #unflushed = 0;
   #uploadCreditBytes: number;
@@ -55,6 +57,12 @@ export class ImageRequests {
     this.#sender = sender;
     this.#replies = replies;
     this.#uploadCreditBytes = serving.limits.uploadCreditBytes;
+    this.#answerRoom = new AnswerRoom(serving.limits.maxUnsentBytes);
+  }
+
+  /** Bytes of answers being computed or finished, and not yet on the connection. */
+  get heldAnswerBytes(): number {
+    return this.#answerRoom.heldBytes;
   }
 
   get idle(): boolean {
@@ -130,33 +138,44 @@ export class ImageRequests {
 
   #enqueue(image: Image): void {
     const { id, attempt, height, width, rgb } = image;
-    const { limits, queue } = this.#serving;
+    const { limits, queue, engine } = this.#serving;
     const bytes = rgb.length;
-    const timeoutMs = Math.min(image.timeoutMs || limits.requestTimeoutMs, MAX_TIMEOUT_MS);
+    const reply = answerBytes(this.#outputs, image, engine.info);
+    // A finished answer takes memory until it is sent: how long is for the server to say.
+    const timeoutMs = Math.min(image.timeoutMs || limits.requestTimeoutMs, limits.requestTimeoutMs);
     const work: Work = {
       stream: this,
       image: { height, width, rgb },
       outputs: this.#outputs,
+      mayStart: () => this.#answerRoom.fits(reply),
+      onStart: () => this.#answerRoom.hold(reply),
       onLeave: () => this.#returnCredit(bytes),
-      onResult: (result) => this.#finish(id, work, result),
+      onEvicted: () => this.#evict(id),
+      onResult: (result) => this.#finish(id, work, reply, result),
     };
     if (!queue.submit(work)) {
       const message = `the queue is full: ${queue.size} images wait`;
       throw new ImageFault(GrpcStatus.RESOURCE_EXHAUSTED, message, true);
     }
     const deadline = setTimeout(() => this.#expire(id, timeoutMs), timeoutMs);
-    this.#unanswered.set(id, { id, attempt, work, deadline });
+    const entry = { id, attempt, work, answerBytes: reply, isSending: false, deadline };
+    this.#unanswered.set(id, entry);
   }
 
-  #finish(id: number, work: Work, result: EncodedOutput[] | Error): void {
+  #finish(id: number, work: Work, bytes: number, result: EncodedOutput[] | Error): void {
     const entry = this.#unanswered.get(id);
-    if (entry?.work !== work) return;
+    if (entry?.work !== work) {
+      this.#releaseRoom(bytes);
+      return;
+    }
     const outputs = this.#checked(work, result);
     if (outputs instanceof Error) {
+      this.#releaseRoom(bytes);
       this.#fail(entry, this.#faultOf(outputs));
       this.#forget(entry);
       return;
     }
+    entry.isSending = true;
     this.#sender.send({
       id,
       attempt: entry.attempt,
@@ -164,10 +183,12 @@ export class ImageRequests {
       onSent: () => {
         this.#serving.hooks.onAnswer('OK');
         this.#unflushed += 1;
+        entry.isSending = false;
         this.#forget(entry);
       },
       onFlushed: () => {
         this.#unflushed -= 1;
+        this.#releaseRoom(bytes);
         if (this.idle) this.#replies.onIdle();
       },
     });
@@ -193,6 +214,14 @@ export class ImageRequests {
     return new ImageFault(GrpcStatus.INTERNAL, message, true);
   }
 
+  #evict(id: number): void {
+    const entry = this.#unanswered.get(id);
+    if (!entry) return;
+    const message = 'the queue is full, and this stream holds more than its share of it';
+    this.#fail(entry, new ImageFault(GrpcStatus.RESOURCE_EXHAUSTED, message, true));
+    this.#forget(entry);
+  }
+
   #expire(id: number, timeoutMs: number): void {
     const entry = this.#unanswered.get(id);
     if (!entry) return;
@@ -212,7 +241,14 @@ export class ImageRequests {
     this.#unanswered.delete(entry.id);
     this.#serving.queue.remove(entry.work);
     this.#sender.drop(entry.id);
+    if (entry.isSending) this.#releaseRoom(entry.answerBytes);
     if (this.idle) this.#replies.onIdle();
+  }
+
+  /** Of an answer that is on the connection, or given up: another may be computed. */
+  #releaseRoom(bytes: number): void {
+    this.#answerRoom.release(bytes);
+    this.#serving.queue.wake();
   }
 
   #returnCredit(bytes: number): void {

@@ -1,12 +1,26 @@
 /** Checks what an engine gave before any of it is sent: sizes only, no value is read. */
 import type { TeacherInfo } from '../distill/teacher.js';
-import { checkTensor, outputSize } from '../wire/checkTensor.js';
+import { checkTensor, outputSize, tensorBytes } from '../wire/checkTensor.js';
 import { dtypeOfOutput, type EncodedOutput, type OutputRequest } from './names.js';
 
 /** Channels of an output: those of the contract; 1 for norms and scales, which have no axis. */
 export function channelsOf({ output }: OutputRequest, info: TeacherInfo): number {
   if (output === 'logits') return info.classes;
   return output === 'embedding' ? info.featureChannels : 1;
+}
+
+/** Bytes of the whole answer to an image. */
+export function answerBytes(
+  outputs: readonly OutputRequest[],
+  image: { readonly height: number; readonly width: number },
+  info: TeacherInfo,
+): number {
+  const size = outputSize(image.height, image.width, info.outputStride);
+  return outputs.reduce(
+    (sum, request) =>
+      sum + tensorBytes(dtypeOfOutput(request), [...size, channelsOf(request, info)]),
+    0,
+  );
 }
 
 /** Throws TensorFormatError, or Error where an output is missing or another one than asked for. */

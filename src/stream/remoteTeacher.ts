@@ -5,6 +5,7 @@ import { wantedOutputs } from './clientContract.js';
 import { Fleet } from './clientFleet.js';
 import type { ClientOptions, ClientSettings } from './clientOptions.js';
 import { answerBytes, expectedOutputs, ImageRequest, type OutputSizes } from './clientRequest.js';
+import { unlessAborted } from './unlessAborted.js';
 
 /** Who answered is remembered for this many images, for requestElsewhere. */
 const REMEMBERED_ANSWERS = 4096;
@@ -15,14 +16,17 @@ const REMEMBERED_ANSWERS = 4096;
  *
  * Rejects with ContractMismatchError when no teacher fits (the message names the field, its value
  * at each teacher and at the student), TeacherUnavailableError when none answered within
- * `teacherTimeoutMs`, RangeError on options out of range.
+ * `teacherTimeoutMs`, RangeError on options out of range, the signal's reason on abort.
  */
-export async function connectTeachers(options: ClientOptions): Promise<RemoteTeacher> {
+export async function connectTeachers(
+  options: ClientOptions,
+  signal?: AbortSignal,
+): Promise<RemoteTeacher> {
   const settings = withDefaults(options);
   const windowBytes = Math.floor(settings.maxInflightBytes / settings.addresses.length);
   const fleet = new Fleet(settings, windowBytes);
   try {
-    return new RemoteTeacher(fleet, await fleet.open(), settings);
+    return new RemoteTeacher(fleet, await unlessAborted(fleet.open(), signal), settings);
   } catch (error) {
     await fleet.close();
     throw error;

@@ -7,8 +7,9 @@ import type { OutputName, WireDType } from '../wire/encodedTensor.js';
 import type { DistillResponse } from './generated/cirkd/teacher/v1/DistillResponse.js';
 import type { ImageError } from './generated/cirkd/teacher/v1/ImageError.js';
 import type { Welcome } from './generated/cirkd/teacher/v1/Welcome.js';
+import { checkMessageBounds, RESPONSE_BULK_FIELD } from './messageBounds.js';
 import { dtypeFromWire, outputFromWire } from './names.js';
-import { FIXED32, LENGTH_DELIMITED, VARINT, WireReader } from './replyWire.js';
+import { FIXED32, LENGTH_DELIMITED, VARINT, WireFormatError, WireReader } from './replyWire.js';
 import { TeacherService } from './teacherService.js';
 
 /** TensorChunk as it came; nothing is checked. */
@@ -38,6 +39,9 @@ export type TeacherMessage =
 
 const TENSOR_TAG = (2 << 3) | LENGTH_DELIMITED;
 
+/** The contract has three at most. */
+const MAX_DIMENSIONS = 16;
+
 /** By the contract's enum numbers. */
 const OUTPUTS = [undefined, 'logits', 'embedding', 'feature_norm', 'embedding_scale'] as const;
 const DTYPES = [undefined, 'fp32', 'fp16', 'int8'] as const;
@@ -47,6 +51,7 @@ const { responseDeserialize } = TeacherService.service.Distill;
 /** Never throws: bytes that are no message come out as `malformed`. */
 export function decodeResponse(bytes: Buffer): TeacherMessage {
   try {
+    checkMessageBounds(bytes, RESPONSE_BULK_FIELD);
     const chunk = bytes[0] === TENSOR_TAG ? readWholeChunk(bytes) : undefined;
     return chunk ? { kind: 'tensor', chunk } : fromProto(responseDeserialize(bytes));
   } catch (error) {
@@ -103,7 +108,7 @@ function readField(chunk: TensorChunkView, tag: number, reader: WireReader): boo
       chunk.dtype = DTYPES[reader.uint32()];
       return true;
     case (5 << 3) | VARINT:
-      chunk.shape.push(reader.uint32());
+      pushDimension(chunk.shape, reader.uint32());
       return true;
     case (5 << 3) | LENGTH_DELIMITED:
       readPacked(chunk.shape, reader.view());
@@ -128,8 +133,15 @@ function readField(chunk: TensorChunkView, tag: number, reader: WireReader): boo
 function readPacked(into: number[], bytes: Uint8Array): void {
   const reader = new WireReader(bytes);
   while (!reader.done) {
-    into.push(reader.uint32());
+    pushDimension(into, reader.uint32());
   }
+}
+
+function pushDimension(shape: number[], size: number): void {
+  if (shape.length >= MAX_DIMENSIONS) {
+    throw new WireFormatError(`shape: more than ${MAX_DIMENSIONS} dimensions`);
+  }
+  shape.push(size);
 }
 
 function fromProto(response: DistillResponse): TeacherMessage {

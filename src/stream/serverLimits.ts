@@ -15,10 +15,14 @@ export interface ServerLimits {
   readonly uploadCreditBytes: number;
   /** Largest TensorChunk.data that is sent. */
   readonly chunkBytes: number;
-  /** For an image that names no timeout: from arrival to the last byte of the answer. */
+  /** Answers of one stream that are being computed or wait to be sent; one is always allowed. */
+  readonly maxUnsentBytes: number;
+  /** Of any image, from arrival to the last byte of the answer; it may name a shorter one. */
   readonly requestTimeoutMs: number;
   /** A stream that hasn't said hello by then is ended. */
   readonly helloTimeoutMs: number;
+  /** A stream that has ended, but whose client doesn't take what is left of it, is cut after. */
+  readonly closeGraceMs: number;
 }
 
 export const MAX_RUN_ID_BYTES = 128;

@@ -3,7 +3,7 @@
  * tensors on their way out in chunkSender.ts.
  */
 import type { ServerDuplexStream } from '@grpc/grpc-js';
-import { GrpcStatus, RpcError } from '../rpc/errors.js';
+import { GrpcStatus, grpcCodeName, RpcError } from '../rpc/errors.js';
 import { ChunkSender } from './chunkSender.js';
 import type { DistillRequest } from './generated/cirkd/teacher/v1/DistillRequest.js';
 import type { DistillResponseInput } from './generated/cirkd/teacher/v1/DistillResponse.js';
@@ -29,6 +29,8 @@ const MAX_UNSENT_MESSAGES = 256;
 
 export class ServerSession {
   readonly #call: DistillCall;
+  /** Kept: a connection that is gone has no address any more. */
+  readonly #peer: string;
   readonly #serving: Serving;
   readonly #helloTimer: NodeJS.Timeout;
   readonly #ended: Promise<void>;
@@ -40,6 +42,7 @@ export class ServerSession {
 
   constructor(call: DistillCall, serving: Serving) {
     this.#call = call;
+    this.#peer = call.getPeer();
     this.#serving = serving;
     this.#ended = new Promise((resolve, reject) => {
       this.#settle = (error) => (error === undefined ? resolve() : reject(error));
@@ -111,7 +114,7 @@ export class ServerSession {
         creditBytes: limits.uploadCreditBytes,
       },
     });
-    hooks.onEvent('info', 'stream opened', { runId: agreement.runId, peer: this.#call.getPeer() });
+    hooks.onEvent('info', 'stream opened', { runId: agreement.runId, peer: this.#peer });
     return this.#openStream(agreement);
   }
 
@@ -183,17 +186,25 @@ export class ServerSession {
     if (this.#closed) return;
     this.#closed = true;
     clearTimeout(this.#helloTimer);
-    if (this.#open) this.#closeStream(this.#open, error);
+    this.#open?.images.close();
+    this.#open?.sender.close();
+    this.#logEnd(error);
     // Whatever else the client sends is read and dropped, so that the status can reach it.
     this.#call.resume();
     this.#settle(error);
   }
 
-  #closeStream({ agreement, sender, images }: OpenStream, error: unknown): void {
-    images.close();
-    sender.close();
+  /** A stream that the client broke is worth a warning; that of a bug is logged where it leaves. */
+  #logEnd(error: unknown): void {
+    const { hooks } = this.#serving;
+    const fields = { runId: this.#open?.agreement.runId, peer: this.#peer };
     const reason = error instanceof Error ? error.message : 'left or finished';
-    this.#serving.hooks.onEvent('info', 'stream closed', { runId: agreement.runId, reason });
+    if (error instanceof RpcError && error.code !== GrpcStatus.UNAVAILABLE) {
+      const code = grpcCodeName(error.code);
+      hooks.onEvent('warn', 'stream refused', { ...fields, code, reason });
+    } else {
+      hooks.onEvent('info', 'stream closed', { ...fields, reason });
+    }
   }
 }
 

@@ -3,6 +3,7 @@
  * is an engine, so that probes see NOT_SERVING while a network loads.
  */
 import type { ServerInterceptor } from '@grpc/grpc-js';
+import { onCallEnd } from '../rpc/callEnd.js';
 import { GrpcStatus, RpcError } from '../rpc/errors.js';
 import { duplexHandler, unaryHandler } from '../rpc/handlers.js';
 import { Health, healthPackageDefinition } from '../rpc/health.js';
@@ -44,6 +45,8 @@ export class TeacherServer {
   readonly #rpc: RpcServer;
   readonly #health = new Health([TEACHER_SERVICE_NAME]);
   readonly #sessions = new Set<ServerSession>();
+  /** Streams that take up memory: open, or ended and not yet read to their end. */
+  #streams = 0;
   #serving: Serving | undefined;
   #draining = false;
   #onLastSessionEnd: (() => void) | undefined;
@@ -60,7 +63,11 @@ export class TeacherServer {
       options.hooks.onEvent('error', 'unexpected error in a call', { error });
     };
     this.#rpc.addService(teacherServerDefinition(), {
-      Distill: duplexHandler((call: DistillCall) => this.#distill(call), report),
+      Distill: duplexHandler(
+        (call: DistillCall) => this.#distill(call),
+        report,
+        options.limits.closeGraceMs,
+      ),
       GetTeacher: unaryHandler<GetTeacherRequest, GetTeacherResponseInput>(
         async () => this.#getTeacher(),
         report,
@@ -109,7 +116,9 @@ export class TeacherServer {
   async #distill(call: DistillCall): Promise<void> {
     const serving = this.#requireServing();
     const { maxStreams } = serving.limits;
-    if (this.#sessions.size >= maxStreams) {
+    if (this.#streams >= maxStreams) {
+      const code = 'RESOURCE_EXHAUSTED';
+      serving.hooks.onEvent('warn', 'stream refused', { peer: call.getPeer(), code, maxStreams });
       throw new RpcError(
         GrpcStatus.RESOURCE_EXHAUSTED,
         `${maxStreams} streams are open, this server takes no more`,
@@ -117,12 +126,12 @@ export class TeacherServer {
     }
     const session = new ServerSession(call, serving);
     this.#sessions.add(session);
-    serving.hooks.onStreams(this.#sessions.size);
+    serving.hooks.onStreams(++this.#streams);
+    onCallEnd(call, () => serving.hooks.onStreams(--this.#streams));
     try {
       await session.run();
     } finally {
       this.#sessions.delete(session);
-      serving.hooks.onStreams(this.#sessions.size);
       if (this.#sessions.size === 0) this.#onLastSessionEnd?.();
     }
   }

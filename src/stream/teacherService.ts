@@ -6,6 +6,7 @@ import type { DistillRequest } from './generated/cirkd/teacher/v1/DistillRequest
 import type { DistillResponseInput } from './generated/cirkd/teacher/v1/DistillResponse.js';
 import type { TeacherServiceDefinition } from './generated/cirkd/teacher/v1/TeacherService.js';
 import type { ProtoGrpcType } from './generated/teacher.js';
+import { checkMessageBounds, REQUEST_BULK_FIELD } from './messageBounds.js';
 import { encodeTensorResponse } from './tensorResponse.js';
 
 export const PROTOCOL_VERSION = 1;
@@ -24,7 +25,8 @@ export type IncomingRequest = DistillRequest | { readonly malformed: string };
 
 /**
  * The definition for a server. Tensors are written by hand (same bytes, one copy), and bytes that
- * are no DistillRequest arrive as `malformed`, so that the stream can end with a status of ours.
+ * are no DistillRequest, or cost too much to decode, arrive as `malformed`, so that the stream can
+ * end with a status of ours.
  */
 export function teacherServerDefinition(): ServiceDefinition {
   const plain: TeacherServiceDefinition = TeacherService.service;
@@ -35,6 +37,7 @@ export function teacherServerDefinition(): ServiceDefinition {
       ...Distill,
       requestDeserialize(bytes: Buffer): IncomingRequest {
         try {
+          checkMessageBounds(bytes, REQUEST_BULK_FIELD);
           return Distill.requestDeserialize(bytes);
         } catch (error) {
           return { malformed: (error as Error).message };

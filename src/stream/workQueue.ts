@@ -1,9 +1,10 @@
 /**
  * The images that wait for the network: one bounded queue over all streams.
  *
- * Streams take turns, so that a student with many images in flight doesn't starve another. Images
- * of one size and with the same outputs may share a batch; an image waits for company at most
- * `maxDelayMs`. One batch is in the network at a time.
+ * Streams take turns, so that a student with many images in flight doesn't starve another, and a
+ * full queue has room for a stream that holds less than its share of it. Images of one size and
+ * with the same outputs may share a batch; an image waits for company at most `maxDelayMs`. One
+ * batch is in the network at a time.
  */
 import type { InferenceEngine, InferenceImage } from './engine.js';
 import type { EncodedOutput, OutputRequest } from './names.js';
@@ -14,8 +15,14 @@ export interface Work {
   readonly stream: object;
   readonly image: InferenceImage;
   readonly outputs: readonly OutputRequest[];
+  /** False while there is no room for the answer; `wake` says that there may be some again. */
+  readonly mayStart: () => boolean;
+  /** It goes into the next batch; asked for the stream's next image, `mayStart` counts it. */
+  readonly onStart: () => void;
   /** The image is not held by the queue any more: its batch starts, or it was removed. */
   readonly onLeave: () => void;
+  /** Its place went to a stream that held less than its share; onLeave came before. */
+  readonly onEvicted: () => void;
   /** Not called for removed work. */
   readonly onResult: (result: EncodedOutput[] | Error) => void;
 }
@@ -40,6 +47,7 @@ export class WorkQueue {
   readonly #streams = new Map<object, Waiting[]>();
   #size = 0;
   #busy = false;
+  #wakes = false;
   #companyTimer: NodeJS.Timeout | undefined;
 
   constructor(
@@ -59,16 +67,19 @@ export class WorkQueue {
     return this.#size;
   }
 
-  /** False when the queue is full; nothing is called then. */
+  /**
+   * False when the queue is full and the stream has its share of it; nothing is called then. With
+   * less than its share, the newest image of the longest line is evicted for this one.
+   */
   submit(work: Work): boolean {
-    if (this.#size >= this.#capacityImages) return false;
+    if (this.#size >= this.#capacityImages && !this.#makeRoom(work.stream)) return false;
     const waiting = { work, batchKey: batchKeyOf(work), arrivedAtMs: performance.now() };
     const line = this.#streams.get(work.stream);
     if (line) line.push(waiting);
     else this.#streams.set(work.stream, [waiting]);
     this.#resize(1);
     // Not at once: images that arrived together get into one batch without a delay.
-    setImmediate(() => this.#dispatch());
+    this.wake();
     return true;
   }
 
@@ -84,12 +95,34 @@ export class WorkQueue {
     return true;
   }
 
+  /** Work that couldn't start may start now. */
+  wake(): void {
+    if (this.#wakes) return;
+    this.#wakes = true;
+    setImmediate(() => {
+      this.#wakes = false;
+      this.#dispatch();
+    });
+  }
+
+  #makeRoom(stream: object): boolean {
+    const own = this.#streams.get(stream)?.length ?? 0;
+    const streams = this.#streams.size + (own === 0 ? 1 : 0);
+    const longest = [...this.#streams.values()].reduce((a, b) => (b.length > a.length ? b : a), []);
+    // With one image more than the longest line keeps, the two would only change places.
+    if (own >= this.#capacityImages / streams || longest.length <= own + 1) return false;
+    const { work } = longest.at(-1) as Waiting;
+    this.remove(work);
+    work.onEvicted();
+    return true;
+  }
+
   #dispatch(): void {
     if (this.#busy) return;
-    const first = this.#streams.values().next().value?.[0];
-    if (!first || this.#waitsForCompany(first)) return;
+    const batchKey = this.#nextKey();
+    if (batchKey === undefined) return;
     clearTimeout(this.#companyTimer);
-    const batch = this.#takeBatch(first.batchKey);
+    const batch = this.#takeBatch(batchKey);
     const now = performance.now();
     for (const { arrivedAtMs } of batch) this.#hooks.onQueued((now - arrivedAtMs) / 1000);
     this.#busy = true;
@@ -99,18 +132,36 @@ export class WorkQueue {
     });
   }
 
-  #waitsForCompany(first: Waiting): boolean {
+  /**
+   * The first stream's, by turns, whose image has waited long enough or has a whole batch of
+   * company; undefined when all have to wait.
+   */
+  #nextKey(): string | undefined {
     const { maxImages, maxDelayMs } = this.#batch;
-    const restMs = first.arrivedAtMs + maxDelayMs - performance.now();
-    if (restMs <= 0 || this.#countCompany(first.batchKey) >= maxImages) return false;
+    const now = performance.now();
+    let nextDueMs = Number.POSITIVE_INFINITY;
+    const counts = new Map<string, number>();
+    for (const [head] of this.#streams.values()) {
+      if (!head?.work.mayStart()) continue;
+      const { batchKey } = head;
+      const dueMs = head.arrivedAtMs + maxDelayMs;
+      if (dueMs <= now) return batchKey;
+      const count = counts.get(batchKey) ?? this.#countCompany(batchKey);
+      if (count >= maxImages) return batchKey;
+      counts.set(batchKey, count);
+      nextDueMs = Math.min(nextDueMs, dueMs);
+    }
     clearTimeout(this.#companyTimer);
-    this.#companyTimer = setTimeout(() => this.#dispatch(), Math.ceil(restMs));
-    return true;
+    if (Number.isFinite(nextDueMs)) {
+      this.#companyTimer = setTimeout(() => this.#dispatch(), Math.ceil(nextDueMs - now));
+    }
+    return undefined;
   }
 
   #countCompany(batchKey: string): number {
     let count = 0;
     for (const line of this.#streams.values()) {
+      if (!line[0]?.work.mayStart()) continue;
       const other = line.findIndex((waiting) => waiting.batchKey !== batchKey);
       count += other < 0 ? line.length : other;
     }
@@ -123,8 +174,12 @@ export class WorkQueue {
     for (let found = true; found && batch.length < this.#batch.maxImages; ) {
       found = false;
       for (const [stream, line] of [...this.#streams]) {
-        if (line[0]?.batchKey !== batchKey || batch.length >= this.#batch.maxImages) continue;
-        batch.push(line.shift() as Waiting);
+        const head = line[0];
+        if (head?.batchKey !== batchKey || batch.length >= this.#batch.maxImages) continue;
+        if (!head.work.mayStart()) continue;
+        head.work.onStart();
+        batch.push(head);
+        line.shift();
         this.#streams.delete(stream);
         if (line.length > 0) this.#streams.set(stream, line);
         found = true;

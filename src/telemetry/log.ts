@@ -2,6 +2,7 @@
 import { pino } from 'pino';
 import type { Logger } from 'pino';
 import { formatLogLine } from './logLine.js';
+import { safeWriter } from './safeWriter.js';
 
 export type { Logger };
 
@@ -9,6 +10,7 @@ export type { Logger };
 export interface LineSink {
   readonly isTTY?: boolean;
   write(line: string): unknown;
+  on?(event: 'error', listener: (error: Error) => void): unknown;
 }
 
 export interface LogOptions {
@@ -19,10 +21,14 @@ export interface LogOptions {
   readonly sink: LineSink;
 }
 
-/** Each line carries time, level, service and msg, and the fields of the call. */
+/**
+ * Each line carries time, level, service and msg, and the fields of the call. Logging never throws:
+ * once the sink breaks, lines are lost.
+ */
 export function createLogger(options: LogOptions): Logger {
   const { service, level, format, sink } = options;
   const asText = format === 'text' || (format === 'auto' && sink.isTTY === true);
+  const put = safeWriter(sink);
   return pino(
     {
       level,
@@ -31,6 +37,6 @@ export function createLogger(options: LogOptions): Logger {
       formatters: { level: (label) => ({ level: label }) },
       serializers: { err: pino.stdSerializers.err, error: pino.stdSerializers.err },
     },
-    { write: (line: string) => sink.write(asText ? formatLogLine(line) : line) },
+    { write: (line: string) => put(asText ? formatLogLine(line) : line) },
   );
 }

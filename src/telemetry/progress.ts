@@ -1,6 +1,7 @@
 /** How far a run is: a bar on a terminal, a plain line every so often elsewhere. */
 import type { LineSink } from './log.js';
 import { barLines, plainLine } from './progressText.js';
+import { safeWriter } from './safeWriter.js';
 
 export interface ProgressStep {
   /** Steps done, of the whole run. */
@@ -17,7 +18,6 @@ export interface ProgressStep {
 /** A terminal (isTTY) gets a bar; anything else, lines. */
 export interface ProgressStream extends LineSink {
   readonly columns?: number;
-  on?(event: 'error', listener: (error: Error) => void): unknown;
 }
 
 export interface ProgressOptions {
@@ -108,21 +108,5 @@ function rates(pace: Pace, stepsLeft: number) {
     imagesPerSecond: pace.images / seconds,
     teacherShare: pace.teacherSeconds / seconds,
     secondsLeft: stepsLeft * pace.seconds,
-  };
-}
-
-function safeWriter(stream: ProgressStream): (text: string) => void {
-  let broken = false;
-  // A closed pipe reports itself by an event, which without a listener would end the process.
-  stream.on?.('error', () => {
-    broken = true;
-  });
-  return (text) => {
-    if (broken) return;
-    try {
-      stream.write(text);
-    } catch {
-      broken = true;
-    }
   };
 }

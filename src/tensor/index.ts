@@ -1,10 +1,9 @@
 /** TensorFlow as the rest of the code sees it. */
 export * from './create.js';
 export { engineInfo } from './binding.js';
-export type { DType } from './dtype.js';
 export { type OpProfile, startProfile, stopProfile } from './execute.js';
 export * as differentiable from './gradients/index.js';
 export * as ops from './ops/index.js';
-export { Tape, Var, type BackwardFunction } from './tape.js';
-export { numTensors, scope, Tensor, type TensorCarrier } from './tensor.js';
+export { Tape, Var } from './tape.js';
+export { numTensors, scope, Tensor } from './tensor.js';
 export { Parameter } from './parameter.js';

@@ -58,16 +58,6 @@ export class Parameter {
     );
   }
 
-  /** this += value, in place. */
-  assignAdd(value: Tensor): void {
-    executeAll(
-      'AssignAddVariableOp',
-      [this.#handle, value],
-      [attribute.type('dtype', 'float32')],
-      0,
-    );
-  }
-
   /**
    * Momentum as PyTorch's SGD has it: velocity = momentum * velocity + gradient,
    * this -= learningRate * velocity, both in place. learningRate and momentum are scalars.

@@ -104,32 +104,44 @@ export class Tape {
 
   /**
    * Propagates the given gradients of the loss back to parameters and leaves. Takes over the seed
-   * tensors, frees what the nodes saved, and leaves the tape empty. The result belongs to the
-   * caller's scope.
+   * tensors, frees what the nodes saved, and leaves the tape empty, also where a backward function
+   * throws. The result belongs to the caller's scope.
    */
   backward(seeds: readonly (readonly [Var, Tensor])[]): Gradients {
-    const result = scope(() => {
-      const gradients = new Map<Var, Tensor>();
-      for (const [output, seed] of seeds) accumulate(gradients, output, seed);
-      for (let node = this.#nodes.pop(); node !== undefined; node = this.#nodes.pop()) {
-        const dy = gradients.get(node.output);
-        if (dy !== undefined) {
-          gradients.delete(node.output);
-          const { inputs, backward } = node;
-          const parts = scope(() => backward(dy));
-          for (const [index, part] of parts.entries()) {
-            const input = inputs[index]!;
-            if (part !== null && input.needsGradient) accumulate(gradients, input, part);
-          }
-          free(dy);
-          for (const part of parts) part?.dispose();
+    /** Of the values that the walk hasn't come to; each held. */
+    const gradients = new Map<Var, Tensor>();
+    try {
+      return scope(() => {
+        for (const [output, seed] of seeds) accumulate(gradients, output, seed);
+        this.#propagate(gradients);
+        return this.#collect(gradients);
+      });
+    } catch (error) {
+      for (const gradient of gradients.values()) free(gradient);
+      throw error;
+    } finally {
+      this.dispose();
+    }
+  }
+
+  /** From the last node to the first. One that throws stays, for dispose() to free what it saved. */
+  #propagate(gradients: Map<Var, Tensor>): void {
+    for (let node = this.#nodes.at(-1); node !== undefined; node = this.#nodes.at(-1)) {
+      const { inputs, backward, output, saved } = node;
+      const dy = gradients.get(output);
+      if (dy !== undefined) {
+        const parts = scope(() => backward(dy));
+        for (const [index, part] of parts.entries()) {
+          const input = inputs[index]!;
+          if (part !== null && input.needsGradient) accumulate(gradients, input, part);
         }
-        for (const tensor of node.saved) free(tensor);
+        gradients.delete(output);
+        free(dy);
+        for (const part of parts) part?.dispose();
       }
-      return this.#collect(gradients);
-    });
-    this.dispose();
-    return result;
+      this.#nodes.pop();
+      for (const tensor of saved) free(tensor);
+    }
   }
 
   /** Frees everything that is held, for a forward pass that is not followed by a backward one. */

@@ -1,5 +1,5 @@
 /**
- * Keeps the next steps under way: crops from the loader, and the teachers' answers to them, while
+ * Keeps the next batches under way: crops from the loader, and the teachers' answers to them, while
  * the present step computes.
  */
 import { setMaxListeners } from 'node:events';
@@ -11,7 +11,7 @@ export interface BatchSource {
   next(): Promise<Batch>;
 }
 
-/** One step's input, and how long the caller waited for each part of it. */
+/** One batch with its answers, and how long the caller waited for each part of it. */
 export interface FedBatch {
   readonly batch: Batch;
   /** One a crop, in order; null in a run without a teacher. */
@@ -29,31 +29,38 @@ export class Feed {
   readonly #source: BatchSource;
   readonly #teacher: Teacher | null;
   readonly #ahead: Ahead[] = [];
-  readonly #depth: number;
+  readonly #prefetchBatches: number;
   #remaining: number;
   readonly #stop = new AbortController();
 
-  /** `prefetchSteps` batches are asked for beyond the present one; `steps` are left in the run. */
-  constructor(source: BatchSource, teacher: Teacher | null, prefetchSteps: number, steps: number) {
+  /**
+   * While the caller works on a batch, the next `prefetchBatches` are under way; with 0, nothing is
+   * asked for before next() is called. `batches` are left in the run.
+   */
+  constructor(
+    source: BatchSource,
+    teacher: Teacher | null,
+    prefetchBatches: number,
+    batches: number,
+  ) {
     this.#source = source;
     this.#teacher = teacher;
-    this.#depth = prefetchSteps + 1;
-    this.#remaining = steps;
+    this.#prefetchBatches = prefetchBatches;
+    this.#remaining = batches;
     // Every image that is under way listens.
     setMaxListeners(0, this.#stop.signal);
   }
 
-  /** The next step's batch with its replies. Rejects as the loader or the teacher does. */
+  /** The next batch with its replies. Rejects as the loader or the teacher does. */
   async next(): Promise<FedBatch> {
     this.#fill();
     const first = this.#ahead.shift();
-    if (first === undefined) throw new Error('feed: asked for more steps than the run has');
+    if (first === undefined) throw new Error('feed: asked for more batches than the run has');
     const begin = performance.now();
     const batch = await first.batch;
     const gotBatch = performance.now();
     const replies = first.replies === null ? null : await first.replies;
     const gotReplies = performance.now();
-    this.#fill();
     return {
       batch,
       replies,
@@ -72,7 +79,8 @@ export class Feed {
   }
 
   #fill(): void {
-    while (this.#ahead.length < this.#depth && this.#remaining > 0) {
+    // One more than stays under way: it is taken at once.
+    while (this.#ahead.length <= this.#prefetchBatches && this.#remaining > 0) {
       this.#remaining -= 1;
       const batch = this.#source.next();
       const replies = this.#teacher === null ? null : this.#ask(this.#teacher, batch);

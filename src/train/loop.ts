@@ -27,6 +27,8 @@ export interface StepReport {
   readonly step: number;
   readonly terms: TermValues;
   readonly learningRate: number;
+  /** Share of filled rows, 0..1, of each memory bank after the step. */
+  readonly bankFill: Readonly<Record<string, number>>;
   readonly images: number;
   /** Names of the crops, in order: the ledger of what was trained on. */
   readonly samples: readonly string[];
@@ -34,7 +36,7 @@ export interface StepReport {
     readonly total: number;
     /** Waited for the loader. */
     readonly data: number;
-    /** Waited for teachers. */
+    /** Waited for teachers, those asked again included. */
     readonly teacher: number;
     readonly compute: number;
   };
@@ -47,19 +49,27 @@ export interface LoopOptions {
   readonly feed: Feed;
   readonly teacher: Teacher | null;
   readonly compute: Compute;
-  /** Stops the run between steps, or while it waits for data. */
+  /** Stops the run between steps, or while it waits for data, for a teacher or in afterStep. */
   readonly stop: AbortSignal;
-  /** Awaited before the next step begins: evaluation and checkpoints happen here. */
+  /**
+   * Awaited before the next step begins: evaluation and checkpoints happen here. Where the signal
+   * ends it, it rejects with the signal's reason.
+   */
   readonly afterStep: (report: StepReport) => Promise<void> | void;
-  readonly onNonFiniteReply?: (images: number) => void;
 }
 
 /** Runs until the last step or until a stop is requested; says which. */
 export async function runLoop(options: LoopOptions): Promise<'finished' | 'stopped'> {
-  for (let step = options.firstStep; step < options.steps; step += 1) {
-    const fed = await nextInput(options);
-    if (fed === null) return 'stopped';
-    await options.afterStep(await runStep(options, step, fed));
+  const { stop } = options;
+  try {
+    for (let step = options.firstStep; step < options.steps; step += 1) {
+      const fed = await nextInput(options);
+      if (fed === null) return 'stopped';
+      await options.afterStep(await runStep(options, step, fed));
+    }
+  } catch (error) {
+    if (stop.aborted && error === stop.reason) return 'stopped';
+    throw error;
   }
   return 'finished';
 }
@@ -85,19 +95,26 @@ async function nextInput({ feed, accumulateSteps, stop }: LoopOptions): Promise<
 }
 
 async function runStep(options: LoopOptions, step: number, fed: FedBatch[]): Promise<StepReport> {
-  const beginCompute = performance.now();
-  const outcome = await computeStep(options, step, fed);
-  const compute = (performance.now() - beginCompute) / 1000;
+  const beginStep = performance.now();
+  const { outcome, askedAgainSeconds } = await computeStep(options, step, fed);
+  const compute = (performance.now() - beginStep) / 1000 - askedAgainSeconds;
   const data = sum(fed.map((part) => part.dataSeconds));
-  const teacher = sum(fed.map((part) => part.teacherSeconds));
+  const teacher = sum(fed.map((part) => part.teacherSeconds)) + askedAgainSeconds;
   return {
     step,
     terms: outcome.terms,
     learningRate: outcome.learningRate,
+    bankFill: outcome.bankFill,
     images: sum(fed.map(({ batch }) => batch.crops.length)),
     samples: fed.flatMap(({ batch }) => batch.crops.map((crop) => crop.sample)),
     seconds: { total: data + teacher + compute, data, teacher, compute },
   };
+}
+
+interface ComputedStep {
+  readonly outcome: Extract<StepOutcome, { kind: 'committed' }>;
+  /** Waited for answers in place of those that weren't finite. */
+  readonly askedAgainSeconds: number;
 }
 
 /** A non-finite reply is asked for again once; what isn't finite then ends the run. */
@@ -105,14 +122,17 @@ async function computeStep(
   options: LoopOptions,
   step: number,
   fed: FedBatch[],
-): Promise<Extract<StepOutcome, { kind: 'committed' }>> {
-  let outcome = await options.compute.step(step, fed.map(toMicroBatch));
-  if (outcome.kind === 'nonfinite_reply' && options.teacher !== null) {
-    options.onNonFiniteReply?.(outcome.images.length);
-    const replacements = await askElsewhere(options.teacher, fed, outcome.images);
-    outcome = await options.compute.retry(step, replacements);
+): Promise<ComputedStep> {
+  const { compute, teacher, stop } = options;
+  let askedAgainSeconds = 0;
+  let outcome = await compute.step(step, fed.map(toMicroBatch));
+  if (outcome.kind === 'nonfinite_reply' && teacher !== null) {
+    const begin = performance.now();
+    const replacements = await askElsewhere(teacher, fed, outcome.images, stop);
+    askedAgainSeconds = (performance.now() - begin) / 1000;
+    outcome = await compute.retry(step, replacements);
   }
-  if (outcome.kind === 'committed') return outcome;
+  if (outcome.kind === 'committed') return { outcome, askedAgainSeconds };
   if (outcome.kind === 'nonfinite_reply') {
     const names = outcome.images.map(
       ({ microBatch, crop }) => fed[microBatch]!.batch.crops[crop]!.sample,
@@ -134,11 +154,12 @@ function askElsewhere(
   teacher: Teacher,
   fed: readonly FedBatch[],
   images: readonly { readonly microBatch: number; readonly crop: number }[],
+  stop: AbortSignal,
 ): Promise<ReplyReplacement[]> {
   return Promise.all(
     images.map(async ({ microBatch, crop }) => {
       const image = teacherImages(fed[microBatch]!.batch)[crop]!;
-      return { microBatch, crop, reply: await teacher.requestElsewhere(image) };
+      return { microBatch, crop, reply: await teacher.requestElsewhere(image, stop) };
     }),
   );
 }

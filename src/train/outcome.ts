@@ -24,7 +24,13 @@ export interface ReplyReplacement {
 export type TermValues = Readonly<Record<string, number>>;
 
 export type StepOutcome =
-  | { readonly kind: 'committed'; readonly terms: TermValues; readonly learningRate: number }
+  | {
+      readonly kind: 'committed';
+      readonly terms: TermValues;
+      readonly learningRate: number;
+      /** Share of filled rows, 0..1, of each memory bank. */
+      readonly bankFill: Readonly<Record<string, number>>;
+    }
   /** Nothing was changed: these images' teacher replies hold NaN or infinity. */
   | {
       readonly kind: 'nonfinite_reply';

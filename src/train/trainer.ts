@@ -49,9 +49,21 @@ export type GradientObserver = (gradients: ReadonlyMap<Parameter, Tensor>) => vo
 
 export class Trainer {
   readonly parts: TrainerParts;
+  /** An update has begun and hasn't ended: weights, velocities and banks don't belong together. */
+  #isHalfUpdated = false;
 
   constructor(parts: TrainerParts) {
     this.parts = parts;
+  }
+
+  /**
+   * Throws where an error came in the middle of an update: the state is neither that before the
+   * step nor that after it, and nobody may save it or go on from it.
+   */
+  requireWholeState(): void {
+    if (this.#isHalfUpdated) {
+      throw new Error('trainer: an update failed halfway; its state is of no use');
+    }
   }
 
   /** Update number `step`, counted from 0, from the mean gradient of the micro-batches. */
@@ -60,6 +72,7 @@ export class Trainer {
     microBatches: readonly TrainingBatch[],
     observe: GradientObserver = () => {},
   ): CommittedOrNonFinite {
+    this.requireWholeState();
     const { objective, optimizer, schedule } = this.parts;
     const staged = new StagedBuffers();
     try {
@@ -73,16 +86,26 @@ export class Trainer {
         if (statistic !== null) return { kind: 'nonfinite', terms, gradient, statistic };
         observe(gradients);
         const learningRate = learningRateAt(schedule, step);
+        this.#isHalfUpdated = true;
         optimizer.apply(gradients, learningRate);
         staged.commit();
         objective.commit();
-        return { kind: 'committed', terms, learningRate };
+        this.#isHalfUpdated = false;
+        return { kind: 'committed', terms, learningRate, bankFill: this.#bankFill() };
       });
     } finally {
       // Nothing is left to discard after a commit.
       staged.discard();
       objective.discard();
     }
+  }
+
+  #bankFill(): Record<string, number> {
+    const { pixel, region } = this.parts.objective.banks;
+    return {
+      ...(pixel === null ? {} : { pixel: pixel.fillRatio }),
+      ...(region === null ? {} : { region: region.fillRatio }),
+    };
   }
 
   #accumulate(step: number, microBatches: readonly TrainingBatch[], staged: StagedBuffers) {

@@ -196,6 +196,7 @@ test('--resume: a cut checkpoint is passed over with a note, none whole is exit 
   for (const step of [2, 3]) {
     assert.ok(
       lost.stderr.includes(`${run.checkpointFile(step, 'student.safetensors')}: 1000 bytes`),
+      lost.stderr,
     );
   }
   assert.deepEqual(run.checkpoints(), [2, 3]);

@@ -15,10 +15,12 @@ import { writeUntrainedModel } from '../support/untrainedModel.js';
 
 const BIN = fileURLToPath(new URL('../../services/cli/bin.mjs', import.meta.url));
 const STEPS = 4;
+/** Of three processes with TensorFlow on a busy machine. */
+const START_MS = 180_000;
 const SMALL = [
   ...['data.train.samples=8', 'data.train.height=48', 'data.train.width=64', 'data.workers=1'],
   ...['data.val.samples=3', 'data.val.height=48', 'data.val.width=64', 'evaluate.pictures=2'],
-  ...['data.crop.height=32', 'data.crop.width=48', 'train.batchSize=2'],
+  ...['data.crop.height=32', 'data.crop.width=48', 'train.batchSize=2', 'train.warmupSteps=0'],
   ...['memory.pixelMemorySize=50', 'memory.regionMemorySize=20'],
 ].flatMap((one) => ['--set', one]);
 
@@ -46,7 +48,17 @@ function startDemo(out: string, ...args: string[]) {
     demo.stderr += text;
   });
   const ended = new Promise<number | null>((resolve) => child.once('close', resolve));
-  return Object.assign(demo, { ended });
+  void ended.then((code) => {
+    demo.code = code;
+  });
+  /** Waits for a stage with all services running; throws if the demo ends first. */
+  const reaches = (stage: string) =>
+    eventually(() => {
+      if (demo.code !== undefined) throw new Error(`ended with ${demo.code}:\n${demo.stderr}`);
+      const services = () => processesThatMention(folder).length;
+      return demo.stderr.includes(stage) && services() === 3;
+    }, START_MS);
+  return Object.assign(demo, { ended, reaches });
 }
 
 async function checkRun(path: string, terms: readonly string[]): Promise<void> {
@@ -61,10 +73,10 @@ async function checkRun(path: string, terms: readonly string[]): Promise<void> {
   }
   const report = readFileSync(join(path, 'report.html'), 'utf8');
   assert.ok(report.includes('data:image/png;base64,'), 'pictures in the report');
-  assert.ok(decode(readFileSync(join(path, 'report.png'))).width > 0);
+  assert.ok(decode(readFileSync(join(path, 'report.png'))).width > 0, 'an empty picture');
   const grid = decode(readFileSync(join(path, 'pictures', 'grid.png')));
   // image, truth, student: three pictures of 48 rows and the gaps between.
-  assert.ok(grid.height >= 3 * 48 && grid.width > 2 * 64);
+  assert.ok(grid.height >= 3 * 48 && grid.width > 2 * 64, `${grid.height} x ${grid.width}`);
 }
 
 test('teacher and two students: scores, curves, pictures, and no process left', async () => {
@@ -86,15 +98,21 @@ test('teacher and two students: scores, curves, pictures, and no process left', 
   }
   assert.equal(summary.steps, STEPS);
   assert.equal(summary.seed, 3);
-  assert.ok(summary.eventLoopLagP99Seconds.teacher > 0);
+  assert.ok(
+    summary.eventLoopLagP99Seconds.teacher > 0,
+    String(summary.eventLoopLagP99Seconds.teacher),
+  );
   assert.match(readFileSync(join(out, 'metrics-teacher.txt'), 'utf8'), /^cirkd_teacher_streams /m);
   assert.match(readFileSync(join(out, 'metrics-student.txt'), 'utf8'), /^cirkd_student_loss\{/m);
 
   assert.match(demo.stdout, /^mean IoU +\d+\.\d %/m);
   assert.match(demo.stdout, /report\.html/);
   for (const step of [1, 2, 3, 4]) assert.match(demo.stderr, new RegExp(`^${step}/4 `, 'm'));
-  assert.ok(readFileSync(join(out, 'report.html'), 'utf8').includes('labels alone'));
-  assert.ok(decode(readFileSync(join(out, 'report.png'))).width > 0);
+  assert.ok(
+    readFileSync(join(out, 'report.html'), 'utf8').includes('labels alone'),
+    'the report does not name the baseline',
+  );
+  assert.ok(decode(readFileSync(join(out, 'report.png'))).width > 0, 'an empty picture');
   const grid = decode(readFileSync(join(out, 'pictures', 'grid.png')));
   assert.ok(grid.height >= 5 * 48, 'rows image, truth, teacher, labels alone, CIRKD');
 });
@@ -113,10 +131,20 @@ test('a teacher that cannot start: its exit code, its message, no process left',
 test('SIGINT ends the services too', async () => {
   const out = join(folder, 'stopped');
   const demo = startDemo(out, '--teacher-model', model);
-  await eventually(() => demo.stderr.includes('2/4 ') && processesThatMention(folder).length === 3);
+  await demo.reaches('2/4 ');
   demo.child.kill('SIGINT');
   assert.equal(await demo.ended, 130, demo.stderr);
   assert.match(demo.stderr, /stopped by SIGINT/);
   assert.deepEqual(processesThatMention(folder), []);
-  assert.ok(!existsSync(join(out, 'summary.json')) && readdirSync(out).length > 0);
+  assert.ok(
+    !existsSync(join(out, 'summary.json')) && readdirSync(out).length > 0,
+    readdirSync(out).join(),
+  );
+});
+
+test('a demo that is killed takes its services with it', async () => {
+  const demo = startDemo(join(folder, 'killed'), '--teacher-model', model);
+  await demo.reaches('2/4 ');
+  demo.child.kill('SIGKILL');
+  await eventually(() => processesThatMention(folder).length === 0);
 });

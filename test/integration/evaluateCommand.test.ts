@@ -135,7 +135,7 @@ test('predict: coloured classes and overlay at the size of the image', async () 
   segmenter.dispose();
   const wanted = colourLabels({ ...sample, labels }, paletteOf(DATASET.classNames));
   const got = await sharp(classes).removeAlpha().raw().toBuffer();
-  assert.ok(got.equals(wanted.rgb));
+  assert.ok(got.equals(wanted.rgb), 'other colours than wanted');
   const { width, height } = await sharp(overlay).metadata();
   assert.deepEqual([width, height], [64, 32]);
 });

@@ -58,13 +58,13 @@ test('a teacher killed in mid-run: exit 3, state saved; --resume with another en
   const first = student(
     'killed',
     address,
-    'teacher.teacherTimeoutMs=3000',
+    'teacher.teacherTimeoutMs=10000',
     'teacher.prefetchSteps=0',
   );
   await first.says(/step 1\/4 /);
   teacher.signal('SIGKILL');
   assert.equal(await first.exit(), 3, first.stderr);
-  assert.match(first.stderr, new RegExp(`cirkd: no teacher answered for 3000 ms: ${address} \\(`));
+  assert.match(first.stderr, new RegExp(`cirkd: no teacher answered for 10000 ms: ${address} \\(`));
   const run = new TrainedRun(folder, 'killed');
   const [saved = 0, ...others] = run.checkpoints();
   assert.deepEqual(others, []);

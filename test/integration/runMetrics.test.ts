@@ -81,7 +81,7 @@ test('every name is there on both sides, and terms and counters move', async (t)
   const settings = [
     ...['run.id=scraped', `teacher.addresses=["127.0.0.1:${grpcPort}"]`],
     // Far more than the test waits for: it stops the run.
-    ...['train.steps=100000', 'run.checkpointEverySteps=0', 'run.evaluateEverySteps=6'],
+    ...['train.steps=100000', 'run.checkpointEverySteps=0', 'run.evaluateEverySteps=30'],
   ];
   const flags = settings.flatMap((one) => ['--set', one]);
   const student = new CirkdProcess('student', '--config', tinyStudent(folder), ...flags);
@@ -91,7 +91,7 @@ test('every name is there on both sides, and terms and counters move', async (t)
   const first = await scrape(url);
   const firstOfTeacher = await scrape(metricsUrl);
   assert.ok(Number.isNaN(first.get('cirkd_student_miou')), 'no evaluation yet');
-  await student.says(/step 7\/100000 /);
+  await student.says(/step 31\/100000 /);
   const second = await scrape(url);
   const secondOfTeacher = await scrape(metricsUrl);
   assertLines(second, STUDENT_LINES);

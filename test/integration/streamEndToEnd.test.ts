@@ -56,7 +56,10 @@ function assertAnswers(
   checkTensor('embedding', reply.embedding, dtype, [h, w, channels!]);
   checkTensor('feature_norm', reply.featureNorm, 'fp32', [h, w]);
   const norm = 1 + image.rgb[0]! / 256;
-  assert.ok(new Float32Array(reply.featureNorm.data).every((value) => value === norm));
+  assert.ok(
+    new Float32Array(reply.featureNorm.data).every((value) => value === norm),
+    `norm of another image than ${image.sample}`,
+  );
   const { data } = reply.embedding;
   const embedding = dtype === 'fp16' ? decodeHalf(new Uint16Array(data)) : new Float32Array(data);
   for (const row of [0, h * w - 1]) {
@@ -114,7 +117,7 @@ test('killed, terminated, stopped and restarted teachers: every image answered o
   const [first, second, third] = await Promise.all(upTo(3).map(() => startTeacher(t, SIMULATED)));
   const requeued: RequeueReason[] = [];
   const addresses = [first!, second!, third!].map(({ address }) => address);
-  const teacher = await connectTeachers(options(addresses, requeued, { requestTimeoutMs: 1500 }));
+  const teacher = await connectTeachers(options(addresses, requeued, { requestTimeoutMs: 4000 }));
   t.after(() => teacher.close());
   let restarted: Promise<unknown> | undefined;
   const answered = await askAll(teacher, 400, (answers) => {
@@ -123,7 +126,7 @@ test('killed, terminated, stopped and restarted teachers: every image answered o
     if (answers === 120) restarted = startTeacher(t, SIMULATED, first!.address.split(':')[1]);
     if (answers === 160) {
       third!.process.signal('SIGSTOP');
-      setTimeout(() => third!.process.signal('SIGCONT'), 2500);
+      setTimeout(() => third!.process.signal('SIGCONT'), 6000);
     }
   });
   assert.deepEqual(answered, upTo(400));

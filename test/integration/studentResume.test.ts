@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, afterEach, before, test } from 'node:test';
@@ -82,7 +82,7 @@ test('a run has every term, finite, at each step, and every batch once', () => {
   for (const { terms, samples } of done) {
     const names = ['task', 'logits_kd', 'minibatch_pixel', 'memory_pixel', 'memory_region'];
     assert.deepEqual(Object.keys(terms), [...names, 'total']);
-    assert.ok(Object.values(terms).every(Number.isFinite));
+    assert.ok(Object.values(terms).every(Number.isFinite), JSON.stringify(terms));
     assert.equal(samples.length, 2);
   }
   assert.ok(undisturbed.size > 300, `${undisturbed.size} tensors`);
@@ -125,10 +125,42 @@ test('SIGTERM: state saved, exit 143; --resume ends with the same weights', asyn
     .at(-1);
   const at = steps('stopped').at(-1)!.step;
   assert.equal(saved, `step-${String(at).padStart(8, '0')}`);
-  assert.ok(at < LAST_STEP);
+  assert.ok(at < LAST_STEP, String(at));
   const second = student('stopped', '--resume');
   assert.equal(await second.exit(), 0, second.stderr);
   assert.deepEqual(finalState('stopped'), undisturbed);
+});
+
+test('SIGTERM while no teacher answers: exit 143 at once, and nothing is left', async () => {
+  const waiting = student('connecting', '--set', 'teacher.addresses=["127.0.0.1:1"]');
+  await waiting.says(/127\.0\.0\.1:1/);
+  waiting.signal('SIGTERM');
+  // teacher.teacherTimeoutMs is two minutes.
+  assert.equal(await waiting.exit(), 143, waiting.stderr);
+  assert.ok(!existsSync(join(folder, 'connecting')));
+});
+
+test('--resume of a finished run tells of its end once more, and only once', async () => {
+  const kinds = () =>
+    readFileSync(join(folder, 'whole', 'events.jsonl'), 'utf8')
+      .split('\n')
+      .filter((line) => /"kind":"(evaluation|end)"/.test(line)).length;
+  assert.equal(kinds(), 2);
+  const again = student('whole', '--resume');
+  assert.equal(await again.exit(), 0, again.stderr);
+  assert.equal(kinds(), 2);
+  assert.deepEqual(finalState('whole'), undisturbed);
+});
+
+test('a run folder in use is refused with the process that has it', async () => {
+  const long = ['--set', 'train.steps=5000'];
+  const first = student('taken', ...long);
+  await first.says(/step 1\/5000 /);
+  const second = student('taken', '--resume', ...long);
+  assert.equal(await second.exit(), 2);
+  assert.match(second.stderr, new RegExp(`taken: in use by process ${first.child.pid}`));
+  first.signal('SIGTERM');
+  assert.equal(await first.exit(), 143, first.stderr);
 });
 
 test('--resume refuses a changed key that decides the result, and another teacher', async () => {
@@ -146,7 +178,7 @@ test('--resume refuses a changed key that decides the result, and another teache
       `teacher.addresses=["127.0.0.1:${grpcPort}"]`,
     );
     assert.equal(await mixed.exit(), 4);
-    assert.match(mixed.stderr, /digest/);
+    assert.match(mixed.stderr, /^cirkd: .*digest/m);
   } finally {
     other.kill();
   }

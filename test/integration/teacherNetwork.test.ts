@@ -70,25 +70,32 @@ test('two images over the wire, in pieces, against the same network in this proc
       const rgb = Uint8Array.from({ length: 45 * 64 * 3 }, (_, i) => (i * 7 * id + (i >> 5)) & 255);
       peer.send({ image: { id, height: 45, width: 64, rgb, crc32c: crc32c(rgb) } });
       const chunks = await peer.takeAnswer(3);
-      assert.ok(chunks.every((chunk) => chunk.id === id));
+      assert.ok(
+        chunks.every((chunk) => chunk.id === id),
+        `pieces of ${chunks.map((chunk) => chunk.id)}`,
+      );
       const outputs = (['logits', 'embedding', 'feature_norm'] as const).map((output) => ({
         output,
         encoding: 'fp32' as const,
       }));
       const [expected] = local.infer([{ height: 45, width: 64, rgb }], outputs);
-      assert.ok(Array.isArray(expected));
+      assert.ok(Array.isArray(expected), String(expected));
       const values = expected.map(({ tensor }) => new Float32Array(tensor.data));
       assert.deepEqual(chunks[0]?.shape, [6, 8, 5]);
       const [logits, embedding, norm] = values as [Float32Array, Float32Array, Float32Array];
       const scale = Math.max(...logits.map(Math.abs));
-      assert.ok(worstDifference(joined(chunks, 'OUTPUT_LOGITS'), false, logits) <= 1e-5 * scale);
+      assert.ok(
+        worstDifference(joined(chunks, 'OUTPUT_LOGITS'), false, logits) <= 1e-5 * scale,
+        'logits differ',
+      );
       // Unit rows in fp16: half of the last place below 1 is 2^-12.
       const half = worstDifference(joined(chunks, 'OUTPUT_EMBEDDING'), true, embedding);
       assert.ok(half <= 2 ** -12 + 1e-6, `${half}`);
-      assert.ok(half > 0);
+      assert.ok(half > 0, String(half));
       const largest = Math.max(...norm);
       assert.ok(
         worstDifference(joined(chunks, 'OUTPUT_FEATURE_NORM'), false, norm) <= 1e-5 * largest,
+        'norms differ',
       );
     }
     peer.close();

@@ -7,6 +7,7 @@ import { after, afterEach, test } from 'node:test';
 import { GrpcStatus } from '../../src/rpc/errors.js';
 import { TEACHER_SERVICE_NAME } from '../../src/stream/teacherService.js';
 import { DistillPeer, image } from '../support/distillPeer.js';
+import { eventually } from '../support/eventually.js';
 import { healthOf, listedServices } from '../support/grpcProbes.js';
 import { TeacherProcess } from '../support/teacherProcess.js';
 
@@ -20,6 +21,7 @@ function start(...args: string[]): TeacherProcess {
 }
 
 afterEach(() => {
+  DistillPeer.closeAll();
   for (const teacher of processes.splice(0)) teacher.kill();
 });
 after(() => rmSync(folder, { recursive: true }));
@@ -29,7 +31,7 @@ const small = ['simulate.enabled=true', 'simulate.classes=3', 'simulate.featureC
 );
 
 test('NOT_SERVING while it warms up, then ready, SERVING, listed by reflection', async () => {
-  const slow = ['--set', 'simulate.latencyMs=1500', '--set', 'warmUp=[[16, 24]]'];
+  const slow = ['--set', 'simulate.latencyMs=5000', '--set', 'warmUp=[[16, 24]]'];
   const teacher = start(...small, ...slow);
   const { grpcPort } = await teacher.listening();
   assert.equal(await healthOf(grpcPort, TEACHER_SERVICE_NAME), 'NOT_SERVING');
@@ -49,7 +51,7 @@ test('NOT_SERVING while it warms up, then ready, SERVING, listed by reflection',
 });
 
 test('SIGTERM: what was accepted is answered, the client is told, exit 0; metrics count', async () => {
-  const teacher = start(...small, '--set', 'simulate.latencyMs=300');
+  const teacher = start(...small, '--set', 'simulate.latencyMs=2000');
   await teacher.ready();
   const { grpcPort, metricsUrl } = await teacher.listening();
   const peer = new DistillPeer(grpcPort);
@@ -62,7 +64,10 @@ test('SIGTERM: what was accepted is answered, the client is told, exit 0; metric
   await peer.take('creditBytes');
   const metricsOf = async () => (await fetch(metricsUrl)).text();
   let metrics = '';
-  while (!/^cirkd_teacher_queue_images 2$/m.test(metrics)) metrics = await metricsOf();
+  await eventually(async () => {
+    metrics = await metricsOf();
+    return /^cirkd_teacher_queue_images 2$/m.test(metrics);
+  });
   assert.match(metrics, /^cirkd_teacher_streams 1$/m);
   assert.match(metrics, /^cirkd_teacher_requests_total\{code="DATA_LOSS"\} 1$/m);
   assert.match(metrics, /^cirkd_teacher_info\{digest="sha256:[0-9a-f]{64}"\} 1$/m);
@@ -157,10 +162,10 @@ test('a vanished student leaves the teacher free for the next', async () => {
   for (const id of [1, 2, 3]) first.send({ image: image(id) });
   await first.take('creditBytes');
   first.close();
-  let metrics = '';
-  while (!/^cirkd_teacher_streams 0$/m.test(metrics)) {
-    metrics = await (await fetch(metricsUrl)).text();
-  }
+  await eventually(async () => {
+    const metrics = await (await fetch(metricsUrl)).text();
+    return /^cirkd_teacher_streams 0$/m.test(metrics);
+  });
   const second = new DistillPeer(grpcPort);
   await second.greet();
   second.send({ image: image(1) });

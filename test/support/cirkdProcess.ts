@@ -3,6 +3,8 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { eventually } from './eventually.js';
 
+/** A run of a few steps on a busy machine. */
+const RUN_MS = 240_000;
 const BIN = fileURLToPath(new URL('../../services/cli/bin.mjs', import.meta.url));
 
 export class CirkdProcess {
@@ -34,13 +36,13 @@ export class CirkdProcess {
 
   /** The exit code; null when a signal ended it. */
   async exit(): Promise<number | null> {
-    await eventually(() => this.exitCode !== undefined);
+    await this.#until(() => this.exitCode !== undefined);
     return this.exitCode ?? null;
   }
 
   /** Waits until the error stream says something; throws if the process ends first. */
   async says(pattern: RegExp): Promise<RegExpExecArray> {
-    await eventually(() => pattern.test(this.stderr) || this.exitCode !== undefined);
+    await this.#until(() => pattern.test(this.stderr) || this.exitCode !== undefined);
     const match = pattern.exec(this.stderr);
     if (match === null) throw new Error(`ended with ${this.exitCode}:\n${this.stderr}`);
     return match;
@@ -49,5 +51,11 @@ export class CirkdProcess {
   /** Whatever a failed test left running. */
   kill(): void {
     if (this.exitCode === undefined) this.child.kill('SIGKILL');
+  }
+
+  async #until(condition: () => boolean): Promise<void> {
+    await eventually(condition, RUN_MS).catch((error: Error) => {
+      throw new Error(`${error.message}; it said\n${this.stderr}`);
+    });
   }
 }

@@ -7,20 +7,34 @@ import type { ImageInput } from '../../src/stream/generated/cirkd/teacher/v1/Ima
 import type { TensorChunk } from '../../src/stream/generated/cirkd/teacher/v1/TensorChunk.js';
 import { TeacherService } from '../../src/stream/teacherService.js';
 import { crc32c } from '../../src/wire/crc32c.js';
+import { WAIT_MS } from './eventually.js';
 
 type Kind = NonNullable<DistillResponse['message']>;
 
 export class DistillPeer {
+  static readonly #open = new Set<DistillPeer>();
+
   /** What the call ended with. */
   readonly status: Promise<StatusObject>;
   readonly #client: Client;
   readonly #call: ClientDuplexStream<DistillRequestInput | Buffer, DistillResponse>;
   readonly #inbox: DistillResponse[] = [];
   #waiting: (() => void)[] = [];
+  #end = 'still open';
+  /** Of all chunks that have come, taken or not. */
+  receivedTensorBytes = 0;
+
+  /** For afterEach: a peer that a failed test left open would keep the process alive. */
+  static closeAll(): void {
+    for (const peer of DistillPeer.#open) peer.close();
+  }
 
   constructor(port: number, channelOptions: object = {}) {
+    DistillPeer.#open.add(this);
     this.#client = new Client(`127.0.0.1:${port}`, credentials.createInsecure(), {
       'grpc.use_local_subchannel_pool': 1,
+      // grpc-js would take the machine's proxy for 127.0.0.1 too.
+      'grpc.enable_http_proxy': 0,
       ...channelOptions,
     });
     const { path, requestSerialize, responseDeserialize } = TeacherService.service.Distill;
@@ -31,10 +45,14 @@ export class DistillPeer {
     );
     this.#call.on('data', (message: DistillResponse) => {
       this.#inbox.push(message);
-      for (const wake of this.#waiting.splice(0)) wake();
+      this.receivedTensorBytes += message.tensor?.data.length ?? 0;
+      this.#wake();
     });
     this.#call.on('error', () => {});
     this.status = new Promise((resolve) => this.#call.once('status', resolve));
+    void this.status.then(({ code, details }) => {
+      this.#end = `ended with ${code}: ${details}`;
+    });
   }
 
   /** A message, or bytes in the place of one. */
@@ -48,13 +66,26 @@ export class DistillPeer {
     return (await this.take('welcome')).welcome;
   }
 
-  /** The next message of a kind, with those of other kinds left where they are. */
+  /**
+   * The next message of a kind, with those of other kinds left where they are. Throws, with what
+   * came instead, where none comes in a minute.
+   */
   async take(kind: Kind): Promise<DistillResponse> {
-    for (;;) {
-      const index = this.#inbox.findIndex((message) => message.message === kind);
-      const [found] = index < 0 ? [] : this.#inbox.splice(index, 1);
-      if (found) return found;
-      await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    let isLate = false;
+    const late = setTimeout(() => {
+      isLate = true;
+      this.#wake();
+    }, WAIT_MS);
+    try {
+      for (;;) {
+        const index = this.#inbox.findIndex((message) => message.message === kind);
+        const [found] = index < 0 ? [] : this.#inbox.splice(index, 1);
+        if (found) return found;
+        if (isLate) throw new Error(this.#inVain(kind));
+        await new Promise<void>((resolve) => this.#waiting.push(resolve));
+      }
+    } finally {
+      clearTimeout(late);
     }
   }
 
@@ -86,9 +117,23 @@ export class DistillPeer {
     this.#call.pause();
   }
 
+  resumeReading(): void {
+    this.#call.resume();
+  }
+
   close(): void {
+    DistillPeer.#open.delete(this);
     this.#call.cancel();
     this.#client.close();
+  }
+
+  #wake(): void {
+    for (const wake of this.#waiting.splice(0)) wake();
+  }
+
+  #inVain(kind: Kind): string {
+    const came = this.#inbox.map(({ message }) => message).join(', ') || 'nothing';
+    return `no ${kind} in ${WAIT_MS / 1000} s; not taken: ${came}; the stream is ${this.#end}`;
   }
 }
 

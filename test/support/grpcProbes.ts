@@ -11,6 +11,9 @@ import {
 import { loadSync } from '@grpc/proto-loader';
 import { protoPath } from 'grpc-health-check';
 
+/** grpc-js would take the machine's proxy for 127.0.0.1 too. */
+export const DIRECT = { 'grpc.enable_http_proxy': 0 } as const;
+
 /** The status that grpc.health.v1 gives for a service, or the code of the error. */
 export function healthOf(port: number, service: string): Promise<string | number> {
   const { path, requestSerialize, responseDeserialize } = method(
@@ -18,7 +21,7 @@ export function healthOf(port: number, service: string): Promise<string | number
     'grpc.health.v1.Health',
     'Check',
   );
-  const client = new Client(`127.0.0.1:${port}`, credentials.createInsecure());
+  const client = new Client(`127.0.0.1:${port}`, credentials.createInsecure(), DIRECT);
   return new Promise((resolve) => {
     client.makeUnaryRequest(
       path,
@@ -41,7 +44,7 @@ export function listedServices(port: number): Promise<string[]> {
     'grpc.reflection.v1.ServerReflection',
     'ServerReflectionInfo',
   );
-  const client = new Client(`127.0.0.1:${port}`, credentials.createInsecure());
+  const client = new Client(`127.0.0.1:${port}`, credentials.createInsecure(), DIRECT);
   const call = client.makeBidiStreamRequest(path, requestSerialize, responseDeserialize);
   return new Promise((resolve, reject) => {
     call.once('error', reject);

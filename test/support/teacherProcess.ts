@@ -3,6 +3,8 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { eventually } from './eventually.js';
 
+/** Opening TensorFlow and warming up on a busy machine; the longest drain. */
+const SLOW_MS = 120_000;
 const BIN = fileURLToPath(new URL('../../services/cli/bin.mjs', import.meta.url));
 
 export class TeacherProcess {
@@ -32,14 +34,14 @@ export class TeacherProcess {
   /** Ports from the log, while the network may still be loading. */
   async listening(): Promise<{ grpcPort: number; metricsUrl: string }> {
     const line = /"grpc":"[^"]*:(\d+)","metrics":"([^"]+)"/;
-    await eventually(() => line.test(this.stderr) || this.#ended());
+    await this.#until(() => line.test(this.stderr) || this.#ended());
     const [, port, metricsUrl] = line.exec(this.stderr) ?? [];
     return { grpcPort: Number(port), metricsUrl: metricsUrl ?? '' };
   }
 
   /** Waits for the line that says it is ready; returns it. */
   async ready(): Promise<string> {
-    await eventually(() => this.stdout.includes('\n') || this.#ended());
+    await this.#until(() => this.stdout.includes('\n') || this.#ended());
     return this.stdout;
   }
 
@@ -49,13 +51,19 @@ export class TeacherProcess {
 
   /** The exit code. */
   async exit(): Promise<number | null> {
-    await eventually(() => this.exitCode !== undefined);
+    await this.#until(() => this.exitCode !== undefined);
     return this.exitCode ?? null;
   }
 
   /** Whatever a failed test left running. */
   kill(): void {
     if (this.exitCode === undefined) this.#child.kill('SIGKILL');
+  }
+
+  async #until(condition: () => boolean): Promise<void> {
+    await eventually(condition, SLOW_MS).catch((error: Error) => {
+      throw new Error(`${error.message}; it said\n${this.stderr}`);
+    });
   }
 
   #ended(): boolean {

@@ -4,6 +4,7 @@ import { silentHooks, type TeacherServerHooks } from '../../src/stream/serverHoo
 import type { ServerLimits } from '../../src/stream/serverLimits.js';
 import { TeacherServer } from '../../src/stream/teacherServer.js';
 import type { BatchPolicy } from '../../src/stream/workQueue.js';
+import { DistillPeer } from './distillPeer.js';
 
 export const testLimits: ServerLimits = {
   maxQueueImages: 16,
@@ -13,8 +14,10 @@ export const testLimits: ServerLimits = {
   maxMessageBytes: 65_536,
   uploadCreditBytes: 1_000_000,
   chunkBytes: 65_536,
+  maxUnsentBytes: 100_000_000,
   requestTimeoutMs: 60_000,
   helloTimeoutMs: 60_000,
+  closeGraceMs: 5000,
 };
 
 export interface TestServer {
@@ -24,6 +27,16 @@ export interface TestServer {
   readonly answers: string[];
   /** Images waiting now. */
   readonly waiting: () => number;
+}
+
+const started = new Set<TeacherServer>();
+
+/** Ends every server and peer of this process: for afterEach, so that a failed test leaves none. */
+export async function closeTestServers(): Promise<void> {
+  DistillPeer.closeAll();
+  const servers = [...started];
+  started.clear();
+  await Promise.all(servers.map((server) => server.drain(0)));
 }
 
 /** Serves `engine` at once; without one the server stays in its loading state. */
@@ -50,6 +63,7 @@ export async function startTestServer(
       ...hooks,
     },
   });
+  started.add(server);
   const port = await server.listen();
   if (engine) server.serve(engine);
   return { server, port, answers, waiting: () => waiting };

@@ -153,11 +153,11 @@ describe('planCrop', () => {
   it('keeps every window inside, reaches both ends, and mirrors half of them', () => {
     const doubled = plans.filter((p) => p.scale === 2);
     for (const { top, left, scaledHeight, scaledWidth } of plans) {
-      assert.ok(top >= 0 && top <= Math.max(scaledHeight - 90, 0));
-      assert.ok(left >= 0 && left <= Math.max(scaledWidth - 180, 0));
+      assert.ok(top >= 0 && top <= Math.max(scaledHeight - 90, 0), `top ${top}`);
+      assert.ok(left >= 0 && left <= Math.max(scaledWidth - 180, 0), `left ${left}`);
     }
-    assert.ok(Math.min(...doubled.map((p) => p.top)) < 5);
-    assert.ok(Math.max(...doubled.map((p) => p.top)) > 105);
+    assert.ok(Math.min(...doubled.map((p) => p.top)) < 5, 'no crop near the top');
+    assert.ok(Math.max(...doubled.map((p) => p.top)) > 105, 'no crop near the bottom');
     const mirrored = plans.filter((p) => p.mirrored).length;
     assert.ok(mirrored > 1850 && mirrored < 2150, `${mirrored}`);
   });
@@ -174,7 +174,7 @@ describe('planCrop', () => {
       const { scale, top } = planCrop(100, 200, smooth, drawsFor(2, 'test', i));
       const twin = planCrop(100, 200, { ...smooth, mirror: true }, drawsFor(2, 'test', i));
       assert.deepEqual([twin.scale, twin.top], [scale, top]);
-      assert.ok(scale >= 0.5 && scale < 2);
+      assert.ok(scale >= 0.5 && scale < 2, `scale ${scale}`);
       return scale;
     });
     assert.equal(new Set(scales).size, 200);

@@ -17,16 +17,14 @@ import { createInterface } from 'node:readline';
 import type { TestContext } from 'node:test';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { latestCheckpoint, loadCheckpoint, saveCheckpoint } from '../../src/run/checkpoint.js';
 import {
   bestCheckpoint,
-  CheckpointError,
   clearLeftovers,
-  latestCheckpoint,
-  loadCheckpoint,
   markBestCheckpoint,
-  saveCheckpoint,
-} from '../../src/run/checkpoint.js';
+} from '../../src/run/checkpointFolder.js';
 import { formatManifest } from '../../src/run/manifest.js';
+import { CheckpointError } from '../../src/wire/checkpointError.js';
 import { float32Tensor, int32Tensor } from '../../src/wire/safetensors.js';
 
 const CHILD = fileURLToPath(new URL('../support/savingChild.ts', import.meta.url));
@@ -91,6 +89,7 @@ test('a checkpoint comes back bit for bit', async (t) => {
       student?.tensors.get('weight')?.data ?? Buffer.of(),
       wanted?.data ?? Buffer.of(),
     ) === 0,
+    'another weight than was saved',
   );
   assert.equal(await latestCheckpoint(folder), path);
 });
@@ -141,9 +140,12 @@ test('whatever is damaged is named and refused, and the one before is taken', as
     cpSync(aside, whole, { recursive: true });
     damage(join(whole, file));
     await assert.rejects(loadCheckpoint(whole), (error) => {
-      assert.ok(error instanceof CheckpointError && error.name === 'CheckpointError');
+      assert.ok(
+        error instanceof CheckpointError && error.name === 'CheckpointError',
+        String(error),
+      );
       assert.match(error.message, wanted);
-      assert.ok(error.message.includes(join(whole, file)));
+      assert.ok(error.message.includes(join(whole, file)), error.message);
       return true;
     });
     const notes: string[] = [];
@@ -175,7 +177,7 @@ test('a folder that cannot be written to is named', async (t) => {
   const file = join(temporaryFolder(t), 'file');
   writeFileSync(file, '');
   await assert.rejects(saveCheckpoint(file, content(3)), (error) => {
-    assert.ok(error instanceof CheckpointError);
+    assert.ok(error instanceof CheckpointError, String(error));
     assert.match(error.message, /file: step 3 cannot be saved: /);
     return true;
   });
@@ -248,7 +250,7 @@ test('kill -9 at any moment of a run of saves: the newest named checkpoint is wh
     announced = Number(line);
     if (announced === 4) child.kill('SIGKILL');
   }
-  assert.ok(announced >= 4);
+  assert.ok(announced >= 4, String(announced));
   const notes: string[] = [];
   const latest = await latestCheckpoint(folder, (note) => notes.push(note));
   assert.deepEqual(notes, []);

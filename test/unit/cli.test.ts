@@ -62,10 +62,22 @@ test('a bad setting of the environment is refused before anything is loaded', ()
   assert.match(stderr, /CIRKD_GPU_MEMORY_MIB is 'lots'/);
 });
 
-test('a fresh clone: cirkd says what to run', () => {
-  const { status, stderr } = cirkd(['doctor'], bareClone('fresh', []));
+test('a fresh clone: cirkd says what to run, and doctor what is missing', () => {
+  const root = bareClone('fresh', []);
+  const teacher = cirkd(['teacher', '--simulate'], root);
+  assert.equal(teacher.status, 2);
+  assert.match(teacher.stderr, /Cannot find package 'tsx'[\s\S]*npm run setup/);
+  const env = { CIRKD_CACHE: join(folder, 'no-cache'), CXX: 'env no-such-compiler' };
+  const { status, stdout } = cirkd(['doctor'], root, env);
   assert.equal(status, 2);
-  assert.match(stderr, /Cannot find package 'tsx'[\s\S]*npm run setup/);
+  assert.match(stdout, /^ok +Node\.js +\d+\./m);
+  assert.match(stdout, /^(ok|MISSING) +Python and pip +/m);
+  assert.match(stdout, /^MISSING +C\+\+ compiler +does not run: env no-such-compiler;/m);
+  assert.match(stdout, /^MISSING +npm packages +\d+ missing.*\n +to mend it: npm run setup$/m);
+  assert.match(stdout, /^MISSING +libtensorflow +.*not in the cache .*no-cache\n +to mend it: /m);
+  assert.match(stdout, /^MISSING +tfjs-node addon +/m);
+  const { ready } = JSON.parse(cirkd(['doctor', '--json'], root, env).stdout);
+  assert.equal(ready, false);
 });
 
 test('doctor works with most packages missing, and names what is', () => {

@@ -165,10 +165,20 @@ test('faults across keys, also beside faults of other keys', () => {
   assert.deepEqual(Object.keys(messagesOf(hidden)), ['train.batchSize']);
 });
 
+test('labels alone with a weight of 0 for them is a fault', () => {
+  const error = faultsOf(studentSchema, STUDENT, ['loss.weights.task=0']);
+  assert.deepEqual(Object.keys(messagesOf(error)), ['loss.weights.task']);
+  const address = 'teacher.addresses=["127.0.0.1:1"]';
+  assert.equal(student(STUDENT, ['loss.weights.task=0', address]).loss.weights.task, 0);
+});
+
 test('train and val must be different scenes of one kind', () => {
-  assert.ok('data.val.seed' in messagesOf(faultsOf(studentSchema, STUDENT, ['data.val.seed=0'])));
+  assert.ok(
+    'data.val.seed' in messagesOf(faultsOf(studentSchema, STUDENT, ['data.val.seed=0'])),
+    'data.val.seed is not among the faults',
+  );
   const other = faultsOf(studentSchema, STUDENT, ['data.val={kind: camvid, root: x}']);
-  assert.ok('data.val.kind' in messagesOf(other));
+  assert.ok('data.val.kind' in messagesOf(other), 'data.val.kind is not among the faults');
 });
 
 test('terms ignored without a teacher are noted, those at 0 are not', () => {

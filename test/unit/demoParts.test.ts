@@ -20,10 +20,13 @@ test('an older demo is removed or kept, anything else is left alone', async (t) 
   await makeDemoFolder(out, false);
   writeFileSync(join(out, 'old'), '');
   await makeDemoFolder(out, false);
-  assert.ok(!existsSync(join(out, 'old')));
+  assert.ok(!existsSync(join(out, 'old')), 'the old demo is still there');
   writeFileSync(join(out, 'kept'), '');
   await makeDemoFolder(out, true);
-  assert.ok(!existsSync(join(out, 'kept')) && existsSync(join(root, 'demo-1', 'kept')));
+  assert.ok(
+    !existsSync(join(out, 'kept')) && existsSync(join(root, 'demo-1', 'kept')),
+    'the kept demo was not renamed',
+  );
 
   const foreign = join(root, 'thesis');
   mkdirSync(foreign);
@@ -34,7 +37,10 @@ test('an older demo is removed or kept, anything else is left alone', async (t) 
 });
 
 test('the lag is read from what the registry writes', async () => {
-  assert.ok((lagOf(await createRegistry().metrics()) ?? -1) >= 0);
+  assert.ok(
+    (lagOf(await createRegistry().metrics()) ?? -1) >= 0,
+    'no lag in a scrape of the registry',
+  );
   assert.equal(lagOf('nodejs_eventloop_lag_p99_seconds 0.0105\n'), 0.0105);
   assert.equal(lagOf('nodejs_eventloop_lag_p99_seconds{app="a"} 2e-3\n'), 0.002);
   assert.equal(lagOf('# nodejs_eventloop_lag_p99_seconds 1\nother 2\n'), null);
@@ -86,7 +92,7 @@ const EVENTS = [
 test('events become figures and curves; what a run does not have is not drawn', () => {
   const steps = stepRecords(EVENTS);
   assert.equal(steps[0]?.terms['task'], 3);
-  assert.ok(Number.isNaN(steps[1]?.terms['task']));
+  assert.ok(Number.isNaN(steps[1]?.terms['task']), String(steps[1]?.terms['task']));
   assert.deepEqual(throughput(steps), { imagesPerSecond: 1.5, teacherShare: 0.25 });
   assert.deepEqual(throughput([]), { imagesPerSecond: 0, teacherShare: 0 });
   assert.deepEqual(evaluationRecords(EVENTS), [{ step: 2, miou: 0.25, pixelAccuracy: 0.5 }]);

@@ -29,8 +29,11 @@ test('scores: worked by hand, an absent class counts 0 in miou and not in miouPr
   assert.equal(result.iou[0], 2 / 3);
   assert.equal(result.iou[1], 1 / 2);
   assert.equal(result.iou[2], 0);
-  assert.ok(Math.abs(result.miou - 7 / 18) < 1e-12);
-  assert.ok(Math.abs(result.miouPresent - 7 / 12) < 1e-12);
+  assert.ok(Math.abs(result.miou - 7 / 18) < 1e-12, `${result.miou}, wanted ${7 / 18}`);
+  assert.ok(
+    Math.abs(result.miouPresent - 7 / 12) < 1e-12,
+    `${result.miouPresent}, wanted ${7 / 12}`,
+  );
   assert.equal(result.pixelAccuracy, 3 / 4);
 });
 

@@ -34,7 +34,7 @@ class EchoTeacher implements Teacher {
     this.asked.push(image.sample);
     return reply(image.sample);
   }
-  async requestElsewhere(image: TeacherImage): Promise<TeacherReply> {
+  async requestElsewhere(image: TeacherImage, _signal?: AbortSignal): Promise<TeacherReply> {
     this.askedElsewhere.push(image.sample);
     return reply(`${image.sample} again`);
   }
@@ -56,15 +56,27 @@ test('batches and replies come in order, and no further ahead than asked', async
   const first = await feed.next();
   assert.equal(first.batch.step, 0);
   assert.deepEqual(first.replies?.map(nameOf), ['0/0', '0/1']);
-  // the present one is done, three are under way: the next and two beyond it
-  assert.equal(source.asked, 4);
+  // the present one is done, the two after it are under way
+  assert.equal(source.asked, 3);
   for (const step of [1, 2, 3, 4]) {
     const { batch, replies } = await feed.next();
     assert.equal(batch.step, step);
     assert.deepEqual(replies?.map(nameOf), [`${step}/0`, `${step}/1`]);
   }
   assert.equal(source.asked, 5);
-  await assert.rejects(feed.next(), /more steps than the run has/);
+  await assert.rejects(feed.next(), /more batches than the run has/);
+});
+
+test('without prefetch nothing is asked for ahead', async () => {
+  const source = new CountingSource();
+  const teacher = new EchoTeacher();
+  const feed = new Feed(source, teacher, 0, 2);
+  assert.equal(source.asked, 0);
+  await feed.next();
+  assert.equal(source.asked, 1);
+  assert.deepEqual(teacher.asked, ['0/0', '0/1']);
+  await feed.next();
+  assert.equal(source.asked, 2);
 });
 
 test('an error shows at its own step, not before', async () => {
@@ -87,6 +99,7 @@ const committed = (value: number): StepOutcome => ({
   kind: 'committed',
   terms: { task: value, total: value },
   learningRate: 0.1,
+  bankFill: {},
 });
 
 function loop(compute: Compute, more: Partial<LoopOptions> = {}): LoopOptions {
@@ -180,4 +193,32 @@ test('a stop ends the run between steps, also while it waits for data', async ()
   );
   stop.abort();
   assert.equal(await waiting, 'stopped');
+});
+
+test('a stop while an image is asked for elsewhere ends the run, and so does one in afterStep', async () => {
+  const stop = new AbortController();
+  const compute: Compute = {
+    step: async () => ({ kind: 'nonfinite_reply', images: [{ microBatch: 0, crop: 0 }] }),
+    retry: () => assert.fail('no answer came'),
+  };
+  const teacher = new EchoTeacher();
+  teacher.requestElsewhere = (_image, signal?: AbortSignal) =>
+    new Promise((_resolve, reject) => {
+      signal?.addEventListener('abort', () => reject(signal.reason));
+      stop.abort();
+    });
+  assert.equal(await runLoop(loop(compute, { teacher, stop: stop.signal })), 'stopped');
+  const second = new AbortController();
+  const steady: Compute = { ...compute, step: async () => committed(1) };
+  const afterStep = async () => {
+    second.abort();
+    second.signal.throwIfAborted();
+  };
+  assert.equal(await runLoop(loop(steady, { stop: second.signal, afterStep })), 'stopped');
+  const failing = loop(steady, {
+    stop: second.signal,
+    feed: new Feed(new CountingSource(), null, 0, 3),
+    afterStep: () => assert.fail('not after a stop'),
+  });
+  assert.equal(await runLoop(failing), 'stopped');
 });

@@ -4,6 +4,7 @@ import {
   differentiable as d,
   fill,
   float32,
+  numTensors,
   ops,
   readFloat32,
   scope,
@@ -126,10 +127,19 @@ test('batchNorm moves the running statistics by a tenth, variance unbiased', () 
       mean_C: fill([1], 10),
       variance_C: fill([1], 5),
     });
-    assert.ok(Math.abs(readFloat32(running.mean_C)[0]! - (9 + 0.3)) < 1e-5);
-    assert.ok(Math.abs(readFloat32(running.variance_C)[0]! - (4.5 + (0.1 * 14) / 3)) < 1e-5);
+    assert.ok(
+      Math.abs(readFloat32(running.mean_C)[0]! - (9 + 0.3)) < 1e-5,
+      `running mean ${readFloat32(running.mean_C)}`,
+    );
+    assert.ok(
+      Math.abs(readFloat32(running.variance_C)[0]! - (4.5 + (0.1 * 14) / 3)) < 1e-5,
+      `running variance ${readFloat32(running.variance_C)}`,
+    );
     // Normalised with the biased variance 14 / 4.
-    assert.ok(Math.abs(readFloat32(y.value)[3]! - 3 / Math.sqrt(3.5 + 1e-5)) < 1e-5);
+    assert.ok(
+      Math.abs(readFloat32(y.value)[3]! - 3 / Math.sqrt(3.5 + 1e-5)) < 1e-5,
+      `output ${readFloat32(y.value)}`,
+    );
     const single = tape.constant(fill([1, 1, 1, 1], 2));
     assert.throws(
       () =>
@@ -289,4 +299,26 @@ test('a tape without recording keeps nothing', () => {
     assert.equal(y.needsGradient, false);
     assert.equal(readFloat32(ops.sum(y.value, [0, 1, 2, 3]))[0], 32);
   });
+});
+
+test('a backward function that throws leaves no tensor behind', () => {
+  const before = numTensors();
+  scope(() => {
+    const tape = new Tape(true);
+    const x = tape.leaf(float32(Float32Array.of(1, 2), [2]));
+    const square = tape.record(ops.square(x.value), [x], [x.value], (dy) => [ops.mul(dy, x.value)]);
+    const saved = ops.exp(square.value);
+    const broken = tape.record(saved, [square], [saved], (dy) => {
+      ops.mul(dy, saved);
+      throw new RangeError('no gradient');
+    });
+    const sum = tape.record(ops.add(broken.value, square.value), [broken, square], [], (dy) => [
+      dy,
+      dy,
+    ]);
+    assert.throws(() => tape.backward([[sum, fill([2], 1)]]), /no gradient/);
+    // The tape holds nothing any more: what is left is the scope's.
+    tape.dispose();
+  });
+  assert.equal(numTensors(), before);
 });

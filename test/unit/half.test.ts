@@ -33,7 +33,7 @@ test('known values, both ways', () => {
     assert.equal(halfFromFloat(value), half, `${value}`);
   }
   assert.equal(floatFromHalf(0x3555), 0.333251953125);
-  assert.ok(Object.is(floatFromHalf(0x8000), -0));
+  assert.ok(Object.is(floatFromHalf(0x8000), -0), '0x8000 is not -0');
 });
 
 test('ties go to even, the rest to the nearest', () => {

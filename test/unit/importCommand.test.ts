@@ -115,8 +115,14 @@ test('weights that are not the network are listed; nothing is written', async ()
   const out = at('never.safetensors');
   const { exitCode, message } = await fault(file, '--out', out, ...DESCRIBED);
   assert.equal(exitCode, 5);
-  assert.ok(message.startsWith(`${file}: weights: missing: ${first}; unexpected: head.extra; `));
-  assert.ok(message.includes(`wrong shape: ${second} [3], wanted [${tensors.get(second)!.shape}]`));
+  assert.ok(
+    message.startsWith(`${file}: weights: missing: ${first}; unexpected: head.extra; `),
+    message,
+  );
+  assert.ok(
+    message.includes(`wrong shape: ${second} [3], wanted [${tensors.get(second)!.shape}]`),
+    message,
+  );
   const wide = await fault(MODEL, '--out', out, '--width', '0.25');
   assert.equal(wide.exitCode, 5);
   assert.match(wide.message, /wrong shape: .* and \d+ more$/);

@@ -47,7 +47,8 @@ describe('unit rows', () => {
       const dx = readFloat32(unitRowsGrad(float32(Float32Array.of(1, 0, 1, 2), [2, 2]), rows));
       // Row 0: (dy - 0.6 e) / 5 = (0.64, -0.48) / 5. Row 1: dy / 1e-12.
       const wanted = [0.128, -0.096, 1e12, 2e12];
-      for (const [i, value] of wanted.entries()) assert.ok(Math.abs(dx[i]! / value - 1) < 1e-5);
+      for (const [i, value] of wanted.entries())
+        assert.ok(Math.abs(dx[i]! / value - 1) < 1e-5, `${dx[i]! / value}, wanted 1`);
     });
   });
 
@@ -126,9 +127,12 @@ describe('minibatchPixel', () => {
     const whole = run(student);
     for (const tileRows of [1, 7, 24]) {
       const tiled = run(student, { tiling: { ...WHOLE, tileRows } });
-      assert.ok(Math.abs(tiled.loss - whole.loss) < 1e-6);
+      assert.ok(Math.abs(tiled.loss - whole.loss) < 1e-6, `${tiled.loss}, wanted ${whole.loss}`);
       for (const [i, value] of tiled.gradient.entries()) {
-        assert.ok(Math.abs(value - whole.gradient[i]!) < 1e-6);
+        assert.ok(
+          Math.abs(value - whole.gradient[i]!) < 1e-6,
+          `${value}, wanted ${whole.gradient[i]!}`,
+        );
       }
     }
   });
@@ -141,10 +145,13 @@ describe('minibatchPixel', () => {
     const zeros = student.slice();
     zeros.fill(0, 0, 3);
     const { loss, gradient } = run(zeros);
-    assert.ok(Number.isFinite(loss) && gradient.every(Number.isFinite));
+    assert.ok(
+      Number.isFinite(loss) && gradient.every(Number.isFinite),
+      `loss ${loss}, gradient ${gradient}`,
+    );
     const broken = student.slice();
     broken[4] = Number.NaN;
-    assert.ok(Number.isNaN(run(broken).loss));
+    assert.ok(Number.isNaN(run(broken).loss), 'the loss hides a NaN');
   });
 
   it('works on one pixel: nothing to tell apart, loss and gradient 0', () => {
@@ -156,8 +163,11 @@ describe('minibatchPixel', () => {
       );
       return { loss: one.loss, gradient_NHWC: readFloat32(one.gradient_NHWC) };
     });
-    assert.ok(Math.abs(loss) < 1e-6);
-    assert.ok(gradient_NHWC.every((value) => Math.abs(value) < 1e-6));
+    assert.ok(Math.abs(loss) < 1e-6, String(loss));
+    assert.ok(
+      gradient_NHWC.every((value) => Math.abs(value) < 1e-6),
+      `gradient ${gradient_NHWC}`,
+    );
   });
 
   it('leaves no tensor behind', () => {
@@ -184,7 +194,7 @@ describe('averagePool', () => {
         readFloat32(a).reduce((sum, value, i) => sum + value * b[i]!, 0);
       const forward = dot(averagePool(tensor(x, [2, 5, 6, 2])), y);
       const backward = dot(averagePoolGrad(tensor(y, [2, 2, 2, 2]), [2, 5, 6, 2]), x);
-      assert.ok(Math.abs(forward - backward) < 1e-5);
+      assert.ok(Math.abs(forward - backward) < 1e-5, `${forward}, wanted ${backward}`);
     });
   });
 });
@@ -207,8 +217,11 @@ describe('memoryContrast', () => {
   it('is 0 against one row and against none', () => {
     for (const rows of [bank.slice(0, 4), new Float32Array(0)]) {
       const { loss, gradient } = run(student, rows);
-      assert.ok(Math.abs(loss) < 1e-6);
-      assert.ok(gradient.length === 20 && gradient.every((value) => Math.abs(value) < 1e-6));
+      assert.ok(Math.abs(loss) < 1e-6, String(loss));
+      assert.ok(
+        gradient.length === 20 && gradient.every((value) => Math.abs(value) < 1e-6),
+        `gradient ${gradient}`,
+      );
     }
   });
 });
@@ -223,7 +236,7 @@ describe('logitsKd', () => {
         return { loss: result.loss, gradient: readFloat32(result.gradient_NHWK) };
       });
     assertLossGradient((x) => run(x).loss, student, run(student).gradient);
-    assert.ok(Math.abs(run(teacherLogits).loss) < 1e-6);
+    assert.ok(Math.abs(run(teacherLogits).loss) < 1e-6, 'the loss of equal logits is not 0');
   });
 });
 
@@ -248,16 +261,25 @@ describe('taskCe', () => {
   it('counts nothing where all pixels are ignored', () => {
     const ignored = { ...labels, data: new Uint8Array(70).fill(255) };
     assert.equal(run(logits, ignored).loss, 0);
-    assert.ok(run(logits, ignored).gradient.every((value) => value === 0));
-    assert.ok(Number.isNaN(run(logits, ignored, 'nan').loss));
+    assert.ok(
+      run(logits, ignored).gradient.every((value) => value === 0),
+      'ignored pixels have a gradient',
+    );
+    assert.ok(Number.isNaN(run(logits, ignored, 'nan').loss), 'the mean of no pixel is not NaN');
   });
 
   it('weighs each labelled pixel alike, one image ignored', () => {
     const half = { ...labels, data: labels.data.slice().fill(255, 35) };
     const { gradient } = run(logits, half);
-    assert.ok(gradient.subarray(36).every((value) => value === 0));
+    assert.ok(
+      gradient.subarray(36).every((value) => value === 0),
+      `gradient ${gradient}`,
+    );
     // Equal logits everywhere: the loss is log 3 whatever the labels.
-    assert.ok(Math.abs(run(new Float32Array(72), half).loss - Math.log(3)) < 1e-6);
+    assert.ok(
+      Math.abs(run(new Float32Array(72), half).loss - Math.log(3)) < 1e-6,
+      'the loss of equal chances is not log 3',
+    );
   });
 
   it('refuses labels that are no class', () => {

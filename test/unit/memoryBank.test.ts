@@ -76,7 +76,10 @@ describe('memory banks', () => {
       [0, 4, 1],
     );
     assert.equal(bank.fillRatio, 5 / 12);
-    assert.ok(Math.abs(Math.hypot(sampled.data[2]!, sampled.data[3]!) - 1) < 1e-6);
+    assert.ok(
+      Math.abs(Math.hypot(sampled.data[2]!, sampled.data[3]!) - 1) < 1e-6,
+      `drawn ${sampled.data}`,
+    );
   });
 
   it('keep the newest rows when more come than there is room for', () => {
@@ -120,7 +123,7 @@ describe('memory banks', () => {
     assert.deepEqual(calls, [[0, 4, 2]]);
     assert.equal(count, 6);
     assert.equal(angles(data)[3], 10);
-    assert.ok(Math.abs(Math.hypot(data[0]!, data[1]!) - 1) < 1e-6);
+    assert.ok(Math.abs(Math.hypot(data[0]!, data[1]!) - 1) < 1e-6, `drawn ${data}`);
     assert.equal(bank.fill(0), 0);
   });
 
@@ -185,7 +188,10 @@ describe('memory banks', () => {
     bank.stage(0, Float32Array.of(0, 0, 3, 4));
     const { data } = bank.sample(2, IN_ORDER);
     assert.deepEqual([data[0], data[1]], [0, 0]);
-    assert.ok(Math.abs(data[2]! - 0.6) < 2 ** -11 && Math.abs(data[3]! - 0.8) < 2 ** -11);
+    assert.ok(
+      Math.abs(data[2]! - 0.6) < 2 ** -11 && Math.abs(data[3]! - 0.8) < 2 ** -11,
+      `drawn ${data}`,
+    );
   });
 
   it('refuse unknown classes and broken rows', () => {

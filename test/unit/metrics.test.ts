@@ -99,7 +99,7 @@ test('other paths and methods, a port in use, closing', async () => {
   await assert.rejects(
     startMetricsServer({ registry, host: '127.0.0.1', port: server.port }),
     (error) => {
-      assert.ok(error instanceof ListenError);
+      assert.ok(error instanceof ListenError, String(error));
       assert.match(error.message, new RegExp(`127\\.0\\.0\\.1:${server.port}: the port is in use`));
       return true;
     },

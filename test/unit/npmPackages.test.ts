@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { gpuEnvironment } from '../../services/setup/gpuEnvironment.mjs';
-import { missingPackages } from '../../services/setup/npmPackages.mjs';
+import { forgetOldTrees, missingPackages } from '../../services/setup/npmPackages.mjs';
 
 const root = mkdtempSync(join(tmpdir(), 'cirkd-packages-'));
 after(() => rmSync(root, { recursive: true, force: true }));
@@ -41,6 +41,21 @@ test('missing, outdated and half-removed packages are named; other platforms do 
     'node_modules/removed',
     'node_modules/never',
   ]);
+});
+
+test('of the cached trees those used last stay, and those that another clone may be copying', async () => {
+  const cache = join(root, 'cache');
+  const hoursAgo = { a: 9, b: 8, c: 0.1, d: 0.2, e: 0.3, f: 0.4 };
+  for (const [name, hours] of Object.entries(hoursAgo)) {
+    const tree = join(cache, 'node_modules', name);
+    mkdirSync(join(tree, 'package'), { recursive: true });
+    const used = new Date(Date.now() - hours * 3600 * 1000);
+    utimesSync(tree, used, used);
+  }
+  // Two set-ups at once: what one has removed is no fault for the other.
+  await Promise.all([forgetOldTrees(cache), forgetOldTrees(cache)]);
+  assert.deepEqual(readdirSync(join(cache, 'node_modules')).sort(), ['c', 'd', 'e', 'f']);
+  assert.deepEqual(readdirSync(join(cache, 'locks')), []);
 });
 
 test('GPU memory grows as needed; a limit becomes what must stay free', () => {

@@ -149,7 +149,7 @@ describe('Objective', () => {
       0.5 * terms.minibatch_pixel! +
       0.25 * terms.memory_pixel! +
       3 * terms.memory_region!;
-    assert.ok(Math.abs(terms.total - wanted) < 1e-12);
+    assert.ok(Math.abs(terms.total - wanted) < 1e-12, `${terms.total}, wanted ${wanted}`);
     for (const output of ['logits', 'aux', 'feature'] as const) {
       const lossAt = (x: Float32Array) => {
         const { total } = evaluate(objective, { values: { [output]: x } }).terms;
@@ -184,14 +184,17 @@ describe('Objective', () => {
       aux: false,
       values: { logits: INPUTS.aux },
     }).terms.task!;
-    assert.ok(Math.abs(both - main - 0.4 * swapped) < 1e-12);
+    assert.ok(
+      Math.abs(both - main - 0.4 * swapped) < 1e-12,
+      `${both - main}, wanted ${0.4 * swapped}`,
+    );
   });
 
   it('enqueues per image and class, and only committed rows last', () => {
     const objective = makeObjective();
     const { pixel, region } = objective.banks;
     const first = evaluate(objective).terms;
-    assert.ok(pixel!.fillRatio > 0 && region!.fillRatio > 0);
+    assert.ok(pixel!.fillRatio > 0 && region!.fillRatio > 0, 'a bank is empty');
     // Each class lies in both images.
     assert.deepEqual(
       [0, 1, 2].map((c) => region!.fill(c)),
@@ -202,7 +205,7 @@ describe('Objective', () => {
     assert.deepEqual(evaluate(objective).terms, first);
     objective.commit();
     objective.discard();
-    assert.ok(region!.fillRatio > 0);
+    assert.ok(region!.fillRatio > 0, String(region!.fillRatio));
   });
 
   it('stores the mean embedding of a class and embeddings of its own pixels', () => {
@@ -216,7 +219,10 @@ describe('Objective', () => {
     const sum = [0, 1, 5].map(row).reduce((a, b) => a.map((value, i) => value + b[i]!));
     const norm = Math.hypot(...sum);
     for (const [i, value] of sum.entries()) {
-      assert.ok(Math.abs(value / norm - regions[i]!) < 1e-6);
+      assert.ok(
+        Math.abs(value / norm - regions[i]!) < 1e-6,
+        `${value / norm}, wanted ${regions[i]!}`,
+      );
     }
     const pixels = objective.banks.pixel!.sample(6, all);
     const stored = Array.from({ length: pixels.count }, (_, i) =>
@@ -237,12 +243,15 @@ describe('Objective', () => {
     const objective = makeObjective();
     const { terms, logits, feature } = evaluate(objective, { labels: IGNORED });
     assert.deepEqual([terms.task, terms.memory_pixel, terms.memory_region], [0, 0, 0]);
-    assert.ok(terms.logits_kd! > 0 && terms.minibatch_pixel! > 0);
-    assert.ok([...logits!, ...feature!].every(Number.isFinite));
+    assert.ok(terms.logits_kd! > 0 && terms.minibatch_pixel! > 0, JSON.stringify(terms));
+    assert.ok([...logits!, ...feature!].every(Number.isFinite), 'a gradient is not finite');
     assert.deepEqual([objective.banks.pixel!.fillRatio, objective.banks.region!.fillRatio], [0, 0]);
     const nan = evaluate(makeObjective({ allIgnored: 'nan' }), { labels: IGNORED });
-    assert.ok(Number.isNaN(nan.terms.task) && Number.isNaN(nan.terms.memory_pixel));
-    assert.ok([...nan.logits!, ...nan.feature!].every(Number.isFinite));
+    assert.ok(
+      Number.isNaN(nan.terms.task) && Number.isNaN(nan.terms.memory_pixel),
+      JSON.stringify(nan.terms),
+    );
+    assert.ok([...nan.logits!, ...nan.feature!].every(Number.isFinite), 'a gradient is not finite');
   });
 
   it('runs the head without a label, so that it has a gradient', () => {
@@ -255,8 +264,8 @@ describe('Objective', () => {
     const objective = makeObjective({ memoryStartStep: 2 });
     const before = evaluate(objective, { step: 1 }).terms;
     assert.deepEqual([before.memory_pixel, before.memory_region], [0, 0]);
-    assert.ok(objective.banks.pixel!.fillRatio > 0);
-    assert.ok(evaluate(objective, { step: 2 }).terms.memory_pixel! > 0);
+    assert.ok(objective.banks.pixel!.fillRatio > 0, String(objective.banks.pixel!.fillRatio));
+    assert.ok(evaluate(objective, { step: 2 }).terms.memory_pixel! > 0, 'no memory term in step 2');
   });
 
   it('handles one class, one labelled pixel and one stored row', () => {
@@ -264,8 +273,8 @@ describe('Objective', () => {
       const data = new Uint8Array(LABELS.data.length).fill(255);
       data.fill(1, 0, labelled);
       const { terms, feature } = evaluate(makeObjective(), { labels: { ...LABELS, data } });
-      assert.ok(Object.values(terms).every(Number.isFinite));
-      assert.ok(feature!.every(Number.isFinite));
+      assert.ok(Object.values(terms).every(Number.isFinite), JSON.stringify(terms));
+      assert.ok(feature!.every(Number.isFinite), 'the gradient of the feature is not finite');
     }
   });
 
@@ -274,7 +283,10 @@ describe('Objective', () => {
     const broken = INPUTS.feature.slice().fill(Number.NaN, 0, 1);
     const { terms } = evaluate(objective, { values: { feature: broken } });
     objective.discard();
-    assert.ok(Number.isNaN(terms.minibatch_pixel) && Number.isNaN(terms.total));
+    assert.ok(
+      Number.isNaN(terms.minibatch_pixel) && Number.isNaN(terms.total),
+      JSON.stringify(terms),
+    );
     assert.equal(objective.banks.pixel!.fillRatio, 0);
   });
 
@@ -316,6 +328,6 @@ function nearestRow(row: (p: number) => number[], stored: number[]): number {
     Math.hypot(...row(p).map((value, i) => value - stored[i]!)),
   );
   const nearest = distances.indexOf(Math.min(...distances));
-  assert.ok(distances[nearest]! < 1e-6);
+  assert.ok(distances[nearest]! < 1e-6, String(distances[nearest]));
   return nearest;
 }

@@ -84,7 +84,7 @@ test('both files are written, whole in themselves', async (t) => {
   assert.deepEqual([...new Set(addresses)], ['http://www.w3.org/2000/svg']);
   const image = decode(readFileSync(png));
   assert.equal(image.width, 1800);
-  assert.ok(image.height > 1000);
+  assert.ok(image.height > 1000, String(image.height));
   // The pictures are there: their reds are drawn, somewhere.
   const reds = new Set<number>();
   for (let i = 0; i < image.data.length; i += 4) {
@@ -103,7 +103,7 @@ test('words are drawn, with fonts of our own', async (t) => {
     return Array.from(data).filter((value) => value < 128).length;
   };
   assert.equal(await inkOf(''), 0);
-  assert.ok((await inkOf('III')) > 100);
+  assert.ok((await inkOf('III')) > 100, 'III leaves no ink');
 });
 
 test('no text can become markup', async (t) => {
@@ -159,7 +159,7 @@ test('long curves are thinned without losing their peak; smoothing adds a mean',
   const line = /<polyline points="([^"]*)"/.exec(svg)?.[1]?.split(' ') ?? [];
   assert.ok(line.length <= 500, String(line.length));
   const heights = line.map((point) => Number(point.split(',')[1]));
-  assert.ok(Math.min(...heights) < Math.max(...heights) - 100);
+  assert.ok(Math.min(...heights) < Math.max(...heights) - 100, `heights ${heights}`);
   const smoothed = chartOf(points.slice(0, 100), { smoothing: 5 });
   assert.equal(smoothed.match(/<polyline/g)?.length, 2);
 });
@@ -184,7 +184,10 @@ test('ticks are round and inside', () => {
 });
 
 test('columns of figures stand to the right', () => {
-  assert.ok(isNumeric([['71.2 %'], ['–'], ['1,234'], ['0.5 ± 0.1']], 0));
-  assert.ok(!isNumeric([['1'], ['CIRKD']], 0));
-  assert.ok(!isNumeric([['–']], 0));
+  assert.ok(
+    isNumeric([['71.2 %'], ['–'], ['1,234'], ['0.5 ± 0.1']], 0),
+    'a number is taken for words',
+  );
+  assert.ok(!isNumeric([['1'], ['CIRKD']], 0), 'a word counts as a number');
+  assert.ok(!isNumeric([['–']], 0), 'a dash alone counts as a number');
 });

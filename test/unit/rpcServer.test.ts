@@ -7,6 +7,7 @@ import { GrpcStatus, grpcCodeName, RpcError, toCallStatus } from '../../src/rpc/
 import { duplexHandler, unaryHandler } from '../../src/rpc/handlers.js';
 import { loadProto } from '../../src/rpc/loadProto.js';
 import { BindError, RpcServer } from '../../src/rpc/server.js';
+import { DIRECT } from '../support/grpcProbes.js';
 
 const text = (value: string) => Buffer.from(value);
 const service: ServiceDefinition = {
@@ -36,7 +37,7 @@ interface Outcome {
 }
 
 function callEcho(port: number, message: string): Promise<Outcome> {
-  const client = new Client(`127.0.0.1:${port}`, credentials.createInsecure());
+  const client = new Client(`127.0.0.1:${port}`, credentials.createInsecure(), DIRECT);
   return new Promise((resolve) => {
     client.makeUnaryRequest('/test.Test/Echo', text, String, message, (error, value) => {
       client.close();
@@ -129,7 +130,7 @@ test('a duplex call ends with the status of what its handler threw', async () =>
   const unexpected: unknown[] = [];
   const server = await echoServer(unexpected);
   const port = await server.bind();
-  const client = new Client(`127.0.0.1:${port}`, credentials.createInsecure());
+  const client = new Client(`127.0.0.1:${port}`, credentials.createInsecure(), DIRECT);
   const call = client.makeBidiStreamRequest('/test.Test/Chat', text, String, new Metadata());
   const messages: string[] = [];
   call.on('data', (message: string) => messages.push(message));
@@ -139,7 +140,7 @@ test('a duplex call ends with the status of what its handler threw', async () =>
   call.write('bug');
   assert.equal((await status).code, GrpcStatus.INTERNAL);
   assert.deepEqual(messages, ['one']);
-  assert.ok(unexpected[0] instanceof TypeError);
+  assert.ok(unexpected[0] instanceof TypeError, String(unexpected[0]));
   client.close();
   await server.shutdown(1000);
 });
@@ -150,8 +151,8 @@ test('a port in use is a BindError that names the address', async () => {
   const { port } = taken.address() as { port: number };
   const server = new RpcServer({ host: '127.0.0.1', port, maxReceiveBytes: 1000 });
   await assert.rejects(server.bind(), (error) => {
-    assert.ok(error instanceof BindError);
-    assert.ok(error.inUse);
+    assert.ok(error instanceof BindError, String(error));
+    assert.ok(error.inUse, String(error));
     assert.match(error.message, new RegExp(`cannot listen on 127.0.0.1:${port}: .*in use`));
     return true;
   });
@@ -161,7 +162,7 @@ test('a port in use is a BindError that names the address', async () => {
 test('shutdown waits for running calls, then cuts them', async () => {
   const server = await echoServer([]);
   const port = await server.bind();
-  const client = new Client(`127.0.0.1:${port}`, credentials.createInsecure());
+  const client = new Client(`127.0.0.1:${port}`, credentials.createInsecure(), DIRECT);
   const call = client.makeBidiStreamRequest('/test.Test/Chat', text, String, new Metadata());
   call.on('error', () => {});
   const echoed = new Promise((resolve) => call.once('data', resolve));

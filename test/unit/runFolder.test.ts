@@ -10,9 +10,11 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import type { TestContext } from 'node:test';
 import { test } from 'node:test';
-import { cutEventsAfter, openEventLog, readEvents } from '../../src/run/events.js';
+import { cutEventsAfter, dropEvents, openEventLog, readEvents } from '../../src/run/events.js';
 import {
   createRunFolder,
   openRunFolder,
@@ -20,6 +22,8 @@ import {
   writeRunConfig,
   writeSummary,
 } from '../../src/run/runFolder.js';
+
+import { lockRun } from '../../src/run/runLock.js';
 
 function temporaryFolder(t: TestContext): string {
   const folder = mkdtempSync(join(tmpdir(), 'cirkd-run-'));
@@ -78,7 +82,7 @@ test('a run folder is made once and opened again', async (t) => {
   const folder = await createRunFolder(path, 'seed: 1\n');
   assert.deepEqual(readdirSync(path).sort(), ['checkpoints', 'config.yaml', 'pictures']);
   await assert.rejects(createRunFolder(path, ''), (error) => {
-    assert.ok(error instanceof RunFolderError);
+    assert.ok(error instanceof RunFolderError, String(error));
     assert.match(error.message, /--resume/);
     return true;
   });
@@ -95,4 +99,52 @@ test('a run folder is made once and opened again', async (t) => {
     steps: 10,
     seed: 1,
   });
+});
+
+test('events of a kind are taken out, the others stay in order', async (t) => {
+  const path = join(temporaryFolder(t), 'events.jsonl');
+  const log = openEventLog(path);
+  for (const kind of ['step', 'evaluation', 'checkpoint', 'end']) log.append({ step: 2, kind });
+  log.close();
+  assert.equal(await dropEvents(path, ({ kind }) => kind === 'evaluation' || kind === 'end'), 2);
+  assert.deepEqual(
+    (await readEvents(path)).map(({ kind }) => kind),
+    ['step', 'checkpoint'],
+  );
+});
+
+test('a folder in use is refused with the process that has it, and free after release', async (t) => {
+  const folder = temporaryFolder(t);
+  writeFileSync(join(folder, 'config.yaml'), '');
+  const lock = await lockRun(folder);
+  await assert.rejects(lockRun(folder), (error) => {
+    assert.ok(error instanceof RunFolderError, String(error));
+    assert.match(error.message, new RegExp(`in use by process ${process.pid}$`));
+    return true;
+  });
+  await lock.release();
+  assert.deepEqual(readdirSync(folder), ['config.yaml']);
+  const again = await lockRun(folder);
+  rmSync(join(folder, 'config.yaml'));
+  await again.release();
+  assert.throws(() => readdirSync(folder), /ENOENT/);
+});
+
+test('the lock of a dead process, a torn one, and one of an earlier life are taken over', async (t) => {
+  const folder = temporaryFolder(t);
+  const file = join(folder, 'run.lock');
+  const child = spawn(process.execPath, ['-e', '']);
+  await once(child, 'exit');
+  const stale = [
+    JSON.stringify({ pid: child.pid, started: null }),
+    JSON.stringify({ pid: process.pid, started: '1' }),
+    '{"pid"',
+    '',
+  ];
+  for (const text of stale) {
+    writeFileSync(file, text);
+    await lockRun(folder);
+    assert.match(readFileSync(file, 'utf8'), new RegExp(`"pid":${process.pid},`));
+    assert.deepEqual(readdirSync(folder), ['run.lock']);
+  }
 });

@@ -9,7 +9,10 @@ const poly = { learningRate: 0.02, steps: 10, polyPower: 0.9, warmupSteps: 0 };
 test('poly: (1 - step/steps)^0.9, from the full rate to zero', () => {
   assert.equal(learningRateAt(poly, 0), 0.02);
   // 0.5^0.9 = 0.535886731268146
-  assert.ok(Math.abs(learningRateAt(poly, 5) - 0.02 * 0.5358867312681466) < 1e-15);
+  assert.ok(
+    Math.abs(learningRateAt(poly, 5) - 0.02 * 0.5358867312681466) < 1e-15,
+    `learning rate ${learningRateAt(poly, 5)}`,
+  );
   assert.equal(learningRateAt(poly, 10), 0);
   assert.equal(learningRateAt(poly, 11), 0);
 });

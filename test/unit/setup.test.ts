@@ -4,8 +4,9 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSy
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, beforeEach, test } from 'node:test';
-import { runCompiler } from '../../services/setup/addon.mjs';
+import { compilersOf, runCompiler } from '../../services/setup/addon.mjs';
 import { cacheRoot, openCache } from '../../services/setup/cache.mjs';
+import { isPipNewEnough } from '../../services/setup/download.mjs';
 import { SetupError } from '../../services/setup/setupError.mjs';
 import { ensureTensorflow, flavourOf, isComplete } from '../../services/setup/tensorflow.mjs';
 import { makeWheel } from '../support/madeWheel.js';
@@ -56,10 +57,10 @@ test('the wanted members of the right wheel come into the cache, once', async ()
   offline(wheels);
   const said: string[] = [];
   const entry = await ensureTensorflow(cache, 'cpu', (text) => said.push(text), pin);
-  assert.ok(await isComplete(entry));
+  assert.ok(await isComplete(entry), 'the entry is not whole');
   assert.equal(readFileSync(join(entry, 'tensorflow/libtensorflow_cc.so.2'), 'utf8').length, 5000);
-  assert.ok(existsSync(join(entry, 'tensorflow/include/tsl/a.h')));
-  assert.ok(!existsSync(join(entry, 'tensorflow/python')));
+  assert.ok(existsSync(join(entry, 'tensorflow/include/tsl/a.h')), 'a header is missing');
+  assert.ok(!existsSync(join(entry, 'tensorflow/python')), 'more than the wanted members came');
   assert.deepEqual(readdirSync(join(cache, 'tmp')), [], 'the wheel is gone');
   const before = said.length;
   await ensureTensorflow(cache, 'cpu', (text) => said.push(text), pin);
@@ -121,6 +122,30 @@ test('a compiler that fails is quoted', async () => {
   shim('broken-cxx', 'echo "fatal error: no such header" >&2; exit 3');
   process.env.CXX = 'broken-cxx';
   await assert.rejects(runCompiler([]), refused(/broken-cxx .*exit code 3[\s\S]*no such header/));
+});
+
+test('CXX may have arguments, as with a compiler cache', async () => {
+  shim('cache-cxx', 'echo "$@"; [ "$1 $2" = "real-cxx -v" ]');
+  process.env.CXX = ' cache-cxx  real-cxx';
+  await runCompiler(['-v']);
+  await assert.rejects(
+    runCompiler(['-w']),
+    refused(/^cache-cxx real-cxx could not.*1\):\s+real-cxx -w$/),
+  );
+  assert.deepEqual(compilersOf({ CXX: '' }), [['g++'], ['c++'], ['clang++']]);
+});
+
+test('a pip that is too old is named with the version that is wanted', async () => {
+  const version = 'pip 20.2.4 from /usr/lib/python3/dist-packages/pip (python 3.8)';
+  shim('python3', `if [ "$3" = --version ]; then echo '${version}'; else exit 2; fi`);
+  const pin = { project: 'tensorflow-cpu', version: '2.21.0', sha256: '', megabytes: 1 };
+  await assert.rejects(
+    ensureTensorflow(cache, 'cpu', () => undefined, pin),
+    refused(/^pip 20\.2\.4 is too old.*wanted pip 20\.3 or newer/),
+  );
+  assertNothingLeft();
+  for (const good of ['20.3', '20.3.1', '21.0', '25.1.dev0']) assert.ok(isPipNewEnough(good), good);
+  for (const old of ['9.0.3', '20.2', '19.4']) assert.ok(!isPipNewEnough(old), old);
 });
 
 test('the cache is where the environment says; the flavour is cpu or cuda', async () => {

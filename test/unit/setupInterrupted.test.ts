@@ -18,6 +18,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { openCache } from '../../services/setup/cache.mjs';
 import { withLock } from '../../services/setup/lock.mjs';
+import { eventually } from '../support/eventually.js';
 
 const SETUP = fileURLToPath(new URL('../../services/setup', import.meta.url));
 const folder = mkdtempSync(join(tmpdir(), 'cirkd-setup-'));
@@ -44,27 +45,28 @@ function hangingSetup(name: string): { child: ChildProcess; cache: string; half:
   return { child, cache, half };
 }
 
-async function until(condition: () => boolean): Promise<void> {
-  while (!condition()) await sleep(20);
-}
-
 const entries = (cache: string) =>
   readdirSync(cache).filter((name) => name.startsWith('tensorflow-'));
 
-test('SIGTERM in the middle of a download: exit code 130, nothing left', async () => {
-  const { child, cache, half } = hangingSetup('terminated');
-  await until(() => existsSync(half));
-  assert.equal(readdirSync(join(cache, 'tmp')).length, 1);
-  child.kill('SIGTERM');
-  const [code] = await once(child, 'exit');
-  assert.equal(code, 130);
-  assert.deepEqual(readdirSync(join(cache, 'tmp')), []);
-  assert.deepEqual(entries(cache), []);
-});
+for (const [signal, exitCode] of [
+  ['SIGINT', 130],
+  ['SIGTERM', 143],
+] as const) {
+  test(`${signal} in the middle of a download: exit code ${exitCode}, nothing left`, async () => {
+    const { child, cache, half } = hangingSetup(signal);
+    await eventually(() => existsSync(half));
+    assert.equal(readdirSync(join(cache, 'tmp')).length, 1);
+    child.kill(signal);
+    const [code] = await once(child, 'exit');
+    assert.equal(code, exitCode);
+    assert.deepEqual(readdirSync(join(cache, 'tmp')), []);
+    assert.deepEqual(entries(cache), []);
+  });
+}
 
 test('SIGKILL in the middle: no entry; the next set-up sweeps and takes the lock', async () => {
   const { child, cache, half } = hangingSetup('killed');
-  await until(() => existsSync(half));
+  await eventually(() => existsSync(half));
   child.kill('SIGKILL');
   await once(child, 'exit');
   assert.deepEqual(entries(cache), []);
@@ -75,7 +77,7 @@ test('SIGKILL in the middle: no entry; the next set-up sweeps and takes the lock
   await withLock(join(cache, 'locks', 'tensorflow-cpu.lock'), async () => {
     taken = true;
   });
-  assert.ok(taken);
+  assert.ok(taken, 'the lock of the killed set-up was taken over');
 });
 
 test('a temporary directory of a running process is not swept', async () => {
@@ -103,7 +105,7 @@ test('the lock lets one in at a time and tells the others who holds it', async (
   assert.equal(most, 1);
   assert.equal(told.length, 3);
   assert.match(told[0] ?? '', new RegExp(`^process ${process.pid} on `));
-  assert.ok(!existsSync(lock));
+  assert.ok(!existsSync(lock), 'the lock is still there');
 });
 
 test('the lock is freed when the work throws', async () => {
@@ -114,5 +116,5 @@ test('the lock is freed when the work throws', async () => {
     }),
     /no luck/,
   );
-  assert.ok(!existsSync(lock));
+  assert.ok(!existsSync(lock), 'the lock is still there');
 });

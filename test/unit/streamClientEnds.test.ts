@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { test } from 'node:test';
+import { describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { ContractMismatchError, TeacherUnavailableError } from '../../src/distill/teacher.js';
 import type { ClientOptions } from '../../src/stream/clientOptions.js';
@@ -18,137 +18,145 @@ import {
   ScriptedTeacher,
 } from '../support/scriptedTeacher.js';
 
-test('all teachers gone in the middle: everything that waits fails; back again: it goes on', async (t) => {
-  const [scripted] = await teachers(t, { onImage: () => {} });
-  const { teacher } = await student(t, [scripted!], { teacherTimeoutMs: 1200 });
-  const waiting = [1, 2, 3].map((i) => teacher.request(imageOf(i)));
-  await eventually(() => scripted!.images.length === 3);
-  scripted!.stop();
-  for (const result of await Promise.allSettled(waiting)) {
-    assert.ok(result.status === 'rejected' && result.reason instanceof TeacherUnavailableError);
-    assert.match(result.reason.message, /127\.0\.0\.1:\d+ \(UNAVAILABLE/);
-  }
-  const again = teacher.request(imageOf(4));
-  const back = await ScriptedTeacher.start({ port: scripted!.port });
-  t.after(() => back.stop());
-  assertAnswers(await again, imageOf(4));
-});
+// Most of these wait for times to pass: together they take no longer than the longest.
+describe('a student without its teachers', { concurrency: 5 }, () => {
+  test('all teachers gone in the middle: everything that waits fails; back again: it goes on', async (t) => {
+    const [scripted] = await teachers(t, { onImage: () => {} });
+    const { teacher } = await student(t, [scripted!], { teacherTimeoutMs: 3000 });
+    const waiting = [1, 2, 3].map((i) => teacher.request(imageOf(i)));
+    await eventually(() => scripted!.images.length === 3);
+    scripted!.stop();
+    for (const result of await Promise.allSettled(waiting)) {
+      assert.ok(
+        result.status === 'rejected' && result.reason instanceof TeacherUnavailableError,
+        JSON.stringify(result),
+      );
+      assert.match(result.reason.message, /127\.0\.0\.1:\d+ \(UNAVAILABLE/);
+    }
+    const again = teacher.request(imageOf(4));
+    const back = await ScriptedTeacher.start({ port: scripted!.port });
+    t.after(() => back.stop());
+    assertAnswers(await again, imageOf(4));
+  });
 
-test('nothing waiting: silence is no fault', async (t) => {
-  const { teacher } = await student(t, await teachers(t, {}), { teacherTimeoutMs: 400 });
-  await new Promise((resolve) => setTimeout(resolve, 500));
-  assertAnswers(await teacher.request(imageOf(1)), imageOf(1));
-});
+  test('nothing waiting: silence is no fault', async (t) => {
+    const { teacher } = await student(t, await teachers(t, {}), { teacherTimeoutMs: 2000 });
+    await new Promise((resolve) => setTimeout(resolve, 2300));
+    assertAnswers(await teacher.request(imageOf(1)), imageOf(1));
+  });
 
-test('each field of the contract is checked, and named with both values', async (t) => {
-  const cases: [Script['info'] & object, Partial<ClientOptions['expected']>, RegExp][] = [
-    [{ classes: 19 }, {}, /classes: teacher 127\.0\.0\.1:\d+ has 19, the student's is 3/],
-    [{ outputStride: 16 }, {}, /output_stride: teacher \S+ has 16, the student's is 8/],
-    [
+  test('each field of the contract is checked, and named with both values', async (t) => {
+    const cases: [Script['info'] & object, Partial<ClientOptions['expected']>, RegExp][] = [
+      [{ classes: 19 }, {}, /classes: teacher 127\.0\.0\.1:\d+ has 19, the student's is 3/],
+      [{ outputStride: 16 }, {}, /output_stride: teacher \S+ has 16, the student's is 8/],
+      [
+        {},
+        { digest: 'sha256:other' },
+        /digest: teacher \S+ has sha256:a+, the student's is sha256:other/,
+      ],
+      [{}, { featureChannels: 512 }, /feature_channels: teacher \S+ has 4, the student's is 512/],
+      [{ featureChannels: 0 }, {}, /feature_channels: teacher \S+ has 0, wanted at least 1/],
+    ];
+    for (const [info, expected, message] of cases) {
+      const [scripted] = await teachers(t, { info });
+      const { options } = studentOptions([scripted!.address], {
+        expected: { classes: CLASSES, outputStride: 8, ...expected },
+      });
+      await assert.rejects(connectTeachers(options), (error: Error) => {
+        assert.ok(error instanceof ContractMismatchError, String(error));
+        assert.match(error.message, message);
+        return true;
+      });
+    }
+  });
+
+  test('a teacher with other weights than the first is set aside, and taken when it fits', async (t) => {
+    let weights = `sha256:${'b'.repeat(64)}`;
+    const held: ScriptedStream[] = [];
+    let hold = true;
+    const [first, other] = await teachers(
+      t,
       {},
-      { digest: 'sha256:other' },
-      /digest: teacher \S+ has sha256:a+, the student's is sha256:other/,
-    ],
-    [{}, { featureChannels: 512 }, /feature_channels: teacher \S+ has 4, the student's is 512/],
-    [{ featureChannels: 0 }, {}, /feature_channels: teacher \S+ has 0, wanted at least 1/],
-  ];
-  for (const [info, expected, message] of cases) {
-    const [scripted] = await teachers(t, { info });
-    const { options } = studentOptions([scripted!.address], {
-      expected: { classes: CLASSES, outputStride: 8, ...expected },
+      { onHello: (stream) => (hold ? held.push(stream) : stream.welcome({ digest: weights })) },
+    );
+    const { teacher, observed } = await student(t, [first!, other!]);
+    await eventually(() => held.length === 1);
+    hold = false;
+    held[0]!.welcome({ digest: weights });
+    await eventually(() => observed.states.includes(`${other!.address} refused`));
+    await Promise.all(Array.from({ length: 10 }, (_, i) => teacher.request(imageOf(i))));
+    assert.equal(first!.images.length, 10);
+    weights = DIGEST;
+    await eventually(() => observed.states.includes(`${other!.address} ready`));
+    await Promise.all(Array.from({ length: 10 }, (_, i) => teacher.request(imageOf(i))));
+    assert.ok(other!.images.length > 0, String(other!.images.length));
+  });
+
+  test('one teacher that does not fit and one that is away: a mismatch, once the time is over', async (t) => {
+    const [scripted] = await teachers(t, { info: { classes: 19 } });
+    const { options } = studentOptions([scripted!.address, await deadAddress()], {
+      teacherTimeoutMs: 3000,
+    });
+    await assert.rejects(connectTeachers(options), /no teacher fits.*has 19.*UNAVAILABLE/);
+  });
+
+  test('an aborted image rejects with the reason, is cancelled, and leaves room', async (t) => {
+    const [scripted] = await teachers(t, {
+      onImage: (stream, image) =>
+        image.sampleKey!.sample === 'sample-1' ? undefined : stream.answer(image),
+    });
+    const { teacher, observed } = await student(t, [scripted!], { maxInflightBytes: REPLY_BYTES });
+    const abort = new AbortController();
+    const [sent, queued] = [1, 2].map((i) => teacher.request(imageOf(i), abort.signal));
+    const third = teacher.request(imageOf(3));
+    await eventually(() => scripted!.images.length === 1);
+    abort.abort(new Error('enough'));
+    await assert.rejects(sent!, /enough/);
+    await assert.rejects(queued!, /enough/);
+    await assert.rejects(teacher.request(imageOf(4), abort.signal), /enough/);
+    assertAnswers(await third, imageOf(3));
+    assert.deepEqual(
+      scripted!.images.map(({ sampleKey }) => sampleKey!.sample),
+      ['sample-1', 'sample-3'],
+    );
+    assert.deepEqual(scripted!.streams[0]!.cancelled, [1]);
+    assert.deepEqual(observed.requeued, []);
+  });
+
+  test('close rejects what waits and ends the streams', async (t) => {
+    const [scripted] = await teachers(t, { onImage: () => {} });
+    const { teacher, observed } = await student(t, [scripted!, await deadAddress()]);
+    const waiting = teacher.request(imageOf(1));
+    await eventually(() => scripted!.images.length === 1);
+    await Promise.all([assert.rejects(waiting, /closed while an image waited/), teacher.close()]);
+    await assert.rejects(teacher.request(imageOf(2)), /asked after close/);
+    assert.deepEqual(
+      observed.states.slice(-2).map((state) => state.split(' ')[1]),
+      ['closed', 'closed'],
+    );
+  });
+
+  test('no teacher at the start: an error that names each address and why', async () => {
+    const dead = await deadAddress();
+    const { options } = studentOptions([dead, 'no-such-host.invalid:1'], {
+      teacherTimeoutMs: 3000,
     });
     await assert.rejects(connectTeachers(options), (error: Error) => {
-      assert.ok(error instanceof ContractMismatchError);
-      assert.match(error.message, message);
+      assert.ok(error instanceof TeacherUnavailableError, String(error));
+      assert.match(error.message, /^no teacher answered for 3000 ms: /);
+      assert.ok(error.message.includes(`${dead} (UNAVAILABLE: `), error.message);
+      assert.ok(error.message.includes('no-such-host.invalid:1 ('), error.message);
       return true;
     });
-  }
-});
-
-test('a teacher with other weights than the first is set aside, and taken when it fits', async (t) => {
-  let weights = `sha256:${'b'.repeat(64)}`;
-  const held: ScriptedStream[] = [];
-  let hold = true;
-  const [first, other] = await teachers(
-    t,
-    {},
-    { onHello: (stream) => (hold ? held.push(stream) : stream.welcome({ digest: weights })) },
-  );
-  const { teacher, observed } = await student(t, [first!, other!]);
-  await eventually(() => held.length === 1);
-  hold = false;
-  held[0]!.welcome({ digest: weights });
-  await eventually(() => observed.states.includes(`${other!.address} refused`));
-  await Promise.all(Array.from({ length: 10 }, (_, i) => teacher.request(imageOf(i))));
-  assert.equal(first!.images.length, 10);
-  weights = DIGEST;
-  await eventually(() => observed.states.includes(`${other!.address} ready`));
-  await Promise.all(Array.from({ length: 10 }, (_, i) => teacher.request(imageOf(i))));
-  assert.ok(other!.images.length > 0);
-});
-
-test('one teacher that does not fit and one that is away: a mismatch, once the time is over', async (t) => {
-  const [scripted] = await teachers(t, { info: { classes: 19 } });
-  const { options } = studentOptions([scripted!.address, await deadAddress()], {
-    teacherTimeoutMs: 800,
   });
-  await assert.rejects(connectTeachers(options), /no teacher fits.*has 19.*UNAVAILABLE/);
-});
 
-test('an aborted image rejects with the reason, is cancelled, and leaves room', async (t) => {
-  const [scripted] = await teachers(t, {
-    onImage: (stream, image) =>
-      image.sampleKey!.sample === 'sample-1' ? undefined : stream.answer(image),
+  test('a process whose teacher is closed ends by itself', async (t) => {
+    const [scripted] = await teachers(t, {});
+    const file = fileURLToPath(new URL('../support/closingStudent.ts', import.meta.url));
+    const args = ['--import', 'tsx', file, scripted!.address, await deadAddress()];
+    const child = spawn(process.execPath, args, { stdio: ['ignore', 'inherit', 'inherit'] });
+    t.after(() => child.kill('SIGKILL'));
+    assert.deepEqual(await once(child, 'exit'), [0, null]);
+    assert.equal(scripted!.images.length, 2);
   });
-  const { teacher, observed } = await student(t, [scripted!], { maxInflightBytes: REPLY_BYTES });
-  const abort = new AbortController();
-  const [sent, queued] = [1, 2].map((i) => teacher.request(imageOf(i), abort.signal));
-  const third = teacher.request(imageOf(3));
-  await eventually(() => scripted!.images.length === 1);
-  abort.abort(new Error('enough'));
-  await assert.rejects(sent!, /enough/);
-  await assert.rejects(queued!, /enough/);
-  await assert.rejects(teacher.request(imageOf(4), abort.signal), /enough/);
-  assertAnswers(await third, imageOf(3));
-  assert.deepEqual(
-    scripted!.images.map(({ sampleKey }) => sampleKey!.sample),
-    ['sample-1', 'sample-3'],
-  );
-  assert.deepEqual(scripted!.streams[0]!.cancelled, [1]);
-  assert.deepEqual(observed.requeued, []);
-});
-
-test('close rejects what waits and ends the streams', async (t) => {
-  const [scripted] = await teachers(t, { onImage: () => {} });
-  const { teacher, observed } = await student(t, [scripted!, await deadAddress()]);
-  const waiting = teacher.request(imageOf(1));
-  await eventually(() => scripted!.images.length === 1);
-  await Promise.all([assert.rejects(waiting, /closed while an image waited/), teacher.close()]);
-  await assert.rejects(teacher.request(imageOf(2)), /asked after close/);
-  assert.deepEqual(
-    observed.states.slice(-2).map((state) => state.split(' ')[1]),
-    ['closed', 'closed'],
-  );
-});
-
-test('no teacher at the start: an error that names each address and why', async () => {
-  const dead = await deadAddress();
-  const { options } = studentOptions([dead, 'no-such-host.invalid:1'], { teacherTimeoutMs: 1200 });
-  await assert.rejects(connectTeachers(options), (error: Error) => {
-    assert.ok(error instanceof TeacherUnavailableError);
-    assert.ok(error.message.startsWith('no teacher answered for 1200 ms: '));
-    assert.ok(error.message.includes(`${dead} (UNAVAILABLE: `), error.message);
-    assert.ok(error.message.includes('no-such-host.invalid:1 ('), error.message);
-    return true;
-  });
-});
-
-test('a process whose teacher is closed ends by itself', async (t) => {
-  const [scripted] = await teachers(t, {});
-  const file = fileURLToPath(new URL('../support/closingStudent.ts', import.meta.url));
-  const args = ['--import', 'tsx', file, scripted!.address, await deadAddress()];
-  const child = spawn(process.execPath, args, { stdio: ['ignore', 'inherit', 'inherit'] });
-  t.after(() => child.kill('SIGKILL'));
-  assert.deepEqual(await once(child, 'exit'), [0, null]);
-  assert.equal(scripted!.images.length, 2);
 });

@@ -90,20 +90,20 @@ const faults: [string, RequeueReason, Script, Partial<ClientOptions>?][] = [
     'end missing',
     'timeout',
     spoilt((chunk, i) => (i === 8 ? null : chunk)),
-    { requestTimeoutMs: 150 },
+    { requestTimeoutMs: 500 },
   ],
-  ['no answer', 'timeout', firstTime(() => {}), { requestTimeoutMs: 150 }],
+  ['no answer', 'timeout', firstTime(() => {}), { requestTimeoutMs: 500 }],
   [
     'answer to another id',
     'timeout',
     spoilt((chunk) => ({ ...chunk, id: chunk.id + 100 })),
-    { requestTimeoutMs: 150 },
+    { requestTimeoutMs: 500 },
   ],
   [
     'answer to another attempt',
     'timeout',
     spoilt((chunk) => ({ ...chunk, attempt: 7 })),
-    { requestTimeoutMs: 150 },
+    { requestTimeoutMs: 500 },
   ],
   ['stream cut', 'stream', firstTime((stream) => stream.end(status.INTERNAL, 'cut'))],
   ['stream ended OK', 'stream', firstTime((stream) => stream.end(status.OK, ''))],
@@ -200,7 +200,7 @@ test('late and doubled answers are ignored, unknown members too', async (t) => {
         await stream.answer(image);
       },
     },
-    { requestTimeoutMs: 150 },
+    { requestTimeoutMs: 500 },
   );
   const images = [imageOf(1), imageOf(2), imageOf(3)];
   for (const image of images) assertAnswers(await student.request(image), image);
@@ -223,7 +223,7 @@ test('an image that the teacher refuses fails alone, in the words of the teacher
     ['fulfilled', 'rejected', 'fulfilled'],
   );
   const { reason } = replies[1] as PromiseRejectedResult;
-  assert.ok(reason instanceof ImageRefusedError);
+  assert.ok(reason instanceof ImageRefusedError, String(reason));
   assert.equal(reason.code, status.INVALID_ARGUMENT);
   assert.match(reason.message, /sample-2: INVALID_ARGUMENT: width: 24 given, wanted 32/);
   assert.deepEqual(observed.requeued, []);
@@ -240,7 +240,7 @@ test('two non-finite answers give an image up', async (t) => {
       }),
   });
   await assert.rejects(student.request(imageOf(1)), (error: Error) => {
-    assert.ok(error instanceof NonFiniteReplyError);
+    assert.ok(error instanceof NonFiniteReplyError, String(error));
     assert.match(error.message, /sample-1: .*asked 2 times.*logits: NaN/);
     return true;
   });
@@ -280,7 +280,7 @@ test('a hello that the teacher refuses is a mismatch in its words', async (t) =>
     onHello: (stream) => stream.end(status.FAILED_PRECONDITION, 'outputs: fp16 not served'),
   };
   await assert.rejects(pair(t, script), (error: Error) => {
-    assert.ok(error instanceof ContractMismatchError);
+    assert.ok(error instanceof ContractMismatchError, String(error));
     assert.match(error.message, /refused the hello: FAILED_PRECONDITION: outputs: fp16 not served/);
     return true;
   });

@@ -8,6 +8,7 @@ const policy = (jitter: number) => ({
   firstBackoffMs: 100,
   maxBackoffMs: 1000,
   breakerFailures: 3,
+  maxInflightImagesPerTeacher: 8,
   jitter: () => jitter,
 });
 
@@ -27,16 +28,37 @@ test('back-off doubles up to its limit, spread over the upper half, and starts a
   }
 });
 
-test('sick after failures in a row, doubtful until the next success', () => {
+test('sick after failures in a row, one image at a time until the next success', () => {
   const health = new TeacherHealth(policy(0));
   const states = [];
   for (const fails of [true, true, false, true, true, true]) {
     if (fails) health.failed();
     else health.succeeded();
-    states.push(`${health.doubtful} ${health.sick}`);
+    states.push(`${health.windowImages} ${health.sick}`);
   }
-  const doubtful = 'true false';
-  assert.deepEqual(states, [doubtful, doubtful, 'false false', doubtful, doubtful, 'true true']);
+  const doubtful = '1 false';
+  assert.deepEqual(states, [doubtful, doubtful, '8 false', doubtful, doubtful, '1 true']);
+});
+
+test('a time-out halves the window, other failures do not; answers bring it back one by one', () => {
+  const health = new TeacherHealth(policy(0));
+  health.failed();
+  health.succeeded();
+  assert.equal(health.windowImages, 8);
+  const windows: number[] = [];
+  for (let i = 0; i < 4; i++) {
+    health.timedOut();
+    assert.equal(health.windowImages, 1);
+    health.succeeded();
+    windows.push(health.windowImages);
+  }
+  assert.deepEqual(windows, [4, 2, 2, 2]);
+  let answers = 0;
+  for (; health.windowImages < 8; answers++) health.succeeded();
+  // 2 + 3 + ... + 7, about one window of answers for each image more.
+  assert.ok(answers >= 20 && answers <= 35, `${answers} answers`);
+  health.succeeded();
+  assert.equal(health.windowImages, 8);
 });
 
 test('a pause ends by itself or by a success; a new one replaces it', async () => {
@@ -48,12 +70,12 @@ test('a pause ends by itself or by a success; a new one replaces it', async () =
       over++;
       resolve();
     });
-    assert.ok(health.paused);
+    assert.equal(health.paused, true);
   });
-  assert.ok(!health.paused);
+  assert.equal(health.paused, false);
   health.pause(60_000, () => assert.fail('ended by a success'));
   health.succeeded();
-  assert.ok(!health.paused);
+  assert.equal(health.paused, false);
   assert.equal(over, 1);
 });
 

@@ -1,14 +1,15 @@
 // Outputs of an image of 16 x 24 with the gated engine: h 2, w 3; rows of the logits (3 classes,
 // fp32) take 36 bytes, of the embedding (8 channels, fp16) 48, of the norm 12: 72 + 96 + 24 = 192.
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
-import { setTimeout } from 'node:timers/promises';
+import { afterEach, test } from 'node:test';
 import { GrpcStatus } from '../../src/rpc/errors.js';
 import type { TensorChunk } from '../../src/stream/generated/cirkd/teacher/v1/TensorChunk.js';
 import { DistillPeer, image } from '../support/distillPeer.js';
 import { eventually } from '../support/eventually.js';
 import { GatedEngine } from '../support/gatedEngine.js';
-import { startTestServer } from '../support/teacherServer.js';
+import { closeTestServers, startTestServer } from '../support/teacherServer.js';
+
+afterEach(closeTestServers);
 
 const ANSWER_BYTES = 192;
 
@@ -21,7 +22,7 @@ async function takeChunk(peer: DistillPeer): Promise<TensorChunk> {
 }
 
 test('the server sends exactly what was granted, and another stream goes on meanwhile', async () => {
-  const { server, port } = await startTestServer(new GatedEngine(true));
+  const { port } = await startTestServer(new GatedEngine(true));
   const peer = new DistillPeer(port);
   const other = new DistillPeer(port);
   await peer.greet({ creditBytes: 36 });
@@ -49,17 +50,24 @@ test('the server sends exactly what was granted, and another stream goes on mean
     ['OUTPUT_EMBEDDING', 0, 2],
     ['OUTPUT_FEATURE_NORM', 0, 2],
   ]);
-  await setTimeout(50);
+  // Its upload credit says that the network has it; another stream's answer, asked for later and
+  // come, says that the server had its chance to send too much.
+  await peer.take('creditBytes');
+  await peer.take('creditBytes');
+  other.send({ image: image(9) });
+  await other.takeAnswer(3);
   assert.equal(peer.count('tensor'), 0);
+  assert.equal(peer.receivedTensorBytes, ANSWER_BYTES);
   peer.send({ creditBytes: ANSWER_BYTES });
-  await peer.takeAnswer(3);
-  peer.close();
-  other.close();
-  await server.drain(0);
+  assert.deepEqual(
+    (await peer.takeAnswer(3)).map(({ id }) => id),
+    [2, 2, 2],
+  );
+  assert.equal(peer.receivedTensorBytes, 2 * ANSWER_BYTES);
 });
 
 test('pieces are whole rows within what server and client take', async () => {
-  const { server, port } = await startTestServer(new GatedEngine(true), { chunkBytes: 4000 });
+  const { port } = await startTestServer(new GatedEngine(true), { chunkBytes: 4000 });
   const peer = new DistillPeer(port);
   await peer.greet({ maxChunkBytes: 100 });
   peer.send({ image: image(1, 0, [40, 24]) });
@@ -80,12 +88,10 @@ test('pieces are whole rows within what server and client take', async () => {
     error?.message ?? '',
     /a row of OUTPUT_EMBEDDING takes 128 bytes, pieces have at most 100/,
   );
-  peer.close();
-  await server.drain(0);
 });
 
 test('pieces of a long answer are its bytes', async () => {
-  const { server, port } = await startTestServer(new GatedEngine(true));
+  const { port } = await startTestServer(new GatedEngine(true));
   const whole = new DistillPeer(port);
   const cut = new DistillPeer(port);
   await whole.greet();
@@ -97,12 +103,11 @@ test('pieces of a long answer are its bytes', async () => {
     peer.close();
   }
   assert.equal(answers[0]?.length, 64 * (12 + 16 + 4));
-  assert.ok(answers[0]?.equals(answers[1] as Buffer));
-  await server.drain(0);
+  assert.ok(answers[0]?.equals(answers[1] as Buffer), 'the pieces are not the bytes of the whole');
 });
 
 test('a deadline in the middle of an answer: an error, and the next answer is whole', async () => {
-  const { server, port } = await startTestServer(new GatedEngine(true));
+  const { port } = await startTestServer(new GatedEngine(true));
   const peer = new DistillPeer(port);
   await peer.greet({ creditBytes: 36 });
   peer.send({ image: { ...image(1), timeoutMs: 40 } });
@@ -120,13 +125,11 @@ test('a deadline in the middle of an answer: an error, and the next answer is wh
       [2, 0],
     ],
   );
-  peer.close();
-  await server.drain(0);
 });
 
 test('upload credit comes back when an image leaves the queue, or is refused', async () => {
   const engine = new GatedEngine(false);
-  const { server, port } = await startTestServer(engine, { maxInflightImages: 2 });
+  const { port } = await startTestServer(engine, { maxInflightImages: 2 });
   const peer = new DistillPeer(port);
   await peer.greet();
   peer.send({ image: image(1) });
@@ -141,14 +144,11 @@ test('upload credit comes back when an image leaves the queue, or is refused', a
   assert.equal(peer.count('creditBytes'), 0);
   peer.send({ cancel: { id: 2 } });
   assert.equal((await peer.take('creditBytes')).creditBytes, 1152);
-  peer.close();
-  await engine.close();
-  await server.drain(0);
 });
 
 test('sending beyond the upload credit ends the stream, and no other', async () => {
   const engine = new GatedEngine(false);
-  const { server, port } = await startTestServer(engine, { uploadCreditBytes: 2000 });
+  const { port } = await startTestServer(engine, { uploadCreditBytes: 2000 });
   const peer = new DistillPeer(port);
   const other = new DistillPeer(port);
   const welcome = await peer.greet();
@@ -163,15 +163,13 @@ test('sending beyond the upload credit ends the stream, and no other', async () 
   assert.equal(status.details, 'image.rgb: 1152 bytes sent, 848 bytes of credit left');
   engine.open();
   await other.takeAnswer(3);
-  peer.close();
-  other.close();
-  await server.drain(0);
 });
 
-test('a client that grants but does not read holds up nobody else', async () => {
-  const { server, port } = await startTestServer(new GatedEngine(true), {
+test('a client that grants but does not read holds up nobody else, and loses nothing', async () => {
+  const { port } = await startTestServer(new GatedEngine(true), {
     maxImagePixels: 512 * 512,
     maxMessageBytes: 1_000_000,
+    uploadCreditBytes: 10_000_000,
   });
   const lazy = new DistillPeer(port);
   const other = new DistillPeer(port);
@@ -179,11 +177,17 @@ test('a client that grants but does not read holds up nobody else', async () => 
   await other.greet();
   lazy.pauseReading();
   for (let id = 0; id < 12; id++) {
-    lazy.send({ image: image(id, 0, [128, 128]) });
-    other.send({ image: image(id, 0, [128, 128]) });
+    lazy.send({ image: image(id, 0, [256, 256]) });
+    other.send({ image: image(id, 0, [256, 256]) });
     await other.takeAnswer(3);
   }
-  lazy.close();
-  other.close();
-  await server.drain(0);
+  // 32 x 32 positions of 12 + 16 + 4 bytes: more in all than HTTP/2 takes from who does not read.
+  const wholeBytes = 12 * 32 * 32 * 32;
+  assert.equal(other.receivedTensorBytes, wholeBytes);
+  assert.ok(lazy.receivedTensorBytes < wholeBytes, `${lazy.receivedTensorBytes} bytes were read`);
+  lazy.resumeReading();
+  await lazy.takeAnswer(36);
+  assert.equal(lazy.receivedTensorBytes, wholeBytes);
+  lazy.halfClose();
+  assert.equal((await lazy.status).code, GrpcStatus.OK);
 });

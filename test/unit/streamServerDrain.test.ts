@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
+import { afterEach, test } from 'node:test';
 import { credentials, type ServiceError } from '@grpc/grpc-js';
 import { GrpcStatus } from '../../src/rpc/errors.js';
 import type { GetTeacherResponse } from '../../src/stream/generated/cirkd/teacher/v1/GetTeacherResponse.js';
@@ -7,11 +7,13 @@ import { TEACHER_SERVICE_NAME, TeacherService } from '../../src/stream/teacherSe
 import { DistillPeer, hello, image } from '../support/distillPeer.js';
 import { eventually } from '../support/eventually.js';
 import { GatedEngine } from '../support/gatedEngine.js';
-import { healthOf } from '../support/grpcProbes.js';
-import { startTestServer } from '../support/teacherServer.js';
+import { DIRECT, healthOf } from '../support/grpcProbes.js';
+import { closeTestServers, startTestServer } from '../support/teacherServer.js';
+
+afterEach(closeTestServers);
 
 function getTeacher(port: number): Promise<GetTeacherResponse | ServiceError> {
-  const client = new TeacherService(`127.0.0.1:${port}`, credentials.createInsecure());
+  const client = new TeacherService(`127.0.0.1:${port}`, credentials.createInsecure(), DIRECT);
   return new Promise((resolve) => {
     client.GetTeacher({}, (error, response) => {
       client.close();
@@ -42,7 +44,6 @@ test('while loading: NOT_SERVING, UNAVAILABLE; then SERVING, and GetTeacher tell
   assert.equal(told.teacher?.digest, engine.info.digest);
   assert.equal(told.limits?.maxImagePixels, 4096);
   assert.equal(told.protocolVersion, 1);
-  await server.drain(0);
 });
 
 test('drain: told, new images refused, accepted ones answered, then UNAVAILABLE', async () => {
@@ -79,7 +80,6 @@ test('drain: told, new images refused, accepted ones answered, then UNAVAILABLE'
     [GrpcStatus.UNAVAILABLE, 'the server is shutting down'],
   );
   assert.equal(await drained, 'drained');
-  for (const peer of [busy, idle, late]) peer.close();
 });
 
 test('a drain that takes too long is cut', async () => {
@@ -91,6 +91,4 @@ test('a drain that takes too long is cut', async () => {
   await eventually(() => engine.batches.length === 1);
   assert.equal(await server.drain(30), 'forced');
   assert.equal((await peer.status).code, GrpcStatus.UNAVAILABLE);
-  peer.close();
-  await engine.close();
 });

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
-import { after, before, test } from 'node:test';
+import { after, afterEach, before, test } from 'node:test';
 import { GrpcStatus } from '../../src/rpc/errors.js';
 import type { HelloInput } from '../../src/stream/generated/cirkd/teacher/v1/Hello.js';
 import { DistillPeer, hello, image } from '../support/distillPeer.js';
 import { GatedEngine } from '../support/gatedEngine.js';
-import { startTestServer, type TestServer } from '../support/teacherServer.js';
+import { closeTestServers, startTestServer, type TestServer } from '../support/teacherServer.js';
 
 const engine = new GatedEngine(true);
 let running: TestServer;
@@ -12,7 +12,8 @@ let running: TestServer;
 before(async () => {
   running = await startTestServer(engine);
 });
-after(() => running.server.drain(0));
+afterEach(() => DistillPeer.closeAll());
+after(closeTestServers);
 
 const refusals: Record<string, [HelloInput, number, RegExp]> = {
   'another protocol version': [
@@ -71,7 +72,6 @@ for (const [name, [wishes, code, message]] of Object.entries(refusals)) {
     const status = await peer.status;
     assert.equal(status.code, code);
     assert.match(status.details, message);
-    peer.close();
   });
 }
 
@@ -83,7 +83,7 @@ test('the welcome tells the teacher, what was granted and the limits', async () 
       { output: 'OUTPUT_LOGITS', encoding: 'ENCODING_FP16' },
     ],
   });
-  assert.ok(welcome?.teacher && welcome.limits);
+  assert.ok(welcome?.teacher && welcome.limits, 'the welcome lacks the teacher or the limits');
   const { teacher, limits } = welcome;
   assert.equal(welcome.protocolVersion, 1);
   assert.equal(teacher.digest, engine.info.digest);
@@ -103,7 +103,6 @@ test('the welcome tells the teacher, what was granted and the limits', async () 
   assert.equal(limits.maxInflightImages, 16);
   assert.equal(limits.maxChunkBytes, 65_536);
   assert.equal(limits.defaultTimeoutMs, 60_000);
-  peer.close();
 });
 
 test('a first message that is no hello, a second hello, no message at all', async () => {
@@ -121,7 +120,6 @@ test('a first message that is no hello, a second hello, no message at all', asyn
   const silent = new DistillPeer(running.port);
   silent.halfClose();
   assert.equal((await silent.status).details, 'first message: none, wanted hello');
-  for (const peer of [early, twice, silent]) peer.close();
 });
 
 test('garbage bytes end the stream with INVALID_ARGUMENT, before and after hello', async () => {
@@ -146,7 +144,6 @@ test('members of a later version are ignored', async () => {
   peer.send(Buffer.from([0xa2, 0x06, 0x03, 0x6e, 0x65, 0x77]));
   peer.send({ image: image(1) });
   await peer.takeAnswer(3);
-  peer.close();
 });
 
 test('a client that never says hello is sent away', async () => {
@@ -156,8 +153,6 @@ test('a client that never says hello is sent away', async () => {
   const status = await peer.status;
   assert.equal(status.code, GrpcStatus.DEADLINE_EXCEEDED);
   assert.equal(status.details, 'no hello within 30 ms');
-  peer.close();
-  await impatient.server.drain(0);
 });
 
 test('one stream more than the limit gets RESOURCE_EXHAUSTED; a free place is taken', async () => {
@@ -173,6 +168,4 @@ test('one stream more than the limit gets RESOURCE_EXHAUSTED; a free place is ta
   assert.equal((await first.status).code, GrpcStatus.OK);
   const third = new DistillPeer(narrow.port);
   await third.greet();
-  for (const peer of [first, second, third]) peer.close();
-  await narrow.server.drain(0);
 });

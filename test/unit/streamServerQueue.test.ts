@@ -1,12 +1,14 @@
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
+import { afterEach, test } from 'node:test';
 import { GrpcStatus } from '../../src/rpc/errors.js';
 import { silentHooks } from '../../src/stream/serverHooks.js';
 import { type BatchPolicy, type Work, WorkQueue } from '../../src/stream/workQueue.js';
 import { DistillPeer, image } from '../support/distillPeer.js';
 import { eventually } from '../support/eventually.js';
 import { GatedEngine } from '../support/gatedEngine.js';
-import { startTestServer } from '../support/teacherServer.js';
+import { closeTestServers, startTestServer } from '../support/teacherServer.js';
+
+afterEach(closeTestServers);
 
 const single: BatchPolicy = { maxImages: 1, maxDelayMs: 0 };
 
@@ -21,7 +23,10 @@ function work(stream: object, name: number, log: Log, height = 8): Work {
     stream,
     image: { height, width: 8, rgb: new Uint8Array(height * 8 * 3).fill(name) },
     outputs: [{ output: 'logits', encoding: 'fp32' }],
+    mayStart: () => true,
+    onStart: () => {},
     onLeave: () => log.left.push(name),
+    onEvicted: () => log.results.push(-name),
     onResult: (result) => log.results.push(result instanceof Error ? -name : name),
   };
 }
@@ -48,12 +53,12 @@ test('a full queue says no; places are free again when work leaves', async () =>
   const { log, queue } = queueOf(engine, single, 2);
   const stream = {};
   const second = work(stream, 2, log);
-  assert.ok(queue.submit(work(stream, 1, log)));
-  assert.ok(queue.submit(second));
+  assert.ok(queue.submit(work(stream, 1, log)), 'the first is not taken');
+  assert.ok(queue.submit(second), 'the second is not taken');
   assert.equal(queue.submit(work(stream, 3, log)), false);
-  assert.ok(queue.remove(second));
+  assert.ok(queue.remove(second), 'the second did not wait');
   assert.equal(queue.remove(second), false);
-  assert.ok(queue.submit(work(stream, 4, log)));
+  assert.ok(queue.submit(work(stream, 4, log)), 'the free place is not given');
   await eventually(() => engine.batches.length === 1);
   assert.equal(queue.size, 1);
   engine.open();
@@ -107,7 +112,7 @@ test('an engine that fails on a batch fails each of its images, and the queue go
 
 test('over the wire: a full queue is a retryable RESOURCE_EXHAUSTED of that image', async () => {
   const engine = new GatedEngine(false);
-  const { server, port } = await startTestServer(engine, { maxQueueImages: 1 });
+  const { port } = await startTestServer(engine, { maxQueueImages: 1 });
   const peer = new DistillPeer(port);
   await peer.greet();
   peer.send({ image: image(1, 1) });
@@ -123,6 +128,4 @@ test('over the wire: a full queue is a retryable RESOURCE_EXHAUSTED of that imag
   engine.open();
   const chunks = await peer.takeAnswer(6);
   assert.deepEqual(new Set(chunks.map(({ id }) => id)), new Set([1, 2]));
-  peer.close();
-  await server.drain(0);
 });

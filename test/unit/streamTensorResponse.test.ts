@@ -35,7 +35,7 @@ for (const [name, chunk] of Object.entries(cases)) {
   test(`tensor response, ${name}: the bytes of protobufjs, and they decode to the chunk`, () => {
     const { responseSerialize, responseDeserialize } = TeacherService.service.Distill;
     const bytes = encodeTensorResponse(chunk);
-    assert.ok(bytes.equals(responseSerialize({ tensor: chunk })));
+    assert.ok(bytes.equals(responseSerialize({ tensor: chunk })), 'other bytes than protobufjs');
     const decoded = responseDeserialize(bytes);
     assert.equal(decoded.message, 'tensor');
     assert.deepEqual(decoded.tensor, chunk);

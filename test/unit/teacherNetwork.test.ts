@@ -101,7 +101,10 @@ test('a teacher gives what the network gives, encoded', () => {
   }
   for (let position = 0; position < 35; position++) {
     const row = direct.feature.subarray(32 * position, 32 * (position + 1));
-    assert.ok(Math.abs(Math.hypot(...row) - norms[position]!) < 1e-4 * (1 + norms[position]!));
+    assert.ok(
+      Math.abs(Math.hypot(...row) - norms[position]!) < 1e-4 * (1 + norms[position]!),
+      `norm ${norms[position]} at ${position}`,
+    );
   }
   teacher.dispose();
   network.dispose();

@@ -27,13 +27,7 @@ memory: {pixelMemorySize: 32, regionMemorySize: 8, pixelContrastSize: 12, region
 function trainer(...overrides: string[]): { trainer: Trainer; state: () => Map<string, string> } {
   const resolved = config(...overrides);
   const built = buildTrainer({ config: resolved, classes: CLASSES, teacherChannels: CHANNELS });
-  const setup = {
-    config: resolved,
-    classNames: ['a', 'b', 'c'],
-    teacher: { featureChannels: CHANNELS },
-    state: null,
-    initialWeights: null,
-  };
+  const setup = { config: resolved, classNames: ['a', 'b', 'c'] };
   const state = () => {
     const all = new Map<string, string>();
     for (const [file, { tensors }] of Object.entries(saveState(built, setup))) {
@@ -111,6 +105,23 @@ test('a step is a transaction: what is not finite changes nothing at all', () =>
   scope(() => twin.step(1, [batch(1)]));
   scope(() => built.step(1, [batch(1)]));
   assert.deepEqual(state(), twinState());
+});
+
+test('an error before the update changes nothing; one inside it makes the state unusable', () => {
+  const { trainer: built, state } = trainer();
+  scope(() => built.step(0, [batch(0)]));
+  const before = state();
+  scope(() => {
+    const given = batch(1);
+    const labels = { ...given.labels, data: given.labels.data.map((k) => (k === 1 ? 77 : k)) };
+    assert.throws(() => built.step(1, [{ ...given, labels }]), /77/);
+  });
+  assert.deepEqual(state(), before);
+  // The last velocity of the update can't be written any more.
+  [...built.parts.optimizer.velocities().values()].at(-1)!.dispose();
+  scope(() => assert.throws(() => built.step(1, [batch(1)])));
+  assert.throws(state, /failed halfway/);
+  scope(() => assert.throws(() => built.step(1, [batch(1)]), /failed halfway/));
 });
 
 test('micro-batches: gradients averaged, running statistics and banks once each', () => {

@@ -7,6 +7,12 @@ import { type StudentConfig, studentSchema } from '../../../src/config/student.j
 import { runStudent } from '../../student/main.js';
 import { type Command, UsageError } from '../command.js';
 
+/** Exit code of a run that a signal ended. */
+const STOPPED = 143;
+
+/** Ctrl-C reaches a child of npm twice, from the terminal and from npm: that is one wish. */
+const SAME_SIGNAL_MS = 250;
+
 const usage = `cirkd student --config FILE.yaml [--set key.path=value ...] [--resume] [--print-config]
 
 Trains a student. With teacher.addresses it distils from these teachers, without any it trains on
@@ -18,7 +24,8 @@ checkpoints/, summary.json, report.html, report.png. Progress and log go to stan
   --resume          goes on from the newest checkpoint of run.id, from the start if there is none
   --print-config    prints the resolved config and ends
 
-SIGTERM and SIGINT stop the run after the present step, with its state saved.
+SIGTERM and SIGINT stop the run after the present step, with its state saved; a second one ends it
+at once. A run stopped before its first step leaves nothing.
 Exit codes: 0 done, 2 config or usage, 3 no teacher, 4 contract mismatch, 5 checkpoint,
 6 non-finite loss, 7 data, 143 stopped by a signal.`;
 
@@ -41,17 +48,20 @@ export const command: Command = {
       process.stdout.write(formatConfig(config));
       return 0;
     }
-    // Read by TensorFlow when the computing thread opens it.
-    if (config.train.threads > 0) {
-      process.env.TF_NUM_INTRAOP_THREADS = String(config.train.threads);
-    }
     return runUntilSignal(config, values.resume);
   },
 };
 
 async function runUntilSignal(config: StudentConfig, resume: boolean): Promise<number> {
   const stop = new AbortController();
-  const onSignal = () => stop.abort();
+  let firstMs = Number.POSITIVE_INFINITY;
+  const onSignal = () => {
+    const nowMs = performance.now();
+    // Whoever asks again doesn't want to wait for the step.
+    if (nowMs - firstMs > SAME_SIGNAL_MS) process.exit(STOPPED);
+    firstMs = Math.min(firstMs, nowMs);
+    stop.abort();
+  };
   process.on('SIGTERM', onSignal);
   process.on('SIGINT', onSignal);
   try {
@@ -60,8 +70,8 @@ async function runUntilSignal(config: StudentConfig, resume: boolean): Promise<n
       stream: process.stderr,
       stop: stop.signal,
     });
-    process.stdout.write(`run ${ended}: ${folder}\n`);
-    return ended === 'stopped' ? 143 : 0;
+    process.stdout.write(`run ${ended}: ${folder ?? 'before it began'}\n`);
+    return ended === 'stopped' ? STOPPED : 0;
   } finally {
     process.off('SIGTERM', onSignal);
     process.off('SIGINT', onSignal);

@@ -1,47 +1,11 @@
-/** libtensorflow in the cache, the addon in the clone, and TensorFlow tried in a child process. */
-import { existsSync, readFileSync } from 'node:fs';
+/** TensorFlow tried in a child process, and the GPU. */
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { addonIsReady, linkedFlavour } from '../../setup/addon.mjs';
-import { cacheRoot } from '../../setup/cache.mjs';
-import { TENSORFLOW_WHEELS } from '../../setup/pins.mjs';
 import { runProgram } from '../../setup/subprocess.mjs';
-import { flavourOf, isComplete, tensorflowDirectory } from '../../setup/tensorflow.mjs';
 import type { Check } from './check.js';
 import type { Probe } from './probe.js';
 
 const PROBE_TIMEOUT_MS = 120_000;
-
-export async function checkLibrary(root: string): Promise<Check> {
-  const name = 'libtensorflow';
-  const [cache, flavour] = [cacheRoot(process.env), flavourOf(process.env, linkedFlavour(root))];
-  const directory = tensorflowDirectory(cache, flavour);
-  const { version, megabytes } = TENSORFLOW_WHEELS[flavour];
-  const data = { version, flavour, directory };
-  if (await isComplete(directory)) {
-    const cuda = flavour === 'cuda' ? ', CUDA' : ', CPU';
-    return { name, status: 'ok', detail: `${version}${cuda}, in ${directory}`, data };
-  }
-  const detail = existsSync(directory)
-    ? `${directory} is damaged`
-    : `${version} (${flavour}) is not in the cache ${cache}`;
-  const mend = `npm run setup (downloads ${megabytes} MB)`;
-  return { name, status: 'missing', detail, mend, data };
-}
-
-export function checkAddon(root: string): Check {
-  const name = 'tfjs-node addon';
-  const cache = cacheRoot(process.env);
-  const directory = tensorflowDirectory(cache, flavourOf(process.env, linkedFlavour(root)));
-  let ready = false;
-  try {
-    ready = addonIsReady(root, directory, cache);
-  } catch {
-    // @tensorflow/tfjs-node-gpu itself is missing.
-  }
-  if (ready) return { name, status: 'ok', detail: 'built and linked to libtensorflow' };
-  const detail = 'not built, or linked to another libtensorflow';
-  return { name, status: 'missing', detail, mend: 'npm run setup' };
-}
 
 /** Loads TensorFlow in a child process, where a crash of the library can do no harm. */
 export async function checkTensorflow(root: string): Promise<Check[]> {

@@ -1,6 +1,7 @@
 /** op `recipe`: a tensor from its formula, bit for bit. */
+import { fnv1a } from '../../random/fnv1a.js';
 import { type GoldenCase, GoldenError, type OperationResult } from '../operation.js';
-import { fnv1a, recipeTensor } from '../recipe.js';
+import { recipeTensor } from '../recipe.js';
 
 export function recipe(golden: GoldenCase): OperationResult {
   const salt = golden.text('salt');

@@ -1,8 +1,9 @@
 /** `task_ce`: cross entropy with the labels. */
+import { IGNORED } from '../../distill/enqueue.js';
 import { taskCe as taskCeLoss } from '../../losses/taskCe.js';
 import { scope } from '../../tensor/index.js';
 import type { Operation } from '../operation.js';
-import { channelsFirst, channelsLast, hostScalar, IGNORED, labelMaps } from '../tensors.js';
+import { channelsFirst, channelsLast, hostScalar, labelMaps } from '../tensors.js';
 
 export const taskCe: Operation = (golden) =>
   scope(() => {

@@ -12,23 +12,16 @@ export const add = binary('AddV2');
 export const sub = binary('Sub');
 export const mul = binary('Mul');
 export const div = binary('RealDiv');
-/** 0 where b is 0, whatever a is. */
-export const divNoNan = binary('DivNoNan');
-/** 0 where b is 0, even if a is infinite or NaN. */
-export const mulNoNan = binary('MulNoNan');
 export const maximum = binary('Maximum');
 export const minimum = binary('Minimum');
-export const squaredDifference = binary('SquaredDifference');
 export const equal = binary('Equal');
 export const greater = binary('Greater');
 export const greaterEqual = binary('GreaterEqual');
 export const less = binary('Less');
 
-export const neg = unary('Neg');
 export const exp = unary('Exp');
 export const log = unary('Log');
 export const sqrt = unary('Sqrt');
-export const rsqrt = unary('Rsqrt');
 export const square = unary('Square');
 export const abs = unary('Abs');
 export const relu = unary('Relu');
@@ -47,11 +40,6 @@ export function addN(inputs: readonly Tensor[]): Tensor {
     attribute.int('N', inputs.length),
     attribute.type('T', inputs[0]!.dtype),
   ]);
-}
-
-/** condition (bool) ? a : b, broadcasting. */
-export function select(condition: Tensor, a: Tensor, b: Tensor): Tensor {
-  return execute('SelectV2', [condition, a, b], [attribute.type('T', a.dtype)]);
 }
 
 export function cast(x: Tensor, dtype: DType): Tensor {

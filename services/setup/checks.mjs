@@ -1,0 +1,130 @@
+// What the set-up needs and what it has brought in: for `cirkd doctor`, with or without packages.
+import { existsSync } from 'node:fs';
+import { addonIsReady, compilersOf, linkedFlavour } from './addon.mjs';
+import { cacheRoot } from './cache.mjs';
+import { PIP_WANTED, findPip, isPipNewEnough } from './download.mjs';
+import { missingPackages } from './npmPackages.mjs';
+import { TENSORFLOW_WHEELS } from './pins.mjs';
+import { runProgram } from './subprocess.mjs';
+import { flavourOf, isComplete, tensorflowDirectory } from './tensorflow.mjs';
+
+/** @typedef {import('../cli/doctor/check.js').Check} Check */
+
+/**
+ * Everything that the set-up itself can look at.
+ * @param {string} root the clone
+ * @returns {Promise<{ checks: Check[], setupDone: boolean }>}
+ */
+export async function checkSetup(root) {
+  const installed = [checkPackages(root), await checkLibrary(root), checkAddon(root)];
+  const setupDone = installed.every(({ status }) => status === 'ok');
+  const tools = [checkNode(), await checkPip(!setupDone), await checkCompiler(!setupDone)];
+  return { checks: [...tools, ...installed], setupDone };
+}
+
+/** @returns {Check} */
+function checkNode() {
+  const version = process.versions.node;
+  const [major = 0, minor = 0] = version.split('.').map(Number);
+  const name = 'Node.js';
+  if (major > 20 || (major === 20 && minor >= 11)) return { name, status: 'ok', detail: version };
+  const mend = 'install Node.js 20.11 or newer';
+  return { name, status: 'missing', detail: `${version} is too old`, mend };
+}
+
+/**
+ * @param {string} root
+ * @returns {Check}
+ */
+function checkPackages(root) {
+  const name = 'npm packages';
+  const missing = missingPackages(root).map((path) => path.replace(/^.*node_modules\//, ''));
+  if (missing.length === 0) return { name, status: 'ok', detail: 'as package-lock.json says' };
+  const few = `${missing.slice(0, 5).join(', ')}${missing.length > 5 ? ' …' : ''}`;
+  return {
+    name,
+    status: 'missing',
+    detail: `${missing.length} missing or of another version: ${few}`,
+    mend: 'npm run setup',
+    data: { missing },
+  };
+}
+
+/**
+ * pip and the compiler matter to the set-up only: once it is done, they are not needed.
+ * @param {boolean} needed
+ * @returns {Promise<Check>}
+ */
+async function checkPip(needed) {
+  const name = 'Python and pip';
+  const found = await findPip();
+  const mend = `install Python 3 with pip ${PIP_WANTED} or newer, e.g. apt-get install python3 python3-pip`;
+  const status = needed ? 'missing' : 'note';
+  if (found === undefined) {
+    const detail = 'python3 -m pip does not run; the set-up brings libtensorflow through it';
+    return { name, status, detail, mend };
+  }
+  const detail = `${found.python || 'python'}, pip ${found.pip || '?'}`;
+  if (found.pip === '' || isPipNewEnough(found.pip)) return { name, status: 'ok', detail };
+  return { name, status, detail: `${detail}; wanted pip ${PIP_WANTED} or newer`, mend };
+}
+
+/**
+ * @param {boolean} needed
+ * @returns {Promise<Check>}
+ */
+async function checkCompiler(needed) {
+  const name = 'C++ compiler';
+  const compilers = compilersOf(process.env);
+  for (const [program = '', ...first] of compilers) {
+    const { code, output } = await runProgram(program, [...first, '--version']);
+    if (code === 0) return { name, status: 'ok', detail: output.split('\n')[0] ?? program };
+  }
+  const tried = compilers.map((words) => words.join(' ')).join(', ');
+  return {
+    name,
+    status: needed ? 'missing' : 'note',
+    detail: `does not run: ${tried}; the set-up builds the addon with it`,
+    mend: 'install one, e.g. apt-get install g++; CXX names another',
+  };
+}
+
+/**
+ * @param {string} root
+ * @returns {Promise<Check>}
+ */
+async function checkLibrary(root) {
+  const name = 'libtensorflow';
+  const [cache, flavour] = [cacheRoot(process.env), flavourOf(process.env, linkedFlavour(root))];
+  const directory = tensorflowDirectory(cache, flavour);
+  const { version, megabytes } = TENSORFLOW_WHEELS[flavour];
+  const data = { version, flavour, directory };
+  if (await isComplete(directory)) {
+    const kind = flavour === 'cuda' ? 'CUDA' : 'CPU';
+    return { name, status: 'ok', detail: `${version}, ${kind}, in ${directory}`, data };
+  }
+  const detail = existsSync(directory)
+    ? `${directory} is damaged`
+    : `${version} (${flavour}) is not in the cache ${cache}`;
+  const mend = `npm run setup (downloads ${megabytes} MB)`;
+  return { name, status: 'missing', detail, mend, data };
+}
+
+/**
+ * @param {string} root
+ * @returns {Check}
+ */
+function checkAddon(root) {
+  const name = 'tfjs-node addon';
+  const cache = cacheRoot(process.env);
+  const directory = tensorflowDirectory(cache, flavourOf(process.env, linkedFlavour(root)));
+  let ready = false;
+  try {
+    ready = addonIsReady(root, directory, cache);
+  } catch {
+    // @tensorflow/tfjs-node-gpu itself is missing.
+  }
+  if (ready) return { name, status: 'ok', detail: 'built and linked to libtensorflow' };
+  const detail = 'not built, or linked to another libtensorflow';
+  return { name, status: 'missing', detail, mend: 'npm run setup' };
+}
