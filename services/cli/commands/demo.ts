@@ -44,11 +44,14 @@ async function run(argv: string[]): Promise<number> {
   });
   const teacherModel = exampleOr('--teacher-model', values['teacher-model']);
   const configFile = exampleOr('--config', values.config);
-  const overrides = [...values.set];
+  const overrides: string[] = [];
   if (values.seed !== undefined) overrides.push(`seed=${wholeNumber('--seed', values.seed, 0)}`);
   if (values.steps !== undefined) {
-    overrides.push(`train.steps=${wholeNumber('--steps', values.steps, 1)}`);
+    const steps = wholeNumber('--steps', values.steps, 1);
+    // The warm-up keeps its share of the run.
+    overrides.push(`train.steps=${steps}`, `train.warmupSteps=${Math.floor(steps / 20)}`);
   }
+  overrides.push(...values.set);
   const text = readFileSync(configFile, 'utf8');
   const config = loadConfig(studentSchema, { text, fileName: configFile, overrides });
   const out = resolve(values.out);
