@@ -50,10 +50,13 @@ try {
   const names = Object.keys(VARIANTS) as VariantName[];
   const waiting = seeds.flatMap((seed) => names.map((variant) => ({ seed, variant })));
   const runs: StudyRun[] = [];
+  let written = Promise.resolve();
   const job = async () => {
     for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
       runs.push(await studentRun(next.seed, next.variant, teacher.address));
-      await writeResults(runs);
+      // One after the other: jobs that end together would write the same files.
+      written = written.then(() => writeResults(runs));
+      await written;
     }
   };
   await Promise.all(Array.from({ length: Number(values.jobs) }, job));

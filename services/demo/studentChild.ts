@@ -5,6 +5,7 @@ import { readEvents, type RunEvent } from '../../src/run/events.js';
 import { runFolderAt, type RunFolder } from '../../src/run/runFolder.js';
 import { startOf } from '../student/runReport.js';
 import { ChildFailedError, type Children } from './children.js';
+import { SCRAPE_EVERY_MS } from './lagProbe.js';
 import { aborted } from './stop.js';
 
 /** The role in summary.json, and the name of the run's folder. */
@@ -54,6 +55,8 @@ export async function runStudentChild(
     `run.directory=${JSON.stringify(directory)}`,
     `run.id=${role}`,
     'metrics.port=0',
+    // So that the last scrape of the watched student sees the finished run.
+    `metrics.lingerMs=${teacherAddress === null ? 0 : 2 * SCRAPE_EVERY_MS}`,
     'log.format=text',
   ];
   const child = children.start(

@@ -3,9 +3,13 @@ import type { FileHandle } from 'node:fs/promises';
 import { mkdir, open, rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
 
+/** Two writers of one file in one process each need a name of their own beside it. */
+let replacements = 0;
+
 /** Writes beside the file, flushes to disk, then takes its place in one step. */
 export async function replaceFile(path: string, content: string | Uint8Array): Promise<void> {
-  const temporary = `${path}.tmp-${process.pid}`;
+  replacements += 1;
+  const temporary = `${path}.tmp-${process.pid}-${replacements}`;
   try {
     await writeFlushed(temporary, content);
     await rename(temporary, path);
