@@ -34,7 +34,7 @@ export async function evaluateStudent(
     stop.throwIfAborted();
     const { counts, prediction } = await compute.evaluate(sample);
     if (shown.length < pictures) shown.push({ sample, prediction });
-    for (const [i, count] of counts.entries()) confusion.counts[i]! += count;
+    confusion.merge({ classes, counts });
   }
   return { scores: scores(confusion), shown };
 }

@@ -33,7 +33,7 @@ export class ConfusionMatrix {
   }
 
   /** Adds another matrix of the same classes, from another image or worker. */
-  merge(other: ConfusionMatrix): void {
+  merge(other: Pick<ConfusionMatrix, 'classes' | 'counts'>): void {
     if (other.classes !== this.classes) {
       throw new RangeError(`classes: ${other.classes} given, wanted ${this.classes}`);
     }
