@@ -1,5 +1,6 @@
-// tfjs-node's native addon, built with the C++ compiler alone: node-api-headers has the headers of
-// Node-API, so neither node-gyp nor a download of Node's own headers is needed.
+// tfjs-node's native addon, with this project's own kernels in it, built with the C++ compiler alone:
+// node-api-headers has the headers of Node-API, so neither node-gyp nor a download of Node's own headers
+// is needed.
 import { createHash } from 'node:crypto';
 import { existsSync, readFileSync, readdirSync, readlinkSync } from 'node:fs';
 import { copyFile, mkdir, rename, rm, symlink } from 'node:fs/promises';
@@ -12,6 +13,13 @@ import { LIBRARIES } from './tensorflow.mjs';
 const PACKAGE = join('node_modules', '@tensorflow', 'tfjs-node-gpu');
 const ADDON = join('lib', 'napi-v8', 'tfjs_binding.node');
 const FLAGS = ['-O2', '-std=c++17', '-fPIC', '-shared', '-DNAPI_VERSION=8'];
+/** The kernels that TensorFlow lacks; they register themselves when the addon is loaded. */
+const KERNELS = join('src', 'tensor', 'native');
+/** Loops become vector instructions, also those that sum; NaN and infinity keep their meaning. */
+const KERNEL_FLAGS = [
+  ...['-O3', '-std=c++17', '-fPIC', '-c', '-pthread'],
+  ...['-fopenmp-simd', '-fno-math-errno', '-fno-trapping-math'],
+];
 const RPATH = '-Wl,-rpath,$ORIGIN/../../deps/lib';
 
 /**
@@ -88,8 +96,11 @@ function linksOf(tensorflow) {
 function cachedAddon(root, tensorflow, cache) {
   const hash = createHash('sha256');
   const binding = join(root, PACKAGE, 'binding');
-  hash.update(JSON.stringify([tensorflow.split('/').pop(), process.arch, FLAGS, RPATH]));
-  for (const name of readdirSync(binding).sort()) hash.update(readFileSync(join(binding, name)));
+  const flags = [FLAGS, KERNEL_FLAGS, RPATH];
+  hash.update(JSON.stringify([tensorflow.split('/').pop(), process.arch, flags]));
+  for (const folder of [binding, join(root, KERNELS)]) {
+    for (const name of readdirSync(folder).sort()) hash.update(readFileSync(join(folder, name)));
+  }
   return join(cache, 'addon', hash.digest('hex').slice(0, 16), 'tfjs_binding.node');
 }
 
@@ -106,11 +117,18 @@ async function compile(root, built, cache, say) {
   await inTemporary(cache, async (scratch) => {
     const entry = join(scratch, 'entry');
     await mkdir(entry);
+    const kernels = join(scratch, 'similarityTile.o');
+    await runCompiler([
+      ...KERNEL_FLAGS,
+      ...['-I', join(home, 'deps', 'include')],
+      ...[join(root, KERNELS, 'similarityTile.cc'), '-o', kernels],
+    ]);
     await runCompiler([
       ...FLAGS,
-      ...['-I', join(root, 'node_modules', 'node-api-headers', 'include')],
+      ...['-pthread', '-I', join(root, 'node_modules', 'node-api-headers', 'include')],
       ...['-I', join(home, 'deps', 'include'), '-I', home],
       ...['tfjs_backend.cc', 'tfjs_binding.cc'].map((name) => join(home, 'binding', name)),
+      kernels,
       ...['-o', join(entry, 'tfjs_binding.node')],
       ...['-L', join(home, 'deps', 'lib'), '-ltensorflow', '-ltensorflow_framework', RPATH],
     ]);

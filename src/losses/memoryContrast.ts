@@ -9,7 +9,9 @@
  * KL(teacher || student). Bank rows are constants.
  */
 import type { Tensor } from '../tensor/index.js';
-import { similarityKl } from './similarityKl.js';
+import { SMALLEST_TEMPERATURE } from './pairwiseKl.js';
+import { rowsKl } from './rowsKl.js';
+import { softmaxKl } from './softmaxKl.js';
 import type { Tiling } from './tiling.js';
 
 export interface MemoryContrastOptions {
@@ -37,17 +39,19 @@ export function memoryContrast(
   bank_MD: Tensor,
   { contrastTemperature, contrastKdTemperature, tiling }: MemoryContrastOptions,
 ): MemoryContrastLoss {
-  const rows = student_PD.shape[0]!;
-  const { loss, rowsGradient_PC } = similarityKl({
+  const temperature = contrastTemperature * contrastKdTemperature;
+  const scale = contrastKdTemperature ** 2 / Math.max(1, student_PD.shape[0]!);
+  if (temperature >= SMALLEST_TEMPERATURE) {
+    return rowsKl({ student_PD, teacher_PD, keys_MD: bank_MD, temperature, scale, tiling });
+  }
+  const { loss, rowsGradient_PC } = softmaxKl({
     studentRows_PC: student_PD,
     teacherRows_PD: teacher_PD,
     studentKeys_QC: bank_MD,
     teacherKeys_QD: bank_MD,
     groups: 1,
-    temperature: contrastTemperature * contrastKdTemperature,
-    scale: contrastKdTemperature ** 2 / Math.max(1, rows),
     keyGradient: false,
-    tiling,
+    ...{ temperature, scale, tiling },
   });
   return { loss, gradient_PD: rowsGradient_PC };
 }

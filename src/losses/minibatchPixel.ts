@@ -12,7 +12,13 @@
 import { ops, scope, type Tensor } from '../tensor/index.js';
 import { averagePool, averagePoolGrad, isPooledSize } from './averagePool.js';
 import { type UnitRows, unitRows, unitRowsGrad } from './normalize.js';
-import { similarityKl } from './similarityKl.js';
+import {
+  type PairwiseKl,
+  type PairwiseKlInput,
+  pairwiseKl,
+  SMALLEST_TEMPERATURE,
+} from './pairwiseKl.js';
+import { softmaxKl } from './softmaxKl.js';
 import type { Tiling } from './tiling.js';
 
 export interface TeacherFeature {
@@ -79,23 +85,35 @@ function allGroups(
     const part = scope(() => {
       const student_RC = ops.rows(student.embedding_PC, group * groupRows, groupRows);
       const teacher_RD = ops.rows(teacher_PD, group * groupRows, groupRows);
-      const result = similarityKl({
-        studentRows_PC: student_RC,
-        teacherRows_PD: teacher_RD,
-        studentKeys_QC: student_RC,
-        teacherKeys_QD: teacher_RD,
-        groups: groupImages,
+      const result = groupKl({
+        student_PC: student_RC,
+        teacher_PD: teacher_RD,
+        images: groupImages,
         temperature,
         scale: 1 / (groups * groupImages ** 2 * imageRows),
-        keyGradient: true,
         tiling,
       });
       loss += result.loss;
-      return ops.add(result.rowsGradient_PC, result.keysGradient_QC!);
+      return result.gradient_PC;
     });
     gradients.push(part);
   }
   return { loss, gradient_PC: gradients.length === 1 ? gradients[0]! : ops.concat(gradients, 0) };
+}
+
+function groupKl(input: PairwiseKlInput): PairwiseKl {
+  if (input.temperature >= SMALLEST_TEMPERATURE) return pairwiseKl(input);
+  const { images, temperature, scale, tiling } = input;
+  const { loss, rowsGradient_PC, keysGradient_QC } = softmaxKl({
+    studentRows_PC: input.student_PC,
+    teacherRows_PD: input.teacher_PD,
+    studentKeys_QC: input.student_PC,
+    teacherKeys_QD: input.teacher_PD,
+    groups: images,
+    keyGradient: true,
+    ...{ temperature, scale, tiling },
+  });
+  return { loss, gradient_PC: ops.add(rowsGradient_PC, keysGradient_QC!) };
 }
 
 /** Unit rows of the pooled raw teacher feature. */

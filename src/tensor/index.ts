@@ -1,4 +1,5 @@
 /** TensorFlow as the rest of the code sees it. */
+export { Accumulator } from './accumulator.js';
 export * from './create.js';
 export { engineInfo } from './binding.js';
 export { type OpProfile, startProfile, stopProfile } from './execute.js';

@@ -7,7 +7,6 @@ import { minibatchPixel, type MinibatchPixelOptions } from '../../src/losses/min
 import { type LabelMaps, nearestLabels } from '../../src/losses/nearestLabels.js';
 import { unitRows, unitRowsGrad } from '../../src/losses/normalize.js';
 import { taskCe } from '../../src/losses/taskCe.js';
-import { tileRowCount } from '../../src/losses/tiling.js';
 import { drawsFor } from '../../src/random/draws.js';
 import {
   float32,
@@ -300,15 +299,5 @@ describe('nearestLabels', () => {
     // 7 * 62 / 14 is 31, in float32 a little less.
     assert.equal(got[7], 30);
     assert.equal(got[13], Math.floor((13 * 62) / 14));
-  });
-});
-
-describe('tileRowCount', () => {
-  it('keeps to the budget, to the override and to at least one row', () => {
-    assert.equal(tileRowCount(100, 1 << 20, { lossMemoryMiB: 1 }), 1);
-    assert.equal(tileRowCount(100, 1024, { lossMemoryMiB: 1, tileRows: 7 }), 7);
-    assert.equal(tileRowCount(5, 1024, { lossMemoryMiB: 1, tileRows: 7 }), 5);
-    // 1 MiB for 4 matrices of 4 KiB rows.
-    assert.equal(tileRowCount(1000, 1024, { lossMemoryMiB: 1 }), 64);
   });
 });

@@ -9,4 +9,5 @@ export * from './pooling.js';
 export * from './random.js';
 export * from './reduce.js';
 export * from './shape.js';
+export * from './similarity.js';
 export * from './softmax.js';

@@ -1,6 +1,7 @@
 /**
- * The kernel under all relational losses: KL divergence between the teacher's and the student's
- * softmax over similarities of rows to keys, in tiles of rows. No similarity matrix is ever whole.
+ * KL divergence between the teacher's and the student's softmax over similarities of rows to keys, for
+ * temperatures at which exp overflows without a running maximum (see pairwiseKl.ts and rowsKl.ts,
+ * which are several times as fast).
  *
  * P rows, Q keys in G groups of M = Q / G consecutive keys (each row has one distribution a group),
  * C student channels, D teacher channels, R rows of a tile.
@@ -14,7 +15,7 @@ import { ops, scalar, scope, type Tensor, zeros } from '../tensor/index.js';
 import { sumInDouble } from './rowSum.js';
 import { type Tiling, tileRowCount } from './tiling.js';
 
-export interface SimilarityKlInput {
+export interface SoftmaxKlInput {
   readonly studentRows_PC: Tensor;
   readonly teacherRows_PD: Tensor;
   readonly studentKeys_QC: Tensor;
@@ -30,7 +31,7 @@ export interface SimilarityKlInput {
   readonly tiling: Tiling;
 }
 
-export interface SimilarityKl {
+export interface SoftmaxKl {
   /** scale * sum over rows and groups of KL(teacher || student). */
   readonly loss: number;
   /** float32, of the loss. */
@@ -38,7 +39,7 @@ export interface SimilarityKl {
   readonly keysGradient_QC: Tensor | null;
 }
 
-export function similarityKl(input: SimilarityKlInput): SimilarityKl {
+export function softmaxKl(input: SoftmaxKlInput): SoftmaxKl {
   return scope(() => {
     const [rowCount = 0, channels = 0] = input.studentRows_PC.shape;
     const keyCount = input.studentKeys_QC.shape[0]!;
@@ -81,7 +82,7 @@ interface TileKl {
 }
 
 /** One tile; the rows come divided by the temperature. */
-function tileKl(student_RC: Tensor, teacher_RD: Tensor, input: SimilarityKlInput): TileKl {
+function tileKl(student_RC: Tensor, teacher_RD: Tensor, input: SoftmaxKlInput): TileKl {
   const rows = student_RC.shape[0]!;
   const keys = input.studentKeys_QC.shape[0]!;
   const perDistribution = [rows * input.groups, keys / input.groups];
@@ -110,7 +111,7 @@ function tileKl(student_RC: Tensor, teacher_RD: Tensor, input: SimilarityKlInput
   };
 }
 
-function nothing(input: SimilarityKlInput): SimilarityKl {
+function nothing(input: SoftmaxKlInput): SoftmaxKl {
   return {
     loss: 0,
     rowsGradient_PC: zeros(input.studentRows_PC.shape),

@@ -1,0 +1,72 @@
+/**
+ * The gradient of the pairwise KL, summed up over tiles in place.
+ *
+ * A tile's gradient H [R, M] adds H F to its rows, and H' F to its columns; the latter is summed
+ * transposed, as F' H, which needs no transposed product (those run at half the rate).
+ *
+ * R rows and M columns of a tile, C channels, a column block B of rows.
+ */
+import { Accumulator, ops, scalar, scope, type Tensor } from '../tensor/index.js';
+import type { RowRange, SimilarityTile } from './similarityTiles.js';
+
+export class GradientBlocks {
+  readonly #blocks: readonly RowRange[];
+  /** By the first row of a piece of rows: [R, C]. */
+  readonly #rows = new Map<number, Accumulator>();
+  /** By block: [C, B]. */
+  readonly #columns = new Map<number, Accumulator>();
+
+  constructor(blocks: readonly RowRange[]) {
+    this.#blocks = blocks;
+  }
+
+  /** Adds to the rows of a tile. */
+  addRows({ rows }: SimilarityTile, part_RC: Tensor): void {
+    addTo(this.#rows, rows.begin, part_RC);
+  }
+
+  /** Adds to the columns of a tile, which end where their block ends or are all of it. */
+  addColumns({ columns, columnBlock }: SimilarityTile, part_CM: Tensor): void {
+    const before = columns.begin - this.#blocks[columnBlock]!.begin;
+    const fill = [
+      [0, 0],
+      [before, 0],
+    ] as const;
+    scope(() => addTo(this.#columns, columnBlock, before === 0 ? part_CM : ops.pad(part_CM, fill)));
+  }
+
+  /** rowScale * the rows' sums + columnScale * the columns' sums, float32 [P, C]. */
+  take(rowScale: number, columnScale: number): Tensor {
+    return scope(() => {
+      const pieces = [...this.#rows].sort(([a], [b]) => a - b);
+      const blocks = this.#blocks.map(({ begin, count }, block) =>
+        scope(() => {
+          const own = pieces.filter(([at]) => at >= begin && at < begin + count);
+          const rows_BC = joined(own.map(([, sum]) => sum.take()));
+          const scaled_BC = ops.mul(rows_BC, scalar(rowScale));
+          const columns = this.#columns.get(block);
+          if (columns === undefined) return scaled_BC;
+          const columns_BC = ops.transpose(columns.take(), [1, 0]);
+          return ops.add(scaled_BC, ops.mul(columns_BC, scalar(columnScale)));
+        }),
+      );
+      return joined(blocks);
+    });
+  }
+
+  dispose(): void {
+    for (const sums of [this.#rows, this.#columns]) {
+      for (const sum of sums.values()) sum.dispose();
+    }
+  }
+}
+
+function addTo(sums: Map<number, Accumulator>, key: number, part: Tensor): void {
+  const sum = sums.get(key);
+  if (sum === undefined) sums.set(key, new Accumulator(part));
+  else sum.add(part);
+}
+
+function joined(parts: readonly Tensor[]): Tensor {
+  return parts.length === 1 ? parts[0]! : ops.concat(parts, 0);
+}

@@ -1,0 +1,89 @@
+/**
+ * KL divergence between the teacher's and the student's softmax over similarities of rows to keys
+ * that are constants and the same for both, such as the rows of a memory bank.
+ *
+ * P rows, M keys, D channels; a tile has R rows and all keys.
+ *
+ * With S = student similarities / temperature and T the teacher's, a tile is all that its rows'
+ * distributions depend on: one pass, KL = sum of p (T - S) + log Zs - log Zt, dKL/dS = q - p.
+ * Multiply-adds: 3 P M D. See pairwiseKl.ts for why there's no running maximum.
+ */
+import {
+  ops,
+  readFloat32,
+  readScalar,
+  scalar,
+  scope,
+  type Tensor,
+  zeros,
+} from '../tensor/index.js';
+import { type Tiling, tileRowCount } from './tiling.js';
+
+export interface RowsKlInput {
+  /** float32 unit rows. */
+  readonly student_PD: Tensor;
+  readonly teacher_PD: Tensor;
+  readonly keys_MD: Tensor;
+  /** Divides the similarities; at least SMALLEST_TEMPERATURE of pairwiseKl.ts. */
+  readonly temperature: number;
+  /** Factor of the sum over all rows. */
+  readonly scale: number;
+  readonly tiling: Tiling;
+}
+
+export interface RowsKl {
+  /** scale * sum over rows of KL(teacher || student). */
+  readonly loss: number;
+  /** float32 [P, D], of the loss. */
+  readonly gradient_PD: Tensor;
+}
+
+export function rowsKl(input: RowsKlInput): RowsKl {
+  return scope(() => {
+    const { student_PD, teacher_PD, keys_MD, temperature, scale } = input;
+    const [rows = 0] = student_PD.shape;
+    const [keys = 0] = keys_MD.shape;
+    if (rows === 0 || keys === 0) return { loss: 0, gradient_PD: zeros(student_PD.shape) };
+    const keys_DM = scope(() => ops.transpose(ops.mul(keys_MD, scalar(1 / temperature)), [1, 0]));
+    const none_M = zeros([keys]);
+    const factor = scalar(scale / temperature);
+    const step = tileRowCount(rows, keys, input.tiling);
+    const gradients: Tensor[] = [];
+    let klSum = 0;
+    for (let begin = 0; begin < rows; begin += step) {
+      const tile = scope(() => {
+        const count = Math.min(step, rows - begin);
+        const similarity = (rows_PD: Tensor) =>
+          ops.matMul(ops.rows(rows_PD, begin, count), keys_DM);
+        const { kl, gradient_RM } = tileKl(similarity(student_PD), similarity(teacher_PD), none_M);
+        const gradient_RD = ops.mul(ops.matMul(gradient_RM, keys_MD), factor);
+        return { kl, gradient_RD };
+      });
+      klSum += tile.kl;
+      gradients.push(tile.gradient_RD);
+    }
+    const gradient_PD = gradients.length === 1 ? gradients[0]! : ops.concat(gradients, 0);
+    return { loss: scale * klSum, gradient_PD };
+  });
+}
+
+/** Sum of the rows' KL and its gradient with respect to the student's similarities. */
+function tileKl(student_RM: Tensor, teacher_RM: Tensor, none_M: Tensor) {
+  const kernels = ops.similarityKernels();
+  const studentSums_R = kernels.expSums(student_RM).rows_R;
+  const teacherSums_R = kernels.expSums(teacher_RM).rows_R;
+  const { gradient_RM, crossSum_1 } = kernels.klTile({
+    student_RM,
+    teacher_RM,
+    studentRow_R: ops.div(scalar(1), studentSums_R),
+    studentColumn_M: none_M,
+    teacherRow_R: ops.div(scalar(1), teacherSums_R),
+    teacherColumn_M: none_M,
+  });
+  const kl = readScalar(crossSum_1) + sumOfLogs(studentSums_R) - sumOfLogs(teacherSums_R);
+  return { kl, gradient_RM };
+}
+
+function sumOfLogs(sums_R: Tensor): number {
+  return readFloat32(sums_R).reduce((total, sum) => total + Math.log(sum), 0);
+}

@@ -1,0 +1,102 @@
+/**
+ * Tiles of similarity matrices between rows, for KL divergences of their softmaxes.
+ *
+ * R rows, M columns of a tile.
+ *
+ * On the CPU these are two kernels of our own (../native/similarityTile.cc): one pass over the
+ * tile where TensorFlow's ops would make ten. On a GPU they are composed of TensorFlow's ops.
+ */
+import { engineInfo } from '../binding.js';
+import { fill } from '../create.js';
+import { executeAll } from '../execute.js';
+import { scope, type Tensor } from '../tensor.js';
+import { add, exp, mul, sub } from './elementwise.js';
+import { matMul } from './linalg.js';
+import { sum } from './reduce.js';
+import { reshape } from './shape.js';
+
+export interface ExpSums {
+  /** float32 [R]: sum of exp over the columns. */
+  readonly rows_R: Tensor;
+  /** float32 [M]: sum of exp over the rows. */
+  readonly columns_M: Tensor;
+}
+
+export interface KlTileInput {
+  /** Similarities, float32 [R, M]: the student's and the teacher's. */
+  readonly student_RM: Tensor;
+  readonly teacher_RM: Tensor;
+  /** Reciprocals of the sums of exp over whole rows and columns; 0 leaves a direction out. */
+  readonly studentRow_R: Tensor;
+  readonly studentColumn_M: Tensor;
+  readonly teacherRow_R: Tensor;
+  readonly teacherColumn_M: Tensor;
+}
+
+export interface KlTile {
+  /** q - p, float32 [R, M]: the gradient of the sum of both directions' KL(teacher || student). */
+  readonly gradient_RM: Tensor;
+  /** Sum of p (teacher - student), float32 [1]. */
+  readonly crossSum_1: Tensor;
+}
+
+/** What a device computes the tiles with. */
+export interface SimilarityKernels {
+  expSums(similarity_RM: Tensor): ExpSums;
+  /** With p = exp(teacher) (teacherRow + teacherColumn) and q = the same of the student. */
+  klTile(input: KlTileInput): KlTile;
+}
+
+/** CPU only. Threads: TF_NUM_INTRAOP_THREADS, as TensorFlow has it. */
+export const fusedKernels: SimilarityKernels = {
+  expSums(similarity_RM) {
+    const [rows_R, columns_M] = executeAll('CirkdExpSums', [similarity_RM], [], 2);
+    return { rows_R: rows_R!, columns_M: columns_M! };
+  },
+  klTile(input) {
+    const inputs = [
+      ...[input.student_RM, input.teacher_RM],
+      ...[input.studentRow_R, input.studentColumn_M],
+      ...[input.teacherRow_R, input.teacherColumn_M],
+    ];
+    const [gradient_RM, crossSum_1] = executeAll('CirkdKlTile', inputs, [], 2);
+    return { gradient_RM: gradient_RM!, crossSum_1: crossSum_1! };
+  },
+};
+
+/** Any device. */
+export const composedKernels: SimilarityKernels = {
+  expSums(similarity_RM) {
+    return scope(() => {
+      const [rows = 0, columns = 0] = similarity_RM.shape;
+      const exp_RM = exp(similarity_RM);
+      // Products with ones are the fastest sums there are in either direction.
+      return {
+        rows_R: reshape(matMul(exp_RM, fill([columns, 1], 1)), [rows]),
+        columns_M: reshape(matMul(fill([1, rows], 1), exp_RM), [columns]),
+      };
+    });
+  },
+  klTile({ student_RM, teacher_RM, ...reciprocal }) {
+    return scope(() => {
+      const [rows = 0, columns = 0] = student_RM.shape;
+      const probability = (similarity_RM: Tensor, row_R: Tensor, column_M: Tensor) =>
+        scope(() => {
+          const factor_RM = add(reshape(row_R, [rows, 1]), reshape(column_M, [1, columns]));
+          return mul(exp(similarity_RM), factor_RM);
+        });
+      const p_RM = probability(teacher_RM, reciprocal.teacherRow_R, reciprocal.teacherColumn_M);
+      const q_RM = probability(student_RM, reciprocal.studentRow_R, reciprocal.studentColumn_M);
+      const cross_RM = mul(p_RM, sub(teacher_RM, student_RM));
+      return {
+        gradient_RM: sub(q_RM, p_RM),
+        crossSum_1: reshape(sum(cross_RM, [0, 1]), [1]),
+      };
+    });
+  },
+};
+
+/** The kernels of the device that TensorFlow runs on. */
+export function similarityKernels(): SimilarityKernels {
+  return engineInfo().device === 'cpu' ? fusedKernels : composedKernels;
+}

@@ -1,0 +1,290 @@
+/** The kernels under the relational losses: tiles, passes, budgets, and what must not be left behind. */
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { unitRows } from '../../src/losses/normalize.js';
+import { pairwiseKl } from '../../src/losses/pairwiseKl.js';
+import { rowsKl } from '../../src/losses/rowsKl.js';
+import { rowBlocks, tilesOfBlock } from '../../src/losses/similarityTiles.js';
+import { softmaxKl } from '../../src/losses/softmaxKl.js';
+import { blockSide, keptMatrices, type Tiling, tileRowCount } from '../../src/losses/tiling.js';
+import { drawsFor } from '../../src/random/draws.js';
+import {
+  Accumulator,
+  float32,
+  numTensors,
+  ops,
+  readFloat32,
+  scope,
+  type Tensor,
+} from '../../src/tensor/index.js';
+
+const uniform = (length: number, stream: number, low = -1, high = 1) => {
+  const values = new Float32Array(length);
+  drawsFor(11, 'test', stream).fillUniform(values, low, high);
+  return values;
+};
+const matrix = (rows: number, columns: number, stream: number, reach = 1) =>
+  float32(uniform(rows * columns, stream, -reach, reach), [rows, columns]);
+const vector = (length: number, stream: number) => float32(uniform(length, stream, 0, 1), [length]);
+const unit = (rows: number, channels: number, stream: number) =>
+  scope(() => unitRows(matrix(rows, channels, stream)).embedding_PC);
+
+/** Largest distance, divided by the largest magnitude wanted. */
+function distance(got: Tensor, wanted: Tensor): number {
+  assert.deepEqual(got.shape, wanted.shape);
+  const [a, b] = [readFloat32(got), readFloat32(wanted)];
+  const largest = b.reduce((max, value) => Math.max(max, Math.abs(value)), 0);
+  return a.reduce((max, value, i) => Math.max(max, Math.abs(value - b[i]!)), 0) / largest;
+}
+
+function assertClose(got: Tensor, wanted: Tensor, tolerance: number, what: string): void {
+  const off = distance(got, wanted);
+  assert.ok(off <= tolerance, `${what}: off by ${off} of the largest, allowed ${tolerance}`);
+}
+
+describe('the kernels of a tile', () => {
+  const tile = (rows: number, columns: number) => ({
+    student_RM: matrix(rows, columns, 1, 9),
+    teacher_RM: matrix(rows, columns, 2, 9),
+    studentRow_R: vector(rows, 3),
+    studentColumn_M: vector(columns, 4),
+    teacherRow_R: vector(rows, 5),
+    teacherColumn_M: vector(columns, 6),
+  });
+
+  it('give the same fused and composed of TensorFlow ops, at sizes that no vector divides', () => {
+    for (const [rows, columns] of [
+      [1, 1],
+      [1, 37],
+      [3, 1025],
+      [300, 17],
+      [257, 513],
+    ] as const) {
+      scope(() => {
+        const input = tile(rows, columns);
+        const [fused, composed] = [ops.fusedKernels, ops.composedKernels].map((kernels) => ({
+          ...kernels.expSums(input.student_RM),
+          ...kernels.klTile(input),
+        }));
+        for (const key of ['rows_R', 'columns_M', 'gradient_RM', 'crossSum_1'] as const) {
+          assertClose(fused![key], composed![key], 2e-5, `${key} of ${rows} x ${columns}`);
+        }
+      });
+    }
+  });
+
+  it('take exp to float32 precision from one end of its range to the other', () => {
+    scope(() => {
+      const values = Float32Array.from({ length: 1741 }, (_, i) => -87 + i / 10);
+      // Columns of one row: each column's sum is one exp.
+      const { columns_M } = ops.fusedKernels.expSums(float32(values.slice(), [1, values.length]));
+      const got = readFloat32(columns_M);
+      for (const [i, value] of values.entries()) {
+        const wanted = Math.exp(value);
+        const off = Math.abs(got[i]! / wanted - 1);
+        assert.ok(off < 3e-7, `exp(${value}) = ${got[i]}, wanted ${wanted}`);
+      }
+    });
+  });
+
+  it('hand NaN on', () => {
+    scope(() => {
+      const input = tile(2, 3);
+      const broken = readFloat32(input.student_RM).slice();
+      broken[4] = Number.NaN;
+      const student_RM = float32(broken, [2, 3]);
+      const { rows_R, columns_M } = ops.fusedKernels.expSums(student_RM);
+      assert.deepEqual([...readFloat32(rows_R)].map(Number.isNaN), [false, true]);
+      assert.deepEqual([...readFloat32(columns_M)].map(Number.isNaN), [false, true, false]);
+      const { crossSum_1 } = ops.fusedKernels.klTile({ ...input, student_RM });
+      assert.ok(Number.isNaN(readFloat32(crossSum_1)[0]), 'a NaN got lost');
+    });
+  });
+
+  it('refuse factors of another length', () => {
+    scope(() => {
+      const input = { ...tile(2, 3), studentRow_R: vector(3, 7) };
+      assert.throws(() => ops.fusedKernels.klTile(input), /CirkdKlTile.*factors: wrong length/s);
+    });
+  });
+});
+
+describe('the tiles', () => {
+  it('hold every pair of rows once, those on the diagonal both ways', () => {
+    for (const [images, rows, side, tileRows] of [
+      [1, 1, 1, 1],
+      [2, 5, 2, 2],
+      [3, 7, 7, 3],
+      [2, 6, 4, 1],
+    ] as const) {
+      const total = images * rows;
+      const blocks = rowBlocks(images, rows, side);
+      const seen = new Int32Array(total * total);
+      for (const [index] of blocks.entries()) {
+        for (const tile of tilesOfBlock(blocks, index, tileRows)) {
+          assert.ok(
+            tile.rows.count <= tileRows && tile.columns.count <= side,
+            'a tile is too large',
+          );
+          for (let r = 0; r < tile.rows.count; r++) {
+            for (let s = 0; s < tile.columns.count; s++) {
+              const [row, column] = [tile.rows.begin + r, tile.columns.begin + s];
+              assert.equal(Math.floor(row / rows), tile.rows.image);
+              assert.equal(Math.floor(column / rows), tile.columns.image);
+              seen[row * total + column]! += 1;
+              if (!tile.isDiagonal) seen[column * total + row]! += 1;
+            }
+          }
+        }
+      }
+      assert.ok(
+        seen.every((count) => count === 1),
+        `${images} images of ${rows} rows, side ${side}, tiles of ${tileRows}: ${seen}`,
+      );
+    }
+  });
+
+  it('keep to the budget, to the override, and are never empty', () => {
+    assert.equal(tileRowCount(100, 1 << 22, { lossMemoryMiB: 1 }), 1);
+    assert.equal(tileRowCount(100, 1024, { lossMemoryMiB: 1, tileRows: 7 }), 7);
+    assert.equal(tileRowCount(5, 1024, { lossMemoryMiB: 1, tileRows: 7 }), 5);
+    // Half of 1 MiB for 4 matrices of 4 KiB rows.
+    assert.equal(tileRowCount(1000, 1024, { lossMemoryMiB: 1 }), 32);
+    assert.equal(blockSide(100_000, { lossMemoryMiB: 2 }), 256);
+    assert.equal(blockSide(100, { lossMemoryMiB: 2 }), 100);
+    assert.equal(blockSide(100_000, { lossMemoryMiB: 2, tileRows: 1 }), 100_000);
+    // 4 MiB less 4 matrices of 256 KiB, in such matrices.
+    assert.equal(keptMatrices(65_536, { lossMemoryMiB: 4 }), 12);
+    assert.equal(keptMatrices(65_536, { lossMemoryMiB: 1 }), 0);
+  });
+});
+
+/** One row, seven rows, all; tiles of 90 x 90 without and with room for some of them; all kept. */
+const TILINGS: readonly Tiling[] = [
+  { lossMemoryMiB: 64, tileRows: 1 },
+  { lossMemoryMiB: 64, tileRows: 7 },
+  { lossMemoryMiB: 64, tileRows: 10_000 },
+  { lossMemoryMiB: 0.25 },
+  { lossMemoryMiB: 1 },
+  { lossMemoryMiB: 64 },
+];
+
+describe('pairwiseKl', () => {
+  const [images, rowsPerImage, temperature] = [3, 150, 0.1];
+  const total = images * rowsPerImage;
+  const scale = 1 / (images * total);
+
+  it('is what softmax and cross entropy of whole matrices give, in tiles of any size', () => {
+    scope(() => {
+      const [student_PC, teacher_PD] = [unit(total, 6, 21), unit(total, 10, 22)];
+      const whole = softmaxKl({
+        studentRows_PC: student_PC,
+        teacherRows_PD: teacher_PD,
+        studentKeys_QC: student_PC,
+        teacherKeys_QD: teacher_PD,
+        groups: images,
+        temperature,
+        scale,
+        keyGradient: true,
+        tiling: { lossMemoryMiB: 64 },
+      });
+      const wanted_PC = ops.add(whole.rowsGradient_PC, whole.keysGradient_QC!);
+      for (const tiling of TILINGS) {
+        const got = pairwiseKl({ student_PC, teacher_PD, images, temperature, scale, tiling });
+        const off = Math.abs(got.loss / whole.loss - 1);
+        assert.ok(off < 2e-6, `${JSON.stringify(tiling)}: loss ${got.loss}, ${whole.loss}`);
+        assertClose(got.gradient_PC, wanted_PC, 1e-5, JSON.stringify(tiling));
+      }
+    });
+  });
+
+  it('is the same to the last bit whether similarities are kept or formed again', () => {
+    scope(() => {
+      const [student_PC, teacher_PD] = [unit(2 * 1200, 6, 23), unit(2 * 1200, 10, 24)];
+      // Both have room for tiles of 1200 rows; the first keeps 4 of 6 of them, the second all.
+      const runs = [46, 4096].map((lossMemoryMiB) =>
+        pairwiseKl({
+          ...{ student_PC, teacher_PD, images: 2, temperature, scale },
+          tiling: { lossMemoryMiB },
+        }),
+      );
+      assert.equal(runs[0]!.loss, runs[1]!.loss);
+      assert.deepEqual(readFloat32(runs[0]!.gradient_PC), readFloat32(runs[1]!.gradient_PC));
+    });
+  });
+
+  it('leaves neither tensors nor memory behind, over 500 steps', () => {
+    scope(() => {
+      const [student_PC, teacher_PD] = [unit(2 * 200, 16, 25), unit(2 * 200, 32, 26)];
+      const keys_MD = unit(100, 32, 27);
+      const tiling = { lossMemoryMiB: 1 };
+      const step = () =>
+        scope(() => {
+          pairwiseKl({ student_PC, teacher_PD, images: 2, temperature, scale, tiling });
+          rowsKl({ student_PD: teacher_PD, teacher_PD, keys_MD, temperature, scale, tiling });
+        });
+      for (let i = 0; i < 100; i++) step();
+      const [tensors, bytes] = [numTensors(), process.memoryUsage.rss()];
+      for (let i = 0; i < 500; i++) step();
+      assert.equal(numTensors(), tensors);
+      const grown = (process.memoryUsage.rss() - bytes) / 2 ** 20;
+      // One lost matrix of 400 x 400 a step would be 300 MiB.
+      assert.ok(grown < 64, `${grown} MiB more after 500 steps`);
+    });
+  });
+
+  it('frees what it keeps where it fails', () => {
+    scope(() => {
+      const student_PC = unit(20, 4, 28);
+      const teacher_PD = unit(19, 4, 29);
+      const before = numTensors();
+      assert.throws(() =>
+        pairwiseKl({
+          ...{ student_PC, teacher_PD, images: 2, temperature, scale },
+          tiling: { lossMemoryMiB: 1, tileRows: 4 },
+        }),
+      );
+      assert.equal(numTensors(), before);
+    });
+  });
+});
+
+describe('rowsKl', () => {
+  it('is what softmax and cross entropy give, in tiles of any size', () => {
+    scope(() => {
+      const [student_PD, teacher_PD, keys_MD] = [unit(90, 5, 31), unit(90, 5, 32), unit(70, 5, 33)];
+      const common = { temperature: 0.1, scale: 1 / 90 };
+      const whole = softmaxKl({
+        studentRows_PC: student_PD,
+        teacherRows_PD: teacher_PD,
+        studentKeys_QC: keys_MD,
+        teacherKeys_QD: keys_MD,
+        groups: 1,
+        keyGradient: false,
+        ...common,
+        tiling: { lossMemoryMiB: 64 },
+      });
+      for (const tiling of TILINGS) {
+        const got = rowsKl({ student_PD, teacher_PD, keys_MD, ...common, tiling });
+        const off = Math.abs(got.loss / whole.loss - 1);
+        assert.ok(off < 2e-6, `${JSON.stringify(tiling)}: loss ${got.loss}, ${whole.loss}`);
+        assertClose(got.gradient_PD, whole.rowsGradient_PC, 1e-5, JSON.stringify(tiling));
+      }
+    });
+  });
+});
+
+describe('Accumulator', () => {
+  it('adds in place and does not touch its first part', () => {
+    const before = numTensors();
+    scope(() => {
+      const first = float32(Float32Array.of(1, 2), [2]);
+      const sum = new Accumulator(first);
+      sum.add(float32(Float32Array.of(10, 20), [2]));
+      sum.add(first);
+      assert.deepEqual([...readFloat32(sum.take())], [12, 24]);
+      assert.deepEqual([...readFloat32(first)], [1, 2]);
+    });
+    assert.equal(numTensors(), before);
+  });
+});
