@@ -117,18 +117,21 @@ async function compile(root, built, cache, say) {
   await inTemporary(cache, async (scratch) => {
     const entry = join(scratch, 'entry');
     await mkdir(entry);
-    const kernels = join(scratch, 'similarityTile.o');
-    await runCompiler([
-      ...KERNEL_FLAGS,
-      ...['-I', join(home, 'deps', 'include')],
-      ...[join(root, KERNELS, 'similarityTile.cc'), '-o', kernels],
-    ]);
+    const sources = readdirSync(join(root, KERNELS)).filter((name) => name.endsWith('.cc'));
+    const objects = sources.map((name) => join(scratch, name.replace(/cc$/, 'o')));
+    for (const [index, name] of sources.entries()) {
+      await runCompiler([
+        ...KERNEL_FLAGS,
+        ...['-I', join(home, 'deps', 'include')],
+        ...[join(root, KERNELS, name), '-o', objects[index] ?? ''],
+      ]);
+    }
     await runCompiler([
       ...FLAGS,
       ...['-pthread', '-I', join(root, 'node_modules', 'node-api-headers', 'include')],
       ...['-I', join(home, 'deps', 'include'), '-I', home],
       ...['tfjs_backend.cc', 'tfjs_binding.cc'].map((name) => join(home, 'binding', name)),
-      kernels,
+      ...objects,
       ...['-o', join(entry, 'tfjs_binding.node')],
       ...['-L', join(home, 'deps', 'lib'), '-ltensorflow', '-ltensorflow_framework', RPATH],
     ]);

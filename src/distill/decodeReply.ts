@@ -26,7 +26,7 @@ export function decodeStacked(name: string, parts: readonly EncodedTensor[]): Te
   return scope(() => {
     const width = WIRE_DTYPE_BYTES[dtype];
     const bytes = parts.map((part) => uint8(new Uint8Array(part.data), [1, ...shape, width]));
-    const stacked = bytes.length === 1 ? bytes[0]! : ops.concat(bytes, 0);
+    const stacked = ops.concat(bytes, 0);
     const numbers = ops.bitcast(stacked, ENGINE_DTYPE[dtype]);
     return dtype === 'fp32' ? numbers : ops.cast(numbers, 'float32');
   });

@@ -42,7 +42,10 @@ export class GradientBlocks {
       const blocks = this.#blocks.map(({ begin, count }, block) =>
         scope(() => {
           const own = pieces.filter(([at]) => at >= begin && at < begin + count);
-          const rows_BC = joined(own.map(([, sum]) => sum.take()));
+          const rows_BC = ops.concat(
+            own.map(([, sum]) => sum.take()),
+            0,
+          );
           const scaled_BC = ops.mul(rows_BC, scalar(rowScale));
           const columns = this.#columns.get(block);
           if (columns === undefined) return scaled_BC;
@@ -50,7 +53,7 @@ export class GradientBlocks {
           return ops.add(scaled_BC, ops.mul(columns_BC, scalar(columnScale)));
         }),
       );
-      return joined(blocks);
+      return ops.concat(blocks, 0);
     });
   }
 
@@ -65,8 +68,4 @@ function addTo(sums: Map<number, Accumulator>, key: number, part: Tensor): void 
   const sum = sums.get(key);
   if (sum === undefined) sums.set(key, new Accumulator(part));
   else sum.add(part);
-}
-
-function joined(parts: readonly Tensor[]): Tensor {
-  return parts.length === 1 ? parts[0]! : ops.concat(parts, 0);
 }

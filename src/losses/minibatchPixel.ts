@@ -98,7 +98,7 @@ function allGroups(
     });
     gradients.push(part);
   }
-  return { loss, gradient_PC: gradients.length === 1 ? gradients[0]! : ops.concat(gradients, 0) };
+  return { loss, gradient_PC: ops.concat(gradients, 0) };
 }
 
 function groupKl(input: PairwiseKlInput): PairwiseKl {

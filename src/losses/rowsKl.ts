@@ -62,8 +62,7 @@ export function rowsKl(input: RowsKlInput): RowsKl {
       klSum += tile.kl;
       gradients.push(tile.gradient_RD);
     }
-    const gradient_PD = gradients.length === 1 ? gradients[0]! : ops.concat(gradients, 0);
-    return { loss: scale * klSum, gradient_PD };
+    return { loss: scale * klSum, gradient_PD: ops.concat(gradients, 0) };
   });
 }
 

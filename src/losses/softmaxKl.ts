@@ -68,7 +68,10 @@ export function softmaxKl(input: SoftmaxKlInput): SoftmaxKl {
     return {
       loss: input.scale * klSum,
       // The tile's rows were divided by the temperature before the product, these weren't.
-      rowsGradient_PC: ops.mul(joinRows(rowGradients), scalar(input.scale / input.temperature)),
+      rowsGradient_PC: ops.mul(
+        ops.concat(rowGradients, 0),
+        scalar(input.scale / input.temperature),
+      ),
       keysGradient_QC: input.keyGradient ? ops.mul(keysGradient_QC, scalar(input.scale)) : null,
     };
   });
@@ -117,8 +120,4 @@ function nothing(input: SoftmaxKlInput): SoftmaxKl {
     rowsGradient_PC: zeros(input.studentRows_PC.shape),
     keysGradient_QC: input.keyGradient ? zeros(input.studentKeys_QC.shape) : null,
   };
-}
-
-function joinRows(parts: readonly Tensor[]): Tensor {
-  return parts.length === 1 ? parts[0]! : ops.concat(parts, 0);
 }

@@ -25,7 +25,7 @@ export function normalise(
 ): Tensor {
   return scope(() => {
     const images = rgb.map((pixels) => uint8(pixels, [1, height, width, 3]));
-    const bytes_NHWC = images.length === 1 ? images[0]! : ops.concat(images, 0);
+    const bytes_NHWC = ops.concat(images, 0);
     const rgb_NHWC = ops.cast(bytes_NHWC, 'float32');
     const ordered_NHWC =
       channelOrder === 'rgb' ? rgb_NHWC : ops.gather(rgb_NHWC, int32([2, 1, 0], [3]), 3);

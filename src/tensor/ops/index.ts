@@ -5,6 +5,7 @@ export * from './elementwise.js';
 export * from './image.js';
 export * from './linalg.js';
 export * from './normalisation.js';
+export * from './pixelCrossEntropy.js';
 export * from './pooling.js';
 export * from './random.js';
 export * from './reduce.js';

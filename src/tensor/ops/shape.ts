@@ -25,6 +25,8 @@ export function transpose(x: Tensor, permutation: readonly number[]): Tensor {
 }
 
 export function concat(inputs: readonly Tensor[], axis: number): Tensor {
+  // TensorFlow's op wants two and more.
+  if (inputs.length === 1) return reshape(inputs[0]!, inputs[0]!.shape);
   return scope(() =>
     execute(
       'ConcatV2',

@@ -1,0 +1,87 @@
+// A kernel's inputs and outputs, and its registration.
+#ifndef CIRKD_NATIVE_KERNEL_CALL_H_
+#define CIRKD_NATIVE_KERNEL_CALL_H_
+
+#include <cstdint>
+#include <cstdio>
+#include <vector>
+
+#include "kernelApi.h"
+
+namespace cirkd {
+
+// The inputs and outputs of one call; the first fault is reported and ends it.
+class Call {
+ public:
+  explicit Call(TF_OpKernelContext* context) : context_(context), status_(TF_NewStatus()) {}
+  ~Call() {
+    for (TF_Tensor* tensor : tensors_) TF_DeleteTensor(tensor);
+    TF_DeleteStatus(status_);
+  }
+
+  // The input's elements and its shape, or null where there's a fault.
+  template <typename T = float>
+  const T* Input(int index, std::vector<int64_t>* shape) {
+    TF_Tensor* tensor = nullptr;
+    TF_GetInput(context_, index, &tensor, status_);
+    if (!Ok()) return nullptr;
+    tensors_.push_back(tensor);
+    shape->clear();
+    for (int i = 0; i < TF_NumDims(tensor); ++i) shape->push_back(TF_Dim(tensor, i));
+    return static_cast<const T*>(TF_TensorData(tensor));
+  }
+
+  // Memory for a float32 output, not initialised, or null where there's a fault.
+  float* Output(int index, const std::vector<int64_t>& shape) {
+    int64_t length = 1;
+    for (const int64_t side : shape) length *= side;
+    TF_Tensor* const tensor =
+        TF_AllocateOutput(context_, index, TF_FLOAT, shape.data(), static_cast<int>(shape.size()),
+                          length * sizeof(float), status_);
+    if (!Ok()) return nullptr;
+    tensors_.push_back(tensor);
+    return static_cast<float*>(TF_TensorData(tensor));
+  }
+
+  // Where the condition doesn't hold the call fails with these words.
+  bool Require(bool holds, const char* what) {
+    if (!holds) TF_SetStatus(status_, TF_INVALID_ARGUMENT, what);
+    return Ok();
+  }
+
+ private:
+  bool Ok() {
+    if (TF_GetCode(status_) == TF_OK) return true;
+    TF_OpKernelContext_Failure(context_, status_);
+    return false;
+  }
+
+  TF_OpKernelContext* const context_;
+  TF_Status* const status_;
+  std::vector<TF_Tensor*> tensors_;
+};
+
+// A fault here is a fault of the build: the op is then missing, and whoever runs it hears so.
+inline void Register(const char* op, const std::vector<const char*>& inputs,
+              const std::vector<const char*>& outputs,
+              void (*compute)(void*, TF_OpKernelContext*)) {
+  TF_Status* const status = TF_NewStatus();
+  TF_OpDefinitionBuilder* const definition = TF_NewOpDefinitionBuilder(op);
+  for (const char* input : inputs) TF_OpDefinitionBuilderAddInput(definition, input);
+  for (const char* output : outputs) TF_OpDefinitionBuilderAddOutput(definition, output);
+  TF_OpDefinitionBuilderSetShapeInferenceFunction(
+      definition, [](TF_ShapeInferenceContext* context, TF_Status* unknown) {
+        TF_ShapeInferenceContextSetUnknownShape(context, unknown);
+      });
+  TF_RegisterOpDefinition(definition, status);
+  if (TF_GetCode(status) == TF_OK) {
+    TF_KernelBuilder* const kernel = TF_NewKernelBuilder(op, "CPU", nullptr, compute, nullptr);
+    TF_RegisterKernelBuilder(op, kernel, status);
+  }
+  if (TF_GetCode(status) != TF_OK) std::fprintf(stderr, "%s: %s\n", op, TF_Message(status));
+  TF_DeleteStatus(status);
+}
+
+}  // namespace cirkd
+
+#endif  // CIRKD_NATIVE_KERNEL_CALL_H_

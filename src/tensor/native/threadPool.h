@@ -1,0 +1,101 @@
+// The kernels' threads. TensorFlow's own pool is out of reach of its C API.
+#ifndef CIRKD_NATIVE_THREAD_POOL_H_
+#define CIRKD_NATIVE_THREAD_POOL_H_
+
+#include <algorithm>
+#include <atomic>
+#include <condition_variable>
+#include <cstdint>
+#include <cstdlib>
+#include <functional>
+#include <mutex>
+#include <thread>
+
+namespace cirkd {
+
+// Threads that wait for work: with the caller's own as many as TensorFlow has inside one op.
+class Pool {
+ public:
+  static Pool& Get() {
+    static Pool* const pool = new Pool(Size());  // Never destroyed: its threads outlive main().
+    return *pool;
+  }
+
+  int size() const { return size_; }
+
+  // Calls work(part) for part 0 ... parts - 1, part 0 on the calling thread, and waits for all.
+  void Run(int parts, const std::function<void(int)>& work) {
+    if (parts <= 1) {
+      work(0);
+      return;
+    }
+    std::lock_guard<std::mutex> one_at_a_time(callers_);
+    pending_.store(parts - 1, std::memory_order_relaxed);
+    {
+      std::lock_guard<std::mutex> lock(mutex_);
+      work_ = &work;
+      parts_ = parts;
+      generation_ += 1;
+    }
+    wake_.notify_all();
+    work(0);
+    // The parts are of one size, so the others mostly end within moments.
+    for (int i = 0; i < kSpins && pending_.load(std::memory_order_acquire) > 0; ++i) {
+      std::this_thread::yield();
+    }
+    std::unique_lock<std::mutex> lock(mutex_);
+    done_.wait(lock, [this] { return pending_.load(std::memory_order_acquire) == 0; });
+  }
+
+ private:
+  static constexpr int kSpins = 2000;
+
+  explicit Pool(int size) : size_(size) {
+    for (int part = 1; part < size; ++part) std::thread([this, part] { Loop(part); }).detach();
+  }
+
+  static int Size() {
+    const char* const given = std::getenv("TF_NUM_INTRAOP_THREADS");
+    const int wanted = given == nullptr ? 0 : std::atoi(given);
+    const int cores = static_cast<int>(std::thread::hardware_concurrency());
+    return std::max(1, wanted > 0 ? wanted : cores);
+  }
+
+  void Loop(int part) {
+    uint64_t seen = 0;
+    std::unique_lock<std::mutex> lock(mutex_);
+    for (;;) {
+      wake_.wait(lock, [&] { return generation_ != seen; });
+      seen = generation_;
+      if (part >= parts_) continue;
+      const std::function<void(int)>& work = *work_;
+      lock.unlock();
+      work(part);
+      lock.lock();
+      if (pending_.fetch_sub(1, std::memory_order_release) == 1) done_.notify_one();
+    }
+  }
+
+  const int size_;
+  std::mutex callers_;
+  std::mutex mutex_;
+  std::condition_variable wake_;
+  std::condition_variable done_;
+  const std::function<void(int)>* work_ = nullptr;
+  int parts_ = 0;
+  uint64_t generation_ = 0;
+  std::atomic<int> pending_{0};
+};
+
+// Into how many parts work of so many pieces and elements is cut.
+inline int PartsFor(int64_t pieces, int64_t elements) {
+  // Below so many elements another thread costs more than it saves.
+  constexpr int64_t kElementsPerThread = 1 << 15;
+  const int64_t useful = std::max<int64_t>(1, elements / kElementsPerThread);
+  const int64_t parts = std::min<int64_t>({useful, pieces, Pool::Get().size()});
+  return static_cast<int>(std::max<int64_t>(1, parts));
+}
+
+}  // namespace cirkd
+
+#endif  // CIRKD_NATIVE_THREAD_POOL_H_

@@ -1,0 +1,89 @@
+/**
+ * Cross entropy with labels at full resolution, of logits at a lower one.
+ *
+ * N images, h w positions of the logits, H W of the labels, K classes.
+ *
+ * Logits are upsampled bilinearly with aligned corners. The fused kernel
+ * (../native/pixelCrossEntropy.cc, CPU) has nothing at full resolution in memory; composed of
+ * TensorFlow's ops (any device) one image at a time is there.
+ */
+import { engineInfo } from '../binding.js';
+import { float32, int32, scalar, uint8 } from '../create.js';
+import { executeAll } from '../execute.js';
+import { scope, type Tensor } from '../tensor.js';
+import { addN, mul } from './elementwise.js';
+import { resizeBilinear, resizeBilinearGrad } from './image.js';
+import { sum } from './reduce.js';
+import { concat, reshape, rows } from './shape.js';
+import { sparseSoftmaxCrossEntropy } from './softmax.js';
+
+export interface PixelCrossEntropy {
+  /** Sum over the labelled pixels of -log softmax at the label, float32 [1]. */
+  readonly lossSum_1: Tensor;
+  /** scale times the sum's gradient, float32 [N, h, w, K]. */
+  readonly gradient_NhwK: Tensor;
+}
+
+/** Labels [N, H, W] row-major; K and more: ignored. */
+export type PixelCrossEntropyKernel = (
+  logits_NhwK: Tensor,
+  labels: { readonly data: Uint8Array; readonly height: number; readonly width: number },
+  scale: number,
+) => PixelCrossEntropy;
+
+export const fusedPixelCrossEntropy: PixelCrossEntropyKernel = (logits_NhwK, labels, scale) =>
+  scope(() => {
+    // The addon may go on using the array, which is the caller's.
+    const labels_NHW = uint8(labels.data.slice(), [
+      logits_NhwK.shape[0]!,
+      labels.height,
+      labels.width,
+    ]);
+    const inputs = [logits_NhwK, labels_NHW, scalar(scale)];
+    const [gradient_NhwK, lossSum_1] = executeAll('CirkdPixelCrossEntropy', inputs, [], 2);
+    return { lossSum_1: lossSum_1!, gradient_NhwK: gradient_NhwK! };
+  });
+
+export const composedPixelCrossEntropy: PixelCrossEntropyKernel = (logits_NhwK, labels, scale) =>
+  scope(() => {
+    const pixels = labels.height * labels.width;
+    const parts = Array.from({ length: logits_NhwK.shape[0]! }, (_, image) =>
+      scope(() => {
+        const own = labels.data.subarray(image * pixels, (image + 1) * pixels);
+        return ofOneImage(rows(logits_NhwK, image, 1), { ...labels, data: own }, scale);
+      }),
+    );
+    return {
+      lossSum_1: addN(parts.map((part) => part.lossSum_1)),
+      gradient_NhwK: concat(
+        parts.map((part) => part.gradient_NhwK),
+        0,
+      ),
+    };
+  });
+
+const ofOneImage: PixelCrossEntropyKernel = (logits_1hwK, { data, height, width }, scale) => {
+  const [, h, w, classes = 0] = logits_1hwK.shape;
+  const resized = h !== height || w !== width;
+  const full_1HWK = resized ? resizeBilinear(logits_1hwK, height, width) : logits_1hwK;
+  // Ignored pixels take class 0 with weight 0: every index must be a class for the kernel.
+  const target_P = Int32Array.from(data, (label) => (label < classes ? label : 0));
+  const weight_P = Float32Array.from(data, (label) => (label < classes ? 1 : 0));
+  const weight = float32(weight_P, [data.length]);
+  const { loss_N, gradient_NM } = sparseSoftmaxCrossEntropy(
+    reshape(full_1HWK, [data.length, classes]),
+    int32(target_P, [data.length]),
+  );
+  const factor_P1 = reshape(mul(weight, scalar(scale)), [data.length, 1]);
+  const gradient_1HWK = reshape(mul(gradient_NM, factor_P1), full_1HWK.shape);
+  return {
+    lossSum_1: reshape(sum(mul(loss_N, weight), [0]), [1]),
+    gradient_NhwK: resized ? resizeBilinearGrad(gradient_1HWK, logits_1hwK) : gradient_1HWK,
+  };
+};
+
+/** By the kernel of the device that TensorFlow runs on. */
+export const pixelCrossEntropy: PixelCrossEntropyKernel = (logits_NhwK, labels, scale) =>
+  engineInfo().device === 'cpu'
+    ? fusedPixelCrossEntropy(logits_NhwK, labels, scale)
+    : composedPixelCrossEntropy(logits_NhwK, labels, scale);

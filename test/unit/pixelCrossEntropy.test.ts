@@ -1,0 +1,76 @@
+/** Cross entropy at full resolution: the fused kernel against the one composed of TensorFlow's ops. */
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { drawsFor } from '../../src/random/draws.js';
+import { float32, numTensors, ops, readFloat32, scope } from '../../src/tensor/index.js';
+
+const uniform = (length: number, stream: number, reach: number) => {
+  const values = new Float32Array(length);
+  drawsFor(12, 'test', stream).fillUniform(values, -reach, reach);
+  return values;
+};
+
+/** [images, h, w, classes, H, W]: enlarged, as they are, made smaller, one position, many classes. */
+const SIZES = [
+  [2, 5, 7, 19, 37, 53],
+  [1, 4, 6, 3, 4, 6],
+  [3, 9, 8, 12, 5, 3],
+  [2, 1, 1, 5, 6, 7],
+  [1, 6, 1, 40, 1, 9],
+  [2, 33, 17, 16, 130, 65],
+] as const;
+
+describe('pixelCrossEntropy', () => {
+  it('is the same fused and composed', () => {
+    for (const [images, h, w, classes, height, width] of SIZES) {
+      scope(() => {
+        const logits = float32(uniform(images * h * w * classes, 1, 20), [images, h, w, classes]);
+        const draws = uniform(images * height * width, 2, 1);
+        // Classes, and about a tenth ignored.
+        const data = Uint8Array.from(draws, (u) => Math.floor(((u + 1) / 2) * classes * 1.1));
+        const labels = { data, height, width };
+        const [fused, composed] = [
+          ops.fusedPixelCrossEntropy(logits, labels, 0.25),
+          ops.composedPixelCrossEntropy(logits, labels, 0.25),
+        ].map((result) => ({
+          loss: readFloat32(result.lossSum_1)[0]!,
+          gradient: readFloat32(result.gradient_NhwK),
+        }));
+        const size = `${images} x ${h} x ${w} x ${classes} to ${height} x ${width}`;
+        const off = Math.abs(fused!.loss / composed!.loss - 1);
+        assert.ok(off < 2e-6, `${size}: loss ${fused!.loss}, composed ${composed!.loss}`);
+        for (const [i, value] of fused!.gradient.entries()) {
+          const wanted = composed!.gradient[i]!;
+          assert.ok(Math.abs(value - wanted) < 2e-5, `${size} at ${i}: ${value}, wanted ${wanted}`);
+        }
+      });
+    }
+  });
+
+  it('counts nothing where every pixel is ignored', () => {
+    scope(() => {
+      const logits = float32(uniform(12, 3, 1), [1, 2, 2, 3]);
+      const labels = { data: new Uint8Array(20).fill(255), height: 4, width: 5 };
+      const { lossSum_1, gradient_NhwK } = ops.fusedPixelCrossEntropy(logits, labels, 1);
+      assert.deepEqual([...readFloat32(lossSum_1)], [0]);
+      assert.deepEqual([...readFloat32(gradient_NhwK)], new Array(12).fill(0));
+    });
+  });
+
+  it('shows NaN, and refuses labels of another batch', () => {
+    const before = numTensors();
+    scope(() => {
+      const values = uniform(12, 4, 1);
+      values[3] = Number.NaN;
+      const logits = float32(values, [1, 2, 2, 3]);
+      const labels = { data: new Uint8Array(4), height: 2, width: 2 };
+      const { lossSum_1 } = ops.fusedPixelCrossEntropy(logits, labels, 1);
+      assert.ok(Number.isNaN(readFloat32(lossSum_1)[0]), 'a NaN got lost');
+      assert.throws(
+        () => ops.fusedPixelCrossEntropy(logits, { ...labels, width: 3 }, 1),
+        /data: 4/,
+      );
+    });
+    assert.equal(numTensors(), before);
+  });
+});
