@@ -8,7 +8,7 @@ import { memoryContrast, type MemoryContrastOptions } from '../losses/memoryCont
 import type { LabelMaps } from '../losses/nearestLabels.js';
 import { unitRows, unitRowsGrad } from '../losses/normalize.js';
 import type { SampledRows } from '../memory/memoryBank.js';
-import { float32, int32, ops, scalar, scope, type Tensor } from '../tensor/index.js';
+import { float32, int32, ops, scalar, scope, type Tensor, uint8 } from '../tensor/index.js';
 import { IGNORED } from './enqueue.js';
 
 /** A memory term that is switched on. */
@@ -49,7 +49,7 @@ export function memoryTerms(
     const losses = new Map<MemoryTerm['name'], number>();
     const gradients = terms.map(({ name, weight, rows }) =>
       scope(() => {
-        const bank_MD = float32(rows.data, [rows.count, channels]);
+        const bank_MD = rowsTensor(rows, channels);
         const result = memoryContrast(student.embedding_PC, teacher_LD, bank_MD, options);
         losses.set(name, result.loss);
         return ops.mul(result.gradient_PD, scalar(weight));
@@ -60,6 +60,15 @@ export function memoryTerms(
       losses,
       gradient_PD: all ? gradient_LD : spread(gradient_LD, labelled, positions),
     };
+  });
+}
+
+/** A sample of a bank as float32 [M, D]; halves become floats in TensorFlow. */
+function rowsTensor({ data, count }: SampledRows, channels: number): Tensor {
+  if (data instanceof Float32Array) return float32(data, [count, channels]);
+  return scope(() => {
+    const bytes = uint8(new Uint8Array(data.buffer), [count, channels, 2]);
+    return ops.cast(ops.bitcast(bytes, 'half'), 'float32');
   });
 }
 

@@ -7,7 +7,7 @@
 import type { Draws } from '../random/draws.js';
 import { int32Tensor, type NamedTensor, type NamedTensors } from '../wire/safetensors.js';
 import { place, type RingState, type RingWrap } from './ring.js';
-import { type Precision, RowStore } from './rowStore.js';
+import { type Precision, RowStore, type StoredRows } from './rowStore.js';
 
 export interface BankOptions {
   readonly classes: number;
@@ -24,8 +24,8 @@ export interface BankOptions {
 }
 
 export interface SampledRows {
-  /** float32 [count, channels], classes in order. */
-  readonly data: Float32Array;
+  /** [count, channels], classes in order, as they are stored. */
+  readonly data: StoredRows;
   readonly count: number;
 }
 
@@ -35,7 +35,7 @@ type Choose = (classNumber: number, n: number, take: number) => Int32Array;
 interface Undo {
   readonly classNumber: number;
   readonly ring: RingState;
-  readonly rows: readonly (readonly [number, Float32Array | Uint16Array])[];
+  readonly rows: readonly (readonly [number, StoredRows])[];
 }
 
 export class MemoryBank {
@@ -77,11 +77,10 @@ export class MemoryBank {
     }
     const { slots, after } = place(ring, rows.length / channels, ringWrap);
     const base = classNumber * size;
-    const replaced = [...new Set(slots)].map((slot) => [
-      base + slot,
-      this.#store.copy(base + slot),
-    ]);
-    this.#undo.push({ classNumber, ring, rows: replaced as [number, Float32Array][] });
+    const replaced = [...new Set(slots)].map(
+      (slot) => [base + slot, this.#store.copy(base + slot)] as const,
+    );
+    this.#undo.push({ classNumber, ring, rows: replaced });
     slots.forEach((slot, i) => {
       this.#store.writeUnit(base + slot, rows, i * channels);
     });
@@ -103,23 +102,18 @@ export class MemoryBank {
 
   /** Copies up to `wanted` rows of each class, chosen by `choose`. Sees staged rows. */
   protected sampleRows(wanted: number, choose: Choose): SampledRows {
-    const { size, channels, sampling } = this.options;
+    const { size, sampling } = this.options;
     const shared = sampling === 'reference' ? choose(0, size, Math.min(size, wanted)) : undefined;
     const chosen = this.#rings.map(({ fill }, classNumber) => {
       if (shared !== undefined) return shared;
       if (fill === 0) return new Int32Array(0);
       return choose(classNumber, fill, Math.min(fill, wanted));
     });
-    const count = chosen.reduce((sum, slots) => sum + slots.length, 0);
-    const data = new Float32Array(count * channels);
-    let at = 0;
-    chosen.forEach((slots, classNumber) => {
-      for (const slot of slots) {
-        this.#store.read(classNumber * size + slot, data, at);
-        at += channels;
-      }
-    });
-    return { data, count };
+    const rows = chosen.flatMap((slots, classNumber) =>
+      Array.from(slots, (slot) => classNumber * size + slot),
+    );
+    const data = this.#store.gather(Int32Array.from(rows));
+    return { data, count: rows.length };
   }
 
   /**

@@ -1,15 +1,18 @@
 /** Unit rows in one typed array on the host, fp32 or fp16. */
-import { floatFromHalf, halfFromFloat } from '../wire/half.js';
+import { halfFromFloat } from '../wire/half.js';
 import type { NamedTensor } from '../wire/safetensors.js';
 
 export type Precision = 'fp32' | 'fp16';
+
+/** float32 values, or the bits of halves. */
+export type StoredRows = Float32Array<ArrayBuffer> | Uint16Array<ArrayBuffer>;
 
 const DTYPE = { fp32: 'F32', fp16: 'F16' } as const;
 
 export class RowStore {
   readonly channels: number;
   readonly precision: Precision;
-  readonly #data: Float32Array | Uint16Array;
+  readonly #data: StoredRows;
 
   /** All rows zero; pages that are never written take no memory. */
   constructor(rows: number, channels: number, precision: Precision) {
@@ -32,22 +35,23 @@ export class RowStore {
     }
   }
 
-  /** Copies a row into out[begin, begin + channels). */
-  read(row: number, out: Float32Array, begin: number): void {
-    const at = row * this.channels;
-    if (this.precision === 'fp32') {
-      out.set(this.#data.subarray(at, at + this.channels), begin);
-      return;
-    }
-    for (let i = 0; i < this.channels; i++) out[begin + i] = floatFromHalf(this.#data[at + i]!);
+  /** Copies of the given rows, one after the other, as they are stored. */
+  gather(rows: Int32Array): StoredRows {
+    const length = rows.length * this.channels;
+    const data = this.precision === 'fp32' ? new Float32Array(length) : new Uint16Array(length);
+    rows.forEach((row, i) => {
+      const at = row * this.channels;
+      data.set(this.#data.subarray(at, at + this.channels), i * this.channels);
+    });
+    return data;
   }
 
   /** A copy of a row as it is stored, for `restore`. */
-  copy(row: number): Float32Array | Uint16Array {
+  copy(row: number): StoredRows {
     return this.#data.slice(row * this.channels, (row + 1) * this.channels);
   }
 
-  restore(row: number, stored: Float32Array | Uint16Array): void {
+  restore(row: number, stored: StoredRows): void {
     this.#data.set(stored, row * this.channels);
   }
 

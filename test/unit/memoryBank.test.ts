@@ -5,7 +5,9 @@ import type { BankOptions } from '../../src/memory/memoryBank.js';
 import { choosePixels, PixelMemoryBank } from '../../src/memory/pixelMemoryBank.js';
 import { RegionMemoryBank } from '../../src/memory/regionMemoryBank.js';
 import { place } from '../../src/memory/ring.js';
+import type { StoredRows } from '../../src/memory/rowStore.js';
 import { drawsFor } from '../../src/random/draws.js';
+import { floatFromHalf } from '../../src/wire/half.js';
 
 const OPTIONS: BankOptions = {
   classes: 3,
@@ -22,11 +24,17 @@ const rows = (...degrees: number[]) =>
     degrees.flatMap((d) => [Math.cos((d * Math.PI) / 180), Math.sin((d * Math.PI) / 180)]),
   );
 
+/** Stored rows as numbers. */
+const floats = (data: StoredRows) =>
+  data instanceof Float32Array ? data : Float32Array.from(data, floatFromHalf);
+
 /** The angles of sampled or stored rows, in degrees, rounded. */
-const angles = (data: Float32Array) =>
-  Array.from({ length: data.length / 2 }, (_, i) =>
-    Math.round((Math.atan2(data[2 * i + 1]!, data[2 * i]!) * 180) / Math.PI),
+const angles = (data: StoredRows) => {
+  const values = floats(data);
+  return Array.from({ length: values.length / 2 }, (_, i) =>
+    Math.round((Math.atan2(values[2 * i + 1]!, values[2 * i]!) * 180) / Math.PI),
   );
+};
 
 /** Takes the first entries as they lie. */
 const first = (_class: number, _n: number, take: number) =>
@@ -186,7 +194,9 @@ describe('memory banks', () => {
   it('keep zero vectors zero and halves within their precision', () => {
     const bank = new PixelMemoryBank({ ...OPTIONS, precision: 'fp16' });
     bank.stage(0, Float32Array.of(0, 0, 3, 4));
-    const { data } = bank.sample(2, IN_ORDER);
+    const stored = bank.sample(2, IN_ORDER).data;
+    const data = floats(stored);
+    assert.ok(stored instanceof Uint16Array, 'rows became floats on the host');
     assert.deepEqual([data[0], data[1]], [0, 0]);
     assert.ok(
       Math.abs(data[2]! - 0.6) < 2 ** -11 && Math.abs(data[3]! - 0.8) < 2 ** -11,
