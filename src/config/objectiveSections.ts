@@ -32,8 +32,9 @@ export const lossSection = section(
       'auto: features of 256 x 256 and more are averaged 4 x 4 first (official v2).',
     ),
     lossMemoryMiB: field(
-      positiveCount().max(1_048_576).default(512),
-      'Memory for similarity tiles; decides their size and so the last bits of sums.',
+      positiveCount().max(1_048_576).default(192),
+      'Memory for similarities; decides the size of tiles, and so the last bits of sums, and how ' +
+        'many need not be computed twice.',
       { unit: 'MiB' },
     ),
   },

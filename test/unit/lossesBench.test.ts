@@ -1,0 +1,93 @@
+/** The losses' bench: what it counts, in which order it measures, when it refuses numbers. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { assertAgreement } from '../../bench/losses/agreement.js';
+import { Forecast } from '../../bench/losses/forecast.js';
+import {
+  listPoints,
+  necessaryProducts,
+  type Point,
+  pointName,
+  total,
+} from '../../bench/losses/points.js';
+import type { Measured } from '../../bench/losses/sideReport.js';
+import { compare } from '../../bench/losses/table.js';
+
+const GOAL: Point = {
+  loss: 'minibatch',
+  images: 2,
+  height: 64,
+  width: 128,
+  channels: { student: 128, teacher: 512 },
+};
+
+const measured: Measured = {
+  ms: [3, 1, 2],
+  loss: 0.25,
+  gradientNorm: 2,
+  gradientSamples: [1, -0.5, 0],
+  flopPerSecond: { student: 1, teacher: 1, gradient: 1 },
+};
+
+test('the necessary products are N^2 (2 C + D), and 3 P M D of the memory losses', () => {
+  const rows = 2 * 64 * 128;
+  assert.equal(total(necessaryProducts(GOAL)), rows ** 2 * (2 * 128 + 512));
+  const memory: Point = { ...GOAL, loss: 'memory', channels: { student: 512, teacher: 512 } };
+  assert.equal(total(necessaryProducts(memory)), 3 * rows * 5130 * 512);
+});
+
+test('the sizes of the goals come first, then two images, then the cheapest', () => {
+  const points = listPoints(
+    [
+      { height: 32, width: 64 },
+      { height: 64, width: 128 },
+    ],
+    [1, 2, 4],
+    [
+      { student: 128, teacher: 512 },
+      { student: 512, teacher: 512 },
+    ],
+  );
+  assert.deepEqual(points.map(pointName).slice(0, 7), [
+    'minibatch B2 64x128 128/512',
+    'minibatch B2 64x128 512/512',
+    'memory B2 64x128 512/512',
+    'minibatch B2 32x64 128/512',
+    'minibatch B2 32x64 512/512',
+    'minibatch B1 32x64 128/512',
+    'minibatch B1 32x64 512/512',
+  ]);
+  assert.equal(points.length, 13);
+});
+
+test('losses or gradients that differ, and NaN, end the bench', () => {
+  assertAgreement(GOAL, { ...measured, loss: 0.25001 }, measured);
+  assert.throws(() => assertAgreement(GOAL, { ...measured, loss: 0.251 }, measured), /loss is/);
+  assert.throws(() => assertAgreement(GOAL, { ...measured, loss: Number.NaN }, measured), /NaN/);
+  const gradientSamples = [1, -0.5, 0.01];
+  assert.throws(
+    () => assertAgreement(GOAL, { ...measured, gradientSamples }, measured),
+    /element 2/,
+  );
+});
+
+test('a forecast scales the measured point by its products', () => {
+  const forecast = new Forecast();
+  forecast.record('cirkd', GOAL, 1000, 100);
+  const larger = { ...GOAL, height: 128, width: 256 };
+  assert.equal(forecast.ms('cirkd', larger), 16_000);
+  assert.equal(forecast.extraMiB('cirkd', larger), null);
+  assert.ok(forecast.extraMiB('torch', larger)! > 16 * 1024, 'PyTorch would not fit');
+});
+
+test('the ratio is that of the medians, its range that of the rounds', () => {
+  const run = (ms: number, peakKiB: number) => ({ ...measured, ms: [ms], peakKiB });
+  const result = compare({
+    point: GOAL,
+    sides: {
+      cirkd: { baseKiB: 1024, runs: [run(10, 2048), run(10, 3072), run(20, 2048)] },
+      torch: { baseKiB: 0, runs: [run(50, 20480), run(60, 20480), run(60, 20480)] },
+    },
+  });
+  assert.deepEqual(result, { faster: 6, fasterRange: [3, 6], memoryShare: 0.1 });
+});
