@@ -39,8 +39,8 @@ Between Position(int64_t index, int64_t size, int64_t full_size) {
   return {first, std::min(first + 1, size - 1), at - first};
 }
 
-// One pixel: `e` takes exp(logit - largest), then the gradient. Returns the loss.
-CIRKD_VECTORISED float Pixel(const float* left, const float* right, float weight, int64_t label,
+// One pixel; `e` has room for one number a class. Returns the loss.
+CIRKD_INLINE float Pixel(const float* left, const float* right, float weight, int64_t label,
                              float scale, int64_t padded, float* e, float* left_gradient,
                              float* right_gradient) {
   float largest = kNever;
@@ -67,6 +67,19 @@ CIRKD_VECTORISED float Pixel(const float* left, const float* right, float weight
   left_gradient[label] -= scale * other;
   right_gradient[label] -= scale * weight;
   return largest + std::log(sum) - own;
+}
+
+// One row of pixels between the blended logits of its two rows. Returns the sum of the losses.
+CIRKD_VECTORISED double Row(const float* logits, const Between* columns, const uint8_t* labels,
+                            float scale, const Shape& shape, float* e, float* gradient) {
+  double loss = 0.0;
+  for (int64_t x = 0; x < shape.full_width; ++x) {
+    if (labels[x] >= shape.classes) continue;
+    const int64_t left = columns[x].first * shape.padded, right = columns[x].second * shape.padded;
+    loss += Pixel(logits + left, logits + right, columns[x].weight, labels[x], scale, shape.padded,
+                  e, gradient + left, gradient + right);
+  }
+  return loss;
 }
 
 CIRKD_VECTORISED void Blend(const float* first, const float* second, float weight, int64_t length,
@@ -107,15 +120,8 @@ class Share {
       }
       Blend(first.data(), second.data(), rows.weight, row_length_, row.data());
       std::fill(row_gradient.begin(), row_gradient.end(), 0.0f);
-      const uint8_t* const row_labels = labels + at * shape_.full_width;
-      for (int64_t x = 0; x < shape_.full_width; ++x) {
-        if (row_labels[x] >= shape_.classes) continue;
-        const Between& column = columns[x];
-        const int64_t left = column.first * shape_.padded, right = column.second * shape_.padded;
-        loss_ += Pixel(row.data() + left, row.data() + right, column.weight, row_labels[x], scale,
-                       shape_.padded, e.data(), row_gradient.data() + left,
-                       row_gradient.data() + right);
-      }
+      loss_ += Row(row.data(), columns.data(), labels + at * shape_.full_width, scale, shape_,
+                   e.data(), row_gradient.data());
       AddTimes(row_gradient.data(), 1.0f - rows.weight, row_length_, GradientRow(rows.first));
       AddTimes(row_gradient.data(), rows.weight, row_length_, GradientRow(rows.second));
     }

@@ -17,11 +17,13 @@
 #define CIRKD_VECTORISED
 #endif
 
+#define CIRKD_INLINE inline __attribute__((always_inline))
+
 namespace cirkd {
 
 // exp(x) to about 1e-7 of itself: 2^n * e^r with |r| <= ln 2 / 2, e^r by its Taylor polynomial, in a
 // form that the compiler vectorises. Clamped to float32's range of normal numbers; NaN stays NaN.
-inline float Exp(float x) {
+CIRKD_INLINE float Exp(float x) {
   const float clamped = x > 88.0f ? 88.0f : (x < -87.0f ? -87.0f : x);
   const float n = __builtin_rintf(clamped * 1.44269504088896341f);
   // ln 2 in two parts: the first has few bits, so that its product with n is exact.

@@ -1,0 +1,132 @@
+/**
+ * The measured process of this project's side; bench/losses/main.ts starts it. One argument, a
+ * SideTask as JSON; prints a SideReport as JSON.
+ */
+import { readFileSync, writeFileSync } from 'node:fs';
+import { performance } from 'node:perf_hooks';
+import { memoryContrast } from '../../src/losses/memoryContrast.js';
+import { minibatchPixel } from '../../src/losses/minibatchPixel.js';
+import { unitRows, unitRowsGrad } from '../../src/losses/normalize.js';
+import { engineInfo, ops, readFloat32, scope, type Tensor } from '../../src/tensor/index.js';
+import { type Inputs, makeInputs } from './inputs.js';
+import type { Point } from './points.js';
+import { productRates } from './products.js';
+import type { Measured, SideReport, SideTask } from './sideReport.js';
+
+const SAMPLES = 64;
+const TEMPERATURE = 0.1;
+/** The config's default. */
+const TILING = { lossMemoryMiB: 192 };
+
+interface Computed {
+  readonly loss: number;
+  readonly gradient: Tensor;
+}
+
+const task = JSON.parse(process.argv[2]!) as SideTask;
+// TensorFlow reads it when it is opened.
+process.env['TF_NUM_INTRAOP_THREADS'] = String(task.threads);
+process.stdout.write(`${JSON.stringify(measure())}\n`);
+
+function measure(): SideReport {
+  const inputs = makeInputs(task.point);
+  const { tensorflow } = engineInfo();
+  startPeak();
+  const measured = task.inputsOnly ? null : repeat(inputs);
+  return {
+    peakKiB: measured?.peakKiB ?? peakKiB(),
+    engine: `TensorFlow ${tensorflow}`,
+    measured: measured?.values ?? null,
+  };
+}
+
+function repeat(inputs: Inputs): { values: Measured; peakKiB: number } {
+  warmUp();
+  const ms: number[] = [];
+  const begin = performance.now();
+  const timed = () => {
+    const start = performance.now();
+    const computed = scope(() => compute(task.point, inputs));
+    ms.push(performance.now() - start);
+    return computed;
+  };
+  let last = timed();
+  while (ms.length < task.maxRepetitions && performance.now() - begin < 1000 * task.maxSeconds) {
+    last.gradient.dispose();
+    last = timed();
+  }
+  // Before anything is computed that isn't the loss.
+  const peak = peakKiB();
+  const gradient = readFloat32(last.gradient);
+  last.gradient.dispose();
+  const step = Math.max(1, Math.floor(gradient.length / SAMPLES));
+  const values = {
+    ms,
+    loss: last.loss,
+    gradientNorm: Math.sqrt(gradient.reduce((sum, value) => sum + value ** 2, 0)),
+    gradientSamples: Array.from({ length: SAMPLES }, (_, i) => gradient[i * step] ?? 0),
+    flopPerSecond: productRates(task.point, inputs, task.productSeconds),
+  };
+  return { values, peakKiB: peak };
+}
+
+/** Threads, kernels and compiled code are there before the clock runs. */
+function warmUp(): void {
+  const small = { ...task.point, images: 2, height: 8, width: 16 };
+  scope(() => {
+    const inputs = makeInputs(small);
+    compute(small, inputs);
+    return null;
+  });
+  // Its inputs are garbage that the loss didn't make.
+  globalThis.gc?.();
+}
+
+function compute(point: Point, inputs: Inputs): Computed {
+  return point.loss === 'memory' ? bothMemoryLosses(inputs) : minibatch(point, inputs);
+}
+
+function minibatch(
+  { images, height, width, channels }: Point,
+  { student_NC, teacher_ND, norm_N }: Inputs,
+): Computed {
+  const map = [images, height, width];
+  const { loss, gradient_NHWC } = minibatchPixel(
+    ops.reshape(student_NC, [...map, channels.student]),
+    {
+      embedding_NHWD: ops.reshape(teacher_ND, [...map, channels.teacher]),
+      norm_NHW: ops.reshape(norm_N, map),
+    },
+    { temperature: TEMPERATURE, minibatchGroup: 0, minibatchPooling: 'never', tiling: TILING },
+  );
+  return { loss, gradient: gradient_NHWC };
+}
+
+function bothMemoryLosses({ student_NC, teacher_ND, banks_MD }: Inputs): Computed {
+  const options = { contrastTemperature: TEMPERATURE, contrastKdTemperature: 1, tiling: TILING };
+  const student = unitRows(student_NC);
+  const parts = banks_MD.map((bank_MD) =>
+    memoryContrast(student.embedding_PC, teacher_ND, bank_MD, options),
+  );
+  const gradient_PD = ops.addN(parts.map((part) => part.gradient_PD));
+  return {
+    loss: parts.reduce((sum, part) => sum + part.loss, 0),
+    gradient: unitRowsGrad(gradient_PD, student),
+  };
+}
+
+/**
+ * The peak counts from here on: making the inputs takes more than the inputs. Where the kernel has
+ * no such switch the peak is that of the whole process.
+ */
+function startPeak(): void {
+  globalThis.gc?.();
+  try {
+    writeFileSync('/proc/self/clear_refs', '5');
+  } catch {}
+}
+
+function peakKiB(): number {
+  const [, kib] = /^VmHWM:\s+(\d+) kB$/m.exec(readFileSync('/proc/self/status', 'utf8')) ?? [];
+  return Number(kib);
+}

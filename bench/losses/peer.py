@@ -1,0 +1,182 @@
+"""The same losses in PyTorch, as autograd computes them: the peer of cirkdSide.ts.
+
+One argument, a SideTask as JSON (sideReport.ts); prints a SideReport as JSON. Each ordered pair of
+images by matmul, log_softmax and kl_div, all pairs summed, then one backward().
+"""
+
+import json
+import re
+import sys
+import time
+
+import numpy
+import torch
+import torch.nn.functional as F
+
+SALT = "bench/losses"
+TEMPERATURE = 0.1
+SAMPLES = 64
+TILE = 1024
+CHUNK = 1 << 18
+BANK_ROWS = {"pixel": 19 * 216, "region": 19 * 54}
+
+
+def recipe_values(name, rows, channels):
+    """golden/README.md, section 2, from -1 to 1; a chunk at a time, as temporaries count."""
+    start = 2166136261
+    for byte in f"{SALT}/{name}".encode():
+        start = ((start ^ byte) * 16777619) & 0xFFFFFFFF
+    values = numpy.empty(rows * channels, numpy.float32)
+    for begin in range(0, values.size, CHUNK):
+        index = numpy.arange(begin, min(begin + CHUNK, values.size), dtype=numpy.uint32)
+        x = index * numpy.uint32(0x9E3779B9) + numpy.uint32(start)
+        x ^= x >> numpy.uint32(16)
+        x *= numpy.uint32(0x85EBCA6B)
+        x ^= x >> numpy.uint32(13)
+        x *= numpy.uint32(0xC2B2AE35)
+        x ^= x >> numpy.uint32(16)
+        values[begin : begin + x.size] = -1 + (x / 2**31 - 1 + 1) / 2 * 2
+    return values.reshape(rows, channels)
+
+
+def unit_values(name, rows, channels):
+    values = recipe_values(name, rows, channels)
+    step = max(1, CHUNK // channels)
+    for begin in range(0, rows, step):
+        part = values[begin : begin + step]
+        part /= numpy.linalg.norm(part, axis=1, keepdims=True)
+    return values
+
+
+def make_inputs(point):
+    """The student's raw rows, the teacher's unit rows, the banks' unit rows."""
+    rows = point["images"] * point["height"] * point["width"]
+    channels = point["channels"]
+    student = torch.from_numpy(recipe_values("student", rows, channels["student"]))
+    teacher = torch.from_numpy(unit_values("teacher", rows, channels["teacher"]))
+    banks = [
+        torch.from_numpy(unit_values(f"bank/{name}", count, channels["teacher"]))
+        for name, count in (BANK_ROWS.items() if point["loss"] == "memory" else [])
+    ]
+    return student.requires_grad_(), teacher, banks
+
+
+def rows_kl(student_rows, student_keys, teacher_rows, teacher_keys):
+    """Mean over rows of KL(teacher || student) of the softmax over similarities."""
+    with torch.no_grad():
+        target = F.softmax(teacher_rows @ teacher_keys.T / TEMPERATURE, dim=1)
+    log_q = F.log_softmax(student_rows @ student_keys.T / TEMPERATURE, dim=1)
+    return F.kl_div(log_q, target, reduction="batchmean")
+
+
+def compute(point, student, teacher, banks):
+    """Loss; the gradient is in student.grad."""
+    student.grad = None
+    unit = F.normalize(student, dim=1)
+    if point["loss"] == "memory":
+        loss = sum(rows_kl(unit, bank, teacher, bank) for bank in banks)
+    else:
+        images = point["images"]
+        s, t = unit.chunk(images), teacher.chunk(images)
+        pairs = [(i, j) for i in range(images) for j in range(images)]
+        loss = sum(rows_kl(s[i], s[j], t[i], t[j]) for i, j in pairs) / images**2
+    loss.backward()
+    return loss.item()
+
+
+def product_rates(point, student, teacher, banks, seconds):
+    """FLOP a second of the plain products, walking the same tiles as products.ts."""
+    student = student.detach()
+    rows = [(s, t, s.T.contiguous(), t.T.contiguous()) for s, t in tiles(student, teacher)]
+    memory = point["loss"] == "memory"
+    columns = rows
+    if memory:
+        bank = torch.cat(banks)
+        columns = [(s, t, s.T.contiguous(), t.T.contiguous()) for s, t in tiles(bank, bank)]
+    spent, flop = {}, {}
+
+    def product(kind, a, b):
+        start = time.perf_counter()
+        result = a @ b
+        spent[kind] = spent.get(kind, 0) + time.perf_counter() - start
+        flop[kind] = flop.get(kind, 0) + 2 * result.numel() * a.shape[1]
+        return result
+
+    end = None
+    while end is None or time.perf_counter() < end:
+        for a, row in enumerate(rows):
+            for b, column in enumerate(columns):
+                if not memory and b < a:
+                    continue
+                similarity = product("student", row[0], column[2])
+                product("teacher", row[1], column[3])
+                product("gradient", similarity, column[0])
+                if not memory and a != b:
+                    product("gradient", row[2], similarity)
+                if end is None:  # the first pair warms up
+                    spent, flop = {}, {}
+                    end = time.perf_counter() + seconds
+                if time.perf_counter() >= end and flop:
+                    return {kind: flop[kind] / spent[kind] for kind in flop}
+    return {kind: flop[kind] / spent[kind] for kind in flop}
+
+
+def tiles(student, teacher):
+    count = max(1, round(len(student) / TILE))
+    length = len(student) // count
+    return [
+        (student[i * length : (i + 1) * length], teacher[i * length : (i + 1) * length])
+        for i in range(count)
+    ]
+
+
+def start_peak():
+    """The peak counts from here on; where the kernel has no such switch, from the start."""
+    try:
+        with open("/proc/self/clear_refs", "w") as file:
+            file.write("5")
+    except OSError:
+        pass
+
+
+def peak_kib():
+    with open("/proc/self/status") as file:
+        return int(re.search(r"^VmHWM:\s+(\d+) kB$", file.read(), re.M).group(1))
+
+
+def repeat(task, inputs):
+    point = task["point"]
+    small = {**point, "images": 2, "height": 8, "width": 16}
+    compute(small, *make_inputs(small))
+    ms = []
+    begin = time.perf_counter()
+    while len(ms) < task["maxRepetitions"]:
+        start = time.perf_counter()
+        loss = compute(point, *inputs)
+        ms.append(1000 * (time.perf_counter() - start))
+        if time.perf_counter() - begin >= task["maxSeconds"]:
+            break
+    peak = peak_kib()
+    gradient = inputs[0].grad.flatten()
+    step = max(1, gradient.numel() // SAMPLES)
+    measured = {
+        "ms": ms,
+        "loss": loss,
+        "gradientNorm": gradient.double().norm().item(),
+        "gradientSamples": gradient[: step * SAMPLES : step].tolist(),
+        "flopPerSecond": product_rates(point, *inputs, task["productSeconds"]),
+    }
+    return measured, peak
+
+
+def main():
+    task = json.loads(sys.argv[1])
+    torch.set_num_threads(task["threads"])
+    inputs = make_inputs(task["point"])
+    start_peak()
+    measured, peak = (None, peak_kib()) if task["inputsOnly"] else repeat(task, inputs)
+    report = {"peakKiB": peak, "engine": f"PyTorch {torch.__version__}", "measured": measured}
+    print(json.dumps(report))
+
+
+main()

@@ -1,0 +1,104 @@
+/**
+ * What is measured: one loss on inputs of one size. And what it has to compute at least.
+ *
+ * N = images * H * W rows, C student channels, D teacher channels, M rows of both banks.
+ */
+
+export interface Size {
+  readonly height: number;
+  readonly width: number;
+}
+
+export interface Channels {
+  readonly student: number;
+  readonly teacher: number;
+}
+
+export interface Point extends Size {
+  readonly loss: 'minibatch' | 'memory';
+  readonly images: number;
+  readonly channels: Channels;
+}
+
+/** 19 classes: 4096 // 19 + 1 and 1024 // 19 + 1 rows of each, the official contrast sizes. */
+export const BANK_ROWS = { pixel: 19 * 216, region: 19 * 54 } as const;
+
+/** The size that the goals are about. */
+const GOAL = { height: 64, width: 128, images: 2 };
+
+/** The products that a loss can't do without, in multiply-adds. */
+export interface Products {
+  readonly student: number;
+  readonly teacher: number;
+  readonly gradient: number;
+}
+
+export const rowsOf = ({ images, height, width }: Point) => images * height * width;
+
+/**
+ * Mini-batch: the pairs (i, j) and (j, i) have one similarity. Two passes, as the normalisers must be
+ * known before the gradient: twice N^2 / 2 for student and teacher each; and N^2 C for the gradient.
+ * Memory: each row with each bank row, student, teacher and gradient.
+ */
+export function necessaryProducts(point: Point): Products {
+  const rows = rowsOf(point);
+  const { student, teacher } = point.channels;
+  if (point.loss === 'memory') {
+    const each = rows * (BANK_ROWS.pixel + BANK_ROWS.region) * teacher;
+    return { student: each, teacher: each, gradient: each };
+  }
+  return {
+    student: rows ** 2 * student,
+    teacher: rows ** 2 * teacher,
+    gradient: rows ** 2 * student,
+  };
+}
+
+/** What the peer multiplies: every ordered pair, and two gradients, as autograd does. */
+export function peerProducts(point: Point): number {
+  const { student, teacher, gradient } = necessaryProducts(point);
+  return point.loss === 'memory' ? student + teacher + gradient : 2 * student + teacher + gradient;
+}
+
+export const total = ({ student, teacher, gradient }: Products) => student + teacher + gradient;
+
+export function isGoal({ height, width, images }: Point): boolean {
+  return height === GOAL.height && width === GOAL.width && images === GOAL.images;
+}
+
+export const sameChannels = (a: Point, b: Point) =>
+  a.channels.student === b.channels.student && a.channels.teacher === b.channels.teacher;
+
+export function pointName({ loss, images, height, width, channels }: Point): string {
+  return `${loss} B${images} ${height}x${width} ${channels.student}/${channels.teacher}`;
+}
+
+/** The most important ones first: the goals', then two images at all sizes, then the cheapest. */
+export function listPoints(
+  sizes: readonly Size[],
+  batches: readonly number[],
+  channelPairs: readonly Channels[],
+): Point[] {
+  const minibatch = channelPairs.flatMap((channels) =>
+    batches.flatMap((images) =>
+      sizes.map((size): Point => ({ loss: 'minibatch', images, ...size, channels })),
+    ),
+  );
+  const goals = minibatch.filter(isGoal);
+  const pairs = minibatch.filter((point) => point.images === GOAL.images && !isGoal(point));
+  const others = minibatch.filter((point) => point.images !== GOAL.images);
+  const cost = (point: Point) => total(necessaryProducts(point));
+  return [
+    ...goals,
+    memoryPoint(sizes, batches),
+    ...pairs,
+    ...others.sort((a, b) => cost(a) - cost(b)),
+  ];
+}
+
+/** The student's rows come projected to the teacher's channels. */
+function memoryPoint(sizes: readonly Size[], batches: readonly number[]): Point {
+  const { height, width } = sizes.find((size) => size.height === GOAL.height) ?? sizes[0]!;
+  const images = batches.includes(GOAL.images) ? GOAL.images : batches[0]!;
+  return { loss: 'memory', images, height, width, channels: { student: 512, teacher: 512 } };
+}
