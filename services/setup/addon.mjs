@@ -21,6 +21,11 @@ const KERNEL_FLAGS = [
   ...['-fopenmp-simd', '-fno-math-errno', '-fno-trapping-math'],
 ];
 const RPATH = '-Wl,-rpath,$ORIGIN/../../deps/lib';
+/**
+ * The kernels stay registered with TensorFlow and have threads of their own, so the addon must stay in
+ * memory when the last thread of Node.js that had loaded it ends.
+ */
+const STAYS = '-Wl,-z,nodelete';
 
 /**
  * @param {string} root
@@ -96,10 +101,12 @@ function linksOf(tensorflow) {
 function cachedAddon(root, tensorflow, cache) {
   const hash = createHash('sha256');
   const binding = join(root, PACKAGE, 'binding');
-  const flags = [FLAGS, KERNEL_FLAGS, RPATH];
+  const flags = [FLAGS, KERNEL_FLAGS, RPATH, STAYS];
   hash.update(JSON.stringify([tensorflow.split('/').pop(), process.arch, flags]));
   for (const folder of [binding, join(root, KERNELS)]) {
-    for (const name of readdirSync(folder).sort()) hash.update(readFileSync(join(folder, name)));
+    for (const name of readdirSync(folder).sort()) {
+      if (/\.(cc|h)$/.test(name)) hash.update(`${name}\0`).update(readFileSync(join(folder, name)));
+    }
   }
   return join(cache, 'addon', hash.digest('hex').slice(0, 16), 'tfjs_binding.node');
 }
@@ -133,7 +140,7 @@ async function compile(root, built, cache, say) {
       ...['tfjs_backend.cc', 'tfjs_binding.cc'].map((name) => join(home, 'binding', name)),
       ...objects,
       ...['-o', join(entry, 'tfjs_binding.node')],
-      ...['-L', join(home, 'deps', 'lib'), '-ltensorflow', '-ltensorflow_framework', RPATH],
+      ...['-L', join(home, 'deps', 'lib'), '-ltensorflow', '-ltensorflow_framework', RPATH, STAYS],
     ]);
     await place(entry, join(built, '..'));
   });

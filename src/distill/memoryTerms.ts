@@ -67,8 +67,9 @@ export function memoryTerms(
 function rowsTensor({ data, count }: SampledRows, channels: number): Tensor {
   if (data instanceof Float32Array) return float32(data, [count, channels]);
   return scope(() => {
-    const bytes = uint8(new Uint8Array(data.buffer), [count, channels, 2]);
-    return ops.cast(ops.bitcast(bytes, 'half'), 'float32');
+    const bytes = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
+    const halves_MD2 = uint8(bytes, [count, channels, 2]);
+    return ops.cast(ops.bitcast(halves_MD2, 'half'), 'float32');
   });
 }
 

@@ -14,7 +14,8 @@
  * and F's is H F / temperature. Hence two passes over half the matrix: one for Z, one for H. As many
  * similarities as the budget has room for are kept from the first for the second.
  *
- * Multiply-adds: P^2 / 2 (C + D) a pass for the similarities, P^2 C for H F; memory: linear in P.
+ * Multiply-adds: P^2 / 2 (C + D) a pass for the similarities, P^2 C for H F. Memory: linear in P, but for
+ * one number a row, image and network.
  * There's no running maximum: rows are unit, so |S| <= 1 / temperature, see SMALLEST_TEMPERATURE.
  */
 import { ops, readScalar, scope, type Tensor } from '../tensor/index.js';

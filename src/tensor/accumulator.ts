@@ -2,14 +2,15 @@
 import { attribute, execute, executeAll } from './execute.js';
 import { scope, type Tensor } from './tensor.js';
 
-let made = 0;
+/** TensorFlow's own name for nameless resources: with names of its own each would stay in its caches. */
+const NAMELESS = 'cd2c89b7-88b7-44c8-ad83-06c2a9158347';
 
 export class Accumulator {
   readonly #handle: Tensor;
 
-  /** The sum so far is `first`, float32; its memory is taken over where nobody else has it. */
+  /** The sum so far is `first`, float32; it stays the caller's. */
   constructor(first: Tensor) {
-    made += 1;
+    if (first.dtype !== 'float32') throw new Error(`first: ${first.dtype} given, wanted float32`);
     this.#handle = execute(
       'VarHandleOp',
       [],
@@ -17,7 +18,7 @@ export class Accumulator {
         attribute.type('dtype', 'float32'),
         attribute.shape('shape', first.shape),
         attribute.string('container', ''),
-        attribute.string('shared_name', `accumulator-${made}`),
+        attribute.string('shared_name', NAMELESS),
       ],
     ).hold();
     this.#run('AssignVariableOp', first, [attribute.bool('validate_shape', false)]);

@@ -47,6 +47,16 @@ describe('pixelCrossEntropy', () => {
     }
   });
 
+  it('keeps the digits of a small loss beside large logits', () => {
+    scope(() => {
+      const logits = float32(Float32Array.of(314, 300), [1, 1, 1, 2]);
+      const labels = { data: new Uint8Array(1), height: 1, width: 1 };
+      const loss = readFloat32(ops.fusedPixelCrossEntropy(logits, labels, 1).lossSum_1)[0]!;
+      const wanted = Math.log1p(Math.exp(-14));
+      assert.ok(Math.abs(loss - wanted) < 1.3e-7, `loss ${loss}, wanted ${wanted}`);
+    });
+  });
+
   it('counts nothing where every pixel is ignored', () => {
     scope(() => {
       const logits = float32(uniform(12, 3, 1), [1, 2, 2, 3]);

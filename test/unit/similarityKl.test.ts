@@ -1,8 +1,9 @@
 /** The kernels under the relational losses: tiles, passes, budgets, and what must not be left behind. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { Worker } from 'node:worker_threads';
 import { unitRows } from '../../src/losses/normalize.js';
-import { pairwiseKl } from '../../src/losses/pairwiseKl.js';
+import { pairwiseKl, SMALLEST_TEMPERATURE } from '../../src/losses/pairwiseKl.js';
 import { rowsKl } from '../../src/losses/rowsKl.js';
 import { rowBlocks, tilesOfBlock } from '../../src/losses/similarityTiles.js';
 import { softmaxKl } from '../../src/losses/softmaxKl.js';
@@ -85,6 +86,51 @@ describe('the kernels of a tile', () => {
         assert.ok(off < 3e-7, `exp(${value}) = ${got[i]}, wanted ${wanted}`);
       }
     });
+  });
+
+  it('show what is too large for float32, and take what is too small for 0', () => {
+    scope(() => {
+      const values = float32(Float32Array.of(-1000, -88, 95, Infinity), [1, 4]);
+      const { columns_M } = ops.fusedKernels.expSums(values);
+      assert.deepEqual([...readFloat32(columns_M)], [0, 0, Infinity, Infinity]);
+    });
+  });
+
+  it('give the same bits each time', () => {
+    scope(() => {
+      // Large enough for all threads.
+      const input = tile(700, 900);
+      const bits = () => {
+        const { gradient_RM, crossSum_1 } = ops.fusedKernels.klTile(input);
+        const { rows_R, columns_M } = ops.fusedKernels.expSums(input.student_RM);
+        return [gradient_RM, crossSum_1, rows_R, columns_M].map(readFloat32);
+      };
+      assert.deepEqual(bits(), bits());
+    });
+  });
+
+  it('work in threads of Node.js at once and one after the other', {
+    timeout: 60_000,
+  }, async () => {
+    const source = `
+      const { parentPort } = require('node:worker_threads');
+      const { binding } = require('@tensorflow/tfjs-node-gpu').backend();
+      const x = binding.createTensor([512, 512], 1, new Float32Array(512 * 512));
+      let sums;
+      for (let i = 0; i < 50; i++) sums = binding.executeOp('CirkdExpSums', [], [x], 2);
+      parentPort.postMessage(binding.tensorDataSync(sums[0].id)[511]);`;
+    const run = () =>
+      new Promise((resolve, reject) => {
+        const worker = new Worker(source, { eval: true });
+        let answer: unknown;
+        worker.once('message', (message) => {
+          answer = message;
+        });
+        worker.once('error', reject);
+        worker.once('exit', () => resolve(answer));
+      });
+    assert.deepEqual(await Promise.all([run(), run()]), [512, 512]);
+    assert.equal(await run(), 512);
   });
 
   it('hand NaN on', () => {
@@ -233,6 +279,32 @@ describe('pairwiseKl', () => {
     });
   });
 
+  it('is right at its smallest temperature, and with images of one row', () => {
+    scope(() => {
+      for (const [rows, temperature, images] of [
+        [30, SMALLEST_TEMPERATURE, 1],
+        [5, 0.1, 5],
+      ] as const) {
+        const [student_PC, teacher_PD] = [unit(rows, 4, 34), unit(rows, 4, 35)];
+        const tiling = { lossMemoryMiB: 1 };
+        const got = pairwiseKl({ student_PC, teacher_PD, images, temperature, scale, tiling });
+        const whole = softmaxKl({
+          studentRows_PC: student_PC,
+          teacherRows_PD: teacher_PD,
+          studentKeys_QC: student_PC,
+          teacherKeys_QD: teacher_PD,
+          keyGradient: true,
+          ...{ groups: images, temperature, scale, tiling },
+        });
+        const off = Math.abs(got.loss - whole.loss);
+        assert.ok(off < 2e-6 * (1 + whole.loss), `loss ${got.loss}, wanted ${whole.loss}`);
+        if (images === rows) continue; // Nothing to tell apart: the gradient is 0.
+        const wanted_PC = ops.add(whole.rowsGradient_PC, whole.keysGradient_QC!);
+        assertClose(got.gradient_PC, wanted_PC, 2e-5, `temperature ${temperature}`);
+      }
+    });
+  });
+
   it('frees what it keeps where it fails', () => {
     scope(() => {
       const student_PC = unit(20, 4, 28);
@@ -286,5 +358,18 @@ describe('Accumulator', () => {
       assert.deepEqual([...readFloat32(first)], [1, 2]);
     });
     assert.equal(numTensors(), before);
+  });
+
+  it('leaves nothing in caches of TensorFlow', () => {
+    const part = float32(new Float32Array(4), [4]);
+    const make = (count: number) => {
+      for (let i = 0; i < count; i++) new Accumulator(part).dispose();
+    };
+    make(2000);
+    const before = process.memoryUsage.rss();
+    make(10_000);
+    const grown = (process.memoryUsage.rss() - before) / 2 ** 20;
+    assert.ok(grown < 12, `${grown} MiB more after 10 000 accumulators`);
+    part.dispose();
   });
 });

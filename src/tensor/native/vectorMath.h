@@ -7,12 +7,12 @@
 
 // One copy of a function a level of vector instructions; the loader picks the best that the processor
 // has. Names of processors would not do: GCC takes them for these very models.
-#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
-#if __GNUC__ >= 12
-#define CIRKD_VECTORISED __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
-#else
+#if defined(__x86_64__) && defined(__clang__) && __clang_major__ >= 14
 #define CIRKD_VECTORISED __attribute__((target_clones("avx512f", "avx2", "default")))
-#endif
+#elif defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && __GNUC__ >= 12
+#define CIRKD_VECTORISED __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
+#elif defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
+#define CIRKD_VECTORISED __attribute__((target_clones("avx512f", "avx2", "default")))
 #else
 #define CIRKD_VECTORISED
 #endif
@@ -22,10 +22,12 @@
 namespace cirkd {
 
 // exp(x) to about 1e-7 of itself: 2^n * e^r with |r| <= ln 2 / 2, e^r by its Taylor polynomial, in a
-// form that the compiler vectorises. Clamped to float32's range of normal numbers; NaN stays NaN.
+// form that the compiler vectorises. 0 below float32's normal numbers, infinity above; NaN stays NaN.
 CIRKD_INLINE float Exp(float x) {
-  const float clamped = x > 88.0f ? 88.0f : (x < -87.0f ? -87.0f : x);
-  const float n = __builtin_rintf(clamped * 1.44269504088896341f);
+  const float clamped = x > 89.0f ? 89.0f : (x < -87.0f ? -87.0f : x);
+  // 1.5 * 2^23: what is added to it keeps no fraction, and its last bits are the whole number.
+  const float shifted = clamped * 1.44269504088896341f + 12582912.0f;
+  const float n = shifted - 12582912.0f;
   // ln 2 in two parts: the first has few bits, so that its product with n is exact.
   const float r = (clamped - n * 0.693359375f) + n * 2.12194440054690583e-4f;
   float p = 1.0f / 5040.0f;
@@ -36,10 +38,12 @@ CIRKD_INLINE float Exp(float x) {
   p = p * r + 0.5f;
   p = p * r + 1.0f;
   p = p * r + 1.0f;
+  // For n = 128 the exponent's bits are those of infinity.
   const int32_t scale_bits = (static_cast<int32_t>(n) + 127) << 23;
   float scale;
   std::memcpy(&scale, &scale_bits, sizeof(scale));
-  return x != x ? x : p * scale;
+  const float y = x < -87.0f ? 0.0f : p * scale;
+  return x != x ? x : y;
 }
 
 }  // namespace cirkd
