@@ -7,8 +7,11 @@ export interface Tiling {
   readonly tileRows?: number | undefined;
 }
 
-/** Of one tile: the two networks' similarities, the gradient, and room for TensorFlow's own. */
-const LIVE_MATRICES = 4;
+/**
+ * Of one tile, alive together: the two networks' similarities, the gradient, and what it's composed of
+ * where a device has no kernels for it.
+ */
+const LIVE_MATRICES = 7;
 
 /**
  * Elements of a tile beyond which nothing is gained: the products have reached their rate, and what

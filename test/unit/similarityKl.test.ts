@@ -194,13 +194,13 @@ describe('the tiles', () => {
     assert.equal(tileRowCount(100, 1 << 22, { lossMemoryMiB: 1 }), 1);
     assert.equal(tileRowCount(100, 1024, { lossMemoryMiB: 1, tileRows: 7 }), 7);
     assert.equal(tileRowCount(5, 1024, { lossMemoryMiB: 1, tileRows: 7 }), 5);
-    // Half of 1 MiB for 4 matrices of 4 KiB rows.
-    assert.equal(tileRowCount(1000, 1024, { lossMemoryMiB: 1 }), 32);
-    assert.equal(blockSide(100_000, { lossMemoryMiB: 2 }), 256);
+    // Half of 1 MiB for 7 matrices of 4 KiB rows.
+    assert.equal(tileRowCount(1000, 1024, { lossMemoryMiB: 1 }), 18);
+    assert.equal(blockSide(100_000, { lossMemoryMiB: 2 }), 193);
     assert.equal(blockSide(100, { lossMemoryMiB: 2 }), 100);
     assert.equal(blockSide(100_000, { lossMemoryMiB: 2, tileRows: 1 }), 100_000);
-    // 4 MiB less 4 matrices of 256 KiB, in such matrices.
-    assert.equal(keptMatrices(65_536, { lossMemoryMiB: 4 }), 12);
+    // 4 MiB less 7 matrices of 256 KiB, in such matrices.
+    assert.equal(keptMatrices(65_536, { lossMemoryMiB: 4 }), 9);
     assert.equal(keptMatrices(65_536, { lossMemoryMiB: 1 }), 0);
   });
 });
@@ -246,11 +246,11 @@ describe('pairwiseKl', () => {
 
   it('is the same to the last bit whether similarities are kept or formed again', () => {
     scope(() => {
-      const [student_PC, teacher_PD] = [unit(2 * 1200, 6, 23), unit(2 * 1200, 10, 24)];
-      // Both have room for tiles of 1200 rows; the first keeps 4 of 6 of them, the second all.
-      const runs = [46, 4096].map((lossMemoryMiB) =>
+      const [student_PC, teacher_PD] = [unit(3 * 1200, 6, 23), unit(3 * 1200, 10, 24)];
+      // Both have room for tiles of 1200 rows; the first keeps 7 of 12 of them, the second all.
+      const runs = [77, 4096].map((lossMemoryMiB) =>
         pairwiseKl({
-          ...{ student_PC, teacher_PD, images: 2, temperature, scale },
+          ...{ student_PC, teacher_PD, images: 3, temperature, scale },
           tiling: { lossMemoryMiB },
         }),
       );

@@ -20,7 +20,7 @@ export interface PickleRules {
 }
 
 /** A checkpoint takes about 40 for each tensor. */
-const MOST_OPCODES = 2_000_000;
+const MOST_OPCODES = 1_000_000;
 const LONGEST_INTEGER_BYTES = 256;
 
 /** Throws CheckpointError that names the byte, the opcode and the fault. */
@@ -191,18 +191,46 @@ const OPERATIONS = new Map<number, PickleOperation>([
 
 /** Opcodes that build objects, leave the file, or belong to the text form, with their names. */
 const REFUSED = new Map<number, string>([
-  ...([[0x6f, 'OBJ'], [0x81, 'NEWOBJ'], [0x92, 'NEWOBJ_EX'], [0x82, 'EXT1']] as const),
-  ...([[0x83, 'EXT2'], [0x84, 'EXT4'], [0x97, 'NEXT_BUFFER'], [0x98, 'READONLY_BUFFER']] as const),
-  ...([[0x50, 'PERSID'], [0x49, 'INT'], [0x4c, 'LONG'], [0x46, 'FLOAT']] as const),
-  ...([[0x53, 'STRING'], [0x56, 'UNICODE'], [0x54, 'BINSTRING'], [0x55, 'SHORT_BINSTRING']] as const),
-  ...([[0x67, 'GET'], [0x70, 'PUT'], [0x64, 'DICT'], [0x6c, 'LIST'], [0x32, 'DUP']] as const),
+  ...([
+    [0x6f, 'OBJ'],
+    [0x81, 'NEWOBJ'],
+    [0x92, 'NEWOBJ_EX'],
+    [0x82, 'EXT1'],
+  ] as const),
+  ...([
+    [0x83, 'EXT2'],
+    [0x84, 'EXT4'],
+    [0x97, 'NEXT_BUFFER'],
+    [0x98, 'READONLY_BUFFER'],
+  ] as const),
+  ...([
+    [0x50, 'PERSID'],
+    [0x49, 'INT'],
+    [0x4c, 'LONG'],
+    [0x46, 'FLOAT'],
+  ] as const),
+  ...([
+    [0x53, 'STRING'],
+    [0x56, 'UNICODE'],
+    [0x54, 'BINSTRING'],
+    [0x55, 'SHORT_BINSTRING'],
+  ] as const),
+  ...([
+    [0x67, 'GET'],
+    [0x70, 'PUT'],
+    [0x64, 'DICT'],
+    [0x6c, 'LIST'],
+    [0x32, 'DUP'],
+  ] as const),
   [PROTO, 'PROTO'],
 ]);
 
 /** Two's complement, little-endian; a bigint where a number isn't exact. */
 function integer(cursor: PickleCursor, length: number): number | bigint {
   if (length > LONGEST_INTEGER_BYTES) {
-    throw new CheckpointError(`an integer of ${length} bytes, wanted at most ${LONGEST_INTEGER_BYTES}`);
+    throw new CheckpointError(
+      `an integer of ${length} bytes, wanted at most ${LONGEST_INTEGER_BYTES}`,
+    );
   }
   let value = 0n;
   const bytes = cursor.take(length);
