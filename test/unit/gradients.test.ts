@@ -49,6 +49,19 @@ test('conv2d: strides, dilations, odd sizes', () => {
   }
 });
 
+test('conv2d: maps large enough for their weight gradient to be dealt out over the batch', () => {
+  for (const { size, dilation } of [
+    { size: [16, 19], dilation: 2 },
+    { size: [33, 32], dilation: 4 },
+    { size: [35, 34], dilation: 4 },
+  ]) {
+    const geometry = { stride: 1, dilation, padding: dilation };
+    const fn = (tape: Tape, [a, w]: Var[]) => d.conv2d(tape, a!, w!, geometry);
+    const weights = randomInput(4, [3, 3, 2, 3], 0.3);
+    assertGradients(fn, [constant(randomInput(3, [2, ...size, 2])), weights]);
+  }
+});
+
 test('conv2d leaves out taps that meet padding only, and nothing else', () => {
   scope(() => {
     const tape = new Tape(false);

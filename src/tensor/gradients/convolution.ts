@@ -3,6 +3,7 @@
  *
  * N batch, H W positions, C input and K output channels, R S kernel; weights_RSCK.
  */
+import { engineInfo } from '../binding.js';
 import {
   biasAdd as biasAddOp,
   biasAddGrad,
@@ -12,9 +13,9 @@ import {
   conv2dInputGrad,
 } from '../ops/convolution.js';
 import { matMul } from '../ops/linalg.js';
-import { pad, reshape, slice } from '../ops/shape.js';
+import { pad, reshape, slice, spaceToBatch } from '../ops/shape.js';
 import type { Tape, Var } from '../tape.js';
-import { scope } from '../tensor.js';
+import { scope, type Tensor } from '../tensor.js';
 
 /** x_NHWC, weights_RSCK -> [N, H', W', K]; any stride and dilation, the same padding all round. */
 export function conv2d(tape: Tape, x: Var, weights: Var, geometry: ConvolutionGeometry): Var {
@@ -36,8 +37,40 @@ export function conv2d(tape: Tape, x: Var, weights: Var, geometry: ConvolutionGe
   ];
   return tape.record(value, [x, weights], saved, (dy) => [
     x.needsGradient ? conv2dInputGrad(inputShape, weights.value, dy, geometry) : null,
-    weights.needsGradient ? conv2dFilterGrad(x.value, weights.shape, dy, geometry) : null,
+    weights.needsGradient ? filterGrad(x.value, weights.shape, dy, geometry) : null,
   ]);
+}
+
+/** Below so many rows or columns a piece, dealing out costs more than it saves. */
+const SMALLEST_PIECE = 8;
+
+/**
+ * Gradient with respect to the weights. oneDNN takes twice as long for it where there's a dilation d,
+ * so there positions are dealt out over the batch, every d-th together: d * d convolutions without one.
+ * What is missing to a multiple of d is zero in x and dy alike and adds nothing.
+ */
+function filterGrad(
+  x_NHWC: Tensor,
+  filterShape_RSCK: readonly number[],
+  dy_NHWK: Tensor,
+  geometry: ConvolutionGeometry,
+): Tensor {
+  const { dilation, stride, padding } = geometry;
+  const [height = 0, width = 0] = x_NHWC.shape.slice(1);
+  const keepsSize = dy_NHWK.shape[1] === height && dy_NHWK.shape[2] === width;
+  const centred = padding === 'same' || 2 * padding === dilation * (filterShape_RSCK[0]! - 1);
+  const isWorthIt = dilation > 1 && Math.min(height, width) >= SMALLEST_PIECE * dilation;
+  if (!isWorthIt || stride !== 1 || !keepsSize || !centred || engineInfo().device !== 'cpu') {
+    return conv2dFilterGrad(x_NHWC, filterShape_RSCK, dy_NHWK, geometry);
+  }
+  const missing = (length: number) => (dilation - (length % dilation)) % dilation;
+  const paddings = [
+    [0, missing(height)],
+    [0, missing(width)],
+  ] as const;
+  const deal = (map: Tensor) => spaceToBatch(map, [dilation, dilation], paddings);
+  const plain = { stride: 1, dilation: 1, padding: 'same' } as const;
+  return scope(() => conv2dFilterGrad(deal(x_NHWC), filterShape_RSCK, deal(dy_NHWK), plain));
 }
 
 /**
