@@ -28,8 +28,12 @@ export const COMMANDS: Readonly<Record<string, CommandEntry>> = {
     load: () => import('./commands/predict.js'),
   },
   import: {
-    summary: 'Makes a model file from a checkpoint or a safetensors state dict.',
+    summary: 'Makes a model file from a .pth file, a checkpoint or a safetensors state dict.',
     load: () => import('./commands/import.js'),
+  },
+  export: {
+    summary: 'Writes the weights of a model file as a .pth file for PyTorch.',
+    load: () => import('./commands/export.js'),
   },
   conformance: {
     summary: 'Runs golden test vectors through the code that trains.',

@@ -1,7 +1,12 @@
 /** The options by which a command describes a network. */
+import { CAMVID_CLASSES } from '../../src/data/camvid.js';
+import { STREET_CLASSES } from '../../src/data/streets/classes.js';
+import { detectNetwork, type KnownSpec } from '../../src/models/detectNetwork.js';
+import type { ImportSource } from '../../src/models/importModel.js';
 import type { ModelDescription } from '../../src/models/modelFile.js';
+import { OFFICIAL_NORMALISATION, type PixelNormalisation } from '../../src/models/normalise.js';
 import type { ModelName, NetworkSpec, Variant } from '../../src/models/spec.js';
-import { checkSpec } from '../../src/models/zoo.js';
+import { checkSpec, NETWORK_NAMES } from '../../src/models/zoo.js';
 import { UsageError } from './command.js';
 
 /** For node:util's parseArgs. */
@@ -18,9 +23,10 @@ export const MODEL_OPTIONS = {
 
 export const MODEL_USAGE = `  --model NAME           deeplabv3, psp, deeplab_mobile or psp_mobile
   --backbone NAME        resnet18, resnet101 or mobilenetv2
-  --variant v1|v2        v1: as in the CVPR 2022 paper, v2: the newest official code (default v1)
-  --width FACTOR         factor on every channel count (default 1)
-  --classes A,B,C        names of the classes, in the order of the logits
+  --variant v1|v2        v1: as in the CVPR 2022 paper, v2: the newest official code
+  --width FACTOR         factor on every channel count
+  --classes A,B,C        names of the classes, in the order of the logits; or camvid or synthetic
+                         for the classes of that dataset
   --pixel-mean X,Y,Z     subtracted from a pixel (0..255), in the network's channel order
   --pixel-std X,Y,Z      divides what is left
   --channel-order ORDER  rgb or bgr: the order in which the network sees the channels`;
@@ -29,46 +35,67 @@ export type DescriptionValues = {
   readonly [option in keyof typeof MODEL_OPTIONS]?: string | undefined;
 };
 
-/** Needed where there is no description to override. */
-const NEEDED = [
-  ...(['model', 'backbone', 'classes'] as const),
-  ...(['pixel-mean', 'pixel-std', 'channel-order'] as const),
-];
+/** Class names that are known by one word. */
+const CLASS_SETS: Readonly<Record<string, readonly (readonly [name: string, ...unknown[]])[]>> = {
+  camvid: CAMVID_CLASSES,
+  synthetic: STREET_CLASSES,
+};
 
-/** A description with what the options say laid over it. Throws UsageError naming the options. */
-export function overlay(
-  description: ModelDescription | null,
+/**
+ * What a file says of its network, or what its weights show, with what the options say laid over it.
+ * Throws UsageError naming the option, CheckpointError where the weights don't show what isn't given.
+ */
+export function describeImport(
+  { description, tensors }: ImportSource,
   values: DescriptionValues,
 ): ModelDescription {
-  const missing = NEEDED.filter((option) => values[option] === undefined);
-  if (description === null && missing.length > 0) {
-    const options = missing.map((option) => `--${option}`).join(', ');
-    throw new UsageError(`${options}: wanted, the file doesn't describe its network`);
-  }
-  const classNames = values.classes?.split(',') ?? description!.classNames;
-  const before = description?.spec;
-  const spec: NetworkSpec = {
-    model: (values.model ?? before!.model) as ModelName,
-    backbone: values.backbone ?? before!.backbone,
-    variant: (values.variant ?? before?.variant ?? 'v1') as Variant,
-    numClasses: classNames.length,
-    widthMultiplier: positive('width', values.width) ?? before?.widthMultiplier ?? 1,
+  const given = values.classes === undefined ? undefined : classNames(values.classes);
+  const known = {
+    model: (values.model ?? description?.spec.model) as ModelName | undefined,
+    backbone: values.backbone ?? description?.spec.backbone,
+    variant: (values.variant ?? description?.spec.variant) as Variant | undefined,
+    numClasses: (given ?? description?.classNames)?.length,
+    widthMultiplier: positive('width', values.width) ?? description?.spec.widthMultiplier,
   };
+  checkKnown(known);
+  const spec = description === null ? detectNetwork(tensors, known) : (known as NetworkSpec);
   checkNetwork(spec);
-  const normalisation = description?.normalisation;
-  const pixelStd = three('pixel-std', values['pixel-std']) ?? normalisation!.pixelStd;
+  const { numClasses } = spec;
+  const numbered = () => Array.from({ length: numClasses }, (_, index) => `class ${index}`);
+  return {
+    spec,
+    normalisation: normalisationOf(description?.normalisation ?? OFFICIAL_NORMALISATION, values),
+    classNames: given ?? description?.classNames ?? numbered(),
+  };
+}
+
+function normalisationOf(before: PixelNormalisation, values: DescriptionValues) {
+  const pixelStd = three('pixel-std', values['pixel-std']) ?? before.pixelStd;
   if (pixelStd.some((value) => value <= 0)) {
     throw new UsageError(`--pixel-std: ${pixelStd} given, wanted numbers above 0`);
   }
   return {
-    spec,
-    normalisation: {
-      pixelMean: three('pixel-mean', values['pixel-mean']) ?? normalisation!.pixelMean,
-      pixelStd,
-      channelOrder: order(values['channel-order']) ?? normalisation!.channelOrder,
-    },
-    classNames: checkNames(classNames),
+    pixelMean: three('pixel-mean', values['pixel-mean']) ?? before.pixelMean,
+    pixelStd,
+    channelOrder: order(values['channel-order']) ?? before.channelOrder,
   };
+}
+
+/** Names that no network has are told before any weights are looked at. */
+function checkKnown({ model, backbone, variant }: KnownSpec): void {
+  const fits = NETWORK_NAMES.filter((names) => (model ?? names.model) === names.model);
+  const names = fits.find((entry) => (backbone ?? entry.backbone) === entry.backbone);
+  if (names === undefined && model === undefined) {
+    const wanted = [...new Set(NETWORK_NAMES.map((entry) => entry.backbone))].join(', ');
+    throw new UsageError(`--backbone: ${backbone} given, wanted one of ${wanted}`);
+  }
+  checkNetwork({
+    model: names?.model ?? model!,
+    backbone: names?.backbone ?? backbone ?? '',
+    variant: variant ?? 'v1',
+    numClasses: 1,
+    widthMultiplier: 1,
+  });
 }
 
 function checkNetwork(spec: NetworkSpec): void {
@@ -79,7 +106,10 @@ function checkNetwork(spec: NetworkSpec): void {
   }
 }
 
-function checkNames(names: readonly string[]): readonly string[] {
+function classNames(text: string): readonly string[] {
+  const set = Object.hasOwn(CLASS_SETS, text) ? CLASS_SETS[text] : undefined;
+  if (set !== undefined) return set.map(([name]) => name);
+  const names = text.split(',');
   if (names.some((name) => name.trim() === '')) {
     throw new UsageError(`--classes: ${names.join()} given, wanted names that aren't empty`);
   }

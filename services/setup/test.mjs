@@ -12,9 +12,9 @@ const root = fileURLToPath(new URL('../..', import.meta.url));
 const CONCURRENCY = { unit: 2, golden: 1, integration: 1, interop: 1 };
 /**
  * Of a file, for Node.js 20 counts a whole file as a test. Waits end sooner by themselves: see
- * test/support/eventually.ts.
+ * test/support/eventually.ts. The first test of interop installs PyTorch.
  */
-const TIMEOUT_MS = { unit: 180_000, golden: 300_000, integration: 600_000, interop: 300_000 };
+const TIMEOUT_MS = { unit: 180_000, golden: 300_000, integration: 600_000, interop: 1_800_000 };
 
 /**
  * @param {string} tier

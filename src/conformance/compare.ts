@@ -1,5 +1,5 @@
 /** Results against what a golden set expects. */
-import { elementCount } from '../wire/safetensors.js';
+import { elementCount, type NamedTensor } from '../wire/safetensors.js';
 import type { Subsample } from './goldenSet.js';
 import type { HostTensor } from './operation.js';
 
@@ -41,6 +41,18 @@ export function compare(
     if (ratio > worst) worst = ratio;
   }
   return { worst };
+}
+
+/** Dtype, shape and every bit. */
+export function compareStored(got: NamedTensor, expected: NamedTensor): Comparison {
+  const form = ({ dtype, shape }: NamedTensor) => `${dtype} [${shape}]`;
+  if (form(got) !== form(expected)) return failed(`${form(got)}, wanted ${form(expected)}`);
+  if (got.data.length !== expected.data.length) {
+    return failed(`${got.data.length} bytes, wanted ${expected.data.length}`);
+  }
+  const wrong = got.data.findIndex((byte, index) => byte !== expected.data[index]);
+  if (wrong < 0) return { worst: 0 };
+  return failed(`byte ${wrong} is ${got.data[wrong]}, wanted ${expected.data[wrong]}`);
 }
 
 /** |got - wanted| / (atol + rtol * |wanted|). NaN is right where NaN is wanted, and only there. */

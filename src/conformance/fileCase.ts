@@ -1,4 +1,5 @@
 /** A golden case whose tensors lie in the set's files or follow from a recipe. */
+import type { NamedTensor } from '../wire/safetensors.js';
 import type { CaseRecord, GoldenSet, TensorSource } from './goldenSet.js';
 import { hostTensor } from './hostTensor.js';
 import {
@@ -82,6 +83,13 @@ export class FileCase implements GoldenCase {
     return this.#read(key, source);
   }
 
+  /** The same with its dtype and bits. Recipes have none. */
+  stored(key: string): NamedTensor {
+    const source = this.record.expected[key];
+    if (typeof source !== 'string') throw this.#error(key, 'no stored tensor of this name');
+    return this.#stored(key, source);
+  }
+
   #input(key: string): HostTensor {
     const source = this.record.inputs[key];
     if (source === undefined) throw this.#error(key, 'no such input');
@@ -89,12 +97,17 @@ export class FileCase implements GoldenCase {
   }
 
   #read(key: string, source: TensorSource): HostTensor {
-    if (typeof source !== 'string') return recipeTensor(source.recipe);
+    return typeof source === 'string'
+      ? hostTensor(this.#stored(key, source))
+      : recipeTensor(source.recipe);
+  }
+
+  #stored(key: string, source: string): NamedTensor {
     const hash = source.indexOf('#');
     if (hash < 0) throw this.#error(key, `"${source}" given, "file#tensor" wanted`);
     const tensor = this.#set.file(source.slice(0, hash)).get(source.slice(hash + 1));
     if (tensor === undefined) throw this.#error(key, `${source}: no such tensor`);
-    return hostTensor(tensor);
+    return tensor;
   }
 
   #error(key: string, fault: string): GoldenError {

@@ -1,4 +1,5 @@
 /** Stored bytes to numbers. */
+import { widenBfloat16 } from '../wire/bfloat16.js';
 import { decodeHalf } from '../wire/half.js';
 import { alignedBytes, type NamedTensor } from '../wire/safetensors.js';
 import type { HostTensor } from './operation.js';
@@ -31,11 +32,4 @@ function typedArray(tensor: NamedTensor): HostTensor['data'] {
     case 'BOOL':
       return new Uint8Array(buffer);
   }
-}
-
-/** bfloat16 is the upper half of a float32. */
-function widenBfloat16(bits: Uint16Array): Float32Array {
-  const words = new Uint32Array(bits.length);
-  for (let i = 0; i < bits.length; i++) words[i] = bits[i]! << 16;
-  return new Float32Array(words.buffer);
 }

@@ -1,4 +1,5 @@
 /** What an operation under test gets and gives. One operation is one `op` of a golden set. */
+import type { NamedTensor } from '../wire/safetensors.js';
 
 /** Numbers as they lie in a golden file: C order, PyTorch layout (NCHW, OIHW). */
 export type HostArray =
@@ -13,6 +14,8 @@ export type HostArray =
 export interface HostTensor {
   readonly data: HostArray;
   readonly shape: readonly number[];
+  /** Where dtype and bits count, not numbers alone: what `data` was made from. */
+  readonly stored?: NamedTensor;
 }
 
 export interface Float32HostTensor extends HostTensor {
@@ -54,11 +57,14 @@ export interface OperationOptions {
 /** Results by the keys of `expected`, whole (the runner subsamples). Extra keys are ignored. */
 export type OperationResult = ReadonlyMap<string, HostTensor>;
 
+/** Of a case that may be refused with an error, and was: counts as a pass of all its keys. */
+export const REFUSED = 'refused';
+
 /** Runs the code that trains on one case. What it throws counts as a failure of the case's keys. */
 export type Operation = (
   golden: GoldenCase,
   options: OperationOptions,
-) => OperationResult | Promise<OperationResult>;
+) => OperationResult | typeof REFUSED | Promise<OperationResult>;
 
 /** A golden set that is not what it should be: names the case, the key and the fault. */
 export class GoldenError extends Error {

@@ -1,8 +1,8 @@
 /** Runs the cases of a golden set through the registered operations. */
-import { type Comparison, compare } from './compare.js';
+import { type Comparison, compare, compareStored } from './compare.js';
 import { FileCase } from './fileCase.js';
 import type { CaseRecord, GoldenSet } from './goldenSet.js';
-import { type Operation, type OperationResult, UnsupportedError } from './operation.js';
+import { type Operation, type OperationResult, REFUSED, UnsupportedError } from './operation.js';
 
 /** An operation and whether it works in tiles of rows. */
 export interface RegisteredOperation {
@@ -48,7 +48,7 @@ export async function runCase(
   for (const tileRows of registered.tiled ? TILE_ROWS : [null]) {
     const suffix = registered.tiled ? ` (tile rows: ${tileRows ?? 'all'})` : '';
     const golden = new FileCase(set, record);
-    let result: OperationResult;
+    let result: OperationResult | typeof REFUSED;
     try {
       result = await registered.run(golden, { tileRows });
     } catch (error) {
@@ -65,16 +65,21 @@ export async function runCase(
   return keysOf(record).map((key) => judge(record, key, worst.get(key)!));
 }
 
-function compareKey(golden: FileCase, key: string, result: OperationResult): Comparison {
+function compareKey(
+  golden: FileCase,
+  key: string,
+  result: OperationResult | typeof REFUSED,
+): Comparison {
   const { record } = golden;
   // Nothing to compare: that the operation hasn't thrown is what was wanted.
-  if (record.expected[key] === undefined) return { worst: 0 };
+  if (record.expected[key] === undefined || result === REFUSED) return { worst: 0 };
   const got = result.get(key);
   if (got === undefined) {
     return { worst: isOptional(record, key) ? Number.NaN : Infinity, reason: 'no such result' };
   }
   const tolerance = record.tolerance[key] ?? { atol: 0, rtol: 0 };
   try {
+    if (got.stored !== undefined) return compareStored(got.stored, golden.stored(key));
     return compare(got, golden.expected(key), tolerance, record.subsample?.[key]);
   } catch (error) {
     return { worst: Infinity, reason: (error as Error).message };

@@ -1,4 +1,5 @@
 /** Every operation of a golden set that this program can run. */
+import { checkpointRead } from './operations/checkpointRead.js';
 import { kd } from './operations/kd.js';
 import { memoryContrast } from './operations/memoryContrast.js';
 import { minibatchPixel } from './operations/minibatchPixel.js';
@@ -24,4 +25,5 @@ export const OPERATIONS: OperationTable = new Map<string, RegisteredOperation>([
   ['model_backward', whole(modelBackward)],
   ['train_steps', tiled(trainSteps)],
   ['segmentation_metric', whole(segmentationMetric)],
+  ['checkpoint_read', whole(checkpointRead)],
 ]);

@@ -1,6 +1,7 @@
-/** A model file from safetensors of other origin or precision. */
+/** A model file from PyTorch's files, and from safetensors of other origin or precision. */
 import { CheckpointError } from '../wire/checkpointError.js';
 import { type NamedTensors, parseSafetensors } from '../wire/safetensors.js';
+import { isTorchFile, readTorchCheckpoint } from '../wire/torch/torchCheckpoint.js';
 import { type ModelDescription, readModelFile, writeModelFile } from './modelFile.js';
 import { namedFloats } from './namedValues.js';
 import { SegmentationNetwork } from './network.js';
@@ -9,6 +10,8 @@ import { SegmentationNetwork } from './network.js';
 const WRAPPER = 'module.';
 /** What is this large or larger becomes infinite in half precision. */
 const HALF_LIMIT = 65520;
+/** More names than any network has. */
+const MOST_LISTED = 1000;
 
 export interface ImportSource {
   /** null: the file says nothing of the network that it belongs to. */
@@ -18,11 +21,17 @@ export interface ImportSource {
 }
 
 /**
- * A model file, or a plain state dict with official names.
- * Throws CheckpointError: a PyTorch file, no safetensors, a truncated file, an unusable description.
+ * A model file, or a state dict with official names: plain safetensors, or what torch.save wrote.
+ * `wrapper` is for the latter, see readTorchCheckpoint.
+ * Throws CheckpointError: no such file, a truncated file, an unusable description.
  */
-export function readImportSource(bytes: Uint8Array): ImportSource {
-  refusePyTorch(bytes);
+export function readImportSource(bytes: Uint8Array, wrapper?: string): ImportSource {
+  if (isTorchFile(bytes)) {
+    return { description: null, tensors: withoutPrefix(readTorchCheckpoint(bytes, wrapper)) };
+  }
+  if (wrapper !== undefined) {
+    throw new CheckpointError(`key '${wrapper}' given, only PyTorch files have state dicts by key`);
+  }
   const { tensors, metadata } = parse(bytes);
   const described = metadata['format']?.startsWith('cirkd-model/') === true;
   return {
@@ -32,16 +41,16 @@ export function readImportSource(bytes: Uint8Array): ImportSource {
 }
 
 /**
- * The bytes of a model file, all weights F32 or all F16. Throws CheckpointError where the weights aren't exactly those of the
- * described network (names and shapes are listed), or hold a value that isn't finite or doesn't fit
- * the precision.
+ * The bytes of a model file, all weights F32 or all F16. Throws CheckpointError where the weights
+ * aren't exactly those of the described network (all names and shapes that don't fit are listed), or
+ * hold a value that isn't finite or doesn't fit the precision.
  */
 export function convertModel(
   description: ModelDescription,
   tensors: NamedTensors,
   dtype: 'F32' | 'F16',
 ): Uint8Array {
-  const network = SegmentationNetwork.load(description.spec, tensors);
+  const network = SegmentationNetwork.load(description.spec, tensors, MOST_LISTED);
   try {
     const state = network.stateDict();
     checkValues(state, dtype);
@@ -49,18 +58,6 @@ export function convertModel(
   } finally {
     network.dispose();
   }
-}
-
-/** torch.save makes a zip; before PyTorch 1.6 it made a pickle. */
-function refusePyTorch(bytes: Uint8Array): void {
-  const isZip = bytes[0] === 0x50 && bytes[1] === 0x4b && bytes[2] === 3 && bytes[3] === 4;
-  const isPickle = bytes[0] === 0x80 && bytes[1]! <= 5 && bytes[2] === 0x8a;
-  if (!isZip && !isPickle) return;
-  throw new CheckpointError(
-    'a PyTorch file (.pth), which this version does not read; it reads safetensors: a model file ' +
-      'of cirkd (student.safetensors of a checkpoint), or a state dict with official names. In ' +
-      "Python, safetensors.torch.save_file(state_dict, 'weights.safetensors') makes one",
-  );
 }
 
 function parse(bytes: Uint8Array) {

@@ -1,6 +1,7 @@
 /** The weights and buffers of a network under their official names, in state-dict order. */
 import { type Parameter, scope, type Tensor } from '../tensor/index.js';
 import { CheckpointError } from '../wire/checkpointError.js';
+import { printable } from '../wire/printable.js';
 import { float32Tensor, type NamedTensor, type NamedTensors } from '../wire/safetensors.js';
 import { type EntryRole, exportTensor, importTensor } from './layout.js';
 import { namedCount, namedFloats } from './namedValues.js';
@@ -27,6 +28,8 @@ export type StateEntry = TensorEntry | CounterEntry;
 export interface LoadOptions {
   /** Throw, before anything is changed, where names or shapes don't match exactly. */
   readonly strict: boolean;
+  /** How many names of each kind of mismatch the error lists; 5 unless given. */
+  readonly listed?: number;
 }
 
 export interface LoadResult {
@@ -83,7 +86,8 @@ export class ModelState {
       tensors.get(entry.name)!.shape.join() === entry.shape.join();
     const misshaped = present.filter((entry) => !fits(entry)).map((entry) => entry.name);
     if (options.strict && missing.length + unexpected.length + misshaped.length > 0) {
-      throw new CheckpointError(this.#mismatch(tensors, { missing, unexpected, misshaped }));
+      const result = { missing, unexpected, misshaped };
+      throw new CheckpointError(this.#mismatch(tensors, result, options.listed ?? 5));
     }
     const assignments = present.filter(fits).map((entry) => {
       const tensor = tensors.get(entry.name)!;
@@ -112,22 +116,26 @@ export class ModelState {
     throw new Error(`${parameter.name}: no parameter of this network`);
   }
 
-  #mismatch(tensors: NamedTensors, { missing, unexpected, misshaped }: LoadResult): string {
+  #mismatch(
+    tensors: NamedTensors,
+    { missing, unexpected, misshaped }: LoadResult,
+    most: number,
+  ): string {
     const shapes = misshaped.map((name) => {
       const wanted = this.entries.find((entry) => entry.name === name)!.shape;
       return `${name} [${tensors.get(name)!.shape}], wanted [${wanted}]`;
     });
     const parts = [
-      list('missing', missing),
-      list('unexpected', unexpected),
-      list('wrong shape', shapes),
+      list('missing', missing, most),
+      list('unexpected', unexpected.map(printable), most),
+      list('wrong shape', shapes, most),
     ];
     return `weights: ${parts.filter((part) => part !== '').join('; ')}`;
   }
 }
 
-function list(title: string, items: readonly string[]): string {
+function list(title: string, items: readonly string[], most: number): string {
   if (items.length === 0) return '';
-  const rest = items.length > 5 ? ` and ${items.length - 5} more` : '';
-  return `${title}: ${items.slice(0, 5).join(', ')}${rest}`;
+  const rest = items.length > most ? ` and ${items.length - most} more` : '';
+  return `${title}: ${items.slice(0, most).join(', ')}${rest}`;
 }

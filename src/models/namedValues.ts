@@ -1,17 +1,25 @@
 /** Numbers out of the bytes of a file's tensors. */
+import { widenBfloat16 } from '../wire/bfloat16.js';
 import { CheckpointError } from '../wire/checkpointError.js';
 import { decodeHalf } from '../wire/half.js';
 import { alignedBytes, type NamedTensor } from '../wire/safetensors.js';
 
-/** Of an F32 or F16 tensor, copied. Throws CheckpointError naming the tensor on another dtype. */
+/**
+ * Of a tensor of floats, copied; F64 is rounded to the nearest float. Throws CheckpointError naming
+ * the tensor on another dtype.
+ */
 export function namedFloats(name: string, tensor: NamedTensor): Float32Array {
   switch (tensor.dtype) {
     case 'F32':
       return new Float32Array(alignedBytes(tensor));
     case 'F16':
       return decodeHalf(new Uint16Array(alignedBytes(tensor)));
+    case 'BF16':
+      return widenBfloat16(new Uint16Array(alignedBytes(tensor)));
+    case 'F64':
+      return Float32Array.from(new Float64Array(alignedBytes(tensor)));
     default:
-      throw new CheckpointError(`${name}: dtype ${tensor.dtype} given, wanted F32 or F16`);
+      throw new CheckpointError(`${name}: dtype ${tensor.dtype} given, wanted floats`);
   }
 }
 

@@ -28,14 +28,17 @@ export class SegmentationNetwork {
     return new SegmentationNetwork(spec, weights);
   }
 
-  /** A network with the weights of a state dict. Throws CheckpointError where they don't fit. */
-  static load(spec: NetworkSpec, tensors: NamedTensors): SegmentationNetwork {
+  /**
+   * A network with the weights of a state dict. Throws CheckpointError where they don't fit, with
+   * `listed` names of each kind of mismatch.
+   */
+  static load(spec: NetworkSpec, tensors: NamedTensors, listed = 5): SegmentationNetwork {
     const network = SegmentationNetwork.create(
       spec,
       (_, shape) => new Float32Array(elementCount(shape)),
     );
     try {
-      network.loadStateDict(tensors, { strict: true });
+      network.loadStateDict(tensors, { strict: true, listed });
       return network;
     } catch (error) {
       network.dispose();

@@ -10,6 +10,13 @@ export interface PixelNormalisation {
   readonly channelOrder: 'rgb' | 'bgr';
 }
 
+/** What the official code's networks are trained with: BGR less the mean of ImageNet, not scaled. */
+export const OFFICIAL_NORMALISATION: PixelNormalisation = {
+  pixelMean: [104.00698793, 116.66876762, 122.67891434],
+  pixelStd: [1, 1, 1],
+  channelOrder: 'bgr',
+};
+
 /** Images of one size. */
 export interface PixelImages {
   readonly height: number;

@@ -7,7 +7,13 @@ import type { Head } from './head.js';
 import { MobilenetV2 } from './mobilenetV2.js';
 import { PspHead } from './pspHead.js';
 import { Resnet } from './resnet.js';
-import { type ChannelScale, channelScale, type NetworkSpec, type Variant } from './spec.js';
+import {
+  type ChannelScale,
+  channelScale,
+  type ModelName,
+  type NetworkSpec,
+  type Variant,
+} from './spec.js';
 
 interface BackboneEntry {
   /** Official channels of the last map and of the one before the last layer. */
@@ -34,8 +40,10 @@ const BACKBONES: Readonly<Record<string, BackboneEntry>> = {
   },
 };
 
+export type HeadName = 'deeplab' | 'psp';
+
 interface NetworkEntry {
-  readonly head: 'deeplab' | 'psp';
+  readonly head: HeadName;
   /** Official channels of the feature. */
   readonly featureChannels: Readonly<Record<Variant, number>>;
 }
@@ -58,10 +66,33 @@ const NETWORKS: Readonly<Record<string, Readonly<Record<string, NetworkEntry>>>>
   },
 };
 
+/** Every model with each of its backbones. */
+export const NETWORK_NAMES: readonly { readonly model: ModelName; readonly backbone: string }[] =
+  Object.entries(NETWORKS).flatMap(([model, backbones]) =>
+    Object.keys(backbones).map((backbone) => ({ model: model as ModelName, backbone })),
+  );
+
 export interface NetworkParts {
   readonly backbone: Backbone;
   readonly head: Head;
   readonly aux: AuxHead | null;
+}
+
+/** The model with this head on this backbone, and the official channels of its feature; or null. */
+export function findModel(
+  head: HeadName,
+  backbone: string,
+): {
+  readonly model: ModelName;
+  readonly featureChannels: Readonly<Record<Variant, number>>;
+} | null {
+  for (const [model, backbones] of Object.entries(NETWORKS)) {
+    const entry = own(backbones, backbone);
+    if (entry?.head === head) {
+      return { model: model as ModelName, featureChannels: entry.featureChannels };
+    }
+  }
+  return null;
 }
 
 /** Throws an error that names the field of a spec for which there is no network. */

@@ -24,6 +24,7 @@ const REQUIRED = [
   ['model_backward', 3, 128],
   ['train_steps', 4, 502],
   ['segmentation_metric', 4, 36],
+  ['checkpoint_read', 20, 147],
 ] as const;
 
 async function runOp(set: GoldenSet, op: string): Promise<KeyResult[]> {
@@ -86,6 +87,55 @@ async function withExpectation(
     rmSync(directory, { recursive: true });
   }
 }
+
+/** Runs a checkpoint_read case of its own on files of the dev set. */
+async function readCase(params: Record<string, unknown>, expected: Record<string, string> = {}) {
+  const directory = mkdtempSync(join(tmpdir(), 'cirkd-golden-'));
+  try {
+    cpSync(join(DATA, 'checkpoints'), join(directory, 'checkpoints'), { recursive: true });
+    const tensors = 'checkpoint_read.safetensors';
+    cpSync(join(DATA, tensors), join(directory, tensors));
+    const record = { name: 'x', op: 'checkpoint_read', params, expected };
+    writeFileSync(join(directory, 'cases.json'), JSON.stringify({ format: 1, cases: [record] }));
+    const results = await runOp(new GoldenSet(directory), 'checkpoint_read');
+    return results.map(({ key, verdict, reason }) => [key, verdict, reason ?? '']);
+  } finally {
+    rmSync(directory, { recursive: true });
+  }
+}
+
+test('a checkpoint that has another outcome fails', async () => {
+  const file = (name: string) => ({ file: `checkpoints/${name}.pth` });
+  const read = await readCase({ ...file('parameters'), outcome: 'error' });
+  assert.deepEqual(read, [['outcome', 'FAIL', 'x: was read, wanted an error']]);
+  const [refused] = await readCase({ ...file('malicious_eval'), outcome: 'read' });
+  assert.deepEqual(refused?.slice(0, 2), ['outcome', 'FAIL']);
+  const either = await readCase({ ...file('legacy'), outcome: 'read_or_error' }, { w: 'a#b' });
+  assert.deepEqual(either, [['w', 'PASS', '']]);
+  const [unknown] = await readCase({ ...file('legacy'), outcome: 'maybe' });
+  assert.equal(unknown?.[2], "x: outcome 'maybe' is not known");
+  const [outside] = await readCase({ file: '../x.pth', outcome: 'error' });
+  assert.match(outside![2]!, /wanted one inside the set/);
+});
+
+test('tensors of a checkpoint count with name, dtype and bits', async () => {
+  const stored = (name: string) => `checkpoint_read.safetensors#${name}`;
+  const params = { file: 'checkpoints/parameters.pth', outcome: 'read' };
+  const [weight] = await readCase(params, { weight: stored('ckpt_parameters/out/weight') });
+  assert.match(weight![2]!, /^x: tensors that aren't expected: frozen, grad_tensor$/);
+  const swapped = {
+    weight: stored('ckpt_dtypes/out/f32'),
+    frozen: stored('ckpt_parameters/out/grad_tensor'),
+    grad_tensor: stored('ckpt_parameters/out/grad_tensor'),
+  };
+  const results = await readCase(params, swapped);
+  assert.deepEqual(
+    results.map(([, verdict]) => verdict),
+    ['FAIL', 'FAIL', 'PASS'],
+  );
+  assert.match(results[0]![2]!, /^F32 \[2,3\], wanted F32 \[4\]$/);
+  assert.match(results[1]![2]!, /^byte \d+ is \d+, wanted \d+$/);
+});
 
 test('an expectation that is off by one rounding fails', async () => {
   const right = await withExpectation((values) => ({ values, shape: [8] }));

@@ -1,20 +1,26 @@
-/** `cirkd import`, called in this process, with files of a small network. */
+/** `cirkd import` and `cirkd export`, called in this process, with files of a small network. */
 import assert from 'node:assert/strict';
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { UsageError } from '../../services/cli/command.js';
+import { command as exportCommand } from '../../services/cli/commands/export.js';
 import { command } from '../../services/cli/commands/import.js';
 import { describeFault } from '../../services/cli/exitCode.js';
 import { readModelFile, writeModelFile } from '../../src/models/modelFile.js';
 import { namedFloats } from '../../src/models/namedValues.js';
+import { OFFICIAL_NORMALISATION } from '../../src/models/normalise.js';
+import { CheckpointError } from '../../src/wire/checkpointError.js';
+import { encodeHalf } from '../../src/wire/half.js';
 import {
   float32Tensor,
   formatSafetensors,
   type NamedTensor,
   type NamedTensors,
 } from '../../src/wire/safetensors.js';
+import { readTorchCheckpoint } from '../../src/wire/torch/torchCheckpoint.js';
+import { writeTorchCheckpoint } from '../../src/wire/torch/torchWriter.js';
 import { writeUntrainedModel } from '../support/untrainedModel.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'cirkd-import-'));
@@ -97,6 +103,73 @@ test('a plain state dict, wrapped by DataParallel, with the flags', async () => 
   assert.deepEqual(floats(made.tensors), floats(tensors));
 });
 
+test('a .pth file: everything is told from the weights, or overridden', async () => {
+  const wrapped = new Map([...tensors].map(([name, tensor]) => [`module.${name}`, tensor]));
+  writeFileSync(at('weights.pth'), writeTorchCheckpoint(wrapped));
+  const out = at('from-pth.safetensors');
+  assert.equal(await command.run([at('weights.pth'), '--out', out]), 0);
+  const made = readModelFile(readFileSync(out));
+  assert.deepEqual(made.description, {
+    spec: description.spec,
+    normalisation: OFFICIAL_NORMALISATION,
+    classNames: description.classNames.map((_, index) => `class ${index}`),
+  });
+  assert.deepEqual(floats(made.tensors), floats(tensors));
+  const flags = ['--classes', 'synthetic', '--channel-order', 'rgb', '--pixel-std', '1,2,3'];
+  assert.equal(await command.run([at('weights.pth'), '--out', out, ...flags]), 0);
+  const named = readModelFile(readFileSync(out)).description;
+  assert.deepEqual(named.classNames, description.classNames);
+  assert.equal(named.normalisation.channelOrder, 'rgb');
+  assert.deepEqual(named.normalisation.pixelStd, [1, 2, 3]);
+  const camvid = await fault(at('weights.pth'), '--out', out, '--classes', 'camvid');
+  assert.match(camvid.message, /wrong shape: head\.block\.4\.weight \[12,16,1,1\], wanted \[11,/);
+});
+
+test('half precision and bfloat16 become floats', async () => {
+  const narrow = (dtype: 'F16' | 'BF16') =>
+    new Map(
+      [...tensors].map(([name, tensor]) => {
+        if (tensor.dtype !== 'F32') return [name, tensor] as const;
+        const values = namedFloats(name, tensor);
+        const bits =
+          dtype === 'F16'
+            ? encodeHalf(values)
+            : Uint16Array.from(new Uint32Array(values.buffer), (word) => word >>> 16);
+        return [name, { dtype, shape: tensor.shape, data: new Uint8Array(bits.buffer) }] as const;
+      }),
+    );
+  for (const dtype of ['F16', 'BF16'] as const) {
+    const given = narrow(dtype);
+    writeFileSync(at('narrow.pth'), writeTorchCheckpoint(given));
+    const out = at('widened.safetensors');
+    assert.equal(await command.run([at('narrow.pth'), '--out', out]), 0);
+    assert.deepEqual(floats(readModelFile(readFileSync(out)).tensors), floats(given));
+  }
+});
+
+test('export and import again: the same weights under the same names', async () => {
+  const out = at('deep/weights.pth');
+  assert.equal(await exportCommand.run([MODEL, '--out', out]), 0);
+  const read = readTorchCheckpoint(readFileSync(out));
+  assert.deepEqual([...read.keys()], [...tensors.keys()]);
+  for (const [name, { dtype, shape, data }] of tensors) {
+    const tensor = read.get(name)!;
+    assert.deepEqual([tensor.dtype, tensor.shape], [dtype, shape], name);
+    assert.equal(Buffer.compare(tensor.data, data), 0, name);
+  }
+  const half = at('half-for-export.safetensors');
+  assert.equal(await command.run([MODEL, '--out', half, '--precision', 'fp16']), 0);
+  assert.equal(await exportCommand.run([half, '--out', out]), 0);
+  const dtypes = [...readTorchCheckpoint(readFileSync(out)).values()].map(({ dtype }) => dtype);
+  assert.deepEqual(new Set(dtypes), new Set(['F32', 'I64']));
+  for (const argv of [[], [MODEL], [MODEL, '--out', at('x.bin')], [MODEL, MODEL, '--out', out]]) {
+    await assert.rejects(exportCommand.run(argv), UsageError);
+  }
+  for (const file of [at('nowhere.safetensors'), write('no-model.safetensors', tensors)]) {
+    await assert.rejects(exportCommand.run([file, '--out', out]), CheckpointError);
+  }
+});
+
 test('flags override what a model file says', async () => {
   const names = description.classNames.map((_, k) => `c${k}`);
   const out = at('renamed.safetensors');
@@ -123,9 +196,14 @@ test('weights that are not the network are listed; nothing is written', async ()
     message.includes(`wrong shape: ${second} [3], wanted [${tensors.get(second)!.shape}]`),
     message,
   );
+  const odd = new Map(tensors).set('\u001b[2J', float32Tensor(new Float32Array(1), [1]));
+  writeFileSync(at('odd.pth'), writeTorchCheckpoint(odd));
+  const shown = (await fault(at('odd.pth'), '--out', out)).message;
+  assert.equal(shown, `${at('odd.pth')}: weights: unexpected: \ufffd[2J`);
   const wide = await fault(MODEL, '--out', out, '--width', '0.25');
   assert.equal(wide.exitCode, 5);
-  assert.match(wide.message, /wrong shape: .* and \d+ more$/);
+  const shapes = wide.message.split('wrong shape: ')[1]!.split('], ').length;
+  assert.ok(shapes > 100, wide.message);
   assert.equal(existsSync(out), false);
 });
 
@@ -150,11 +228,22 @@ test('values that are not finite or too large for halves are refused', async () 
 test('files that cannot be used are 5', async () => {
   const out = ['--out', at('never.safetensors')];
   const pth = new URL('../golden/data/checkpoints/', import.meta.url);
-  for (const name of ['plain.pth', 'legacy.pth']) {
+  const faults: readonly (readonly [string, RegExp])[] = [
+    [
+      'plain.pth',
+      /plain\.pth: backbone: can't be told, the weights are pretrained\.conv1\.weight,/,
+    ],
+    ['legacy.pth', /legacy\.pth: a PyTorch file of the form before 1\.6/],
+    ['malicious_system.pth', /pickle, byte 2: global "posix\.system" is refused/],
+    ['truncated.pth', /zip archive: no end of the central directory/],
+  ];
+  for (const [name, wanted] of faults) {
     const { exitCode, message } = await fault(new URL(name, pth).pathname, ...out);
     assert.equal(exitCode, 5, name);
-    assert.match(message, /a PyTorch file \(\.pth\).* it reads safetensors: a model file/);
+    assert.match(message, wanted);
   }
+  const keyed = await fault(MODEL, ...out, '--key', 'state_dict');
+  assert.match(keyed.message, /key 'state_dict' given, only PyTorch files have/);
   writeFileSync(at('cut.safetensors'), readFileSync(MODEL).subarray(0, -8));
   assert.match((await fault(at('cut.safetensors'), ...out)).message, /^\S*cut\.safetensors: /);
   assert.equal((await fault(at('cut.safetensors'), ...out)).exitCode, 5);
@@ -175,7 +264,10 @@ test('wrong options are 2 and name the option', async () => {
     [[MODEL, '--out', at('x.pth')], /^--out: .* wanted a name ending in \.safetensors/],
     [out, /0 files given/],
     [[MODEL, ...out, '--precision', 'int8'], /^--precision: int8 given/],
-    [[plain, ...out, '--model', 'psp'], /^--backbone, --classes, --pixel-mean, --pixel-std, --ch/],
+    [[plain, ...out, '--model', 'unet'], /^--model: 'unet' given/],
+    [[plain, ...out, '--model', 'psp', '--backbone', 'vgg'], /^--backbone: 'vgg' given, psp wants/],
+    [[plain, ...out, '--backbone', 'vgg'], /^--backbone: vgg given, wanted one of resnet18/],
+    [[plain, ...out, '--variant', 'v3'], /^--variant: 'v3' given/],
     [[MODEL, ...out, '--model', 'unet'], /^--model: 'unet' given/],
     [[MODEL, ...out, '--width', 'wide'], /^--width: wide given/],
     [[MODEL, ...out, '--pixel-mean', '1,2'], /^--pixel-mean: 1,2 given, wanted three numbers/],

@@ -1,5 +1,4 @@
-/** `cirkd import`: a model file from safetensors of other origin or precision. */
-import { existsSync, statSync } from 'node:fs';
+/** `cirkd import`: a model file from PyTorch's files, or safetensors of other origin or precision. */
 import { readFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -8,20 +7,32 @@ import { TeacherNetwork, type TeacherNetworkInfo } from '../../../src/models/tea
 import { ensureFolder, replaceFile } from '../../../src/run/durableFiles.js';
 import { CheckpointError } from '../../../src/wire/checkpointError.js';
 import { type Command, UsageError } from '../command.js';
-import { type DescriptionValues, MODEL_OPTIONS, MODEL_USAGE, overlay } from '../modelOptions.js';
+import {
+  type DescriptionValues,
+  describeImport,
+  MODEL_OPTIONS,
+  MODEL_USAGE,
+} from '../modelOptions.js';
+import { checkOutFile } from '../outFile.js';
 
 const usage = `cirkd import FILE --out FILE.safetensors [options]
 
-Makes a model file, which teacher, evaluate, predict and student.weights take. FILE is a model file
-(student.safetensors of a checkpoint), or a plain safetensors state dict with the official names
-(a prefix "module." is taken off). The weights must be exactly those of the network: names that are
-missing or unexpected and wrong shapes are listed. PyTorch files (.pth) are not read yet.
+Makes a model file, which teacher, evaluate, predict and student.weights take. FILE is
+  a PyTorch file (.pth, as torch.save writes it since 1.6) of a state dict with the official names,
+  alone or under a key such as "state_dict"; nothing in it is executed;
+  safetensors of such a state dict;
+  or a model file (student.safetensors of a checkpoint).
+A prefix "module." is taken off. The weights must be exactly those of the network: all names that are
+missing or unexpected and all wrong shapes are listed.
 
   --out FILE             the model file; replaced if it is there
   --precision fp32|fp16  of the weights in it (default fp32); fp16 halves it and rounds them
+  --key NAME             of a PyTorch file: the key under which the state dict is, with dots between
+                         several; the usual ones are found without it
 
-A model file describes its network; these override what it says. For a plain state dict all but
---variant and --width must be given:
+A model file describes its network. Of other files the network is told from names and shapes (v1 and v2
+by the channels of head.block.0.weight), the classes are numbered, and the normalisation is the official
+code's: BGR less 104.00698793, 116.66876762, 122.67891434, not scaled. These override it:
 ${MODEL_USAGE}
 
 Exit codes: 0 done, 2 usage, 5 a file that can't be used.`;
@@ -34,19 +45,21 @@ async function run(argv: string[]): Promise<number> {
       ...MODEL_OPTIONS,
       out: { type: 'string' },
       precision: { type: 'string', default: 'fp32' },
+      key: { type: 'string' },
     },
   });
   const [file] = positionals;
   if (file === undefined || positionals.length > 1) {
     throw new UsageError(`import: ${positionals.length} files given, one wanted`);
   }
-  const out = checkOut(values.out);
+  const out = checkOutFile(values.out, '.safetensors');
   const dtype = dtypeOf(values.precision);
   const { bytes, info } = await convert(file, values, dtype);
   await ensureFolder(dirname(out));
   await replaceFile(out, bytes);
   process.stdout.write(
     `${out}: ${info.model}, ${info.classes} classes, ${values.precision}, ${bytes.length} bytes\n` +
+      `pixels: ${info.channelOrder} less ${info.pixelMean.join(', ')}, divided by ${info.pixelStd.join(', ')}\n` +
       `digest as a teacher: ${info.digest}\n`,
   );
   return 0;
@@ -54,12 +67,12 @@ async function run(argv: string[]): Promise<number> {
 
 async function convert(
   file: string,
-  values: DescriptionValues,
+  values: DescriptionValues & { readonly key?: string | undefined },
   dtype: 'F32' | 'F16',
 ): Promise<{ bytes: Uint8Array; info: TeacherNetworkInfo }> {
   try {
-    const { description, tensors } = readImportSource(await read(file));
-    const bytes = convertModel(overlay(description, values), tensors, dtype);
+    const source = readImportSource(await read(file), values.key);
+    const bytes = convertModel(describeImport(source, values), source.tensors, dtype);
     // What was made is read back before it takes anything's place.
     const teacher = TeacherNetwork.load(bytes);
     teacher.dispose();
@@ -78,17 +91,6 @@ async function read(file: string): Promise<Uint8Array> {
   }
 }
 
-function checkOut(out: string | undefined): string {
-  if (out === undefined) throw new UsageError('--out: wanted, a .safetensors file');
-  if (!out.endsWith('.safetensors')) {
-    throw new UsageError(`--out: ${out} given, wanted a name ending in .safetensors`);
-  }
-  if (existsSync(out) && statSync(out).isDirectory()) {
-    throw new UsageError(`--out: ${out} is a folder`);
-  }
-  return out;
-}
-
 function dtypeOf(precision: string): 'F32' | 'F16' {
   if (precision === 'fp32') return 'F32';
   if (precision === 'fp16') return 'F16';
@@ -97,7 +99,7 @@ function dtypeOf(precision: string): 'F32' | 'F16' {
 
 export const command: Command = {
   name: 'import',
-  summary: 'Makes a model file from a checkpoint or a safetensors state dict.',
+  summary: 'Makes a model file from a .pth file, a checkpoint or a safetensors state dict.',
   usage,
   run,
 };

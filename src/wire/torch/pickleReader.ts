@@ -8,7 +8,7 @@
  */
 import { CheckpointError } from '../checkpointError.js';
 import { PickleCursor } from './pickleCursor.js';
-import { kindOf, PickleDict, PickleTuple } from './pickleValues.js';
+import { kindOf, PickleDict, PickleTuple, shown } from './pickleValues.js';
 
 /** The closed list. Each method throws CheckpointError on what isn't on it. */
 export interface PickleRules {
@@ -114,9 +114,13 @@ class PickleMachine {
 
   #step(code: number): void {
     const operation = OPERATIONS.get(code);
-    if (operation !== undefined) return operation(this);
+    if (operation !== undefined) {
+      operation(this);
+      return;
+    }
     if (code === INST) {
-      throw new CheckpointError(`opcode INST is refused: ${this.cursor.globalName().join('.')}`);
+      const name = shown(this.cursor.globalName().join('.'));
+      throw new CheckpointError(`opcode INST of ${name} is refused`);
     }
     const name = REFUSED.get(code) ?? `0x${code.toString(16).padStart(2, '0')}`;
     throw new CheckpointError(`opcode ${name} is refused`);

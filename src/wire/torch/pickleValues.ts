@@ -1,4 +1,5 @@
 /** What a pickle's plain data become. Lists are arrays, sets are Sets, bytes are Uint8Arrays. */
+import { printable } from '../printable.js';
 
 export class PickleTuple {
   readonly items: readonly unknown[];
@@ -18,12 +19,9 @@ export class PickleDict {
   }
 }
 
-const LONGEST_SHOWN = 100;
-
-/** A name out of a file, fit for an error message: short, in quotes, control characters escaped. */
+/** A name out of a file, in quotes. */
 export function shown(text: string): string {
-  const cut = text.length > LONGEST_SHOWN ? `${text.slice(0, LONGEST_SHOWN)}…` : text;
-  return JSON.stringify(cut);
+  return JSON.stringify(printable(text));
 }
 
 /** The kind of a value, for error messages; never its content. */

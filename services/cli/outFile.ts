@@ -1,0 +1,15 @@
+/** The option --out of the commands that write one file. */
+import { existsSync, statSync } from 'node:fs';
+import { UsageError } from './command.js';
+
+/** Throws UsageError where it isn't given, ends otherwise or is a folder. */
+export function checkOutFile(out: string | undefined, ending: string): string {
+  if (out === undefined) throw new UsageError(`--out: wanted, a ${ending} file`);
+  if (!out.endsWith(ending)) {
+    throw new UsageError(`--out: ${out} given, wanted a name ending in ${ending}`);
+  }
+  if (existsSync(out) && statSync(out).isDirectory()) {
+    throw new UsageError(`--out: ${out} is a folder`);
+  }
+  return out;
+}

@@ -1,0 +1,87 @@
+/** op `checkpoint_read`: a .pth file, read bit for bit or refused, with nothing executed. */
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { CheckpointError } from '../../wire/checkpointError.js';
+import type { NamedTensor } from '../../wire/safetensors.js';
+import { readTorchCheckpoint } from '../../wire/torch/torchCheckpoint.js';
+import { hostTensor } from '../hostTensor.js';
+import {
+  type GoldenCase,
+  GoldenError,
+  type HostTensor,
+  type OperationResult,
+  REFUSED,
+} from '../operation.js';
+
+/** Outcomes, and whether a file may be read and may be refused under them. */
+const OUTCOMES: Readonly<Record<string, { readonly read: boolean; readonly refuse: boolean }>> = {
+  read: { read: true, refuse: false },
+  error: { read: false, refuse: true },
+  read_or_error: { read: true, refuse: true },
+};
+
+export function checkpointRead(golden: GoldenCase): OperationResult | typeof REFUSED {
+  const name = golden.text('outcome');
+  const outcome = Object.hasOwn(OUTCOMES, name) ? OUTCOMES[name] : undefined;
+  if (outcome === undefined)
+    throw new GoldenError(`${golden.name}: outcome '${name}' is not known`);
+  const bytes = readFileSync(join(golden.directory, relativePath(golden)));
+  const before = canaries(golden);
+  const result = readOrRefuse(golden, bytes);
+  const appeared = canaries(golden).filter((path) => !before.includes(path));
+  if (appeared.length > 0) throw new GoldenError(`${golden.name}: ${appeared} came into being`);
+  if (result instanceof CheckpointError) {
+    if (outcome.refuse) return REFUSED;
+    throw result;
+  }
+  if (!outcome.read) throw new GoldenError(`${golden.name}: was read, wanted an error`);
+  checkNames(golden, result);
+  return result;
+}
+
+function readOrRefuse(
+  golden: GoldenCase,
+  bytes: Uint8Array,
+): Map<string, HostTensor> | CheckpointError {
+  try {
+    const tensors = readTorchCheckpoint(bytes, optionalText(golden, 'wrapper'));
+    const prefix = optionalText(golden, 'strip_prefix') ?? '';
+    return new Map([...tensors].map(([name, tensor]) => [without(prefix, name), exact(tensor)]));
+  } catch (error) {
+    if (error instanceof CheckpointError) return error;
+    throw error;
+  }
+}
+
+function exact(tensor: NamedTensor): HostTensor {
+  return { ...hostTensor(tensor), stored: tensor };
+}
+
+function without(prefix: string, name: string): string {
+  return name.startsWith(prefix) ? name.slice(prefix.length) : name;
+}
+
+/** Exactly the expected tensors: what is missing, the runner sees. */
+function checkNames(golden: GoldenCase, result: ReadonlyMap<string, HostTensor>): void {
+  const extra = [...result.keys()].filter((name) => !golden.expectedKeys.includes(name));
+  if (extra.length > 0) {
+    throw new GoldenError(`${golden.name}: tensors that aren't expected: ${extra.join(', ')}`);
+  }
+}
+
+function relativePath(golden: GoldenCase): string {
+  const path = golden.text('file');
+  if (!path.startsWith('/') && !path.split('/').includes('..')) return path;
+  throw new GoldenError(`${golden.name}: file '${path}' given, wanted one inside the set`);
+}
+
+/** Where a file that executes something would leave its mark, as far as it's there. */
+function canaries(golden: GoldenCase): string[] {
+  const canary = optionalText(golden, 'canary');
+  if (canary === undefined) return [];
+  return [canary, join(golden.directory, canary)].filter((path) => existsSync(path));
+}
+
+function optionalText(golden: GoldenCase, param: string): string | undefined {
+  return golden.params[param] === undefined ? undefined : golden.text(param);
+}

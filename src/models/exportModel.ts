@@ -1,0 +1,35 @@
+/** A model file's weights for PyTorch. */
+import { CheckpointError } from '../wire/checkpointError.js';
+import { writeTorchCheckpoint } from '../wire/torch/torchWriter.js';
+import { readModelFile } from './modelFile.js';
+import { SegmentationNetwork } from './network.js';
+import { specName } from './spec.js';
+
+export interface ExportedModel {
+  /** A .pth file: F32, counts I64, in state-dict order. */
+  readonly bytes: Uint8Array;
+  /** What the file doesn't say of itself. */
+  readonly lines: readonly string[];
+}
+
+/** Throws CheckpointError on a file that holds no usable network. */
+export function exportModel(file: Uint8Array): ExportedModel {
+  const { description, tensors } = readModelFile(file);
+  const { spec, normalisation, classNames } = description;
+  const network = SegmentationNetwork.load(spec, tensors);
+  try {
+    return {
+      bytes: writeTorchCheckpoint(network.stateDict()),
+      lines: [
+        `${specName(spec)}, ${spec.numClasses} classes: ${classNames.join(', ')}`,
+        `pixels: ${normalisation.channelOrder} less ${normalisation.pixelMean.join(', ')}, ` +
+          `divided by ${normalisation.pixelStd.join(', ')}`,
+      ],
+    };
+  } catch (error) {
+    if (error instanceof RangeError) throw new CheckpointError(error.message);
+    throw error;
+  } finally {
+    network.dispose();
+  }
+}

@@ -1,0 +1,112 @@
+/** A tensor of a PyTorch checkpoint: a view with strides on a storage. */
+import { CheckpointError } from '../checkpointError.js';
+import { DTYPE_BYTES, type NamedTensor, type SafetensorsDtype } from '../safetensors.js';
+
+/** PyTorch's own limit. */
+const MOST_DIMENSIONS = 64;
+
+export interface TorchStorage {
+  readonly dtype: SafetensorsDtype;
+  /** Key in the archive. */
+  readonly key: string;
+  /** Exactly `elements` times the dtype's size; a view on the file. */
+  readonly data: Uint8Array;
+  readonly elements: number;
+}
+
+/** Offset and strides count elements. Made by `torchTensor` alone, so it lies in its storage. */
+export interface TorchTensor {
+  readonly storage: TorchStorage;
+  readonly offset: number;
+  readonly shape: readonly number[];
+  readonly strides: readonly number[];
+  /** Elements of the shape. */
+  readonly elements: number;
+}
+
+/**
+ * Throws CheckpointError where a size, stride or offset is no whole number >= 0 or an element lies
+ * outside the storage. Allocates nothing.
+ */
+export function torchTensor(
+  storage: TorchStorage,
+  offset: number,
+  shape: readonly number[],
+  strides: readonly number[],
+): TorchTensor {
+  if (shape.length > MOST_DIMENSIONS) {
+    throw new CheckpointError(
+      `a tensor of ${shape.length} dimensions, wanted at most ${MOST_DIMENSIONS}`,
+    );
+  }
+  if (strides.length !== shape.length) {
+    throw new CheckpointError(
+      `a tensor of ${shape.length} dimensions has ${strides.length} strides`,
+    );
+  }
+  const where = `tensor [${shape}] with strides [${strides}] from ${offset}`;
+  if (![offset, ...shape, ...strides].every((n) => Number.isSafeInteger(n) && n >= 0)) {
+    throw new CheckpointError(`${where}: wanted whole numbers >= 0`);
+  }
+  const empty = shape.includes(0);
+  let elements = 1;
+  let last = offset;
+  for (const [axis, size] of shape.entries()) {
+    elements *= size;
+    last += (size - 1) * strides[axis]!;
+  }
+  if (!empty && (!Number.isSafeInteger(elements) || !(last < storage.elements))) {
+    throw new CheckpointError(
+      `${where}: its last element is number ${last} of storage '${storage.key}', which has ${storage.elements}`,
+    );
+  }
+  return { storage, offset, shape, strides, elements: empty ? 0 : elements };
+}
+
+/** Bytes of the logical contents, which strides of 0 can make more than the storage has. */
+export function logicalBytes({ storage, elements }: TorchTensor): number {
+  return elements * DTYPE_BYTES[storage.dtype];
+}
+
+/** Logical contents in C order: a view on the file where they lie so, else a copy. */
+export function contiguous(tensor: TorchTensor): NamedTensor {
+  const { storage, offset, shape } = tensor;
+  const width = DTYPE_BYTES[storage.dtype];
+  const start = offset * width;
+  const data =
+    tensor.elements === 0
+      ? new Uint8Array(0)
+      : isContiguous(tensor)
+        ? storage.data.subarray(start, start + tensor.elements * width)
+        : gathered(tensor, width);
+  return { dtype: storage.dtype, shape, data };
+}
+
+function isContiguous({ shape, strides }: TorchTensor): boolean {
+  let wanted = 1;
+  for (let axis = shape.length - 1; axis >= 0; axis--) {
+    if (shape[axis] !== 1 && strides[axis] !== wanted) return false;
+    wanted *= shape[axis]!;
+  }
+  return true;
+}
+
+/** Counts through the shape like an odometer; `at` is the element's place in the storage. */
+function gathered({ storage, offset, shape, strides, elements }: TorchTensor, width: number) {
+  const data = new Uint8Array(elements * width);
+  const index = shape.map(() => 0);
+  let at = offset;
+  for (let element = 0; element < elements; element++) {
+    for (let byte = 0; byte < width; byte++) {
+      data[element * width + byte] = storage.data[at * width + byte]!;
+    }
+    for (let axis = shape.length - 1; axis >= 0; axis--) {
+      index[axis]! += 1;
+      at += strides[axis]!;
+      if (index[axis]! < shape[axis]!) break;
+      at -= index[axis]! * strides[axis]!;
+      index[axis] = 0;
+    }
+  }
+  return data;
+}

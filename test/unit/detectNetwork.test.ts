@@ -1,0 +1,104 @@
+/** Networks told from the names and shapes of their weights. */
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { test } from 'node:test';
+import { detectNetwork, type KnownSpec } from '../../src/models/detectNetwork.js';
+import { SegmentationNetwork } from '../../src/models/network.js';
+import type { NetworkSpec } from '../../src/models/spec.js';
+import { CheckpointError } from '../../src/wire/checkpointError.js';
+import { elementCount, type NamedTensor } from '../../src/wire/safetensors.js';
+
+type Entries = readonly (readonly [name: string, shape: number[]])[];
+
+const dicts = JSON.parse(
+  readFileSync(new URL('../golden/data/state_dicts.json', import.meta.url), 'utf8'),
+) as Record<string, { num_classes: number; entries: Entries } | { same_as: string }>;
+
+function entriesOf(key: string): Entries {
+  const dict = dicts[key]!;
+  return 'same_as' in dict ? entriesOf(dict.same_as) : dict.entries;
+}
+
+/** Shapes alone: detection reads no values. */
+function shapes(entries: Entries): Map<string, NamedTensor> {
+  return new Map(
+    entries.map(([name, shape]) => [name, { dtype: 'F32', shape, data: new Uint8Array(0) }]),
+  );
+}
+
+function shapesAt(spec: NetworkSpec): Map<string, NamedTensor> {
+  const zeros = (_: string, shape: readonly number[]) => new Float32Array(elementCount(shape));
+  const network = SegmentationNetwork.create(spec, zeros);
+  const found = shapes(network.state.entries.map(({ name, shape }) => [name, [...shape]]));
+  network.dispose();
+  return found;
+}
+
+for (const key of Object.keys(dicts)) {
+  const [model, backbone, variant] = key.split(/[-/]/);
+  const entries = entriesOf(key);
+  // Where v1 and v2 are one network, v1 is said.
+  const twin = entriesOf(key.replace(/v2$/, 'v1'));
+  const said = JSON.stringify(twin) === JSON.stringify(entries) ? 'v1' : variant;
+  test(`${key} is told from its shapes`, () => {
+    const spec = { model, backbone, variant: said, numClasses: 19, widthMultiplier: 1 };
+    assert.deepEqual(detectNetwork(shapes(entries), {}), spec);
+  });
+}
+
+test('widths are told where the channels have room for them', () => {
+  const networks = [
+    { model: 'deeplab_mobile', backbone: 'mobilenetv2', variant: 'v1' },
+    { model: 'deeplabv3', backbone: 'resnet18', variant: 'v2' },
+    { model: 'psp', backbone: 'resnet18', variant: 'v1' },
+  ] as const;
+  for (const network of networks) {
+    for (const widthMultiplier of [0.125, 0.25, 0.5, 0.6, 0.75, 1.5]) {
+      const spec = { ...network, numClasses: 5, widthMultiplier };
+      const tensors = shapesAt(spec);
+      const told = detectNetwork(tensors, {});
+      // Another width may have the very same channels: what counts is that the weights fit.
+      assert.deepEqual({ ...told, widthMultiplier }, spec);
+      const form = (dict: Map<string, NamedTensor>) =>
+        [...dict].map(([n, { shape }]) => [n, shape]);
+      assert.deepEqual(form(shapesAt(told)), form(tensors), `${widthMultiplier}`);
+    }
+  }
+});
+
+test('what is known already is not told again', () => {
+  const tensors = shapes(entriesOf('deeplabv3-resnet18/v2'));
+  const known = { variant: 'v1', numClasses: 3, widthMultiplier: 0.5 } as const;
+  const spec = { model: 'deeplabv3', backbone: 'resnet18', ...known };
+  assert.deepEqual(detectNetwork(tensors, known), spec);
+});
+
+test('what cannot be told is named', () => {
+  const refusal = (tensors: Map<string, NamedTensor>, known: KnownSpec = {}) => {
+    try {
+      detectNetwork(tensors, known);
+    } catch (error) {
+      assert.ok(error instanceof CheckpointError, `${error}`);
+      return error.message;
+    }
+    return assert.fail('was told');
+  };
+  const without = (pattern: RegExp) =>
+    shapes(entriesOf('deeplabv3-resnet18/v1').filter(([name]) => !pattern.test(name)));
+  const with_ = (name: string, shape: number[]) =>
+    shapes([...entriesOf('deeplabv3-resnet18/v1'), [name, shape]]);
+  assert.match(refusal(without(/^pretrained/)), /^backbone: can't be told, the weights are head\./);
+  assert.match(refusal(with_('pretrained.layer3.2.x', [1])), /a ResNet of 2,2,3,2 basic blocks/);
+  assert.match(refusal(without(/^head\.aspp/)), /^model: can't be told, 0 kinds of heads/);
+  assert.match(refusal(with_('head.psp.conv1.0.weight', [1])), /^model: can't be told, 2 kinds/);
+  assert.match(
+    refusal(without(/^head\.block\.4/)),
+    /^classes: can't be told, head\.block\.4\.weight/,
+  );
+  assert.match(refusal(without(/^head\.block\.[01]/)), /^variant: can't be told, head\.block\.0/);
+  assert.match(refusal(with_('head.block.0.weight', [99])), /has 99 channels; v1 has 128, v2 512/);
+  assert.match(
+    refusal(with_('pretrained.conv1.weight', [63])),
+    /^width: can't be told, channels are/,
+  );
+});

@@ -1,0 +1,161 @@
+/** .pth files: geometry, wrappers, bounds; what is written is read; damage never escapes as a crash. */
+import assert from 'node:assert/strict';
+import { readdirSync, readFileSync } from 'node:fs';
+import { test } from 'node:test';
+import { CheckpointError } from '../../src/wire/checkpointError.js';
+import type { NamedTensor } from '../../src/wire/safetensors.js';
+import { readTorchCheckpoint } from '../../src/wire/torch/torchCheckpoint.js';
+import { writeTorchCheckpoint } from '../../src/wire/torch/torchWriter.js';
+import { writeZip } from '../../src/wire/torch/zipWriter.js';
+import {
+  dict,
+  floats,
+  madePickle,
+  madeTorchFile,
+  raw,
+  storage,
+  tensor,
+  text,
+} from '../support/madePickle.js';
+
+const GOLDEN = new URL('../golden/data/checkpoints/', import.meta.url);
+const golden = (name: string) => readFileSync(new URL(name, GOLDEN));
+
+function refusal(bytes: Uint8Array, wrapper?: string): string {
+  try {
+    readTorchCheckpoint(bytes, wrapper);
+  } catch (error) {
+    assert.ok(error instanceof CheckpointError, `${(error as Error).stack}`);
+    return error.message;
+  }
+  return assert.fail('was read');
+}
+
+const valuesOf = ({ data }: NamedTensor) => [...new Float32Array(new Uint8Array(data).buffer)];
+
+function values(bytes: Uint8Array, wrapper?: string): Record<string, number[]> {
+  const read = readTorchCheckpoint(bytes, wrapper);
+  return Object.fromEntries([...read].map(([name, made]) => [name, valuesOf(made)]));
+}
+
+const one = (made: Parameters<typeof tensor>[0]) =>
+  values(madeTorchFile(madePickle(dict(['x', tensor(made)]))))['x'];
+
+test('strides and offsets give the logical contents; contiguous tensors are views', () => {
+  assert.deepEqual(one({}), [0, 1, 2, 3, 4, 5]);
+  assert.deepEqual(one({ size: [3, 2], stride: [1, 3] }), [0, 3, 1, 4, 2, 5]);
+  assert.deepEqual(one({ offset: 1, size: [2], stride: [4] }), [1, 5]);
+  assert.deepEqual(one({ offset: 5, size: [2, 2], stride: [0, 0] }), [5, 5, 5, 5]);
+  assert.deepEqual(one({ offset: 2, size: [], stride: [] }), [2]);
+  assert.deepEqual(one({ offset: 9, size: [0, 3], stride: [3, 1] }), []);
+  assert.deepEqual(one({ size: [1, 2], stride: [100, 1] }), [0, 1]);
+  const file = madeTorchFile(madePickle(dict(['x', tensor()])));
+  assert.equal(readTorchCheckpoint(file).get('x')!.data.buffer, file.buffer);
+});
+
+test('a small file does not become large tensors', () => {
+  const wide = { size: [2 ** 33], stride: [0] };
+  const file = madeTorchFile(madePickle(dict(['x', tensor(wide)])));
+  assert.match(refusal(file), /^the tensors have 34359738368 bytes, the file \d+: more than/);
+  // Many names of one tensor count as often as they are there.
+  const most = { size: [2 ** 23], stride: [0] };
+  const names = Array.from({ length: 40 }, (_, index) => [`x${index}`, raw('h', 0)] as const);
+  const bomb = madeTorchFile(madePickle(tensor(most), 'q', 0, '0', dict(...names)));
+  assert.match(refusal(bomb), /more than/);
+});
+
+test('state dicts are found under the usual keys, or under the one that is named', () => {
+  const inner = dict(['w', tensor()], ['epoch', raw('K', 3)]);
+  const plain = [0, 1, 2, 3, 4, 5];
+  const wrapped = (key: string, content = inner) =>
+    madeTorchFile(madePickle(dict(['epoch', raw('K', 1)], [key, content], ['opt', raw('}')])));
+  for (const key of ['state_dict', 'model_state_dict', 'model', 'net']) {
+    assert.deepEqual(values(wrapped(key)), { w: plain }, key);
+  }
+  assert.deepEqual(values(wrapped('model', dict(['state_dict', inner]))), { w: plain });
+  assert.deepEqual(values(wrapped('mine', dict(['deep', inner])), 'mine.deep'), { w: plain });
+  assert.match(refusal(wrapped('mine')), /no tensors by name; its keys are "epoch", "mine", "opt"/);
+  assert.match(
+    refusal(wrapped('mine'), 'other'),
+    /"other": no such key in the checkpoint, which has/,
+  );
+  assert.match(refusal(wrapped('mine'), 'epoch'), /"epoch": a number, wanted a dict/);
+  assert.match(refusal(madeTorchFile(madePickle('N'))), /the checkpoint: None, wanted a dict/);
+  assert.match(refusal(madeTorchFile(madePickle('}'))), /its keys are none/);
+  assert.match(refusal(madeTorchFile(madePickle(']'))), /the checkpoint: a list/);
+  // A dict that holds itself ends somewhere.
+  const self = madePickle('}q', 0, text('model'), 'h', 0, 's');
+  assert.match(refusal(madeTorchFile(self)), /no tensors by name/);
+});
+
+test('archives that are no checkpoint', () => {
+  const pickle = madePickle(dict(['x', tensor()]));
+  const zip = (...entries: (readonly [string, Uint8Array])[]) => writeZip(new Map(entries));
+  assert.match(refusal(zip(['a.txt', pickle])), /0 entries named <folder>\/data\.pkl, wanted one/);
+  const two = zip(['a/data.pkl', pickle], ['b/data.pkl', pickle]);
+  assert.match(refusal(two), /2 entries named/);
+  const big = zip(['a/data.pkl', pickle], ['a/byteorder', Buffer.from('big')]);
+  assert.match(refusal(big), /byteorder: not little/);
+  assert.match(refusal(madeTorchFile(pickle, {})), /storage "0" is missing in the file/);
+  assert.match(refusal(madeTorchFile(pickle, { '0': floats(1) })), /has 4 bytes, 6 elements/);
+  // Storages of tensors beside the state dict are looked at, too.
+  const beside = madePickle(dict(['state_dict', dict(['x', tensor()])], ['y', storage('7', 1)]));
+  assert.match(refusal(madeTorchFile(beside)), /storage "7" is missing/);
+});
+
+test("the golden set's faulty files and what is said of them", () => {
+  const wanted: Readonly<Record<string, RegExp>> = {
+    'malicious_system.pth': /^pickle, byte 2: global "posix\.system" is refused: only/,
+    'malicious_after_tensors.pth': /global "[\w.]+" is refused/,
+    'malicious_eval.pth': /^pickle, byte 1619: global "__builtin__\.eval" is refused/,
+    'malicious_legacy.pth': /the form before 1\.6/,
+    'legacy.pth': /the form before 1\.6/,
+    'foreign_objects.pth': /global "numpy\._core\.multiarray\.scalar" is refused/,
+    'truncated.pth': /no end of the central directory: the file is cut off/,
+    'short_storage.pth': /storage "0" has 162 bytes, 81 elements of F32 want 324/,
+    'missing_storage.pth': /storage "1" is missing/,
+    'not_a_checkpoint.pth': /begins like no zip archive/,
+  };
+  for (const [name, message] of Object.entries(wanted))
+    assert.match(refusal(golden(name)), message);
+});
+
+test('what is written is read bit for bit', () => {
+  const dtypes = readTorchCheckpoint(golden('dtypes.pth'));
+  const written = new Map(dtypes).set('é.é', dtypes.get('f32')!);
+  const back = readTorchCheckpoint(writeTorchCheckpoint(written));
+  assert.deepEqual([...back.keys()], [...written.keys()]);
+  for (const [name, { dtype, shape, data }] of written) {
+    const read = back.get(name)!;
+    assert.deepEqual([read.dtype, read.shape], [dtype, shape], name);
+    assert.equal(Buffer.compare(read.data, data), 0, name);
+  }
+  const wrong = { dtype: 'F32', shape: [3], data: new Uint8Array(8) } as const;
+  assert.throws(() => writeTorchCheckpoint(new Map([['w', wrong]])), /w: 8 bytes given/);
+});
+
+test('a byte changed, or the end cut off, is read or refused', () => {
+  let refused = 0;
+  for (const name of readdirSync(GOLDEN)) {
+    const file = golden(name);
+    // Every byte of every file has been tried with all four; this takes a second.
+    for (let at = 0; at < file.length; at += 11) {
+      const changed = Buffer.from(file);
+      changed[at] = [0x00, 0xff, file[at]! ^ 0x01, file[at]! ^ 0x80][at % 4]!;
+      refused += isRefused(changed) ? 1 : 0;
+      refused += at % 9 === 0 && isRefused(file.subarray(0, at)) ? 1 : 0;
+    }
+  }
+  assert.ok(refused > 1000, `${refused} refused`);
+});
+
+/** Anything but a CheckpointError fails the test. */
+function isRefused(bytes: Uint8Array): boolean {
+  try {
+    readTorchCheckpoint(bytes);
+    return false;
+  } catch (error) {
+    assert.ok(error instanceof CheckpointError, `${(error as Error).stack}`);
+    return true;
+  }
+}
