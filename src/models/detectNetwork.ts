@@ -38,7 +38,7 @@ const RESNETS: Readonly<Record<string, string>> = {
   '3,4,23,3 bottleneck': 'resnet101',
 };
 
-/** Weights whose first dimension is a channel count of the backbone, with the official count. */
+/** Weights whose first dimension is a channel count of the backbone or of what is made of it, with the official count. */
 const CHANNELS: Readonly<Record<string, readonly (readonly [name: string, official: number])[]>> = {
   resnet: [
     ['pretrained.conv1.weight', 64],
@@ -46,6 +46,11 @@ const CHANNELS: Readonly<Record<string, readonly (readonly [name: string, offici
     ['pretrained.layer2.0.conv1.weight', 128],
     ['pretrained.layer3.0.conv1.weight', 256],
     ['pretrained.layer4.0.conv1.weight', 512],
+    // Of bottlenecks only; counts of their own, as each is rounded by itself.
+    ['pretrained.layer1.0.conv3.weight', 256],
+    ['pretrained.layer2.0.conv3.weight', 512],
+    ['pretrained.layer3.0.conv3.weight', 1024],
+    ['pretrained.layer4.0.conv3.weight', 2048],
   ],
   mobilenetv2: [
     ['pretrained.net.features.0.0.weight', 32],
@@ -55,6 +60,8 @@ const CHANNELS: Readonly<Record<string, readonly (readonly [name: string, offici
     ['pretrained.net.features.11.conv.6.weight', 96],
     ['pretrained.net.features.14.conv.6.weight', 160],
     ['pretrained.net.features.17.conv.6.weight', 320],
+    // A quarter of the last one, rounded once more.
+    ['head.psp.conv1.0.weight', 80],
   ],
 };
 

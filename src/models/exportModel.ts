@@ -1,6 +1,8 @@
 /** A model file's weights for PyTorch. */
 import { CheckpointError } from '../wire/checkpointError.js';
+import { printable } from '../wire/printable.js';
 import { writeTorchCheckpoint } from '../wire/torch/torchWriter.js';
+import { ZipTooLargeError } from '../wire/torch/zipWriter.js';
 import { readModelFile } from './modelFile.js';
 import { SegmentationNetwork } from './network.js';
 import { specName } from './spec.js';
@@ -21,13 +23,13 @@ export function exportModel(file: Uint8Array): ExportedModel {
     return {
       bytes: writeTorchCheckpoint(network.stateDict()),
       lines: [
-        `${specName(spec)}, ${spec.numClasses} classes: ${classNames.join(', ')}`,
+        `${specName(spec)}, ${spec.numClasses} classes: ${classNames.map(printable).join(', ')}`,
         `pixels: ${normalisation.channelOrder} less ${normalisation.pixelMean.join(', ')}, ` +
           `divided by ${normalisation.pixelStd.join(', ')}`,
       ],
     };
   } catch (error) {
-    if (error instanceof RangeError) throw new CheckpointError(error.message);
+    if (error instanceof ZipTooLargeError) throw new CheckpointError(error.message);
     throw error;
   } finally {
     network.dispose();

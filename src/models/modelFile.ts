@@ -1,6 +1,7 @@
 /** A trained network in one file: safetensors with a description in the metadata. */
 import { CheckpointError } from '../wire/checkpointError.js';
 import { encodeHalf } from '../wire/half.js';
+import { printable, withoutControls } from '../wire/printable.js';
 import {
   formatSafetensors,
   type NamedTensor,
@@ -67,7 +68,7 @@ export function readModelFile(bytes: Uint8Array): ModelFile {
     return { description: describe(metadata), tensors };
   } catch (error) {
     if (error instanceof CheckpointError) throw error;
-    throw new CheckpointError(`model file: ${(error as Error).message}`);
+    throw new CheckpointError(`model file: ${withoutControls((error as Error).message)}`);
   }
 }
 
@@ -75,7 +76,9 @@ type Metadata = Readonly<Record<string, string>>;
 
 function describe(metadata: Metadata): ModelDescription {
   if (metadata['format'] !== FORMAT) {
-    throw new CheckpointError(`format: '${metadata['format']}' given, wanted '${FORMAT}'`);
+    throw new CheckpointError(
+      `format: '${printable(String(metadata['format']))}' given, wanted '${FORMAT}'`,
+    );
   }
   const spec: NetworkSpec = {
     model: text(metadata, 'model') as ModelName,
@@ -87,7 +90,9 @@ function describe(metadata: Metadata): ModelDescription {
   checkFileSpec(spec);
   const channelOrder = text(metadata, 'channel_order');
   if (channelOrder !== 'rgb' && channelOrder !== 'bgr') {
-    throw new CheckpointError(`channel_order: '${channelOrder}' given, wanted 'rgb' or 'bgr'`);
+    throw new CheckpointError(
+      `channel_order: '${printable(channelOrder)}' given, wanted 'rgb' or 'bgr'`,
+    );
   }
   const pixelStd = threeNumbers(metadata, 'pixel_std');
   if (pixelStd.some((value) => value <= 0)) {
@@ -99,7 +104,7 @@ function describe(metadata: Metadata): ModelDescription {
     Array.isArray(classNames) && classNames.every((name) => typeof name === 'string');
   if (!areNames || classNames.length !== spec.numClasses) {
     throw new CheckpointError(
-      `class_names: ${metadata['class_names']} given, wanted a list of ${spec.numClasses} names`,
+      `class_names: ${printable(String(metadata['class_names']))} given, wanted a list of ${spec.numClasses} names`,
     );
   }
   return { spec, normalisation: { pixelMean, pixelStd, channelOrder }, classNames };
@@ -110,7 +115,7 @@ function checkFileSpec(spec: NetworkSpec): void {
   try {
     checkSpec(spec);
   } catch (error) {
-    throw new CheckpointError(`model file: ${(error as Error).message}`);
+    throw new CheckpointError(`model file: ${withoutControls((error as Error).message)}`);
   }
 }
 
@@ -127,7 +132,7 @@ function json(metadata: Metadata, key: string): unknown {
     return JSON.parse(text(metadata, key));
   } catch (error) {
     if (error instanceof CheckpointError) throw error;
-    throw new CheckpointError(`${key}: '${metadata[key]}' given, wanted JSON`);
+    throw new CheckpointError(`${key}: '${printable(String(metadata[key]))}' given, wanted JSON`);
   }
 }
 
@@ -136,7 +141,9 @@ function threeNumbers(metadata: Metadata, key: string): number[] {
   if (Array.isArray(value) && value.length === 3 && value.every(Number.isFinite)) {
     return value as number[];
   }
-  throw new CheckpointError(`${key}: ${metadata[key]} given, wanted a list of three numbers`);
+  throw new CheckpointError(
+    `${key}: ${printable(String(metadata[key]))} given, wanted a list of three numbers`,
+  );
 }
 
 function halved(tensors: NamedTensors): Map<string, NamedTensor> {

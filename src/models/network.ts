@@ -1,11 +1,15 @@
 /** A segmentation network: backbone, head and, with a ResNet, an auxiliary head. */
 import { type Parameter, scope, type Tensor, type Var } from '../tensor/index.js';
+import { CheckpointError } from '../wire/checkpointError.js';
 import { elementCount, type NamedTensor, type NamedTensors } from '../wire/safetensors.js';
 import { Builder, type WeightSource } from './builder.js';
 import type { ForwardContext } from './context.js';
 import { type LoadOptions, type LoadResult, ModelState } from './modelState.js';
 import type { NetworkSpec } from './spec.js';
 import { buildNetwork, type NetworkParts } from './zoo.js';
+
+/** Missing weights up to this many are listed by name. */
+const SPARE_ELEMENTS = 16 * 2 ** 20;
 
 /** At h = ceil(H / 8), w = ceil(W / 8), channels last. */
 export interface NetworkOutputs {
@@ -30,13 +34,10 @@ export class SegmentationNetwork {
 
   /**
    * A network with the weights of a state dict. Throws CheckpointError where they don't fit, with
-   * `listed` names of each kind of mismatch.
+   * `listed` names of each kind of mismatch, or only says so where the network is far too large.
    */
   static load(spec: NetworkSpec, tensors: NamedTensors, listed = 5): SegmentationNetwork {
-    const network = SegmentationNetwork.create(
-      spec,
-      (_, shape) => new Float32Array(elementCount(shape)),
-    );
+    const network = SegmentationNetwork.create(spec, zerosFor(tensors));
     try {
       network.loadStateDict(tensors, { strict: true, listed });
       return network;
@@ -103,4 +104,34 @@ export class SegmentationNetwork {
   dispose(): void {
     this.state.dispose();
   }
+}
+
+/**
+ * Zeros for a network that is to take `tensors`. What a description claims is believed as far as
+ * there are weights for it, so that a file of a few bytes does not make gigabytes.
+ * Throws CheckpointError where more is asked for.
+ */
+function zerosFor(tensors: NamedTensors): WeightSource {
+  const given = Math.min(elementsOf(tensors), bytesUnder(tensors));
+  let asked = 0;
+  return (name, shape) => {
+    const elements = elementCount(shape);
+    asked += elements;
+    if (!(asked <= given + SPARE_ELEMENTS)) {
+      throw new CheckpointError(
+        `weights: ${given} values are given, the network wants ${asked} or more: ${name} alone [${shape}]`,
+      );
+    }
+    return new Float32Array(elements);
+  };
+}
+
+function elementsOf(tensors: NamedTensors): number {
+  return [...tensors.values()].reduce((sum, { shape }) => sum + elementCount(shape), 0);
+}
+
+/** Tensors may lie over each other in one file; no value takes less than a byte. */
+function bytesUnder(tensors: NamedTensors): number {
+  const buffers = new Set([...tensors.values()].map(({ data }) => data.buffer));
+  return [...buffers].reduce((sum, { byteLength }) => sum + byteLength, 0);
 }

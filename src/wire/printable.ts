@@ -2,8 +2,15 @@
 
 const LONGEST = 100;
 
-/** Short, and without control characters, which a terminal would obey. */
+/** Short, and without characters that a terminal would obey. */
 export function printable(text: string): string {
-  const cut = text.length > LONGEST ? `${text.slice(0, LONGEST)}…` : text;
-  return cut.replace(/\p{Cc}/gu, '\u{fffd}');
+  return withoutControls(text.length > LONGEST ? `${text.slice(0, LONGEST)}…` : text);
+}
+
+/**
+ * In full, without control characters, those that change a text's direction or are not seen, and
+ * halves of surrogate pairs.
+ */
+export function withoutControls(text: string): string {
+  return text.replace(/[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu, '\u{fffd}');
 }

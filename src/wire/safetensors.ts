@@ -6,6 +6,8 @@
  * code of ours computes with (I64, BF16) still passes through bit for bit.
  */
 
+import { printable } from './printable.js';
+
 /** dtype names as the format spells them, with their size in bytes. */
 export const DTYPE_BYTES = {
   F64: 8,
@@ -69,7 +71,7 @@ export function parseSafetensors(bytes: Uint8Array): SafetensorsFile {
   let metadata: Record<string, string> = {};
   for (const [name, entry] of Object.entries(header)) {
     if (name === '__metadata__') {
-      metadata = entry as Record<string, string>;
+      metadata = checkMetadata(entry);
     } else {
       tensors.set(name, readEntry(name, entry, body));
     }
@@ -163,11 +165,38 @@ function parseHeader(bytes: Uint8Array): Record<string, unknown> {
     }
     return header as Record<string, unknown>;
   } catch (error) {
-    throw new SafetensorsError(`header: ${(error as Error).message}, wanted a JSON object`);
+    throw new SafetensorsError(
+      `header: ${printable((error as Error).message)}, wanted a JSON object`,
+    );
   }
 }
 
-function readEntry(name: string, entry: unknown, body: Uint8Array): NamedTensor {
+function checkMetadata(entry: unknown): Record<string, string> {
+  if (entry === null || typeof entry !== 'object' || Array.isArray(entry)) {
+    throw new SafetensorsError(`__metadata__: ${kindOf(entry)} given, wanted an object of strings`);
+  }
+  for (const [key, value] of Object.entries(entry)) {
+    if (typeof value === 'string') continue;
+    throw new SafetensorsError(
+      `__metadata__: ${printable(key)} is ${kindOf(value)}, wanted a string`,
+    );
+  }
+  return entry as Record<string, string>;
+}
+
+/** The kind of a JSON value, never its content. */
+function kindOf(value: unknown): string {
+  if (value === undefined) return 'nothing';
+  if (value === null) return 'null';
+  if (Array.isArray(value)) return 'a list';
+  return typeof value === 'object' ? 'an object' : `a ${typeof value}`;
+}
+
+function readEntry(given: string, entry: unknown, body: Uint8Array): NamedTensor {
+  const name = printable(given);
+  if (entry === null || typeof entry !== 'object' || Array.isArray(entry)) {
+    throw new SafetensorsError(`${name}: ${kindOf(entry)} given, wanted an object`);
+  }
   const {
     dtype,
     shape,
@@ -177,8 +206,10 @@ function readEntry(name: string, entry: unknown, body: Uint8Array): NamedTensor 
     shape?: unknown;
     data_offsets?: unknown;
   };
-  if (typeof dtype !== 'string' || !(dtype in DTYPE_BYTES)) {
-    throw new SafetensorsError(`${name}: dtype ${JSON.stringify(dtype)} is not known`);
+  if (typeof dtype !== 'string' || !Object.hasOwn(DTYPE_BYTES, dtype)) {
+    throw new SafetensorsError(
+      `${name}: dtype ${typeof dtype === 'string' ? `'${printable(dtype)}'` : kindOf(dtype)} is not known`,
+    );
   }
   if (!isSizes(shape) || !isSizes(range) || range.length !== 2) {
     throw new SafetensorsError(`${name}: shape and data_offsets must be lists of integers >= 0`);

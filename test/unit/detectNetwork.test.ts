@@ -3,8 +3,10 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { detectNetwork, type KnownSpec } from '../../src/models/detectNetwork.js';
+import type { Builder } from '../../src/models/builder.js';
 import { SegmentationNetwork } from '../../src/models/network.js';
 import type { NetworkSpec } from '../../src/models/spec.js';
+import { buildNetwork, NETWORK_NAMES } from '../../src/models/zoo.js';
 import { CheckpointError } from '../../src/wire/checkpointError.js';
 import { elementCount, type NamedTensor } from '../../src/wire/safetensors.js';
 
@@ -62,6 +64,62 @@ test('widths are told where the channels have room for them', () => {
       const form = (dict: Map<string, NamedTensor>) =>
         [...dict].map(([n, { shape }]) => [n, shape]);
       assert.deepEqual(form(shapesAt(told)), form(tensors), `${widthMultiplier}`);
+    }
+  }
+});
+
+/** Collects the shapes of a network without making it. */
+class ShapeBuilder {
+  readonly #shapes: [name: string, shape: number[]][];
+  readonly #prefix: string;
+
+  constructor(shapes: [name: string, shape: number[]][], prefix = '') {
+    this.#shapes = shapes;
+    this.#prefix = prefix;
+  }
+
+  at(name: string | number): ShapeBuilder {
+    return new ShapeBuilder(this.#shapes, `${this.#prefix}${name}.`);
+  }
+
+  parameter(name: string, shape: readonly number[]): object {
+    this.#shapes.push([`${this.#prefix}${name}`, [...shape]]);
+    return {};
+  }
+
+  buffer(name: string, shape: readonly number[]): object {
+    return this.parameter(name, shape);
+  }
+
+  counter(name: string): object {
+    return this.parameter(name, []);
+  }
+
+  nextDropout(): number {
+    return 0;
+  }
+}
+
+function collected(spec: NetworkSpec): [name: string, shape: number[]][] {
+  const found: [name: string, shape: number[]][] = [];
+  buildNetwork(new ShapeBuilder(found) as unknown as Builder, spec);
+  return found;
+}
+
+test('at every width of every network, the one that is told has the very same shapes', () => {
+  const parts = [4, 8, 16, 10, 20, 100];
+  const widths = new Set(
+    parts.flatMap((of) => Array.from({ length: 2 * of }, (_, index) => (index + 1) / of)),
+  );
+  for (const name of NETWORK_NAMES) {
+    for (const variant of ['v1', 'v2'] as const) {
+      for (const widthMultiplier of widths) {
+        const spec = { ...name, variant, numClasses: 11, widthMultiplier };
+        const wanted = collected(spec);
+        const told = detectNetwork(shapes(wanted), {});
+        const where = `${name.model} ${name.backbone} ${variant} at ${widthMultiplier}`;
+        assert.deepEqual(collected(told), wanted, where);
+      }
     }
   }
 });

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { CheckpointError } from '../../src/wire/checkpointError.js';
 import { type PickleRules, readPickle } from '../../src/wire/torch/pickleReader.js';
-import type { PickleDict, PickleTuple } from '../../src/wire/torch/pickleValues.js';
+import { type PickleDict, PickleSet, type PickleTuple } from '../../src/wire/torch/pickleValues.js';
 import { torchRules } from '../../src/wire/torch/torchRules.js';
 import {
   dict,
@@ -43,6 +43,7 @@ test('plain data of protocols 2 to 5', () => {
   assert.equal(read('G', 0x3f, 0xe0, 0, 0, 0, 0, 0, 0), 0.5);
   assert.equal(read(long(2n ** 40n)), 2 ** 40);
   assert.equal(read(long(-(2n ** 100n))), -(2n ** 100n));
+  assert.equal(read(raw(0x8a, 10, 'l\xfc\x9cF\xf9 j\xa8P\x19')), 0x1950a86a20f9469cfc6cn);
   assert.equal(read(raw(0x8a, 0)), 0);
   assert.equal(read(text('\u{feff}é')), '\u{feff}é');
   const tuple = read('K', 1, 0x88, 0x89, 0x87) as PickleTuple;
@@ -53,8 +54,10 @@ test('plain data of protocols 2 to 5', () => {
   const frame = raw(0x95, 3, 0, 0, 0, 0, 0, 0, 0);
   const four = raw(0x80, 4, frame, 0x8c, 1, 'x', 0x94, 'h', 0, 0x86, '.');
   assert.deepEqual((readPickle(four, rules) as PickleTuple).items, ['x', 'x']);
-  assert.deepEqual(read(0x8f, '(K', 1, 'K', 2, 0x90), new Set([1, 2]));
-  assert.deepEqual(read('(K', 1, 0x91), new Set([1]));
+  for (const set of [read(0x8f, '(K', 1, 'K', 2, 0x90), read('(K', 1, 'K', 2, 0x91)]) {
+    assert.ok(set instanceof PickleSet);
+    assert.deepEqual(set.items, [1, 2]);
+  }
   assert.deepEqual(read('C', 2, 'ab'), new Uint8Array([97, 98]));
   assert.deepEqual(read(0x96, 1, 0, 0, 0, 0, 0, 0, 0, 'z'), new Uint8Array([122]));
 });
@@ -93,7 +96,7 @@ test('globals that are not on the list are refused by name, called or not', () =
       name,
     );
   }
-  assert.match(refusal(madePickle(`c${'x'.repeat(600)}\ny\n`)), /name without an end/);
+  assert.match(refusal(madePickle(`c${'x'.repeat(600)}\ny\n`)), /name without an end: "xxxx/);
   assert.match(refusal(madePickle('cos\nsystem')), /name without an end/);
   assert.match(refusal(madePickle(text('os'), 'K', 1, 0x93)), /named by a string and a number/);
 });
@@ -158,7 +161,7 @@ test('persistent ids', () => {
 test('tensors must lie in their storages', () => {
   const cases: readonly (readonly [Parameters<typeof tensor>[0], RegExp])[] = [
     [{ offset: -1 }, /offset -1, wanted a whole number >= 0/],
-    [{ offset: 1 }, /its last element is number 6 of storage '0', which has 6/],
+    [{ offset: 1 }, /its last element is number 6 of storage "0", which has 6/],
     [{ size: [2, 4] }, /its last element is number 6/],
     [{ size: [2, -3] }, /size -3, wanted/],
     [{ stride: [3, -1] }, /stride -1, wanted/],
@@ -186,6 +189,7 @@ test('stack and memo stay in bounds', () => {
     [['h', 3], /memo 3 holds nothing/],
     [['j', uint32(0xffffffff)], /memo 4294967295 holds nothing/],
     [['q', 0], /nothing on the stack/],
+    [['Nr', uint32(1_000_000)], /memo 1000000 is set, wanted below 1000000/],
     [['Na'], /nothing on the stack/],
     [['N', 'K', 1, 'a'], /None on the stack, wanted a list/],
     [[']NNs'], /a list on the stack, wanted a dict/],
@@ -194,7 +198,8 @@ test('stack and memo stay in bounds', () => {
     [['](N', 0x90], /wanted a set/],
     [['X', uint32(100), 'abc'], /cut off: 100 bytes wanted, 4 are left/],
     [[0x8d, 255, 255, 255, 255, 255, 255, 255, 255], /cut off/],
-    [[0x8b, uint32(0x7fffffff)], /an integer of 2147483647 bytes, wanted at most 256/],
+    [[0x8b, uint32(0x7fffffff)], /an integer of 2147483647 bytes, wanted at most 16/],
+    [[raw(0x8a, 17), 'x'.repeat(17)], /an integer of 17 bytes, wanted at most 16/],
     [[0x95, 0, 0, 0, 0, 0, 0, 0, 1], /a frame of/],
     [['X', uint32(1), 0xff], /not UTF-8/],
   ];
@@ -212,4 +217,26 @@ test('deep nesting is read, a flood of values is refused', () => {
   assert.ok(Array.isArray(read(lists)));
   assert.match(refusal(madePickle('('.repeat(depth))), /nothing on the stack/);
   assert.match(refusal(madePickle('}'.repeat(1_000_001))), /more than 1000000 opcodes/);
+});
+
+test('keys that a file could choose to collide are refused or not kept', () => {
+  const many = (shift: bigint, ...after: PicklePart[]) =>
+    Buffer.concat(
+      Array.from({ length: 40_000 }, (_, k) => raw(long(BigInt(k + 1) << shift), ...after)),
+    );
+  const refused = /18446744073709551616 (as a key|in a set), wanted whole numbers/;
+  assert.match(refusal(madePickle(0x8f, '(', many(64n), 0x90)), refused);
+  assert.match(refusal(madePickle('(', many(64n), 0x91)), refused);
+  assert.match(refusal(madePickle('}(', many(64n, 'N'), 'u')), refused);
+  const half = raw('G', 0x3f, 0xe0, 0, 0, 0, 0, 0, 0);
+  assert.match(refusal(madePickle('}', half, 'Ns')), /0\.5 as a key/);
+  assert.match(refusal(madePickle(0x8f, '(]', 0x90)), /a list in a set/);
+  const mixed = read('}(', many(32n, 'N'), text('a'), 'K', 1, 'u');
+  const { entries, others } = mixed as PickleDict;
+  assert.deepEqual([[...entries], others], [[['a', 1]], 40_000]);
+});
+
+test('MEMOIZE goes behind as many as there are, whatever their indices', () => {
+  const { items } = read('(Nq', 5, 'K', 7, 0x94, 'h', 1, 'h', 5, 't') as PickleTuple;
+  assert.deepEqual(items, [null, 7, 7, null]);
 });

@@ -38,8 +38,13 @@ function values(bytes: Uint8Array, wrapper?: string): Record<string, number[]> {
   return Object.fromEntries([...read].map(([name, made]) => [name, valuesOf(made)]));
 }
 
-const one = (made: Parameters<typeof tensor>[0]) =>
-  values(madeTorchFile(madePickle(dict(['x', tensor(made)]))))['x'];
+/** The storage has the floats from 0. */
+const one = (made: Parameters<typeof tensor>[0], length = 6) =>
+  values(
+    madeTorchFile(madePickle(dict(['x', tensor(made)])), {
+      '0': floats(...Array.from({ length }, (_, index) => index)),
+    }),
+  )['x'];
 
 test('strides and offsets give the logical contents; contiguous tensors are views', () => {
   assert.deepEqual(one({}), [0, 1, 2, 3, 4, 5]);
@@ -49,6 +54,15 @@ test('strides and offsets give the logical contents; contiguous tensors are view
   assert.deepEqual(one({ offset: 2, size: [], stride: [] }), [2]);
   assert.deepEqual(one({ offset: 9, size: [0, 3], stride: [3, 1] }), []);
   assert.deepEqual(one({ size: [1, 2], stride: [100, 1] }), [0, 1]);
+  // Axes that are counted as one, and a size of 1 between them.
+  assert.deepEqual(one({ size: [2, 1, 2, 2], stride: [1, 9, 4, 2], storage: storage('0', 8) }, 8), [
+    ...[0, 2, 4, 6],
+    ...[1, 3, 5, 7],
+  ]);
+  assert.deepEqual(
+    one({ size: [3, 2, 2], stride: [1, 0, 0] }),
+    [0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2],
+  );
   const file = madeTorchFile(madePickle(dict(['x', tensor()])));
   assert.equal(readTorchCheckpoint(file).get('x')!.data.buffer, file.buffer);
 });
@@ -56,12 +70,33 @@ test('strides and offsets give the logical contents; contiguous tensors are view
 test('a small file does not become large tensors', () => {
   const wide = { size: [2 ** 33], stride: [0] };
   const file = madeTorchFile(madePickle(dict(['x', tensor(wide)])));
-  assert.match(refusal(file), /^the tensors have 34359738368 bytes, the file \d+: more than/);
-  // Many names of one tensor count as often as they are there.
-  const most = { size: [2 ** 23], stride: [0] };
+  assert.match(
+    refusal(file),
+    /^tensor "x": its strides make it 34359738368 bytes, wanted at most 2147483648$/,
+  );
+  // Tensors that share a storage are copied each, names of one tensor are not.
+  const half = { size: [10 * 2 ** 20], stride: [0] };
+  const two = madeTorchFile(madePickle(dict(['x', tensor(half)], ['y', tensor(half)])));
+  assert.match(
+    refusal(two),
+    /^tensor "y": its strides make it 41943040 bytes, 83886080 with those before it; .* at most 67\d+ /,
+  );
   const names = Array.from({ length: 40 }, (_, index) => [`x${index}`, raw('h', 0)] as const);
-  const bomb = madeTorchFile(madePickle(tensor(most), 'q', 0, '0', dict(...names)));
-  assert.match(refusal(bomb), /more than/);
+  const shared = madeTorchFile(madePickle(tensor(half), 'q', 0, '0', dict(...names)));
+  const read = [...readTorchCheckpoint(shared).values()];
+  assert.deepEqual([read.length, new Set(read).size], [40, 1]);
+  // Views take nothing, however many there are.
+  const large = { '0': new Uint8Array(4 * 2 ** 20) };
+  const view = tensor({ storage: storage('0', 2 ** 20), size: [2 ** 20], stride: [1] });
+  const views = Array.from({ length: 100 }, (_, index) => [`v${index}`, view] as const);
+  assert.equal(readTorchCheckpoint(madeTorchFile(madePickle(dict(...views)), large)).size, 100);
+});
+
+test('axes of size 1 cost nothing', () => {
+  const ones = Array(63).fill(1);
+  const made = { size: [15_000_000, ...ones], stride: [0, ...ones.map(() => 0)] };
+  const file = madeTorchFile(madePickle(dict(['x', tensor(made)])));
+  assert.equal(readTorchCheckpoint(file).get('x')!.data.length, 60_000_000);
 });
 
 test('state dicts are found under the usual keys, or under the one that is named', () => {
@@ -95,7 +130,9 @@ test('archives that are no checkpoint', () => {
   const two = zip(['a/data.pkl', pickle], ['b/data.pkl', pickle]);
   assert.match(refusal(two), /2 entries named/);
   const big = zip(['a/data.pkl', pickle], ['a/byteorder', Buffer.from('big')]);
-  assert.match(refusal(big), /byteorder: not little/);
+  assert.match(refusal(big), /byteorder: not little but "big" in 3 bytes/);
+  const long = zip(['a/data.pkl', pickle], ['a/byteorder', Buffer.alloc(1000, 'x')]);
+  assert.match(refusal(long), /byteorder: not little but "x{16}" in 1000 bytes/);
   assert.match(refusal(madeTorchFile(pickle, {})), /storage "0" is missing in the file/);
   assert.match(refusal(madeTorchFile(pickle, { '0': floats(1) })), /has 4 bytes, 6 elements/);
   // Storages of tensors beside the state dict are looked at, too.

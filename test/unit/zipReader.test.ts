@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { CheckpointError } from '../../src/wire/checkpointError.js';
 import { readZip } from '../../src/wire/torch/zipReader.js';
-import { writeZip } from '../../src/wire/torch/zipWriter.js';
+import { writeZip, ZipTooLargeError } from '../../src/wire/torch/zipWriter.js';
 
 const ENTRIES = new Map([
   ['top/first', Uint8Array.of(1, 2, 3)],
@@ -79,6 +79,14 @@ test('headers that lie are refused', () => {
   assert.match(refusal(large), /of 2147483648 bytes at 64 runs past/);
 });
 
+test('names are shown short and without what a terminal obeys', () => {
+  const odd = writeZip(new Map([[`\u001b[2J\u202e${'x'.repeat(400)}`, new Uint8Array(1)]]));
+  view(odd).setUint16(view(odd).getUint32(odd.length - 6, true) + 10, 8, true);
+  const message = refusal(odd);
+  assert.match(message, /entry '\ufffd\[2J\ufffdx+…' is compressed/);
+  assert.ok(message.length < 200, message);
+});
+
 test('a name that is there twice is refused', () => {
   const twice = writeZip(new Map([...ENTRIES].map(([name, data]) => [name.slice(0, 9), data])));
   const text = Buffer.from(twice).toString('latin1').replaceAll('top/third', 'top/first');
@@ -118,10 +126,13 @@ test('zip64 records are read where the short fields are full', () => {
   const far = Buffer.from(file);
   far.writeBigUInt64LE(2n ** 60n, file.length - 22 - 20 + 8);
   assert.match(refusal(far), /is no size/);
+  const many = Buffer.from(file);
+  many.writeBigUInt64LE(1_000_001n, file.length - 22 - 20 - 56 + 32);
+  assert.match(refusal(many), /1000001 entries announced, wanted at most 1000000/);
 });
 
 test('more than zip without zip64 holds is not written', () => {
   const huge = new Uint8Array(0);
   Object.defineProperty(huge, 'length', { value: 2 ** 32 });
-  assert.throws(() => writeZip(new Map([['a', huge]])), RangeError);
+  assert.throws(() => writeZip(new Map([['a', huge]])), ZipTooLargeError);
 });

@@ -1,11 +1,11 @@
 /** `cirkd export`: the weights of a model file for PyTorch. */
-import { readFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { parseArgs } from 'node:util';
 import { exportModel } from '../../../src/models/exportModel.js';
 import { ensureFolder, replaceFile } from '../../../src/run/durableFiles.js';
 import { CheckpointError } from '../../../src/wire/checkpointError.js';
 import { type Command, UsageError } from '../command.js';
+import { readInput } from '../inputFile.js';
 import { checkOutFile } from '../outFile.js';
 
 const usage = `cirkd export FILE --out FILE.pth
@@ -43,11 +43,10 @@ async function run(argv: string[]): Promise<number> {
 
 async function convert(file: string) {
   try {
-    return exportModel(await readFile(file));
+    return exportModel(await readInput(file));
   } catch (error) {
-    const isKnown = error instanceof CheckpointError;
-    if (!isKnown && !(error instanceof Error && 'syscall' in error)) throw error;
-    throw new CheckpointError(isKnown ? `${file}: ${error.message}` : (error as Error).message);
+    if (error instanceof CheckpointError) throw new CheckpointError(`${file}: ${error.message}`);
+    throw error;
   }
 }
 

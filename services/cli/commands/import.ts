@@ -1,5 +1,4 @@
 /** `cirkd import`: a model file from PyTorch's files, or safetensors of other origin or precision. */
-import { readFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { parseArgs } from 'node:util';
 import { convertModel, readImportSource } from '../../../src/models/importModel.js';
@@ -7,6 +6,7 @@ import { TeacherNetwork, type TeacherNetworkInfo } from '../../../src/models/tea
 import { ensureFolder, replaceFile } from '../../../src/run/durableFiles.js';
 import { CheckpointError } from '../../../src/wire/checkpointError.js';
 import { type Command, UsageError } from '../command.js';
+import { readInput } from '../inputFile.js';
 import {
   type DescriptionValues,
   describeImport,
@@ -71,7 +71,7 @@ async function convert(
   dtype: 'F32' | 'F16',
 ): Promise<{ bytes: Uint8Array; info: TeacherNetworkInfo }> {
   try {
-    const source = readImportSource(await read(file), values.key);
+    const source = readImportSource(await readInput(file), values.key);
     const bytes = convertModel(describeImport(source, values), source.tensors, dtype);
     // What was made is read back before it takes anything's place.
     const teacher = TeacherNetwork.load(bytes);
@@ -80,14 +80,6 @@ async function convert(
   } catch (error) {
     if (error instanceof CheckpointError) throw new CheckpointError(`${file}: ${error.message}`);
     throw error;
-  }
-}
-
-async function read(file: string): Promise<Uint8Array> {
-  try {
-    return await readFile(file);
-  } catch (error) {
-    throw new CheckpointError((error as Error).message);
   }
 }
 

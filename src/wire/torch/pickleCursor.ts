@@ -84,7 +84,9 @@ export class PickleCursor {
     const length = end - this.#position;
     if (end < 0 || length > LONGEST_GLOBAL) {
       const start = this.take(Math.min(this.left, 32));
-      throw new CheckpointError(`a global's name without an end: ${shown(String(start))}`);
+      throw new CheckpointError(
+        `a global's name without an end: ${shown(Buffer.from(start).toString('latin1'))}`,
+      );
     }
     const line = this.text(length);
     this.#advance(1);

@@ -8,7 +8,8 @@
  */
 import { CheckpointError } from '../checkpointError.js';
 import { PickleCursor } from './pickleCursor.js';
-import { kindOf, PickleDict, PickleTuple, shown } from './pickleValues.js';
+import { kindOf, PickleDict, PickleSet, PickleTuple, shown } from './pickleValues.js';
+import { REFUSED } from './refusedOpcodes.js';
 
 /** The closed list. Each method throws CheckpointError on what isn't on it. */
 export interface PickleRules {
@@ -21,7 +22,8 @@ export interface PickleRules {
 
 /** A checkpoint takes about 40 for each tensor. */
 const MOST_OPCODES = 1_000_000;
-const LONGEST_INTEGER_BYTES = 256;
+/** Anything that means something in a checkpoint has 8; the magic number of older files has 10. */
+const LONGEST_INTEGER_BYTES = 16;
 
 /** Throws CheckpointError that names the byte, the opcode and the fault. */
 export function readPickle(bytes: Uint8Array, rules: PickleRules): unknown {
@@ -31,8 +33,10 @@ export function readPickle(bytes: Uint8Array, rules: PickleRules): unknown {
 class PickleMachine {
   readonly cursor: PickleCursor;
   readonly rules: PickleRules;
-  readonly memo = new Map<number, unknown>();
   readonly #stack: unknown[] = [];
+  /** By index; holes are undefined, which no value is. */
+  readonly #memo: unknown[] = [];
+  #memoised = 0;
   /** Heights of the stack at the open marks. */
   readonly #marks: number[] = [];
 
@@ -101,8 +105,19 @@ class PickleMachine {
   }
 
   recall(index: number): void {
-    if (!this.memo.has(index)) throw new CheckpointError(`memo ${index} holds nothing`);
-    this.push(this.memo.get(index));
+    const value = this.#memo[index];
+    if (value === undefined) throw new CheckpointError(`memo ${index} holds nothing`);
+    this.push(value);
+  }
+
+  /** Without an index: behind as many as there are. */
+  memoise(index = this.#memoised): void {
+    if (index >= MOST_OPCODES) {
+      throw new CheckpointError(`memo ${index} is set, wanted below ${MOST_OPCODES}`);
+    }
+    const value = this.top();
+    if (this.#memo[index] === undefined) this.#memoised += 1;
+    this.#memo[index] = value;
   }
 
   #checkProtocol(): void {
@@ -173,15 +188,15 @@ const OPERATIONS = new Map<number, PickleOperation>([
   [0x7d, (m) => m.push(new PickleDict(false))],
   [0x73, (m) => setItems(m, [m.pop(), m.pop()].reverse())],
   [0x75, (m) => setItems(m, m.popToMark())],
-  [0x8f, (m) => m.push(new Set())],
+  [0x8f, (m) => m.push(new PickleSet())],
   [0x90, addItems],
-  [0x91, (m) => m.push(new Set(m.popToMark()))],
+  [0x91, frozenSet],
   // The stack and the memo.
   [0x30, (m) => void m.pop()],
   [0x31, (m) => void m.popToMark()],
-  [0x71, (m) => void m.memo.set(m.cursor.uint8(), m.top())],
-  [0x72, (m) => void m.memo.set(m.cursor.uint32(), m.top())],
-  [0x94, (m) => void m.memo.set(m.memo.size, m.top())],
+  [0x71, (m) => m.memoise(m.cursor.uint8())],
+  [0x72, (m) => m.memoise(m.cursor.uint32())],
+  [0x94, (m) => m.memoise()],
   [0x68, (m) => m.recall(m.cursor.uint8())],
   [0x6a, (m) => m.recall(m.cursor.uint32())],
   [0x95, (m) => m.cursor.checkFrame()],
@@ -191,42 +206,6 @@ const OPERATIONS = new Map<number, PickleOperation>([
   [0x51, (m) => m.push(m.rules.persistent(m.pop()))],
   [0x52, reduce],
   [0x62, build],
-]);
-
-/** Opcodes that build objects, leave the file, or belong to the text form, with their names. */
-const REFUSED = new Map<number, string>([
-  ...([
-    [0x6f, 'OBJ'],
-    [0x81, 'NEWOBJ'],
-    [0x92, 'NEWOBJ_EX'],
-    [0x82, 'EXT1'],
-  ] as const),
-  ...([
-    [0x83, 'EXT2'],
-    [0x84, 'EXT4'],
-    [0x97, 'NEXT_BUFFER'],
-    [0x98, 'READONLY_BUFFER'],
-  ] as const),
-  ...([
-    [0x50, 'PERSID'],
-    [0x49, 'INT'],
-    [0x4c, 'LONG'],
-    [0x46, 'FLOAT'],
-  ] as const),
-  ...([
-    [0x53, 'STRING'],
-    [0x56, 'UNICODE'],
-    [0x54, 'BINSTRING'],
-    [0x55, 'SHORT_BINSTRING'],
-  ] as const),
-  ...([
-    [0x67, 'GET'],
-    [0x70, 'PUT'],
-    [0x64, 'DICT'],
-    [0x6c, 'LIST'],
-    [0x32, 'DUP'],
-  ] as const),
-  [PROTO, 'PROTO'],
 ]);
 
 /** Two's complement, little-endian; a bigint where a number isn't exact. */
@@ -250,22 +229,22 @@ function append(machine: PickleMachine, items: unknown[]): void {
 }
 
 function setItems(machine: PickleMachine, items: unknown[]): void {
-  const { entries } = machine.topDict();
+  const target = machine.topDict();
   if (items.length % 2 === 1) throw new CheckpointError('a key without a value');
-  for (let i = 0; i < items.length; i += 2) {
-    const key = items[i];
-    if (Array.isArray(key) || key instanceof PickleDict || key instanceof Set) {
-      throw new CheckpointError(`${kindOf(key)} as a key`);
-    }
-    entries.set(key, items[i + 1]);
-  }
+  for (let i = 0; i < items.length; i += 2) target.set(items[i], items[i + 1]);
 }
 
 function addItems(machine: PickleMachine): void {
   const items = machine.popToMark();
   const set = machine.top();
-  if (!(set instanceof Set)) throw new CheckpointError(`${kindOf(set)} on the stack, wanted a set`);
-  for (const item of items) set.add(item);
+  if (set instanceof PickleSet) set.add(items);
+  else throw new CheckpointError(`${kindOf(set)} on the stack, wanted a set`);
+}
+
+function frozenSet(machine: PickleMachine): void {
+  const set = new PickleSet();
+  set.add(machine.popToMark());
+  machine.push(set);
 }
 
 function stackGlobal(machine: PickleMachine): void {

@@ -4,14 +4,14 @@ import type { NamedTensor } from '../safetensors.js';
 import { readPickle } from './pickleReader.js';
 import { kindOf, PickleDict, shown } from './pickleValues.js';
 import { PickledTensor, torchRules } from './torchRules.js';
-import { contiguous, logicalBytes, type TorchTensor } from './torchTensor.js';
+import { contiguous, copiedBytes, type TorchTensor } from './torchTensor.js';
 import { readZip, type ZipEntries } from './zipReader.js';
 
 const PICKLE = 'data.pkl';
 const LARGEST_PICKLE_BYTES = 64 * 2 ** 20;
-/** Strides of 0 and shared storages make more of a file than it has; this much is believed. */
-const MOST_BYTES_OF_A_FILE = 16;
+/** Strides of 0 and shared storages make more of a file than it has: this much more is copied. */
 const FREE_BYTES = 64 * 2 ** 20;
+const LARGEST_COPY_BYTES = 2 ** 31;
 const MOST_WRAPPERS = 4;
 /** Under which trainers put the weights, in the order in which they are looked for. */
 const WRAPPERS = [
@@ -49,9 +49,13 @@ function isZip(bytes: Uint8Array): boolean {
   return bytes[0] === 0x50 && bytes[1] === 0x4b && bytes[2] === 3 && bytes[3] === 4;
 }
 
-/** A pickle whose first value is an integer: the magic number. Its LONG1 no safetensors file has. */
+/**
+ * A pickle whose first value is an integer (LONG1) of ten bytes: the magic number. As the length of
+ * a safetensors header these bytes would be too large.
+ */
 function isLegacy(bytes: Uint8Array): boolean {
-  return bytes[0] === 0x80 && bytes[1]! >= 2 && bytes[1]! <= 5 && bytes[2] === 0x8a;
+  const [proto, version, opcode, length] = bytes;
+  return proto === 0x80 && version! >= 2 && version! <= 5 && opcode === 0x8a && length === 0x0a;
 }
 
 function openArchive(entries: ZipEntries) {
@@ -62,10 +66,7 @@ function openArchive(entries: ZipEntries) {
     );
   }
   const folder = names[0]!.slice(0, -PICKLE.length - 1);
-  const order = entries.get(`${folder}/byteorder`);
-  if (order !== undefined && String(Buffer.from(order)) !== 'little') {
-    throw new CheckpointError('byteorder: not little; big-endian files are not read');
-  }
+  checkByteOrder(entries.get(`${folder}/byteorder`));
   const pickle = entries.get(names[0]!)!;
   if (pickle.byteLength > LARGEST_PICKLE_BYTES) {
     throw new CheckpointError(
@@ -73,6 +74,17 @@ function openArchive(entries: ZipEntries) {
     );
   }
   return { folder, pickle, entries };
+}
+
+/** An entry that isn't there is of a PyTorch that wrote little-endian files only. */
+function checkByteOrder(order: Uint8Array | undefined): void {
+  if (order === undefined) return;
+  // Only the start is looked at: the entry may be as large as the file.
+  const given = Buffer.from(order.subarray(0, 16)).toString('latin1');
+  if (order.byteLength === given.length && given === 'little') return;
+  throw new CheckpointError(
+    `byteorder: not little but ${shown(given)} in ${order.byteLength} bytes; big-endian files are not read`,
+  );
 }
 
 /** Goes down the usual keys as long as there is one with a dict; then that dict holds the tensors. */
@@ -115,7 +127,7 @@ function wantedDict(value: unknown, what: string): PickleDict {
 function tensorsOf(dict: PickleDict): Map<string, TorchTensor> {
   const found = new Map<string, TorchTensor>();
   for (const [name, value] of dict.entries) {
-    if (typeof name === 'string' && value instanceof PickledTensor) found.set(name, value.tensor);
+    if (value instanceof PickledTensor) found.set(name, value.tensor);
   }
   if (found.size > 0) return found;
   throw new CheckpointError(
@@ -127,25 +139,20 @@ function isTensor(value: unknown): boolean {
   return value instanceof PickledTensor;
 }
 
-function keysOf({ entries }: PickleDict): string {
+function keysOf({ entries, others }: PickleDict): string {
   const keys = [...entries.keys()];
-  const some = keys.slice(0, 8).map((key) => (typeof key === 'string' ? shown(key) : kindOf(key)));
-  return `${some.join(', ') || 'none'}${keys.length > 8 ? ` and ${keys.length - 8} more` : ''}`;
+  const some = keys.slice(0, 8).map(shown);
+  const more = keys.length + others - some.length;
+  if (some.length === 0) return more > 0 ? `${more} that are no strings` : 'none';
+  return `${some.join(', ')}${more > 0 ? ` and ${more} more` : ''}`;
 }
 
-/** Names of one tensor object share its contents. */
+/** Names of one tensor object share its contents. All is checked before anything is copied. */
 function materialised(
   tensors: ReadonlyMap<string, TorchTensor>,
   fileBytes: number,
 ): Map<string, NamedTensor> {
-  const most = FREE_BYTES + MOST_BYTES_OF_A_FILE * fileBytes;
-  let bytes = 0;
-  for (const tensor of tensors.values()) bytes += logicalBytes(tensor);
-  if (bytes > most) {
-    throw new CheckpointError(
-      `the tensors have ${bytes} bytes, the file ${fileBytes}: more than ${most} are not believed`,
-    );
-  }
+  checkCopies(tensors, FREE_BYTES + fileBytes);
   const made = new Map<TorchTensor, NamedTensor>();
   return new Map(
     [...tensors].map(([name, tensor]) => {
@@ -154,4 +161,27 @@ function materialised(
       return [name, known] as const;
     }),
   );
+}
+
+/** Throws CheckpointError that names the first tensor with which the copies are more than `most` bytes. */
+function checkCopies(tensors: ReadonlyMap<string, TorchTensor>, most: number): void {
+  const seen = new Set<TorchTensor>();
+  let total = 0;
+  for (const [name, tensor] of tensors) {
+    if (seen.has(tensor)) continue;
+    seen.add(tensor);
+    const bytes = copiedBytes(tensor);
+    total += bytes;
+    if (bytes > LARGEST_COPY_BYTES) {
+      throw new CheckpointError(
+        `tensor ${shown(name)}: its strides make it ${bytes} bytes, wanted at most ${LARGEST_COPY_BYTES}`,
+      );
+    }
+    if (total > most) {
+      throw new CheckpointError(
+        `tensor ${shown(name)}: its strides make it ${bytes} bytes, ${total} with those before it; ` +
+          `for a file of this size at most ${most} are copied`,
+      );
+    }
+  }
 }

@@ -113,7 +113,7 @@ function rebuiltTensor(items: readonly unknown[]): PickledTensor {
     );
   }
   // Marks a view that is conjugated or negated when read.
-  if (metadata !== null && !(metadata instanceof PickleDict && metadata.entries.size === 0)) {
+  if (metadata !== null && !isEmptyDict(metadata)) {
     throw new CheckpointError('_rebuild_tensor_v2: a tensor with metadata is refused');
   }
   return new PickledTensor(
@@ -124,6 +124,10 @@ function rebuiltTensor(items: readonly unknown[]): PickledTensor {
       wholeNumbers('stride', strides),
     ),
   );
+}
+
+function isEmptyDict(value: unknown): boolean {
+  return value instanceof PickleDict && value.entries.size + value.others === 0;
 }
 
 function wholeNumbers(what: string, value: unknown): number[] {

@@ -1,6 +1,7 @@
 /** A tensor of a PyTorch checkpoint: a view with strides on a storage. */
 import { CheckpointError } from '../checkpointError.js';
 import { DTYPE_BYTES, type NamedTensor, type SafetensorsDtype } from '../safetensors.js';
+import { shown } from './pickleValues.js';
 
 /** PyTorch's own limit. */
 const MOST_DIMENSIONS = 64;
@@ -57,15 +58,16 @@ export function torchTensor(
   }
   if (!empty && (!Number.isSafeInteger(elements) || !(last < storage.elements))) {
     throw new CheckpointError(
-      `${where}: its last element is number ${last} of storage '${storage.key}', which has ${storage.elements}`,
+      `${where}: its last element is number ${last} of storage ${shown(storage.key)}, which has ${storage.elements}`,
     );
   }
   return { storage, offset, shape, strides, elements: empty ? 0 : elements };
 }
 
-/** Bytes of the logical contents, which strides of 0 can make more than the storage has. */
-export function logicalBytes({ storage, elements }: TorchTensor): number {
-  return elements * DTYPE_BYTES[storage.dtype];
+/** Bytes that `contiguous` would allocate: none for a view, else what strides make of the storage. */
+export function copiedBytes(tensor: TorchTensor): number {
+  const isView = tensor.elements === 0 || isContiguous(tensor);
+  return isView ? 0 : tensor.elements * DTYPE_BYTES[tensor.storage.dtype];
 }
 
 /** Logical contents in C order: a view on the file where they lie so, else a copy. */
@@ -91,22 +93,45 @@ function isContiguous({ shape, strides }: TorchTensor): boolean {
   return true;
 }
 
-/** Counts through the shape like an odometer; `at` is the element's place in the storage. */
-function gathered({ storage, offset, shape, strides, elements }: TorchTensor, width: number) {
+/** Counts through the axes like an odometer; `at` is the element's place in the storage. */
+function gathered(tensor: TorchTensor, width: number): Uint8Array {
+  const { storage, offset, elements } = tensor;
+  const axes = mergedAxes(tensor);
   const data = new Uint8Array(elements * width);
-  const index = shape.map(() => 0);
+  const index = axes.map(() => 0);
   let at = offset;
   for (let element = 0; element < elements; element++) {
     for (let byte = 0; byte < width; byte++) {
       data[element * width + byte] = storage.data[at * width + byte]!;
     }
-    for (let axis = shape.length - 1; axis >= 0; axis--) {
+    for (let axis = axes.length - 1; axis >= 0; axis--) {
+      const { size, stride } = axes[axis]!;
       index[axis]! += 1;
-      at += strides[axis]!;
-      if (index[axis]! < shape[axis]!) break;
-      at -= index[axis]! * strides[axis]!;
+      at += stride;
+      if (index[axis]! < size) break;
+      at -= size * stride;
       index[axis] = 0;
     }
   }
   return data;
+}
+
+/**
+ * The same elements in the same order with as few axes as can be. Each has a size of at least two,
+ * so counting takes less than two steps an element, however many axes a file claims.
+ */
+function mergedAxes({ shape, strides }: TorchTensor): { size: number; stride: number }[] {
+  const merged: { size: number; stride: number }[] = [];
+  for (const [axis, size] of shape.entries()) {
+    if (size === 1) continue;
+    const stride = strides[axis]!;
+    const last = merged.at(-1);
+    if (last !== undefined && last.stride === stride * size) {
+      last.size *= size;
+      last.stride = stride;
+    } else {
+      merged.push({ size, stride });
+    }
+  }
+  return merged;
 }

@@ -10,7 +10,7 @@ const VERSION = '3\n';
 
 /**
  * An OrderedDict in the given order, each tensor with its own dtype and a storage of its own.
- * Throws an error that names the tensor where bytes don't fit dtype and shape, RangeError above 4 GiB.
+ * Throws an error that names the tensor where bytes don't fit dtype and shape, ZipTooLargeError above 4 GiB.
  */
 export function writeTorchCheckpoint(tensors: NamedTensors): Uint8Array {
   // Checks each tensor's bytes.

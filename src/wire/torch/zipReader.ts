@@ -6,6 +6,7 @@
  * Checksums aren't compared: PyTorch can be told to leave them wrong, and doesn't look at them.
  */
 import { CheckpointError } from '../checkpointError.js';
+import { printable } from '../printable.js';
 
 const LOCAL = { signature: 0x04034b50, bytes: 30 };
 const CENTRAL = { signature: 0x02014b50, bytes: 46 };
@@ -13,6 +14,8 @@ const END = { signature: 0x06054b50, bytes: 22 };
 const END_64 = { signature: 0x06064b50, bytes: 56 };
 const LOCATOR_64 = { signature: 0x07064b50, bytes: 20 };
 const LONGEST_COMMENT = 0xffff;
+/** A checkpoint has one for each tensor. */
+const MOST_ENTRIES = 1_000_000;
 const ENCRYPTED = 1;
 const STORED = 0;
 /** Where a field holds this, the true value is in the zip64 record. */
@@ -61,7 +64,7 @@ class ZipFile {
     let at = directory.offset;
     for (let index = 0; index < directory.entries; index++) {
       const entry = this.#central(at, end, index);
-      if (found.has(entry.name)) throw fault(`entry '${entry.name}' is there twice`);
+      if (found.has(entry.name)) throw fault(`entry '${printable(entry.name)}' is there twice`);
       found.set(entry.name, this.#content(entry, directory.offset));
       at = entry.next;
     }
@@ -84,6 +87,9 @@ class ZipFile {
       throw fault(
         `central directory of ${directory.bytes} bytes at ${directory.offset} runs past its end record at ${at}`,
       );
+    }
+    if (directory.entries > MOST_ENTRIES) {
+      throw fault(`${directory.entries} entries announced, wanted at most ${MOST_ENTRIES}`);
     }
     // Before anything is read: each entry takes at least its fixed part.
     if (directory.entries * CENTRAL.bytes > directory.bytes) {
@@ -123,14 +129,14 @@ class ZipFile {
     const nameBytes = this.#bytes.subarray(at + CENTRAL.bytes, nameEnd);
     const name = decodeName(nameBytes, index);
     if ((this.#view.getUint16(at + 8, true) & ENCRYPTED) !== 0) {
-      throw fault(`entry '${name}' is encrypted`);
+      throw fault(`entry '${printable(name)}' is encrypted`);
     }
     const method = this.#view.getUint16(at + 10, true);
     if (method !== STORED) {
-      throw fault(`entry '${name}' is compressed (method ${method}), wanted stored`);
+      throw fault(`entry '${printable(name)}' is compressed (method ${method}), wanted stored`);
     }
     const [size, packed, localOffset] = this.#wideFields(at, nameEnd, extraEnd, name);
-    if (size !== packed) throw fault(`entry '${name}' is stored, yet has two sizes`);
+    if (size !== packed) throw fault(`entry '${printable(name)}' is stored, yet has two sizes`);
     return { name, nameBytes, size: size!, localOffset: localOffset!, next };
   }
 
@@ -144,28 +150,30 @@ class ZipFile {
       if (this.#view.getUint16(field, true) === ZIP64_EXTRA) break;
       field += 4 + length;
     }
-    if (field + 4 > extraEnd) throw fault(`entry '${name}' lacks its zip64 sizes`);
+    if (field + 4 > extraEnd) throw fault(`entry '${printable(name)}' lacks its zip64 sizes`);
     const end = Math.min(extraEnd, field + 4 + this.#view.getUint16(field + 2, true));
     let value = field + 4;
     return narrow.map((number) => {
       if (number !== SATURATED_32) return number;
-      if (value + 8 > end) throw fault(`entry '${name}' lacks its zip64 sizes`);
+      if (value + 8 > end) throw fault(`entry '${printable(name)}' lacks its zip64 sizes`);
       value += 8;
       return this.#uint64(value - 8);
     });
   }
 
   #content({ name, nameBytes, size, localOffset }: CentralEntry, limit: number): Uint8Array {
-    this.#expect(localOffset, LOCAL, limit, `local header of '${name}'`);
+    this.#expect(localOffset, LOCAL, limit, `local header of '${printable(name)}'`);
     const nameStart = localOffset + LOCAL.bytes;
     const nameEnd = nameStart + this.#view.getUint16(localOffset + 26, true);
     const start = nameEnd + this.#view.getUint16(localOffset + 28, true);
     if (start + size > limit) {
-      throw fault(`entry '${name}' of ${size} bytes at ${start} runs past the data's end ${limit}`);
+      throw fault(
+        `entry '${printable(name)}' of ${size} bytes at ${start} runs past the data's end ${limit}`,
+      );
     }
     const localName = this.#bytes.subarray(nameStart, nameEnd);
     if (Buffer.compare(localName, nameBytes) !== 0) {
-      throw fault(`entry '${name}' has another name in its local header`);
+      throw fault(`entry '${printable(name)}' has another name in its local header`);
     }
     return this.#bytes.subarray(start, start + size);
   }

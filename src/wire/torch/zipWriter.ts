@@ -18,6 +18,11 @@ const PADDING_TAG = 0x4246;
 const LARGEST_FILE = 0xffffffff;
 const MOST_ENTRIES = 0xfffe;
 
+/** More entries or bytes than an archive without zip64 can have. */
+export class ZipTooLargeError extends RangeError {
+  override readonly name = 'ZipTooLargeError';
+}
+
 interface PlacedEntry {
   readonly name: Uint8Array;
   readonly content: Uint8Array;
@@ -26,7 +31,7 @@ interface PlacedEntry {
   readonly padding: number;
 }
 
-/** The bytes of the archive, entries in the given order. Throws RangeError where it gets too large. */
+/** The bytes of the archive, entries in the given order. Throws ZipTooLargeError where it gets too large. */
 export function writeZip(entries: ReadonlyMap<string, Uint8Array>): Uint8Array {
   const placed: PlacedEntry[] = [];
   let at = 0;
@@ -41,7 +46,7 @@ export function writeZip(entries: ReadonlyMap<string, Uint8Array>): Uint8Array {
   const directory = at;
   for (const { name } of placed) at += CENTRAL_BYTES + name.length;
   if (at + END_BYTES > LARGEST_FILE || placed.length > MOST_ENTRIES) {
-    throw new RangeError(
+    throw new ZipTooLargeError(
       `zip archive: ${placed.length} entries in ${at} bytes, wanted below 4 GiB`,
     );
   }

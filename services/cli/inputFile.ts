@@ -1,0 +1,12 @@
+/** The file that a command is given, whole. */
+import { readFile } from 'node:fs/promises';
+import { CheckpointError } from '../../src/wire/checkpointError.js';
+
+/** Throws CheckpointError where it can't be read, is missing or larger than 2 GiB. */
+export async function readInput(file: string): Promise<Uint8Array> {
+  try {
+    return await readFile(file);
+  } catch (error) {
+    throw new CheckpointError((error as Error).message);
+  }
+}
