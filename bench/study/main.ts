@@ -3,7 +3,7 @@
  * KD, and with all terms of CIRKD, over several seeds. Each run is `cirkd student` as a process of
  * its own, taught by one `cirkd teacher`; runs that are finished are not repeated.
  *
- *     node --import tsx bench/study/main.ts --out runs/study --seeds 0,1,2,3,4 --jobs 2
+ *     node --import tsx bench/study/main.ts --out runs/study --seeds 0,1,2,3,4 --jobs 1
  */
 import { closeSync, openSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
@@ -29,7 +29,7 @@ type VariantName = keyof typeof VARIANTS;
 
 const { values } = parseArgs({
   options: {
-    config: { type: 'string', default: 'examples/demo/student.yaml' },
+    config: { type: 'string', default: 'examples/study/student.yaml' },
     teacher: { type: 'string', default: 'examples/demo/teacher.safetensors' },
     out: { type: 'string', default: 'runs/study' },
     seeds: { type: 'string', default: '0,1,2,3,4' },

@@ -23,6 +23,8 @@ standard output and report.html, report.png, summary.json and pictures/grid.png 
   --steps N             of both students (default: the config's)
   --keep                an older demo in DIR is renamed, not removed
   --teacher-model FILE  a model file (default examples/demo/teacher.safetensors)
+  --start-model FILE    what both students begin with (default examples/study/start.safetensors, with
+                        a --config of your own what it says)
   --config FILE         the students' config (default examples/demo/student.yaml)
   --set KEY=VALUE       overrides one key of it; as often as wanted
 
@@ -38,6 +40,7 @@ async function run(argv: string[]): Promise<number> {
       steps: { type: 'string' },
       keep: { type: 'boolean', default: false },
       'teacher-model': { type: 'string' },
+      'start-model': { type: 'string' },
       config: { type: 'string' },
       set: { type: 'string', multiple: true, default: [] },
     },
@@ -45,6 +48,10 @@ async function run(argv: string[]): Promise<number> {
   const teacherModel = exampleOr('--teacher-model', values['teacher-model']);
   const configFile = exampleOr('--config', values.config);
   const overrides: string[] = [];
+  if (values['start-model'] !== undefined || values.config === undefined) {
+    const startModel = exampleOr('--start-model', values['start-model']);
+    overrides.push(`student.weights=${JSON.stringify(startModel)}`);
+  }
   if (values.seed !== undefined) overrides.push(`seed=${wholeNumber('--seed', values.seed, 0)}`);
   if (values.steps !== undefined) {
     const steps = wholeNumber('--steps', values.steps, 1);
@@ -72,13 +79,14 @@ async function run(argv: string[]): Promise<number> {
 }
 
 const EXAMPLES = {
-  '--teacher-model': 'teacher.safetensors',
-  '--config': 'student.yaml',
+  '--teacher-model': 'demo/teacher.safetensors',
+  '--start-model': 'study/start.safetensors',
+  '--config': 'demo/student.yaml',
 } as const;
 
 /** The file that was asked for, or the package's own example. */
 function exampleOr(option: keyof typeof EXAMPLES, given: string | undefined): string {
-  const file = given ?? join(packageRoot(), 'examples', 'demo', EXAMPLES[option]);
+  const file = given ?? join(packageRoot(), 'examples', EXAMPLES[option]);
   if (!existsSync(file)) throw new UsageError(`${option}: ${file} is not there`);
   return resolve(file);
 }
