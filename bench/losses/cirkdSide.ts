@@ -105,14 +105,15 @@ function minibatch(
 function bothMemoryLosses({ student_NC, teacher_ND, banks_MD }: Inputs): Computed {
   const options = { contrastTemperature: TEMPERATURE, contrastKdTemperature: 1, tiling: TILING };
   const student = unitRows(student_NC);
-  const parts = banks_MD.map((bank_MD) =>
-    memoryContrast(student.embedding_PC, teacher_ND, bank_MD, options),
-  );
-  const gradient_PD = ops.addN(parts.map((part) => part.gradient_PD));
-  return {
-    loss: parts.reduce((sum, part) => sum + part.loss, 0),
-    gradient: unitRowsGrad(gradient_PD, student),
+  let loss = 0;
+  const bankGradient = (bank_MD: Tensor) => {
+    const part = memoryContrast(student.embedding_PC, teacher_ND, bank_MD, options);
+    loss += part.loss;
+    return part.gradient_PD;
   };
+  // As src/distill/memoryTerms.ts has it: the summands are gone before the next maps of their size.
+  const gradient_PD = scope(() => ops.addN(banks_MD.map(bankGradient)));
+  return { loss, gradient: unitRowsGrad(gradient_PD, student) };
 }
 
 /**

@@ -47,15 +47,16 @@ export function memoryTerms(
     const student = unitRows(pick(projected_PD));
     const teacher_LD = pick(embedding_PD);
     const losses = new Map<MemoryTerm['name'], number>();
-    const gradients = terms.map(({ name, weight, rows }) =>
+    const termGradient = ({ name, weight, rows }: MemoryTerm) =>
       scope(() => {
         const bank_MD = rowsTensor(rows, channels);
         const result = memoryContrast(student.embedding_PC, teacher_LD, bank_MD, options);
         losses.set(name, result.loss);
         return ops.mul(result.gradient_PD, scalar(weight));
-      }),
-    );
-    const gradient_LD = unitRowsGrad(ops.addN(gradients), student);
+      });
+    // The summands are gone before the next maps of their size are made.
+    const sum_LD = scope(() => ops.addN(terms.map(termGradient)));
+    const gradient_LD = unitRowsGrad(sum_LD, student);
     return {
       losses,
       gradient_PD: all ? gradient_LD : spread(gradient_LD, labelled, positions),

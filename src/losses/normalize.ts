@@ -17,7 +17,7 @@ export interface UnitRows {
 
 export function unitRows(feature_PC: Tensor): UnitRows {
   return scope(() => {
-    const norm_P1 = ops.sqrt(ops.sum(ops.square(feature_PC), [1], true));
+    const norm_P1 = scope(() => ops.sqrt(ops.sum(ops.square(feature_PC), [1], true)));
     return { embedding_PC: ops.div(feature_PC, divisor(norm_P1)), norm_P1 };
   });
 }
@@ -28,9 +28,12 @@ export function unitRows(feature_PC: Tensor): UnitRows {
  */
 export function unitRowsGrad(dy_PC: Tensor, { embedding_PC, norm_P1 }: UnitRows): Tensor {
   return scope(() => {
-    const aboveFloor_P1 = ops.cast(ops.greater(norm_P1, scalar(SMALLEST_NORM)), 'float32');
-    const along_P1 = ops.mul(ops.sum(ops.mul(dy_PC, embedding_PC), [1], true), aboveFloor_P1);
-    const across_PC = ops.sub(dy_PC, ops.mul(embedding_PC, along_P1));
+    // Each in a scope of its own: maps of this size are what a step's memory is made of.
+    const along_P1 = scope(() => {
+      const aboveFloor_P1 = ops.cast(ops.greater(norm_P1, scalar(SMALLEST_NORM)), 'float32');
+      return ops.mul(ops.sum(ops.mul(dy_PC, embedding_PC), [1], true), aboveFloor_P1);
+    });
+    const across_PC = scope(() => ops.sub(dy_PC, ops.mul(embedding_PC, along_P1)));
     return ops.div(across_PC, divisor(norm_P1));
   });
 }
