@@ -6,8 +6,7 @@
 import { float32, readFloat32 } from './create.js';
 import { attribute, execute, executeAll } from './execute.js';
 import { scope, type Tensor } from './tensor.js';
-
-let made = 0;
+import { destroyVariable, makeVariable } from './variable.js';
 
 export class Parameter {
   readonly name: string;
@@ -18,17 +17,7 @@ export class Parameter {
   constructor(name: string, values: Float32Array, shape: readonly number[]) {
     this.name = name;
     this.shape = [...shape];
-    made += 1;
-    this.#handle = execute(
-      'VarHandleOp',
-      [],
-      [
-        attribute.type('dtype', 'float32'),
-        attribute.shape('shape', shape),
-        attribute.string('container', ''),
-        attribute.string('shared_name', `parameter-${made}`),
-      ],
-    ).hold();
+    this.#handle = makeVariable(shape);
     scope(() => this.assign(float32(values, shape)));
   }
 
@@ -81,14 +70,6 @@ export class Parameter {
   }
 
   dispose(): void {
-    if (this.#handle.disposed) return;
-    executeAll(
-      'DestroyResourceOp',
-      [this.#handle],
-      [attribute.bool('ignore_lookup_error', true)],
-      0,
-    );
-    this.#handle.release();
-    this.#handle.dispose();
+    destroyVariable(this.#handle);
   }
 }

@@ -1,0 +1,28 @@
+/** TensorFlow's resource variables: memory that ops write in place. */
+import { attribute, execute, executeAll } from './execute.js';
+import type { Tensor } from './tensor.js';
+
+/** TensorFlow's own name for nameless resources: with names of its own each would stay in its caches. */
+const NAMELESS = 'cd2c89b7-88b7-44c8-ad83-06c2a9158347';
+
+/** The held handle of a new float32 variable without a value. */
+export function makeVariable(shape: readonly number[]): Tensor {
+  return execute(
+    'VarHandleOp',
+    [],
+    [
+      attribute.type('dtype', 'float32'),
+      attribute.shape('shape', shape),
+      attribute.string('container', ''),
+      attribute.string('shared_name', NAMELESS),
+    ],
+  ).hold();
+}
+
+/** Frees a variable and its handle. Harmless if done before. */
+export function destroyVariable(handle: Tensor): void {
+  if (handle.disposed) return;
+  executeAll('DestroyResourceOp', [handle], [attribute.bool('ignore_lookup_error', true)], 0);
+  handle.release();
+  handle.dispose();
+}
