@@ -64,7 +64,7 @@ export class NetworkSimilarities {
       return use(kept);
     } finally {
       this.#kept.delete(tile);
-      free(kept);
+      kept.free();
     }
   }
 
@@ -83,7 +83,7 @@ export class NetworkSimilarities {
 
   /** Frees what is kept between calls. */
   dispose(): void {
-    for (const tensor of [...this.#columns.values(), ...this.#kept.values()]) free(tensor);
+    for (const tensor of [...this.#columns.values(), ...this.#kept.values()]) tensor.free();
     this.#columns.clear();
     this.#kept.clear();
   }
@@ -96,7 +96,7 @@ export class NetworkSimilarities {
     const known = this.#columns.get(block);
     if (known !== undefined) return known;
     if (!this.#options.keepsColumns) {
-      for (const other of this.#columns.values()) free(other);
+      for (const other of this.#columns.values()) other.free();
       this.#columns.clear();
     }
     const made_CB = scope(() => {
@@ -115,9 +115,4 @@ export class NetworkSimilarities {
     const values = readFloat32(sums);
     for (let i = 0; i < count; i++) this.#sums[(begin + i) * images + image]! += values[i]!;
   }
-}
-
-function free(tensor: Tensor): void {
-  tensor.release();
-  tensor.dispose();
 }

@@ -117,7 +117,7 @@ export class Tape {
         return this.#collect(gradients);
       });
     } catch (error) {
-      for (const gradient of gradients.values()) free(gradient);
+      for (const gradient of gradients.values()) gradient.free();
       throw error;
     } finally {
       this.dispose();
@@ -136,19 +136,19 @@ export class Tape {
           if (part !== null && input.needsGradient) accumulate(gradients, input, part);
         }
         gradients.delete(output);
-        free(dy);
+        dy.free();
         for (const part of parts) part?.dispose();
       }
       this.#nodes.pop();
-      for (const tensor of saved) free(tensor);
+      for (const tensor of saved) tensor.free();
     }
   }
 
   /** Frees everything that is held, for a forward pass that is not followed by a backward one. */
   dispose(): void {
-    for (const node of this.#nodes) for (const tensor of node.saved) free(tensor);
+    for (const node of this.#nodes) for (const tensor of node.saved) tensor.free();
     this.#nodes = [];
-    for (const read of this.#parameters.values()) free(read.value);
+    for (const read of this.#parameters.values()) read.value.free();
     this.#parameters.clear();
     this.#leaves.clear();
     for (const tensor of this.#borrowed) tensor.release();
@@ -184,11 +184,5 @@ function accumulate(gradients: Map<Var, Tensor>, input: Var, part: Tensor): void
     return;
   }
   gradients.set(input, add(known, part).hold());
-  free(known);
-}
-
-/** Drops one hold, and the tensor with the last one even if a scope still lists it. */
-function free(tensor: Tensor): void {
-  tensor.release();
-  tensor.dispose();
+  known.free();
 }

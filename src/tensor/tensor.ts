@@ -45,6 +45,12 @@ export class Tensor {
     if (this.#holds <= 0 && !this.#scoped) this.dispose();
   }
 
+  /** Drops one hold, and the tensor with the last one even if a scope still lists it. */
+  free(): void {
+    this.release();
+    this.dispose();
+  }
+
   /** Frees the memory now, unless it's held. Harmless if done before. */
   dispose(): void {
     if (this.#disposed || this.#holds > 0) return;

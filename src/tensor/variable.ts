@@ -23,6 +23,5 @@ export function makeVariable(shape: readonly number[]): Tensor {
 export function destroyVariable(handle: Tensor): void {
   if (handle.disposed) return;
   executeAll('DestroyResourceOp', [handle], [attribute.bool('ignore_lookup_error', true)], 0);
-  handle.release();
-  handle.dispose();
+  handle.free();
 }
