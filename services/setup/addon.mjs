@@ -18,7 +18,7 @@ const KERNELS = join('src', 'tensor', 'native');
 /** Loops become vector instructions, also those that sum; NaN and infinity keep their meaning. */
 const KERNEL_FLAGS = [
   ...['-O3', '-std=c++17', '-fPIC', '-c', '-pthread'],
-  ...['-fopenmp-simd', '-fno-math-errno', '-fno-trapping-math'],
+  ...['-fopenmp-simd', '-fno-math-errno', '-fno-trapping-math', '-ffp-contract=fast'],
 ];
 const RPATH = '-Wl,-rpath,$ORIGIN/../../deps/lib';
 /**

@@ -1,6 +1,8 @@
 // Settings that TensorFlow reads once, when its library is loaded: they must be in the environment
 // before that. bin.mjs applies them first of all.
 //
+//   TF_ENABLE_ONEDNN_OPTS       1 unless set: on processors without AVX-512 TensorFlow leaves oneDNN's
+//                               faster matrix products off (docs/performance.md)
 //   TF_FORCE_GPU_ALLOW_GROWTH   true unless set: take GPU memory as it is needed, not all of it
 //   CIRKD_GPU_MEMORY_MIB        at most so much of each visible GPU's memory
 //
@@ -20,6 +22,7 @@ import { spawnSync } from 'node:child_process';
 export function gpuEnvironment(env, freeMemory = freeGpuMemoryMib) {
   /** @type {Record<string, string>} */
   const added = {};
+  if (!env.TF_ENABLE_ONEDNN_OPTS) added.TF_ENABLE_ONEDNN_OPTS = '1';
   if (!env.TF_FORCE_GPU_ALLOW_GROWTH) added.TF_FORCE_GPU_ALLOW_GROWTH = 'true';
   if (!env.TF_CPP_MIN_LOG_LEVEL) added.TF_CPP_MIN_LOG_LEVEL = '2';
   const limit = env.CIRKD_GPU_MEMORY_MIB;

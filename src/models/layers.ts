@@ -1,5 +1,13 @@
 /** The layers that networks are made of. */
-import { differentiable, type Parameter, scope, type Var } from '../tensor/index.js';
+import {
+  type Activation,
+  type AfterNorm,
+  differentiable,
+  type Parameter,
+  scope,
+  type Tape,
+  type Var,
+} from '../tensor/index.js';
 import type { Builder } from './builder.js';
 import type { ForwardContext } from './context.js';
 import type { BatchCounter } from './buffers.js';
@@ -7,8 +15,6 @@ import type { BatchCounter } from './buffers.js';
 export interface Layer {
   forward(context: ForwardContext, x: Var): Var;
 }
-
-export type Activation = 'relu' | 'relu6' | 'none';
 
 export interface ConvolutionOptions {
   readonly inputs: number;
@@ -39,9 +45,17 @@ export class Convolution implements Layer {
     const convolve = this.#depthwise ? differentiable.depthwiseConv2d : differentiable.conv2d;
     return convolve(tape, x, tape.parameter(this.#weights), this.#geometry);
   }
+
+  /** With the norm and what follows in one; for inference, null for a depthwise one. */
+  normalised({ tape }: ForwardContext, x: Var, norm: BatchNorm, after: AfterNorm): Var | null {
+    if (this.#depthwise) return null;
+    const weights = tape.parameter(this.#weights);
+    const given = norm.given(tape);
+    return differentiable.normalisedConvolution(tape, x, weights, this.#geometry, given, after);
+  }
 }
 
-export class BatchNorm implements Layer {
+export class BatchNorm {
   readonly #scale: Parameter;
   readonly #offset: Parameter;
   readonly #mean: Parameter;
@@ -56,25 +70,33 @@ export class BatchNorm implements Layer {
     this.#counter = at.counter('num_batches_tracked');
   }
 
-  forward({ tape, training, staged }: ForwardContext, x: Var): Var {
-    const weights = {
-      scale_C: tape.parameter(this.#scale),
-      offset_C: tape.parameter(this.#offset),
-    };
+  /** after(norm(x)) */
+  forward({ tape, training, staged }: ForwardContext, x: Var, after: AfterNorm): Var {
     if (!training) {
-      const running = { mean_C: this.#mean.read(), variance_C: this.#variance.read() };
-      return differentiable.batchNormInference(tape, x, weights, running);
+      const { scale_C, offset_C, ...running } = this.given(tape);
+      return differentiable.batchNormInference(tape, x, { scale_C, offset_C }, running, after);
     }
+    const weights = this.#weights(tape);
     const before = { mean_C: staged.latest(this.#mean), variance_C: staged.latest(this.#variance) };
-    const { y, running } = differentiable.batchNormTraining(tape, x, weights, before);
+    const { y, running } = differentiable.batchNormTraining(tape, x, weights, before, after);
     staged.stage(this.#mean, running.mean_C);
     staged.stage(this.#variance, running.variance_C);
     staged.countBatch(this.#counter);
     return y;
   }
+
+  /** Weights and running statistics. */
+  given(tape: Tape) {
+    const running = { mean_C: this.#mean.read(), variance_C: this.#variance.read() };
+    return { ...this.#weights(tape), ...running };
+  }
+
+  #weights(tape: Tape) {
+    return { scale_C: tape.parameter(this.#scale), offset_C: tape.parameter(this.#offset) };
+  }
 }
 
-/** Convolution, batch norm, activation: one thing, so that inference can fold it into one. */
+/** Convolution, batch norm, activation: in inference one op. */
 export class ConvolutionUnit implements Layer {
   readonly #convolution: Convolution;
   readonly #norm: BatchNorm;
@@ -90,13 +112,17 @@ export class ConvolutionUnit implements Layer {
     this.#activation = options.activation;
   }
 
-  forward(context: ForwardContext, x: Var): Var {
+  /** A shortcut is added before the activation. */
+  forward(context: ForwardContext, x: Var, shortcut: Var | null = null): Var {
+    const after = { activation: this.#activation, shortcut };
     return scope(() => {
+      const isFinal = !context.training && !context.tape.recording;
+      const whole = isFinal ? this.#convolution.normalised(context, x, this.#norm, after) : null;
+      if (whole !== null) return whole;
       const convolved = this.#convolution.forward(context, x);
-      const normed = this.#norm.forward(context, convolved);
+      const y = this.#norm.forward(context, convolved, after);
       convolved.value.dispose();
-      if (this.#activation === 'none') return normed;
-      return differentiable[this.#activation](context.tape, normed);
+      return y;
     });
   }
 }

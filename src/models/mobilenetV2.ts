@@ -2,7 +2,7 @@
  * MobileNetV2 without its last 1x1 convolution, dilated to stride 8.
  * Source: Sandler et al., "MobileNetV2" (CVPR 2018); dilations as in CIRKD's code.
  */
-import { differentiable, scope, type Var } from '../tensor/index.js';
+import { scope, type Var } from '../tensor/index.js';
 import type { Backbone } from './backbone.js';
 import type { Builder } from './builder.js';
 import type { ForwardContext } from './context.js';
@@ -30,7 +30,8 @@ interface BlockOptions {
 }
 
 class InvertedResidual implements Layer {
-  readonly #path: readonly Layer[];
+  readonly #inner: readonly ConvolutionUnit[];
+  readonly #last: ConvolutionUnit;
   readonly #residual: boolean;
 
   constructor(block: Builder, options: BlockOptions) {
@@ -40,7 +41,7 @@ class InvertedResidual implements Layer {
     const depthwiseAt = expansion === 1 ? 0 : 3;
     const unit = (index: number, unitOptions: ConstructorParameters<typeof ConvolutionUnit>[2]) =>
       new ConvolutionUnit(at.at(index), at.at(index + 1), unitOptions);
-    this.#path = [
+    this.#inner = [
       ...(expansion === 1
         ? []
         : [unit(0, { inputs, outputs: hidden, kernel: 1, activation: 'relu6' })]),
@@ -53,15 +54,17 @@ class InvertedResidual implements Layer {
         depthwise: true,
         activation: 'relu6',
       }),
-      unit(depthwiseAt + 3, { inputs: hidden, outputs, kernel: 1, activation: 'none' }),
     ];
+    this.#last = unit(depthwiseAt + 3, { inputs: hidden, outputs, kernel: 1, activation: 'none' });
     this.#residual = options.residual;
   }
 
   forward(context: ForwardContext, x: Var): Var {
     return scope(() => {
-      const y = sequence(context, x, this.#path);
-      return this.#residual ? differentiable.add(context.tape, x, y) : y;
+      const inner = sequence(context, x, this.#inner);
+      const y = this.#last.forward(context, inner, this.#residual ? x : null);
+      inner.value.dispose();
+      return y;
     });
   }
 }

@@ -1,21 +1,23 @@
 /**
- * ResNet with a deep stem, dilated to stride 8.
- * Source: He et al., "Deep residual learning" (CVPR 2016); stem and dilations as in CIRKD's code.
+ * ResNet, dilated to stride 8.
+ * Source: He et al., "Deep residual learning" (CVPR 2016); dilations as in CIRKD's code.
  */
-import { differentiable, scope, type Var } from '../tensor/index.js';
+import { scope, type Var } from '../tensor/index.js';
 import type { Backbone } from './backbone.js';
+import { basicBlock } from './basicBlock.js';
+import { bottleneck } from './bottleneck.js';
 import type { Builder } from './builder.js';
 import type { ForwardContext } from './context.js';
-import { ConvolutionUnit, type Layer, sequence } from './layers.js';
+import { type Layer, sequence } from './layers.js';
+import { resnetStem, type StemName } from './resnetStem.js';
 import type { ChannelScale } from './spec.js';
 
-type BlockKind = 'basic' | 'bottleneck';
-
-const RESNETS = {
-  resnet18: { block: 'basic', counts: [2, 2, 2, 2] },
-  resnet34: { block: 'basic', counts: [3, 4, 6, 3] },
-  resnet50: { block: 'bottleneck', counts: [3, 4, 6, 3] },
-  resnet101: { block: 'bottleneck', counts: [3, 4, 23, 3] },
+/** Blocks of each layer; `expansion` is output channels by planes. */
+export const RESNETS = {
+  resnet18: { block: basicBlock, expansion: 1, counts: [2, 2, 2, 2] },
+  resnet34: { block: basicBlock, expansion: 1, counts: [3, 4, 6, 3] },
+  resnet50: { block: bottleneck, expansion: 4, counts: [3, 4, 6, 3] },
+  resnet101: { block: bottleneck, expansion: 4, counts: [3, 4, 23, 3] },
 } as const;
 
 export type ResnetName = keyof typeof RESNETS;
@@ -28,139 +30,39 @@ const LAYERS = [
   { planes: 512, stride: 1, dilation: 4, firstDilation: 2 },
 ] as const;
 
-/** Output channels of a block by its planes. */
-const EXPANSION = { basic: 1, bottleneck: 4 } as const;
-
-interface BlockOptions {
-  readonly kind: BlockKind;
-  readonly inputs: number;
-  readonly planes: number;
-  readonly outputs: number;
-  readonly stride: number;
-  /** Of the first 3x3 convolution, and of the second where there is one. */
-  readonly dilations: readonly [number, number];
-  readonly shortcut: boolean;
-}
-
-class ResidualBlock implements Layer {
-  readonly #path: readonly Layer[];
-  readonly #shortcut: Layer | null;
-
-  constructor(at: Builder, options: BlockOptions) {
-    this.#path = options.kind === 'basic' ? basicPath(at, options) : bottleneckPath(at, options);
-    const { inputs, outputs, stride } = options;
-    const down = at.at('downsample');
-    const projection = { inputs, outputs, kernel: 1, stride, activation: 'none' } as const;
-    this.#shortcut = options.shortcut
-      ? new ConvolutionUnit(down.at(0), down.at(1), projection)
-      : null;
-  }
-
-  forward(context: ForwardContext, x: Var): Var {
-    return scope(() => {
-      const residual = sequence(context, x, this.#path);
-      const shortcut = this.#shortcut === null ? x : this.#shortcut.forward(context, x);
-      const sum = differentiable.add(context.tape, residual, shortcut);
-      return differentiable.relu(context.tape, sum);
-    });
-  }
-}
-
-function basicPath(at: Builder, { inputs, planes, stride, dilations }: BlockOptions): Layer[] {
-  const [first, second] = dilations;
-  return [
-    new ConvolutionUnit(at.at('conv1'), at.at('bn1'), {
-      inputs,
-      outputs: planes,
-      kernel: 3,
-      stride,
-      dilation: first,
-      activation: 'relu',
-    }),
-    new ConvolutionUnit(at.at('conv2'), at.at('bn2'), {
-      inputs: planes,
-      outputs: planes,
-      kernel: 3,
-      dilation: second,
-      activation: 'none',
-    }),
-  ];
-}
-
-function bottleneckPath(at: Builder, options: BlockOptions): Layer[] {
-  const { inputs, planes, outputs, stride, dilations } = options;
-  return [
-    new ConvolutionUnit(at.at('conv1'), at.at('bn1'), {
-      inputs,
-      outputs: planes,
-      kernel: 1,
-      activation: 'relu',
-    }),
-    new ConvolutionUnit(at.at('conv2'), at.at('bn2'), {
-      inputs: planes,
-      outputs: planes,
-      kernel: 3,
-      stride,
-      dilation: dilations[0],
-      activation: 'relu',
-    }),
-    new ConvolutionUnit(at.at('conv3'), at.at('bn3'), {
-      inputs: planes,
-      outputs,
-      kernel: 1,
-      activation: 'none',
-    }),
-  ];
-}
-
-class MaxPool implements Layer {
-  forward({ tape }: ForwardContext, x: Var): Var {
-    return differentiable.maxPool(tape, x, { window: 3, stride: 2, padding: 1 });
-  }
-}
-
 export class Resnet implements Backbone {
   readonly channels: number;
   readonly auxChannels: number;
   readonly #stem: readonly Layer[];
   readonly #layers: readonly (readonly Layer[])[];
 
-  constructor(at: Builder, name: ResnetName, scale: ChannelScale) {
-    const { block: kind, counts } = RESNETS[name];
-    const stem = (index: number, inputs: number, outputs: number, stride: number) =>
-      new ConvolutionUnit(at.at(`conv${index}`), at.at(`bn${index}`), {
-        inputs,
-        outputs,
-        kernel: 3,
-        stride,
-        activation: 'relu',
-      });
-    this.#stem = [
-      stem(1, 3, scale(64), 2),
-      stem(2, scale(64), scale(64), 1),
-      stem(3, scale(64), scale(128), 1),
-      new MaxPool(),
-    ];
-    let inputs = scale(128);
-    const outputs = LAYERS.map(({ planes }) => scale(planes * EXPANSION[kind]));
-    this.#layers = LAYERS.map(({ planes, stride, dilation, firstDilation }, layer) =>
-      Array.from({ length: counts[layer]! }, (_, index) => {
+  constructor(at: Builder, name: ResnetName, stemName: StemName, scale: ChannelScale) {
+    const { block, expansion, counts } = RESNETS[name];
+    const stem = resnetStem(at, stemName, scale);
+    const official = LAYERS.map(({ planes }) => planes * expansion);
+    let inputs = stem.channels;
+    this.#stem = stem.layers;
+    this.#layers = LAYERS.map(({ planes, stride, dilation, firstDilation }, layer) => {
+      const outputs = scale(official[layer]!);
+      // By the official counts: rounding makes no network of another form.
+      const before = layer === 0 ? stem.officialChannels : official[layer - 1]!;
+      const changesShape = stride !== 1 || before !== official[layer];
+      return Array.from({ length: counts[layer]! }, (_, index) => {
         const first = index === 0;
-        const block = new ResidualBlock(at.at(`layer${layer + 1}`).at(index), {
-          kind,
+        const made = block(at.at(`layer${layer + 1}`).at(index), {
           inputs,
           planes: scale(planes),
-          outputs: outputs[layer]!,
+          outputs,
           stride: first ? stride : 1,
           dilations: [first ? firstDilation : dilation, dilation],
-          shortcut: first,
+          projection: first && changesShape,
         });
-        inputs = outputs[layer]!;
-        return block;
-      }),
-    );
-    this.auxChannels = outputs[2]!;
-    this.channels = outputs[3]!;
+        inputs = outputs;
+        return made;
+      });
+    });
+    this.auxChannels = scale(official[2]!);
+    this.channels = scale(official[3]!);
   }
 
   forward(context: ForwardContext, image_NHWC: Var): { feature: Var; aux: Var } {

@@ -6,7 +6,8 @@ import { DeeplabHead } from './deeplabHead.js';
 import type { Head } from './head.js';
 import { MobilenetV2 } from './mobilenetV2.js';
 import { PspHead } from './pspHead.js';
-import { Resnet } from './resnet.js';
+import { RESNETS, Resnet, type ResnetName } from './resnet.js';
+import { backboneName, type StemName } from './resnetStem.js';
 import {
   type ChannelScale,
   channelScale,
@@ -19,26 +20,35 @@ interface BackboneEntry {
   /** Official channels of the last map and of the one before the last layer. */
   readonly officialChannels: number;
   readonly officialAuxChannels: number | null;
+  /** null: no ResNet. */
+  readonly stem: StemName | null;
   build(at: Builder, scale: ChannelScale): Backbone;
 }
 
 const BACKBONES: Readonly<Record<string, BackboneEntry>> = {
-  resnet18: {
-    officialChannels: 512,
-    officialAuxChannels: 256,
-    build: (at, scale) => new Resnet(at, 'resnet18', scale),
-  },
-  resnet101: {
-    officialChannels: 2048,
-    officialAuxChannels: 1024,
-    build: (at, scale) => new Resnet(at, 'resnet101', scale),
-  },
+  ...resnets('deep'),
+  ...resnets('plain'),
   mobilenetv2: {
     officialChannels: 320,
     officialAuxChannels: null,
+    stem: null,
     build: (at, scale) => new MobilenetV2(at, scale),
   },
 };
+
+/** resnet18, 34, 50 and 101 with this stem, under the names that say so. */
+function resnets(stem: StemName): Record<string, BackboneEntry> {
+  const entries = Object.entries(RESNETS).map(([name, { expansion }]) => [
+    backboneName(name, stem),
+    {
+      officialChannels: 512 * expansion,
+      officialAuxChannels: 256 * expansion,
+      stem,
+      build: (at: Builder, scale: ChannelScale) => new Resnet(at, name as ResnetName, stem, scale),
+    },
+  ]);
+  return Object.fromEntries(entries);
+}
 
 export type HeadName = 'deeplab' | 'psp';
 
@@ -48,15 +58,15 @@ interface NetworkEntry {
   readonly featureChannels: Readonly<Record<Variant, number>>;
 }
 
-/** By model, then backbone. */
-const NETWORKS: Readonly<Record<string, Readonly<Record<string, NetworkEntry>>>> = {
+/** By model, then backbone. The official code has 18 and 101; 34 has the heads of 18, 50 those of 101. */
+const NETWORKS: Readonly<Record<ModelName, Readonly<Record<string, NetworkEntry>>>> = {
   deeplabv3: {
-    resnet18: { head: 'deeplab', featureChannels: { v1: 128, v2: 512 } },
-    resnet101: { head: 'deeplab', featureChannels: { v1: 256, v2: 512 } },
+    ...basicResnets({ head: 'deeplab', featureChannels: { v1: 128, v2: 512 } }),
+    ...bottleneckResnets({ head: 'deeplab', featureChannels: { v1: 256, v2: 512 } }),
   },
   psp: {
-    resnet18: { head: 'psp', featureChannels: { v1: 128, v2: 128 } },
-    resnet101: { head: 'psp', featureChannels: { v1: 512, v2: 256 } },
+    ...basicResnets({ head: 'psp', featureChannels: { v1: 128, v2: 128 } }),
+    ...bottleneckResnets({ head: 'psp', featureChannels: { v1: 512, v2: 256 } }),
   },
   deeplab_mobile: {
     mobilenetv2: { head: 'deeplab', featureChannels: { v1: 128, v2: 128 } },
@@ -66,11 +76,39 @@ const NETWORKS: Readonly<Record<string, Readonly<Record<string, NetworkEntry>>>>
   },
 };
 
+function basicResnets(entry: NetworkEntry): Record<string, NetworkEntry> {
+  return { resnet18: entry, resnet34: entry, resnet18_plain: entry, resnet34_plain: entry };
+}
+
+function bottleneckResnets(entry: NetworkEntry): Record<string, NetworkEntry> {
+  return { resnet50: entry, resnet101: entry, resnet50_plain: entry, resnet101_plain: entry };
+}
+
+export interface ZooEntry {
+  readonly model: ModelName;
+  readonly backbone: string;
+  /** null: no ResNet. */
+  readonly stem: StemName | null;
+  /** Official channels of the feature. */
+  readonly featureChannels: Readonly<Record<Variant, number>>;
+}
+
 /** Every model with each of its backbones. */
-export const NETWORK_NAMES: readonly { readonly model: ModelName; readonly backbone: string }[] =
-  Object.entries(NETWORKS).flatMap(([model, backbones]) =>
-    Object.keys(backbones).map((backbone) => ({ model: model as ModelName, backbone })),
-  );
+export const ZOO: readonly ZooEntry[] = Object.entries(NETWORKS).flatMap(([model, backbones]) =>
+  Object.entries(backbones).map(([backbone, { featureChannels }]) => ({
+    model: model as ModelName,
+    backbone,
+    stem: BACKBONES[backbone]!.stem,
+    featureChannels,
+  })),
+);
+
+export const BACKBONE_NAMES: readonly string[] = Object.keys(BACKBONES);
+
+/** null: no ResNet. */
+export function stemOf(backbone: string): StemName | null {
+  return own(BACKBONES, backbone)?.stem ?? null;
+}
 
 export interface NetworkParts {
   readonly backbone: Backbone;
@@ -97,7 +135,7 @@ export function findModel(
 
 /** Throws an error that names the field of a spec for which there is no network. */
 export function checkSpec(spec: NetworkSpec): void {
-  const backbones = own(NETWORKS, spec.model);
+  const backbones = own<Readonly<Record<string, NetworkEntry>>>(NETWORKS, spec.model);
   if (backbones === undefined) {
     throw new Error(`model: '${spec.model}' given, wanted one of ${names(NETWORKS)}`);
   }
@@ -121,7 +159,7 @@ export function checkSpec(spec: NetworkSpec): void {
 /** Puts a network together, in state-dict order. */
 export function buildNetwork(at: Builder, spec: NetworkSpec): NetworkParts {
   checkSpec(spec);
-  const entry = NETWORKS[spec.model]![spec.backbone]!;
+  const entry = NETWORKS[spec.model][spec.backbone]!;
   const { officialChannels, officialAuxChannels, build } = BACKBONES[spec.backbone]!;
   const scale = channelScale(spec.widthMultiplier);
   const classes = spec.numClasses;

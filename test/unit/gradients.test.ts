@@ -49,7 +49,7 @@ test('conv2d: strides, dilations, odd sizes', () => {
   }
 });
 
-test('conv2d: maps large enough for their weight gradient to be dealt out over the batch', () => {
+test('conv2d: maps of several blocks of rows', () => {
   for (const { size, dilation } of [
     { size: [16, 19], dilation: 2 },
     { size: [33, 32], dilation: 4 },

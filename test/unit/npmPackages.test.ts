@@ -58,12 +58,17 @@ test('of the cached trees those used last stay, and those that another clone may
   assert.deepEqual(readdirSync(join(cache, 'locks')), []);
 });
 
-test('GPU memory grows as needed; a limit becomes what must stay free', () => {
+test('oneDNN is on; GPU memory grows as needed, and a limit becomes what must stay free', () => {
   assert.deepEqual(gpuEnvironment({}), {
+    TF_ENABLE_ONEDNN_OPTS: '1',
     TF_FORCE_GPU_ALLOW_GROWTH: 'true',
     TF_CPP_MIN_LOG_LEVEL: '2',
   });
-  const own = { TF_FORCE_GPU_ALLOW_GROWTH: 'false', TF_CPP_MIN_LOG_LEVEL: '0' };
+  const own = {
+    TF_ENABLE_ONEDNN_OPTS: '0',
+    TF_FORCE_GPU_ALLOW_GROWTH: 'false',
+    TF_CPP_MIN_LOG_LEVEL: '0',
+  };
   assert.deepEqual(gpuEnvironment(own), {});
   const limited = { ...own, CIRKD_GPU_MEMORY_MIB: '4096' };
   assert.deepEqual(

@@ -1,7 +1,13 @@
 /** Batch normalisation with its gradients, channels last. */
+import { type Activation, isNative } from '../ops/activation.js';
+import { batchNormActivation, batchNormActivationGrad } from '../ops/batchNormActivation.js';
+import { normalisedConv2d } from '../ops/normalisedConvolution.js';
+import type { ConvolutionGeometry } from '../ops/convolution.js';
 import { batchNorm as batchNormOp, batchNormGrad } from '../ops/normalisation.js';
 import type { Tape, Var } from '../tape.js';
 import { scope, type Tensor } from '../tensor.js';
+import { relu, relu6 } from './activation.js';
+import { add } from './combine.js';
 
 /** PyTorch's defaults, which the official networks keep. */
 const EPSILON = 1e-5;
@@ -17,6 +23,20 @@ export interface RunningStatistics {
   readonly variance_C: Tensor;
 }
 
+/** What follows: activation(norm + shortcut). */
+export interface AfterNorm {
+  readonly activation: Activation;
+  /** Of the norm's shape, or null. */
+  readonly shortcut: Var | null;
+}
+
+const NOTHING: AfterNorm = { activation: 'none', shortcut: null };
+
+export interface TrainedNorm {
+  readonly y: Var;
+  readonly running: RunningStatistics;
+}
+
 /**
  * Normalises with the batch's mean and biased variance. Returns also the running statistics after
  * this batch, 0.9 old + 0.1 new, where the new variance is the unbiased one.
@@ -25,36 +45,86 @@ export interface RunningStatistics {
 export function batchNormTraining(
   tape: Tape,
   x: Var,
-  { scale_C, offset_C }: BatchNormWeights,
+  weights: BatchNormWeights,
   running: RunningStatistics,
-): { y: Var; running: RunningStatistics } {
-  const channels = scale_C.value.size;
+  after: AfterNorm = NOTHING,
+): TrainedNorm {
+  const channels = weights.scale_C.value.size;
   if (x.value.size <= channels) {
     throw new Error(
       `batch norm: shape [${x.shape}] has one value a channel, training wants more (a batch of one image with a globally pooled layer?)`,
     );
   }
-  const options = { epsilon: EPSILON, training: true, momentum: MOMENTUM };
-  const { y_NHWC, mean_C, variance_C, reserves } = batchNormOp(
+  const kernel = isNative() ? fusedBatchNorm : composedBatchNorm;
+  return kernel(tape, x, weights, running, after);
+}
+
+type TrainingKernel = (
+  tape: Tape,
+  x: Var,
+  weights: BatchNormWeights,
+  running: RunningStatistics,
+  after: AfterNorm,
+) => TrainedNorm;
+
+/** One kernel forward and one back (CPU). */
+export const fusedBatchNorm: TrainingKernel = (tape, x, weights, running, after) => {
+  const { scale_C, offset_C } = weights;
+  const { activation, shortcut } = after;
+  const { y_NHWC, mean_C, inverseDeviation_C, newMean_C, newVariance_C } = batchNormActivation(
     x.value,
-    scale_C.value,
-    offset_C.value,
-    running.mean_C,
-    running.variance_C,
-    options,
+    shortcut?.value ?? null,
+    { scale_C: scale_C.value, offset_C: offset_C.value, ...running },
+    { epsilon: EPSILON, momentum: MOMENTUM, activation },
   );
-  const saved = [x.value, scale_C.value, ...reserves];
-  const y = tape.record(y_NHWC, [x, scale_C, offset_C], saved, (dy) => {
-    const { dx_NHWC, dscale_C, doffset_C } = batchNormGrad(
+  const gate = activation === 'none' ? x.value : y_NHWC;
+  const inputs = [x, scale_C, offset_C, ...(shortcut === null ? [] : [shortcut])];
+  const saved = [x.value, gate, scale_C.value, mean_C, inverseDeviation_C];
+  const y = tape.record(y_NHWC, inputs, saved, (dy) => {
+    const { dx_NHWC, dscale_C, doffset_C, dshortcut_NHWC } = batchNormActivationGrad(
       dy,
       x.value,
+      gate,
+      { scale_C: scale_C.value, mean_C, inverseDeviation_C },
+      { activation, wantsShortcut: shortcut?.needsGradient ?? false },
+    );
+    return [dx_NHWC, dscale_C, doffset_C, dshortcut_NHWC];
+  });
+  return { y, running: { mean_C: newMean_C, variance_C: newVariance_C } };
+};
+
+/** Of TensorFlow's ops (any device). */
+export const composedBatchNorm: TrainingKernel = (tape, x, weights, running, after) =>
+  scope(() => {
+    const { scale_C, offset_C } = weights;
+    const options = { epsilon: EPSILON, training: true, momentum: MOMENTUM };
+    const { y_NHWC, mean_C, variance_C, reserves } = batchNormOp(
+      x.value,
       scale_C.value,
-      reserves,
+      offset_C.value,
+      running.mean_C,
+      running.variance_C,
       options,
     );
-    return [dx_NHWC, dscale_C, doffset_C];
+    const saved = [x.value, scale_C.value, ...reserves];
+    const normed = tape.record(y_NHWC, [x, scale_C, offset_C], saved, (dy) => {
+      const { dx_NHWC, dscale_C, doffset_C } = batchNormGrad(
+        dy,
+        x.value,
+        scale_C.value,
+        reserves,
+        options,
+      );
+      return [dx_NHWC, dscale_C, doffset_C];
+    });
+    const y = finish(tape, normed, after);
+    return { y, running: { mean_C, variance_C } };
   });
-  return { y, running: { mean_C, variance_C } };
+
+function finish(tape: Tape, normed: Var, { activation, shortcut }: AfterNorm): Var {
+  const sum = shortcut === null ? normed : add(tape, normed, shortcut);
+  if (activation === 'none') return sum;
+  return activation === 'relu' ? relu(tape, sum) : relu6(tape, sum);
 }
 
 /** Normalises with given statistics, which count as constants. */
@@ -63,20 +133,51 @@ export function batchNormInference(
   x: Var,
   { scale_C, offset_C }: BatchNormWeights,
   { mean_C, variance_C }: RunningStatistics,
+  after: AfterNorm = NOTHING,
 ): Var {
   const options = { epsilon: EPSILON, training: false, momentum: 0 };
-  const y_NHWC = scope(
-    () => batchNormOp(x.value, scale_C.value, offset_C.value, mean_C, variance_C, options).y_NHWC,
-  );
-  const saved = [x.value, scale_C.value, mean_C, variance_C];
-  return tape.record(y_NHWC, [x, scale_C, offset_C], saved, (dy) => {
-    const { dx_NHWC, dscale_C, doffset_C } = batchNormGrad(
-      dy,
-      x.value,
-      scale_C.value,
-      [mean_C, variance_C, variance_C],
-      options,
+  return scope(() => {
+    const y_NHWC = scope(
+      () => batchNormOp(x.value, scale_C.value, offset_C.value, mean_C, variance_C, options).y_NHWC,
     );
-    return [dx_NHWC, dscale_C, doffset_C];
+    const saved = [x.value, scale_C.value, mean_C, variance_C];
+    const normed = tape.record(y_NHWC, [x, scale_C, offset_C], saved, (dy) => {
+      const { dx_NHWC, dscale_C, doffset_C } = batchNormGrad(
+        dy,
+        x.value,
+        scale_C.value,
+        [mean_C, variance_C, variance_C],
+        options,
+      );
+      return [dx_NHWC, dscale_C, doffset_C];
+    });
+    return finish(tape, normed, after);
   });
+}
+
+/**
+ * A convolution whose batch norm, with given statistics, and what follows are done to its output
+ * before that leaves the cache. For a tape that doesn't record: nothing here has a gradient.
+ */
+export function normalisedConvolution(
+  tape: Tape,
+  x: Var,
+  weights_RSCK: Var,
+  geometry: ConvolutionGeometry,
+  norm: BatchNormWeights & RunningStatistics,
+  { activation, shortcut }: AfterNorm,
+): Var {
+  const value = normalisedConv2d(
+    x.value,
+    weights_RSCK.value,
+    geometry,
+    {
+      scale_C: norm.scale_C.value,
+      offset_C: norm.offset_C.value,
+      mean_C: norm.mean_C,
+      variance_C: norm.variance_C,
+    },
+    { epsilon: EPSILON, activation, shortcut: shortcut?.value ?? null },
+  );
+  return tape.constant(value);
 }

@@ -5,11 +5,15 @@
  * dilation d is d*d plain ones, each on every d-th row and column: SpaceToBatchND deals the
  * positions out over the batch axis, BatchToSpaceND gathers them, and each is the other's gradient.
  */
+import { isNative } from '../ops/activation.js';
 import {
   type DepthwiseGeometry,
   depthwiseConv2d as depthwiseOp,
   depthwiseConv2dFilterGrad,
   depthwiseConv2dInputGrad,
+  nativeDepthwise,
+  nativeDepthwiseFilterGrad,
+  nativeDepthwiseInputGrad,
 } from '../ops/depthwise.js';
 import { batchToSpace, spaceToBatch } from '../ops/shape.js';
 import type { Tape, Var } from '../tape.js';
@@ -19,8 +23,24 @@ export interface DilatedDepthwiseGeometry extends DepthwiseGeometry {
   readonly dilation: number;
 }
 
-/** x_NHWC, weights_RSC1 -> [N, H', W', C]. A dilation above 1 goes with stride 1 only. */
+/** x_NHWC, weights_RSC1 -> [N, H', W', C]. */
 export function depthwiseConv2d(
+  tape: Tape,
+  x: Var,
+  weights: Var,
+  geometry: DilatedDepthwiseGeometry,
+): Var {
+  if (!isNative()) return composedDepthwise(tape, x, weights, geometry);
+  const value = nativeDepthwise(x.value, weights.value, geometry);
+  const inputShape = x.shape;
+  return tape.record(value, [x, weights], savedFor(x, weights), (dy) => [
+    x.needsGradient ? nativeDepthwiseInputGrad(inputShape, weights.value, dy, geometry) : null,
+    weights.needsGradient ? nativeDepthwiseFilterGrad(x.value, weights.shape, dy, geometry) : null,
+  ]);
+}
+
+/** Of TensorFlow's ops (any device). A dilation above 1 goes with stride 1 only. */
+export function composedDepthwise(
   tape: Tape,
   x: Var,
   weights: Var,

@@ -4,48 +4,49 @@
  * N batch, H W input positions, C input channels, K output channels, R S kernel; weights_RSCK.
  * Padding is given explicitly and is the same on both sides: TensorFlow's SAME puts the odd
  * row at the end where PyTorch puts it at both.
+ *
+ * On the CPU the addon's own kernels run (../native/convolution.h): any dilation, on processors too on
+ * which TensorFlow's gradients take none, and faster than TensorFlow's (docs/performance.md).
  */
 import { vector } from '../create.js';
 import { attribute, execute } from '../execute.js';
 import { scope, type Tensor } from '../tensor.js';
+import { isNative } from './activation.js';
 
 export interface ConvolutionGeometry {
   readonly stride: number;
   readonly dilation: number;
-  /** Rows and columns of zeros on each side; 'same' (stride 1, odd kernels): keeps the size. */
-  readonly padding: number | 'same';
+  /** Rows and columns of zeros on each side. */
+  readonly padding: number;
 }
 
-/**
- * With stride 1 and padding that keeps the size, SAME is symmetric too: said so, the op goes to
- * oneDNN, whose gradients are several times as fast and know dilation; explicit padding never does.
- */
-const geometryAttributes = (
-  { stride, dilation, padding }: ConvolutionGeometry,
-  filterShape: readonly number[],
-) => {
-  const keepsSize =
-    padding === 'same' ||
-    (stride === 1 && [0, 1].every((axis) => 2 * padding === dilation * (filterShape[axis]! - 1)));
-  return [
-    attribute.type('T', 'float32'),
-    attribute.int('strides', [1, stride, stride, 1]),
-    attribute.int('dilations', [1, dilation, dilation, 1]),
-    ...(padding === 0
-      ? [attribute.string('padding', 'VALID')]
-      : keepsSize
-        ? [attribute.string('padding', 'SAME')]
-        : [
-            attribute.string('padding', 'EXPLICIT'),
-            attribute.int('explicit_paddings', [0, 0, padding, padding, padding, padding, 0, 0]),
-          ]),
-    attribute.string('data_format', 'NHWC'),
-    attribute.bool('use_cudnn_on_gpu', true),
-  ];
-};
+const geometryAttributes = ({ stride, dilation, padding }: ConvolutionGeometry) => [
+  attribute.type('T', 'float32'),
+  attribute.int('strides', [1, stride, stride, 1]),
+  attribute.int('dilations', [1, dilation, dilation, 1]),
+  ...(padding === 0
+    ? [attribute.string('padding', 'VALID')]
+    : [
+        attribute.string('padding', 'EXPLICIT'),
+        attribute.int('explicit_paddings', [0, 0, padding, padding, padding, padding, 0, 0]),
+      ]),
+  attribute.string('data_format', 'NHWC'),
+  attribute.bool('use_cudnn_on_gpu', true),
+];
 
+/** What the addon's kernels want: the geometry, and two sizes that shapes don't tell. */
+export const geometryTensor = (
+  { stride, dilation, padding }: ConvolutionGeometry,
+  [rows, columns]: readonly [number, number] = [0, 0],
+) => vector([stride, dilation, padding, rows, columns]);
+
+/** [N, H', W', K] */
 export function conv2d(x_NHWC: Tensor, w_RSCK: Tensor, geometry: ConvolutionGeometry): Tensor {
-  return execute('Conv2D', [x_NHWC, w_RSCK], geometryAttributes(geometry, w_RSCK.shape));
+  return scope(() =>
+    isNative()
+      ? execute('CirkdConv2D', [x_NHWC, w_RSCK, geometryTensor(geometry)], [])
+      : execute('Conv2D', [x_NHWC, w_RSCK], geometryAttributes(geometry)),
+  );
 }
 
 export function conv2dInputGrad(
@@ -54,12 +55,15 @@ export function conv2dInputGrad(
   dy: Tensor,
   geometry: ConvolutionGeometry,
 ): Tensor {
+  const [, height = 0, width = 0] = inputShape_NHWC;
   return scope(() =>
-    execute(
-      'Conv2DBackpropInput',
-      [vector(inputShape_NHWC), w_RSCK, dy],
-      geometryAttributes(geometry, w_RSCK.shape),
-    ),
+    isNative() && geometry.stride === 1
+      ? execute('CirkdConv2DInputGrad', [dy, w_RSCK, geometryTensor(geometry, [height, width])], [])
+      : execute(
+          'Conv2DBackpropInput',
+          [vector(inputShape_NHWC), w_RSCK, dy],
+          geometryAttributes(geometry),
+        ),
   );
 }
 
@@ -69,12 +73,19 @@ export function conv2dFilterGrad(
   dy: Tensor,
   geometry: ConvolutionGeometry,
 ): Tensor {
+  const [rows = 0, columns = 0] = filterShape_RSCK;
   return scope(() =>
-    execute(
-      'Conv2DBackpropFilter',
-      [x_NHWC, vector(filterShape_RSCK), dy],
-      geometryAttributes(geometry, filterShape_RSCK),
-    ),
+    isNative()
+      ? execute(
+          'CirkdConv2DFilterGrad',
+          [x_NHWC, dy, geometryTensor(geometry, [rows, columns])],
+          [],
+        )
+      : execute(
+          'Conv2DBackpropFilter',
+          [x_NHWC, vector(filterShape_RSCK), dy],
+          geometryAttributes(geometry),
+        ),
   );
 }
 

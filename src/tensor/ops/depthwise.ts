@@ -1,12 +1,13 @@
 /**
  * Depthwise convolutions, channels last, one filter a channel; weights_RSC1.
  *
- * Dilation isn't offered here: TensorFlow's CPU kernels for the gradients ignore it. See
- * gradients/depthwiseConvolution.ts for the way round.
+ * On the CPU the addon's kernels (../native/depthwise.cc) do it. TensorFlow's have no dilation here: those
+ * for the gradients ignore it. See gradients/depthwiseConvolution.ts for the way round.
  */
 import { vector } from '../create.js';
 import { attribute, execute } from '../execute.js';
 import { scope, type Tensor } from '../tensor.js';
+import { type ConvolutionGeometry, geometryTensor } from './convolution.js';
 
 export interface DepthwiseGeometry {
   readonly stride: number;
@@ -59,4 +60,29 @@ export function depthwiseConv2dFilterGrad(
       geometryAttributes(geometry),
     ),
   );
+}
+
+export const nativeDepthwise = (x_NHWC: Tensor, w_RSC1: Tensor, geometry: ConvolutionGeometry) =>
+  scope(() => execute('CirkdDepthwise', [x_NHWC, w_RSC1, geometryTensor(geometry)], []));
+
+export function nativeDepthwiseInputGrad(
+  inputShape_NHWC: readonly number[],
+  w_RSC1: Tensor,
+  dy: Tensor,
+  geometry: ConvolutionGeometry,
+): Tensor {
+  const [, height = 0, width = 0] = inputShape_NHWC;
+  const numbers = () => geometryTensor(geometry, [height, width]);
+  return scope(() => execute('CirkdDepthwiseInputGrad', [dy, w_RSC1, numbers()], []));
+}
+
+export function nativeDepthwiseFilterGrad(
+  x_NHWC: Tensor,
+  filterShape_RSC1: readonly number[],
+  dy: Tensor,
+  geometry: ConvolutionGeometry,
+): Tensor {
+  const [rows = 0, columns = 0] = filterShape_RSC1;
+  const numbers = () => geometryTensor(geometry, [rows, columns]);
+  return scope(() => execute('CirkdDepthwiseFilterGrad', [x_NHWC, dy, numbers()], []));
 }

@@ -28,6 +28,10 @@ export const relu = unary('Relu');
 export const relu6 = unary('Relu6');
 export const finite = unary('IsFinite');
 
+/** a where the condition (bool) holds, else b; all broadcast. */
+export const select = (condition: Tensor, a: Tensor, b: Tensor) =>
+  execute('SelectV2', [condition, a, b], [attribute.type('T', a.dtype)]);
+
 /** dy where the activation's output y (or input) was inside its linear range, else 0. */
 export const reluGrad = (dy: Tensor, y: Tensor) =>
   execute('ReluGrad', [dy, y], [attribute.type('T', dy.dtype)]);

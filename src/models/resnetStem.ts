@@ -1,0 +1,71 @@
+/**
+ * What stands before the blocks of a ResNet: convolutions with stride 2, then max pooling to stride 4.
+ * Sources: plain as in He et al., "Deep residual learning" (CVPR 2016) and torchvision; deep as in
+ * CIRKD's code. Names as theirs.
+ */
+import { differentiable, type Var } from '../tensor/index.js';
+import type { Builder } from './builder.js';
+import type { ForwardContext } from './context.js';
+import { ConvolutionUnit, type Layer } from './layers.js';
+import type { ChannelScale } from './spec.js';
+
+/** deep: three 3x3 convolutions; plain: one of 7x7. */
+export type StemName = 'deep' | 'plain';
+
+/** By kernel, stride and official output channels. */
+const CONVOLUTIONS = {
+  deep: [
+    { kernel: 3, stride: 2, outputs: 64 },
+    { kernel: 3, stride: 1, outputs: 64 },
+    { kernel: 3, stride: 1, outputs: 128 },
+  ],
+  plain: [{ kernel: 7, stride: 2, outputs: 64 }],
+} as const;
+
+const PLAIN_SUFFIX = '_plain';
+
+/** The stem is part of a backbone's name, as it decides which weights fit: resnet50, resnet50_plain. */
+export function backboneName(resnet: string, stem: StemName): string {
+  return stem === 'plain' ? `${resnet}${PLAIN_SUFFIX}` : resnet;
+}
+
+/** The same ResNet with the other stem. */
+export function withOtherStem(backbone: string): string {
+  return backbone.endsWith(PLAIN_SUFFIX)
+    ? backbone.slice(0, -PLAIN_SUFFIX.length)
+    : backboneName(backbone, 'plain');
+}
+
+/** Told from the first convolution's weights; deep where they are missing. */
+export function stemOfWeights(conv1: { readonly shape: readonly number[] } | undefined): StemName {
+  return conv1?.shape[2] === CONVOLUTIONS.plain[0].kernel ? 'plain' : 'deep';
+}
+
+export interface Stem {
+  readonly layers: readonly Layer[];
+  /** Output channels of the official network, and of this one. */
+  readonly officialChannels: number;
+  readonly channels: number;
+}
+
+class MaxPool implements Layer {
+  forward({ tape }: ForwardContext, x: Var): Var {
+    return differentiable.maxPool(tape, x, { window: 3, stride: 2, padding: 1 });
+  }
+}
+
+export function resnetStem(at: Builder, name: StemName, scale: ChannelScale): Stem {
+  let [officialChannels, channels] = [3, 3];
+  const units = CONVOLUTIONS[name].map(({ kernel, stride, outputs }, index) => {
+    const unit = new ConvolutionUnit(at.at(`conv${index + 1}`), at.at(`bn${index + 1}`), {
+      inputs: channels,
+      outputs: scale(outputs),
+      kernel,
+      stride,
+      activation: 'relu',
+    });
+    [officialChannels, channels] = [outputs, scale(outputs)];
+    return unit;
+  });
+  return { layers: [...units, new MaxPool()], officialChannels, channels };
+}

@@ -1,0 +1,149 @@
+// The convolutions' products, at the best level of vector instructions that the processor has.
+#include "convolution.h"
+
+#include <memory>
+
+#include "filterGradient.h"
+#include "gatheredProduct.h"
+#include "threadPool.h"
+
+namespace cirkd {
+namespace {
+
+// The functions of one level.
+struct Kernels {
+  int64_t columns, rows;  // of a tile
+  void (*gathered)(const Gather&, const float*, int64_t, int64_t, int64_t, const Epilogue*, float*);
+  void (*filter)(const Gather&, const float*, int64_t, int64_t, int64_t, int64_t, float*);
+};
+
+CIRKD_WIDE void GatheredWide(const Gather& gather, const float* panels, int64_t columns,
+                             int64_t begin, int64_t end, const Epilogue* epilogue, float* out) {
+  GatheredRows<Wide>(gather, panels, columns, begin, end, epilogue, out);
+}
+CIRKD_WIDE void FilterWide(const Gather& gather, const float* dy, int64_t positions,
+                           int64_t columns, int64_t begin, int64_t end, float* dw) {
+  FilterRows<Wide>(gather, dy, positions, columns, begin, end, dw);
+}
+CIRKD_MEDIUM void GatheredMedium(const Gather& gather, const float* panels, int64_t columns,
+                                 int64_t begin, int64_t end, const Epilogue* epilogue, float* out) {
+  GatheredRows<Medium>(gather, panels, columns, begin, end, epilogue, out);
+}
+CIRKD_MEDIUM void FilterMedium(const Gather& gather, const float* dy, int64_t positions,
+                               int64_t columns, int64_t begin, int64_t end, float* dw) {
+  FilterRows<Medium>(gather, dy, positions, columns, begin, end, dw);
+}
+void GatheredNarrow(const Gather& gather, const float* panels, int64_t columns, int64_t begin,
+                    int64_t end, const Epilogue* epilogue, float* out) {
+  GatheredRows<Narrow>(gather, panels, columns, begin, end, epilogue, out);
+}
+void FilterNarrow(const Gather& gather, const float* dy, int64_t positions, int64_t columns,
+                  int64_t begin, int64_t end, float* dw) {
+  FilterRows<Narrow>(gather, dy, positions, columns, begin, end, dw);
+}
+
+const Kernels& Best() {
+  static const Kernels wide{Wide::kColumns, Wide::kRows, GatheredWide, FilterWide};
+  static const Kernels medium{Medium::kColumns, Medium::kRows, GatheredMedium, FilterMedium};
+  static const Kernels narrow{Narrow::kColumns, Narrow::kRows, GatheredNarrow, FilterNarrow};
+  static const Kernels& best = ForProcessor(wide, medium, narrow);
+  return best;
+}
+
+// Into how many parts a product is cut: another thread wants about a million multiplications.
+int Parts(int64_t pieces, double multiplications) {
+  const double useful = std::max(1.0, multiplications / (1 << 20));
+  return static_cast<int>(std::max<int64_t>(
+      1, std::min<int64_t>({static_cast<int64_t>(std::min(useful, 1e6)), pieces, Pool::Get().size()})));
+}
+
+// The right matrix by panels, see GatheredRows. value(tap, channel) is its row, `step` apart.
+template <typename RowOf>
+std::unique_ptr<float[]> PackPanels(int64_t taps, int64_t channels, int64_t columns,
+                                    int64_t panel_columns, int64_t step, const RowOf& row_of) {
+  const int64_t panels = (columns + panel_columns - 1) / panel_columns;
+  const int64_t depth = taps * channels;
+  std::unique_ptr<float[]> packed(new float[panels * depth * panel_columns]);
+  Pool::Get().Run(Parts(panels, 64.0 * panels * depth), [&](int part) {
+    const int parts = Parts(panels, 64.0 * panels * depth);
+    for (int64_t panel = panels * part / parts; panel < panels * (part + 1) / parts; ++panel) {
+      float* to = packed.get() + panel * depth * panel_columns;
+      const int64_t first = panel * panel_columns;
+      const int64_t width = std::min(panel_columns, columns - first);
+      for (int64_t row = 0; row < depth; ++row, to += panel_columns) {
+        const float* const from = row_of(row / channels, row % channels) + first * step;
+        for (int64_t j = 0; j < panel_columns; ++j) to[j] = j < width ? from[j * step] : 0.0f;
+      }
+    }
+  });
+  return packed;
+}
+
+void RunGathered(const Gather& gather, const float* panels, int64_t rows, int64_t columns,
+                 const Epilogue* epilogue, float* out) {
+  const Kernels& kernels = Best();
+  const int64_t blocks = (rows + kBlockRows - 1) / kBlockRows;
+  const int parts =
+      Parts(blocks, 1.0 * rows * columns * gather.taps() * gather.channels);
+  Pool::Get().Run(parts, [&](int part) {
+    const int64_t begin = blocks * part / parts * kBlockRows;
+    const int64_t end = std::min(rows, blocks * (part + 1) / parts * kBlockRows);
+    kernels.gathered(gather, panels, columns, begin, end, epilogue, out);
+  });
+}
+
+// Taps of the forward convolution, of the source's stride.
+Gather ForwardGather(const ConvolutionShape& shape, const float* x) {
+  Gather gather{x, shape.height, shape.width, shape.inputs, shape.out_height, shape.out_width,
+                shape.stride, {}, {}};
+  for (int64_t r = 0; r < shape.tap_rows; ++r) {
+    for (int64_t s = 0; s < shape.tap_columns; ++s) {
+      gather.tap_y.push_back(r * shape.dilation - shape.padding_rows);
+      gather.tap_x.push_back(s * shape.dilation - shape.padding_columns);
+    }
+  }
+  return gather;
+}
+
+}  // namespace
+
+void ConvolutionForward(const ConvolutionShape& shape, const float* x, const float* weights,
+                        const Epilogue* epilogue, float* y) {
+  const auto panels = PackPanels(
+      shape.taps(), shape.inputs, shape.outputs, Best().columns, 1,
+      [&](int64_t tap, int64_t c) { return weights + (tap * shape.inputs + c) * shape.outputs; });
+  RunGathered(ForwardGather(shape, x), panels.get(), shape.out_positions(), shape.outputs,
+              epilogue, y);
+}
+
+void ConvolutionInputGradient(const ConvolutionShape& shape, const float* dy, const float* weights,
+                              float* dx) {
+  Gather gather{dy, shape.out_height, shape.out_width, shape.outputs, shape.height, shape.width,
+                1, {}, {}};
+  for (int64_t r = 0; r < shape.tap_rows; ++r) {
+    for (int64_t s = 0; s < shape.tap_columns; ++s) {
+      gather.tap_y.push_back(shape.padding_rows - r * shape.dilation);
+      gather.tap_x.push_back(shape.padding_columns - s * shape.dilation);
+    }
+  }
+  const auto panels = PackPanels(
+      shape.taps(), shape.outputs, shape.inputs, Best().columns, shape.outputs,
+      [&](int64_t tap, int64_t k) { return weights + tap * shape.inputs * shape.outputs + k; });
+  RunGathered(gather, panels.get(), shape.images * shape.height * shape.width, shape.inputs, nullptr,
+              dx);
+}
+
+void ConvolutionFilterGradient(const ConvolutionShape& shape, const float* x, const float* dy,
+                               float* dw) {
+  const Kernels& kernels = Best();
+  const Gather gather = ForwardGather(shape, x);
+  const int64_t tiles = shape.taps() * ((shape.inputs + kernels.rows - 1) / kernels.rows);
+  const double work = 1.0 * shape.out_positions() * shape.taps() * shape.inputs * shape.outputs;
+  const int parts = Parts(tiles, work);
+  Pool::Get().Run(parts, [&](int part) {
+    kernels.filter(gather, dy, shape.out_positions(), shape.outputs, tiles * part / parts,
+                   tiles * (part + 1) / parts, dw);
+  });
+}
+
+}  // namespace cirkd

@@ -1,0 +1,110 @@
+// The gradient of a convolution with respect to its weights.
+#ifndef CIRKD_NATIVE_FILTER_GRADIENT_H_
+#define CIRKD_NATIVE_FILTER_GRADIENT_H_
+
+#include <algorithm>
+#include <cstdint>
+#include <cstring>
+#include <vector>
+
+#include "gatheredProduct.h"
+
+namespace cirkd {
+
+// Tiles of the gradient's rows (tap, input channel); none reaches over two taps.
+template <typename L>
+inline int64_t FilterTiles(const Gather& gather) {
+  return gather.taps() * ((gather.channels + L::kRows - 1) / L::kRows);
+}
+
+// Rows of x at one tap, the channels of one tile, as [position][kRows]; false: all of it is padding.
+template <typename L>
+CIRKD_INLINE bool PackTile(const float* const* rows, int64_t positions, int64_t c, int64_t channels,
+                           float* packed) {
+  const int64_t here = std::min<int64_t>(L::kRows, channels - c);
+  bool alive = false;
+  for (int64_t p = 0; p < positions; ++p, packed += L::kRows) {
+    if (rows[p] == nullptr) {
+      std::memset(packed, 0, L::kRows * sizeof(float));
+      continue;
+    }
+    alive = true;
+    if (here == L::kRows) {
+      std::memcpy(packed, rows[p] + c, L::kRows * sizeof(float));
+    } else {
+      for (int64_t i = 0; i < L::kRows; ++i) packed[i] = i < here ? rows[p][c + i] : 0.0f;
+    }
+  }
+  return alive;
+}
+
+// dw rows of tiles [begin, end): dw[tap, c][k] = sum over positions of x[position at tap][c] * dy[position][k].
+template <typename L>
+CIRKD_INLINE void FilterRows(const Gather& gather, const float* dy, int64_t positions,
+                             int64_t columns, int64_t begin, int64_t end, float* dw) {
+  constexpr int64_t kTiles = 16;
+  const int64_t channels = gather.channels;
+  const int64_t tap_tiles = (channels + L::kRows - 1) / L::kRows;
+  const int64_t panels = (columns + L::kColumns - 1) / L::kColumns;
+  // A block of dy of about 256 KiB.
+  const int64_t block_size = std::clamp<int64_t>((1 << 16) / columns, 64, kBlockRows * 4) / 32 * 32;
+  std::vector<float> right(panels * block_size * L::kColumns, 0.0f);
+  std::vector<float> left(kTiles * block_size * L::kRows);
+  std::vector<const float*> rows(block_size);
+  BlockRows block;
+  const auto row_of = [&](int64_t tile) {
+    return tile / tap_tiles * channels + tile % tap_tiles * L::kRows;
+  };
+  std::fill(dw + row_of(begin) * columns, dw + row_of(end) * columns, 0.0f);
+  for (int64_t first = 0; first < positions; first += block_size) {
+    const int64_t count = std::min(block_size, positions - first);
+    for (int64_t panel = 0; panel < panels; ++panel) {
+      const int64_t column = panel * L::kColumns;
+      const int64_t width = std::min<int64_t>(L::kColumns, columns - column);
+      float* to = right.data() + panel * block_size * L::kColumns;
+      for (int64_t p = 0; p < count; ++p, to += L::kColumns) {
+        std::memcpy(to, dy + (first + p) * columns + column, width * sizeof(float));
+      }
+    }
+    int64_t located = -1;
+    for (int64_t tile0 = begin; tile0 < end; tile0 += kTiles) {
+      const int64_t tiles = std::min(kTiles, end - tile0);
+      bool alive[kTiles];
+      for (int64_t i = 0; i < tiles; ++i) {
+        const int64_t tap = (tile0 + i) / tap_tiles, c = (tile0 + i) % tap_tiles * L::kRows;
+        if (tap != located) {
+          for (int64_t p0 = 0; p0 < count; p0 += kBlockRows) {
+            const int64_t here = std::min(kBlockRows, count - p0);
+            block.Locate(gather, first + p0, here);
+            for (int64_t p = 0; p < here; ++p) rows[p0 + p] = block.At(gather, p, tap);
+          }
+          located = tap;
+        }
+        alive[i] = PackTile<L>(rows.data(), count, c, channels, left.data() + i * block_size * L::kRows);
+      }
+      for (int64_t panel = 0; panel < panels; ++panel) {
+        const int64_t column = panel * L::kColumns;
+        const int64_t width = std::min<int64_t>(L::kColumns, columns - column);
+        const float* const b = right.data() + panel * block_size * L::kColumns;
+        for (int64_t i = 0; i < tiles; ++i) {
+          if (!alive[i]) continue;
+          const float* a[L::kRows];
+          for (int64_t r = 0; r < L::kRows; ++r) a[r] = left.data() + i * block_size * L::kRows + r;
+          const int64_t c = (tile0 + i) % tap_tiles * L::kRows;
+          float* const to = dw + row_of(tile0 + i) * columns + column;
+          if (width == L::kColumns && c + L::kRows <= channels) {
+            MatrixTile<L, L::kRows, 2>(a, b, count, to, columns, true);
+          } else {
+            EdgeTile<L, L::kRows>(a, b, count, to, columns, true,
+                                  static_cast<int>(std::min<int64_t>(L::kRows, channels - c)),
+                                  static_cast<int>(width));
+          }
+        }
+      }
+    }
+  }
+}
+
+}  // namespace cirkd
+
+#endif  // CIRKD_NATIVE_FILTER_GRADIENT_H_

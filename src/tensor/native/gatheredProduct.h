@@ -1,0 +1,142 @@
+// A matrix product whose left rows lie scattered over a map: convolutions, and their gradients with
+// respect to the input.
+#ifndef CIRKD_NATIVE_GATHERED_PRODUCT_H_
+#define CIRKD_NATIVE_GATHERED_PRODUCT_H_
+
+#include <algorithm>
+#include <cstdint>
+#include <vector>
+
+#include "activation.h"
+#include "matrixTile.h"
+
+namespace cirkd {
+
+// Output position (n, y, x) meets, at a tap, the source's position (n, y * stride + tap_y[tap],
+// x * stride + tap_x[tap]), or zeros where that is outside of the map.
+struct Gather {
+  const float* source;
+  int64_t height, width, channels;  // of the source
+  int64_t out_height, out_width;
+  int64_t stride;
+  std::vector<int64_t> tap_y, tap_x;
+
+  int64_t taps() const { return static_cast<int64_t>(tap_y.size()); }
+};
+
+// What is done to an output value v of column k before it leaves the cache:
+// activation(v * factor[k] + offset[k] [+ shortcut of its own]).
+struct Epilogue {
+  const float* factor;
+  const float* offset;
+  const float* shortcut;  // of the output's shape, or null
+  ActivationRange range;
+};
+
+CIRKD_INLINE void Finish(const Epilogue& epilogue, int64_t columns, int64_t first, int64_t count,
+                         float* out) {
+  const float *const factor = epilogue.factor, *const offset = epilogue.offset;
+  const float low = epilogue.range.low, high = epilogue.range.high;
+  for (int64_t row = first; row < first + count; ++row) {
+    float* const to = out + row * columns;
+    if (epilogue.shortcut == nullptr) {
+#pragma omp simd
+      for (int64_t k = 0; k < columns; ++k) to[k] = Activate(to[k] * factor[k] + offset[k], low, high);
+    } else {
+      const float* const added = epilogue.shortcut + row * columns;
+#pragma omp simd
+      for (int64_t k = 0; k < columns; ++k) {
+        to[k] = Activate(to[k] * factor[k] + offset[k] + added[k], low, high);
+      }
+    }
+  }
+}
+
+// Rows that are worked on together: with kDepth channels they fit into a core's L2 cache.
+constexpr int64_t kBlockRows = 96;
+// Channels at a time: a panel of so many rows fits into the L1 cache.
+constexpr int64_t kDepth = 256;
+
+// Where the rows of a block lie in the source.
+struct BlockRows {
+  int64_t y[kBlockRows], x[kBlockRows];
+  const float* image[kBlockRows];
+
+  void Locate(const Gather& gather, int64_t first, int64_t count) {
+    const int64_t area = gather.out_height * gather.out_width;
+    for (int64_t i = 0; i < count; ++i) {
+      const int64_t n = (first + i) / area, rest = (first + i) % area;
+      y[i] = rest / gather.out_width * gather.stride;
+      x[i] = rest % gather.out_width * gather.stride;
+      image[i] = gather.source + n * gather.height * gather.width * gather.channels;
+    }
+  }
+
+  const float* At(const Gather& gather, int64_t i, int64_t tap) const {
+    const int64_t at_y = y[i] + gather.tap_y[tap], at_x = x[i] + gather.tap_x[tap];
+    if (at_y < 0 || at_y >= gather.height || at_x < 0 || at_x >= gather.width) return nullptr;
+    return image[i] + (at_y * gather.width + at_x) * gather.channels;
+  }
+};
+
+// Output rows [begin, end), `columns` wide. panels: the right matrix as [panel][tap][channel] rows of
+// kColumns, the last panel filled up with anything finite. epilogue: null for the product itself.
+template <typename L>
+CIRKD_INLINE void GatheredRows(const Gather& gather, const float* panels, int64_t columns,
+                               int64_t begin, int64_t end, const Epilogue* epilogue,
+                               float* out) {
+  static_assert(kBlockRows % L::kRows == 0, "whole tiles");
+  constexpr int64_t kTiles = kBlockRows / L::kRows;
+  const int64_t taps = gather.taps(), channels = gather.channels;
+  const std::vector<float> zeros(channels, 0.0f);
+  BlockRows block;
+  const float* rows[kBlockRows];
+  const float* shifted[kBlockRows];
+  bool alive[kTiles], written[kTiles];
+  for (int64_t first = begin; first < end; first += kBlockRows) {
+    const int64_t count = std::min(kBlockRows, end - first);
+    const int64_t tiles = (count + L::kRows - 1) / L::kRows;
+    block.Locate(gather, first, count);
+    std::fill(written, written + tiles, false);
+    for (int64_t tap = 0; tap < taps; ++tap) {
+      std::fill(alive, alive + tiles, false);
+      for (int64_t i = 0; i < tiles * L::kRows; ++i) {
+        const float* const row = i < count ? block.At(gather, i, tap) : nullptr;
+        rows[i] = row == nullptr ? zeros.data() : row;
+        alive[i / L::kRows] |= row != nullptr;
+      }
+      for (int64_t c = 0; c < channels; c += kDepth) {
+        const int64_t depth = std::min(kDepth, channels - c);
+        for (int64_t i = 0; i < tiles * L::kRows; ++i) shifted[i] = rows[i] + c;
+        for (int64_t column = 0; column < columns; column += L::kColumns) {
+          const int64_t width = std::min<int64_t>(L::kColumns, columns - column);
+          const float* const panel = panels + column * taps * channels +
+                                     (tap * channels + c) * L::kColumns;
+          for (int64_t tile = 0; tile < tiles; ++tile) {
+            if (!alive[tile]) continue;
+            const int64_t row = tile * L::kRows;
+            float* const to = out + (first + row) * columns + column;
+            if (width == L::kColumns && row + L::kRows <= count) {
+              MatrixTile<L, 1, 2>(shifted + row, panel, depth, to, columns, written[tile]);
+            } else {
+              const int here = static_cast<int>(std::min<int64_t>(L::kRows, count - row));
+              EdgeTile<L, 1>(shifted + row, panel, depth, to, columns, written[tile], here,
+                             static_cast<int>(width));
+            }
+          }
+        }
+        for (int64_t tile = 0; tile < tiles; ++tile) written[tile] |= alive[tile];
+      }
+    }
+    for (int64_t tile = 0; tile < tiles; ++tile) {
+      if (written[tile]) continue;
+      const int64_t row = first + tile * L::kRows, last = std::min(row + L::kRows, end);
+      std::fill(out + row * columns, out + last * columns, 0.0f);
+    }
+    if (epilogue != nullptr) Finish(*epilogue, columns, first, count, out);
+  }
+}
+
+}  // namespace cirkd
+
+#endif  // CIRKD_NATIVE_GATHERED_PRODUCT_H_
