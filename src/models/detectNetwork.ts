@@ -3,7 +3,8 @@ import { CheckpointError } from '../wire/checkpointError.js';
 import { printable } from '../wire/printable.js';
 import type { NamedTensors } from '../wire/safetensors.js';
 import { channelScale, type NetworkSpec, type Variant } from './spec.js';
-import { findModel, type HeadName } from './zoo.js';
+import { backboneName, stemOfWeights } from './resnetStem.js';
+import { BACKBONE_NAMES, findModel, type HeadName } from './zoo.js';
 
 /** What is known already; only the rest is told from the weights. */
 export type KnownSpec = { readonly [field in keyof NetworkSpec]?: NetworkSpec[field] | undefined };
@@ -32,9 +33,11 @@ const HEADS: readonly HeadNames[] = [
 /** Their first dimension is the channels of the feature, by which v1 and v2 differ. */
 const FEATURE_WEIGHTS = ['head.block.0.weight', 'head.block.1.weight'];
 
-/** Blocks of each layer, with bottlenecks or without, to ResNets. */
+/** Blocks of each layer, with bottlenecks or without, to ResNets with the deep stem. */
 const RESNETS: Readonly<Record<string, string>> = {
   '2,2,2,2 basic': 'resnet18',
+  '3,4,6,3 basic': 'resnet34',
+  '3,4,6,3 bottleneck': 'resnet50',
   '3,4,23,3 bottleneck': 'resnet101',
 };
 
@@ -101,10 +104,11 @@ function tellBackbone(tensors: NamedTensors): string {
   }
   const kind = tensors.has('pretrained.layer1.0.conv3.weight') ? 'bottleneck' : 'basic';
   const form = `${blocks} ${kind}`;
-  if (Object.hasOwn(RESNETS, form)) return RESNETS[form]!;
+  if (Object.hasOwn(RESNETS, form))
+    return backboneName(RESNETS[form]!, stemOfWeights(tensors.get('pretrained.conv1.weight')));
   const seen = blocks.includes(0) ? firstNames(names) : `a ResNet of ${form} blocks`;
   throw new CheckpointError(
-    `backbone: can't be told, the weights are ${seen}; wanted resnet18, resnet101 or mobilenetv2 with official names`,
+    `backbone: can't be told, the weights are ${seen}; wanted one of ${BACKBONE_NAMES.join(', ')} with official names`,
   );
 }
 

@@ -30,6 +30,8 @@ export interface LoadOptions {
   readonly strict: boolean;
   /** How many names of each kind of mismatch the error lists; 5 unless given. */
   readonly listed?: number;
+  /** Only entries whose names begin so take part; the given names are what follows. */
+  readonly under?: string;
 }
 
 export interface LoadResult {
@@ -78,31 +80,31 @@ export class ModelState {
    * CheckpointError on a wrong dtype, and when strict on any other mismatch.
    */
   loadStateDict(tensors: NamedTensors, options: LoadOptions): LoadResult {
-    const known = new Set(this.entries.map((entry) => entry.name));
-    const missing = [...known].filter((name) => !tensors.has(name));
-    const unexpected = [...tensors.keys()].filter((name) => !known.has(name));
-    const present = this.entries.filter((entry) => tensors.has(entry.name));
-    const fits = (entry: StateEntry) =>
-      tensors.get(entry.name)!.shape.join() === entry.shape.join();
-    const misshaped = present.filter((entry) => !fits(entry)).map((entry) => entry.name);
+    const wanted = this.#entriesUnder(options.under ?? '');
+    const missing = [...wanted.keys()].filter((name) => !tensors.has(name));
+    const unexpected = [...tensors.keys()].filter((name) => !wanted.has(name));
+    const present = [...wanted].filter(([name]) => tensors.has(name));
+    const fits = ([name, { shape }]: readonly [string, StateEntry]) =>
+      tensors.get(name)!.shape.join() === shape.join();
+    const misshaped = present.filter((named) => !fits(named));
+    const result = { missing, unexpected, misshaped: misshaped.map(([name]) => name) };
     if (options.strict && missing.length + unexpected.length + misshaped.length > 0) {
-      const result = { missing, unexpected, misshaped };
-      throw new CheckpointError(this.#mismatch(tensors, result, options.listed ?? 5));
+      throw new CheckpointError(mismatch(tensors, wanted, result, options.listed ?? 5));
     }
-    const assignments = present.filter(fits).map((entry) => {
-      const tensor = tensors.get(entry.name)!;
+    const assignments = present.filter(fits).map(([name, entry]) => {
+      const tensor = tensors.get(name)!;
       if (entry.kind === 'counter') {
-        const count = namedCount(entry.name, tensor);
+        const count = namedCount(name, tensor);
         return () => {
           entry.counter.count = count;
         };
       }
-      const values = namedFloats(entry.name, tensor);
+      const values = namedFloats(name, tensor);
       return () =>
         scope(() => entry.parameter.assign(importTensor(entry.role, values, entry.shape)));
     });
     for (const assign of assignments) assign();
-    return { missing, unexpected, misshaped };
+    return result;
   }
 
   dispose(): void {
@@ -116,22 +118,28 @@ export class ModelState {
     throw new Error(`${parameter.name}: no parameter of this network`);
   }
 
-  #mismatch(
-    tensors: NamedTensors,
-    { missing, unexpected, misshaped }: LoadResult,
-    most: number,
-  ): string {
-    const shapes = misshaped.map((name) => {
-      const wanted = this.entries.find((entry) => entry.name === name)!.shape;
-      return `${name} [${tensors.get(name)!.shape}], wanted [${wanted}]`;
-    });
-    const parts = [
-      list('missing', missing, most),
-      list('unexpected', unexpected.map(printable), most),
-      list('wrong shape', shapes, most),
-    ];
-    return `weights: ${parts.filter((part) => part !== '').join('; ')}`;
+  /** By what follows `prefix` in their names. */
+  #entriesUnder(prefix: string): Map<string, StateEntry> {
+    const found = this.entries.filter(({ name }) => name.startsWith(prefix));
+    return new Map(found.map((entry) => [entry.name.slice(prefix.length), entry]));
   }
+}
+
+function mismatch(
+  tensors: NamedTensors,
+  wanted: ReadonlyMap<string, StateEntry>,
+  { missing, unexpected, misshaped }: LoadResult,
+  most: number,
+): string {
+  const shapes = misshaped.map(
+    (name) => `${name} [${tensors.get(name)!.shape}], wanted [${wanted.get(name)!.shape}]`,
+  );
+  const parts = [
+    list('missing', missing, most),
+    list('unexpected', unexpected.map(printable), most),
+    list('wrong shape', shapes, most),
+  ];
+  return `weights: ${parts.filter((part) => part !== '').join('; ')}`;
 }
 
 function list(title: string, items: readonly string[], most: number): string {

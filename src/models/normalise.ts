@@ -17,12 +17,15 @@ export const OFFICIAL_NORMALISATION: PixelNormalisation = {
   channelOrder: 'bgr',
 };
 
-/** Images of one size. */
+/** HWC, R G B, 0..255: bytes, or floats where an image was resized. */
+export type Pixels = Uint8Array | Float32Array;
+
+/** Images of one size, all bytes or all floats. */
 export interface PixelImages {
   readonly height: number;
   readonly width: number;
-  /** One an image: uint8 HWC, R G B. TensorFlow may go on using the memory. */
-  readonly rgb: readonly Uint8Array[];
+  /** One an image. TensorFlow may go on using the memory. */
+  readonly rgb: readonly Pixels[];
 }
 
 /** float32 [N, H, W, 3], in the caller's scope. */
@@ -31,9 +34,11 @@ export function normalise(
   { pixelMean, pixelStd, channelOrder }: PixelNormalisation,
 ): Tensor {
   return scope(() => {
-    const images = rgb.map((pixels) => uint8(pixels, [1, height, width, 3]));
-    const bytes_NHWC = ops.concat(images, 0);
-    const rgb_NHWC = ops.cast(bytes_NHWC, 'float32');
+    const shape = [1, height, width, 3];
+    const images = rgb.map((pixels) =>
+      pixels instanceof Float32Array ? float32(pixels, shape) : uint8(pixels, shape),
+    );
+    const rgb_NHWC = ops.cast(ops.concat(images, 0), 'float32');
     const ordered_NHWC =
       channelOrder === 'rgb' ? rgb_NHWC : ops.gather(rgb_NHWC, int32([2, 1, 0], [3]), 3);
     const centred_NHWC = ops.sub(ordered_NHWC, float32(Float32Array.from(pixelMean), [3]));

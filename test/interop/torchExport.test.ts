@@ -4,10 +4,8 @@ import { createHash } from 'node:crypto';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { after, before, test } from 'node:test';
+import { after, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { ensureTorch } from '../../bench/losses/peerPackages.js';
-import { runProgram } from '../../services/setup/subprocess.mjs';
 import { exportModel } from '../../src/models/exportModel.js';
 import { readImportSource } from '../../src/models/importModel.js';
 import { initialWeights } from '../../src/models/initialise.js';
@@ -17,6 +15,7 @@ import { OFFICIAL_NORMALISATION } from '../../src/models/normalise.js';
 import type { NetworkSpec } from '../../src/models/spec.js';
 import type { NamedTensors, SafetensorsDtype } from '../../src/wire/safetensors.js';
 import { readTorchCheckpoint } from '../../src/wire/torch/torchCheckpoint.js';
+import { torchPeer } from '../support/torchPeer.js';
 
 const PEER = fileURLToPath(new URL('torchPeer.py', import.meta.url));
 const CLASSES = 19;
@@ -42,17 +41,8 @@ const dicts = JSON.parse(
 
 const folder = mkdtempSync(join(tmpdir(), 'cirkd-torch-'));
 after(() => rmSync(folder, { recursive: true }));
-let packages = '';
-before(async () => {
-  packages = await ensureTorch((line) => process.stderr.write(`${line}\n`));
-});
 
-async function peer<T>(...args: string[]): Promise<T> {
-  const env = { ...process.env, PYTHONPATH: packages };
-  const { code, output } = await runProgram('python3', [PEER, ...args], { env });
-  assert.equal(code, 0, output);
-  return JSON.parse(output.slice(output.indexOf('{'))) as T;
-}
+const peer = <T>(...args: string[]) => torchPeer<T>(PEER, ...args);
 
 function described(tensors: NamedTensors): Described {
   return Object.fromEntries(

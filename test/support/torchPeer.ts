@@ -1,0 +1,19 @@
+/** Runs a Python file with real PyTorch, and with this project's networks in it. */
+import assert from 'node:assert/strict';
+import { delimiter } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { ensureTorch } from '../../bench/support/torchPackages.js';
+import { runProgram } from '../../services/setup/subprocess.mjs';
+
+/** For PYTHONPATH: networks.py and its parts. */
+const NETWORKS = fileURLToPath(new URL('torch', import.meta.url));
+
+/** The JSON object that it prints; fails with its output where it fails. Installs PyTorch if it's missing. */
+export async function torchPeer<T>(file: string, ...args: string[]): Promise<T> {
+  const packages = await ensureTorch((line) => process.stderr.write(`${line}\n`));
+  const PYTHONPATH = [packages, NETWORKS].join(delimiter);
+  const env = { ...process.env, PYTHONPATH, PYTHONDONTWRITEBYTECODE: '1' };
+  const { code, output } = await runProgram('python3', [file, ...args], { env });
+  assert.equal(code, 0, output);
+  return JSON.parse(output.slice(output.indexOf('{'))) as T;
+}

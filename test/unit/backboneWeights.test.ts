@@ -1,0 +1,206 @@
+/** Backbones from files as they are published for ImageNet: torchvision's names, and flat ones. */
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, test } from 'node:test';
+import { loadStartWeights, readStartWeights } from '../../services/student/startWeights.js';
+import { ConfigError } from '../../src/config/configError.js';
+import { loadConfig } from '../../src/config/load.js';
+import { studentSchema } from '../../src/config/student.js';
+import { loadBackboneWeights } from '../../src/models/backboneWeights.js';
+import { initialWeights } from '../../src/models/initialise.js';
+import { SegmentationNetwork } from '../../src/models/network.js';
+import type { NetworkSpec } from '../../src/models/spec.js';
+import { CheckpointError } from '../../src/wire/checkpointError.js';
+import {
+  float32Tensor,
+  formatSafetensors,
+  type NamedTensor,
+  type NamedTensors,
+} from '../../src/wire/safetensors.js';
+import { writeTorchCheckpoint } from '../../src/wire/torch/torchWriter.js';
+
+const PLAIN: NetworkSpec = {
+  model: 'psp',
+  backbone: 'resnet18_plain',
+  variant: 'v1',
+  numClasses: 3,
+  widthMultiplier: 0.125,
+};
+const DEEP: NetworkSpec = { ...PLAIN, backbone: 'resnet18' };
+const MOBILE: NetworkSpec = { ...PLAIN, model: 'psp_mobile', backbone: 'mobilenetv2' };
+
+const folder = mkdtempSync(join(tmpdir(), 'cirkd-backbone-'));
+after(() => rmSync(folder, { recursive: true }));
+
+/** The state of a network made for this test alone, whose batch counts are 3. */
+function stateOf(spec: NetworkSpec, seed: number): Map<string, NamedTensor> {
+  const network = SegmentationNetwork.create(spec, initialWeights(seed));
+  for (const entry of network.state.entries) if (entry.kind === 'counter') entry.counter.count = 3;
+  const state = network.stateDict();
+  network.dispose();
+  return state;
+}
+
+const some = (length: number) => float32Tensor(new Float32Array(length).fill(9), [length]);
+
+/** The backbone's part as a file has it, with a classifier behind. */
+function published(spec: NetworkSpec, rename = (name: string) => name): Map<string, NamedTensor> {
+  const prefix = spec === MOBILE ? 'pretrained.net.' : 'pretrained.';
+  const own = [...stateOf(spec, 1)].filter(([name]) => name.startsWith(prefix));
+  const rest: [string, NamedTensor][] =
+    spec === MOBILE
+      ? [['classifier.1.bias', some(1000)]]
+      : [
+          ['fc.weight', some(4)],
+          ['fc.bias', some(1000)],
+        ];
+  return new Map([
+    ...own.map(([name, tensor]) => [rename(name.slice(prefix.length)), tensor] as const),
+    ...rest,
+  ]);
+}
+
+/** What the network holds after it has taken the file; `before` is what it had. */
+function loaded(spec: NetworkSpec, file: NamedTensors) {
+  const network = SegmentationNetwork.create(spec, initialWeights(2));
+  const before = network.stateDict();
+  loadBackboneWeights(network, file);
+  const state = network.stateDict();
+  network.dispose();
+  return { before, state };
+}
+
+function checkTaken(spec: NetworkSpec, file: NamedTensors): void {
+  const { before, state } = loaded(spec, file);
+  const source = stateOf(spec, 1);
+  for (const [name, tensor] of state) {
+    const wanted = name.startsWith('pretrained.') ? source : before;
+    assert.deepEqual(tensor, wanted.get(name), name);
+  }
+}
+
+function refusal(spec: NetworkSpec, file: NamedTensors): string {
+  const network = SegmentationNetwork.create(spec, initialWeights(2));
+  const before = network.stateDict();
+  try {
+    loadBackboneWeights(network, file);
+  } catch (error) {
+    assert.ok(error instanceof CheckpointError, `${error}`);
+    assert.deepEqual(network.stateDict(), before);
+    return error.message;
+  } finally {
+    network.dispose();
+  }
+  return assert.fail('was taken');
+}
+
+/** torchvision's place of each layer of a block: with an expansion, and the first block without. */
+const NESTED = { 0: '0.0', 1: '0.1', 3: '1.0', 4: '1.1', 6: '2', 7: '3' } as Record<string, string>;
+const NESTED_FIRST = { 0: '0.0', 1: '0.1', 3: '1', 4: '2' } as Record<string, string>;
+
+function torchvisionName(name: string): string {
+  return name.replace(
+    /^features\.(\d+)\.conv\.(\d)\./,
+    (_, block, layer) =>
+      `features.${block}.conv.${(block === '1' ? NESTED_FIRST : NESTED)[layer]}.`,
+  );
+}
+
+test('a ResNet of either stem: the backbone is taken, the rest stays, fc is left out', () => {
+  checkTaken(PLAIN, published(PLAIN));
+  checkTaken(DEEP, published(DEEP));
+});
+
+test('MobileNetV2 with torchvision names and with flat ones', () => {
+  const nested = published(MOBILE, torchvisionName);
+  for (const name of ['features.1.conv.1.weight', 'features.2.conv.1.1.running_var']) {
+    assert.ok(nested.has(name), name);
+  }
+  assert.deepEqual(nested.get('features.17.conv.2.weight')?.shape, [40, 144, 1, 1]);
+  checkTaken(MOBILE, new Map([...nested, ['features.18.0.weight', some(1)]]));
+  checkTaken(MOBILE, new Map([...published(MOBILE), ['conv.0.weight', some(1)]]));
+});
+
+test('a file of before there were batch counts: they are 0', () => {
+  const file = [...published(PLAIN)].filter(([name]) => !name.endsWith('num_batches_tracked'));
+  const { state } = loaded(PLAIN, new Map(file));
+  const zero = { dtype: 'I64', shape: [], data: new Uint8Array(8) };
+  assert.deepEqual(state.get('pretrained.layer4.1.bn2.num_batches_tracked'), zero);
+  assert.deepEqual(
+    state.get('pretrained.layer4.1.bn2.weight'),
+    stateOf(PLAIN, 1).get('pretrained.layer4.1.bn2.weight'),
+  );
+});
+
+test('the other stem, a whole network and names that do not fit are refused, and change nothing', () => {
+  assert.match(
+    refusal(DEEP, published(PLAIN)),
+    /conv1\.weight \[8,3,7,7\] is of the stem of resnet18_plain, the network's backbone is resnet18$/,
+  );
+  assert.match(refusal(PLAIN, published(DEEP)), /stem of resnet18, .* is resnet18_plain$/);
+  assert.match(refusal(PLAIN, stateOf(PLAIN, 1)), /begin with 'pretrained\.': a whole network's/);
+  const file = published(PLAIN);
+  file.delete('bn1.weight');
+  file.set('layer1.0.conv9.weight', some(1));
+  file.set('layer2.0.bn1.bias', some(5));
+  assert.equal(
+    refusal(PLAIN, file),
+    'weights: missing: bn1.weight; unexpected: layer1.0.conv9.weight; ' +
+      'wrong shape: layer2.0.bn1.bias [5], wanted [16]',
+  );
+  assert.match(
+    refusal(MOBILE, published(PLAIN)),
+    /missing: features\.0\.0\.weight.*unexpected: conv1/,
+  );
+});
+
+const RUN = `data:
+  train: {kind: synthetic, samples: 8}
+  val: {kind: synthetic, samples: 4, seed: 1}
+train: {steps: 10}
+student: {model: psp, backbone: resnet18_plain, widthMultiplier: 0.125}
+`;
+
+const configured = (...overrides: string[]) =>
+  loadConfig(studentSchema, { text: RUN, fileName: 'student.yaml', overrides });
+
+test('student.backboneWeights: .pth and .safetensors; faults name key and file', async () => {
+  const file = published(PLAIN);
+  const wrapped = new Map([...file].map(([name, tensor]) => [`module.${name}`, tensor]));
+  const [pth, tensors] = [join(folder, 'resnet18.pth'), join(folder, 'resnet18.safetensors')];
+  writeFileSync(pth, writeTorchCheckpoint(wrapped));
+  writeFileSync(tensors, formatSafetensors(file, {}));
+  for (const path of [pth, tensors]) {
+    const start = await readStartWeights(configured(`student.backboneWeights=${path}`));
+    assert.equal(start?.key, 'backboneWeights');
+    const network = SegmentationNetwork.create(PLAIN, initialWeights(2));
+    loadStartWeights(network, start);
+    assert.deepEqual(
+      network.stateDict().get('pretrained.conv1.weight'),
+      stateOf(PLAIN, 1).get('pretrained.conv1.weight'),
+    );
+    network.dispose();
+    const deep = SegmentationNetwork.create(DEEP, initialWeights(2));
+    assert.throws(
+      () => loadStartWeights(deep, start),
+      (error: Error) =>
+        error.name === 'CheckpointError' &&
+        error.message.startsWith(`student.backboneWeights: ${path}: weights: conv1.weight`),
+    );
+    deep.dispose();
+  }
+  await assert.rejects(readStartWeights(configured('student.backboneWeights=none.pth')), {
+    name: 'CheckpointError',
+    message: /^student\.backboneWeights: none\.pth: ENOENT/,
+  });
+  assert.equal(await readStartWeights(configured()), null);
+});
+
+test('student.weights and student.backboneWeights exclude each other', () => {
+  assert.throws(
+    () => configured('student.backboneWeights=a.pth', 'student.weights=b.safetensors'),
+    (error) => error instanceof ConfigError && error.faults[0]?.key === 'student.backboneWeights',
+  );
+});
