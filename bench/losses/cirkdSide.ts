@@ -2,8 +2,8 @@
  * The measured process of this project's side; bench/losses/main.ts starts it. One argument, a
  * SideTask as JSON; prints a SideReport as JSON.
  */
-import { readFileSync, writeFileSync } from 'node:fs';
 import { performance } from 'node:perf_hooks';
+import { peakKiB, startPeak } from '../../services/cli/bench/peakMemory.js';
 import { memoryContrast } from '../../src/losses/memoryContrast.js';
 import { minibatchPixel } from '../../src/losses/minibatchPixel.js';
 import { unitRows, unitRowsGrad } from '../../src/losses/normalize.js';
@@ -114,20 +114,4 @@ function bothMemoryLosses({ student_NC, teacher_ND, banks_MD }: Inputs): Compute
   // As src/distill/memoryTerms.ts has it: the summands are gone before the next maps of their size.
   const gradient_PD = scope(() => ops.addN(banks_MD.map(bankGradient)));
   return { loss, gradient: unitRowsGrad(gradient_PD, student) };
-}
-
-/**
- * The peak counts from here on: making the inputs takes more than the inputs. Where the kernel has
- * no such switch the peak is that of the whole process.
- */
-function startPeak(): void {
-  globalThis.gc?.();
-  try {
-    writeFileSync('/proc/self/clear_refs', '5');
-  } catch {}
-}
-
-function peakKiB(): number {
-  const [, kib] = /^VmHWM:\s+(\d+) kB$/m.exec(readFileSync('/proc/self/status', 'utf8')) ?? [];
-  return Number(kib);
 }

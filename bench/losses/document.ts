@@ -1,24 +1,18 @@
 /** Puts results between the markers of a Markdown file and the plot beside it. */
-import { readFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { replaceFile } from '../../src/run/durableFiles.js';
+import { machineLine } from '../support/machine.js';
+import { writeMarkedSection } from '../support/markedSection.js';
 import { goalTable } from './goals.js';
 import { lossesPlot } from './plot.js';
 import type { BenchResults, PointResult } from './results.js';
 import { rateTable, skippedLines, timeAndMemoryTable } from './table.js';
 
-const BEGIN = '<!-- losses: begin -->';
-const END = '<!-- losses: end -->';
-
 /** The plot's name follows from the document's: performance.md, performance-losses.svg. */
 export async function writeDocument(path: string, results: BenchResults): Promise<void> {
-  const before = await readFile(path, 'utf8');
-  const [begin, end] = [before.indexOf(BEGIN), before.indexOf(END)];
-  if (begin < 0 || end < begin) throw new Error(`${path} has no '${BEGIN}' … '${END}'`);
   const plot = `${basename(path, '.md')}-losses.svg`;
   await replaceFile(join(dirname(path), plot), `${lossesPlot(results.points)}\n`);
-  const text = `${BEGIN}\n${section(results, plot)}\n${before.slice(end)}`;
-  await replaceFile(path, before.slice(0, begin) + text);
+  await writeMarkedSection(path, 'losses', section(results, plot));
 }
 
 export function section(results: BenchResults, plot: string): string {
@@ -40,13 +34,4 @@ export function section(results: BenchResults, plot: string): string {
   ]
     .filter((part) => part !== '')
     .join('\n\n');
-}
-
-function machineLine({ date, machine, threads, engines, minutes }: BenchResults): string {
-  const { processor, memoryGiB, node } = machine;
-  return (
-    `${date.slice(0, 16).replace('T', ' ')} UTC, ${minutes.toFixed(0)} minutes. ${processor}, ` +
-    `${threads} cores, ${memoryGiB} GiB; Node.js ${node}, ${engines.cirkd ?? '–'}, ` +
-    `${engines.torch ?? '–'}.`
-  );
 }

@@ -1,7 +1,8 @@
 /** What was wanted of the losses, each beside what was measured. */
+import { GOAL_HEADER, goalRow, markdownTable, mib } from '../support/markdown.js';
 import { isGoal, type Point, pointName, rowsOf, sameChannels } from './points.js';
 import { extraMiB, isMeasured, type PointResult } from './results.js';
-import { compare, markdownTable, mib, overProducts } from './table.js';
+import { compare, overProducts } from './table.js';
 
 interface Wanted {
   readonly products: number;
@@ -23,7 +24,7 @@ export function goalTable(results: readonly PointResult[]): string {
     ...memoryGrowth(results),
     ...largeSizes(results),
   ];
-  return markdownTable(['goal', 'wanted', 'measured', 'reached'], rows);
+  return markdownTable(GOAL_HEADER, rows);
 }
 
 function goals(result: PointResult): string[][] {
@@ -34,20 +35,15 @@ function goals(result: PointResult): string[][] {
   const name = pointName(point);
   const products = overProducts(point, sides.cirkd);
   return [
-    check(`${name}: time / products alone`, products, '≤', wanted.products),
-    check(`${name}: PyTorch's time / time`, compared.faster, '≥', wanted.faster),
-    check(`${name}: extra memory / PyTorch's`, compared.memoryShare, '≤', wanted.memoryShare),
+    goalRow(`${name}: time / products alone`, products, '≤', wanted.products),
+    goalRow(`${name}: PyTorch's time / time`, compared.faster, '≥', wanted.faster),
+    goalRow(`${name}: extra memory / PyTorch's`, compared.memoryShare, '≤', wanted.memoryShare),
   ];
 }
 
 function wantedOf({ loss, channels }: Point): Wanted {
   if (loss === 'memory') return MEMORY;
   return channels.student > 128 ? MINIBATCH_WIDE : MINIBATCH;
-}
-
-function check(name: string, got: number, sign: '≤' | '≥', wanted: number): string[] {
-  const reached = sign === '≤' ? got <= wanted : got >= wanted;
-  return [name, `${sign} ${wanted}`, got.toFixed(got < 1 ? 3 : 2), reached ? 'yes' : '**no**'];
 }
 
 /** From the smallest to the largest map with the same images and channels. */
@@ -70,7 +66,7 @@ function memoryGrowth(results: readonly PointResult[]): string[][] {
     const from = `${small.point.height}×${small.point.width}`;
     const to = `${large.point.height}×${large.point.width}`;
     const name = `${key}: extra memory ${from} → ${to}, ${mib(small.extra)} → ${mib(large.extra)} MiB`;
-    return [check(name, large.extra / small.extra, '≤', growth)];
+    return [goalRow(name, large.extra / small.extra, '≤', growth)];
   });
 }
 

@@ -8,14 +8,15 @@
  * file without measuring.
  */
 import { readFile } from 'node:fs/promises';
-import { availableParallelism, cpus, totalmem } from 'node:os';
+import { availableParallelism } from 'node:os';
 import { dirname } from 'node:path';
 import { parseArgs } from 'node:util';
 import { ensureFolder, replaceFile } from '../../src/run/durableFiles.js';
+import { machine } from '../support/machine.js';
+import { ensureTorch } from '../support/torchPackages.js';
 import { section, writeDocument } from './document.js';
 import { Forecast } from './forecast.js';
 import { expectedSeconds, type Measurement, measurePoint } from './measure.js';
-import { ensureTorch } from './peerPackages.js';
 import { type Channels, listPoints, type Point, pointName, type Size } from './points.js';
 import type { BenchResults, PointResult } from './results.js';
 
@@ -92,12 +93,4 @@ function outOfTime(point: Point, budget: number): PointResult {
   say(`${pointName(point)}: skipped, the budget of ${budget} minutes doesn't hold it`);
   const skipped = { skipped: `no time left of ${budget} minutes` };
   return { point, sides: { cirkd: skipped, torch: skipped } };
-}
-
-function machine(): BenchResults['machine'] {
-  return {
-    processor: cpus()[0]?.model ?? 'unknown processor',
-    memoryGiB: Math.round(totalmem() / 2 ** 30),
-    node: process.versions.node,
-  };
 }

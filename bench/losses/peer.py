@@ -5,7 +5,6 @@ images by matmul, log_softmax and kl_div, all pairs summed, then one backward().
 """
 
 import json
-import re
 import sys
 import time
 
@@ -13,34 +12,23 @@ import numpy
 import torch
 import torch.nn.functional as F
 
+from peak_memory import peak_kib, start_peak
+from recipe import CHUNK, recipe_values
+from similarity_kl import minibatch_pixel, rows_kl
+
 SALT = "bench/losses"
 TEMPERATURE = 0.1
 SAMPLES = 64
 TILE = 1024
-CHUNK = 1 << 18
 BANK_ROWS = {"pixel": 19 * 216, "region": 19 * 54}
 
 
-def recipe_values(name, rows, channels):
-    """golden/README.md, section 2, from -1 to 1; a chunk at a time, as temporaries count."""
-    start = 2166136261
-    for byte in f"{SALT}/{name}".encode():
-        start = ((start ^ byte) * 16777619) & 0xFFFFFFFF
-    values = numpy.empty(rows * channels, numpy.float32)
-    for begin in range(0, values.size, CHUNK):
-        index = numpy.arange(begin, min(begin + CHUNK, values.size), dtype=numpy.uint32)
-        x = index * numpy.uint32(0x9E3779B9) + numpy.uint32(start)
-        x ^= x >> numpy.uint32(16)
-        x *= numpy.uint32(0x85EBCA6B)
-        x ^= x >> numpy.uint32(13)
-        x *= numpy.uint32(0xC2B2AE35)
-        x ^= x >> numpy.uint32(16)
-        values[begin : begin + x.size] = -1 + (x / 2**31 - 1 + 1) / 2 * 2
-    return values.reshape(rows, channels)
+def row_values(name, rows, channels):
+    return recipe_values(SALT, name, (rows, channels), -1, 1)
 
 
 def unit_values(name, rows, channels):
-    values = recipe_values(name, rows, channels)
+    values = row_values(name, rows, channels)
     step = max(1, CHUNK // channels)
     for begin in range(0, rows, step):
         part = values[begin : begin + step]
@@ -52,7 +40,7 @@ def make_inputs(point):
     """The student's raw rows, the teacher's unit rows, the banks' unit rows."""
     rows = point["images"] * point["height"] * point["width"]
     channels = point["channels"]
-    student = torch.from_numpy(recipe_values("student", rows, channels["student"]))
+    student = torch.from_numpy(row_values("student", rows, channels["student"]))
     teacher = torch.from_numpy(unit_values("teacher", rows, channels["teacher"]))
     banks = [
         torch.from_numpy(unit_values(f"bank/{name}", count, channels["teacher"]))
@@ -61,25 +49,15 @@ def make_inputs(point):
     return student.requires_grad_(), teacher, banks
 
 
-def rows_kl(student_rows, student_keys, teacher_rows, teacher_keys):
-    """Mean over rows of KL(teacher || student) of the softmax over similarities."""
-    with torch.no_grad():
-        target = F.softmax(teacher_rows @ teacher_keys.T / TEMPERATURE, dim=1)
-    log_q = F.log_softmax(student_rows @ student_keys.T / TEMPERATURE, dim=1)
-    return F.kl_div(log_q, target, reduction="batchmean")
-
-
 def compute(point, student, teacher, banks):
     """Loss; the gradient is in student.grad."""
     student.grad = None
     unit = F.normalize(student, dim=1)
     if point["loss"] == "memory":
-        loss = sum(rows_kl(unit, bank, teacher, bank) for bank in banks)
+        loss = sum(rows_kl(unit, bank, teacher, bank, TEMPERATURE) for bank in banks)
     else:
         images = point["images"]
-        s, t = unit.chunk(images), teacher.chunk(images)
-        pairs = [(i, j) for i in range(images) for j in range(images)]
-        loss = sum(rows_kl(s[i], s[j], t[i], t[j]) for i, j in pairs) / images**2
+        loss = minibatch_pixel(unit.chunk(images), teacher.chunk(images), TEMPERATURE)
     loss.backward()
     return loss.item()
 
@@ -128,20 +106,6 @@ def tiles(student, teacher):
         (student[i * length : (i + 1) * length], teacher[i * length : (i + 1) * length])
         for i in range(count)
     ]
-
-
-def start_peak():
-    """The peak counts from here on; where the kernel has no such switch, from the start."""
-    try:
-        with open("/proc/self/clear_refs", "w") as file:
-            file.write("5")
-    except OSError:
-        pass
-
-
-def peak_kib():
-    with open("/proc/self/status") as file:
-        return int(re.search(r"^VmHWM:\s+(\d+) kB$", file.read(), re.M).group(1))
 
 
 def repeat(task, inputs):

@@ -1,6 +1,6 @@
 /** Time and extra memory against positions, both axes logarithmic, as one SVG. */
-import { FONT, INK, label, MUTED } from '../../src/run/chart.js';
 import { type ChartSeries, lineStyle, PALETTE, renderLine } from '../../src/run/chartLines.js';
+import { FONT, INK, label, MUTED } from '../../src/run/chartParts.js';
 import { logScale, type Scale } from '../../src/run/chartScale.js';
 import { element, escapeText, textWidth } from '../../src/run/markup.js';
 import type { Point } from './points.js';

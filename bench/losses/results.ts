@@ -1,9 +1,10 @@
 /** What was measured, as it is kept in the results' file. */
 
+import type { MeasuredThere } from '../support/machine.js';
+import { median } from '../support/statistics.js';
 import { necessaryProducts, type Point, type Products } from './points.js';
 import type { SideName } from './sideProcess.js';
 import type { Measured } from './sideReport.js';
-import { median } from './statistics.js';
 
 /** One process. */
 export interface SideRun extends Measured {
@@ -26,18 +27,7 @@ export interface PointResult {
   readonly sides: Readonly<Record<SideName, SideResult | Skipped>>;
 }
 
-export interface BenchResults {
-  /** ISO date and time of the start. */
-  readonly date: string;
-  readonly machine: {
-    readonly processor: string;
-    readonly memoryGiB: number;
-    readonly node: string;
-  };
-  readonly threads: number;
-  /** 'TensorFlow 2.21.0', 'PyTorch …' */
-  readonly engines: Partial<Record<SideName, string>>;
-  readonly minutes: number;
+export interface BenchResults extends MeasuredThere {
   readonly points: readonly PointResult[];
 }
 

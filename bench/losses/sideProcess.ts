@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
+import { peerEnvironment } from '../support/torchPackages.js';
 import type { SideReport, SideTask } from './sideReport.js';
 
 export type SideName = 'cirkd' | 'torch';
@@ -38,7 +39,7 @@ export async function runSide(
       : ['python3', [join(HERE, 'peer.py')]];
   const child = spawn(program, [...args, JSON.stringify(task)], {
     stdio: ['ignore', 'pipe', 'pipe'],
-    env: side === 'torch' ? { ...process.env, PYTHONPATH: torch } : process.env,
+    env: side === 'torch' ? peerEnvironment(torch) : process.env,
   });
   const onExit = () => child.kill('SIGKILL');
   process.once('exit', onExit);

@@ -1,4 +1,6 @@
 /** The measured points as Markdown. */
+import { markdownTable, mib, seconds, times } from '../support/markdown.js';
+import { median, range } from '../support/statistics.js';
 import { necessaryProducts, type Point, peerProducts, pointName, total } from './points.js';
 import {
   extraMiB,
@@ -9,7 +11,6 @@ import {
   type SideResult,
 } from './results.js';
 import type { Measured } from './sideReport.js';
-import { median, range } from './statistics.js';
 
 /** Both sides, where both were measured. */
 export interface Comparison {
@@ -128,12 +129,6 @@ function rates(side: PointResult['sides']['cirkd']): string[] {
   return kinds.map((kind) => median(side.runs.map(of(kind))).toFixed(0));
 }
 
-export function markdownTable(header: readonly string[], rows: readonly string[][]): string {
-  return [header, header.map(() => '---'), ...rows]
-    .map((cells) => `| ${cells.join(' | ')} |`)
-    .join('\n');
-}
-
 const wasMeasured = ({ sides }: PointResult) => Object.values(sides).some(isMeasured);
 
 /** Median of all and the range of the processes' medians. */
@@ -142,9 +137,3 @@ function timeCell(side: SideResult): string {
   const spread = side.runs.length > 1 ? ` (${seconds(low)}–${seconds(high)})` : '';
   return `${seconds(medianMs(side))}${spread}`;
 }
-
-export const seconds = (ms: number) => (ms / 1000).toPrecision(3);
-
-export const times = (ratio: number) => ratio.toPrecision(2);
-
-export const mib = (value: number) => value.toFixed(0);

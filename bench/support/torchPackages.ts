@@ -1,6 +1,7 @@
 /** PyTorch for the peer, in the set-up's cache, outside the clone; a project's run never needs it. */
 import { existsSync } from 'node:fs';
-import { join } from 'node:path';
+import { delimiter, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { cacheRoot, inTemporary, openCache, place } from '../../services/setup/cache.mjs';
 import { withLock } from '../../services/setup/lock.mjs';
 import { runProgram, tail } from '../../services/setup/subprocess.mjs';
@@ -40,6 +41,14 @@ async function install(scratch: string, folder: string): Promise<void> {
   );
   if (code !== 0) throw new Error(`pip could not install ${what.join(' ')}:\n${tail(output)}`);
   await place(target, folder);
+}
+
+/** With these packages and what the peers share, and further folders of Python modules. */
+export function peerEnvironment(torch: string, ...folders: readonly string[]): NodeJS.ProcessEnv {
+  const shared = fileURLToPath(new URL('.', import.meta.url));
+  const PYTHONPATH = [torch, shared, ...folders].join(delimiter);
+  // Nothing is left behind in the source tree.
+  return { ...process.env, PYTHONPATH, PYTHONDONTWRITEBYTECODE: '1' };
 }
 
 /** Compiled packages fit one minor version. */

@@ -1,0 +1,39 @@
+/** The measured process of this project's side; bench/step/side.ts starts it. See protocol.ts. */
+import { createInterface } from 'node:readline';
+import { profileWork } from '../../services/cli/bench/opProfile.js';
+import { peakKiB, residentKiB, startPeak } from '../../services/cli/bench/peakMemory.js';
+import { engineInfo } from '../../src/tensor/index.js';
+import type { Answers, Ready, Request, SideTask } from './protocol.js';
+import { openWork, type StepWork } from './stepWork.js';
+
+const task = JSON.parse(process.argv[2]!) as SideTask;
+// TensorFlow reads it when it is opened.
+process.env['TF_NUM_INTRAOP_THREADS'] = String(task.threads);
+const engine = `TensorFlow ${engineInfo().tensorflow}`;
+// What compiling the sources left isn't the libraries'.
+globalThis.gc?.();
+const startKiB = residentKiB();
+const work = openWork(task);
+// Making weights, banks and input takes more for a moment than it leaves.
+startPeak();
+say({ engine, startKiB } satisfies Ready);
+for await (const line of createInterface({ input: process.stdin })) {
+  say(answer(work, JSON.parse(line) as Request));
+}
+
+function say(message: object): void {
+  process.stdout.write(`${JSON.stringify(message)}\n`);
+}
+
+function answer(work: StepWork, request: Request): Answers[Request['do']] {
+  switch (request.do) {
+    case 'check':
+      return work.check();
+    case 'step':
+      return work.step();
+    case 'peak':
+      return { peakKiB: peakKiB() };
+    case 'profile':
+      return profileWork(() => work.step(), request.repetitions);
+  }
+}

@@ -1,0 +1,98 @@
+/**
+ * Teacher forward and student step beside PyTorch with the same networks: the two sides in turns, a
+ * process each.
+ *
+ *     node --import tsx bench/step/main.ts --out docs/performance.md
+ *
+ * The results are kept in runs/step/results.json; `--render FILE` writes the document from such a
+ * file without measuring.
+ */
+import { readFile } from 'node:fs/promises';
+import { availableParallelism } from 'node:os';
+import { dirname } from 'node:path';
+import { parseArgs } from 'node:util';
+import { ensureFolder, replaceFile } from '../../src/run/durableFiles.js';
+import { machine } from '../support/machine.js';
+import { ensureTorch } from '../support/torchPackages.js';
+import { type CaseSize, caseGroups, chooseCases, GOAL_SIZE } from './cases.js';
+import { section, writeDocument } from './document.js';
+import { type Measurement, measureGroup } from './measure.js';
+import type { CaseResult, StepResults } from './results.js';
+
+const { values } = parseArgs({
+  options: {
+    rounds: { type: 'string', default: '12' },
+    /** Names with commas between; all unless given. */
+    cases: { type: 'string' },
+    threads: { type: 'string', default: String(availableParallelism()) },
+    /** For a quick look at something smaller than the goals are about. */
+    height: { type: 'string', default: String(GOAL_SIZE.height) },
+    width: { type: 'string', default: String(GOAL_SIZE.width) },
+    'width-multiplier': { type: 'string', default: '1' },
+    'bank-rows': { type: 'string', default: String(GOAL_SIZE.bankRows.pixel) },
+    results: { type: 'string', default: 'runs/step/results.json' },
+    render: { type: 'string' },
+    out: { type: 'string' },
+  },
+});
+
+// By way of 'exit', so that the measured processes end too.
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+  process.once(signal, () => process.exit(1));
+}
+
+const say = (text: string) => process.stderr.write(`${text}\n`);
+
+const results =
+  values.render === undefined
+    ? await measureAll()
+    : (JSON.parse(await readFile(values.render, 'utf8')) as StepResults);
+if (values.out !== undefined) await writeDocument(values.out, results);
+process.stdout.write(`${section(results)}\n`);
+
+async function measureAll(): Promise<StepResults> {
+  const groups = wantedGroups();
+  const torch = await ensureTorch(say);
+  await ensureFolder(dirname(values.results));
+  const started = new Date();
+  const measurement: Measurement = {
+    rounds: wholeNumber('rounds'),
+    threads: wholeNumber('threads'),
+    torch,
+    engines: {},
+    say,
+  };
+  const cases: CaseResult[] = [];
+  const soFar = (): StepResults => ({
+    date: started.toISOString(),
+    minutes: (Date.now() - started.getTime()) / 60_000,
+    machine: machine(),
+    threads: measurement.threads,
+    engines: measurement.engines,
+    cases,
+  });
+  for (const group of groups) {
+    cases.push(...(await measureGroup(group, measurement)));
+    await replaceFile(values.results, `${JSON.stringify(soFar(), null, 1)}\n`);
+  }
+  return soFar();
+}
+
+function wantedGroups() {
+  const pixel = wholeNumber('bank-rows');
+  const size: CaseSize = {
+    height: wholeNumber('height'),
+    width: wholeNumber('width'),
+    widthMultiplier: Number(values['width-multiplier']),
+    // In the paper's proportion.
+    bankRows: { pixel, region: Math.max(1, Math.round(pixel / 10)) },
+  };
+  const groups = caseGroups(size);
+  return values.cases === undefined ? groups : chooseCases(groups, values.cases.split(','));
+}
+
+function wholeNumber(option: 'rounds' | 'threads' | 'height' | 'width' | 'bank-rows'): number {
+  const value = Number(values[option]);
+  if (Number.isSafeInteger(value) && value > 0) return value;
+  throw new Error(`--${option}: ${values[option]} given, wanted a whole number above 0`);
+}

@@ -1,0 +1,99 @@
+/** A case's work on this project's side. Weights are written for the peer before anything is computed. */
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { StudentWork } from '../../services/cli/bench/studentWork.js';
+import { TeacherWork } from '../../services/cli/bench/teacherWork.js';
+import { timeOf } from '../../services/cli/bench/measureWork.js';
+import type { BankChoices } from '../../src/memory/choices.js';
+import { type Parameter, readFloat32, type Tensor } from '../../src/tensor/index.js';
+import type { NamedTensors } from '../../src/wire/safetensors.js';
+import { writeTorchCheckpoint } from '../../src/wire/torch/torchWriter.js';
+import { NetworkWork } from './networkWork.js';
+import type { Check, SideTask, Timing } from './protocol.js';
+import { euclideanNorm, sampled } from './sampled.js';
+
+export interface StepWork {
+  check(): Check;
+  step(): Timing;
+}
+
+export function openWork(task: SideTask): StepWork {
+  const { kind, workload } = task.case;
+  switch (kind) {
+    case 'teacher':
+      return new TeacherStep(new TeacherWork(workload, (weights) => write(task, NETWORK, weights)));
+    case 'network': {
+      const student = new StudentWork(workload);
+      write(task, NETWORK, student.trainer.parts.network.stateDict());
+      return new NetworkWork(student, workload);
+    }
+    case 'whole': {
+      const student = new StudentWork(workload);
+      const { network, projectionHead } = student.trainer.parts;
+      write(task, NETWORK, network.stateDict());
+      write(task, HEAD, projectionHead!.stateDict());
+      return new WholeStep(student);
+    }
+  }
+}
+
+const NETWORK = 'network.pth';
+const HEAD = 'head.pth';
+
+function write({ folder }: SideTask, name: string, weights: NamedTensors): void {
+  writeFileSync(join(folder, name), writeTorchCheckpoint(weights));
+}
+
+class TeacherStep implements StepWork {
+  readonly #work: TeacherWork;
+
+  constructor(work: TeacherWork) {
+    this.#work = work;
+  }
+
+  check(): Check {
+    const images = this.#work.forward();
+    const check: Record<string, number[]> = {};
+    for (const { output, tensor } of images.flat()) {
+      check[output] = [...(check[output] ?? []), ...sampled(new Float32Array(tensor.data))];
+    }
+    return check;
+  }
+
+  step(): Timing {
+    return { forward: timeOf(() => this.#work.forward()) };
+  }
+}
+
+/** The first rows of each choice. */
+const FIRST_ROWS: BankChoices = {
+  enqueue: (_image, _classNumber, _n, take) => firstOf(take),
+  samplePixels: (_classNumber, _n, take) => firstOf(take),
+  sampleRegions: (_classNumber, _n, take) => firstOf(take),
+};
+
+const firstOf = (take: number) => Int32Array.from({ length: take }, (_, i) => i);
+
+class WholeStep implements StepWork {
+  readonly #work: StudentWork;
+
+  constructor(work: StudentWork) {
+    this.#work = work;
+  }
+
+  check(): Check {
+    const norms: number[] = [];
+    const { network, projectionHead } = this.#work.trainer.parts;
+    const parameters = [...network.parameters(), ...projectionHead!.parameters()];
+    const observe = (gradients: ReadonlyMap<Parameter, Tensor>) => {
+      norms.push(...parameters.map((each) => euclideanNorm(readFloat32(gradients.get(each)!))));
+    };
+    const terms = this.#work.chosenStep(() => FIRST_ROWS, observe);
+    const losses = Object.entries(terms).map(([term, value]) => [`loss ${term}`, [value]]);
+    return { ...Object.fromEntries(losses), 'gradient norms': norms };
+  }
+
+  step(): Timing {
+    return { step: timeOf(() => this.#work.step()) };
+  }
+}

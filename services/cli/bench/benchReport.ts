@@ -1,0 +1,37 @@
+/** What was measured, for people. */
+import { textTable } from '../../demo/textTable.js';
+import type { WorkMeasurement } from './measureWork.js';
+import type { WorkProfile } from './opProfile.js';
+
+export function benchReport(measurements: readonly WorkMeasurement[]): string {
+  const table = textTable({
+    columns: ['', 'images/s', 'median, ms', 'range, ms', 'peak, MiB', 'above start, MiB'],
+    rows: measurements.map((measured) => [
+      measured.name,
+      measured.imagesPerSecond.toFixed(2),
+      measured.medianMs.toFixed(0),
+      `${Math.min(...measured.ms).toFixed(0)}–${Math.max(...measured.ms).toFixed(0)}`,
+      measured.peakMiB.toFixed(0),
+      measured.extraMiB.toFixed(0),
+    ]),
+  });
+  const profiles = measurements.flatMap(({ name, profile }) =>
+    profile === null ? [] : [`\n${name}, op by op\n\n${profileTable(profile)}`],
+  );
+  return [table, ...profiles].join('');
+}
+
+function profileTable({ ms, rows, rest }: WorkProfile): string {
+  const share = (value: number) => `${(100 * value).toFixed(1)} %`;
+  return textTable({
+    columns: ['op', 'calls', 'ms', 'share'],
+    rows: [
+      ...rows.map((row) => [row.op, count(row.calls), row.ms.toFixed(1), share(row.share)]),
+      ['rest: JavaScript, waiting', '', rest.ms.toFixed(1), share(rest.share)],
+      ['total', '', ms.toFixed(1), share(1)],
+    ],
+  });
+}
+
+/** Whole, but for an op that not every repetition runs as often. */
+const count = (calls: number) => (Number.isInteger(calls) ? String(calls) : calls.toFixed(1));

@@ -1,0 +1,75 @@
+/** Times a piece of work and its memory. */
+import { performance } from 'node:perf_hooks';
+import { peakKiB, residentKiB, startPeak } from './peakMemory.js';
+import { profileWork, type WorkProfile } from './opProfile.js';
+
+export interface WorkMeasurement {
+  readonly name: 'teacher forward' | 'student step';
+  /** One a repetition. */
+  readonly ms: readonly number[];
+  readonly medianMs: number;
+  readonly imagesPerSecond: number;
+  /** Peak of the process while this was measured, and how far above what was there before it. */
+  readonly peakMiB: number;
+  readonly extraMiB: number;
+  /** null unless asked for. */
+  readonly profile: WorkProfile | null;
+}
+
+/** Something that can be done again and again. */
+export interface Work {
+  run(): void;
+  dispose(): void;
+}
+
+export interface Repetitions {
+  /** Untimed, at first: threads, kernels and compiled code are there before the clock runs. */
+  readonly warmUp: number;
+  readonly timed: number;
+  /** Afterwards with a clock around each op; 0: no profile. */
+  readonly profiled: number;
+}
+
+/** @param images in one repetition */
+export function measureWork(
+  name: WorkMeasurement['name'],
+  make: () => Work,
+  images: number,
+  { warmUp, timed, profiled }: Repetitions,
+): WorkMeasurement {
+  startPeak();
+  const before = residentKiB();
+  const work = make();
+  try {
+    // Making weights and input takes more for a moment than it leaves.
+    startPeak();
+    for (let i = 0; i < warmUp; i++) work.run();
+    const ms = Array.from({ length: timed }, () => timeOf(() => work.run()));
+    const peak = peakKiB();
+    const medianMs = median(ms);
+    return {
+      name,
+      ms,
+      medianMs,
+      imagesPerSecond: (1000 * images) / medianMs,
+      peakMiB: peak / 1024,
+      extraMiB: (peak - before) / 1024,
+      profile: profiled === 0 ? null : profileWork(() => work.run(), profiled),
+    };
+  } finally {
+    work.dispose();
+  }
+}
+
+export function timeOf(run: () => void): number {
+  const begin = performance.now();
+  run();
+  return performance.now() - begin;
+}
+
+/** Of at least one number. */
+export function median(values: readonly number[]): number {
+  const sorted = values.toSorted((a, b) => a - b);
+  const middle = Math.floor(sorted.length / 2);
+  return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
+}

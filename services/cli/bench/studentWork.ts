@@ -1,0 +1,61 @@
+/** A student's training step as a run computes it, on input that is already in memory. */
+import { scope, type Tensor } from '../../../src/tensor/index.js';
+import { NonFiniteLossError, type TermValues } from '../../../src/train/outcome.js';
+import { type GradientObserver, Trainer, type TrainingBatch } from '../../../src/train/trainer.js';
+import { buildTrainer } from '../../student/buildTrainer.js';
+import { fillBanks, studentBatch } from './inputs.js';
+import { configOf, type Workload } from './workload.js';
+
+export class StudentWork {
+  readonly trainer: Trainer;
+  readonly #batch: TrainingBatch;
+  #steps = 0;
+
+  /** Weights as at the start of a run, banks full. Throws ConfigError, as configOf does. */
+  constructor(workload: Workload) {
+    const { classes, loss, teacherChannels } = workload;
+    this.trainer = buildTrainer({
+      config: configOf(workload),
+      classes,
+      teacherChannels: loss === 'labels' ? null : teacherChannels,
+    });
+    fillBanks(this.trainer.parts.objective);
+    this.#batch = scope(() => studentBatch(workload));
+    // A step's tape lets go of what it was given.
+    for (const tensor of this.#tensors()) tensor.hold();
+  }
+
+  get image_NHWC(): Tensor {
+    return this.#batch.image_NHWC;
+  }
+
+  /** The next update. Throws NonFiniteLossError where there is none. */
+  step(): void {
+    this.#run(this.trainer);
+  }
+
+  /** The next update with chosen bank rows and without dropout, for a comparison. */
+  chosenStep(draws: Trainer['parts']['draws'], observe: GradientObserver): TermValues {
+    return this.#run(new Trainer({ ...this.trainer.parts, draws, dropoutSeed: null }), observe);
+  }
+
+  dispose(): void {
+    const { network, projectionHead, optimizer } = this.trainer.parts;
+    for (const part of [network, projectionHead, optimizer]) part?.dispose();
+    for (const tensor of this.#tensors()) tensor.free();
+  }
+
+  #tensors(): Tensor[] {
+    const { image_NHWC, teacher } = this.#batch;
+    return [image_NHWC, ...(teacher === null ? [] : Object.values(teacher))];
+  }
+
+  #run(trainer: Trainer, observe?: GradientObserver): TermValues {
+    const outcome = trainer.step(this.#steps, [this.#batch], observe);
+    if (outcome.kind === 'nonfinite') {
+      throw new NonFiniteLossError(`step ${this.#steps}: ${JSON.stringify(outcome.terms)}`);
+    }
+    this.#steps += 1;
+    return outcome.terms;
+  }
+}

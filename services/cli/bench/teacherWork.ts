@@ -1,0 +1,54 @@
+/** What a teacher computes for a batch: from bytes to encoded outputs, the wire excepted. */
+import { weightValues } from '../../../src/conformance/recipe.js';
+import { SegmentationNetwork } from '../../../src/models/network.js';
+import { OFFICIAL_NORMALISATION } from '../../../src/models/normalise.js';
+import {
+  type InferenceImage,
+  type InferredOutput,
+  TeacherNetwork,
+} from '../../../src/models/teacherNetwork.js';
+import type { NamedTensors } from '../../../src/wire/safetensors.js';
+import { studentSpec } from '../../student/buildTrainer.js';
+import { rgbImages, SALT } from './inputs.js';
+import { configOf, type Workload } from './workload.js';
+
+/** In fp32, so that nothing is measured but the network and what any teacher has to do. */
+const OUTPUTS = [
+  { output: 'logits', encoding: 'fp32' },
+  { output: 'embedding', encoding: 'fp32' },
+  { output: 'feature_norm', encoding: 'fp32' },
+] as const;
+/** Keeps values moderate without batch statistics. */
+const GAIN = 1;
+
+export class TeacherWork {
+  readonly #teacher: TeacherNetwork;
+  readonly #images: readonly InferenceImage[];
+
+  /**
+   * `seeWeights` gets a copy of the state dict, if it's given. Throws ConfigError, as configOf does.
+   */
+  constructor(workload: Workload, seeWeights?: (weights: NamedTensors) => void) {
+    const spec = studentSpec(configOf(workload), workload.classes);
+    const network = SegmentationNetwork.create(spec, (name, shape) =>
+      weightValues({ salt: SALT, gain: GAIN }, name, shape),
+    );
+    seeWeights?.(network.stateDict());
+    const classNames = Array.from({ length: workload.classes }, (_, index) => `class ${index}`);
+    const description = { spec, normalisation: OFFICIAL_NORMALISATION, classNames };
+    this.#teacher = new TeacherNetwork(network, description);
+    this.#images = rgbImages(workload);
+  }
+
+  /** One batch: a list of outputs for each image. */
+  forward(): InferredOutput[][] {
+    return this.#teacher.infer(this.#images, OUTPUTS).map((outputs) => {
+      if (outputs instanceof Error) throw outputs;
+      return outputs;
+    });
+  }
+
+  dispose(): void {
+    this.#teacher.dispose();
+  }
+}

@@ -1,0 +1,107 @@
+/** `cirkd bench`: its options, its sums, and a run of a tiny network. */
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { readBenchOptions } from '../../services/cli/bench/benchOptions.js';
+import { madeLabels } from '../../services/cli/bench/inputs.js';
+import { median } from '../../services/cli/bench/measureWork.js';
+import { summarise } from '../../services/cli/bench/opProfile.js';
+import { StudentWork } from '../../services/cli/bench/studentWork.js';
+import { TeacherWork } from '../../services/cli/bench/teacherWork.js';
+import { numTensors } from '../../src/tensor/index.js';
+
+const BIN = fileURLToPath(new URL('../../services/cli/bin.mjs', import.meta.url));
+const folder = mkdtempSync(join(tmpdir(), 'cirkd-bench-'));
+after(() => rmSync(folder, { recursive: true }));
+
+test('ops are sorted by their time a repetition; the rest is what no op took', () => {
+  const ops = new Map([
+    ['Relu', { calls: 4, milliseconds: 20 }],
+    ['Conv2D', { calls: 2, milliseconds: 60 }],
+  ]);
+  assert.deepEqual(summarise(ops, 100, 2), {
+    ms: 50,
+    rows: [
+      { op: 'Conv2D', calls: 1, ms: 30, share: 0.6 },
+      { op: 'Relu', calls: 2, ms: 10, share: 0.2 },
+    ],
+    rest: { ms: 10, share: 0.2 },
+  });
+});
+
+test('the median is the middle, or between the two in the middle', () => {
+  assert.equal(median([5, 1, 3]), 3);
+  assert.equal(median([4, 1, 3, 2]), 2.5);
+});
+
+test('labels are squares of one class or of none', () => {
+  const { workload } = readBenchOptions(['--height', '64', '--width-pixels', '96']);
+  const { data } = madeLabels(workload);
+  const at = (row: number, column: number) => data[row * 96 + column]!;
+  const corners = [0, 32, 64].flatMap((column) => [at(0, column), at(31, column + 31)]);
+  assert.equal(new Set(corners).size <= 3, true, corners.join());
+  assert.deepEqual([corners[0], corners[2], corners[4]], [corners[1], corners[3], corners[5]]);
+  assert.ok(new Set(data).size > 3, [...new Set(data)].join());
+  assert.ok(
+    [...data].every((label) => label < 19 || label === 255),
+    'no other number',
+  );
+});
+
+test('a bad option is named', () => {
+  const refuses = (argv: string[], message: RegExp) =>
+    assert.throws(() => readBenchOptions(argv), message);
+  refuses(['--batch', '1'], /^UsageError: --batch: 1 given, wanted a whole number of at least 2/);
+  refuses(['--loss', 'all'], /^UsageError: --loss: all given, wanted labels or cirkd/);
+  refuses(['--backbone', 'resnet19'], /^UsageError: --backbone: 'resnet19' given/);
+  refuses(['--model', 'unet'], /^UsageError: --model: 'unet' given/);
+  refuses(['--width', '0'], /^UsageError: --width: 0 given/);
+  refuses(['--classes', '300'], /^UsageError: --classes: 300 given, wanted at most 255/);
+});
+
+const TINY = [
+  ...['--model', 'deeplab_mobile', '--backbone', 'mobilenetv2', '--width', '0.125'],
+  ...['--height', '32', '--width-pixels', '48', '--classes', '2', '--teacher-channels', '8'],
+  ...['--steps', '2', '--warm-up', '1', '--threads', '1', '--profile'],
+];
+
+test('the command prints both figures and the profiles, and writes the file', () => {
+  const json = join(folder, 'bench', 'tiny.json');
+  const { status, stdout, stderr } = spawnSync(
+    process.execPath,
+    [BIN, 'bench', ...TINY, '--json', json],
+    { encoding: 'utf8' },
+  );
+  assert.equal(status, 0, stderr);
+  const begin = /^deeplab_mobile-mobilenetv2\/v1 x0\.125, 2 classes, 2×32×48, loss: cirkd\./;
+  assert.match(stdout, begin);
+  assert.match(stdout, /\nteacher forward +\d+\.\d\d /);
+  assert.match(stdout, /\nstudent step, op by op\n.*\nrest: JavaScript, waiting /s);
+  const { measurements, workload, threads } = JSON.parse(readFileSync(json, 'utf8'));
+  assert.deepEqual([workload.loss, threads, measurements.length], ['cirkd', 1, 2]);
+  for (const { name, ms, profile } of measurements) {
+    assert.equal(ms.length, 2, name);
+    const shares = profile.rows.reduce((sum: number, row: { share: number }) => sum + row.share, 0);
+    assert.ok(Math.abs(shares + profile.rest.share - 1) < 1e-9, `${name}: ${shares}`);
+  }
+});
+
+test('work leaves no tensor behind, and its banks are full', () => {
+  const { workload } = readBenchOptions(TINY);
+  const before = numTensors();
+  const student = new StudentWork(workload);
+  const { pixel, region } = student.trainer.parts.objective.banks;
+  assert.deepEqual([pixel!.fillRatio, region!.fillRatio], [1, 1]);
+  const prepared = numTensors();
+  for (let i = 0; i < 2; i++) student.step();
+  assert.equal(numTensors(), prepared);
+  student.dispose();
+  const teacher = new TeacherWork(workload);
+  assert.equal(teacher.forward().length, 2);
+  teacher.dispose();
+  assert.equal(numTensors(), before);
+});

@@ -1,0 +1,163 @@
+/** The step's bench: its figures, its goals, when it refuses numbers, what it writes. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { compareChecks } from '../../bench/step/agreement.js';
+import { caseGroups, chooseCases } from '../../bench/step/cases.js';
+import { section } from '../../bench/step/document.js';
+import { goalTable } from '../../bench/step/goals.js';
+import type { Timing } from '../../bench/step/protocol.js';
+import {
+  type CaseResult,
+  extraMiB,
+  faster,
+  pairedTotals,
+  restOf,
+  type SideResult,
+} from '../../bench/step/results.js';
+import { partTable } from '../../bench/step/table.js';
+import { withMarkedSection } from '../../bench/support/markedSection.js';
+import { quartiles } from '../../bench/support/statistics.js';
+
+const CASES = caseGroups().flat();
+
+const side = (rounds: Timing[], startMiB: number, peakMiB: number): SideResult => ({
+  startKiB: 1024 * startMiB,
+  peakKiB: 1024 * peakMiB,
+  rounds,
+});
+
+const result = (name: string, cirkd: SideResult, torch: SideResult): CaseResult => ({
+  case: CASES.find((each) => each.name === name)!,
+  agreement: [{ what: 'logits', worst: 2e-5, tolerance: 1e-3 }],
+  sides: { cirkd, torch },
+  profile: {
+    ms: 100,
+    rows: [{ op: 'Conv2D', calls: 21, ms: 60, share: 0.6 }],
+    rest: { ms: 40, share: 0.4 },
+  },
+});
+
+const network = result(
+  'network-resnet18',
+  side(
+    [
+      { pass: 90, update: 10 },
+      { pass: 110, update: 10 },
+    ],
+    400,
+    1000,
+  ),
+  side(
+    [
+      { pass: 120, update: 10 },
+      { pass: 150, update: 10 },
+    ],
+    500,
+    1700,
+  ),
+);
+const whole = result(
+  'whole-resnet18',
+  side([{ step: 150 }, { step: 180 }], 400, 1600),
+  side([{ step: 380 }, { step: 360 }], 500, 2000),
+);
+
+test('a repetition is the sum of its parts, the rest is taken within a round', () => {
+  assert.deepEqual(pairedTotals(network), { cirkd: [100, 120], torch: [130, 160] });
+  assert.deepEqual(restOf(whole, network), { cirkd: [50, 60], torch: [250, 200] });
+});
+
+test('the ratio is that of the medians, its quartiles are those of the rounds', () => {
+  // 225 / 55; rounds 5 and 3.33.
+  const { ratio, quartiles: between } = faster(restOf(whole, network));
+  assert.equal(ratio, 225 / 55);
+  assert.deepEqual(
+    between.map((value) => value.toFixed(3)),
+    ['3.750', '4.583'],
+  );
+  assert.deepEqual(quartiles([4, 1, 2, 3, 5]), [2, 4]);
+  assert.deepEqual(quartiles([7]), [7, 7]);
+});
+
+test('memory is the peak above the start of its own process', () => {
+  assert.deepEqual([extraMiB(whole.sides.cirkd), extraMiB(whole.sides.torch)], [1200, 1500]);
+});
+
+test('goals: what is reached and what is not', () => {
+  const rows = goalTable([network, whole])
+    .split('\n')
+    .slice(2)
+    .map((row) =>
+      row
+        .split('|')
+        .slice(1, -1)
+        .map((cell) => cell.trim()),
+    );
+  const student = 'DeepLabV3-ResNet-18';
+  assert.deepEqual(rows, [
+    [`network step, ${student}: PyTorch's time / time`, '≥ 1', '1.32', 'yes'],
+    [`whole step, ${student}: PyTorch's time / time`, '≥ 1.3', '2.24', 'yes'],
+    [`rest of the step, ${student}: time / PyTorch's`, '≤ 0.25', '0.244', 'yes'],
+    [`network step, ${student}: peak memory / PyTorch's`, '≤ 0.6', '0.500', 'yes'],
+    [`whole step, ${student}: peak memory / PyTorch's`, '≤ 0.6', '0.800', '**no**'],
+  ]);
+});
+
+test('parts of the network are there without the whole step, the rest only with it', () => {
+  assert.doesNotMatch(partTable([network]), /rest/);
+  assert.match(partTable([network, whole]), /rest \(whole less network\) \| 0\.0550/);
+  assert.match(partTable([network]), /update \| 0\.0100 \(0\.0100–0\.0100\)/);
+});
+
+test('checks that differ, that lack something, and NaN, end the bench', () => {
+  const peer = { 'loss task': [2], logits: [4, 0.001], 'gradient norms': [1] };
+  const distances = compareChecks('case', { ...peer, logits: [4, 0.002] }, peer);
+  assert.deepEqual(
+    distances.map(({ what, worst, tolerance }) => [what, worst.toFixed(5), tolerance]),
+    [
+      ['loss task', '0.00000', 1e-4],
+      ['logits', '0.00025', 1e-3],
+      ['gradient norms', '0.00000', 5e-3],
+    ],
+  );
+  const refuses = (ours: Record<string, number[]>, what: RegExp) =>
+    assert.throws(() => compareChecks('case', { ...peer, ...ours }, peer), what);
+  refuses({ 'loss task': [2.001] }, /loss task is 2\.001… here and 2… in PyTorch/);
+  refuses({ logits: [4, Number.NaN] }, /logits/);
+  refuses({ logits: [4] }, /logits/);
+  refuses({ aux: [1] }, /aux, gradient norms/);
+});
+
+test('cases are chosen by name and stay in their groups', () => {
+  const chosen = chooseCases(caseGroups(), ['whole-mobilenetv2', 'teacher', 'network-mobilenetv2']);
+  assert.deepEqual(
+    chosen.map((group) => group.map(({ name }) => name)),
+    [['teacher'], ['network-mobilenetv2', 'whole-mobilenetv2']],
+  );
+  assert.throws(
+    () => chooseCases(caseGroups(), ['techer']),
+    /techer given, wanted some of teacher,/,
+  );
+});
+
+test('the section has each table and each profile, and goes between its markers', () => {
+  const text = section({
+    date: '2026-01-02T03:04:05.000Z',
+    minutes: 18,
+    machine: { processor: 'A processor', memoryGiB: 24, node: '20.0.0' },
+    threads: 2,
+    engines: { cirkd: 'TensorFlow 2', torch: 'PyTorch 2' },
+    cases: [network, whole],
+  });
+  assert.match(text, /^2026-01-02 03:04 UTC, 18 minutes\. A processor, 2 cores, 24 GiB/);
+  assert.match(text, /\n2 rounds, 2×256×512 pixels\./);
+  assert.match(text, /\| Conv2D \| 21 \| 60 \| 60\.0 % \|/);
+  assert.match(text, /\| JavaScript and waiting \| {2}\| 40 \| 40\.0 % \|/);
+  assert.match(text, /\| network-resnet18 \| logits \| 2\.0e-5 \| 0\.001 \|/);
+  const page = 'a\n<!-- step: begin -->\nold\n<!-- step: end -->\nz\n';
+  assert.equal(
+    withMarkedSection(page, 'step', 'new', 'page.md'),
+    'a\n<!-- step: begin -->\nnew\n<!-- step: end -->\nz\n',
+  );
+  assert.throws(() => withMarkedSection('a', 'step', 'new', 'page.md'), /page\.md has no/);
+});
