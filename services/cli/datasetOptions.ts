@@ -1,5 +1,5 @@
 /** The options by which a command names a dataset. */
-import { openDataset } from '../../src/data/datasets.js';
+import { type DatasetConfig, openDataset } from '../../src/data/datasets.js';
 import type { Dataset } from '../../src/data/types.js';
 import { UsageError } from './command.js';
 
@@ -7,6 +7,11 @@ import { UsageError } from './command.js';
 export const DATASET_OPTIONS = {
   data: { type: 'string' },
   root: { type: 'string' },
+  list: { type: 'string' },
+  images: { type: 'string' },
+  labels: { type: 'string' },
+  'class-table': { type: 'string' },
+  'label-values': { type: 'string', default: 'index' },
   split: { type: 'string', default: 'val' },
   samples: { type: 'string', default: '100' },
   height: { type: 'string', default: '128' },
@@ -14,15 +19,27 @@ export const DATASET_OPTIONS = {
   seed: { type: 'string', default: '0' },
 } as const;
 
-export const DATASET_USAGE = `  --data KIND     camvid or synthetic
-  --split NAME    train or val (default val)
+export const DATASET_USAGE = `  --data KIND     camvid, cityscapes, folder or synthetic
+  --split NAME    train or val (default val); camvid, cityscapes: or what else is there
   --root DIR      camvid: the folder with <split>/, <split>annot/ and <split>.lst
+                  cityscapes: the folder with leftImg8bit/ and gtFine/
+  --list FILE     cityscapes: an image and its label file a line, in place of the split's folders
+  --images DIR --labels DIR --class-table FILE
+                  folder: images, label PNGs of the same names, and the list of classes, or camvid or
+                  cityscapes for theirs
+  --label-values index|colour
+                  folder: what the label PNGs hold (default index)
   --samples N --height PIXELS --width PIXELS --seed N
                   synthetic: number and size of the scenes (default 100, 128×256, seed 0)`;
 
 export interface DatasetValues {
   readonly data?: string | undefined;
   readonly root?: string | undefined;
+  readonly list?: string | undefined;
+  readonly images?: string | undefined;
+  readonly labels?: string | undefined;
+  readonly 'class-table'?: string | undefined;
+  readonly 'label-values': string;
   readonly split: string;
   readonly samples: string;
   readonly height: string;
@@ -32,27 +49,59 @@ export interface DatasetValues {
 
 /** Throws UsageError for options that don't name a dataset, DataError where it can't be opened. */
 export function datasetFromOptions(values: DatasetValues): Dataset {
-  switch (values.data) {
+  return openDataset(datasetConfig(values));
+}
+
+/** Throws UsageError for options that don't name a dataset. */
+export function datasetConfig(values: DatasetValues): DatasetConfig {
+  const { data, split } = values;
+  switch (data) {
     case 'camvid':
-      if (values.root === undefined) throw new UsageError('--root: wanted for --data camvid');
-      return openDataset({ kind: 'camvid', root: values.root, split: values.split });
-    case 'synthetic': {
-      const { split } = values;
-      if (split !== 'train' && split !== 'val') {
-        throw new UsageError(`--split: ${split} given, wanted train or val`);
-      }
-      return openDataset({
-        kind: 'synthetic',
+      return { kind: 'camvid', root: wanted(values, 'root'), split };
+    case 'cityscapes': {
+      const { list = null } = values;
+      return { kind: 'cityscapes', root: wanted(values, 'root'), split, list };
+    }
+    case 'folder':
+      return {
+        kind: 'folder',
         split,
+        imageFolder: wanted(values, 'images'),
+        labelFolder: wanted(values, 'labels'),
+        classTable: wanted(values, 'class-table'),
+        labelValues: oneOf('--label-values', values['label-values'], ['index', 'colour']),
+      };
+    case 'synthetic':
+      return {
+        kind: 'synthetic',
+        split: oneOf('--split', split, ['train', 'val']),
         samples: wholeNumber('--samples', values.samples, 1),
         height: wholeNumber('--height', values.height, 1),
         width: wholeNumber('--width', values.width, 1),
         seed: wholeNumber('--seed', values.seed, 0),
-      });
-    }
+      };
     default:
-      throw new UsageError(`--data: ${values.data ?? 'nothing'} given, wanted camvid or synthetic`);
+      throw new UsageError(
+        `--data: ${data ?? 'nothing'} given, wanted camvid, cityscapes, folder or synthetic`,
+      );
   }
+}
+
+function wanted(
+  values: DatasetValues,
+  option: 'root' | 'images' | 'labels' | 'class-table',
+): string {
+  const value = values[option];
+  if (value === undefined) throw new UsageError(`--${option}: wanted for --data ${values.data}`);
+  return value;
+}
+
+function oneOf<Word extends string>(option: string, given: string, words: readonly Word[]): Word {
+  const word = words.find((one) => one === given);
+  if (word === undefined) {
+    throw new UsageError(`${option}: ${given} given, wanted ${words.join(' or ')}`);
+  }
+  return word;
 }
 
 export function wholeNumber(option: string, text: string, least: number): number {

@@ -2,7 +2,21 @@
 import { z } from 'zod';
 import { count, field, positive, positiveCount, section, text } from './fields.js';
 
-const syntheticDataset = z.strictObject({
+/** Keys of data.train alone, of every kind. */
+const labelSource = {
+  labels: field(
+    z.enum(['file', 'teacher']).default('file'),
+    "teacher: the arg-max of the teacher's logits; label files are neither wanted nor looked at.",
+    { fixed: true },
+  ),
+  minConfidence: field(
+    z.number().min(0).lt(1).default(0.5),
+    "With labels: teacher, pixels whose class has no more than this probability aren't labelled.",
+    { fixed: true },
+  ),
+};
+
+const syntheticKeys = {
   kind: field(z.literal('synthetic'), 'Generated street scenes.', { fixed: true }),
   samples: field(positiveCount(), 'Number of scenes.', { fixed: true }),
   height: field(z.number().int().min(16).max(8192).default(128), 'Height of a scene.', {
@@ -18,19 +32,53 @@ const syntheticDataset = z.strictObject({
     'Seed of the scenes; train and val need different ones.',
     { fixed: true },
   ),
-});
+};
 
-const camvidDataset = z.strictObject({
+// Folders and lists may move between a run and its resume; the dataset hash guards the content.
+const camvidKeys = {
   kind: field(z.literal('camvid'), 'CamVid as prepared for SegNet, from a folder.', {
     fixed: true,
   }),
-  // The folder may move between a run and its resume; the dataset hash guards the content.
   root: field(text(), 'Folder that has train/, trainannot/, val/ and valannot/.'),
-});
+};
 
-const dataset = () => z.discriminatedUnion('kind', [syntheticDataset, camvidDataset]);
+const cityscapesKeys = {
+  kind: field(z.literal('cityscapes'), 'Cityscapes with fine annotations, from a folder.', {
+    fixed: true,
+  }),
+  root: field(text(), 'Folder that has leftImg8bit/ and gtFine/.'),
+  list: field(
+    text().nullable().default(null),
+    'File with an image and its label file a line, below root; null: the whole split, sorted.',
+  ),
+};
 
-export type DatasetConfig = z.infer<ReturnType<typeof dataset>>;
+const folderKeys = {
+  kind: field(z.literal('folder'), 'Any folder of images.', { fixed: true }),
+  imageFolder: field(text(), 'Folder of images, of any depth.'),
+  labelFolder: field(
+    text().nullable().default(null),
+    'Folder of label PNGs of the same paths; null: there are none (labels: teacher).',
+  ),
+  classTable: field(
+    text(),
+    'File with the list of classes (docs/data.md); or camvid or cityscapes for theirs.',
+  ),
+  labelValues: field(
+    z.enum(['index', 'colour']).default('index'),
+    "What a label PNG holds: ids (grey, or a palette's indices), or the classes' colours.",
+    { fixed: true },
+  ),
+};
+
+/** With some keys more for every kind. */
+const dataset = <More extends z.ZodRawShape>(more: More) =>
+  z.discriminatedUnion('kind', [
+    z.strictObject({ ...syntheticKeys, ...more }),
+    z.strictObject({ ...camvidKeys, ...more }),
+    z.strictObject({ ...cityscapesKeys, ...more }),
+    z.strictObject({ ...folderKeys, ...more }),
+  ]);
 
 const colour = () => z.number().int().min(0).max(255);
 
@@ -48,8 +96,8 @@ const scale = section(
 );
 
 export const dataSection = section('Samples and augmentation.', {
-  train: field(dataset(), 'What is trained on.'),
-  val: field(dataset(), 'What is evaluated on.'),
+  train: field(dataset(labelSource), 'What is trained on.'),
+  val: field(dataset({}), 'What is evaluated on.'),
   workers: field(
     positiveCount().max(256).default(2),
     'Threads that load and augment; no influence on the result.',

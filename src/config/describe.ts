@@ -33,22 +33,48 @@ export function describeSchema<T>(schema: ConfigSchema<T>): string {
 }
 
 function rows(node: SchemaNode, prefix: string, inherited: boolean): string[] {
-  return (node.oneOf ?? [node]).flatMap((section) => {
-    const entries = Object.entries(section.properties ?? {});
-    const kind = entries.find(([, child]) => child.const !== undefined)?.[1].const;
-    return entries.flatMap(([key, child]) => {
-      const path = `${prefix}${key}`;
-      const fixed = child.fixed ?? inherited;
-      if (isSection(child)) {
-        return [row(`**\`${path}\`**`, child.doc ?? '', '', ''), ...rows(child, `${path}.`, fixed)];
-      }
-      const alternative =
-        node.oneOf === undefined || child.const !== undefined ? '' : ` (kind ${kind})`;
-      return [
-        row(`\`${path}\`${alternative}`, meaning(child, fixed), wantedText(child), preset(child)),
-      ];
-    });
+  const { oneOf } = node;
+  if (oneOf === undefined) return rowsOf(node, prefix, inherited, '');
+  const shared = keysOfAll(oneOf);
+  const own = oneOf.flatMap((section) => {
+    const kind = Object.values(section.properties ?? {}).find(
+      ({ const: one }) => one !== undefined,
+    );
+    const keys = without(section, shared);
+    return rowsOf(keys, prefix, inherited, ` (kind ${kind?.const})`);
   });
+  const common = { properties: Object.fromEntries(shared) };
+  return [...own, ...rowsOf(common, prefix, inherited, '')];
+}
+
+/** `suffix` follows keys that one alternative of a section has and others don't. */
+function rowsOf(section: SchemaNode, prefix: string, inherited: boolean, suffix: string): string[] {
+  return Object.entries(section.properties ?? {}).flatMap(([key, child]) => {
+    const path = `${prefix}${key}`;
+    const fixed = child.fixed ?? inherited;
+    if (isSection(child)) {
+      return [row(`**\`${path}\`**`, child.doc ?? '', '', ''), ...rows(child, `${path}.`, fixed)];
+    }
+    const alternative = child.const === undefined ? suffix : '';
+    return [
+      row(`\`${path}\`${alternative}`, meaning(child, fixed), wantedText(child), preset(child)),
+    ];
+  });
+}
+
+/** The keys that every alternative of a section has, in one meaning. */
+function keysOfAll(alternatives: readonly SchemaNode[]): [string, SchemaNode][] {
+  const [first, ...others] = alternatives;
+  return Object.entries(first?.properties ?? {}).filter(([key, child]) =>
+    others.every((other) => other.properties?.[key]?.doc === child.doc),
+  );
+}
+
+function without(section: SchemaNode, keys: readonly (readonly [string, SchemaNode])[]) {
+  const left = Object.entries(section.properties ?? {}).filter(
+    ([key]) => !keys.some(([shared]) => shared === key),
+  );
+  return { properties: Object.fromEntries(left) };
 }
 
 function row(...cells: string[]): string {

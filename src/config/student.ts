@@ -51,7 +51,10 @@ const networkSection = section(
       z.enum(['deeplabv3', 'psp', 'deeplab_mobile', 'psp_mobile']).default('deeplabv3'),
       'Segmentation head with its layout.',
     ),
-    backbone: field(text().default('resnet18'), 'Backbone, by its name in the zoo.'),
+    backbone: field(
+      text().default('resnet18'),
+      "Backbone, by its name in docs/models.md: resnet18, 34, 50 or 101, with _plain for torchvision's stem, or mobilenetv2.",
+    ),
     variant: field(
       z.enum(['v1', 'v2']).default('v1'),
       'v1: as in the CVPR 2022 paper, v2: as in the newest official code.',
@@ -60,6 +63,10 @@ const networkSection = section(
     weights: field(
       text().nullable().default(null),
       'Initial weights (.safetensors); null: drawn from the seed.',
+    ),
+    backboneWeights: field(
+      text().nullable().default(null),
+      "Initial weights of the backbone alone, as torchvision's for ImageNet (.pth or .safetensors).",
     ),
     pixelMean: field(
       threeNumbers(() => z.number()).default([123.675, 116.28, 103.53]),

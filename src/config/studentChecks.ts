@@ -6,7 +6,12 @@ import type { StudentConfig } from './student.js';
 const TEACHER_TERMS = ['logits_kd', 'minibatch_pixel', 'memory_pixel', 'memory_region'] as const;
 
 export function studentCrossFaults(config: StudentConfig): CrossFault[] {
-  return [...batchFaults(config), ...scheduleFaults(config), ...datasetFaults(config)];
+  return [
+    ...weightFaults(config),
+    ...batchFaults(config),
+    ...scheduleFaults(config),
+    ...datasetFaults(config),
+  ];
 }
 
 /**
@@ -19,6 +24,16 @@ export function studentConfigNotes(config: StudentConfig): string[] {
   if (ignored.length === 0) return [];
   const keys = ignored.map((term) => `loss.weights.${term}`).join(', ');
   return [`teacher.addresses is empty: trained on labels alone, ${keys} ignored`];
+}
+
+function weightFaults({ student: { weights, backboneWeights } }: StudentConfig): CrossFault[] {
+  if (weights === null || backboneWeights === null) return [];
+  return [
+    {
+      keys: ['student.backboneWeights', 'student.weights'],
+      message: `got ${backboneWeights}, wanted null: student.weights has the backbone's weights, too`,
+    },
+  ];
 }
 
 function batchFaults(config: StudentConfig): CrossFault[] {
@@ -74,21 +89,41 @@ function scheduleFaults(config: StudentConfig): CrossFault[] {
 
 function datasetFaults(config: StudentConfig): CrossFault[] {
   const { train, val } = config.data;
-  if (train.kind !== val.kind) {
-    return [
-      {
-        keys: ['data.val.kind', 'data.train.kind'],
-        message: `got ${val.kind}, wanted the classes of data.train, kind ${train.kind}`,
-      },
-    ];
+  const faults = labelFaults(config);
+  // A folder may have any classes: they are compared once the files are open.
+  if (train.kind !== val.kind && train.kind !== 'folder' && val.kind !== 'folder') {
+    faults.push({
+      keys: ['data.val.kind', 'data.train.kind'],
+      message: `got ${val.kind}, wanted the classes of data.train, kind ${train.kind}`,
+    });
   }
   if (train.kind === 'synthetic' && val.kind === 'synthetic' && train.seed === val.seed) {
-    return [
-      {
-        keys: ['data.val.seed', 'data.train.seed'],
-        message: `got ${val.seed}, wanted another seed than data.train.seed: scenes would be shared`,
-      },
-    ];
+    faults.push({
+      keys: ['data.val.seed', 'data.train.seed'],
+      message: `got ${val.seed}, wanted another seed than data.train.seed: scenes would be shared`,
+    });
   }
-  return [];
+  return faults;
+}
+
+/** Where labels should come from and can't. */
+function labelFaults({ data: { train, val }, teacher }: StudentConfig): CrossFault[] {
+  const faults: CrossFault[] = [];
+  if (train.labels === 'teacher' && teacher.addresses.length === 0) {
+    faults.push({
+      keys: ['data.train.labels', 'teacher.addresses'],
+      message: 'got teacher, wanted file: teacher.addresses is empty, so nobody gives labels',
+    });
+  }
+  const wanted = 'got null, wanted the folder of its label PNGs';
+  if (train.kind === 'folder' && train.labels === 'file' && train.labelFolder === null) {
+    faults.push({
+      keys: ['data.train.labelFolder', 'data.train.labels'],
+      message: `${wanted}, or data.train.labels: teacher`,
+    });
+  }
+  if (val.kind === 'folder' && val.labelFolder === null) {
+    faults.push({ keys: ['data.val.labelFolder'], message: wanted });
+  }
+  return faults;
 }

@@ -2,11 +2,11 @@
  * CamVid (Brostow, Fauqueur, Cipolla 2009) with the 11 classes, sizes and splits of SegNet:
  * `<root>/<split>/*.png`, `<root>/<split>annot/*.png`, and the list `<root>/<split>.lst`.
  */
-import { createHash } from 'node:crypto';
-import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { labelTable, loadLabelledImage } from './labelledImage.js';
-import { DataError, type Dataset, IGNORE_LABEL } from './types.js';
+import { classTable } from './classTable.js';
+import { fileDataset } from './fileDataset.js';
+import { filesBelow, readListFile } from './fileList.js';
+import { DataError, type Dataset } from './types.js';
 
 /** Name and colour of each class, in the order of the labels. */
 export const CAMVID_CLASSES = [
@@ -24,12 +24,11 @@ export const CAMVID_CLASSES = [
 ] as const;
 
 /** The 12th class of the files is void. */
-const VOID = CAMVID_CLASSES.length;
+const VOID = { id: CAMVID_CLASSES.length, name: 'void', colour: [0, 0, 0], ignore: true } as const;
 
-const TABLE = labelTable([
-  ...CAMVID_CLASSES.map((_, label) => [label, label] as const),
-  [VOID, IGNORE_LABEL],
-  [IGNORE_LABEL, IGNORE_LABEL],
+export const CAMVID_TABLE = classTable([
+  ...CAMVID_CLASSES.map(([name, colour], id) => ({ id, name, colour, ignore: false })),
+  VOID,
 ]);
 
 export interface CamvidOptions {
@@ -37,6 +36,8 @@ export interface CamvidOptions {
   readonly root: string;
   /** `train`, `val`, or whatever else the folder has. */
   readonly split: string;
+  /** Label files are neither wanted nor looked at. */
+  readonly unlabelled?: boolean;
 }
 
 /**
@@ -44,81 +45,47 @@ export interface CamvidOptions {
  *
  * @throws DataError when the list is empty or names a file that isn't there.
  */
-export function camvid({ root, split }: CamvidOptions): Dataset {
-  const samples = readList(root, split);
-  const imageFile = (name: string) => join(root, split, `${name}.png`);
-  const labelFile = (name: string) => join(root, `${split}annot`, `${name}.png`);
-  const hash = createHash('sha256').update(`camvid 1 ${CAMVID_CLASSES.length}\n`);
-  for (const name of samples) {
-    hash.update(`${name} ${fileBytes(imageFile(name))} ${fileBytes(labelFile(name))}\n`);
-  }
-  return {
+export function camvid({ root, split, unlabelled = false }: CamvidOptions): Dataset {
+  const files = readNames(root, split).map((name) => ({
+    name,
+    imageFile: join(root, split, `${name}.png`),
+    labelFile: unlabelled ? null : join(root, `${split}annot`, `${name}.png`),
+  }));
+  return fileDataset({
     name: `camvid/${split}`,
-    classNames: CAMVID_CLASSES.map(([name]) => name),
-    palette: CAMVID_CLASSES.map(([, colour]) => colour),
-    samples,
-    digest: hash.digest('hex'),
-    async load(index) {
-      const name = samples[index];
-      if (name === undefined) {
-        throw new DataError(
-          `camvid/${split}: got sample ${index}, wanted 0 to ${samples.length - 1}`,
-        );
-      }
-      return loadLabelledImage(imageFile(name), labelFile(name), TABLE);
-    },
-  };
+    identity: `camvid 1 ${CAMVID_CLASSES.length}`,
+    table: CAMVID_TABLE,
+    values: 'index',
+    files,
+  });
 }
 
-function readList(root: string, split: string): string[] {
+function readNames(root: string, split: string): string[] {
   const list = join(root, `${split}.lst`);
-  let names: string[];
-  try {
-    names = readFileSync(list, 'utf8')
-      .split('\n')
-      .map((line) => line.trim())
-      .filter((line) => line !== '');
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw dataError(list, error);
-    return readFolder(join(root, split), list);
-  }
-  if (names.length === 0)
-    throw new DataError(`${list}: got no line, wanted one sample name a line`);
-  for (const [i, name] of names.entries()) {
-    if (/[\s/\\]/.test(name)) {
+  const lines = readListFile(list);
+  if (lines === null) return readFolder(join(root, split), list);
+  return lines.map(({ words, line }) => {
+    const [name, ...more] = words;
+    if (more.length > 0 || /[/\\]/.test(name!)) {
       throw new DataError(
-        `${list}, line ${i + 1}: got ${JSON.stringify(name)}, wanted a bare file name without .png`,
+        `${list}, line ${line}: got ${JSON.stringify(words.join(' '))}, wanted a bare file name without .png`,
       );
     }
-  }
-  return names;
+    return name!;
+  });
 }
 
 function readFolder(folder: string, list: string): string[] {
   let names: string[];
   try {
-    names = readdirSync(folder);
+    names = filesBelow(folder, ['.png']);
   } catch (error) {
-    throw new DataError(`${list}: no such file, and no folder ${folder} in its place`, {
+    throw new DataError(`${list}: no such file; in its place ${(error as Error).message}`, {
       cause: error,
     });
   }
-  const samples = names.filter((name) => name.endsWith('.png')).map((name) => name.slice(0, -4));
+  // Only the folder itself: the list's names are bare ones too.
+  const samples = names.filter((name) => !name.includes('/')).map((name) => name.slice(0, -4));
   if (samples.length === 0) throw new DataError(`${folder}: got no PNG, wanted at least one`);
-  return samples.sort();
-}
-
-function fileBytes(file: string): number {
-  try {
-    return statSync(file).size;
-  } catch (error) {
-    throw dataError(file, error);
-  }
-}
-
-function dataError(file: string, error: unknown): DataError {
-  const { code, message } = error as NodeJS.ErrnoException;
-  return new DataError(`${file}: ${code === 'ENOENT' ? 'no such file' : message}`, {
-    cause: error,
-  });
+  return samples;
 }

@@ -1,31 +1,39 @@
 /** The table of datasets: a plain description, which can be sent to a worker, to a dataset. */
-import { camvid } from './camvid.js';
-import { type SyntheticSplit, syntheticStreets } from './syntheticStreets.js';
-import type { Dataset } from './types.js';
+import { type CamvidOptions, camvid } from './camvid.js';
+import { type CityscapesOptions, cityscapes } from './cityscapes.js';
+import { type FolderOptions, folder } from './folder.js';
+import { type SyntheticOptions, syntheticStreets } from './syntheticStreets.js';
+import { type Dataset, UNLABELLED } from './types.js';
 
 export type DatasetConfig =
-  | {
-      readonly kind: 'synthetic';
-      readonly split: SyntheticSplit;
-      readonly samples: number;
-      /** Pixels. */
-      readonly height: number;
-      readonly width: number;
-      readonly seed: number;
-    }
-  | {
-      readonly kind: 'camvid';
-      /** Folder. */
-      readonly root: string;
-      readonly split: string;
-    };
+  | ({ readonly kind: 'synthetic'; readonly unlabelled?: boolean } & SyntheticOptions)
+  | ({ readonly kind: 'camvid' } & CamvidOptions)
+  | ({ readonly kind: 'cityscapes' } & CityscapesOptions)
+  | ({ readonly kind: 'folder' } & FolderOptions);
 
 /** @throws DataError when files of the list are missing. */
 export function openDataset(config: DatasetConfig): Dataset {
   switch (config.kind) {
-    case 'synthetic':
-      return syntheticStreets(config);
+    case 'synthetic': {
+      const streets = syntheticStreets(config);
+      return config.unlabelled === true ? withoutLabels(streets) : streets;
+    }
     case 'camvid':
       return camvid(config);
+    case 'cityscapes':
+      return cityscapes(config);
+    case 'folder':
+      return folder(config);
   }
+}
+
+/** Drawn scenes always have labels: they are forgotten. */
+function withoutLabels(dataset: Dataset): Dataset {
+  return {
+    ...dataset,
+    async load(index) {
+      const sample = await dataset.load(index);
+      return { ...sample, labels: sample.labels.fill(UNLABELLED) };
+    },
+  };
 }

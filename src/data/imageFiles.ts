@@ -1,6 +1,6 @@
 /** Decoding of image and label files. What is wrong with a file is a DataError that names it. */
 import { readFile } from 'node:fs/promises';
-import { decode } from 'fast-png';
+import { type DecodedPng, decode } from 'fast-png';
 import { DataError } from './types.js';
 
 export interface DecodedImage {
@@ -10,16 +10,18 @@ export interface DecodedImage {
   readonly rgb: Uint8Array;
 }
 
-export interface DecodedLabels {
+export interface DecodedPixels {
   readonly height: number;
   readonly width: number;
-  /** The file's own numbers, one a pixel, row-major: grey values, or palette indices. */
+  /** What the file says of each pixel, row-major: a number, or R G B. */
   readonly values: Uint8Array;
 }
 
 /** A PNG's signature, length and type of its first chunk. */
 const PNG_START = Buffer.from([0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a]);
 const PNG_END_TYPE = Buffer.from('IEND');
+/** Of one label file; the same limit as sharp's for images. */
+const MAX_PIXELS = 0x3fff * 0x3fff;
 
 function reason(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
@@ -65,30 +67,91 @@ export async function readRgb(file: string): Promise<DecodedImage> {
  *
  * @throws DataError when the file is missing, truncated, fails a checksum, or has colours.
  */
-export async function readLabels(file: string): Promise<DecodedLabels> {
+export function readLabels(file: string): Promise<DecodedPixels> {
+  return readPng(file, ({ height, width, channels, depth, data }) => {
+    if (channels !== 1 || depth > 8) {
+      throw new Error(
+        `got ${channels} channels of ${depth} bits, wanted one class number a pixel (grey or palette, up to 8 bits)`,
+      );
+    }
+    return { height, width, values: unpackBits(data as Uint8Array, height, width, depth) };
+  });
+}
+
+/**
+ * Reads a label PNG whose colours are its classes: RGB of 8 bits, with or without an alpha channel
+ * (which is dropped), or a palette's colours.
+ *
+ * @throws DataError when the file is missing, truncated, fails a checksum, or has no colours.
+ */
+export function readColours(file: string): Promise<DecodedPixels> {
+  return readPng(file, ({ height, width, channels, depth, data, palette }) => {
+    if (palette !== undefined) {
+      const indices = unpackBits(data as Uint8Array, height, width, depth);
+      return { height, width, values: coloursOf(indices, palette) };
+    }
+    if (channels < 3 || depth !== 8) {
+      throw new Error(
+        `got ${channels} channels of ${depth} bits, wanted a colour a pixel (RGB of 8 bits, or a palette)`,
+      );
+    }
+    const bytes = data as Uint8Array;
+    const values = channels === 3 ? ownBytes(bytes) : withoutAlpha(bytes);
+    return { height, width, values };
+  });
+}
+
+async function readPng(
+  file: string,
+  pixels: (png: DecodedPng) => DecodedPixels,
+): Promise<DecodedPixels> {
   const bytes = await readBytes(file);
   try {
     checkWhole(bytes);
-    const png = decode(bytes, { checkCrc: true });
-    if (png.channels !== 1 || png.depth > 8) {
-      throw new Error(
-        `got ${png.channels} channels of ${png.depth} bits, wanted one class number a pixel (grey or palette, up to 8 bits)`,
-      );
-    }
-    const { height, width } = png;
-    return { height, width, values: unpackBits(png.data as Uint8Array, height, width, png.depth) };
+    return pixels(decode(bytes, { checkCrc: true }));
   } catch (error) {
     throw new DataError(`${file}: not a readable label PNG: ${reason(error)}`, { cause: error });
   }
 }
 
-/** The decoder takes a file that ends early for a short one: only its last chunk tells. */
+/**
+ * The decoder takes a file that ends early for a short one: only its last chunk tells. And it takes
+ * the memory that the header names.
+ */
 function checkWhole(bytes: Uint8Array): void {
   if (Buffer.compare(bytes.subarray(0, 8), PNG_START) !== 0) throw new Error('no PNG signature');
-  const last = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).lastIndexOf(PNG_END_TYPE);
-  if (last < 0 || last + 8 > bytes.length) {
+  const whole = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
+  const last = whole.lastIndexOf(PNG_END_TYPE);
+  if (last < 24 || last + 8 > bytes.length) {
     throw new Error(`truncated: ${bytes.length} bytes without an IEND chunk`);
   }
+  const [width, height] = [whole.readUInt32BE(16), whole.readUInt32BE(20)];
+  if (width * height > MAX_PIXELS) {
+    throw new Error(`got ${height}×${width} pixels, wanted at most ${MAX_PIXELS} in all`);
+  }
+}
+
+/** R G B of each index; an index beyond the palette is an error. */
+function coloursOf(indices: Uint8Array, palette: readonly (readonly number[])[]): Uint8Array {
+  const values = new Uint8Array(3 * indices.length);
+  for (let i = 0; i < indices.length; i++) {
+    const colour = palette[indices[i]!];
+    if (colour === undefined) {
+      throw new Error(`got palette index ${indices[i]}, wanted 0 to ${palette.length - 1}`);
+    }
+    values.set([colour[0]!, colour[1]!, colour[2]!], 3 * i);
+  }
+  return values;
+}
+
+function withoutAlpha(rgba: Uint8Array): Uint8Array {
+  const values = new Uint8Array((rgba.length / 4) * 3);
+  for (let from = 0, to = 0; from < rgba.length; from += 4, to += 3) {
+    values[to] = rgba[from]!;
+    values[to + 1] = rgba[from + 1]!;
+    values[to + 2] = rgba[from + 2]!;
+  }
+  return values;
 }
 
 /** Rows of less than 8 bits a pixel start at a whole byte, leftmost pixel in the highest bits. */

@@ -1,48 +1,92 @@
-/** An image file and its label file as one sample: what every dataset in files shares. */
-import { readLabels, readRgb } from './imageFiles.js';
-import { DataError, type Sample } from './types.js';
+/** An image file and its label file as one sample. */
+import { type ClassTable, colourKey, INVALID } from './classTable.js';
+import { type DecodedPixels, readColours, readLabels, readRgb } from './imageFiles.js';
+import { DataError, type Sample, UNLABELLED } from './types.js';
 
-/** In a label table: a number that no label file may hold. */
-const INVALID = -1;
+/** index: a label file holds class numbers (grey, or palette indices); colour: class colours. */
+export type LabelValues = 'index' | 'colour';
 
-/**
- * The class of every number that a label file can hold.
- *
- * @param pairs [number in the file, class or IGNORE_LABEL]; all other numbers are errors.
- */
-export function labelTable(pairs: Iterable<readonly [number, number]>): Int16Array {
-  const table = new Int16Array(256).fill(INVALID);
-  for (const [stored, label] of pairs) table[stored] = label;
-  return table;
+export interface LabelMeaning {
+  readonly table: ClassTable;
+  readonly values: LabelValues;
 }
 
 /**
- * @param table of `labelTable`: [256].
- * @throws DataError when a file can't be read, the sizes differ, or a label isn't in the table.
+ * @throws DataError when a file can't be read, the sizes differ, or a label isn't in the table; it
+ *   names the file and the pixel's value and place.
  */
 export async function loadLabelledImage(
   imageFile: string,
   labelFile: string,
-  table: Int16Array,
+  { table, values }: LabelMeaning,
 ): Promise<Sample> {
-  const [image, stored] = await Promise.all([readRgb(imageFile), readLabels(labelFile)]);
+  const read = values === 'index' ? readLabels : readColours;
+  const [image, stored] = await Promise.all([readRgb(imageFile), read(labelFile)]);
   if (image.height !== stored.height || image.width !== stored.width) {
     throw new DataError(
       `${labelFile}: got ${stored.height}×${stored.width} labels (height×width), wanted ${image.height}×${image.width} as in ${imageFile}`,
     );
   }
-  const { height, width, rgb } = image;
-  const labels = new Uint8Array(height * width);
+  const labels =
+    values === 'index'
+      ? classesOfIds(labelFile, stored, table)
+      : classesOfColours(labelFile, stored, table);
+  return { ...image, labels };
+}
+
+/** The whole image is UNLABELLED. Throws DataError as readRgb does. */
+export async function loadUnlabelledImage(imageFile: string): Promise<Sample> {
+  const image = await readRgb(imageFile);
+  return { ...image, labels: new Uint8Array(image.height * image.width).fill(UNLABELLED) };
+}
+
+function classesOfIds(
+  file: string,
+  { values, width }: DecodedPixels,
+  { classOfId }: ClassTable,
+): Uint8Array {
+  const labels = new Uint8Array(values.length);
   for (let i = 0; i < labels.length; i++) {
-    const label = table[stored.values[i]!]!;
+    const label = classOfId[values[i]!]!;
     if (label === INVALID) {
       throw new DataError(
-        `${labelFile}: got label ${stored.values[i]} at row ${Math.floor(i / width)}, column ${i % width}, wanted ${accepted(table)}`,
+        `${file}: got label ${values[i]} ${place(i, width)}, wanted ${accepted(classOfId)}`,
       );
     }
     labels[i] = label;
   }
-  return { height, width, rgb, labels };
+  return labels;
+}
+
+function classesOfColours(
+  file: string,
+  { values, height, width }: DecodedPixels,
+  { classOfColour }: ClassTable,
+): Uint8Array {
+  const labels = new Uint8Array(height * width);
+  // Neighbours mostly have one colour: one look-up serves a run.
+  let lastKey = -1;
+  let lastLabel = 0;
+  for (let i = 0; i < labels.length; i++) {
+    const [red, green, blue] = [values[3 * i]!, values[3 * i + 1]!, values[3 * i + 2]!];
+    const key = colourKey(red, green, blue);
+    if (key !== lastKey) {
+      const label = classOfColour.get(key);
+      if (label === undefined) {
+        throw new DataError(
+          `${file}: got colour [${red}, ${green}, ${blue}] ${place(i, width)}, wanted one of the class table's`,
+        );
+      }
+      lastKey = key;
+      lastLabel = label;
+    }
+    labels[i] = lastLabel;
+  }
+  return labels;
+}
+
+function place(i: number, width: number): string {
+  return `at row ${Math.floor(i / width)}, column ${i % width}`;
 }
 
 /** The numbers that the table knows, runs shortened: "0–11 or 255". */

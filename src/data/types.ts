@@ -3,13 +3,19 @@
 /** The label value of pixels that no loss and no metric looks at. */
 export const IGNORE_LABEL = 255;
 
+/**
+ * The label value of pixels of an image without labels, where a teacher gives them (`labels:
+ * teacher`). No class has this number, so a pixel that slips through is an error, not a class.
+ */
+export const UNLABELLED = 254;
+
 /** One decoded image with its labels, both at full size. */
 export interface Sample {
   readonly height: number;
   readonly width: number;
   /** uint8 HWC, R G B. */
   readonly rgb: Uint8Array;
-  /** One class number a pixel, row-major, or IGNORE_LABEL. */
+  /** One class number a pixel, row-major, or IGNORE_LABEL, or UNLABELLED. */
   readonly labels: Uint8Array;
 }
 
@@ -21,7 +27,7 @@ export interface Dataset {
   readonly palette: readonly (readonly [number, number, number])[];
   /** Stable names of the samples, in list order. */
   readonly samples: readonly string[];
-  /** sha256 (hex) over what decides the list and its content: names, sizes of files, generator version. */
+  /** sha256 (hex) over what decides the list and its content: names, sizes of files, classes, generator version. */
   readonly digest: string;
   /** Throws DataError that names the file, what came and what was wanted. */
   load(index: number): Promise<Sample>;
@@ -33,7 +39,7 @@ export interface Crop {
   readonly augmentationSeed: bigint;
   /** uint8 HWC, R G B, of the batch's crop size. */
   readonly rgb: Uint8Array;
-  /** IGNORE_LABEL where padded. */
+  /** As the sample's; IGNORE_LABEL where padded. */
   readonly labels: Uint8Array;
 }
 

@@ -51,7 +51,7 @@ test('every fault is named at once, with key, line, what came and what was wante
   const text = `seed: -1
 data:
   train: {kind: synthetic, samples: many}
-  val: {kind: cityscapes}
+  val: {kind: voc}
   crop:
     height: 0
     widht: 64
@@ -66,7 +66,7 @@ stepz: 3
   assert.deepEqual(messagesOf(error), {
     seed: 'got -1, wanted an integer from 0 to 4294967295',
     'data.train.samples': 'got "many", wanted an integer >= 1',
-    'data.val.kind': 'got "cityscapes", wanted one of synthetic, camvid',
+    'data.val.kind': 'got "voc", wanted one of synthetic, camvid, cityscapes, folder',
     'data.crop.height': 'got 0, wanted an integer from 1 to 16384',
     'data.crop.widht': 'unknown key, did you mean data.crop.width?',
     'train.steps': 'got nothing, wanted an integer >= 1',
@@ -179,6 +179,26 @@ test('train and val must be different scenes of one kind', () => {
   );
   const other = faultsOf(studentSchema, STUDENT, ['data.val={kind: camvid, root: x}']);
   assert.ok('data.val.kind' in messagesOf(other), 'data.val.kind is not among the faults');
+});
+
+test('labels from the teacher want one; a folder wants labels or a teacher', () => {
+  const teacher = 'teacher.addresses=[a:1]';
+  const keysOf = (...overrides: string[]) =>
+    Object.keys(messagesOf(faultsOf(studentSchema, STUDENT, overrides)));
+  assert.deepEqual(keysOf('data.train.labels=teacher'), ['data.train.labels']);
+  const { train } = student(STUDENT, ['data.train.labels=teacher', teacher]).data;
+  assert.deepEqual([train.labels, train.minConfidence], ['teacher', 0.5]);
+  assert.deepEqual([student().data.train.labels, student().data.train.kind], ['file', 'synthetic']);
+  const folder = (key: string) => `data.${key}={kind: folder, imageFolder: x, classTable: camvid}`;
+  assert.deepEqual(keysOf(folder('train')), ['data.train.labelFolder']);
+  assert.deepEqual(keysOf(folder('val')), ['data.val.labelFolder']);
+  assert.equal(
+    student(STUDENT, [folder('train'), 'data.train.labels=teacher', teacher]).data.train.kind,
+    'folder',
+  );
+  // data.val is always judged by files.
+  assert.deepEqual(keysOf('data.val.labels=teacher', teacher), ['data.val.labels']);
+  assert.deepEqual(keysOf('data.train.minConfidence=1'), ['data.train.minConfidence']);
 });
 
 test('terms ignored without a teacher are noted, those at 0 are not', () => {

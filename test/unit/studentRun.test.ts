@@ -204,6 +204,34 @@ test('data.val is looked at before a run begins', async (t) => {
   assert.equal(openTrainingData(given).samples.length, 3);
 });
 
+test("a folder's classes must be those of the other dataset, by name", async (t) => {
+  const given = config(t);
+  const set = new CamvidFolder(join(given.run.directory, 'camvid'));
+  await set.add('val', ['v']);
+  const table = join(given.run.directory, 'classes.yaml');
+  const images = join(set.root, 'val');
+  const train = { kind: 'folder', imageFolder: images, classTable: 'camvid', labels: 'teacher' };
+  const data = (classTable: string) => [
+    `data.train=${JSON.stringify({ ...train, classTable })}`,
+    `data.val=${JSON.stringify({ kind: 'camvid', root: set.root })}`,
+    'teacher.addresses=["127.0.0.1:1"]',
+  ];
+  assert.equal(openTrainingData(config(t, ...data('camvid'))).classNames.length, 11);
+  assert.throws(() => openTrainingData(config(t, ...data('cityscapes'))), {
+    name: 'DataError',
+    message: 'data.val: camvid/val: 11 classes, wanted 19 as in data.train',
+  });
+  const names = openTrainingData(config(t, ...data('camvid'))).classNames;
+  const entries = names.map((name, id) => ({
+    ...{ id, name: id === 5 ? 'hedge' : name, colour: [id, 0, 0] },
+  }));
+  writeFileSync(table, JSON.stringify(entries));
+  assert.throws(() => openTrainingData(config(t, ...data(table))), {
+    name: 'DataError',
+    message: 'data.val: camvid/val: class 5 is tree, wanted hedge as in data.train',
+  });
+});
+
 test('a stop ends the wait for teachers; two digests are refused before it', async (t) => {
   const given = config(t, 'teacher.addresses=["127.0.0.1:1"]', `teacher.digest="${DIGESTS[0]}"`);
   const run = await open(given);

@@ -1,0 +1,106 @@
+/** Class tables in files: YAML (or JSON, which is YAML), a list of {id, name, colour, ignore}. */
+import { readFileSync, statSync } from 'node:fs';
+import { parse } from 'yaml';
+import { z } from 'zod';
+import { CAMVID_TABLE } from './camvid.js';
+import { CITYSCAPES_TABLE } from './cityscapesClasses.js';
+import { type ClassEntry, type ClassTable, classTable, colourKey } from './classTable.js';
+import { fileError } from './fileList.js';
+import { DataError, UNLABELLED } from './types.js';
+
+/** Tables that are known by one word. */
+const KNOWN: Readonly<Record<string, ClassTable>> = {
+  camvid: CAMVID_TABLE,
+  cityscapes: CITYSCAPES_TABLE,
+};
+
+/** Of a few hundred entries; a larger file is something else. */
+const MAX_BYTES = 1_048_576;
+
+const byte = z.int().min(0).max(255);
+const entrySchema = z.strictObject({
+  id: byte,
+  name: z.string().min(1),
+  colour: z.tuple([byte, byte, byte]),
+  ignore: z.boolean().default(false),
+});
+const tableSchema = z.array(entrySchema).min(1);
+
+/**
+ * @param source `camvid`, `cityscapes`, or a file.
+ * @param byColour label files hold colours, so no two classes may have the same one.
+ * @throws DataError that names the file, the entry and its field.
+ */
+export function readClassTable(source: string, byColour: boolean): ClassTable {
+  const known = Object.hasOwn(KNOWN, source) ? KNOWN[source] : undefined;
+  if (known !== undefined) return known;
+  const parsed = tableSchema.safeParse(readYaml(source));
+  if (!parsed.success) {
+    const issues = parsed.error.issues.map(
+      ({ path, message }) => `${placeOf(path)}: ${message[0]!.toLowerCase()}${message.slice(1)}`,
+    );
+    throw new DataError(
+      `${source}: not a class table, a list of {id: 0..255, name, colour: [r, g, b], ignore}: ${issues.join('; ')}`,
+    );
+  }
+  checkEntries(source, parsed.data, byColour);
+  return classTable(parsed.data);
+}
+
+function readYaml(file: string): unknown {
+  let text: string;
+  try {
+    const { size } = statSync(file);
+    if (size > MAX_BYTES) throw new Error(`${size} bytes, wanted at most ${MAX_BYTES}`);
+    text = readFileSync(file, 'utf8');
+  } catch (error) {
+    throw fileError(file, error);
+  }
+  try {
+    return parse(text);
+  } catch (error) {
+    throw new DataError(`${file}: not YAML: ${(error as Error).message.split('\n')[0]}`, {
+      cause: error,
+    });
+  }
+}
+
+/** "entry 3, colour": entries counted from 1. */
+function placeOf([entry, ...field]: readonly PropertyKey[]): string {
+  if (typeof entry !== 'number') return 'the file';
+  return [`entry ${entry + 1}`, ...field.map(String)].join(', ');
+}
+
+function checkEntries(file: string, entries: readonly ClassEntry[], byColour: boolean): void {
+  const classes = entries.filter(({ ignore }) => !ignore);
+  if (classes.length < 2 || classes.length > UNLABELLED) {
+    throw new DataError(`${file}: got ${classes.length} classes, wanted 2 to ${UNLABELLED}`);
+  }
+  refuseTwice(file, 'id', entries, ({ id }) => id);
+  refuseTwice(file, 'name', classes, ({ name }) => name);
+  if (!byColour) return;
+  // Entries that are ignored may look alike, but not like a class.
+  const told = new Map(entries.map((entry) => [colourKey(...entry.colour), entry]));
+  refuseTwice(
+    file,
+    'colour',
+    [...classes, ...[...told.values()].filter(({ ignore }) => ignore)],
+    ({ colour }) => colour.join(),
+  );
+}
+
+function refuseTwice(
+  file: string,
+  field: string,
+  entries: readonly ClassEntry[],
+  keyOf: (entry: ClassEntry) => number | string,
+): void {
+  const seen = new Set<number | string>();
+  for (const entry of entries) {
+    const value = keyOf(entry);
+    if (seen.has(value)) {
+      throw new DataError(`${file}: ${field} ${value} of ${entry.name}: another entry has it, too`);
+    }
+    seen.add(value);
+  }
+}

@@ -1,0 +1,62 @@
+/** The files in recipes/ are right configs, and say what was run of them. */
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { basename } from 'node:path';
+import { test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { loadConfig } from '../../src/config/load.js';
+import { studentSchema } from '../../src/config/student.js';
+import { teacherSchema } from '../../src/config/teacher.js';
+import { filesBelow } from '../../src/data/fileList.js';
+
+const ROOT = fileURLToPath(new URL('../../recipes/', import.meta.url));
+const recipes = filesBelow(ROOT, ['.yaml']).map((fileName) => ({
+  fileName,
+  text: readFileSync(`${ROOT}${fileName}`, 'utf8'),
+}));
+
+/** The comment that a file begins with. */
+const headerOf = (text: string) => /^(#.*\n)+/.exec(text)?.[0] ?? '';
+
+function load({ fileName, text }: { fileName: string; text: string }) {
+  // Only a student's config has data.
+  return /^data:/m.test(text)
+    ? loadConfig(studentSchema, { text, fileName })
+    : loadConfig(teacherSchema, { text, fileName });
+}
+
+test('every recipe goes through its schema', () => {
+  for (const recipe of recipes) assert.ok(load(recipe), recipe.fileName);
+  const names = recipes.map(({ fileName }) => basename(fileName, '.yaml'));
+  for (const name of ['cirkd-camvid', 'cirkd-cityscapes']) {
+    assert.ok(names.includes(name), `${name} is not among ${names}`);
+  }
+});
+
+test('every recipe says what was run and what was not', () => {
+  for (const { fileName, text } of recipes) {
+    assert.match(headerOf(text), /^# Run: /m, fileName);
+    assert.match(headerOf(text), /^# Not run: /m, fileName);
+  }
+});
+
+test("the paper's settings are the published ones", () => {
+  const recipe = (name: string) => {
+    const found = recipes.find(({ fileName }) => fileName === `${name}.yaml`)!;
+    return loadConfig(studentSchema, found);
+  };
+  for (const [name, crop] of [
+    ['cirkd-cityscapes', { height: 512, width: 1024 }],
+    ['cirkd-camvid', { height: 360, width: 360 }],
+  ] as const) {
+    const { data, train, loss, memory } = recipe(name);
+    assert.deepEqual(data.crop, crop);
+    assert.deepEqual(data.scale, { min: 0.5, max: 2, step: 0.1 });
+    assert.deepEqual(
+      [train.steps, train.batchSize, train.learningRate, train.weightDecay, train.momentum],
+      [40_000, 16, 0.02, 1e-4, 0.9],
+    );
+    assert.deepEqual(Object.values(loss.weights), [1, 1, 1, 0.1, 0.1]);
+    assert.deepEqual([memory.pixelMemorySize, memory.regionMemorySize], [20_000, 2000]);
+  }
+});
