@@ -20,12 +20,16 @@ export const COMMANDS: Readonly<Record<string, CommandEntry>> = {
     load: () => import('./commands/student.js'),
   },
   evaluate: {
-    summary: 'Scores a model on a dataset: IoU a class, mIoU, pixel accuracy, pictures.',
+    summary: 'Scores a network on a dataset: IoU a class, mIoU, confusion, pictures.',
     load: () => import('./commands/evaluate.js'),
   },
   predict: {
-    summary: 'Colours images by the classes that a model sees in them.',
+    summary: 'Colours images by the classes that a network sees in them.',
     load: () => import('./commands/predict.js'),
+  },
+  report: {
+    summary: "Rebuilds a run's report, or compares several runs.",
+    load: () => import('./commands/report.js'),
   },
   import: {
     summary: 'Makes a model file from a .pth file, a checkpoint or a safetensors state dict.',
@@ -38,6 +42,10 @@ export const COMMANDS: Readonly<Record<string, CommandEntry>> = {
   conformance: {
     summary: 'Runs golden test vectors through the code that trains.',
     load: () => import('./commands/conformance.js'),
+  },
+  bench: {
+    summary: "Times a network on this machine: a teacher's forward pass, a student's step.",
+    load: () => import('./commands/bench.js'),
   },
   doctor: {
     summary: 'Says what is installed, what is missing and how to mend it.',

@@ -1,12 +1,13 @@
 /** The options by which a command describes a network. */
 import { CAMVID_CLASSES } from '../../src/data/camvid.js';
+import { CITYSCAPES_CLASSES } from '../../src/data/cityscapesClasses.js';
 import { STREET_CLASSES } from '../../src/data/streets/classes.js';
 import { detectNetwork, type KnownSpec } from '../../src/models/detectNetwork.js';
 import type { ImportSource } from '../../src/models/importModel.js';
 import type { ModelDescription } from '../../src/models/modelFile.js';
 import { OFFICIAL_NORMALISATION, type PixelNormalisation } from '../../src/models/normalise.js';
 import type { ModelName, NetworkSpec, Variant } from '../../src/models/spec.js';
-import { checkSpec, NETWORK_NAMES } from '../../src/models/zoo.js';
+import { BACKBONE_NAMES, checkSpec, ZOO } from '../../src/models/zoo.js';
 import { UsageError } from './command.js';
 
 /** For node:util's parseArgs. */
@@ -22,11 +23,12 @@ export const MODEL_OPTIONS = {
 } as const;
 
 export const MODEL_USAGE = `  --model NAME           deeplabv3, psp, deeplab_mobile or psp_mobile
-  --backbone NAME        resnet18, resnet101 or mobilenetv2
+  --backbone NAME        resnet18, 34, 50 or 101 (deep stem), resnet18_plain, … (torchvision's stem) or
+                         mobilenetv2
   --variant v1|v2        v1: as in the CVPR 2022 paper, v2: the newest official code
   --width FACTOR         factor on every channel count
-  --classes A,B,C        names of the classes, in the order of the logits; or camvid or synthetic
-                         for the classes of that dataset
+  --classes A,B,C        names of the classes, in the order of the logits; or camvid, cityscapes
+                         or synthetic for the classes of that dataset
   --pixel-mean X,Y,Z     subtracted from a pixel (0..255), in the network's channel order
   --pixel-std X,Y,Z      divides what is left
   --channel-order ORDER  rgb or bgr: the order in which the network sees the channels`;
@@ -38,6 +40,7 @@ export type DescriptionValues = {
 /** Class names that are known by one word. */
 const CLASS_SETS: Readonly<Record<string, readonly (readonly [name: string, ...unknown[]])[]>> = {
   camvid: CAMVID_CLASSES,
+  cityscapes: CITYSCAPES_CLASSES,
   synthetic: STREET_CLASSES,
 };
 
@@ -83,10 +86,10 @@ function normalisationOf(before: PixelNormalisation, values: DescriptionValues) 
 
 /** Names that no network has are told before any weights are looked at. */
 function checkKnown({ model, backbone, variant }: KnownSpec): void {
-  const fits = NETWORK_NAMES.filter((names) => (model ?? names.model) === names.model);
+  const fits = ZOO.filter((names) => (model ?? names.model) === names.model);
   const names = fits.find((entry) => (backbone ?? entry.backbone) === entry.backbone);
   if (names === undefined && model === undefined) {
-    const wanted = [...new Set(NETWORK_NAMES.map((entry) => entry.backbone))].join(', ');
+    const wanted = BACKBONE_NAMES.join(', ');
     throw new UsageError(`--backbone: ${backbone} given, wanted one of ${wanted}`);
   }
   checkNetwork({
@@ -98,7 +101,8 @@ function checkKnown({ model, backbone, variant }: KnownSpec): void {
   });
 }
 
-function checkNetwork(spec: NetworkSpec): void {
+/** Throws UsageError naming the option where no network is so. */
+export function checkNetwork(spec: NetworkSpec): void {
   try {
     checkSpec(spec);
   } catch (error) {

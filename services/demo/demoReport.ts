@@ -3,12 +3,15 @@ import type { GridPicture } from '../../src/evaluate/pictures.js';
 import type { ScoreReport } from '../../src/evaluate/scoreTable.js';
 import type { Chart } from '../../src/run/chart.js';
 import type { ReportData, ReportTable } from '../../src/run/report.js';
+import { percent } from '../../src/run/reportTable.js';
 import {
+  classChart,
   learningRateChart,
   lossChart,
   miouChart,
   termChart,
   timeChart,
+  timeShareChart,
 } from '../../src/run/runCharts.js';
 import {
   evaluationRecords,
@@ -16,7 +19,6 @@ import {
   type Throughput,
   throughput,
 } from '../../src/run/stepRecords.js';
-import { percent } from '../student/runReport.js';
 import type { LagRecord } from './lagProbe.js';
 import type { StudentRun } from './studentChild.js';
 
@@ -86,7 +88,7 @@ export function speed({ events }: StudentRun): Throughput {
   return throughput(stepRecords(events));
 }
 
-function demoCharts({ baseline, cirkd, lag }: DemoResult): Chart[] {
+function demoCharts({ teacher, baseline, cirkd, lag }: DemoResult): Chart[] {
   const runs = [
     { name: BASELINE, records: stepRecords(baseline.events) },
     { name: CIRKD, records: stepRecords(cirkd.events) },
@@ -96,10 +98,17 @@ function demoCharts({ baseline, cirkd, lag }: DemoResult): Chart[] {
     { name: CIRKD, records: evaluationRecords(cirkd.events) },
   ];
   const distilled = stepRecords(cirkd.events);
+  const classNames = teacher.classes.map(({ name }) => name);
   return [
     lossChart(distilled, 'CIRKD: terms, unweighted, and their weighted total'),
     termChart('task', runs, 'Task loss of both students'),
     ...(evaluations.some(({ records }) => records.length > 1) ? [miouChart(evaluations)] : []),
+    classChart(classNames, [
+      { name: 'teacher', iou: teacher.classes.map(({ iou }) => iou) },
+      { name: BASELINE, iou: classNames.map((name) => baseline.scores.iou[name] ?? null) },
+      { name: CIRKD, iou: classNames.map((name) => cirkd.scores.iou[name] ?? null) },
+    ]),
+    timeShareChart(runs),
     timeChart(distilled, 'CIRKD: time of a step'),
     learningRateChart(distilled),
     lagChart(lag),

@@ -10,10 +10,9 @@ import { openDataset } from '../../src/data/datasets.js';
 import { latestCheckpoint } from '../../src/run/checkpoint.js';
 import { ensureFolder, replaceFile } from '../../src/run/durableFiles.js';
 import { writeReport } from '../../src/run/report.js';
+import { alignedText, environmentIn } from '../../src/run/reportSource.js';
 import { runFolderAt, writeSummary } from '../../src/run/runFolder.js';
 import { validationConfig } from '../student/datasetConfigs.js';
-import { environmentText } from '../student/environment.js';
-import { engineOf } from '../student/runReport.js';
 import { Children } from './children.js';
 import { comparePictures, evaluateTeacher } from './comparison.js';
 import {
@@ -161,7 +160,7 @@ async function details({ baseline, cirkd }: Runs): Promise<DemoResult['details']
   return [
     { name: `Config, ${CIRKD}`, text: await readFile(cirkd.folder.configFile, 'utf8') },
     { name: `Config, ${BASELINE}`, text: await readFile(baseline.folder.configFile, 'utf8') },
-    { name: 'Environment', text: environmentText(engineOf(cirkd.events)) },
+    { name: 'Environment', text: alignedText(environmentIn(cirkd.events)) },
   ];
 }
 

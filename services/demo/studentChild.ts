@@ -2,8 +2,8 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { readEvents, type RunEvent } from '../../src/run/events.js';
+import { lastStart } from '../../src/run/reportSource.js';
 import { runFolderAt, type RunFolder } from '../../src/run/runFolder.js';
-import { startOf } from '../student/runReport.js';
 import { ChildFailedError, type Children } from './children.js';
 import { SCRAPE_EVERY_MS } from './lagProbe.js';
 import { aborted } from './stop.js';
@@ -75,6 +75,6 @@ export async function runStudentChild(
 
 /** Where a run serves its metrics, once it has said so in its events. */
 export async function metricsUrlOf(folder: RunFolder): Promise<string | null> {
-  const url = startOf(await readEvents(folder.eventsFile))['metrics'];
+  const url = lastStart(await readEvents(folder.eventsFile))['metrics'];
   return typeof url === 'string' ? url : null;
 }

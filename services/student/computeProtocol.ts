@@ -4,6 +4,7 @@ import type { Sample } from '../../src/data/types.js';
 import type { TeacherInfo } from '../../src/distill/teacher.js';
 import type { MicroBatch, ReplyReplacement, StepOutcome } from '../../src/train/outcome.js';
 import type { NamedTensor } from '../../src/wire/safetensors.js';
+import type { StartWeights } from './startWeights.js';
 
 /** One file of a checkpoint. */
 export interface StateFile {
@@ -20,8 +21,8 @@ export interface ComputeSetup {
   readonly teacher: Pick<TeacherInfo, 'featureChannels'> | null;
   /** State to go on from; null at the start of a run. */
   readonly state: StateFiles | null;
-  /** Bytes of the model file that the student starts from; null: drawn from the seed. */
-  readonly initialWeights: Uint8Array | null;
+  /** null: drawn from the seed, or part of the state. */
+  readonly startWeights: StartWeights | null;
 }
 
 export interface ComputeReady {

@@ -5,9 +5,9 @@ import { networkSegmenter } from '../../src/evaluate/networkSegmenter.js';
 import { predictLabels } from '../../src/evaluate/predict.js';
 import { decodeReplies } from '../../src/distill/decodeReply.js';
 import type { TeacherOutputs } from '../../src/distill/objective.js';
+import { teacherLabels } from '../../src/distill/teacherLabels.js';
 import type { LabelMaps } from '../../src/losses/nearestLabels.js';
 import type { Sample } from '../../src/data/types.js';
-import { readModelFile } from '../../src/models/modelFile.js';
 import { normalise } from '../../src/models/normalise.js';
 import { engineInfo, scope } from '../../src/tensor/index.js';
 import { isFiniteTensor } from '../../src/train/finite.js';
@@ -21,6 +21,7 @@ import type {
   EvaluatedImage,
   StateFiles,
 } from './computeProtocol.js';
+import { loadStartWeights } from './startWeights.js';
 import { loadState, saveState } from './trainerState.js';
 
 /** What stays after setup; the state that came with it doesn't. */
@@ -42,10 +43,7 @@ export class ComputeSession implements ComputeCalls {
       teacherChannels: setup.teacher?.featureChannels ?? null,
     });
     const { network } = trainer.parts;
-    if (setup.initialWeights !== null) {
-      const { tensors } = readModelFile(setup.initialWeights);
-      network.loadStateDict(tensors, { strict: true });
-    }
+    if (setup.startWeights !== null) loadStartWeights(network, setup.startWeights);
     if (setup.state !== null) loadState(trainer, setup.state);
     this.#open = { config: setup.config, classNames: setup.classNames, trainer };
     const parameters = network.parameters().reduce((sum, parameter) => sum + parameter.size, 0);
@@ -91,7 +89,7 @@ export class ComputeSession implements ComputeCalls {
       }));
       const images = this.#nonFiniteReplies(batches);
       if (images.length > 0) return { kind: 'nonfinite_reply', images };
-      const outcome = trainer.step(step, batches);
+      const outcome = trainer.step(step, batches.map(withLabels(config)));
       if (outcome.kind === 'committed') this.#lastInput = [];
       return outcome;
     });
@@ -120,6 +118,16 @@ export class ComputeSession implements ComputeCalls {
 
 function outputsFinite({ logits, embedding, featureNorm }: TeacherOutputs): boolean {
   return [logits, embedding, featureNorm].every(isFiniteTensor);
+}
+
+/** With data.train.labels: teacher, the crops' own labels say only where the image is. */
+function withLabels({ data: { train } }: StudentConfig): (batch: TrainingBatch) => TrainingBatch {
+  if (train.labels === 'file') return (batch) => batch;
+  return (batch) => {
+    if (batch.teacher === null) throw new Error('data.train.labels: teacher, and no reply came');
+    const labels = teacherLabels(batch.teacher.logits, batch.labels, train.minConfidence);
+    return { ...batch, labels };
+  };
 }
 
 function joinLabels({ labels, height, width }: MicroBatch): LabelMaps {

@@ -4,7 +4,8 @@ import { type DatasetConfig, openDataset } from '../../src/data/datasets.js';
 import { DataError, type Dataset } from '../../src/data/types.js';
 
 export function trainingConfig({ data }: StudentConfig): DatasetConfig {
-  return { ...data.train, split: 'train' };
+  const { labels, minConfidence: _, ...dataset } = data.train;
+  return { ...dataset, split: 'train', unlabelled: labels === 'teacher' };
 }
 
 export function validationConfig({ data }: StudentConfig): DatasetConfig {
@@ -25,10 +26,20 @@ export function openTrainingData(config: StudentConfig): Dataset {
     if (samples.length === 0)
       throw new DataError(`${key}: ${name}: no sample, wanted at least one`);
   }
+  requireSameClasses(train, val);
+  return train;
+}
+
+function requireSameClasses(train: Dataset, val: Dataset): void {
   if (val.classNames.length !== train.classNames.length) {
     throw new DataError(
       `data.val: ${val.name}: ${val.classNames.length} classes, wanted ${train.classNames.length} as in data.train`,
     );
   }
-  return train;
+  const k = val.classNames.findIndex((name, index) => name !== train.classNames[index]);
+  if (k >= 0) {
+    throw new DataError(
+      `data.val: ${val.name}: class ${k} is ${val.classNames[k]}, wanted ${train.classNames[k]} as in data.train`,
+    );
+  }
 }

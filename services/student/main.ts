@@ -2,29 +2,29 @@
  * The student trainer: image+label → augment → wire → teacher → wire → student net → losses ⇄ banks
  * → update → metrics, checkpoint, report.
  */
-import { readFile } from 'node:fs/promises';
 import type { StudentConfig } from '../../src/config/student.js';
 import { studentConfigNotes } from '../../src/config/studentChecks.js';
 import type { Dataset } from '../../src/data/types.js';
 import { NonFiniteReplyError, type Teacher } from '../../src/distill/teacher.js';
-import { readModelFile } from '../../src/models/modelFile.js';
 import { discardRunFolder, writeSummary } from '../../src/run/runFolder.js';
 import { unlessAborted } from '../../src/stream/unlessAborted.js';
 import type { ProgressStream } from '../../src/telemetry/progress.js';
 import type { Feed } from '../../src/train/feed.js';
 import { runLoop } from '../../src/train/loop.js';
 import { NonFiniteLossError } from '../../src/train/outcome.js';
-import { CheckpointError } from '../../src/wire/checkpointError.js';
 import { Checkpointing } from './checkpointing.js';
 import type { ComputeReady } from './computeProtocol.js';
 import { ComputeThread } from './computeThread.js';
 import { connectTeacher } from './connectTeacher.js';
 import { openTrainingData, validationConfig } from './datasetConfigs.js';
+import { environmentOf } from './environment.js';
 import { evaluateStudent } from './evaluation.js';
+import { labelSource, tellLabels } from './labelSource.js';
 import { openFeed } from './openFeed.js';
 import { type OpenedRun, openRun } from './openRun.js';
 import { openReporting, type Reporting } from './reporting.js';
 import { writeRunReport } from './runReport.js';
+import { readStartWeights } from './startWeights.js';
 import { setTensorflowThreads } from './threads.js';
 
 export interface StudentOptions {
@@ -122,11 +122,16 @@ async function train(opened: Opened, progress: { begun: boolean }): Promise<Stud
     const ready = await unlessAborted(setUp(compute, { run, dataset, teacher }), stop);
     progress.begun = true;
     reporting.log.info({ ...ready, run: run.id, firstStep, steps: config.train.steps }, 'training');
+    tellLabels(config, { dataset, teacher, log: reporting.log });
     reporting.events.append({
       kind: 'start',
       step: firstStep,
       teacher: teacher?.info ?? null,
       engine: ready.engine,
+      environment: await environmentOf(ready.engine),
+      classNames: dataset.classNames,
+      seed: config.seed,
+      labels: labelSource(config),
       metrics: reporting.metricsUrl,
     });
     const ended = await runSteps(opened, { feed: feed.feed, teacher, checkpointing });
@@ -208,7 +213,7 @@ async function setUp(
     teacher: teacher === null ? null : { featureChannels: teacher.info.featureChannels },
     state: run.takeState(),
     // A checkpoint has the student's weights: what they once came from may be gone.
-    initialWeights: run.manifest === null ? await initialWeights(run.config) : null,
+    startWeights: run.manifest === null ? await readStartWeights(run.config) : null,
   });
 }
 
@@ -238,17 +243,6 @@ async function finish(
   const role = teacher.addresses.length > 0 ? 'cirkd' : 'baseline';
   await writeSummary(run.folder, { [role]: result, steps: train.steps, seed });
   reporting.events.append({ kind: 'end', step: train.steps });
-  const { html } = await writeRunReport(run.folder, { id: run.id, dataset, scores, shown });
+  const { html } = await writeRunReport(run.folder, { dataset, shown });
   reporting.log.info({ html }, 'report');
-}
-
-async function initialWeights({ student }: StudentConfig): Promise<Uint8Array | null> {
-  if (student.weights === null) return null;
-  try {
-    const bytes = await readFile(student.weights);
-    readModelFile(bytes);
-    return bytes;
-  } catch (error) {
-    throw new CheckpointError(`student.weights: ${student.weights}: ${(error as Error).message}`);
-  }
 }

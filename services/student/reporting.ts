@@ -2,6 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { StudentConfig } from '../../src/config/student.js';
 import { TERMS } from '../../src/distill/terms.js';
+import type { SegmentationScores } from '../../src/evaluate/confusion.js';
 import { type EventLog, openEventLog, type RunEvent } from '../../src/run/events.js';
 import { createLogger, type Logger } from '../../src/telemetry/log.js';
 import { type MetricsServer, startMetricsServer } from '../../src/telemetry/metricsServer.js';
@@ -21,7 +22,7 @@ export interface Reporting {
   readonly metricsUrl: string | null;
   /** One finished step, everywhere. */
   step(report: StepReport): void;
-  evaluation(step: number, scores: { miou: number; pixelAccuracy: number }): void;
+  evaluation(step: number, scores: SegmentationScores): void;
   /**
    * An event after `step` updates, for callbacks that must not throw: where it can't be written,
    * throwMissed() does.
@@ -60,9 +61,10 @@ export async function openReporting(
     step: (report) => {
       recordStep(report, { metrics, progress, events });
     },
-    evaluation(step, { miou, pixelAccuracy }) {
+    evaluation(step, { miou, pixelAccuracy, iou, union }) {
       metrics.recordEvaluation({ miou, pixelAccuracy });
-      events.append({ kind: 'evaluation', step, miou, pixelAccuracy });
+      const classes = Array.from(iou, (value, k) => (union[k] === 0 ? null : value));
+      events.append({ kind: 'evaluation', step, miou, pixelAccuracy, iou: classes });
       log.info({ step, miou, pixelAccuracy }, 'evaluation');
     },
     async close(lingerMs, stop) {

@@ -1,13 +1,16 @@
-/** The score of a network on a dataset, image by image at full size. */
+/** The score of a network on a dataset, image by image at the labels' size. */
 import type { Dataset, Sample } from '../data/types.js';
-import { DataError } from '../data/types.js';
-import { scope } from '../tensor/index.js';
-import { imageSizeLogits, type Segmenter } from './predict.js';
+import { DataError, UNLABELLED } from '../data/types.js';
+import type { RemoteSegmenter } from './predict.js';
 import { type MetricScores, SegmentationMetric } from './segmentationMetric.js';
+import { viewLogits } from './viewLogits.js';
+import { PLAIN_VIEW, type Views } from './views.js';
 
 export interface EvaluateOptions {
   /** Only the first so many samples. */
   readonly limit?: number;
+  /** Scales, mirror and windows; whole images as they are where it is left out. */
+  readonly views?: Views;
   /** Called after each image, with its predictions at full size. */
   readonly onSample?: (evaluated: EvaluatedSample) => void | Promise<void>;
   /** Checked before each image; its reason is thrown. */
@@ -28,9 +31,9 @@ export interface EvaluatedSample {
  * is decoded while the present one is computed.
  */
 export async function evaluateDataset(
-  segmenter: Segmenter,
+  segmenter: RemoteSegmenter,
   dataset: Dataset,
-  { limit, onSample, signal }: EvaluateOptions = {},
+  { limit, views = PLAIN_VIEW, onSample, signal }: EvaluateOptions = {},
 ): Promise<MetricScores> {
   const total = Math.min(dataset.samples.length, limit ?? Infinity);
   checkDataset(segmenter, dataset, total);
@@ -40,11 +43,28 @@ export async function evaluateDataset(
     signal?.throwIfAborted();
     const sample = await next;
     if (index + 1 < total) next = load(dataset, index + 1);
-    const prediction = scope(() => metric.add(imageSizeLogits(segmenter, sample), sample.labels));
     const name = dataset.samples[index]!;
+    if (sample.labels.includes(UNLABELLED)) {
+      throw new DataError(`${dataset.name}: ${name}: has no labels to compare with`);
+    }
+    const prediction = await evaluateSample(segmenter, sample, views, metric);
     await onSample?.({ index, total, name, sample, prediction });
   }
   return metric.scores();
+}
+
+async function evaluateSample(
+  segmenter: RemoteSegmenter,
+  sample: Sample,
+  views: Views,
+  metric: SegmentationMetric,
+): Promise<Int32Array> {
+  const logits_1HWK = await viewLogits(segmenter, sample, views);
+  try {
+    return metric.add(logits_1HWK, sample.labels);
+  } finally {
+    logits_1HWK.dispose();
+  }
 }
 
 /** A failure shows when the sample is awaited, not as an unhandled rejection before. */
@@ -54,7 +74,7 @@ function load(dataset: Dataset, index: number): Promise<Sample> {
   return loading;
 }
 
-function checkDataset(segmenter: Segmenter, dataset: Dataset, total: number): void {
+function checkDataset(segmenter: RemoteSegmenter, dataset: Dataset, total: number): void {
   if (total === 0) throw new DataError(`${dataset.name}: no samples to evaluate`);
   if (dataset.classNames.length !== segmenter.classes) {
     throw new DataError(

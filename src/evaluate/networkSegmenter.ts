@@ -12,12 +12,11 @@ export function networkSegmenter(
 ): Segmenter {
   return {
     classes: network.spec.numClasses,
-    logits: (image) =>
+    logits: (images) =>
       scope(() => {
         const context = inferenceContext();
         try {
-          const input = normalise({ ...image, rgb: [image.rgb] }, normalisation);
-          const image_NHWC = context.tape.constant(input);
+          const image_NHWC = context.tape.constant(normalise(images, normalisation));
           return network.forward(context, image_NHWC, { aux: false }).logits.value;
         } finally {
           context.tape.dispose();

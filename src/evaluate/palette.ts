@@ -1,11 +1,13 @@
 /** Colours for the classes of a network, by the names that its file gives. */
 import { CAMVID_CLASSES } from '../data/camvid.js';
+import { CITYSCAPES_CLASSES } from '../data/cityscapesClasses.js';
 import { STREET_CLASSES } from '../data/streets/classes.js';
 import type { Palette } from './raster.js';
 
 const KNOWN: readonly (readonly (readonly [string, Palette[number]])[])[] = [
   STREET_CLASSES,
   CAMVID_CLASSES,
+  CITYSCAPES_CLASSES,
 ];
 
 /** The colours of a dataset with just these classes, or a general colour map. */

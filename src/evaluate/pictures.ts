@@ -1,6 +1,8 @@
 /** What a prediction looks like: strips of one image, and a grid of several networks. */
 import type { Sample } from '../data/types.js';
+import { type Cell, encodeCell, padded, shrink } from './cells.js';
 import type { LabelArray } from './confusion.js';
+import { errorMap } from './errorMap.js';
 import {
   above,
   beside,
@@ -17,7 +19,7 @@ const OVERLAY_SHARE = 0.55;
 /** Width of the column with the rows' names, against a picture's width. */
 const NAME_WIDTH_SHARE = 0.5;
 
-/** image | truth | prediction, as one PNG. */
+/** image | truth | prediction | errors, as one PNG. */
 export async function stripPicture(
   sample: Sample,
   prediction: LabelArray,
@@ -29,6 +31,7 @@ export async function stripPicture(
       { height, width, rgb: sample.rgb },
       colourLabels(sample, palette),
       colourLabels({ height, width, labels: prediction }, palette),
+      errorMap(sample, prediction),
     ]),
   );
 }
@@ -43,49 +46,71 @@ export function overlay(image: Raster, prediction: LabelArray, palette: Palette)
 export interface GridRow {
   readonly label: string;
   readonly maps: readonly LabelArray[];
+  /** Adds a row that shows where the network is wrong. */
+  readonly errors?: boolean;
 }
 
 export interface GridPicture {
-  /** "image", "truth", then one a network. */
+  /** "image", "truth", then one a network, and where asked for one for its errors. */
   readonly rowLabels: string[];
   /** [row][sample] */
-  readonly images: { png: Uint8Array; width: number; height: number }[][];
+  readonly images: Cell[][];
   /** Everything on one sheet, with the rows' names at the left. */
-  readonly sheet: { png: Uint8Array; width: number; height: number };
+  readonly sheet: Cell;
 }
 
-/** Rows image, truth, and one a network; a column a sample. All samples of one size. */
+/**
+ * Rows image, truth, and one or two a network; a column a sample. Large pictures are shrunk; on the
+ * sheet smaller ones get a white margin.
+ */
 export async function gridPicture(
   samples: readonly Sample[],
   networks: readonly GridRow[],
   palette: Palette,
 ): Promise<GridPicture> {
-  const rasters: Raster[][] = [
-    samples.map(({ height, width, rgb }) => ({ height, width, rgb })),
-    samples.map((sample) => colourLabels(sample, palette)),
-    ...networks.map(({ label, maps }) => {
-      if (maps.length !== samples.length) {
-        throw new RangeError(`${label}: ${maps.length} maps given, wanted ${samples.length}`);
-      }
-      return samples.map(({ height, width }, i) =>
-        colourLabels({ height, width, labels: maps[i]! }, palette),
-      );
-    }),
+  const rows = [
+    { label: 'image', kind: 'photo' as const, rasters: samples.map(imageOf) },
+    { label: 'truth', kind: 'map' as const, rasters: samples.map((s) => colourLabels(s, palette)) },
+    ...networks.flatMap((network) => networkRows(samples, network, palette)),
   ];
-  const rowLabels = ['image', 'truth', ...networks.map(({ label }) => label)];
-  const named = rasters.map((row, i) => beside([nameRaster(rowLabels[i]!, row), ...row]));
+  const rasters = await Promise.all(
+    rows.map((row) => Promise.all(row.rasters.map((raster) => shrink(raster, row.kind)))),
+  );
+  const rowLabels = rows.map(({ label }) => label);
   return {
     rowLabels,
-    images: await Promise.all(rasters.map((row) => Promise.all(row.map(encoded)))),
-    sheet: await encoded(above(named)),
+    images: await Promise.all(rasters.map((row) => Promise.all(row.map(encodeCell)))),
+    sheet: await encodeCell(sheetOf(rowLabels, rasters)),
   };
 }
 
-function nameRaster(name: string, row: readonly Raster[]): Raster {
-  const { height, width } = row[0] ?? { height: 1, width: 2 };
-  return textRaster(name, height, Math.ceil(width * NAME_WIDTH_SHARE));
+function networkRows(samples: readonly Sample[], network: GridRow, palette: Palette) {
+  const { label, maps, errors = false } = network;
+  if (maps.length !== samples.length) {
+    throw new RangeError(`${label}: ${maps.length} maps given, wanted ${samples.length}`);
+  }
+  const coloured = samples.map(({ height, width }, i) =>
+    colourLabels({ height, width, labels: maps[i]! }, palette),
+  );
+  const wrong = errors
+    ? [{ label: 'errors', rasters: samples.map((sample, i) => errorMap(sample, maps[i]!)) }]
+    : [];
+  return [{ label, rasters: coloured }, ...wrong].map((row) => ({ ...row, kind: 'map' as const }));
 }
 
-async function encoded(raster: Raster) {
-  return { png: await encodePng(raster), width: raster.width, height: raster.height };
+function imageOf({ height, width, rgb }: Sample): Raster {
+  return { height, width, rgb };
+}
+
+function sheetOf(labels: readonly string[], rows: readonly (readonly Raster[])[]): Raster {
+  const height = Math.max(1, ...rows.flat().map((raster) => raster.height));
+  const width = Math.max(2, ...rows.flat().map((raster) => raster.width));
+  return above(
+    rows.map((row, i) =>
+      beside([
+        textRaster(labels[i]!, height, Math.ceil(width * NAME_WIDTH_SHARE)),
+        ...row.map((raster) => padded(raster, height, width)),
+      ]),
+    ),
+  );
 }

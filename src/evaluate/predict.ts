@@ -1,4 +1,5 @@
 /** A network's classes for a whole image. N batch, H W image size, h w network output, K classes. */
+import type { PixelImages } from '../models/normalise.js';
 import { ops, scope, type Tensor } from '../tensor/index.js';
 import type { Raster } from './raster.js';
 import { readPredictions } from './segmentationMetric.js';
@@ -7,18 +8,23 @@ import { readPredictions } from './segmentationMetric.js';
 export interface Segmenter {
   readonly classes: number;
   /**
-   * Raw logits of one uint8 RGB image, [1, h, w, K] float32, from running statistics and without
+   * Raw logits of images of one size, [N, h, w, K] float32, from running statistics and without
    * dropout. The tensor belongs to the caller's scope.
    */
-  logits(image: Raster): Tensor;
+  logits(images: PixelImages): Tensor;
 }
 
-/** Logits at the image's size, [1, H, W, K]: bilinear, corners aligned (golden/README.md, 3). */
-export function imageSizeLogits(segmenter: Segmenter, image: Raster): Tensor {
-  return scope(() => ops.resizeBilinear(segmenter.logits(image), image.height, image.width));
+/** A Segmenter that may be elsewhere: its tensors belong to the caller, who disposes of them. */
+export interface RemoteSegmenter {
+  readonly classes: number;
+  logits(images: PixelImages): Tensor | Promise<Tensor>;
 }
 
 /** The class of every pixel, row-major, [H * W]. At most 255 classes. */
-export function predictLabels(segmenter: Segmenter, image: Raster): Uint8Array {
-  return scope(() => Uint8Array.from(readPredictions(imageSizeLogits(segmenter, image))));
+export function predictLabels(segmenter: Segmenter, { height, width, rgb }: Raster): Uint8Array {
+  return scope(() => {
+    const logits_1hwK = segmenter.logits({ height, width, rgb: [rgb] });
+    const logits_1HWK = ops.resizeBilinear(logits_1hwK, height, width);
+    return Uint8Array.from(readPredictions(logits_1HWK));
+  });
 }

@@ -78,6 +78,14 @@ export async function encodePng({ height, width, rgb }: Raster): Promise<Uint8Ar
     .toBuffer();
 }
 
+/** Class numbers as they are, 8-bit grey: for programs, not for the eye. */
+export async function encodeGreyPng({ height, width, labels }: LabelMap): Promise<Uint8Array> {
+  return sharp(Uint8Array.from(labels), { raw: { width, height, channels: 1 } })
+    .toColourspace('b-w')
+    .png({ compressionLevel: 9 })
+    .toBuffer();
+}
+
 function whiteRaster(height: number, width: number): Raster {
   return { height, width, rgb: new Uint8Array(height * width * 3).fill(WHITE) };
 }

@@ -13,10 +13,22 @@ export interface ScoreReport {
     readonly name: string;
     /** null for a class that is neither in the labels nor predicted. */
     readonly iou: number | null;
+    /** Pixels where label and prediction, or one of them, is the class. */
+    readonly intersection: number;
+    readonly union: number;
+    readonly labelPixels: number;
+    readonly predictedPixels: number;
   }[];
+  /** [truth][prediction], pixels. */
+  readonly confusion: readonly (readonly number[])[];
 }
 
 export function scoreReport(scores: MetricScores, classNames: readonly string[]): ScoreReport {
+  const { length } = classNames;
+  const confusion = classNames.map((_, k) => [
+    ...scores.confusion.subarray(k * length, (k + 1) * length),
+  ]);
+  const sum = (values: readonly number[]) => values.reduce((total, value) => total + value, 0);
   return {
     miou: scores.miou,
     miouPresent: scores.miouPresent,
@@ -26,7 +38,12 @@ export function scoreReport(scores: MetricScores, classNames: readonly string[])
     classes: classNames.map((name, k) => ({
       name,
       iou: scores.union[k] === 0 ? null : scores.iou[k]!,
+      intersection: scores.intersection[k]!,
+      union: scores.union[k]!,
+      labelPixels: sum(confusion[k]!),
+      predictedPixels: sum(confusion.map((row) => row[k]!)),
     })),
+    confusion,
   };
 }
 
@@ -42,6 +59,29 @@ export function scoreTable(report: ScoreReport): string {
   ];
   const width = Math.max(...rows.map(([name]) => name.length));
   return rows.map(([name, value]) => `${name.padEnd(width)}  ${value}`).join('\n');
+}
+
+/**
+ * The confusion matrix: a line a true class, a column a predicted one (by its number), percent of the
+ * true class' pixels. Dots stand for 0, so that what is confused with what stands out.
+ */
+export function confusionTable({ classes, confusion }: ScoreReport): string {
+  const names = classes.map(({ name }, k) => `${k} ${name}`);
+  const width = Math.max(...names.map((name) => name.length), TRUTH.length);
+  const columns = classes.map((_, k) => String(k).padStart(PERCENT_WIDTH));
+  const lines = confusion.map((row, truth) => {
+    const pixels = classes[truth]!.labelPixels;
+    const shares = row.map((count) => percent(count, pixels).padStart(PERCENT_WIDTH));
+    return `${names[truth]!.padEnd(width)}${shares.join('')}`;
+  });
+  return [`${TRUTH.padEnd(width)}${columns.join('')}`, ...lines].join('\n');
+}
+
+const TRUTH = 'truth \\ prediction, %';
+const PERCENT_WIDTH = 7;
+
+function percent(count: number, of: number): string {
+  return count === 0 ? '·' : ((100 * count) / of).toFixed(2);
 }
 
 function figure(value: number | null): string {

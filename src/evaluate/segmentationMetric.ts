@@ -11,6 +11,8 @@ export interface MetricScores extends SegmentationScores {
    */
   readonly correctReference: number;
   readonly pixelAccuracyReference: number;
+  /** [truth, prediction], row-major; pixels. */
+  readonly confusion: Float64Array;
 }
 
 export class SegmentationMetric {
@@ -42,6 +44,7 @@ export class SegmentationMetric {
       ...scores(this.#confusion),
       correctReference: reference.correct,
       pixelAccuracyReference: reference.pixelAccuracy,
+      confusion: this.#confusion.counts.slice(),
     };
   }
 }

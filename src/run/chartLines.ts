@@ -1,4 +1,5 @@
 /** The lines of a chart: colours, gaps, thinning, running means. */
+import type { Plot } from './chartParts.js';
 import type { Scale } from './chartScale.js';
 import { element } from './markup.js';
 
@@ -11,11 +12,7 @@ export interface ChartSeries {
 }
 
 /** Where the plot lies, in pixels, and what its axes show. */
-export interface Frame {
-  readonly left: number;
-  readonly top: number;
-  readonly width: number;
-  readonly height: number;
+export interface Frame extends Plot {
   readonly x: Scale;
   readonly y: Scale;
 }

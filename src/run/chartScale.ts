@@ -25,13 +25,21 @@ export function linearScale(values: readonly number[], wantedTicks: number, pad:
   // Losses and shares start at 0: padding must not suggest values below.
   low = low >= 0 && low - margin < 0 ? 0 : low - margin;
   high += margin;
-  const step = roundStep((high - low) / wantedTicks);
+  const position = (value: number) => (value - low) / (high - low);
+  return { low, high, ticks: linearTicks(low, high, wantedTicks), position };
+}
+
+function linearTicks(low: number, high: number, wanted: number): Tick[] {
+  const step = roundStep((high - low) / wanted);
   const ticks: Tick[] = [];
   for (let i = Math.ceil(low / step - 1e-9); i * step <= high + step * 1e-9; i++) {
     ticks.push({ value: i * step, label: numberLabel(i * step, step) });
   }
-  return { low, high, ticks, position: (value) => (value - low) / (high - low) };
+  return ticks;
 }
+
+/** Values that span less than this factor get round steps instead of powers of ten. */
+const NARROW = 4;
 
 /** Powers of ten, with 2 and 5 between where there are few; values must be above 0. */
 export function logScale(values: readonly number[]): Scale {
@@ -51,6 +59,7 @@ export function logScale(values: readonly number[]): Scale {
     }
   }
   const position = (value: number) => Math.log10(value / low) / Math.log10(high / low);
+  if (high / low < NARROW) return { low, high, ticks: linearTicks(low, high, 4), position };
   return { low, high, ticks, position };
 }
 

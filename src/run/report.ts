@@ -23,15 +23,25 @@ export interface ReportPictures {
   readonly title: string;
   readonly rowLabels: readonly string[];
   readonly images: readonly (readonly ReportImage[])[];
+  /** What the colours mean; CSS colours. In the HTML only. */
+  readonly legend?: readonly { readonly name: string; readonly color: string }[];
 }
 
 export interface ReportData {
   readonly title: string;
+  /** A line below the title. */
+  readonly subtitle?: string;
   readonly table: ReportTable;
   readonly charts: readonly Chart[];
   readonly pictures: ReportPictures | null;
-  /** Longer texts (config, environment): in the HTML only. */
-  readonly details: readonly { readonly name: string; readonly text: string }[];
+  /** In the HTML only, as are the details. */
+  readonly moreTables?: readonly { readonly title: string; readonly table: ReportTable }[];
+  /** Longer texts (config, environment); folded up unless isOpen. */
+  readonly details: readonly {
+    readonly name: string;
+    readonly text: string;
+    readonly isOpen?: boolean;
+  }[];
 }
 
 /** Writes report.html and report.png into a run's folder; returns their paths. */

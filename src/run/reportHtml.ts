@@ -9,7 +9,10 @@ const CHART_SIZE = { width: 560, height: 330 };
 const STYLE = `
   body { font: 15px/1.5 system-ui, "DejaVu Sans", sans-serif; color: #1f2933; background: #fff;
     max-width: 1180px; margin: 2rem auto; padding: 0 1rem; }
-  h1 { font-size: 1.6rem; margin: 0 0 1rem; }
+  h1 { font-size: 1.6rem; margin: 0 0 .4rem; }
+  .subtitle { color: #5f6b7a; margin: 0 0 1rem; }
+  .legend { list-style: none; display: flex; flex-wrap: wrap; gap: .3rem 1.1rem; padding: 0; margin: 0 0 .8rem; }
+  .legend svg { width: 14px; height: 14px; vertical-align: -2px; margin-right: .4rem; }
   h2 { font-size: 1.15rem; margin: 2rem 0 .6rem; }
   table.figures { border-collapse: collapse; }
   table.figures th, table.figures td { padding: .35rem .9rem; border-bottom: 1px solid #e4e8ed; text-align: left; }
@@ -19,15 +22,15 @@ const STYLE = `
   .charts svg { width: 100%; height: auto; border: 1px solid #e4e8ed; border-radius: 6px; }
   .pictures { overflow-x: auto; }
   .pictures th { text-align: right; padding-right: .8rem; font-weight: 600; color: #5f6b7a; white-space: nowrap; }
-  .pictures img { display: block; width: 100%; min-width: 110px; height: auto; border-radius: 3px; }
+  .pictures img { display: block; width: 100%; min-width: 170px; height: auto; border-radius: 3px; }
   details { margin: .6rem 0; } summary { cursor: pointer; font-weight: 600; }
   pre { background: #f5f7f9; border-radius: 6px; padding: .8rem; overflow-x: auto; font-size: 13px; }
 `;
 
 export function reportHtml(data: ReportData): string {
   const details = data.details.map(
-    ({ name, text }) =>
-      `<details><summary>${escapeText(name)}</summary><pre>${escapeText(text)}</pre></details>`,
+    ({ name, text, isOpen = false }) =>
+      `<details${isOpen ? ' open' : ''}><summary>${escapeText(name)}</summary><pre>${escapeText(text)}</pre></details>`,
   );
   const charts = data.charts.map((chart) => renderChart(chart, CHART_SIZE));
   return `<!doctype html>
@@ -41,9 +44,11 @@ export function reportHtml(data: ReportData): string {
 </head>
 <body>
 <h1>${escapeText(data.title)}</h1>
+${data.subtitle === undefined ? '' : `<p class="subtitle">${escapeText(data.subtitle)}</p>`}
 ${tableHtml(data.table)}
 ${charts.length === 0 ? '' : `<h2>Curves</h2>\n<div class="charts">\n${charts.join('\n')}\n</div>`}
 ${data.pictures === null ? '' : picturesHtml(data.pictures)}
+${(data.moreTables ?? []).map(({ title, table }) => `<h2>${escapeText(title)}</h2>\n${tableHtml(table)}`).join('\n')}
 ${details.length === 0 ? '' : `<h2>Details</h2>\n${details.join('\n')}`}
 </body>
 </html>
@@ -64,7 +69,7 @@ ${rows.map((cells) => line('td', cells)).join('\n')}
 </table>`;
 }
 
-function picturesHtml({ title, rowLabels, images }: ReportPictures): string {
+function picturesHtml({ title, rowLabels, images, legend = [] }: ReportPictures): string {
   const rows = images.map((row, index) => {
     const name = rowLabels[index] ?? '';
     const cells = row.map(({ png, width, height }) =>
@@ -72,7 +77,12 @@ function picturesHtml({ title, rowLabels, images }: ReportPictures): string {
     );
     return `<tr><th scope="row">${escapeText(name)}</th>${cells.join('')}</tr>`;
   });
+  const swatches = legend.map(
+    ({ name, color }) =>
+      `<li><svg viewBox="0 0 14 14">${element('rect', { width: 14, height: 14, fill: color, stroke: '#b6bec8' })}</svg>${escapeText(name)}</li>`,
+  );
   return `<h2>${escapeText(title)}</h2>
+${legend.length === 0 ? '' : `<ul class="legend">${swatches.join('')}</ul>`}
 <div class="pictures"><table>
 ${rows.join('\n')}
 </table></div>`;

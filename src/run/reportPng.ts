@@ -2,7 +2,8 @@
 import { createRequire } from 'node:module';
 import { renderAsync } from '@resvg/resvg-js';
 import sharp from 'sharp';
-import { FONT, INK, label, MUTED, renderChart } from './chart.js';
+import { renderChart } from './chart.js';
+import { FONT, INK, label, MUTED } from './chartParts.js';
 import { element, pngDataUri, textWidth } from './markup.js';
 import type { ReportData, ReportPictures, ReportTable } from './report.js';
 import { isNumeric } from './reportTable.js';
@@ -58,8 +59,8 @@ export function reportSvg(data: ReportData): string {
   ];
   const { pictures } = data;
   if (pictures !== null) blocks.push((top) => picturesBlock(pictures, top));
-  let bottom = 76;
-  let markup = title;
+  let bottom = data.subtitle === undefined ? 76 : 92;
+  let markup = title + subtitle(data.subtitle ?? '');
   for (const block of blocks) {
     const placed = block(bottom);
     markup += placed.markup;
@@ -77,6 +78,10 @@ export function reportSvg(data: ReportData): string {
     },
     markup,
   );
+}
+
+function subtitle(text: string): string {
+  return label(text, { x: MARGIN, y: 78, 'font-size': 14, fill: MUTED });
 }
 
 function tableBlock({ columns, rows }: ReportTable, top: number): Block {

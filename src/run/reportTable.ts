@@ -1,4 +1,9 @@
-/** What both forms of a table need to know. */
+/** What both forms of a table need to know, and how figures are written in one. */
+
+/** 0.4273 → 42.7 % */
+export function percent(share: number): string {
+  return `${(100 * share).toFixed(1)} %`;
+}
 
 /** Whether a column holds numbers (percent signs, dashes for "none" and ± allowed). */
 export function isNumeric(rows: readonly (readonly string[])[], column: number): boolean {

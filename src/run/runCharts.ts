@@ -1,19 +1,23 @@
 /** The charts of a run: the same ones in a run's own report and where runs are compared. */
 import { PHASES, TERMS } from '../telemetry/metricNames.js';
-import type { Chart } from './chart.js';
-import type { EvaluationRecord, StepRecord } from './stepRecords.js';
+import type { LineChart } from './chart.js';
+import type { BarChart } from './chartBars.js';
+import type { ShareChart } from './chartShares.js';
+import { type EvaluationRecord, type StepRecord, timeSplit } from './stepRecords.js';
 
 /** One run in a chart of several. */
 export interface Named<T> {
   readonly name: string;
   readonly records: readonly T[];
+  /** The one of its place in the list where it is left out. */
+  readonly color?: string;
 }
 
 /** The running means of a chart cover about this share of a run. */
 const SMOOTHED_SHARE = 1 / 30;
 
 /** Every term that the run has: unweighted, but for the total. */
-export function lossChart(records: readonly StepRecord[], title = 'Loss terms'): Chart {
+export function lossChart(records: readonly StepRecord[], title = 'Loss terms'): LineChart {
   const terms = TERMS.filter((term) => records.some(({ terms }) => (terms[term] ?? 0) !== 0));
   return {
     title,
@@ -29,21 +33,26 @@ export function lossChart(records: readonly StepRecord[], title = 'Loss terms'):
 }
 
 /** One term of several runs. */
-export function termChart(term: string, runs: readonly Named<StepRecord>[], title: string): Chart {
+export function termChart(
+  term: string,
+  runs: readonly Named<StepRecord>[],
+  title: string,
+): LineChart {
   return {
     title,
     xLabel: 'step',
     yLabel: term,
     smoothing: smoothingOf(Math.max(0, ...runs.map(({ records }) => records.length))),
-    series: runs.map(({ name, records }) => ({
+    series: runs.map(({ name, records, color }) => ({
       name,
+      ...(color === undefined ? {} : { color }),
       points: records.map(({ step, terms }) => [step, terms[term] ?? Number.NaN] as const),
     })),
   };
 }
 
 /** Mean IoU in percent over the steps, of one run or several. */
-export function miouChart(runs: readonly Named<EvaluationRecord>[]): Chart {
+export function miouChart(runs: readonly Named<EvaluationRecord>[]): LineChart {
   return {
     title: 'Mean IoU on val',
     xLabel: 'step',
@@ -55,17 +64,36 @@ export function miouChart(runs: readonly Named<EvaluationRecord>[]): Chart {
   };
 }
 
-export function learningRateChart(records: readonly StepRecord[]): Chart {
+export function learningRateChart(records: readonly StepRecord[]): LineChart {
+  return learningRatesChart([{ name: 'learning rate', records }]);
+}
+
+export function learningRatesChart(runs: readonly Named<StepRecord>[]): LineChart {
   return {
     title: 'Learning rate',
     xLabel: 'step',
     yLabel: 'learning rate',
-    series: [
-      {
-        name: 'learning rate',
-        points: records.map(({ step, learningRate }) => [step, learningRate] as const),
-      },
-    ],
+    series: runs.map(({ name, records }) => ({
+      name,
+      points: records.map(({ step, learningRate }) => [step, learningRate] as const),
+    })),
+  };
+}
+
+/** IoU in percent, a group a class, a bar a run. */
+export function classChart(
+  classNames: readonly string[],
+  runs: readonly { readonly name: string; readonly iou: readonly (number | null)[] }[],
+): BarChart {
+  return {
+    kind: 'bars',
+    title: 'IoU of each class on val, last evaluation',
+    yLabel: 'IoU, %',
+    categories: classNames,
+    series: runs.map(({ name, iou }) => ({
+      name,
+      values: classNames.map((_, k) => (iou[k] == null ? null : 100 * iou[k])),
+    })),
   };
 }
 
@@ -76,7 +104,7 @@ const PHASE_NAMES: Readonly<Record<(typeof PHASES)[number], string>> = {
 };
 
 /** Where the time of a step went. */
-export function timeChart(records: readonly StepRecord[], title = 'Time of a step'): Chart {
+export function timeChart(records: readonly StepRecord[], title = 'Time of a step'): LineChart {
   return {
     title,
     xLabel: 'step',
@@ -86,6 +114,23 @@ export function timeChart(records: readonly StepRecord[], title = 'Time of a ste
       name: PHASE_NAMES[phase],
       points: records.map(({ step, seconds }) => [step, seconds[phase]] as const),
     })),
+  };
+}
+
+/** Where the time of all steps went, evaluations and checkpoints aside. */
+export function timeShareChart(runs: readonly Named<StepRecord>[]): ShareChart {
+  return {
+    kind: 'shares',
+    title: 'Where the time of the steps went',
+    parts: [...PHASES.map((phase) => PHASE_NAMES[phase]), 'rest'],
+    rows: runs.map(({ name, records }) => {
+      const { phases, rest, secondsAStep } = timeSplit(records);
+      return {
+        name,
+        values: [...PHASES.map((phase) => phases[phase]), rest],
+        note: `${secondsAStep.toPrecision(3)} s a step`,
+      };
+    }),
   };
 }
 

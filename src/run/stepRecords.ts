@@ -16,6 +16,8 @@ export interface EvaluationRecord {
   /** Both 0..1. */
   readonly miou: number;
   readonly pixelAccuracy: number;
+  /** Of each class, 0..1, null for one that was nowhere; null where the run didn't tell. */
+  readonly iou: readonly (number | null)[] | null;
 }
 
 export function stepRecords(events: readonly RunEvent[]): StepRecord[] {
@@ -45,7 +47,28 @@ export function evaluationRecords(events: readonly RunEvent[]): EvaluationRecord
       step: event.step,
       miou: Number(event['miou']),
       pixelAccuracy: Number(event['pixelAccuracy']),
+      iou: Array.isArray(event['iou'])
+        ? event['iou'].map((value) => (typeof value === 'number' ? value : null))
+        : null,
     }));
+}
+
+export interface TimeSplit {
+  /** Seconds of all steps. */
+  readonly phases: Readonly<Record<'data' | 'teacher' | 'compute', number>>;
+  /** What is in none of them. */
+  readonly rest: number;
+  /** Mean; 0 without a step. */
+  readonly secondsAStep: number;
+}
+
+export function timeSplit(records: readonly StepRecord[]): TimeSplit {
+  const of = (phase: keyof StepRecord['seconds']) =>
+    sum(records.map(({ seconds }) => seconds[phase]));
+  const phases = { data: of('data'), teacher: of('teacher'), compute: of('compute') };
+  const total = of('total');
+  const rest = Math.max(0, total - phases.data - phases.teacher - phases.compute);
+  return { phases, rest, secondsAStep: records.length === 0 ? 0 : total / records.length };
 }
 
 export interface Throughput {

@@ -13,7 +13,8 @@ export type RequeueReason =
 
 /** What the student needs a teacher to be. */
 export interface ExpectedContract {
-  readonly classes: number;
+  /** Undefined: as many as the first teacher has. */
+  readonly classes?: number;
   readonly outputStride: number;
   /** null: that of the first teacher that fits. */
   readonly digest?: string | null;

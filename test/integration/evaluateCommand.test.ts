@@ -1,13 +1,22 @@
 /** `cirkd evaluate` and `cirkd predict` as processes, with a small network and generated streets. */
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import sharp from 'sharp';
 import { openDataset } from '../../src/data/datasets.js';
+import { readLabels } from '../../src/data/imageFiles.js';
 import { evaluateDataset } from '../../src/evaluate/evaluateDataset.js';
 import { loadSegmenter } from '../../src/evaluate/networkSegmenter.js';
 import { paletteOf } from '../../src/evaluate/palette.js';
@@ -16,6 +25,8 @@ import { colourLabels, encodePng } from '../../src/evaluate/raster.js';
 import { initialWeights } from '../../src/models/initialise.js';
 import { writeModelFile } from '../../src/models/modelFile.js';
 import { SegmentationNetwork } from '../../src/models/network.js';
+import { CamvidFolder } from '../support/camvidFolder.js';
+import { TeacherProcess } from '../support/teacherProcess.js';
 
 const BIN = fileURLToPath(new URL('../../services/cli/bin.mjs', import.meta.url));
 const SIZE = ['--samples', '3', '--height', '32', '--width', '64', '--seed', '5'];
@@ -84,8 +95,84 @@ test('evaluate: JSON has the figures of evaluateDataset, a picture for each samp
   );
   assert.deepEqual(readdirSync(pictures), ['val-000000.png', 'val-000001.png', 'val-000002.png']);
   const strip = await sharp(join(pictures, 'val-000000.png')).metadata();
-  assert.deepEqual([strip.width, strip.height], [64 * 3 + 8, 32]);
+  assert.deepEqual([strip.width, strip.height], [64 * 4 + 12, 32]);
 });
+
+test('evaluate: windows, scales and mirror; files of scores; the pictures asked for', async () => {
+  const out = join(directory, 'scores');
+  const pictures = join(directory, 'drawn');
+  const { code, stdout, stderr } = await cirkd(
+    ...['evaluate', '--model', MODEL, '--data', 'synthetic', ...SIZE, '--limit', '2'],
+    ...['--scales', '0.75,1', '--flip', '--window', '24x32', '--batch', '3', '--confusion'],
+    ...['--out', out, '--pictures', pictures, '--draw', 'classes,overlay,ids,errors'],
+  );
+  assert.equal(code, 0, stderr);
+  const segmenter = loadSegmenter(readFileSync(MODEL));
+  const scores = await evaluateDataset(segmenter, DATASET, {
+    limit: 2,
+    views: {
+      ...{ scales: [0.75, 1], flip: true },
+      window: {
+        size: { height: 24, width: 32 },
+        stride: { height: 16, width: 22 },
+        batch: 1,
+      },
+    },
+  });
+  segmenter.dispose();
+  const report = JSON.parse(readFileSync(join(out, 'scores.json'), 'utf8'));
+  assert.deepEqual(report.confusion.flat(), [...scores.confusion]);
+  assert.deepEqual([report.window, report.stride, report.flip], [[24, 32], [16, 22], true]);
+  assert.match(stdout, /^truth \\ prediction, %/m);
+  assert.equal(readFileSync(join(out, 'confusion.csv'), 'utf8').split('\n').length, 14);
+  assert.match(readFileSync(join(out, 'classes.csv'), 'utf8'), /^road,/m);
+  assert.equal(readFileSync(join(out, 'scores.txt'), 'utf8'), stdout);
+  assert.deepEqual(
+    readdirSync(pictures).filter((name) => name.startsWith('val-000000')),
+    ['classes', 'errors', 'ids', 'overlay'].map((kind) => `val-000000-${kind}.png`),
+  );
+});
+
+test('evaluate and predict through a running teacher see what the model file sees', async () => {
+  const teacher = new TeacherProcess('--checkpoint', MODEL);
+  after(() => teacher.kill());
+  await teacher.ready();
+  const { grpcPort } = await teacher.listening();
+  const data = ['--data', 'synthetic', ...SIZE, '--limit', '1', '--window', '24x32', '--json'];
+  const address = `127.0.0.1:${grpcPort}`;
+  const [there, here] = await Promise.all([
+    cirkd('evaluate', '--teacher', address, ...data),
+    cirkd('evaluate', '--model', MODEL, ...data),
+  ]);
+  assert.equal(there.code, 0, there.stderr);
+  assert.deepEqual(JSON.parse(there.stdout).confusion, JSON.parse(here.stdout).confusion);
+  const image = join(directory, 'asked.png');
+  writeFileSync(image, await encodePng(await DATASET.load(1)));
+  const out = join(directory, 'asked');
+  const predicted = await cirkd(
+    ...['predict', '--teacher', address, '--out', out, '--draw', 'ids', image],
+  );
+  assert.equal(predicted.code, 0, predicted.stderr);
+  const segmenter = loadSegmenter(readFileSync(MODEL));
+  const labels = predictLabels(segmenter, await DATASET.load(1));
+  segmenter.dispose();
+  assert.deepEqual((await readLabels(join(out, 'asked-ids.png'))).values, labels);
+  // A dataset with other classes; a teacher that isn't there.
+  const other = await cirkd(...['evaluate', '--teacher', address, ...(await camvidOptions())]);
+  assert.equal(other.code, 4, other.stderr);
+  assert.match(other.stderr, /classes: teacher .* has 12, the student's is 11/);
+  teacher.kill();
+  const gone = await cirkd(
+    ...['evaluate', '--teacher', address, '--teacher-timeout', '1', ...data],
+  );
+  assert.equal(gone.code, 3, gone.stderr);
+});
+
+async function camvidOptions(): Promise<string[]> {
+  const camvid = new CamvidFolder(join(directory, 'camvid'));
+  await camvid.add('val', ['one']);
+  return ['--data', 'camvid', '--root', camvid.root];
+}
 
 test('evaluate: the table has a line a class and the means', async () => {
   const { code, stdout } = await cirkd(
@@ -118,7 +205,34 @@ test('evaluate: a truncated model is 5, missing or other data 7, wrong options 2
   assert.equal(mismatch.code, 7);
   assert.match(mismatch.stderr, /12 classes, the network has 3/);
   assert.equal((await cirkd('evaluate', '--model', MODEL)).code, 2);
-  assert.equal((await cirkd('evaluate', '--model', MODEL, ...data, '--limit', '0')).code, 2);
+  const both = await cirkd('evaluate', '--model', MODEL, '--teacher', 'localhost:1', ...data);
+  assert.equal(both.code, 2, both.stderr);
+});
+
+test('predict: a folder with all below it; where one image is broken nothing is written', async () => {
+  const folder = join(directory, 'images');
+  mkdirSync(join(folder, 'below'), { recursive: true });
+  const png = await encodePng(await DATASET.load(0));
+  writeFileSync(join(folder, 'a.png'), png);
+  writeFileSync(join(folder, 'below', 'a.png'), png);
+  writeFileSync(join(folder, 'notes.txt'), 'not an image');
+  const out = join(directory, 'folder-out');
+  const argv = ['predict', '--model', MODEL, '--out', out, folder];
+  writeFileSync(join(folder, 'z.png'), png.subarray(0, png.length - 40));
+  const broken = await cirkd(...argv);
+  assert.equal(broken.code, 7, broken.stderr);
+  assert.match(broken.stderr, /images.z\.png: /);
+  assert.ok(!existsSync(out), 'something was written');
+  rmSync(join(folder, 'z.png'));
+  const { code, stderr } = await cirkd(...argv);
+  assert.equal(code, 0, stderr);
+  assert.deepEqual(readdirSync(out, { recursive: true }).map(String).sort(), [
+    'a-classes.png',
+    'a-overlay.png',
+    'below',
+    join('below', 'a-classes.png'),
+    join('below', 'a-overlay.png'),
+  ]);
 });
 
 test('predict: coloured classes and overlay at the size of the image', async () => {

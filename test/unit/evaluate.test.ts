@@ -1,15 +1,13 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import sharp from 'sharp';
 import type { Dataset, Sample } from '../../src/data/types.js';
-import { DataError, IGNORE_LABEL } from '../../src/data/types.js';
+import { DataError, IGNORE_LABEL, UNLABELLED } from '../../src/data/types.js';
 import { ConfusionMatrix, scores } from '../../src/evaluate/confusion.js';
+import { classesCsv, confusionCsv } from '../../src/evaluate/csv.js';
 import { evaluateDataset } from '../../src/evaluate/evaluateDataset.js';
-import { gridPicture, overlay, stripPicture } from '../../src/evaluate/pictures.js';
-import { generalPalette, paletteOf } from '../../src/evaluate/palette.js';
 import { predictLabels, type Segmenter } from '../../src/evaluate/predict.js';
-import { above, beside, colourLabels, type Palette } from '../../src/evaluate/raster.js';
-import { scoreReport, scoreTable } from '../../src/evaluate/scoreTable.js';
+import { colourLabels, type Palette } from '../../src/evaluate/raster.js';
+import { confusionTable, scoreReport, scoreTable } from '../../src/evaluate/scoreTable.js';
 import { SegmentationMetric } from '../../src/evaluate/segmentationMetric.js';
 import { float32, numTensors, scope } from '../../src/tensor/index.js';
 
@@ -59,12 +57,12 @@ test('confusion: a label out of range and a wrong length are refused, merge adds
 /** Logits that say a pixel's class is its strongest colour, at half the image's size. */
 const brightest: Segmenter = {
   classes: 3,
-  logits({ height, width, rgb }) {
+  logits({ height, width, rgb: [rgb] }) {
     const half = new Float32Array((height / 2) * (width / 2) * 3);
     for (let y = 0; y < height / 2; y++) {
       for (let x = 0; x < width / 2; x++) {
         for (let c = 0; c < 3; c++) {
-          half[(y * (width / 2) + x) * 3 + c] = rgb[(y * 2 * width + x * 2) * 3 + c]!;
+          half[(y * (width / 2) + x) * 3 + c] = rgb![(y * 2 * width + x * 2) * 3 + c]!;
         }
       }
     }
@@ -129,6 +127,11 @@ test('evaluateDataset: counts every sample, hands out predictions, leaks nothing
 test('evaluateDataset: other classes, no samples and an unreadable sample are DataErrors', async () => {
   await assert.rejects(evaluateDataset(brightest, datasetOf([twoHalves(0, 1)], 2)), DataError);
   await assert.rejects(evaluateDataset(brightest, datasetOf([])), /no samples/);
+  const unlabelled = { ...twoHalves(0, 1), labels: new Uint8Array(32).fill(UNLABELLED) };
+  await assert.rejects(
+    evaluateDataset(brightest, datasetOf([twoHalves(0, 1), unlabelled])),
+    /^DataError: halves: half-1: has no labels/,
+  );
   const broken: Dataset = {
     ...datasetOf([twoHalves(0, 1), twoHalves(0, 1)]),
     load: async (index) => {
@@ -150,58 +153,6 @@ test('pixel accuracy of the reference cuts logits to integers first', async () =
   assert.equal(result.pixelAccuracyReference, 0);
 });
 
-test('rasters: colours by class, black where ignored, gaps of white, sizes checked', () => {
-  const map = { height: 1, width: 3, labels: Uint8Array.of(2, 0, IGNORE_LABEL) };
-  const coloured = colourLabels(map, PALETTE);
-  assert.deepEqual([...coloured.rgb], [0, 0, 255, 255, 0, 0, 0, 0, 0]);
-  const row = beside([coloured, coloured]);
-  assert.deepEqual([row.height, row.width], [1, 10]);
-  assert.deepEqual([...row.rgb.subarray(9, 21)], Array(12).fill(255));
-  assert.deepEqual([...row.rgb.subarray(21)], [...coloured.rgb]);
-  const column = above([coloured, coloured]);
-  assert.deepEqual([column.height, column.width], [6, 3]);
-  assert.throws(() => beside([coloured, column]), /height: 6×3 given/);
-  const mixed = overlay({ height: 1, width: 3, rgb: new Uint8Array(9) }, map.labels, PALETTE);
-  assert.deepEqual([...mixed.rgb], [0, 0, 140, 140, 0, 0, 0, 0, 0]);
-});
-
-test('pictures: a strip and a grid are PNGs with the right pixels', async () => {
-  const sample = twoHalves(0, 2);
-  const prediction = sample.labels.map((label) => (label === 0 ? 1 : label));
-  const strip = await sharp(await stripPicture(sample, prediction, PALETTE))
-    .raw()
-    .toBuffer({ resolveWithObject: true });
-  assert.deepEqual([strip.info.width, strip.info.height], [8 * 3 + 8, 4]);
-  assert.deepEqual([...strip.data.subarray(24 * 3, 25 * 3)], [0, 255, 0]);
-  const grid = await gridPicture(
-    [sample, sample],
-    [{ label: 'teacher', maps: [prediction, sample.labels] }],
-    PALETTE,
-  );
-  assert.deepEqual(grid.rowLabels, ['image', 'truth', 'teacher']);
-  const cell = await sharp(grid.images[2]![0]!.png).raw().toBuffer();
-  assert.deepEqual([...cell.subarray(0, 3)], [0, 255, 0]);
-  const sheet = await sharp(grid.sheet.png).metadata();
-  assert.deepEqual([sheet.width, sheet.height], [4 + 4 + 8 + 4 + 8, 4 * 3 + 8]);
-  await assert.rejects(
-    gridPicture([sample], [{ label: 'teacher', maps: [] }], PALETTE),
-    /teacher: 0 maps given, wanted 1/,
-  );
-});
-
-test('palettes: a dataset with these classes, else the VOC colour map', () => {
-  assert.deepEqual(generalPalette(9).slice(1, 4), [
-    [128, 0, 0],
-    [0, 128, 0],
-    [128, 128, 0],
-  ]);
-  assert.deepEqual(generalPalette(9)[8], [64, 0, 0]);
-  const camvid = ['sky', 'building', 'pole', 'road', 'sidewalk', 'tree', 'sign', 'fence'];
-  const whole = paletteOf([...camvid, 'car', 'pedestrian', 'bicyclist']);
-  assert.deepEqual(whole[3], [128, 64, 128]);
-  assert.deepEqual(paletteOf(camvid), generalPalette(8));
-});
-
 test('score report: an absent class is null, the table says so and rounds to five places', () => {
   const metric = new SegmentationMetric(3);
   scope(() => {
@@ -214,9 +165,51 @@ test('score report: an absent class is null, the table says so and rounds to fiv
     [0.5, 0, null],
   );
   assert.equal(report.miouPresent, 0.25);
+  // Two pixels of a; one is taken for b.
+  assert.deepEqual(report.confusion, [
+    [1, 1, 0],
+    [0, 0, 0],
+    [0, 0, 0],
+  ]);
+  assert.deepEqual(
+    report.classes.map(({ labelPixels, predictedPixels }) => [labelPixels, predictedPixels]),
+    [
+      [2, 1],
+      [0, 1],
+      [0, 0],
+    ],
+  );
   assert.deepEqual(scoreTable(report).split('\n').slice(2, 5), [
     'c                                absent',
     'mIoU (all 3 classes)             0.16667',
     'mIoU (2 present classes)         0.25000',
+  ]);
+});
+
+test('confusion and classes as text and as CSV; names with commas and quotes are quoted', () => {
+  const metric = new SegmentationMetric(2);
+  scope(() => {
+    const logits = float32(Float32Array.of(1, 0, 0, 1, 1, 0, 0, 1), [1, 1, 4, 2]);
+    metric.add(logits, Uint8Array.of(0, 0, 1, 1));
+    metric.add(logits, Uint8Array.of(0, 0, 0, IGNORE_LABEL));
+  });
+  const report = scoreReport(metric.scores(), ['road, "wet"', 'car']);
+  assert.deepEqual(report.confusion, [
+    [3, 2],
+    [1, 1],
+  ]);
+  assert.deepEqual(confusionTable(report).split('\n'), [
+    'truth \\ prediction, %      0      1',
+    '0 road, "wet"          60.00  40.00',
+    '1 car                  50.00  50.00',
+  ]);
+  assert.equal(
+    confusionCsv(report),
+    'truth \\ prediction,"road, ""wet""",car\n"road, ""wet""",3,2\ncar,1,1\n',
+  );
+  assert.deepEqual(classesCsv(report).split('\n').slice(0, 3), [
+    'class,iou,intersection_pixels,union_pixels,label_pixels,predicted_pixels',
+    '"road, ""wet""",0.5,3,6,5,4',
+    'car,0.25,1,4,2,3',
   ]);
 });

@@ -1,78 +1,111 @@
-/** `cirkd evaluate`: the scores of a model file on a dataset, and pictures of its predictions. */
-import { join } from 'node:path';
+/** `cirkd evaluate`: the scores of a network on a dataset, and pictures of its predictions. */
 import { parseArgs } from 'node:util';
+import type { Dataset } from '../../../src/data/types.js';
 import { type EvaluatedSample, evaluateDataset } from '../../../src/evaluate/evaluateDataset.js';
-import { stripPicture } from '../../../src/evaluate/pictures.js';
-import type { Palette } from '../../../src/evaluate/raster.js';
-import { scoreReport, scoreTable } from '../../../src/evaluate/scoreTable.js';
-import { ensureFolder, replaceFile } from '../../../src/run/durableFiles.js';
-import { type Command, UsageError } from '../command.js';
+import {
+  confusionTable,
+  type ScoreReport,
+  scoreReport,
+  scoreTable,
+} from '../../../src/evaluate/scoreTable.js';
+import type { Views } from '../../../src/evaluate/views.js';
+import type { Command } from '../command.js';
 import {
   DATASET_OPTIONS,
   DATASET_USAGE,
   datasetFromOptions,
   wholeNumber,
 } from '../datasetOptions.js';
-import { openSegmenter } from '../openSegmenter.js';
+import { PICTURES, type Picture, picturesFromOption, writeSamplePictures } from '../drawOptions.js';
+import {
+  checkNetworkOptions,
+  NETWORK_OPTIONS,
+  NETWORK_USAGE,
+  openNetwork,
+} from '../networkOptions.js';
+import { checkOutFolder, makeOutFolder } from '../outFolder.js';
+import { writeScoreFiles } from '../scoreFiles.js';
+import { describeViews, VIEW_OPTIONS, VIEW_USAGE, viewsFromOptions } from '../viewOptions.js';
 
-const usage = `cirkd evaluate --model FILE --data KIND [options]
+const usage = `cirkd evaluate (--model PATH | --teacher HOST:PORT) --data KIND [options]
 
-Prints the IoU of every class, the mean IoU and the pixel accuracy of a model on a dataset, at the
-size of the label images.
+Prints the IoU of every class, the mean IoU and the pixel accuracy of a network on a dataset, at the
+size of the label images. docs/evaluate.md says how the figures come about.
 
-  --model FILE    a model file (.safetensors): made by import, or student.safetensors of a checkpoint
+${NETWORK_USAGE}
 ${DATASET_USAGE}
   --limit N       only the first N samples
-  --json          one JSON object on standard output instead of the table
-  --pictures DIR  a PNG for each sample: image, truth, prediction
+${VIEW_USAGE}
+  --confusion     also prints the confusion matrix, in percent of each class' labels
+  --json          one JSON object on standard output in place of the tables
+  --out DIR       writes scores.json, scores.txt, classes.csv and confusion.csv
+  --pictures DIR  writes pictures of each sample
+  --draw A,B,C    which: strip (image, truth, prediction, errors), classes, overlay, ids (class numbers
+                  as grey values), errors (red where wrong, grey where no label counts); default strip
 
-Exit codes: 0 done, 2 usage, 5 the model file, 7 the data.`;
+Exit codes: 0 done, 2 usage, 3 no teacher, 4 a teacher with other classes, 5 the model, 7 the data.`;
 
-async function run(argv: string[]): Promise<number> {
-  const { values } = parseArgs({
-    args: argv,
-    options: {
-      ...DATASET_OPTIONS,
-      model: { type: 'string' },
-      limit: { type: 'string' },
-      json: { type: 'boolean', default: false },
-      pictures: { type: 'string' },
-    },
-  });
-  if (values.model === undefined) throw new UsageError('--model: wanted, a model file');
-  const limit =
-    values.limit === undefined ? {} : { limit: wholeNumber('--limit', values.limit, 1) };
-  const dataset = datasetFromOptions(values);
-  const model = await openSegmenter(values.model);
-  try {
-    if (values.pictures !== undefined) await ensureFolder(values.pictures);
-    const scores = await evaluateDataset(model, dataset, {
-      ...limit,
-      onSample: async (evaluated) => {
-        showProgress(evaluated);
-        if (values.pictures !== undefined) {
-          await writePicture(values.pictures, evaluated, dataset.palette);
-        }
-      },
-    });
-    const report = scoreReport(scores, dataset.classNames);
-    const text = values.json
-      ? JSON.stringify({ model: values.model, dataset: dataset.name, ...report }, null, 2)
-      : scoreTable(report);
-    process.stdout.write(`${text}\n`);
-    return 0;
-  } finally {
-    model.dispose();
-  }
+const OPTIONS = {
+  ...NETWORK_OPTIONS,
+  ...DATASET_OPTIONS,
+  ...VIEW_OPTIONS,
+  limit: { type: 'string' },
+  confusion: { type: 'boolean', default: false },
+  json: { type: 'boolean', default: false },
+  out: { type: 'string' },
+  pictures: { type: 'string' },
+  draw: { type: 'string', default: 'strip' },
+} as const;
+
+type Values = ReturnType<typeof readValues>;
+
+function readValues(argv: string[]) {
+  return parseArgs({ args: argv, options: OPTIONS }).values;
 }
 
-async function writePicture(
-  directory: string,
-  { name, sample, prediction }: EvaluatedSample,
-  palette: Palette,
-): Promise<void> {
-  const file = join(directory, `${name.replaceAll('/', '-')}.png`);
-  await replaceFile(file, await stripPicture(sample, prediction, palette));
+async function run(argv: string[]): Promise<number> {
+  const values = readValues(argv);
+  checkNetworkOptions(values);
+  const views = viewsFromOptions(values);
+  const pictures = picturesFromOption(values.draw, PICTURES);
+  if (values.limit !== undefined) wholeNumber('--limit', values.limit, 1);
+  if (values.out !== undefined) checkOutFolder('--out', values.out);
+  if (values.pictures !== undefined) checkOutFolder('--pictures', values.pictures);
+  const dataset = datasetFromOptions(values);
+  const { report, source } = await evaluate(values, dataset, views, pictures);
+  const about = { ...source, dataset: dataset.name, ...describeViews(views), ...report };
+  const tables = [scoreTable(report), ...(values.confusion ? [confusionTable(report)] : [])];
+  if (values.out !== undefined) {
+    await makeOutFolder('--out', values.out);
+    await writeScoreFiles(values.out, about);
+  }
+  process.stdout.write(`${values.json ? JSON.stringify(about, null, 2) : tables.join('\n\n')}\n`);
+  return 0;
+}
+
+async function evaluate(
+  values: Values,
+  dataset: Dataset,
+  views: Views,
+  pictures: readonly Picture[],
+): Promise<{ report: ScoreReport; source: object }> {
+  const { limit, pictures: folder } = values;
+  const network = await openNetwork(values, dataset.classNames.length);
+  try {
+    if (folder !== undefined) await makeOutFolder('--pictures', folder);
+    const scores = await evaluateDataset(network.segmenter, dataset, {
+      ...(limit === undefined ? {} : { limit: Number(limit) }),
+      views,
+      onSample: async (evaluated) => {
+        showProgress(evaluated);
+        if (folder === undefined) return;
+        await writeSamplePictures(folder, evaluated, dataset.palette, pictures);
+      },
+    });
+    return { report: scoreReport(scores, dataset.classNames), source: network.source };
+  } finally {
+    await network.close();
+  }
 }
 
 /** On a terminal only; the results go to standard output. */
@@ -83,7 +116,7 @@ function showProgress({ index, total }: EvaluatedSample): void {
 
 export const command: Command = {
   name: 'evaluate',
-  summary: 'Scores a model on a dataset: IoU a class, mIoU, pixel accuracy, pictures.',
+  summary: 'Scores a network on a dataset: IoU a class, mIoU, confusion, pictures.',
   usage,
   run,
 };

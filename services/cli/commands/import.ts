@@ -23,7 +23,8 @@ Makes a model file, which teacher, evaluate, predict and student.weights take. F
   safetensors of such a state dict;
   or a model file (student.safetensors of a checkpoint).
 A prefix "module." is taken off. The weights must be exactly those of the network: all names that are
-missing or unexpected and all wrong shapes are listed.
+missing or unexpected and all wrong shapes are listed. A backbone's file alone (ImageNet) is for
+student.backboneWeights and isn't imported.
 
   --out FILE             the model file; replaced if it is there
   --precision fp32|fp16  of the weights in it (default fp32); fp16 halves it and rounds them

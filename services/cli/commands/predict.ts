@@ -1,67 +1,96 @@
-/** `cirkd predict`: what a model sees in images, as coloured pictures. */
-import { basename, extname, join } from 'node:path';
+/** `cirkd predict`: what a network sees in images, as coloured pictures. */
+import { dirname, join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { readRgb } from '../../../src/data/imageFiles.js';
 import { paletteOf } from '../../../src/evaluate/palette.js';
-import { overlay } from '../../../src/evaluate/pictures.js';
-import { predictLabels } from '../../../src/evaluate/predict.js';
-import { colourLabels, encodePng } from '../../../src/evaluate/raster.js';
-import { ensureFolder, replaceFile } from '../../../src/run/durableFiles.js';
+import type { RemoteSegmenter } from '../../../src/evaluate/predict.js';
+import type { Raster } from '../../../src/evaluate/raster.js';
+import { readPredictions } from '../../../src/evaluate/segmentationMetric.js';
+import { viewLogits } from '../../../src/evaluate/viewLogits.js';
+import type { Views } from '../../../src/evaluate/views.js';
 import { type Command, UsageError } from '../command.js';
-import { openSegmenter } from '../openSegmenter.js';
+import {
+  PREDICTION_PICTURES,
+  picturesFromOption,
+  writePredictionPictures,
+} from '../drawOptions.js';
+import { checkImages, listImages } from '../imageInputs.js';
+import {
+  checkNetworkOptions,
+  NETWORK_OPTIONS,
+  NETWORK_USAGE,
+  openNetwork,
+} from '../networkOptions.js';
+import { checkOutFolder, makeOutFolder } from '../outFolder.js';
+import { VIEW_OPTIONS, VIEW_USAGE, viewsFromOptions } from '../viewOptions.js';
 
-const usage = `cirkd predict --model FILE --out DIR IMAGE...
+const usage = `cirkd predict (--model PATH | --teacher HOST:PORT) --out DIR IMAGE_OR_FOLDER...
 
 Writes for each image, at its size:
   DIR/<name>-classes.png  every pixel in the colour of its class
   DIR/<name>-overlay.png  the same over the image
+Images of a folder keep the folders between. All images are read once before the first is predicted:
+where one is broken nothing is written.
 
-  --model FILE  a model file (.safetensors)
-  --out DIR     folder for the pictures; made if it isn't there
+${NETWORK_USAGE}
+  --out DIR       folder for the pictures; made if it isn't there
+  --draw A,B,C    which pictures: classes, overlay, ids (class numbers as grey values); default
+                  classes,overlay
+${VIEW_USAGE}
 
-Exit codes: 0 done, 2 usage, 5 the model file, 7 an image.`;
+Exit codes: 0 done, 2 usage, 3 no teacher, 4 the teacher, 5 the model, 7 an image.`;
 
 async function run(argv: string[]): Promise<number> {
-  const { values, positionals: images } = parseArgs({
+  const { values, positionals } = parseArgs({
     args: argv,
     allowPositionals: true,
-    options: { model: { type: 'string' }, out: { type: 'string' } },
+    options: {
+      ...NETWORK_OPTIONS,
+      ...VIEW_OPTIONS,
+      out: { type: 'string' },
+      draw: { type: 'string', default: 'classes,overlay' },
+    },
   });
-  if (values.model === undefined) throw new UsageError('--model: wanted, a model file');
+  checkNetworkOptions(values);
   if (values.out === undefined) throw new UsageError('--out: wanted, a folder');
-  const names = pictureNames(images);
-  const model = await openSegmenter(values.model);
+  const out = checkOutFolder('--out', values.out);
+  const views = viewsFromOptions(values);
+  const pictures = picturesFromOption(values.draw, PREDICTION_PICTURES);
+  const images = listImages(positionals);
+  const network = await openNetwork(values, null);
   try {
-    await ensureFolder(values.out);
-    const palette = paletteOf(model.description.classNames);
-    for (const [i, file] of images.entries()) {
+    await checkImages(images);
+    const palette = paletteOf(network.classNames);
+    for (const { file, name } of images) {
       const image = await readRgb(file);
-      const labels = predictLabels(model, image);
-      const { height, width } = image;
-      const target = join(values.out, names[i]!);
-      const classes = colourLabels({ height, width, labels }, palette);
-      await replaceFile(`${target}-classes.png`, await encodePng(classes));
-      await replaceFile(`${target}-overlay.png`, await encodePng(overlay(image, labels, palette)));
-      process.stdout.write(`${target}-classes.png\n${target}-overlay.png\n`);
+      const prediction = await predict(network.segmenter, image, views);
+      const path = join(out, name);
+      await makeOutFolder('--out', dirname(path));
+      const written = await writePredictionPictures(path, { image, prediction, palette }, pictures);
+      process.stdout.write(written.map((one) => `${one}\n`).join(''));
     }
     return 0;
   } finally {
-    model.dispose();
+    await network.close();
   }
 }
 
-/** File names without extension; two images of one name would overwrite each other's pictures. */
-function pictureNames(images: readonly string[]): string[] {
-  if (images.length === 0) throw new UsageError('predict: no images given');
-  const names = images.map((file) => basename(file, extname(file)));
-  const twice = names.find((name, i) => names.indexOf(name) !== i);
-  if (twice !== undefined) throw new UsageError(`predict: two images are called ${twice}`);
-  return names;
+async function predict(
+  segmenter: RemoteSegmenter,
+  image: Raster,
+  views: Views,
+): Promise<Int32Array> {
+  const logits_1HWK = await viewLogits(segmenter, image, views);
+  try {
+    return readPredictions(logits_1HWK);
+  } finally {
+    logits_1HWK.dispose();
+  }
 }
 
 export const command: Command = {
   name: 'predict',
-  summary: 'Colours images by the classes that a model sees in them.',
+  summary: 'Colours images by the classes that a network sees in them.',
   usage,
   run,
 };

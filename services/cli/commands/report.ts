@@ -1,0 +1,53 @@
+/** `cirkd report`: a run's report made anew from its folder, or several runs compared. */
+import { parseArgs } from 'node:util';
+import { type ReportData, writeReport } from '../../../src/run/report.js';
+import { compareReport } from '../../../src/run/reportCompare.js';
+import { runReport } from '../../../src/run/reportRun.js';
+import { readReportSource, type ReportSource } from '../../../src/run/reportSource.js';
+import { textTable } from '../../demo/textTable.js';
+import { type Command, UsageError } from '../command.js';
+import { checkOutFolder, makeOutFolder } from '../outFolder.js';
+
+const usage = `cirkd report RUN [--out DIR]
+cirkd report RUN RUN... --out DIR
+
+Makes report.html, whole in itself, and report.png, and prints the table.
+Of one run: scores, curves, time, pictures, config, environment; into the run's folder unless --out
+says otherwise. A run that goes on or was cut off is shown as far as it is.
+Of several runs: their scores side by side, the curves in one chart, and where the configs differ.
+
+  --out DIR  folder for the report; made if it isn't there
+
+Exit codes: 0 done, 2 usage, or a folder that holds no run.`;
+
+async function run(argv: string[]): Promise<number> {
+  const { values, positionals: runs } = parseArgs({
+    args: argv,
+    allowPositionals: true,
+    options: { out: { type: 'string' } },
+  });
+  if (runs.length === 0) throw new UsageError('report: no run given');
+  if (runs.length > 1 && values.out === undefined) {
+    throw new UsageError('--out: wanted where several runs are compared');
+  }
+  const out = checkOutFolder('--out', values.out ?? runs[0]!);
+  const sources: ReportSource[] = [];
+  for (const path of runs) sources.push(await readReportSource(path));
+  const data = reportOf(sources);
+  if (values.out !== undefined) await makeOutFolder('--out', out);
+  const { html, png } = await writeReport(out, data);
+  process.stdout.write(`${textTable(data.table)}\n${html}\n${png}\n`);
+  return 0;
+}
+
+function reportOf(sources: readonly ReportSource[]): ReportData {
+  const [first, ...others] = sources;
+  return others.length === 0 ? runReport(first!) : compareReport(sources);
+}
+
+export const command: Command = {
+  name: 'report',
+  summary: "Rebuilds a run's report, or compares several runs.",
+  usage,
+  run,
+};

@@ -1,0 +1,83 @@
+/** Which pictures of a prediction a command writes, and what they are called. */
+import { join } from 'node:path';
+import type { Sample } from '../../src/data/types.js';
+import type { LabelArray } from '../../src/evaluate/confusion.js';
+import { errorMap } from '../../src/evaluate/errorMap.js';
+import { overlay, stripPicture } from '../../src/evaluate/pictures.js';
+import {
+  colourLabels,
+  encodeGreyPng,
+  encodePng,
+  type Palette,
+  type Raster,
+} from '../../src/evaluate/raster.js';
+import { replaceFile } from '../../src/run/durableFiles.js';
+import { UsageError } from './command.js';
+
+/** Those that want no labels. */
+export const PREDICTION_PICTURES = ['classes', 'overlay', 'ids'] as const;
+export const PICTURES = ['strip', ...PREDICTION_PICTURES, 'errors'] as const;
+
+export type Picture = (typeof PICTURES)[number];
+
+/** Names with commas between. Throws UsageError. */
+export function picturesFromOption<Known extends Picture>(
+  text: string,
+  known: readonly Known[],
+): Known[] {
+  const wanted = text.split(',').map((name) => name.trim());
+  return wanted.map((name) => {
+    const picture = known.find((one) => one === name);
+    if (picture !== undefined) return picture;
+    throw new UsageError(`--draw: ${name || 'nothing'} given, wanted some of ${known.join(', ')}`);
+  });
+}
+
+export interface Predicted {
+  readonly image: Raster;
+  readonly prediction: LabelArray;
+  readonly palette: Palette;
+}
+
+/** `<path>-classes.png` and so on, each whole or not there; returns their paths. */
+export async function writePredictionPictures(
+  path: string,
+  { image, prediction, palette }: Predicted,
+  pictures: readonly (typeof PREDICTION_PICTURES)[number][],
+): Promise<string[]> {
+  const { height, width } = image;
+  const map = { height, width, labels: prediction };
+  const makers = {
+    classes: () => encodePng(colourLabels(map, palette)),
+    overlay: () => encodePng(overlay(image, prediction, palette)),
+    ids: () => encodeGreyPng(map),
+  };
+  return writeAll(pictures.map((picture) => [`${path}-${picture}.png`, makers[picture]]));
+}
+
+/** The same, and pictures against the labels; the strip is `<folder>/<name>.png`. */
+export async function writeSamplePictures(
+  folder: string,
+  { name, sample, prediction }: { name: string; sample: Sample; prediction: LabelArray },
+  palette: Palette,
+  pictures: readonly Picture[],
+): Promise<void> {
+  const path = join(folder, name.replaceAll('/', '-'));
+  const plain = PREDICTION_PICTURES.filter((picture) => pictures.includes(picture));
+  await writePredictionPictures(path, { image: sample, prediction, palette }, plain);
+  const against: [string, () => Promise<Uint8Array>][] = [];
+  if (pictures.includes('strip')) {
+    against.push([`${path}.png`, () => stripPicture(sample, prediction, palette)]);
+  }
+  if (pictures.includes('errors')) {
+    against.push([`${path}-errors.png`, () => encodePng(errorMap(sample, prediction))]);
+  }
+  await writeAll(against);
+}
+
+async function writeAll(
+  files: readonly (readonly [string, () => Promise<Uint8Array>])[],
+): Promise<string[]> {
+  for (const [file, make] of files) await replaceFile(file, await make());
+  return files.map(([file]) => file);
+}

@@ -1,0 +1,57 @@
+/** The images that a command is given: files, and folders with all below them. */
+import { readdirSync, statSync } from 'node:fs';
+import { basename, extname, join, relative } from 'node:path';
+import { readRgb } from '../../src/data/imageFiles.js';
+import { DataError } from '../../src/data/types.js';
+import { UsageError } from './command.js';
+
+const IMAGE_NAME = /\.(png|jpe?g|webp|tiff?|gif|avif)$/i;
+
+export interface ImageInput {
+  readonly file: string;
+  /** Without extension; of a folder's images with the folders between. */
+  readonly name: string;
+}
+
+/**
+ * In the order given, a folder's by name. Throws UsageError where there are none or two have one
+ * name, as their pictures would overwrite each other; DataError for a folder without images.
+ */
+export function listImages(inputs: readonly string[]): ImageInput[] {
+  if (inputs.length === 0) throw new UsageError('predict: no images given');
+  const images = inputs.flatMap((input) =>
+    isFolder(input) ? imagesIn(input) : [{ file: input, name: withoutEnding(basename(input)) }],
+  );
+  const names = new Set<string>();
+  for (const { name } of images) {
+    if (names.has(name)) throw new UsageError(`predict: two images are called ${name}`);
+    names.add(name);
+  }
+  return images;
+}
+
+/**
+ * Reads all of them once, so that a broken one is known before the first is predicted and any
+ * picture is written. Throws DataError naming the file.
+ */
+export async function checkImages(images: readonly ImageInput[]): Promise<void> {
+  for (const { file } of images) await readRgb(file);
+}
+
+function isFolder(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;
+}
+
+function imagesIn(folder: string): ImageInput[] {
+  const files = readdirSync(folder, { recursive: true, encoding: 'utf8' })
+    .filter((name) => IMAGE_NAME.test(name))
+    .map((name) => join(folder, name))
+    .filter((file) => !isFolder(file))
+    .sort();
+  if (files.length === 0) throw new DataError(`${folder}: no image in it, wanted at least one`);
+  return files.map((file) => ({ file, name: withoutEnding(relative(folder, file)) }));
+}
+
+function withoutEnding(name: string): string {
+  return name.slice(0, name.length - extname(name).length);
+}

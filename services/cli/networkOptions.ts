@@ -1,0 +1,92 @@
+/** The options by which a command names the network that predicts. */
+import type { RemoteSegmenter } from '../../src/evaluate/predict.js';
+import { UsageError } from './command.js';
+import { wholeNumber } from './datasetOptions.js';
+import { openSegmenter } from './openSegmenter.js';
+import { connectSegmenter } from './teacherSegmenter.js';
+
+/** For node:util's parseArgs. */
+export const NETWORK_OPTIONS = {
+  model: { type: 'string' },
+  teacher: { type: 'string' },
+  'teacher-timeout': { type: 'string', default: '60' },
+} as const;
+
+export const NETWORK_USAGE = `  --model PATH    a model file (.safetensors), the folder of a checkpoint, or that of a run: its best
+                  checkpoint
+  --teacher HOST:PORT[,HOST:PORT]
+                  running teachers in place of a model
+  --teacher-timeout SECONDS
+                  to wait for a teacher's answer (default 60)`;
+
+export interface NetworkValues {
+  readonly model?: string | undefined;
+  readonly teacher?: string | undefined;
+  readonly 'teacher-timeout': string;
+}
+
+export interface OpenedNetwork {
+  readonly segmenter: RemoteSegmenter;
+  readonly classNames: readonly string[];
+  /** What was opened, for a file of scores. */
+  readonly source:
+    | { readonly model: string }
+    | { readonly teacher: string; readonly digest: string };
+  close(): Promise<void>;
+}
+
+/** Exactly one network must be named. Throws UsageError before anything is opened. */
+export function checkNetworkOptions({ model, teacher }: NetworkValues): void {
+  if ((model === undefined) === (teacher === undefined)) {
+    throw new UsageError(
+      `--model, --teacher: ${model === undefined ? 'none' : 'both'} given, wanted one of them`,
+    );
+  }
+}
+
+/**
+ * Throws UsageError, CheckpointError for a model that can't be used; for a teacher
+ * TeacherUnavailableError and, where it has other than `classes` classes, ContractMismatchError.
+ */
+export async function openNetwork(
+  values: NetworkValues,
+  classes: number | null,
+): Promise<OpenedNetwork> {
+  checkNetworkOptions(values);
+  if (values.teacher !== undefined) return openTeacher(values.teacher, values, classes);
+  const model = values.model!;
+  const segmenter = await openSegmenter(model);
+  return {
+    segmenter,
+    classNames: segmenter.description.classNames,
+    source: { model },
+    async close() {
+      segmenter.dispose();
+    },
+  };
+}
+
+async function openTeacher(
+  addresses: string,
+  values: NetworkValues,
+  classes: number | null,
+): Promise<OpenedNetwork> {
+  const segmenter = await connectSegmenter({
+    addresses: addresses.split(',').map(checkAddress),
+    classes,
+    timeoutMs: 1000 * wholeNumber('--teacher-timeout', values['teacher-timeout'], 1),
+  });
+  const { model, digest, classNames } = segmenter;
+  return {
+    segmenter,
+    classNames,
+    source: { teacher: model, digest },
+    close: () => segmenter.close(),
+  };
+}
+
+function checkAddress(text: string): string {
+  const address = text.trim();
+  if (/^(unix:.+|.+:\d{1,5})$/.test(address)) return address;
+  throw new UsageError(`--teacher: ${JSON.stringify(text)} given, wanted HOST:PORT`);
+}

@@ -1,0 +1,22 @@
+/** Options that name a folder to write into. */
+import { existsSync, statSync } from 'node:fs';
+import { ensureFolder } from '../../src/run/durableFiles.js';
+import { UsageError } from './command.js';
+
+/** Throws UsageError where it is a file. Nothing is made. */
+export function checkOutFolder(option: string, path: string): string {
+  if (path === '') throw new UsageError(`${option}: wanted, a folder`);
+  if (existsSync(path) && !statSync(path).isDirectory()) {
+    throw new UsageError(`${option}: ${path} is a file, wanted a folder`);
+  }
+  return path;
+}
+
+/** Makes it, with the folders above. Throws UsageError where that can't be. */
+export async function makeOutFolder(option: string, path: string): Promise<void> {
+  try {
+    await ensureFolder(path);
+  } catch (error) {
+    throw new UsageError(`${option}: ${path}: ${(error as Error).message}`);
+  }
+}

@@ -1,0 +1,16 @@
+/** The scores of an evaluation as files. */
+import { join } from 'node:path';
+import { classesCsv, confusionCsv } from '../../src/evaluate/csv.js';
+import { confusionTable, type ScoreReport, scoreTable } from '../../src/evaluate/scoreTable.js';
+import { replaceFile } from '../../src/run/durableFiles.js';
+
+/** Each whole or not there; what was evaluated, and how, stands in scores.json. */
+export async function writeScoreFiles(folder: string, report: ScoreReport): Promise<void> {
+  const files = {
+    'classes.csv': classesCsv(report),
+    'confusion.csv': confusionCsv(report),
+    'scores.txt': `${scoreTable(report)}\n\n${confusionTable(report)}\n`,
+    'scores.json': `${JSON.stringify(report, null, 2)}\n`,
+  };
+  for (const [name, text] of Object.entries(files)) await replaceFile(join(folder, name), text);
+}

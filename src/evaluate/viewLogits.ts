@@ -1,0 +1,102 @@
+/**
+ * The logits of an image over all its views. H W size of the image, h w of a network's output,
+ * K classes. Memory: two arrays of the largest view's logits, and one batch of windows.
+ */
+import { float32, ops, readFloat32, scope, type Tensor } from '../tensor/index.js';
+import { addView, addWindow, divideByCoverage } from './logitsSum.js';
+import type { RemoteSegmenter } from './predict.js';
+import type { Raster } from './raster.js';
+import {
+  resizeLogits,
+  type View,
+  type Views,
+  viewCount,
+  viewsOf,
+  type WindowOptions,
+} from './views.js';
+import { coverage, cutWindow, layWindows, type Size } from './windows.js';
+
+/** Mean of the views' logits at the image's size, [1, H, W, K]; the caller disposes of it. */
+export async function viewLogits(
+  segmenter: RemoteSegmenter,
+  image: Raster,
+  views: Views,
+): Promise<Tensor> {
+  const { height, width } = image;
+  const { classes } = segmenter;
+  const weight = 1 / viewCount(views);
+  if (weight === 1 && views.window === null && views.scales[0] === 1) {
+    return wholeLogits(segmenter, { ...image, mirrored: false }, image);
+  }
+  const sum_HWK = new Float32Array(height * width * classes);
+  for (const view of viewsOf(image, views)) {
+    const view_HWK = await oneView(segmenter, view, image, views.window);
+    addView(sum_HWK, view_HWK, { width, classes }, { weight, mirrored: view.mirrored });
+  }
+  return float32(sum_HWK, [1, height, width, classes]);
+}
+
+/** Logits of one view at the image's size, still mirrored if the view is. */
+async function oneView(
+  segmenter: RemoteSegmenter,
+  view: View,
+  image: Size,
+  window: WindowOptions | null,
+): Promise<Float32Array> {
+  if (window !== null) {
+    const logits = await windowLogits(segmenter, view, window);
+    return resizeLogits(logits, view, image, segmenter.classes);
+  }
+  const logits_1HWK = await wholeLogits(segmenter, view, image);
+  try {
+    return readFloat32(logits_1HWK);
+  } finally {
+    logits_1HWK.dispose();
+  }
+}
+
+async function wholeLogits(
+  segmenter: RemoteSegmenter,
+  { height, width, rgb }: View,
+  to: Size,
+): Promise<Tensor> {
+  return resizedAndFreed(await segmenter.logits({ height, width, rgb: [rgb] }), to);
+}
+
+/** Mean over the windows of a view, [H * W * K] at the view's size. */
+async function windowLogits(
+  segmenter: RemoteSegmenter,
+  view: View,
+  { size, stride, batch }: WindowOptions,
+): Promise<Float32Array> {
+  const { classes } = segmenter;
+  const windows = layWindows(view, size, stride);
+  const { height, width, tops, lefts } = windows;
+  const places = tops.flatMap((top) => lefts.map((left) => ({ top, left, height, width })));
+  const sum_HWK = new Float32Array(view.height * view.width * classes);
+  for (let first = 0; first < places.length; first += batch) {
+    const batched = places.slice(first, first + batch);
+    const rgb = batched.map((place) => cutWindow(view.rgb, view.width, place));
+    const logits_NHWK = resizedAndFreed(await segmenter.logits({ height, width, rgb }), windows);
+    try {
+      batched.forEach((place, index) => {
+        const window_hwK = scope(() => readFloat32(ops.rows(logits_NHWK, index, 1)));
+        addWindow(sum_HWK, view.width, classes, window_hwK, place);
+      });
+    } finally {
+      logits_NHWK.dispose();
+    }
+  }
+  const rows_H = coverage(tops, height, view.height);
+  const columns_W = coverage(lefts, width, view.width);
+  divideByCoverage(sum_HWK, classes, rows_H, columns_W);
+  return sum_HWK;
+}
+
+function resizedAndFreed(logits_NhwK: Tensor, { height, width }: Size): Tensor {
+  try {
+    return ops.resizeBilinear(logits_NhwK, height, width);
+  } finally {
+    logits_NhwK.dispose();
+  }
+}

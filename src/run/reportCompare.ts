@@ -1,0 +1,145 @@
+/** Several runs side by side. */
+import { TERMS } from '../telemetry/metricNames.js';
+import type { Chart } from './chart.js';
+import { lineStyle } from './chartLines.js';
+import { configDifferences } from './configDifferences.js';
+import type { ReportData, ReportPictures, ReportTable } from './report.js';
+import { bestEvaluation, namesFor } from './reportRun.js';
+import { alignedText, type ReportSource } from './reportSource.js';
+import { percent } from './reportTable.js';
+import {
+  classChart,
+  learningRatesChart,
+  miouChart,
+  termChart,
+  timeShareChart,
+} from './runCharts.js';
+import { throughput } from './stepRecords.js';
+
+/** Two and more runs; the first is what the others are compared with. */
+export function compareReport(runs: readonly ReportSource[]): ReportData {
+  const names = distinctNames(runs.map(({ id }) => id));
+  const named = runs.map((run, i) => ({ name: names[i]!, run }));
+  return {
+    title: `Runs compared: ${names.join(', ')}`,
+    table: compareTable(named),
+    charts: compareCharts(named),
+    pictures: comparePictures(named),
+    moreTables: [
+      {
+        title: 'Config: where the runs differ',
+        table: configDifferences(named.map(({ name, run }) => ({ name, text: run.configText }))),
+      },
+    ],
+    details: named.flatMap(({ name, run }) => [
+      { name: `Environment, ${name}`, text: alignedText(run.environment) },
+      { name: `Config, ${name}`, text: run.configText },
+    ]),
+  };
+}
+
+interface NamedRun {
+  readonly name: string;
+  readonly run: ReportSource;
+}
+
+/** Runs of one id lie in several folders: they are numbered. */
+function distinctNames(ids: readonly string[]): string[] {
+  return ids.map((id, i) =>
+    ids.filter((other) => other === id).length === 1
+      ? id
+      : `${id} (${ids.slice(0, i + 1).filter((other) => other === id).length})`,
+  );
+}
+
+/** The classes of the first run; those of others only where they are the same. */
+function classesOf(runs: readonly NamedRun[]): { names: readonly string[]; fit: boolean[] } {
+  const names = runs.map(({ run }) => namesFor(run)).find((list) => list.length > 0) ?? [];
+  return { names, fit: runs.map(({ run }) => namesFor(run).join('\n') === names.join('\n')) };
+}
+
+function compareTable(runs: readonly NamedRun[]): ReportTable {
+  const row = (name: string, cell: (run: ReportSource, index: number) => string | undefined) => [
+    name,
+    ...runs.map(({ run }, index) => cell(run, index) ?? '–'),
+  ];
+  const share = (value: number | null | undefined) => (value == null ? undefined : percent(value));
+  const last = (run: ReportSource) => run.evaluations.at(-1);
+  const first = last(runs[0]!.run);
+  const { names, fit } = classesOf(runs);
+  return {
+    columns: ['', ...runs.map(({ name }) => name)],
+    rows: [
+      row('mean IoU', (run) => share(last(run)?.miou)),
+      row(`mean IoU against ${runs[0]!.name}, points`, (run, index) =>
+        index === 0 ? undefined : points(last(run)?.miou, first?.miou),
+      ),
+      row('pixel accuracy', (run) => share(last(run)?.pixelAccuracy)),
+      row('best mean IoU', (run) => share(bestEvaluation(run.evaluations)?.miou)),
+      row('at step', (run) => bestEvaluation(run.evaluations)?.step.toString()),
+      ...names.map((name, k) =>
+        row(`IoU ${name}`, (run, index) => (fit[index] ? share(last(run)?.iou?.[k]) : undefined)),
+      ),
+      row(
+        'steps',
+        ({ steps, isFinished }) => `${steps.at(-1)?.step ?? 0}${isFinished ? '' : ' …'}`,
+      ),
+      row('seed', ({ seed }) => seed?.toString()),
+      row('teacher', ({ teacher }) => (teacher === null ? undefined : String(teacher['model']))),
+      row('images a second', ({ steps }) => throughput(steps).imagesPerSecond.toFixed(1)),
+      row('waiting for teachers', ({ steps }) => percent(throughput(steps).teacherShare)),
+    ],
+  };
+}
+
+function compareCharts(runs: readonly NamedRun[]): Chart[] {
+  // A run has one colour, also in charts where others are missing.
+  const steps = runs.map(({ name, run }, i) => {
+    return { name, records: run.steps, color: lineStyle(i, undefined).stroke };
+  });
+  const evaluations = runs.map(({ name, run }) => ({ name, records: run.evaluations }));
+  const { names, fit } = classesOf(runs);
+  const classes = runs.flatMap(({ name, run }, i) => {
+    const iou = run.evaluations.at(-1)?.iou;
+    return iou == null || !fit[i] ? [] : [{ name, iou }];
+  });
+  const terms = TERMS.filter((term) =>
+    steps.some(({ records }) => records.some(({ terms }) => (terms[term] ?? 0) !== 0)),
+  );
+  return [
+    miouChart(evaluations),
+    ...(classes.length === 0 ? [] : [classChart(names, classes)]),
+    ...terms.map((term) => {
+      const having = steps.filter(({ records }) => records.some(({ terms }) => terms[term]));
+      return termChart(term, having, term === 'total' ? 'Loss: weighted total' : `Loss: ${term}`);
+    }),
+    learningRatesChart(steps),
+    timeShareChart(steps),
+  ];
+}
+
+/** Image and truth of the first run, then what each run that shows the same images makes of them. */
+function comparePictures(runs: readonly NamedRun[]): ReportPictures | null {
+  const first = runs.map(({ run }) => run.pictures).find((pictures) => pictures !== null);
+  if (first === undefined || first === null) return null;
+  const isSame = ({ images }: ReportPictures) =>
+    images[0]?.length === first.images[0]?.length &&
+    images[0]!.every(({ png }, i) => Buffer.compare(png, first.images[0]![i]!.png) === 0);
+  const shown = runs.flatMap(({ name, run }) =>
+    run.pictures !== null && isSame(run.pictures) && run.pictures.images[2] !== undefined
+      ? [{ name, images: run.pictures.images[2] }]
+      : [],
+  );
+  return {
+    title: first.title,
+    legend: first.legend ?? [],
+    rowLabels: [...first.rowLabels.slice(0, 2), ...shown.map(({ name }) => name)],
+    images: [...first.images.slice(0, 2), ...shown.map(({ images }) => images)],
+  };
+}
+
+function points(value: number | undefined, against: number | undefined): string | undefined {
+  if (value === undefined || against === undefined) return undefined;
+  const difference = (100 * (value - against)).toFixed(2);
+  return value >= against ? `+${difference}` : difference.replace('-', '−');
+}

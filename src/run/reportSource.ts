@@ -1,0 +1,84 @@
+/** What a run's folder tells of the run: all that its report is made of. */
+import { readFile } from 'node:fs/promises';
+import { basename, resolve } from 'node:path';
+import { type RunEvent, readEvents } from './events.js';
+import type { ReportPictures } from './report.js';
+import { loadPictures } from './reportPictures.js';
+import { RunFolderError, runFolderAt } from './runFolder.js';
+import {
+  type EvaluationRecord,
+  evaluationRecords,
+  type StepRecord,
+  stepRecords,
+} from './stepRecords.js';
+
+export interface ReportSource {
+  readonly id: string;
+  readonly configText: string;
+  readonly steps: readonly StepRecord[];
+  readonly evaluations: readonly EvaluationRecord[];
+  /** In the order of the IoUs; null where the run didn't tell. */
+  readonly classNames: readonly string[] | null;
+  readonly seed: number | null;
+  /** The run came to its last step. */
+  readonly isFinished: boolean;
+  /** Of the last start: the teacher, versions and machine. */
+  readonly teacher: Readonly<Record<string, unknown>> | null;
+  readonly environment: Readonly<Record<string, unknown>>;
+  readonly pictures: ReportPictures | null;
+}
+
+/** Throws RunFolderError where no run lies. A run that goes on, or was cut off, is read as far as it is. */
+export async function readReportSource(path: string): Promise<ReportSource> {
+  const folder = runFolderAt(path);
+  const events = await readEvents(folder.eventsFile);
+  const start = lastStart(events);
+  const classNames = start['classNames'];
+  return {
+    id: basename(resolve(path)),
+    configText: await configAt(path, folder.configFile),
+    steps: stepRecords(events),
+    evaluations: evaluationRecords(events),
+    classNames: Array.isArray(classNames) ? classNames.map(String) : null,
+    seed: typeof start['seed'] === 'number' ? start['seed'] : null,
+    isFinished: events.some(({ kind }) => kind === 'end'),
+    teacher: record(start['teacher']),
+    environment: environmentIn(events),
+    pictures: await loadPictures(folder.picturesFolder),
+  };
+}
+
+/** What the last start of a run said of itself. */
+export function lastStart(events: readonly RunEvent[]): Readonly<Record<string, unknown>> {
+  return events.findLast(({ kind }) => kind === 'start') ?? {};
+}
+
+/** Versions and machine, by name; of a run that is older than this record, the engine's versions. */
+export function environmentIn(events: readonly RunEvent[]): Readonly<Record<string, unknown>> {
+  const start = lastStart(events);
+  return record(start['environment']) ?? record(start['engine']) ?? {};
+}
+
+/** A name and a value a line. */
+export function alignedText(values: Readonly<Record<string, unknown>>): string {
+  const width = Math.max(0, ...Object.keys(values).map((name) => name.length));
+  return Object.entries(values)
+    .map(([name, value]) => `${name.padEnd(width)}  ${value}`)
+    .join('\n');
+}
+
+async function configAt(path: string, file: string): Promise<string> {
+  try {
+    return await readFile(file, 'utf8');
+  } catch (error) {
+    const missing = (error as NodeJS.ErrnoException).code;
+    const why = missing === 'ENOENT' || missing === 'ENOTDIR' ? 'is missing' : String(missing);
+    throw new RunFolderError(`${path}: no run lies there (config.yaml ${why})`);
+  }
+}
+
+function record(value: unknown): Readonly<Record<string, unknown>> | null {
+  return value !== null && typeof value === 'object' && !Array.isArray(value)
+    ? (value as Record<string, unknown>)
+    : null;
+}
