@@ -46,12 +46,12 @@ export class Convolution implements Layer {
     return convolve(tape, x, tape.parameter(this.#weights), this.#geometry);
   }
 
-  /** With the norm and what follows in one; for inference, null for a depthwise one. */
-  normalised({ tape }: ForwardContext, x: Var, norm: BatchNorm, after: AfterNorm): Var | null {
-    if (this.#depthwise) return null;
+  /** With the norm and what follows in one: for inference. */
+  normalised({ tape }: ForwardContext, x: Var, norm: BatchNorm, after: AfterNorm): Var {
+    const geometry = { ...this.#geometry, depthwise: this.#depthwise };
     const weights = tape.parameter(this.#weights);
     const given = norm.given(tape);
-    return differentiable.normalisedConvolution(tape, x, weights, this.#geometry, given, after);
+    return differentiable.normalisedConvolution(tape, x, weights, geometry, given, after);
   }
 }
 
@@ -117,8 +117,7 @@ export class ConvolutionUnit implements Layer {
     const after = { activation: this.#activation, shortcut };
     return scope(() => {
       const isFinal = !context.training && !context.tape.recording;
-      const whole = isFinal ? this.#convolution.normalised(context, x, this.#norm, after) : null;
-      if (whole !== null) return whole;
+      if (isFinal) return this.#convolution.normalised(context, x, this.#norm, after);
       const convolved = this.#convolution.forward(context, x);
       const y = this.#norm.forward(context, convolved, after);
       convolved.value.dispose();

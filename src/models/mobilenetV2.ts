@@ -63,7 +63,7 @@ class InvertedResidual implements Layer {
     return scope(() => {
       const inner = sequence(context, x, this.#inner);
       const y = this.#last.forward(context, inner, this.#residual ? x : null);
-      inner.value.dispose();
+      if (inner !== x) inner.value.dispose();
       return y;
     });
   }

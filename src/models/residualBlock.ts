@@ -46,7 +46,7 @@ export class ResidualBlock implements Layer {
       const inner = sequence(context, x, this.#inner);
       const shortcut = this.#projection === null ? x : this.#projection.forward(context, x);
       const y = this.#last.forward(context, inner, shortcut);
-      inner.value.dispose();
+      if (inner !== x) inner.value.dispose();
       if (shortcut !== x) shortcut.value.dispose();
       return y;
     });

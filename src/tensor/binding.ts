@@ -69,3 +69,11 @@ export function engineInfo(): { tensorflow: string; tfjs: string; device: 'cpu' 
     device: tf.backend().isUsingGpuDevice ? 'gpu' : 'cpu',
   };
 }
+
+let native: boolean | undefined;
+
+/** Whether the addon's own kernels (native/) run: they are for the CPU. */
+export function isNative(): boolean {
+  native ??= engineInfo().device === 'cpu';
+  return native;
+}

@@ -10,10 +10,12 @@ export interface PlainShape {
   readonly kernel: number;
   readonly stride: number;
   readonly dilation: number;
+  /** Zeros on each side; left out: a stride of 1 keeps the size. */
+  readonly padding?: number;
 }
 
-/** Zeros on each side: a stride of 1 keeps the size. */
-export const paddingOf = ({ kernel, dilation }: PlainShape) => (dilation * (kernel - 1)) / 2;
+export const paddingOf = ({ kernel, dilation, padding }: PlainShape) =>
+  padding ?? (dilation * (kernel - 1)) / 2;
 
 /** Output rows of so many input rows (or columns). */
 export function outputLength(length: number, shape: PlainShape): number {

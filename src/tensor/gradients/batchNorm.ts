@@ -1,8 +1,7 @@
 /** Batch normalisation with its gradients, channels last. */
-import { type Activation, isNative } from '../ops/activation.js';
+import { isNative } from '../binding.js';
+import type { Activation } from '../ops/activation.js';
 import { batchNormActivation, batchNormActivationGrad } from '../ops/batchNormActivation.js';
-import { normalisedConv2d } from '../ops/normalisedConvolution.js';
-import type { ConvolutionGeometry } from '../ops/convolution.js';
 import { batchNorm as batchNormOp, batchNormGrad } from '../ops/normalisation.js';
 import type { Tape, Var } from '../tape.js';
 import { scope, type Tensor } from '../tensor.js';
@@ -10,7 +9,7 @@ import { relu, relu6 } from './activation.js';
 import { add } from './combine.js';
 
 /** PyTorch's defaults, which the official networks keep. */
-const EPSILON = 1e-5;
+export const EPSILON = 1e-5;
 const MOMENTUM = 0.1;
 
 export interface BatchNormWeights {
@@ -68,30 +67,32 @@ type TrainingKernel = (
 ) => TrainedNorm;
 
 /** One kernel forward and one back (CPU). */
-export const fusedBatchNorm: TrainingKernel = (tape, x, weights, running, after) => {
-  const { scale_C, offset_C } = weights;
-  const { activation, shortcut } = after;
-  const { y_NHWC, mean_C, inverseDeviation_C, newMean_C, newVariance_C } = batchNormActivation(
-    x.value,
-    shortcut?.value ?? null,
-    { scale_C: scale_C.value, offset_C: offset_C.value, ...running },
-    { epsilon: EPSILON, momentum: MOMENTUM, activation },
-  );
-  const gate = activation === 'none' ? x.value : y_NHWC;
-  const inputs = [x, scale_C, offset_C, ...(shortcut === null ? [] : [shortcut])];
-  const saved = [x.value, gate, scale_C.value, mean_C, inverseDeviation_C];
-  const y = tape.record(y_NHWC, inputs, saved, (dy) => {
-    const { dx_NHWC, dscale_C, doffset_C, dshortcut_NHWC } = batchNormActivationGrad(
-      dy,
+export const fusedBatchNorm: TrainingKernel = (tape, x, weights, running, after) =>
+  scope(() => {
+    const { scale_C, offset_C } = weights;
+    const { activation, shortcut } = after;
+    const { y_NHWC, mean_C, inverseDeviation_C, newMean_C, newVariance_C } = batchNormActivation(
       x.value,
-      gate,
-      { scale_C: scale_C.value, mean_C, inverseDeviation_C },
-      { activation, wantsShortcut: shortcut?.needsGradient ?? false },
+      shortcut?.value ?? null,
+      { scale_C: scale_C.value, offset_C: offset_C.value, ...running },
+      { epsilon: EPSILON, momentum: MOMENTUM, activation },
     );
-    return [dx_NHWC, dscale_C, doffset_C, dshortcut_NHWC];
+    const gate = activation === 'none' ? x.value : y_NHWC;
+    const inputs = [x, scale_C, offset_C, ...(shortcut === null ? [] : [shortcut])];
+    const saved = [x.value, gate, scale_C.value, mean_C, inverseDeviation_C];
+    const y = tape.record(y_NHWC, inputs, saved, (dy) => {
+      const { dx_NHWC, dscale_C, doffset_C, dshortcut_NHWC } = batchNormActivationGrad(
+        dy,
+        x.value,
+        gate,
+        { scale_C: scale_C.value, mean_C, inverseDeviation_C },
+        { activation, wantsShortcut: shortcut?.needsGradient ?? false },
+      );
+      const own = [dx_NHWC, dscale_C, doffset_C];
+      return shortcut === null ? own : [...own, dshortcut_NHWC];
+    });
+    return { y, running: { mean_C: newMean_C, variance_C: newVariance_C } };
   });
-  return { y, running: { mean_C: newMean_C, variance_C: newVariance_C } };
-};
 
 /** Of TensorFlow's ops (any device). */
 export const composedBatchNorm: TrainingKernel = (tape, x, weights, running, after) =>
@@ -121,10 +122,14 @@ export const composedBatchNorm: TrainingKernel = (tape, x, weights, running, aft
     return { y, running: { mean_C, variance_C } };
   });
 
+/** What lies between is freed as soon as nothing needs it. */
 function finish(tape: Tape, normed: Var, { activation, shortcut }: AfterNorm): Var {
   const sum = shortcut === null ? normed : add(tape, normed, shortcut);
+  if (sum !== normed) normed.value.dispose();
   if (activation === 'none') return sum;
-  return activation === 'relu' ? relu(tape, sum) : relu6(tape, sum);
+  const y = activation === 'relu' ? relu(tape, sum) : relu6(tape, sum);
+  sum.value.dispose();
+  return y;
 }
 
 /** Normalises with given statistics, which count as constants. */
@@ -153,31 +158,4 @@ export function batchNormInference(
     });
     return finish(tape, normed, after);
   });
-}
-
-/**
- * A convolution whose batch norm, with given statistics, and what follows are done to its output
- * before that leaves the cache. For a tape that doesn't record: nothing here has a gradient.
- */
-export function normalisedConvolution(
-  tape: Tape,
-  x: Var,
-  weights_RSCK: Var,
-  geometry: ConvolutionGeometry,
-  norm: BatchNormWeights & RunningStatistics,
-  { activation, shortcut }: AfterNorm,
-): Var {
-  const value = normalisedConv2d(
-    x.value,
-    weights_RSCK.value,
-    geometry,
-    {
-      scale_C: norm.scale_C.value,
-      offset_C: norm.offset_C.value,
-      mean_C: norm.mean_C,
-      variance_C: norm.variance_C,
-    },
-    { epsilon: EPSILON, activation, shortcut: shortcut?.value ?? null },
-  );
-  return tape.constant(value);
 }

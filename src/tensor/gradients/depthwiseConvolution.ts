@@ -5,7 +5,7 @@
  * dilation d is d*d plain ones, each on every d-th row and column: SpaceToBatchND deals the
  * positions out over the batch axis, BatchToSpaceND gathers them, and each is the other's gradient.
  */
-import { isNative } from '../ops/activation.js';
+import { isNative } from '../binding.js';
 import {
   type DepthwiseGeometry,
   depthwiseConv2d as depthwiseOp,

@@ -5,5 +5,6 @@ export * from './combine.js';
 export * from './convolution.js';
 export * from './depthwiseConvolution.js';
 export * from './dropout.js';
+export * from './normalisedConvolution.js';
 export * from './pooling.js';
 export * from './resize.js';

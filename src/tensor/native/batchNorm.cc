@@ -49,23 +49,12 @@ CIRKD_VECTORISED void AddMoments(const float* x, const float* shift, int64_t pos
   }
 }
 
-// y = activation(factor * x + offset [+ shortcut]).
-CIRKD_VECTORISED void Normalise(const float* x, const float* shortcut, const float* factor,
-                                const float* offset, ActivationRange range, int64_t positions,
-                                int64_t channels, float* y) {
-  for (int64_t p = 0; p < positions; ++p, x += channels, y += channels) {
-    if (shortcut == nullptr) {
-#pragma omp simd
-      for (int64_t c = 0; c < channels; ++c) {
-        y[c] = Activate(x[c] * factor[c] + offset[c], range.low, range.high);
-      }
-    } else {
-#pragma omp simd
-      for (int64_t c = 0; c < channels; ++c) {
-        y[c] = Activate(x[c] * factor[c] + offset[c] + shortcut[c], range.low, range.high);
-      }
-      shortcut += channels;
-    }
+CIRKD_VECTORISED void NormaliseRows(const float* x, const Epilogue& how, int64_t begin, int64_t end,
+                                    int64_t channels, float* y) {
+  for (int64_t p = begin; p < end; ++p) {
+    const int64_t at = p * channels;
+    const float* const added = how.shortcut == nullptr ? nullptr : how.shortcut + at;
+    FinishRow(x + at, how.factor, how.offset, added, how.range, channels, y + at);
   }
 }
 
@@ -76,15 +65,13 @@ CIRKD_VECTORISED void AddGradients(const float* dy, const float* x, const float*
   for (int64_t p = 0; p < positions; ++p, dy += channels, x += channels, y += channels) {
 #pragma omp simd
     for (int64_t c = 0; c < channels; ++c) {
-      const float g = (y[c] > range.low) & (y[c] < range.high) ? dy[c] : 0.0f;
+      const float g = Gate(dy[c], y[c], range);
       first[c] += g;
       second[c] += g * (x[c] - mean[c]);
     }
     if (dz == nullptr) continue;
 #pragma omp simd
-    for (int64_t c = 0; c < channels; ++c) {
-      dz[c] = (y[c] > range.low) & (y[c] < range.high) ? dy[c] : 0.0f;
-    }
+    for (int64_t c = 0; c < channels; ++c) dz[c] = Gate(dy[c], y[c], range);
     dz += channels;
   }
 }
@@ -96,7 +83,7 @@ CIRKD_VECTORISED void InputGradient(const float* dy, const float* x, const float
   for (int64_t p = 0; p < positions; ++p) {
 #pragma omp simd
     for (int64_t c = 0; c < channels; ++c) {
-      const float g = (y[c] > range.low) & (y[c] < range.high) ? dy[c] : 0.0f;
+      const float g = Gate(dy[c], y[c], range);
       dx[c] = a[c] * g + (b[c] * x[c] + d[c]);
     }
     dy += channels, x += channels, y += channels, dx += channels;
@@ -105,7 +92,7 @@ CIRKD_VECTORISED void InputGradient(const float* dy, const float* x, const float
 
 // Positions [begin, end) of each part.
 template <typename Work>
-void OverPositions(int64_t positions, int64_t channels, int parts, const Work& work) {
+void OverPositions(int64_t positions, int parts, const Work& work) {
   Pool::Get().Run(parts, [&](int part) {
     work(part, positions * part / parts, positions * (part + 1) / parts);
   });
@@ -124,31 +111,30 @@ Sums Total(const std::vector<Sums>& parts, int64_t channels) {
   return total;
 }
 
-Sums Moments(const float* x, int64_t positions, int64_t channels) {
+// About the mean of each channel, from positions all over the map.
+std::vector<float> Shift(const float* x, int64_t positions, int64_t channels) {
+  const int64_t count = std::min(kChunk, positions);
+  std::vector<float> shift(channels, 0.0f);
+  for (int64_t i = 0; i < count; ++i) {
+    const float* const at = x + positions * i / count * channels;
+    for (int64_t c = 0; c < channels; ++c) shift[c] += at[c] / count;
+  }
+  return shift;
+}
+
+Sums Moments(const float* x, const float* shift, int64_t positions, int64_t channels) {
   const int parts = PartsOf(positions, channels);
   std::vector<Sums> sums(parts, Sums(channels));
-  OverPositions(positions, channels, parts, [&](int part, int64_t begin, int64_t end) {
+  OverPositions(positions, parts, [&](int part, int64_t begin, int64_t end) {
     Sums& own = sums[part];
     for (int64_t p = begin; p < end; p += kChunk) {
       own.Begin();
-      AddMoments(x + p * channels, x, std::min(kChunk, end - p), channels, own.chunk_first.data(),
-                 own.chunk_second.data());
+      AddMoments(x + p * channels, shift, std::min(kChunk, end - p), channels,
+                 own.chunk_first.data(), own.chunk_second.data());
       own.End();
     }
   });
   return Total(sums, channels);
-}
-
-bool AreVectors(Call* call, int first, int count, int64_t channels, const float** vectors) {
-  std::vector<int64_t> shape;
-  for (int i = 0; i < count; ++i) {
-    vectors[i] = call->Input(first + i, &shape);
-    if (vectors[i] == nullptr) return false;
-    if (!call->Require(shape == std::vector<int64_t>{channels}, "a vector is not of x's channels")) {
-      return false;
-    }
-  }
-  return true;
 }
 
 // A map's positions: all dimensions but the last.
@@ -158,88 +144,78 @@ int64_t PositionsOf(const std::vector<int64_t>& shape) {
   return positions;
 }
 
+// Outputs of one number a channel, from output 1 on. False where there's a fault.
+bool ChannelOutputs(Call* call, int count, int64_t channels, float** outputs) {
+  for (int i = 0; i < count; ++i) {
+    outputs[i] = call->Output(i + 1, {channels});
+    if (outputs[i] == nullptr) return false;
+  }
+  return true;
+}
+
 // Inputs: x, shortcut (of x's shape, or empty), scale, offset, running mean, running variance, numbers
-// (epsilon, momentum, activation).
-void ComputeForward(void*, TF_OpKernelContext* context) {
-  Call call(context);
-  std::vector<int64_t> shape, other;
-  const float* const x = call.Input(0, &shape);
-  if (x == nullptr || !call.Require(shape.size() > 1, "x: no map")) return;
-  const float* shortcut = call.Input(1, &other);
-  if (other == std::vector<int64_t>{0}) {
-    shortcut = nullptr;
-  } else if (!call.Require(other == shape, "shortcut: another shape than x")) {
-    return;
-  }
+// (epsilon, momentum, activation). Outputs: y, mean, 1 / deviation, new running mean and variance.
+void ComputeForward(Call* call) {
+  std::vector<int64_t> shape;
+  const float *shortcut, *vectors[4], *numbers;
+  const float* const x = call->Input(0, &shape);
+  if (x == nullptr || !call->Require(shape.size() > 1, "x: no map")) return;
   const int64_t channels = shape.back(), positions = PositionsOf(shape);
-  const float* vectors[4];
-  if (!AreVectors(&call, 2, 4, channels, vectors)) return;
-  const float* const numbers = call.Input(6, &other);
-  if (numbers == nullptr || !call.Require(other == std::vector<int64_t>{3}, "numbers: not three") ||
-      !call.Require(positions > 1, "x: one value a channel")) {
+  if (!call->InputOf(1, shape, "shortcut: another shape than x", &shortcut, true) ||
+      !call->Vectors(2, 4, channels, vectors) ||
+      !call->InputOf(6, {3}, "numbers: not three", &numbers) ||
+      !call->Require(positions > 1, "x: one value a channel")) {
     return;
   }
-  float* const y = call.Output(0, shape);
-  float* outputs[4];  // mean, 1 / deviation, new running mean, new running variance
-  for (int i = 0; i < 4; ++i) outputs[i] = y == nullptr ? nullptr : call.Output(i + 1, {channels});
-  if (outputs[3] == nullptr) return;
-  const Sums sums = Moments(x, positions, channels);
+  float *const y = call->Output(0, shape), *outputs[4];
+  if (y == nullptr || !ChannelOutputs(call, 4, channels, outputs)) return;
+  const std::vector<float> shift = Shift(x, positions, channels);
+  const Sums sums = Moments(x, shift.data(), positions, channels);
   std::vector<float> factor(channels), offset(channels);
   const double momentum = numbers[1];
   for (int64_t c = 0; c < channels; ++c) {
-    const double shifted = sums.first[c] / positions;
-    const double variance = std::max(0.0, sums.second[c] / positions - shifted * shifted);
-    const double mean = x[c] + shifted, inverse = 1.0 / std::sqrt(variance + numbers[0]);
-    // A maximum with NaN may be 0: what isn't finite must stay so.
-    const double checked = std::isfinite(sums.second[c]) ? variance : sums.second[c];
+    const double shifted = sums.first[c] / positions, mean = shift[c] + shifted;
+    // Less than 0 by rounding only; what isn't finite stays so.
+    const double difference = sums.second[c] / positions - shifted * shifted;
+    const double variance = difference < 0 ? 0.0 : difference;
     outputs[0][c] = static_cast<float>(mean);
-    outputs[1][c] = static_cast<float>(std::isfinite(checked) ? inverse : checked - checked);
+    outputs[1][c] = static_cast<float>(1.0 / std::sqrt(variance + numbers[0]));
     outputs[2][c] = static_cast<float>((1 - momentum) * vectors[2][c] + momentum * mean);
     outputs[3][c] = static_cast<float>((1 - momentum) * vectors[3][c] +
-                                       momentum * checked * positions / (positions - 1));
+                                       momentum * variance * positions / (positions - 1));
     factor[c] = vectors[0][c] * outputs[1][c];
     offset[c] = static_cast<float>(vectors[1][c] - mean * factor[c]);
   }
   const ActivationRange range(static_cast<Activation>(static_cast<int>(numbers[2])));
-  OverPositions(positions, channels, PartsOf(positions, channels),
-                [&](int, int64_t begin, int64_t end) {
-                  const int64_t at = begin * channels;
-                  Normalise(x + at, shortcut == nullptr ? nullptr : shortcut + at, factor.data(),
-                            offset.data(), range, end - begin, channels, y + at);
-                });
+  const Epilogue how{factor.data(), offset.data(), shortcut, range};
+  OverPositions(positions, PartsOf(positions, channels), [&](int, int64_t begin, int64_t end) {
+    NormaliseRows(x, how, begin, end, channels, y);
+  });
 }
 
 // Inputs: dy, x, y, scale, mean, 1 / deviation, numbers (activation, whether the shortcut's gradient is
 // wanted). Outputs: dx, dscale, doffset, dshortcut (or empty).
-void ComputeGradient(void*, TF_OpKernelContext* context) {
-  Call call(context);
-  std::vector<int64_t> shape, other;
-  const float* maps[3];
-  for (int i = 0; i < 3; ++i) {
-    maps[i] = call.Input(i, &other);
-    if (maps[i] == nullptr) return;
-    if (i == 0) shape = other;
-    if (!call.Require(other == shape && shape.size() > 1, "dy, x and y: not of one shape")) return;
-  }
-  const auto [dy, x, y] = maps;
+void ComputeGradient(Call* call) {
+  std::vector<int64_t> shape;
+  const float *x, *y, *vectors[3], *numbers;
+  const float* const dy = call->Input(0, &shape);
+  if (dy == nullptr || !call->Require(shape.size() > 1, "dy: no map")) return;
   const int64_t channels = shape.back(), positions = PositionsOf(shape);
-  const float* vectors[3];
-  if (!AreVectors(&call, 3, 3, channels, vectors)) return;
-  const float* const numbers = call.Input(6, &other);
-  if (numbers == nullptr || !call.Require(other == std::vector<int64_t>{2}, "numbers: not two")) {
+  if (!call->InputOf(1, shape, "x: another shape than dy", &x) ||
+      !call->InputOf(2, shape, "y: another shape than dy", &y) ||
+      !call->Vectors(3, 3, channels, vectors) ||
+      !call->InputOf(6, {2}, "numbers: not two", &numbers)) {
     return;
   }
-  float* const dx = call.Output(0, shape);
-  float* const dscale = dx == nullptr ? nullptr : call.Output(1, {channels});
-  float* const doffset = dscale == nullptr ? nullptr : call.Output(2, {channels});
-  if (doffset == nullptr) return;
   const bool wants_shortcut = numbers[1] != 0.0f;
-  float* const dz = call.Output(3, wants_shortcut ? shape : std::vector<int64_t>{0});
+  float *const dx = call->Output(0, shape), *outputs[2];
+  if (dx == nullptr || !ChannelOutputs(call, 2, channels, outputs)) return;
+  float* const dz = call->Output(3, wants_shortcut ? shape : std::vector<int64_t>{0});
   if (dz == nullptr && wants_shortcut) return;
   const ActivationRange range(static_cast<Activation>(static_cast<int>(numbers[0])));
   const int parts = PartsOf(positions, channels);
   std::vector<Sums> sums(parts, Sums(channels));
-  OverPositions(positions, channels, parts, [&](int part, int64_t begin, int64_t end) {
+  OverPositions(positions, parts, [&](int part, int64_t begin, int64_t end) {
     Sums& own = sums[part];
     for (int64_t p = begin; p < end; p += kChunk) {
       const int64_t at = p * channels;
@@ -255,15 +231,15 @@ void ComputeGradient(void*, TF_OpKernelContext* context) {
   for (int64_t c = 0; c < channels; ++c) {
     const double mean = vectors[1][c], inverse = vectors[2][c];
     const double scale = total.second[c] * inverse;  // sum of dz * normalised x
-    dscale[c] = static_cast<float>(scale);
-    doffset[c] = static_cast<float>(total.first[c]);
+    outputs[0][c] = static_cast<float>(scale);
+    outputs[1][c] = static_cast<float>(total.first[c]);
     const double factor = vectors[0][c] * inverse;
     const double slope = -factor * scale * inverse / positions;
     a[c] = static_cast<float>(factor);
     b[c] = static_cast<float>(slope);
     d[c] = static_cast<float>(-factor * total.first[c] / positions - slope * mean);
   }
-  OverPositions(positions, channels, parts, [&](int, int64_t begin, int64_t end) {
+  OverPositions(positions, parts, [&](int, int64_t begin, int64_t end) {
     const int64_t at = begin * channels;
     InputGradient(dy + at, x + at, y + at, a.data(), b.data(), d.data(), range, end - begin,
                   channels, dx + at);
@@ -271,16 +247,15 @@ void ComputeGradient(void*, TF_OpKernelContext* context) {
 }
 
 const bool registered = [] {
-  Register("CirkdBatchNorm",
+  Register<ComputeForward>("CirkdBatchNorm",
            {"x: float", "shortcut: float", "scale: float", "offset: float", "mean: float",
             "variance: float", "numbers: float"},
            {"y: float", "batch_mean: float", "inverse_deviation: float", "new_mean: float",
-            "new_variance: float"},
-           ComputeForward);
-  Register("CirkdBatchNormGrad",
+            "new_variance: float"});
+  Register<ComputeGradient>("CirkdBatchNormGrad",
            {"dy: float", "x: float", "y: float", "scale: float", "mean: float",
             "inverse_deviation: float", "numbers: float"},
-           {"dx: float", "dscale: float", "doffset: float", "dshortcut: float"}, ComputeGradient);
+           {"dx: float", "dscale: float", "doffset: float", "dshortcut: float"});
   return true;
 }();
 

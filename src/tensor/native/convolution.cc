@@ -52,20 +52,20 @@ const Kernels& Best() {
 
 // Into how many parts a product is cut: another thread wants about a million multiplications.
 int Parts(int64_t pieces, double multiplications) {
-  const double useful = std::max(1.0, multiplications / (1 << 20));
-  return static_cast<int>(std::max<int64_t>(
-      1, std::min<int64_t>({static_cast<int64_t>(std::min(useful, 1e6)), pieces, Pool::Get().size()})));
+  const double useful = std::min(multiplications / (1 << 20), 1e6);
+  return PartsFor(pieces, static_cast<int64_t>(useful) * kElementsPerThread);
 }
 
-// The right matrix by panels, see GatheredRows. value(tap, channel) is its row, `step` apart.
+// The right matrix by panels, see GatheredRows. row_of(tap, channel) is a row's first element; the others
+// lie `step` apart.
 template <typename RowOf>
 std::unique_ptr<float[]> PackPanels(int64_t taps, int64_t channels, int64_t columns,
                                     int64_t panel_columns, int64_t step, const RowOf& row_of) {
   const int64_t panels = (columns + panel_columns - 1) / panel_columns;
   const int64_t depth = taps * channels;
   std::unique_ptr<float[]> packed(new float[panels * depth * panel_columns]);
-  Pool::Get().Run(Parts(panels, 64.0 * panels * depth), [&](int part) {
-    const int parts = Parts(panels, 64.0 * panels * depth);
+  const int parts = PartsFor(panels, panels * depth * panel_columns);
+  Pool::Get().Run(parts, [&](int part) {
     for (int64_t panel = panels * part / parts; panel < panels * (part + 1) / parts; ++panel) {
       float* to = packed.get() + panel * depth * panel_columns;
       const int64_t first = panel * panel_columns;
@@ -137,7 +137,7 @@ void ConvolutionFilterGradient(const ConvolutionShape& shape, const float* x, co
                                float* dw) {
   const Kernels& kernels = Best();
   const Gather gather = ForwardGather(shape, x);
-  const int64_t tiles = shape.taps() * ((shape.inputs + kernels.rows - 1) / kernels.rows);
+  const int64_t tiles = FilterTiles(gather, kernels.rows);
   const double work = 1.0 * shape.out_positions() * shape.taps() * shape.inputs * shape.outputs;
   const int parts = Parts(tiles, work);
   Pool::Get().Run(parts, [&](int part) {

@@ -11,10 +11,9 @@
 
 namespace cirkd {
 
-// Tiles of the gradient's rows (tap, input channel); none reaches over two taps.
-template <typename L>
-inline int64_t FilterTiles(const Gather& gather) {
-  return gather.taps() * ((gather.channels + L::kRows - 1) / L::kRows);
+// Tiles of so many of the gradient's rows (tap, input channel); none reaches over two taps.
+inline int64_t FilterTiles(const Gather& gather, int64_t tile_rows) {
+  return gather.taps() * ((gather.channels + tile_rows - 1) / tile_rows);
 }
 
 // Rows of x at one tap, the channels of one tile, as [position][kRows]; false: all of it is padding.

@@ -24,34 +24,6 @@ struct Gather {
   int64_t taps() const { return static_cast<int64_t>(tap_y.size()); }
 };
 
-// What is done to an output value v of column k before it leaves the cache:
-// activation(v * factor[k] + offset[k] [+ shortcut of its own]).
-struct Epilogue {
-  const float* factor;
-  const float* offset;
-  const float* shortcut;  // of the output's shape, or null
-  ActivationRange range;
-};
-
-CIRKD_INLINE void Finish(const Epilogue& epilogue, int64_t columns, int64_t first, int64_t count,
-                         float* out) {
-  const float *const factor = epilogue.factor, *const offset = epilogue.offset;
-  const float low = epilogue.range.low, high = epilogue.range.high;
-  for (int64_t row = first; row < first + count; ++row) {
-    float* const to = out + row * columns;
-    if (epilogue.shortcut == nullptr) {
-#pragma omp simd
-      for (int64_t k = 0; k < columns; ++k) to[k] = Activate(to[k] * factor[k] + offset[k], low, high);
-    } else {
-      const float* const added = epilogue.shortcut + row * columns;
-#pragma omp simd
-      for (int64_t k = 0; k < columns; ++k) {
-        to[k] = Activate(to[k] * factor[k] + offset[k] + added[k], low, high);
-      }
-    }
-  }
-}
-
 // Rows that are worked on together: with kDepth channels they fit into a core's L2 cache.
 constexpr int64_t kBlockRows = 96;
 // Channels at a time: a panel of so many rows fits into the L1 cache.

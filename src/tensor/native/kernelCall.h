@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <cstdio>
+#include <exception>
 #include <vector>
 
 #include "kernelApi.h"
@@ -49,6 +50,34 @@ class Call {
     return Ok();
   }
 
+  void Fail(TF_Code code, const char* what) {
+    TF_SetStatus(status_, code, what);
+    Ok();
+  }
+
+  // An input of that shape, or, with `optional`, an empty one, for which `data` is null.
+  bool InputOf(int index, const std::vector<int64_t>& wanted, const char* fault, const float** data,
+               bool optional = false) {
+    std::vector<int64_t> shape;
+    *data = Input(index, &shape);
+    if (!Ok()) return false;
+    if (optional && shape == std::vector<int64_t>{0}) {
+      *data = nullptr;
+      return true;
+    }
+    return Require(shape == wanted, fault);
+  }
+
+  // `count` vectors from input `first` on, each with a number a channel.
+  bool Vectors(int first, int count, int64_t channels, const float** vectors) {
+    for (int i = 0; i < count; ++i) {
+      if (!InputOf(first + i, {channels}, "a vector is not of the map's channels", &vectors[i])) {
+        return false;
+      }
+    }
+    return true;
+  }
+
  private:
   bool Ok() {
     if (TF_GetCode(status_) == TF_OK) return true;
@@ -61,10 +90,21 @@ class Call {
   std::vector<TF_Tensor*> tensors_;
 };
 
+// Nothing may be thrown through TensorFlow.
+template <void (*kCompute)(Call*)>
+void Guarded(void*, TF_OpKernelContext* context) {
+  Call call(context);
+  try {
+    kCompute(&call);
+  } catch (const std::exception& fault) {
+    call.Fail(TF_RESOURCE_EXHAUSTED, fault.what());
+  }
+}
+
 // A fault here is a fault of the build: the op is then missing, and whoever runs it hears so.
-inline void Register(const char* op, const std::vector<const char*>& inputs,
-              const std::vector<const char*>& outputs,
-              void (*compute)(void*, TF_OpKernelContext*)) {
+template <void (*kCompute)(Call*)>
+void Register(const char* op, const std::vector<const char*>& inputs,
+              const std::vector<const char*>& outputs) {
   TF_Status* const status = TF_NewStatus();
   TF_OpDefinitionBuilder* const definition = TF_NewOpDefinitionBuilder(op);
   for (const char* input : inputs) TF_OpDefinitionBuilderAddInput(definition, input);
@@ -75,7 +115,7 @@ inline void Register(const char* op, const std::vector<const char*>& inputs,
       });
   TF_RegisterOpDefinition(definition, status);
   if (TF_GetCode(status) == TF_OK) {
-    TF_KernelBuilder* const kernel = TF_NewKernelBuilder(op, "CPU", nullptr, compute, nullptr);
+    TF_KernelBuilder* const kernel = TF_NewKernelBuilder(op, "CPU", nullptr, Guarded<kCompute>, nullptr);
     TF_RegisterKernelBuilder(op, kernel, status);
   }
   if (TF_GetCode(status) != TF_OK) std::fprintf(stderr, "%s: %s\n", op, TF_Message(status));

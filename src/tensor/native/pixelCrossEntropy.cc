@@ -172,20 +172,19 @@ class Share {
   double loss_ = 0.0;
 };
 
-void Compute(void*, TF_OpKernelContext* context) {
-  Call call(context);
+void Compute(Call* call) {
   std::vector<int64_t> sides, full, one;
-  const float* const logits = call.Input(0, &sides);
-  if (logits == nullptr || !call.Require(sides.size() == 4, "logits: not of rank 4")) return;
-  const uint8_t* const labels = call.Input<uint8_t>(1, &full);
-  if (labels == nullptr || !call.Require(full.size() == 3 && full[0] == sides[0],
+  const float* const logits = call->Input(0, &sides);
+  if (logits == nullptr || !call->Require(sides.size() == 4, "logits: not of rank 4")) return;
+  const uint8_t* const labels = call->Input<uint8_t>(1, &full);
+  if (labels == nullptr || !call->Require(full.size() == 3 && full[0] == sides[0],
                                          "labels: not one map an image of the logits")) {
     return;
   }
-  const float* const scale = call.Input(2, &one);
-  if (scale == nullptr || !call.Require(one.empty(), "scale: not a scalar")) return;
-  float* const gradient = call.Output(0, sides);
-  float* const loss = call.Output(1, {1});
+  const float* const scale = call->Input(2, &one);
+  if (scale == nullptr || !call->Require(one.empty(), "scale: not a scalar")) return;
+  float* const gradient = call->Output(0, sides);
+  float* const loss = call->Output(1, {1});
   if (gradient == nullptr || loss == nullptr) return;
   const int64_t padded = (sides[3] + kLanes - 1) / kLanes * kLanes;
   const Shape shape = {sides[0], sides[1], sides[2], sides[3], full[1], full[2], padded};
@@ -208,8 +207,8 @@ void Compute(void*, TF_OpKernelContext* context) {
 }
 
 const bool registered = [] {
-  Register("CirkdPixelCrossEntropy", {"logits: float", "labels: uint8", "scale: float"},
-           {"gradient: float", "loss: float"}, Compute);
+  Register<Compute>("CirkdPixelCrossEntropy", {"logits: float", "labels: uint8", "scale: float"},
+           {"gradient: float", "loss: float"});
   return true;
 }();
 

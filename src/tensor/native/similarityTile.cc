@@ -60,14 +60,13 @@ CIRKD_VECTORISED double KlRows(const float* s, const float* t, const float* stud
   return sum;
 }
 
-void ComputeExpSums(void*, TF_OpKernelContext* context) {
-  Call call(context);
+void ComputeExpSums(Call* call) {
   std::vector<int64_t> shape;
-  const float* const x = call.Input(0, &shape);
-  if (x == nullptr || !call.Require(shape.size() == 2, "x: not a matrix")) return;
+  const float* const x = call->Input(0, &shape);
+  if (x == nullptr || !call->Require(shape.size() == 2, "x: not a matrix")) return;
   const int64_t rows = shape[0], columns = shape[1];
-  float* const row_sums = call.Output(0, {rows});
-  float* const column_sums = call.Output(1, {columns});
+  float* const row_sums = call->Output(0, {rows});
+  float* const column_sums = call->Output(1, {columns});
   if (row_sums == nullptr || column_sums == nullptr) return;
   const int parts = PartsFor(rows, rows * columns);
   std::vector<std::vector<float>> partial(parts, std::vector<float>(columns, 0.0f));
@@ -82,25 +81,24 @@ void ComputeExpSums(void*, TF_OpKernelContext* context) {
   }
 }
 
-void ComputeKlTile(void*, TF_OpKernelContext* context) {
-  Call call(context);
+void ComputeKlTile(Call* call) {
   std::vector<int64_t> shape, other;
-  const float* const s = call.Input(0, &shape);
-  if (s == nullptr || !call.Require(shape.size() == 2, "student: not a matrix")) return;
+  const float* const s = call->Input(0, &shape);
+  if (s == nullptr || !call->Require(shape.size() == 2, "student: not a matrix")) return;
   const int64_t rows = shape[0], columns = shape[1];
-  const float* const t = call.Input(1, &other);
-  if (t == nullptr || !call.Require(other == shape, "teacher: another shape than student")) return;
+  const float* const t = call->Input(1, &other);
+  if (t == nullptr || !call->Require(other == shape, "teacher: another shape than student")) return;
   const float* factors[4];
   for (int i = 0; i < 4; ++i) {
-    factors[i] = call.Input(2 + i, &other);
+    factors[i] = call->Input(2 + i, &other);
     const int64_t wanted = i % 2 == 0 ? rows : columns;
     if (factors[i] == nullptr ||
-        !call.Require(other.size() == 1 && other[0] == wanted, "factors: wrong length")) {
+        !call->Require(other.size() == 1 && other[0] == wanted, "factors: wrong length")) {
       return;
     }
   }
-  float* const gradient = call.Output(0, {rows, columns});
-  float* const sum = call.Output(1, {1});
+  float* const gradient = call->Output(0, {rows, columns});
+  float* const sum = call->Output(1, {1});
   if (gradient == nullptr || sum == nullptr) return;
   const int parts = PartsFor(rows, rows * columns);
   std::vector<double> sums(parts, 0.0);
@@ -114,11 +112,11 @@ void ComputeKlTile(void*, TF_OpKernelContext* context) {
 }
 
 const bool registered = [] {
-  Register("CirkdExpSums", {"x: float"}, {"rows: float", "columns: float"}, ComputeExpSums);
-  Register("CirkdKlTile",
+  Register<ComputeExpSums>("CirkdExpSums", {"x: float"}, {"rows: float", "columns: float"});
+  Register<ComputeKlTile>("CirkdKlTile",
            {"student: float", "teacher: float", "student_rows: float", "student_columns: float",
             "teacher_rows: float", "teacher_columns: float"},
-           {"gradient: float", "sum: float"}, ComputeKlTile);
+           {"gradient: float", "sum: float"});
   return true;
 }();
 

@@ -15,10 +15,12 @@
 #include <condition_variable>
 #include <cstdint>
 #include <cstdlib>
+#include <exception>
 #include <functional>
 #include <mutex>
 #include <system_error>
 #include <thread>
+#include <utility>
 
 namespace cirkd {
 
@@ -32,8 +34,8 @@ class Pool {
 
   int size() const { return size_; }
 
-  // Calls work(part) for part 0 ... parts - 1, part 0 on the calling thread, and waits for all. `work`
-  // must not throw.
+  // Calls work(part) for part 0 ... parts - 1, part 0 on the calling thread, and waits for all. Throws what
+  // one of them has thrown.
   void Run(int parts, const std::function<void(int)>& work) {
     if (parts <= 1) {
       work(0);
@@ -48,17 +50,27 @@ class Pool {
       generation_ += 1;
     }
     wake_.notify_all();
-    work(0);
+    Do(work, 0);
     // The parts are of one size, so the others mostly end within moments.
     for (int i = 0; i < kSpins && pending_.load(std::memory_order_acquire) > 0; ++i) {
       std::this_thread::yield();
     }
     std::unique_lock<std::mutex> lock(mutex_);
     done_.wait(lock, [this] { return pending_.load(std::memory_order_acquire) == 0; });
+    if (fault_ != nullptr) std::rethrow_exception(std::exchange(fault_, nullptr));
   }
 
  private:
   static constexpr int kSpins = 2000;
+
+  void Do(const std::function<void(int)>& work, int part) {
+    try {
+      work(part);
+    } catch (...) {
+      std::lock_guard<std::mutex> lock(mutex_);
+      fault_ = std::current_exception();
+    }
+  }
 
   explicit Pool(int size) {
     while (size_ < size) {
@@ -103,7 +115,7 @@ class Pool {
       if (part >= parts_) continue;
       const std::function<void(int)>& work = *work_;
       lock.unlock();
-      work(part);
+      Do(work, part);
       lock.lock();
       if (pending_.fetch_sub(1, std::memory_order_release) == 1) done_.notify_one();
     }
@@ -118,12 +130,14 @@ class Pool {
   int parts_ = 0;
   uint64_t generation_ = 0;
   std::atomic<int> pending_{0};
+  std::exception_ptr fault_;
 };
+
+// Below so many elements another thread costs more than it saves.
+constexpr int64_t kElementsPerThread = 1 << 15;
 
 // Into how many parts work of so many pieces and elements is cut.
 inline int PartsFor(int64_t pieces, int64_t elements) {
-  // Below so many elements another thread costs more than it saves.
-  constexpr int64_t kElementsPerThread = 1 << 15;
   const int64_t useful = std::max<int64_t>(1, elements / kElementsPerThread);
   const int64_t parts = std::min<int64_t>({useful, pieces, Pool::Get().size()});
   return static_cast<int>(std::max<int64_t>(1, parts));

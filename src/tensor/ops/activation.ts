@@ -1,5 +1,4 @@
 /** Activations behind a batch norm. */
-import { engineInfo } from '../binding.js';
 import type { Tensor } from '../tensor.js';
 import { relu, relu6 } from './elementwise.js';
 
@@ -23,6 +22,3 @@ export function activate(x: Tensor, activation: Activation): Tensor {
       return relu6(x);
   }
 }
-
-/** Whether the addon's own kernels run: they are for the CPU. */
-export const isNative = (): boolean => engineInfo().device === 'cpu';

@@ -76,6 +76,7 @@ export function batchNormActivationGrad(
   });
 }
 
-function numbersOf(...numbers: number[]): Tensor {
+/** A float32 vector; of nothing: an input that is left out. */
+export function numbersOf(...numbers: number[]): Tensor {
   return float32(Float32Array.from(numbers), [numbers.length]);
 }

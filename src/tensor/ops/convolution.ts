@@ -8,10 +8,10 @@
  * On the CPU the addon's own kernels run (../native/convolution.h): any dilation, on processors too on
  * which TensorFlow's gradients take none, and faster than TensorFlow's (docs/performance.md).
  */
+import { isNative } from '../binding.js';
 import { vector } from '../create.js';
 import { attribute, execute } from '../execute.js';
 import { scope, type Tensor } from '../tensor.js';
-import { isNative } from './activation.js';
 
 export interface ConvolutionGeometry {
   readonly stride: number;

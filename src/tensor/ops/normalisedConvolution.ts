@@ -1,12 +1,12 @@
-/** Convolution, batch norm with given statistics, activation: one op where the addon has it (CPU). */
-import { float32 } from '../create.js';
+/**
+ * Convolution, batch norm with given statistics, activation as one op
+ * (../native/convolutionOps.cc, ../native/depthwiseOps.cc; CPU).
+ */
 import { execute } from '../execute.js';
 import { scope, type Tensor } from '../tensor.js';
-import { ACTIVATION_NUMBER, type Activation, activate, isNative } from './activation.js';
-import type { NormVectors } from './batchNormActivation.js';
-import { type ConvolutionGeometry, conv2d, geometryTensor } from './convolution.js';
-import { add } from './elementwise.js';
-import { batchNorm } from './normalisation.js';
+import { ACTIVATION_NUMBER, type Activation } from './activation.js';
+import { type NormVectors, numbersOf } from './batchNormActivation.js';
+import { type ConvolutionGeometry, geometryTensor } from './convolution.js';
 
 export interface NormalisedConvolutionOptions {
   readonly epsilon: number;
@@ -17,41 +17,30 @@ export interface NormalisedConvolutionOptions {
 
 type NormalisedConvolution = (
   x_NHWC: Tensor,
-  w_RSCK: Tensor,
+  weights: Tensor,
   geometry: ConvolutionGeometry,
   norm: NormVectors,
   options: NormalisedConvolutionOptions,
 ) => Tensor;
 
-/** activation(scale * (convolution - mean) / sqrt(variance + epsilon) + offset [+ shortcut]) */
-export const normalisedConv2d: NormalisedConvolution = (x_NHWC, w_RSCK, geometry, norm, options) =>
-  isNative()
-    ? fusedNormalisedConv2d(x_NHWC, w_RSCK, geometry, norm, options)
-    : composedNormalisedConv2d(x_NHWC, w_RSCK, geometry, norm, options);
+const normalised =
+  (op: string): NormalisedConvolution =>
+  (x_NHWC, weights, geometry, norm, { epsilon, activation, shortcut }) =>
+    scope(() => {
+      const { scale_C, offset_C, mean_C, variance_C } = norm;
+      const inputs = [
+        ...[x_NHWC, weights, geometryTensor(geometry), shortcut ?? numbersOf()],
+        ...[scale_C, offset_C, mean_C, variance_C],
+        numbersOf(epsilon, ACTIVATION_NUMBER[activation]),
+      ];
+      return execute(op, inputs, []);
+    });
 
-export const fusedNormalisedConv2d: NormalisedConvolution = (x, w, geometry, norm, options) =>
-  scope(() => {
-    const { scale_C, offset_C, mean_C, variance_C } = norm;
-    const numbers = Float32Array.of(options.epsilon, ACTIVATION_NUMBER[options.activation]);
-    const inputs = [
-      ...[x, w, geometryTensor(geometry), options.shortcut ?? float32(new Float32Array(0), [0])],
-      ...[scale_C, offset_C, mean_C, variance_C, float32(numbers, [2])],
-    ];
-    return execute('CirkdNormalisedConv2D', inputs, []);
-  });
+/**
+ * activation(scale * (convolution - mean) / sqrt(variance + epsilon) + offset [+ shortcut]); weights
+ * [R, S, C, K].
+ */
+export const normalisedConv2d = normalised('CirkdNormalisedConv2D');
 
-export const composedNormalisedConv2d: NormalisedConvolution = (x, w, geometry, norm, options) =>
-  scope(() => {
-    const { scale_C, offset_C, mean_C, variance_C } = norm;
-    const { epsilon, activation, shortcut } = options;
-    const settings = { epsilon, training: false, momentum: 0 };
-    const normed = batchNorm(
-      conv2d(x, w, geometry),
-      scale_C,
-      offset_C,
-      mean_C,
-      variance_C,
-      settings,
-    ).y_NHWC;
-    return activate(shortcut === null ? normed : add(normed, shortcut), activation);
-  });
+/** The same of a depthwise convolution; weights [R, S, C, 1]. */
+export const normalisedDepthwise = normalised('CirkdNormalisedDepthwise');
