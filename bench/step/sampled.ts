@@ -4,7 +4,8 @@ const SAMPLES = 64;
 
 /** Evenly spread elements; all of them where there are few. */
 export function sampled(values: Float32Array): number[] {
-  const step = Math.max(1, Math.floor(values.length / SAMPLES));
+  // Odd: even steps would see the same few channels again and again.
+  const step = Math.max(1, Math.floor(values.length / SAMPLES) - 1) | 1;
   const count = Math.min(SAMPLES, values.length);
   return Array.from({ length: count }, (_, i) => values[i * step]!);
 }

@@ -1,5 +1,5 @@
 /** Makes the entries of a network, layer by layer, in the order in which it is put together. */
-import { Parameter, readFloat32, scope } from '../tensor/index.js';
+import { Parameter, scope } from '../tensor/index.js';
 import { type EntryRole, importShape, importTensor } from './layout.js';
 import type { ModelState } from './modelState.js';
 import { BatchCounter } from './buffers.js';
@@ -74,8 +74,9 @@ export class Builder {
     if (given.length !== size) {
       throw new Error(`${full}: ${given.length} values given, shape [${shape}] wants ${size}`);
     }
-    const values = scope(() => readFloat32(importTensor(role, given, shape)));
-    const parameter = new Parameter(full, values, importShape(role, shape));
+    const parameter = scope(
+      () => new Parameter(full, importTensor(role, given, shape), importShape(role, shape)),
+    );
     this.#state.entries.push({ kind, name: full, shape, role, parameter });
     return parameter;
   }

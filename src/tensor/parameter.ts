@@ -13,12 +13,12 @@ export class Parameter {
   readonly shape: readonly number[];
   readonly #handle: Tensor;
 
-  /** float32 values in C order; the array is taken over. */
-  constructor(name: string, values: Float32Array, shape: readonly number[]) {
+  /** float32 values in C order (the array is taken over), or a tensor that the caller disposes of. */
+  constructor(name: string, values: Float32Array | Tensor, shape: readonly number[]) {
     this.name = name;
     this.shape = [...shape];
     this.#handle = makeVariable(shape);
-    scope(() => this.assign(float32(values, shape)));
+    scope(() => this.assign(values instanceof Float32Array ? float32(values, shape) : values));
   }
 
   get size(): number {
