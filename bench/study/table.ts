@@ -1,30 +1,30 @@
-/** Scores over seeds as a Markdown table: each seed, mean, deviation, and the paired difference. */
+/** Runs over seeds as Markdown tables: scores with paired differences, and what a step took. */
+import type { StudyRun } from './studyRun.js';
 
-export interface StudyRun {
-  readonly seed: number;
-  readonly variant: string;
-  /** Both 0..1. */
-  readonly miou: number;
-  readonly pixelAccuracy: number;
-}
-
-/** Differences are to the first variant, seed by seed; deviations are of the sample (n - 1). */
+/**
+ * Scores: differences are seed by seed, to the first variant and to the row above; deviations are
+ * of the sample (n - 1).
+ */
 export function studyTable(runs: readonly StudyRun[]): string {
   const variants = [...new Set(runs.map((run) => run.variant))];
-  const seeds = [...new Set(runs.map((run) => run.seed))];
-  const score = (variant: string, seed: number) =>
+  const seeds = [...new Set(runs.map((run) => run.seed))].sort((a, b) => a - b);
+  const score = (variant: string | undefined, seed: number) =>
     runs.find((run) => run.variant === variant && run.seed === seed);
-  const rows = variants.map((variant) => {
-    const own = seeds.flatMap((seed) => score(variant, seed) ?? []);
+  const paired = (variant: string, other: string | undefined) => {
     const differences = seeds.flatMap((seed) => {
-      const [a, b] = [score(variant, seed), score(variants[0]!, seed)];
+      const [a, b] = [score(variant, seed), score(other, seed)];
       return a === undefined || b === undefined ? [] : [a.miou - b.miou];
     });
+    return spread(differences, true);
+  };
+  const rows = variants.map((variant, row) => {
+    const own = seeds.flatMap((seed) => score(variant, seed) ?? []);
     return [
       variant,
       ...seeds.map((seed) => percent(score(variant, seed)?.miou)),
       spread(own.map((run) => run.miou)),
-      variant === variants[0] ? '' : spread(differences, true),
+      row === 0 ? '' : paired(variant, variants[0]),
+      row === 0 ? '' : paired(variant, variants[row - 1]),
       spread(own.map((run) => run.pixelAccuracy)),
     ];
   });
@@ -33,8 +33,35 @@ export function studyTable(runs: readonly StudyRun[]): string {
     ...seeds.map((seed) => `seed ${seed}`),
     'mean ± sd',
     `paired to ${variants[0]}`,
+    'paired to the row above',
     'pixel accuracy %',
   ];
+  return markdown(header, rows);
+}
+
+/** Means over the runs of a variant; shares are of the time of all steps. */
+export function timeTable(runs: readonly StudyRun[]): string {
+  const variants = [...new Set(runs.map((run) => run.variant))];
+  const rows = variants.map((variant) => {
+    const own = runs.filter((run) => run.variant === variant);
+    const sum = (value: (run: StudyRun) => number) =>
+      own.reduce((total, run) => total + value(run), 0);
+    const total = sum((run) => run.seconds.total);
+    const share = (phase: 'data' | 'teacher') =>
+      percent(total === 0 ? undefined : sum((run) => run.seconds[phase]) / total);
+    return [
+      variant,
+      (total / own.length).toFixed(0),
+      ((1000 * total) / sum((run) => run.steps)).toFixed(0),
+      share('data'),
+      share('teacher'),
+    ];
+  });
+  const header = ['', 's a run', 'ms a step', 'waiting for data %', 'waiting for teachers %'];
+  return markdown(header, rows);
+}
+
+function markdown(header: readonly string[], rows: readonly (readonly string[])[]): string {
   return [header, header.map(() => '---'), ...rows]
     .map((row) => `| ${row.join(' | ')} |`)
     .join('\n');

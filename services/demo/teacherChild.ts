@@ -23,6 +23,8 @@ export interface TeacherChildOptions {
   readonly modelFile: string;
   /** [height, width] of the crops that will come. */
   readonly warmUp: readonly [number, number];
+  /** Inside one operation; default: all cores. */
+  readonly threads?: number;
   /** The teacher's standard error. */
   readonly logFile: string;
   readonly stop: AbortSignal;
@@ -34,13 +36,14 @@ export interface TeacherChildOptions {
  */
 export async function startTeacher(
   children: Children,
-  { modelFile, warmUp, logFile, stop }: TeacherChildOptions,
+  { modelFile, warmUp, threads = 0, logFile, stop }: TeacherChildOptions,
 ): Promise<TeacherChild> {
   const log = openSync(logFile, 'w');
   const child = children.start(
     [
       ...['teacher', '--checkpoint', modelFile, '--port', '0', '--metrics-port', '0'],
-      ...['--set', `warmUp=${JSON.stringify([warmUp])}`, '--set', 'log.format=text'],
+      ...['--set', `warmUp=${JSON.stringify([warmUp])}`, '--set', `threads=${threads}`],
+      ...['--set', 'log.format=text'],
     ],
     ['ignore', 'pipe', log],
   );

@@ -50,10 +50,13 @@ const Kernels& Best() {
   return best;
 }
 
-// Into how many parts a product is cut: another thread wants about a million multiplications.
+// Into how many parts a product is cut: each of about a million multiplications or more, and some for each
+// thread, so that one that is held up holds up little. The result doesn't depend on it.
 int Parts(int64_t pieces, double multiplications) {
-  const double useful = std::min(multiplications / (1 << 20), 1e6);
-  return PartsFor(pieces, static_cast<int64_t>(useful) * kElementsPerThread);
+  constexpr int kPartsPerThread = 4;
+  const int64_t useful = static_cast<int64_t>(std::min(multiplications / (1 << 20), 1e6));
+  const int64_t most = kPartsPerThread * Pool::Get().size();
+  return static_cast<int>(std::max<int64_t>(1, std::min({useful, pieces, most})));
 }
 
 // The right matrix by panels, see GatheredRows. row_of(tap, channel) is a row's first element; the others

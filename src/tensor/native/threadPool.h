@@ -34,48 +34,64 @@ class Pool {
 
   int size() const { return size_; }
 
-  // Calls work(part) for part 0 ... parts - 1, part 0 on the calling thread, and waits for all. Throws what
-  // one of them has thrown.
+  // Calls work(part) for part 0 ... parts - 1, the first on the calling thread, and waits for all. Whoever
+  // is free takes the next part: where other programs keep the pool's threads from running, the caller does
+  // their parts, too. Throws what one of them has thrown.
   void Run(int parts, const std::function<void(int)>& work) {
     if (parts <= 1) {
       work(0);
       return;
     }
     std::lock_guard<std::mutex> one_at_a_time(callers_);
-    pending_.store(parts - 1, std::memory_order_relaxed);
-    {
-      std::lock_guard<std::mutex> lock(mutex_);
-      work_ = &work;
-      parts_ = parts;
-      generation_ += 1;
-    }
-    wake_.notify_all();
-    Do(work, 0);
-    // The parts are of one size, so the others mostly end within moments.
-    for (int i = 0; i < kSpins && pending_.load(std::memory_order_acquire) > 0; ++i) {
-      std::this_thread::yield();
-    }
     std::unique_lock<std::mutex> lock(mutex_);
-    done_.wait(lock, [this] { return pending_.load(std::memory_order_acquire) == 0; });
+    work_ = &work;
+    parts_ = parts;
+    next_ = 0;
+    unfinished_.store(parts, std::memory_order_relaxed);
+    generation_ += 1;
+    wake_.notify_all();
+    TakeParts(&lock);
+    lock.unlock();
+    // What is left is being worked on and mostly ends within moments. Without giving up the processor: that
+    // could take as long as other programs like.
+    for (int i = 0; i < kSpins && unfinished_.load(std::memory_order_acquire) > 0; ++i) Pause();
+    lock.lock();
+    done_.wait(lock, [this] { return unfinished_.load(std::memory_order_acquire) == 0; });
+    work_ = nullptr;
     if (fault_ != nullptr) std::rethrow_exception(std::exchange(fault_, nullptr));
   }
 
  private:
   static constexpr int kSpins = 2000;
 
-  void Do(const std::function<void(int)>& work, int part) {
-    try {
-      work(part);
-    } catch (...) {
-      std::lock_guard<std::mutex> lock(mutex_);
-      fault_ = std::current_exception();
+  static void Pause() {
+#if defined(__SSE__)
+    _mm_pause();
+#endif
+  }
+
+  // With the lock held before and after: works as long as there are parts that nobody has taken.
+  void TakeParts(std::unique_lock<std::mutex>* lock) {
+    while (next_ < parts_) {
+      const int part = next_++;
+      const std::function<void(int)>& work = *work_;
+      lock->unlock();
+      std::exception_ptr fault;
+      try {
+        work(part);
+      } catch (...) {
+        fault = std::current_exception();
+      }
+      lock->lock();
+      if (fault != nullptr) fault_ = fault;
+      if (unfinished_.fetch_sub(1, std::memory_order_release) == 1) done_.notify_one();
     }
   }
 
   explicit Pool(int size) {
     while (size_ < size) {
       try {
-        std::thread([this, part = size_] { Loop(part); }).detach();
+        std::thread([this] { Loop(); }).detach();
       } catch (const std::system_error&) {
         return;  // The system gives no more threads: with those there are.
       }
@@ -105,19 +121,14 @@ class Pool {
 #endif
   }
 
-  void Loop(int part) {
+  void Loop() {
     FlushDenormals();
     uint64_t seen = 0;
     std::unique_lock<std::mutex> lock(mutex_);
     for (;;) {
       wake_.wait(lock, [&] { return generation_ != seen; });
       seen = generation_;
-      if (part >= parts_) continue;
-      const std::function<void(int)>& work = *work_;
-      lock.unlock();
-      Do(work, part);
-      lock.lock();
-      if (pending_.fetch_sub(1, std::memory_order_release) == 1) done_.notify_one();
+      TakeParts(&lock);
     }
   }
 
@@ -128,8 +139,9 @@ class Pool {
   std::condition_variable done_;
   const std::function<void(int)>* work_ = nullptr;
   int parts_ = 0;
+  int next_ = 0;  // The first part that nobody has taken.
   uint64_t generation_ = 0;
-  std::atomic<int> pending_{0};
+  std::atomic<int> unfinished_{0};
   std::exception_ptr fault_;
 };
 
