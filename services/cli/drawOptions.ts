@@ -1,6 +1,6 @@
 /** Which pictures of a prediction a command writes, and what they are called. */
 import { join } from 'node:path';
-import type { Sample } from '../../src/data/types.js';
+import { DataError, type Sample } from '../../src/data/types.js';
 import type { LabelArray } from '../../src/evaluate/confusion.js';
 import { errorMap } from '../../src/evaluate/errorMap.js';
 import { overlay, stripPicture } from '../../src/evaluate/pictures.js';
@@ -55,6 +55,23 @@ export async function writePredictionPictures(
   return writeAll(pictures.map((picture) => [`${path}-${picture}.png`, makers[picture]]));
 }
 
+/** Throws DataError where the pictures of two samples would overwrite each other. */
+export function checkPictureNames(samples: readonly string[]): void {
+  const seen = new Map<string, string>();
+  for (const sample of samples) {
+    const name = pictureName(sample);
+    const other = seen.get(name) ?? sample;
+    if (other !== sample) {
+      throw new DataError(`--pictures: samples ${other} and ${sample}: both would be ${name}.png`);
+    }
+    seen.set(name, sample);
+  }
+}
+
+function pictureName(sample: string): string {
+  return sample.replaceAll('/', '-');
+}
+
 /** The same, and pictures against the labels; the strip is `<folder>/<name>.png`. */
 export async function writeSamplePictures(
   folder: string,
@@ -62,7 +79,7 @@ export async function writeSamplePictures(
   palette: Palette,
   pictures: readonly Picture[],
 ): Promise<void> {
-  const path = join(folder, name.replaceAll('/', '-'));
+  const path = join(folder, pictureName(name));
   const plain = PREDICTION_PICTURES.filter((picture) => pictures.includes(picture));
   await writePredictionPictures(path, { image: sample, prediction, palette }, plain);
   const against: [string, () => Promise<Uint8Array>][] = [];

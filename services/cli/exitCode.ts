@@ -14,6 +14,7 @@ const EXIT_CODES: Readonly<Record<string, number>> = {
   CheckpointError: 5,
   NonFiniteLossError: 6,
   NonFiniteReplyError: 6,
+  NonFiniteLogitsError: 6,
   DataError: 7,
 };
 

@@ -1,11 +1,12 @@
 /** The images that a command is given: files, and folders with all below them. */
-import { readdirSync, statSync } from 'node:fs';
-import { basename, extname, join, relative } from 'node:path';
+import { statSync } from 'node:fs';
+import { basename, extname, join } from 'node:path';
+import { filesBelow } from '../../src/data/fileList.js';
 import { readRgb } from '../../src/data/imageFiles.js';
 import { DataError } from '../../src/data/types.js';
 import { UsageError } from './command.js';
 
-const IMAGE_NAME = /\.(png|jpe?g|webp|tiff?|gif|avif)$/i;
+const ENDINGS = ['.png', '.jpg', '.jpeg', '.webp', '.tif', '.tiff', '.gif', '.avif'];
 
 export interface ImageInput {
   readonly file: string;
@@ -43,13 +44,9 @@ function isFolder(path: string): boolean {
 }
 
 function imagesIn(folder: string): ImageInput[] {
-  const files = readdirSync(folder, { recursive: true, encoding: 'utf8' })
-    .filter((name) => IMAGE_NAME.test(name))
-    .map((name) => join(folder, name))
-    .filter((file) => !isFolder(file))
-    .sort();
+  const files = filesBelow(folder, ENDINGS);
   if (files.length === 0) throw new DataError(`${folder}: no image in it, wanted at least one`);
-  return files.map((file) => ({ file, name: withoutEnding(relative(folder, file)) }));
+  return files.map((path) => ({ file: join(folder, path), name: withoutEnding(path) }));
 }
 
 function withoutEnding(name: string): string {

@@ -36,12 +36,15 @@ export interface OpenedNetwork {
 }
 
 /** Exactly one network must be named. Throws UsageError before anything is opened. */
-export function checkNetworkOptions({ model, teacher }: NetworkValues): void {
+export function checkNetworkOptions(values: NetworkValues): void {
+  const { model, teacher } = values;
   if ((model === undefined) === (teacher === undefined)) {
     throw new UsageError(
       `--model, --teacher: ${model === undefined ? 'none' : 'both'} given, wanted one of them`,
     );
   }
+  if (teacher !== undefined) addressesOf(teacher);
+  timeoutOf(values);
 }
 
 /**
@@ -72,9 +75,9 @@ async function openTeacher(
   classes: number | null,
 ): Promise<OpenedNetwork> {
   const segmenter = await connectSegmenter({
-    addresses: addresses.split(',').map(checkAddress),
+    addresses: addressesOf(addresses),
     classes,
-    timeoutMs: 1000 * wholeNumber('--teacher-timeout', values['teacher-timeout'], 1),
+    timeoutMs: 1000 * timeoutOf(values),
   });
   const { model, digest, classNames } = segmenter;
   return {
@@ -83,6 +86,15 @@ async function openTeacher(
     source: { teacher: model, digest },
     close: () => segmenter.close(),
   };
+}
+
+function addressesOf(text: string): string[] {
+  return text.split(',').map(checkAddress);
+}
+
+/** Seconds. */
+function timeoutOf(values: NetworkValues): number {
+  return wholeNumber('--teacher-timeout', values['teacher-timeout'], 1);
 }
 
 function checkAddress(text: string): string {

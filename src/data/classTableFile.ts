@@ -16,11 +16,17 @@ const KNOWN: Readonly<Record<string, ClassTable>> = {
 
 /** Of a few hundred entries; a larger file is something else. */
 const MAX_BYTES = 1_048_576;
+/** Faults that are told of one file. */
+const MAX_ISSUES = 5;
 
 const byte = z.int().min(0).max(255);
 const entrySchema = z.strictObject({
   id: byte,
-  name: z.string().min(1),
+  // Names go to terminals and into reports.
+  name: z
+    .string()
+    .min(1)
+    .regex(/^[^\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]*$/u, 'Wanted without control characters'),
   colour: z.tuple([byte, byte, byte]),
   ignore: z.boolean().default(false),
 });
@@ -36,9 +42,13 @@ export function readClassTable(source: string, byColour: boolean): ClassTable {
   if (known !== undefined) return known;
   const parsed = tableSchema.safeParse(readYaml(source));
   if (!parsed.success) {
-    const issues = parsed.error.issues.map(
-      ({ path, message }) => `${placeOf(path)}: ${message[0]!.toLowerCase()}${message.slice(1)}`,
-    );
+    const { issues: all } = parsed.error;
+    const issues = all
+      .slice(0, MAX_ISSUES)
+      .map(
+        ({ path, message }) => `${placeOf(path)}: ${message[0]!.toLowerCase()}${message.slice(1)}`,
+      );
+    if (all.length > MAX_ISSUES) issues.push(`and ${all.length - MAX_ISSUES} more`);
     throw new DataError(
       `${source}: not a class table, a list of {id: 0..255, name, colour: [r, g, b], ignore}: ${issues.join('; ')}`,
     );

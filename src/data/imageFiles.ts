@@ -2,6 +2,7 @@
 import { readFile } from 'node:fs/promises';
 import { type DecodedPng, decode } from 'fast-png';
 import { DataError } from './types.js';
+import { wholePng } from './wholePng.js';
 
 export interface DecodedImage {
   readonly height: number;
@@ -16,12 +17,6 @@ export interface DecodedPixels {
   /** What the file says of each pixel, row-major: a number, or R G B. */
   readonly values: Uint8Array;
 }
-
-/** A PNG's signature, length and type of its first chunk. */
-const PNG_START = Buffer.from([0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a]);
-const PNG_END_TYPE = Buffer.from('IEND');
-/** Of one label file; the same limit as sharp's for images. */
-const MAX_PIXELS = 0x3fff * 0x3fff;
 
 function reason(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
@@ -65,7 +60,8 @@ export async function readRgb(file: string): Promise<DecodedImage> {
 /**
  * Reads a label PNG: grey or palette, 1 to 8 bits, the stored numbers as they are.
  *
- * @throws DataError when the file is missing, truncated, fails a checksum, or has colours.
+ * @throws DataError when the file is missing, truncated, fails a checksum, unpacks to more or fewer
+ *   pixels than its header says, or has colours.
  */
 export function readLabels(file: string): Promise<DecodedPixels> {
   return readPng(file, ({ height, width, channels, depth, data }) => {
@@ -107,27 +103,9 @@ async function readPng(
 ): Promise<DecodedPixels> {
   const bytes = await readBytes(file);
   try {
-    checkWhole(bytes);
-    return pixels(decode(bytes, { checkCrc: true }));
+    return pixels(decode(wholePng(bytes), { checkCrc: true }));
   } catch (error) {
     throw new DataError(`${file}: not a readable label PNG: ${reason(error)}`, { cause: error });
-  }
-}
-
-/**
- * The decoder takes a file that ends early for a short one: only its last chunk tells. And it takes
- * the memory that the header names.
- */
-function checkWhole(bytes: Uint8Array): void {
-  if (Buffer.compare(bytes.subarray(0, 8), PNG_START) !== 0) throw new Error('no PNG signature');
-  const whole = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
-  const last = whole.lastIndexOf(PNG_END_TYPE);
-  if (last < 24 || last + 8 > bytes.length) {
-    throw new Error(`truncated: ${bytes.length} bytes without an IEND chunk`);
-  }
-  const [width, height] = [whole.readUInt32BE(16), whole.readUInt32BE(20)];
-  if (width * height > MAX_PIXELS) {
-    throw new Error(`got ${height}×${width} pixels, wanted at most ${MAX_PIXELS} in all`);
   }
 }
 

@@ -1,6 +1,7 @@
 /** A network's classes for a whole image. N batch, H W image size, h w network output, K classes. */
 import type { PixelImages } from '../models/normalise.js';
 import { ops, scope, type Tensor } from '../tensor/index.js';
+import { requireFiniteLogits } from './finiteLogits.js';
 import type { Raster } from './raster.js';
 import { readPredictions } from './segmentationMetric.js';
 
@@ -20,10 +21,11 @@ export interface RemoteSegmenter {
   logits(images: PixelImages): Tensor | Promise<Tensor>;
 }
 
-/** The class of every pixel, row-major, [H * W]. At most 255 classes. */
+/** The class of every pixel, row-major, [H * W]. At most 255 classes. Throws NonFiniteLogitsError. */
 export function predictLabels(segmenter: Segmenter, { height, width, rgb }: Raster): Uint8Array {
   return scope(() => {
     const logits_1hwK = segmenter.logits({ height, width, rgb: [rgb] });
+    requireFiniteLogits(logits_1hwK);
     const logits_1HWK = ops.resizeBilinear(logits_1hwK, height, width);
     return Uint8Array.from(readPredictions(logits_1HWK));
   });

@@ -3,6 +3,7 @@
  * K classes. Memory: two arrays of the largest view's logits, and one batch of windows.
  */
 import { float32, ops, readFloat32, scope, type Tensor } from '../tensor/index.js';
+import { requireFiniteLogits } from './finiteLogits.js';
 import { addView, addWindow, divideByCoverage } from './logitsSum.js';
 import type { RemoteSegmenter } from './predict.js';
 import type { Raster } from './raster.js';
@@ -16,7 +17,10 @@ import {
 } from './views.js';
 import { coverage, cutWindow, layWindows, type Size } from './windows.js';
 
-/** Mean of the views' logits at the image's size, [1, H, W, K]; the caller disposes of it. */
+/**
+ * Mean of the views' logits at the image's size, [1, H, W, K]; the caller disposes of it. Throws
+ * NonFiniteLogitsError, and what the segmenter throws.
+ */
 export async function viewLogits(
   segmenter: RemoteSegmenter,
   image: Raster,
@@ -95,6 +99,7 @@ async function windowLogits(
 
 function resizedAndFreed(logits_NhwK: Tensor, { height, width }: Size): Tensor {
   try {
+    requireFiniteLogits(logits_NhwK);
     return ops.resizeBilinear(logits_NhwK, height, width);
   } finally {
     logits_NhwK.dispose();

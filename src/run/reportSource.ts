@@ -31,12 +31,13 @@ export interface ReportSource {
 /** Throws RunFolderError where no run lies. A run that goes on, or was cut off, is read as far as it is. */
 export async function readReportSource(path: string): Promise<ReportSource> {
   const folder = runFolderAt(path);
+  const configText = await configAt(path, folder.configFile);
   const events = await readEvents(folder.eventsFile);
   const start = lastStart(events);
   const classNames = start['classNames'];
   return {
     id: basename(resolve(path)),
-    configText: await configAt(path, folder.configFile),
+    configText,
     steps: stepRecords(events),
     evaluations: evaluationRecords(events),
     classNames: Array.isArray(classNames) ? classNames.map(String) : null,

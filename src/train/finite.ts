@@ -20,12 +20,3 @@ export function firstNonFinite(tensors: ReadonlyMap<Parameter, Tensor>): string 
   const index = sums.findIndex((value) => !Number.isFinite(value));
   return index < 0 ? null : names[index]!;
 }
-
-/** Whether every element is finite. */
-export function isFiniteTensor(tensor: Tensor): boolean {
-  return scope(() => {
-    const axes = tensor.shape.map((_, axis) => axis);
-    const finite = ops.all(ops.finite(tensor), axes);
-    return readFloat32(finite)[0] === 1;
-  });
-}

@@ -1,6 +1,8 @@
-/** `cirkd evaluate` and `cirkd predict` as processes, with a small network and generated streets. */
+/**
+ * `cirkd evaluate` and `cirkd predict` with a small network and generated streets: in one process for
+ * all, and once each as a process of its own.
+ */
 import assert from 'node:assert/strict';
-import { execFile } from 'node:child_process';
 import {
   existsSync,
   mkdirSync,
@@ -13,7 +15,6 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
-import { fileURLToPath } from 'node:url';
 import sharp from 'sharp';
 import { openDataset } from '../../src/data/datasets.js';
 import { readLabels } from '../../src/data/imageFiles.js';
@@ -26,9 +27,10 @@ import { initialWeights } from '../../src/models/initialise.js';
 import { writeModelFile } from '../../src/models/modelFile.js';
 import { SegmentationNetwork } from '../../src/models/network.js';
 import { CamvidFolder } from '../support/camvidFolder.js';
+import { CirkdProcess } from '../support/cirkdProcess.js';
+import { CliSession, type CommandEnd } from '../support/cliSession.js';
 import { TeacherProcess } from '../support/teacherProcess.js';
 
-const BIN = fileURLToPath(new URL('../../services/cli/bin.mjs', import.meta.url));
 const SIZE = ['--samples', '3', '--height', '32', '--width', '64', '--seed', '5'];
 const DATASET = openDataset({
   kind: 'synthetic',
@@ -42,17 +44,15 @@ const DATASET = openDataset({
 const directory = mkdtempSync(join(tmpdir(), 'cirkd-evaluate-'));
 after(() => rmSync(directory, { recursive: true }));
 
-function cirkd(...argv: string[]): Promise<{ code: number; stdout: string; stderr: string }> {
-  return new Promise((resolve) => {
-    const env = { ...process.env, TF_CPP_MIN_LOG_LEVEL: '2' };
-    execFile(process.execPath, [BIN, ...argv], { env }, (error, stdout, stderr) => {
-      resolve({ code: error === null ? 0 : Number(error.code), stdout, stderr });
-    });
-  });
+const session = new CliSession();
+after(() => session.close());
+
+function cirkd(...argv: string[]): Promise<CommandEnd> {
+  return session.run(...argv);
 }
 
-/** An untrained network; each seed sees other classes everywhere. */
-function modelFile(name: string, classNames: readonly string[]): string {
+/** An untrained network. `mean`: of its pixels' red; beyond float32 it gives NaN logits. */
+function modelFile(name: string, classNames: readonly string[], mean = 123): string {
   const spec = {
     model: 'deeplab_mobile',
     backbone: 'mobilenetv2',
@@ -62,7 +62,7 @@ function modelFile(name: string, classNames: readonly string[]): string {
   } as const;
   const network = SegmentationNetwork.create(spec, initialWeights(7));
   const normalisation = {
-    pixelMean: [123, 116, 103],
+    pixelMean: [mean, 116, 103],
     pixelStd: [58, 57, 57],
     channelOrder: 'rgb',
   } as const;
@@ -140,19 +140,17 @@ test('evaluate and predict through a running teacher see what the model file see
   const { grpcPort } = await teacher.listening();
   const data = ['--data', 'synthetic', ...SIZE, '--limit', '1', '--window', '24x32', '--json'];
   const address = `127.0.0.1:${grpcPort}`;
-  const [there, here] = await Promise.all([
-    cirkd('evaluate', '--teacher', address, ...data),
-    cirkd('evaluate', '--model', MODEL, ...data),
-  ]);
+  const there = await cirkd('evaluate', '--teacher', address, ...data);
+  const here = await cirkd('evaluate', '--model', MODEL, ...data);
   assert.equal(there.code, 0, there.stderr);
   assert.deepEqual(JSON.parse(there.stdout).confusion, JSON.parse(here.stdout).confusion);
   const image = join(directory, 'asked.png');
   writeFileSync(image, await encodePng(await DATASET.load(1)));
   const out = join(directory, 'asked');
-  const predicted = await cirkd(
+  const predicted = new CirkdProcess(
     ...['predict', '--teacher', address, '--out', out, '--draw', 'ids', image],
   );
-  assert.equal(predicted.code, 0, predicted.stderr);
+  assert.equal(await predicted.exit(), 0, predicted.stderr);
   const segmenter = loadSegmenter(readFileSync(MODEL));
   const labels = predictLabels(segmenter, await DATASET.load(1));
   segmenter.dispose();
@@ -190,8 +188,8 @@ test('evaluate: a truncated model is 5, missing or other data 7, wrong options 2
   const truncated = join(directory, 'truncated.safetensors');
   writeFileSync(truncated, readFileSync(MODEL).subarray(0, -100));
   const data = ['--data', 'synthetic', ...SIZE];
-  const broken = await cirkd('evaluate', '--model', truncated, ...data);
-  assert.equal(broken.code, 5);
+  const broken = new CirkdProcess('evaluate', '--model', truncated, ...data);
+  assert.equal(await broken.exit(), 5);
   assert.match(broken.stderr, /truncated\.safetensors: /);
   const absent = await cirkd('evaluate', '--model', join(directory, 'none'), ...data);
   assert.equal(absent.code, 5);
@@ -207,6 +205,31 @@ test('evaluate: a truncated model is 5, missing or other data 7, wrong options 2
   assert.equal((await cirkd('evaluate', '--model', MODEL)).code, 2);
   const both = await cirkd('evaluate', '--model', MODEL, '--teacher', 'localhost:1', ...data);
   assert.equal(both.code, 2, both.stderr);
+});
+
+test('evaluate and predict: logits that are no numbers are 6, and nothing is told', async () => {
+  const broken = modelFile('nan.safetensors', DATASET.classNames, 1e39);
+  const out = join(directory, 'nan');
+  const data = ['--data', 'synthetic', ...SIZE, '--out', out];
+  const evaluated = await cirkd('evaluate', '--model', broken, ...data);
+  assert.equal(evaluated.code, 6, evaluated.stderr);
+  assert.match(evaluated.stderr, /^cirkd: logits: NaN or infinite/);
+  assert.equal(evaluated.stdout, '');
+  const image = join(directory, 'seen.png');
+  writeFileSync(image, await encodePng(await DATASET.load(0)));
+  const predicted = await cirkd('predict', '--model', broken, '--out', out, image);
+  assert.equal(predicted.code, 6, predicted.stderr);
+  assert.ok(!existsSync(out), 'something was written');
+});
+
+test('evaluate: a network whose classes are called otherwise is scored, and it is said', async () => {
+  const names = DATASET.classNames.map((name, k) => (k === 4 ? 'other' : name));
+  const model = modelFile('renamed.safetensors', names);
+  const data = ['--data', 'synthetic', ...SIZE, '--limit', '1'];
+  const renamed = await cirkd('evaluate', '--model', model, ...data);
+  assert.equal(renamed.code, 0, renamed.stderr);
+  assert.match(renamed.stderr, /^classes: 4 is "other" in the network, ".+" in the dataset$/m);
+  assert.equal((await cirkd('evaluate', '--model', MODEL, ...data)).stderr, '');
 });
 
 test('predict: a folder with all below it; where one image is broken nothing is written', async () => {

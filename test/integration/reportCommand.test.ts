@@ -54,6 +54,7 @@ test('no run, no folder for a comparison, a file in its place: exit code 2, name
     [[], /no run given/],
     [[run, run], /--out: wanted/],
     [[join(directory, 'nowhere')], /nowhere: no run lies there/],
+    [[file], /config\.yaml: no run lies there/],
     [[run, '--out', file], /--out: .*config\.yaml is a file/],
   ];
   for (const [argv, words] of faults) {

@@ -5,6 +5,7 @@ import { DataError, IGNORE_LABEL, UNLABELLED } from '../../src/data/types.js';
 import { ConfusionMatrix, scores } from '../../src/evaluate/confusion.js';
 import { classesCsv, confusionCsv } from '../../src/evaluate/csv.js';
 import { evaluateDataset } from '../../src/evaluate/evaluateDataset.js';
+import { NonFiniteLogitsError } from '../../src/evaluate/finiteLogits.js';
 import { predictLabels, type Segmenter } from '../../src/evaluate/predict.js';
 import { colourLabels, type Palette } from '../../src/evaluate/raster.js';
 import { confusionTable, scoreReport, scoreTable } from '../../src/evaluate/scoreTable.js';
@@ -100,6 +101,20 @@ test('predictLabels: logits grow to the image with aligned corners, ties take th
     logits: () => float32(new Float32Array(3), [1, 1, 1, 3]),
   };
   assert.deepEqual([...predictLabels(flat, { ...sample, height: 1, width: 2 })], [0, 0]);
+});
+
+test('logits that are no numbers are refused: their arg-max would be a class', async () => {
+  for (const value of [Number.NaN, Number.POSITIVE_INFINITY]) {
+    const broken: Segmenter = {
+      classes: 3,
+      logits: () => float32(Float32Array.of(0, 1, 0, 0, value, 0), [1, 1, 2, 3]),
+    };
+    const sample = twoHalves(0, 1);
+    const before = numTensors();
+    assert.throws(() => predictLabels(broken, sample), NonFiniteLogitsError);
+    await assert.rejects(evaluateDataset(broken, datasetOf([sample])), NonFiniteLogitsError);
+    assert.equal(numTensors(), before);
+  }
 });
 
 test('evaluateDataset: counts every sample, hands out predictions, leaks nothing', async () => {

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { UsageError } from '../../services/cli/command.js';
-import { PICTURES, picturesFromOption } from '../../services/cli/drawOptions.js';
+import { checkPictureNames, PICTURES, picturesFromOption } from '../../services/cli/drawOptions.js';
 import { listImages } from '../../services/cli/imageInputs.js';
 import { checkNetworkOptions, openNetwork } from '../../services/cli/networkOptions.js';
 import { checkOutFolder } from '../../services/cli/outFolder.js';
@@ -54,6 +54,10 @@ test('a network is a model or a teacher, an address has a port', async () => {
   const timeout = { 'teacher-timeout': '1' };
   usage(() => checkNetworkOptions(timeout), /none given/);
   usage(() => checkNetworkOptions({ ...timeout, model: 'a', teacher: 'b:1' }), /both given/);
+  usage(
+    () => checkNetworkOptions({ 'teacher-timeout': '0', teacher: 'b:1' }),
+    /^--teacher-timeout: 0 given/,
+  );
   for (const teacher of ['somewhere', 'a:1,b', '']) {
     await assert.rejects(openNetwork({ ...timeout, teacher }, null), /^UsageError: --teacher: "/);
   }
@@ -69,10 +73,19 @@ test('pictures by name, folders that are files', () => {
   assert.equal(checkOutFolder('--out', join(directory, 'new')), join(directory, 'new'));
 });
 
+test('pictures of two samples that would be called alike are refused', () => {
+  checkPictureNames(['a/b', 'a/c', 'a/b']);
+  assert.throws(
+    () => checkPictureNames(['a/b-c', 'x', 'a-b/c']),
+    new DataError('--pictures: samples a/b-c and a-b/c: both would be a-b-c.png'),
+  );
+});
+
 test('images: files and folders, in order; clashing names and empty folders are refused', () => {
   const folder = join(directory, 'images');
   mkdirSync(join(folder, 'city'), { recursive: true });
-  for (const name of ['b.PNG', 'a.jpeg', 'city/a.png', 'city/list.txt', '.hidden']) {
+  mkdirSync(join(folder, '.trash'));
+  for (const name of ['b.PNG', 'a.jpeg', 'city/a.png', 'city/list.txt', '.b.png', '.trash/c.png']) {
     writeFileSync(join(folder, name), '');
   }
   const names = listImages([join(directory, 'one.v2.png'), folder]).map(({ name }) => name);

@@ -185,6 +185,8 @@ describe('readClassTable', () => {
     refuses(() => read('- {id: 1, name: a, colour: [1, 2, 3]}'), /got 1 classes, wanted 2 to 254/);
     refuses(() => read(`${TABLE}- {id: 9, name: x, colour: [1, 2, 3]}`), /id 9 of x: another/);
     refuses(() => read(`${TABLE}- {id: 4, name: car, colour: [1, 2, 3]}`), /name car of car/);
+    refuses(() => read('- 1\n'.repeat(2000)), /entry 5: .*; and 1995 more$/);
+    refuses(() => read('- {id: 1, name: "\\e[2J", colour: [1, 2, 3]}'), /entry 1, name: wanted/);
     refuses(() => read(`#${'x'.repeat(1_048_576)}`), /wanted at most 1048576/);
   });
 

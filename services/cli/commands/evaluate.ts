@@ -16,7 +16,13 @@ import {
   datasetFromOptions,
   wholeNumber,
 } from '../datasetOptions.js';
-import { PICTURES, type Picture, picturesFromOption, writeSamplePictures } from '../drawOptions.js';
+import {
+  checkPictureNames,
+  PICTURES,
+  type Picture,
+  picturesFromOption,
+  writeSamplePictures,
+} from '../drawOptions.js';
 import {
   checkNetworkOptions,
   NETWORK_OPTIONS,
@@ -43,7 +49,8 @@ ${VIEW_USAGE}
   --draw A,B,C    which: strip (image, truth, prediction, errors), classes, overlay, ids (class numbers
                   as grey values), errors (red where wrong, grey where no label counts); default strip
 
-Exit codes: 0 done, 2 usage, 3 no teacher, 4 a teacher with other classes, 5 the model, 7 the data.`;
+Exit codes: 0 done, 2 usage, 3 no teacher, 4 a teacher with other classes, 5 the model,
+6 logits that are no numbers, 7 the data.`;
 
 const OPTIONS = {
   ...NETWORK_OPTIONS,
@@ -92,7 +99,11 @@ async function evaluate(
   const { limit, pictures: folder } = values;
   const network = await openNetwork(values, dataset.classNames.length);
   try {
-    if (folder !== undefined) await makeOutFolder('--pictures', folder);
+    noteOtherNames(network.classNames, dataset.classNames);
+    if (folder !== undefined) {
+      checkPictureNames(dataset.samples);
+      await makeOutFolder('--pictures', folder);
+    }
     const scores = await evaluateDataset(network.segmenter, dataset, {
       ...(limit === undefined ? {} : { limit: Number(limit) }),
       views,
@@ -106,6 +117,16 @@ async function evaluate(
   } finally {
     await network.close();
   }
+}
+
+/** Of as many classes with other names the figures may be nobody's: said, since names may be missing. */
+function noteOtherNames(network: readonly string[], dataset: readonly string[]): void {
+  if (network.length !== dataset.length) return;
+  const k = dataset.findIndex((name, index) => name !== network[index]);
+  if (k < 0) return;
+  process.stderr.write(
+    `classes: ${k} is ${JSON.stringify(network[k])} in the network, ${JSON.stringify(dataset[k])} in the dataset\n`,
+  );
 }
 
 /** On a terminal only; the results go to standard output. */

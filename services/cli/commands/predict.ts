@@ -38,7 +38,11 @@ ${NETWORK_USAGE}
                   classes,overlay
 ${VIEW_USAGE}
 
-Exit codes: 0 done, 2 usage, 3 no teacher, 4 the teacher, 5 the model, 7 an image.`;
+Exit codes: 0 done, 2 usage, 3 no teacher, 4 the teacher, 5 the model,
+6 logits that are no numbers, 7 an image.`;
+
+/** Numbers that a grey value of 8 bits can be. */
+const MAX_IDS = 256;
 
 async function run(argv: string[]): Promise<number> {
   const { values, positionals } = parseArgs({
@@ -59,6 +63,12 @@ async function run(argv: string[]): Promise<number> {
   const images = listImages(positionals);
   const network = await openNetwork(values, null);
   try {
+    const { classes } = network.segmenter;
+    if (pictures.includes('ids') && classes > MAX_IDS) {
+      throw new UsageError(
+        `--draw: ids given, wanted others: the network has ${classes} classes, a grey value one of ${MAX_IDS}`,
+      );
+    }
     await checkImages(images);
     const palette = paletteOf(network.classNames);
     for (const { file, name } of images) {

@@ -30,7 +30,8 @@ async function run(argv: string[]): Promise<number> {
   if (runs.length > 1 && values.out === undefined) {
     throw new UsageError('--out: wanted where several runs are compared');
   }
-  const out = checkOutFolder('--out', values.out ?? runs[0]!);
+  if (values.out !== undefined) checkOutFolder('--out', values.out);
+  const out = values.out ?? runs[0]!;
   const sources: ReportSource[] = [];
   for (const path of runs) sources.push(await readReportSource(path));
   const data = reportOf(sources);
