@@ -7,6 +7,7 @@ const EXIT_CODES: Readonly<Record<string, number>> = {
   SetupError: 2,
   ListenError: 2,
   RunFolderError: 2,
+  SecurityFileError: 2,
   BindError: 2,
   TeacherUnavailableError: 3,
   ContractMismatchError: 4,

@@ -3,6 +3,12 @@ import type { RemoteSegmenter } from '../../src/evaluate/predict.js';
 import { UsageError } from './command.js';
 import { wholeNumber } from './datasetOptions.js';
 import { openSegmenter } from './openSegmenter.js';
+import {
+  openTeacherSecurity,
+  TEACHER_SECURITY_OPTIONS,
+  TEACHER_SECURITY_USAGE,
+  type TeacherSecurityValues,
+} from './teacherSecurityOptions.js';
 import { connectSegmenter } from './teacherSegmenter.js';
 
 /** For node:util's parseArgs. */
@@ -10,6 +16,7 @@ export const NETWORK_OPTIONS = {
   model: { type: 'string' },
   teacher: { type: 'string' },
   'teacher-timeout': { type: 'string', default: '60' },
+  ...TEACHER_SECURITY_OPTIONS,
 } as const;
 
 export const NETWORK_USAGE = `  --model PATH    a model file (.safetensors), the folder of a checkpoint, or that of a run: its best
@@ -17,9 +24,10 @@ export const NETWORK_USAGE = `  --model PATH    a model file (.safetensors), the
   --teacher HOST:PORT[,HOST:PORT]
                   running teachers in place of a model
   --teacher-timeout SECONDS
-                  to wait for a teacher's answer (default 60)`;
+                  to wait for a teacher's answer (default 60)
+${TEACHER_SECURITY_USAGE}`;
 
-export interface NetworkValues {
+export interface NetworkValues extends TeacherSecurityValues {
   readonly model?: string | undefined;
   readonly teacher?: string | undefined;
   readonly 'teacher-timeout': string;
@@ -74,7 +82,11 @@ async function openTeacher(
   values: NetworkValues,
   classes: number | null,
 ): Promise<OpenedNetwork> {
+  const security = await openTeacherSecurity(values);
+  const serverName = values['teacher-name'];
   const segmenter = await connectSegmenter({
+    credentials: security.credentials,
+    ...(serverName === undefined ? {} : { serverName }),
     addresses: addressesOf(addresses),
     classes,
     timeoutMs: 1000 * timeoutOf(values),
@@ -84,7 +96,10 @@ async function openTeacher(
     segmenter,
     classNames,
     source: { teacher: model, digest },
-    close: () => segmenter.close(),
+    async close() {
+      await segmenter.close();
+      security.close();
+    },
   };
 }
 

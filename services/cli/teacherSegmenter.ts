@@ -3,9 +3,10 @@ import { decodeStacked } from '../../src/distill/decodeReply.js';
 import type { RemoteSegmenter } from '../../src/evaluate/predict.js';
 import type { Pixels } from '../../src/models/normalise.js';
 import { drawsFor } from '../../src/random/draws.js';
+import type { ClientOptions } from '../../src/stream/clientOptions.js';
 import { connectTeachers } from '../../src/stream/remoteTeacher.js';
 
-export interface TeacherOptions {
+export interface TeacherOptions extends Pick<ClientOptions, 'credentials' | 'serverName'> {
   /** host:port, at least one. */
   readonly addresses: readonly string[];
   /** null: as many as the teacher has. */
@@ -30,7 +31,7 @@ const MAX_INFLIGHT_BYTES = 2 ** 30;
  * Images travel as bytes: pixels of resized images are rounded.
  */
 export async function connectSegmenter(options: TeacherOptions): Promise<TeacherSegmenter> {
-  const { addresses, classes, timeoutMs } = options;
+  const { addresses, classes, timeoutMs, ...security } = options;
   const jitter = drawsFor(process.pid, 'jitter');
   const runId = `predict-${process.pid}`;
   const remote = await connectTeachers({
@@ -42,6 +43,7 @@ export async function connectSegmenter(options: TeacherOptions): Promise<Teacher
     teacherTimeoutMs: timeoutMs,
     maxInflightBytes: MAX_INFLIGHT_BYTES,
     jitter: () => jitter.uniform(),
+    ...security,
   });
   const { info } = remote;
   let asked = 0;

@@ -3,11 +3,13 @@ import { ConfigError } from '../../src/config/configError.js';
 import type { StudentConfig } from '../../src/config/student.js';
 import type { Dataset } from '../../src/data/types.js';
 import { ContractMismatchError, type Teacher } from '../../src/distill/teacher.js';
+import type { ClientSecurity } from '../../src/rpc/clientSecurity.js';
 import { drawsFor } from '../../src/random/draws.js';
 import type { ClientOptions, TeacherState } from '../../src/stream/clientOptions.js';
 import { connectTeachers, type RemoteTeacher } from '../../src/stream/remoteTeacher.js';
 import type { OpenedRun } from './openRun.js';
 import type { Reporting } from './reporting.js';
+import { openSecurity } from './security.js';
 
 /** Stride of every network of the zoo, so of the labels that the losses see. */
 const OUTPUT_STRIDE = 8;
@@ -33,17 +35,48 @@ interface Parts {
 /**
  * null when the config names no teacher. Throws TeacherUnavailableError; ContractMismatchError:
  * classes and stride are the student's, the digest that of the config and, on resume, of the
- * checkpoint; ConfigError where an answer is larger than what may be under way.
+ * checkpoint, the teachers' certificates and ours are taken; ConfigError where an answer is larger
+ * than what may be under way; SecurityFileError.
  */
-export async function connectTeacher(
+export async function connectTeacher(config: StudentConfig, parts: Parts): Promise<Teacher | null> {
+  if (config.teacher.addresses.length === 0) return null;
+  const options = clientOptions(config, parts);
+  const security = await openSecurity(config.teacher, parts.reporting);
+  let remote: RemoteTeacher | undefined;
+  try {
+    const { credentials } = security;
+    remote = await connectTeachers({ ...options, credentials }, parts.stop);
+    checkRoom(config, remote);
+    return withSecurity(remote, security);
+  } catch (error) {
+    await remote?.close();
+    security.close();
+    throw error;
+  }
+}
+
+/** The teacher, and with it what was opened for it. */
+function withSecurity(remote: RemoteTeacher, security: ClientSecurity): Teacher {
+  return {
+    info: remote.info,
+    request: (image, signal) => remote.request(image, signal),
+    requestElsewhere: (image, signal) => remote.requestElsewhere(image, signal),
+    async close() {
+      await remote.close();
+      security.close();
+    },
+  };
+}
+
+function clientOptions(
   config: StudentConfig,
-  { dataset, run, reporting, stepsDone, stop }: Parts,
-): Promise<Teacher | null> {
+  { dataset, run, reporting, stepsDone }: Parts,
+): ClientOptions {
   const { teacher } = config;
-  if (teacher.addresses.length === 0) return null;
   const { metrics, log } = reporting;
   const jitter = drawsFor(config.seed, 'jitter');
-  const options: ClientOptions = {
+  const { serverName } = teacher.tls;
+  return {
     addresses: teacher.addresses,
     runId: run.id,
     encoding: teacher.encoding,
@@ -66,15 +99,8 @@ export async function connectTeacher(
     onReceivedBytes: (bytes) => metrics.receivedBytes.inc(bytes),
     onInflightBytes: (bytes) => metrics.inflightBytes.set(bytes),
     onTeacher: teacherNews(reporting, stepsDone),
+    ...(serverName === null ? {} : { serverName }),
   };
-  const remote = await connectTeachers(options, stop);
-  try {
-    checkRoom(config, remote);
-    return remote;
-  } catch (error) {
-    await remote.close();
-    throw error;
-  }
 }
 
 /** Throws ContractMismatchError where config and checkpoint name two teachers. */

@@ -14,11 +14,12 @@ import { type MetricsServer, startMetricsServer } from '../../src/telemetry/metr
 import { createTeacherMetrics, type TeacherMetrics } from '../../src/telemetry/teacherMetrics.js';
 import { teacherHooks } from './hooks.js';
 import { maxBatchMs, serverLimits, workerSetup } from './options.js';
+import { openSecurity } from './security.js';
 import { EngineStuckError, WorkerEngine } from './workerEngine.js';
 
 /**
  * Serves until SIGTERM or SIGINT, then resolves to 0. Rejects with BindError or ListenError (an
- * address is taken), CheckpointError, what ended the inference thread, or what went wrong with the
+ * address is taken), SecurityFileError, CheckpointError, what ended the inference thread, or what went wrong with the
  * drain.
  */
 export async function runTeacher(config: TeacherConfig): Promise<number> {
@@ -36,8 +37,11 @@ async function serveUntilStopped(
   log: Logger,
   stopped: AbortSignal,
 ): Promise<void> {
+  const { host, port, healthPort } = config.listen;
+  const security = await openSecurity(config.listen, metrics, log);
   const server = new TeacherServer({
-    ...config.listen,
+    ...{ host, port, healthPort },
+    credentials: security.credentials,
     limits: serverLimits(config),
     encodings: config.encodings,
     batch: config.batch,
@@ -47,15 +51,18 @@ async function serveUntilStopped(
         onEnd: (method, code, seconds) =>
           log.debug({ method, code: grpcCodeName(code), seconds }, 'call ended'),
       }),
+      ...security.interceptors,
     ],
   });
   let metricsServer: MetricsServer | undefined;
   let engine: WorkerEngine | undefined;
   try {
-    const grpc = addressText(config.listen.host, await server.listen());
+    const ports = await server.listen();
+    const grpc = addressText(host, ports.port);
+    const health = ports.healthPort === null ? grpc : addressText(host, ports.healthPort);
     metricsServer = await startMetrics(config, metrics);
     const metricsUrl = metricsServer?.url ?? 'off';
-    log.info({ grpc, metrics: metricsUrl }, 'listening; loading the network');
+    log.info({ grpc, metrics: metricsUrl, health }, 'listening; loading the network');
     engine = await loadEngine(config, stopped);
     if (engine === undefined) return;
     metrics.setDigest(engine.info.digest);
@@ -72,6 +79,7 @@ async function serveUntilStopped(
     try {
       log.info({ outcome: await server.drain(config.drainMs) }, 'stopped');
     } finally {
+      security.close();
       await metricsServer?.close();
       if (engine) await closeEngine(engine, log);
     }

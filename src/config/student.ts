@@ -5,6 +5,7 @@ import type { ConfigSchema } from './fields.js';
 import { count, field, positive, positiveCount, section, text } from './fields.js';
 import { lossSection, memorySection, referenceSection } from './objectiveSections.js';
 import { logSection, studentMetricsSection } from './sharedSections.js';
+import { teacherTls, teacherTokenFile } from './securitySections.js';
 import { studentCrossFaults } from './studentChecks.js';
 import { trainSection } from './trainSection.js';
 
@@ -95,6 +96,8 @@ const teacherSection = section('The teachers that the student listens to.', {
     z.array(address).default([]),
     'Teacher servers; empty: trained on labels alone.',
   ),
+  tokenFile: teacherTokenFile,
+  tls: teacherTls,
   digest: field(
     z
       .string()

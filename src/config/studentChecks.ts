@@ -1,5 +1,6 @@
 /** Faults and notes of the student's config that no single key has. */
 import type { CrossFault } from './fields.js';
+import { teacherFaults } from './securitySections.js';
 import type { StudentConfig } from './student.js';
 
 /** Terms that need a teacher. */
@@ -11,6 +12,7 @@ export function studentCrossFaults(config: StudentConfig): CrossFault[] {
     ...batchFaults(config),
     ...scheduleFaults(config),
     ...datasetFaults(config),
+    ...teacherFaults(config.teacher),
   ];
 }
 

@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import type { ConfigSchema, CrossFault } from './fields.js';
 import { count, field, milliseconds, port, positiveCount, section, text } from './fields.js';
+import { listenFaults, listenTls, listenTokenFile } from './securitySections.js';
 import { logSection, teacherMetricsSection } from './sharedSections.js';
 
 const MIB = 1_048_576;
@@ -89,6 +90,12 @@ const root = z.strictObject({
   listen: section('gRPC: the teacher service, health and reflection.', {
     host: field(text().default('127.0.0.1'), 'Address; 0.0.0.0 for every interface.'),
     port: field(port().default(50_051), 'Port; 0: any free one (logged).'),
+    healthPort: field(
+      port().nullable().default(null),
+      'Another port, for health alone and never TLS; 0: any free one (logged), null: none.',
+    ),
+    tokenFile: listenTokenFile,
+    tls: listenTls,
   }),
   metrics: teacherMetricsSection,
   limits: limitsSection,
@@ -130,7 +137,7 @@ export const teacherSchema: ConfigSchema<TeacherConfig> = {
 function teacherCrossFaults(config: TeacherConfig): CrossFault[] {
   const { maxImagePixels, maxMessageMiB, uploadCreditMiB } = config.limits;
   const imageBytes = maxImagePixels * 3;
-  const faults: CrossFault[] = [];
+  const faults = listenFaults(config.listen);
   if ((config.checkpoint === null) !== config.simulate.enabled) {
     const both = config.simulate.enabled ? 'both given' : 'neither given';
     faults.push({

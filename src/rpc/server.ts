@@ -20,6 +20,8 @@ export interface RpcServerOptions {
   /** After this much silence the peer is pinged; without an answer its calls are cancelled. */
   readonly keepaliveTimeMs?: number;
   readonly keepaliveTimeoutMs?: number;
+  /** Calls of one connection at a time. Default 100. */
+  readonly maxConnectionCalls?: number;
 }
 
 /** The server can't listen where it was told to; the message names the address and the reason. */
@@ -46,6 +48,7 @@ export class RpcServer {
     const channelOptions: ChannelOptions = {
       'grpc.max_receive_message_length': options.maxReceiveBytes,
       'grpc.max_send_message_length': -1,
+      'grpc.max_concurrent_streams': options.maxConnectionCalls ?? 100,
       'grpc.keepalive_time_ms': options.keepaliveTimeMs ?? 30_000,
       'grpc.keepalive_timeout_ms': options.keepaliveTimeoutMs ?? 10_000,
     };

@@ -1,5 +1,6 @@
 /** What statuses and errors of a teacher mean for the client. */
 import { status } from '@grpc/grpc-js';
+import { connectionFault } from '../rpc/connectionFault.js';
 import type { RequeueReason } from './clientOptions.js';
 import type { ImageError } from './generated/cirkd/teacher/v1/ImageError.js';
 
@@ -27,11 +28,24 @@ const REFUSALS = new Set([
   status.FAILED_PRECONDITION,
   status.INVALID_ARGUMENT,
   status.UNIMPLEMENTED,
+  status.UNAUTHENTICATED,
+  status.PERMISSION_DENIED,
 ]);
 
-/** A status before the welcome that says: not with this student. */
-export function isRefusal(code: status): boolean {
-  return REFUSALS.has(code);
+/**
+ * Why a stream ended, `early`: before the welcome. `refusal` where an early end says: not with this
+ * student.
+ */
+export function readEnd(
+  code: status,
+  details: string,
+  early: boolean,
+): { readonly words: string; readonly refusal: string | undefined } {
+  const fault = early ? connectionFault(details) : undefined;
+  const words = `${statusName(code)}: ${fault?.reason ?? details}`;
+  if (!early) return { words, refusal: undefined };
+  if (fault?.lasting) return { words, refusal: `is not connected: ${fault.reason}` };
+  return { words, refusal: REFUSALS.has(code) ? `refused the hello: ${words}` : undefined };
 }
 
 /**

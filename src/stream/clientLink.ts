@@ -6,7 +6,7 @@ import { status } from '@grpc/grpc-js';
 import { ContractMismatchError } from '../distill/teacher.js';
 import { Attempts } from './clientAttempts.js';
 import type { Agreement } from './clientContract.js';
-import { ImageRefusedError, isRefusal, requeueReason, statusName } from './clientErrors.js';
+import { ImageRefusedError, readEnd, requeueReason, statusName } from './clientErrors.js';
 import { TeacherHealth } from './clientHealth.js';
 import type { LinkOwner } from './clientLinkOwner.js';
 import type { ClientSettings, RequeueReason, TeacherState } from './clientOptions.js';
@@ -271,11 +271,9 @@ export class TeacherLink {
       this.#onClosed?.();
       return;
     }
-    const words = `${statusName(code)}: ${details}`;
-    if (this.#state === 'connecting' && isRefusal(code)) {
-      this.#refuse(
-        new ContractMismatchError(`teacher ${this.address} refused the hello: ${words}`),
-      );
+    const { words, refusal } = readEnd(code, details, this.#state === 'connecting');
+    if (refusal !== undefined) {
+      this.#refuse(new ContractMismatchError(`teacher ${this.address} ${refusal}`));
       return;
     }
     const reason = this.#state === 'draining' ? 'draining' : 'stream';

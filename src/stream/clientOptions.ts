@@ -56,8 +56,10 @@ export interface ClientOptions extends ClientHooks {
   readonly maxInflightBytes: number;
   /** Draws in [0, 1) that keep the back-offs of several students apart. */
   readonly jitter: () => number;
-  /** Default: plaintext. */
-  readonly credentials?: ChannelCredentials;
+  /** Asked for each connection anew; default: plaintext. */
+  readonly credentials?: () => ChannelCredentials;
+  /** The name that certificates must be for; default: that of the address. */
+  readonly serverName?: string;
   /** Images that wait at one teacher at once, if it allows so many. Default 8. */
   readonly maxInflightImagesPerTeacher?: number;
   /** First and longest wait before a failed teacher is tried again. Default 100 and 5000. */
@@ -69,7 +71,7 @@ export interface ClientOptions extends ClientHooks {
 
 /** The options with every default filled in. */
 export type ClientSettings = ClientOptions & {
-  readonly credentials: ChannelCredentials;
+  readonly credentials: () => ChannelCredentials;
   readonly maxInflightImagesPerTeacher: number;
   readonly firstBackoffMs: number;
   readonly maxBackoffMs: number;

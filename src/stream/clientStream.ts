@@ -48,7 +48,11 @@ export class DistillStream {
     this.#events = events;
     this.#settings = settings;
     this.#creditBytes = windowBytes;
-    this.#client = new Client(address, settings.credentials, channelOptions(windowBytes));
+    this.#client = new Client(
+      address,
+      settings.credentials(),
+      channelOptions(windowBytes, settings),
+    );
     this.#call = this.#client.makeBidiStreamRequest(
       TeacherService.service.Distill.path,
       encodeRequest,
@@ -139,8 +143,9 @@ export class DistillStream {
   }
 }
 
-function channelOptions(windowBytes: number): ChannelOptions {
+function channelOptions(windowBytes: number, { serverName }: ClientSettings): ChannelOptions {
   return {
+    ...(serverName === undefined ? {} : { 'grpc.ssl_target_name_override': serverName }),
     // The default of 64 KiB halves the throughput of large messages.
     'grpc-node.flow_control_window': 8 * MIB,
     'grpc.max_receive_message_length':

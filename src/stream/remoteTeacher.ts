@@ -124,7 +124,7 @@ function keyOf({ sample, augmentationSeed }: TeacherImage): string {
 
 function withDefaults(options: ClientOptions): ClientSettings {
   const settings = {
-    credentials: credentials.createInsecure(),
+    credentials: () => credentials.createInsecure(),
     maxInflightImagesPerTeacher: 8,
     firstBackoffMs: 100,
     maxBackoffMs: 5000,

@@ -2,7 +2,7 @@
  * The teacher's gRPC server: Distill and GetTeacher, health, reflection. It listens before there
  * is an engine, so that probes see NOT_SERVING while a network loads.
  */
-import type { ServerInterceptor } from '@grpc/grpc-js';
+import type { ServerCredentials, ServerInterceptor } from '@grpc/grpc-js';
 import { onCallEnd } from '../rpc/callEnd.js';
 import { GrpcStatus, RpcError } from '../rpc/errors.js';
 import { duplexHandler, unaryHandler } from '../rpc/handlers.js';
@@ -34,15 +34,33 @@ export interface TeacherServerOptions {
   readonly encodings: readonly Encoding[];
   readonly batch: BatchPolicy;
   readonly hooks: TeacherServerHooks;
+  /** Default: plaintext. */
+  readonly credentials?: ServerCredentials;
   readonly interceptors?: readonly ServerInterceptor[];
+  /** Of a second port with health alone, in plaintext; 0: any free one, null: none. */
+  readonly healthPort?: number | null;
+}
+
+/** The ports that a server listens on. */
+export interface TeacherPorts {
+  readonly port: number;
+  /** null: health is on `port` alone. */
+  readonly healthPort: number | null;
 }
 
 /** How long calls other than Distill (a health watch) may keep a drained server alive. */
 const OTHER_CALLS_GRACE_MS = 500;
 
+/** For health, reflection and GetTeacher, where a proxy brings many students on one connection. */
+const OTHER_CALLS = 16;
+
+/** More than the name of a service. */
+const MAX_HEALTH_REQUEST_BYTES = 4096;
+
 export class TeacherServer {
   readonly #options: TeacherServerOptions;
   readonly #rpc: RpcServer;
+  readonly #healthRpc: RpcServer | undefined;
   readonly #health = new Health([TEACHER_SERVICE_NAME]);
   readonly #sessions = new Set<ServerSession>();
   /** Streams that take up memory: open, or ended and not yet read to their end. */
@@ -57,7 +75,9 @@ export class TeacherServer {
       host: options.host,
       port: options.port,
       maxReceiveBytes: options.limits.maxMessageBytes,
+      maxConnectionCalls: options.limits.maxStreams + OTHER_CALLS,
       interceptors: options.interceptors ?? [],
+      ...(options.credentials === undefined ? {} : { credentials: options.credentials }),
     });
     const report = (error: unknown) => {
       options.hooks.onEvent('error', 'unexpected error in a call', { error });
@@ -74,12 +94,15 @@ export class TeacherServer {
       ),
     });
     this.#health.addTo(this.#rpc);
+    this.#healthRpc = healthServer(options);
+    if (this.#healthRpc !== undefined) this.#health.addTo(this.#healthRpc);
     addReflection(this.#rpc, teacherPackageDefinition, healthPackageDefinition());
   }
 
-  /** Starts to listen, not yet serving; resolves with the port. Rejects with BindError. */
-  listen(): Promise<number> {
-    return this.#rpc.bind();
+  /** Starts to listen, not yet serving. Rejects with BindError. */
+  async listen(): Promise<TeacherPorts> {
+    const port = await this.#rpc.bind();
+    return { port, healthPort: (await this.#healthRpc?.bind()) ?? null };
   }
 
   /** Images are answered from now on, and health says SERVING. */
@@ -110,6 +133,8 @@ export class TeacherServer {
     clearTimeout(timer);
     for (const session of this.#sessions) session.stop();
     await this.#rpc.shutdown(OTHER_CALLS_GRACE_MS);
+    // Last, so that probes see NOT_SERVING and not nothing.
+    await this.#healthRpc?.shutdown(OTHER_CALLS_GRACE_MS);
     return outcome === 'late' ? 'forced' : 'drained';
   }
 
@@ -154,4 +179,9 @@ export class TeacherServer {
     }
     return this.#serving;
   }
+}
+
+function healthServer({ host, healthPort = null }: TeacherServerOptions): RpcServer | undefined {
+  if (healthPort === null) return undefined;
+  return new RpcServer({ host, port: healthPort, maxReceiveBytes: MAX_HEALTH_REQUEST_BYTES });
 }

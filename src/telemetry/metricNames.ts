@@ -51,6 +51,13 @@ export const MEMORY_METRIC_NAMES = named('cirkd_memory_', {
   bankFill: ['bank_fill_ratio', 'Rows filled over rows in all, 0..1, by bank.'],
 });
 
+export const TLS_METRIC_NAMES = named('cirkd_tls_', {
+  certificateExpiry: [
+    'certificate_expiry_timestamp_seconds',
+    'Unix time at which the certificate in use expires, its chain included.',
+  ],
+});
+
 /** The terms of the objective as every label, log line and report spells them. */
 export const TERMS = [
   'task',

@@ -3,6 +3,7 @@ import { Counter, Gauge, Histogram } from 'prom-client';
 import type { Registry } from 'prom-client';
 import type { Bank, Phase, Term } from './metricNames.js';
 import { MEMORY_METRIC_NAMES, STUDENT_METRIC_NAMES as NAMES, PHASES } from './metricNames.js';
+import { certificateExpiry } from './certificateExpiry.js';
 import { createRegistry, SECONDS_BUCKETS } from './registry.js';
 
 /** One finished step. */
@@ -25,6 +26,8 @@ export interface StudentMetrics {
   /** reason: timeout, disconnected, draining, nonfinite, ... */
   readonly requeued: Counter<'reason'>;
   readonly nonfinite: Counter;
+  /** Of the certificate in use; a service without one never calls it. */
+  readonly setCertificateExpiry: (expires: Date) => void;
   recordStep(step: StepFigures): void;
   /** Both 0..1. */
   recordEvaluation(result: { readonly miou: number; readonly pixelAccuracy: number }): void;
@@ -39,6 +42,7 @@ export function createStudentMetrics(): StudentMetrics {
     inflightBytes: new Gauge({ ...NAMES.inflightBytes, registers }),
     requeued: new Counter({ ...NAMES.requeued, labelNames: ['reason'], registers }),
     nonfinite: new Counter({ ...NAMES.nonfinite, registers }),
+    setCertificateExpiry: certificateExpiry(registers),
     recordStep: stepRecorder(registers),
     recordEvaluation: evaluationRecorder(registers),
   };

@@ -2,6 +2,7 @@
 import { Counter, Gauge, Histogram } from 'prom-client';
 import type { Registry } from 'prom-client';
 import { TEACHER_METRIC_NAMES as NAMES } from './metricNames.js';
+import { certificateExpiry } from './certificateExpiry.js';
 import { createRegistry, SECONDS_BUCKETS } from './registry.js';
 
 export interface TeacherMetrics {
@@ -16,6 +17,8 @@ export interface TeacherMetrics {
   /** encoding: fp32, fp16. */
   readonly sentBytes: Counter<'encoding'>;
   readonly streams: Gauge;
+  /** Of the certificate in use; a service without one never calls it. */
+  readonly setCertificateExpiry: (expires: Date) => void;
   /** Says which weights are served; once, when the checkpoint is loaded. */
   setDigest(digest: string): void;
 }
@@ -42,6 +45,7 @@ export function createTeacherMetrics(): TeacherMetrics {
     }),
     sentBytes: new Counter({ ...NAMES.sentBytes, labelNames: ['encoding'], registers }),
     streams: new Gauge({ ...NAMES.streams, registers }),
+    setCertificateExpiry: certificateExpiry(registers),
     setDigest: (digest) => {
       info.reset();
       info.set({ digest }, 1);

@@ -33,6 +33,8 @@ export interface Script {
   readonly limits?: LimitsInput;
   readonly uploadCreditBytes?: number;
   readonly port?: number;
+  /** Default: plaintext. */
+  readonly credentials?: ServerCredentials;
   /** Instead of the welcome. */
   readonly onHello?: (stream: ScriptedStream, hello: Hello) => void;
   /** Instead of the answer. */
@@ -71,7 +73,7 @@ export class ScriptedTeacher {
     const port = await new Promise<number>((resolve, reject) => {
       server.bindAsync(
         `127.0.0.1:${script.port ?? 0}`,
-        ServerCredentials.createInsecure(),
+        script.credentials ?? ServerCredentials.createInsecure(),
         (error, bound) => (error ? reject(error) : resolve(bound)),
       );
     });

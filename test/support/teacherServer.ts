@@ -2,7 +2,7 @@
 import type { InferenceEngine } from '../../src/stream/engine.js';
 import { silentHooks, type TeacherServerHooks } from '../../src/stream/serverHooks.js';
 import type { ServerLimits } from '../../src/stream/serverLimits.js';
-import { TeacherServer } from '../../src/stream/teacherServer.js';
+import { TeacherServer, type TeacherServerOptions } from '../../src/stream/teacherServer.js';
 import type { BatchPolicy } from '../../src/stream/workQueue.js';
 import { DistillPeer } from './distillPeer.js';
 
@@ -23,6 +23,7 @@ export const testLimits: ServerLimits = {
 export interface TestServer {
   readonly server: TeacherServer;
   readonly port: number;
+  readonly healthPort: number | null;
   /** What hooks were told, in order. */
   readonly answers: string[];
   /** Images waiting now. */
@@ -45,12 +46,14 @@ export async function startTestServer(
   limits: Partial<ServerLimits> = {},
   batch: BatchPolicy = { maxImages: 1, maxDelayMs: 0 },
   hooks: Partial<TeacherServerHooks> = {},
+  security: Pick<TeacherServerOptions, 'credentials' | 'interceptors' | 'healthPort'> = {},
 ): Promise<TestServer> {
   const answers: string[] = [];
   let waiting = 0;
   const server = new TeacherServer({
     host: '127.0.0.1',
     port: 0,
+    ...security,
     limits: { ...testLimits, ...limits },
     encodings: ['fp32', 'fp16'],
     batch,
@@ -64,7 +67,7 @@ export async function startTestServer(
     },
   });
   started.add(server);
-  const port = await server.listen();
+  const { port, healthPort } = await server.listen();
   if (engine) server.serve(engine);
-  return { server, port, answers, waiting: () => waiting };
+  return { server, port, healthPort, answers, waiting: () => waiting };
 }

@@ -3,6 +3,7 @@ import { connect } from 'node:net';
 import { test } from 'node:test';
 import {
   MEMORY_METRIC_NAMES,
+  TLS_METRIC_NAMES,
   STUDENT_METRIC_NAMES,
   TEACHER_METRIC_NAMES,
 } from '../../src/telemetry/metricNames.js';
@@ -15,6 +16,7 @@ const TEACHER =
   'images_total requests_total inference_seconds queue_seconds queue_images batch_images sent_bytes_total streams info';
 const STUDENT =
   'steps_total images_total step_seconds phase_seconds_total loss learning_rate received_bytes_total inflight_bytes requeued_total nonfinite_total last_step_timestamp_seconds miou pixel_accuracy';
+const EXPIRY = 'cirkd_tls_certificate_expiry_timestamp_seconds';
 
 const STEP = {
   images: 4,
@@ -36,12 +38,13 @@ test('every name of the design is served over HTTP', async () => {
   const student = createStudentMetrics();
   const teacher = createTeacherMetrics();
   const wanted = [
-    [teacher.registry, TEACHER.split(' ').map((name) => `cirkd_teacher_${name}`)],
+    [teacher.registry, [...TEACHER.split(' ').map((name) => `cirkd_teacher_${name}`), EXPIRY]],
     [
       student.registry,
       [
         ...STUDENT.split(' ').map((name) => `cirkd_student_${name}`),
         'cirkd_memory_bank_fill_ratio',
+        EXPIRY,
       ],
     ],
   ] as const;
@@ -53,9 +56,10 @@ test('every name of the design is served over HTTP', async () => {
     }
     await server.close();
   }
-  const all = [TEACHER_METRIC_NAMES, STUDENT_METRIC_NAMES, MEMORY_METRIC_NAMES];
+  const all = [TEACHER_METRIC_NAMES, STUDENT_METRIC_NAMES, MEMORY_METRIC_NAMES, TLS_METRIC_NAMES];
   const named = all.flatMap((names) => Object.values(names).map(({ name }) => name));
-  assert.deepEqual(named.sort(), wanted.flatMap(([, names]) => [...names]).sort());
+  const distinct = new Set<string>(wanted.flatMap(([, names]) => [...names]));
+  assert.deepEqual(named.sort(), [...distinct].sort());
 });
 
 test('a step and an evaluation show in the figures', async () => {
@@ -88,6 +92,14 @@ test('a new digest replaces the old one', async () => {
   const text = await metrics.registry.metrics();
   assert.match(text, /cirkd_teacher_info\{digest="sha256:bb"\} 1/);
   assert.doesNotMatch(text, /sha256:aa/);
+});
+
+test('a certificate has an expiry, a service without one has none', async () => {
+  for (const metrics of [createTeacherMetrics(), createStudentMetrics()]) {
+    assert.match(await metrics.registry.metrics(), new RegExp(`^${EXPIRY} NaN$`, 'im'));
+    metrics.setCertificateExpiry(new Date('2027-01-02T03:04:05Z'));
+    assert.match(await metrics.registry.metrics(), new RegExp(`^${EXPIRY} 1798859045$`, 'm'));
+  }
 });
 
 test('other paths and methods, a port in use, closing', async () => {

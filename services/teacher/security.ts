@@ -1,0 +1,31 @@
+/** The server's certificates and tokens, from the config's files to metrics and log. */
+import type { TeacherConfig } from '../../src/config/teacher.js';
+import { openServerSecurity, type ServerSecurity } from '../../src/rpc/serverSecurity.js';
+import type { Logger } from '../../src/telemetry/log.js';
+import type { TeacherMetrics } from '../../src/telemetry/teacherMetrics.js';
+
+/** Rejects with SecurityFileError. */
+export function openSecurity(
+  { tls, tokenFile }: TeacherConfig['listen'],
+  { setCertificateExpiry }: TeacherMetrics,
+  log: Logger,
+): Promise<ServerSecurity> {
+  const { certificate, key, clientCa } = tls;
+  const named = (name: string, path: string) => ({ key: `listen.${name}`, path });
+  return openServerSecurity({
+    tls:
+      // One without the other is a fault of the config.
+      certificate === null || key === null
+        ? null
+        : {
+            certificate: named('tls.certificate', certificate),
+            key: named('tls.key', key),
+            clientCa: clientCa === null ? null : named('tls.clientCa', clientCa),
+          },
+    tokens: tokenFile === null ? null : named('tokenFile', tokenFile),
+    onCertificate: setCertificateExpiry,
+    onReloaded: (keys) => log.info({ keys }, 'security files read again'),
+    onProblem: ({ message }) => log.error({ reason: message }, 'security files not taken over'),
+    onRefused: (refused) => log.warn(refused, 'call refused'),
+  });
+}

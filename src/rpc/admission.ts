@@ -1,0 +1,55 @@
+/**
+ * Who may call: an interceptor that ends calls of strangers before a message of theirs is read.
+ *
+ * A client certificate is checked here and not in the handshake. There Node.js could only hang up,
+ * and the client would not learn why. grpc-js gives a peer's certificate where TLS found it valid
+ * and of a trusted authority, else none: also for sessions that a client without one resumed.
+ */
+import { ServerInterceptingCall, type ServerInterceptor } from '@grpc/grpc-js';
+import { isAccepted } from './bearerTokens.js';
+import { GrpcStatus } from './errors.js';
+
+export interface AdmissionRules {
+  /** Callers must have shown a certificate in the handshake. */
+  readonly clientCertificate: boolean;
+  /** The tokens of this moment; null: none is asked for. */
+  readonly tokens: (() => readonly string[]) | null;
+  readonly onRefused?: (refused: { readonly peer: string; readonly reason: string }) => void;
+}
+
+/** Ends what doesn't fit as UNAUTHENTICATED. */
+export function admission(rules: AdmissionRules): ServerInterceptor {
+  return (_method, call) =>
+    new ServerInterceptingCall(call, {
+      start(next) {
+        next({
+          onReceiveMetadata(metadata, admit) {
+            const certified = call.getAuthContext().sslPeerCertificate !== undefined;
+            const reason = refusal(rules, certified, metadata.get('authorization'));
+            if (reason === undefined) {
+              // No handler needs it, so none can tell it.
+              metadata.remove('authorization');
+              admit(metadata);
+              return;
+            }
+            rules.onRefused?.({ peer: call.getPeer(), reason });
+            call.sendStatus({ code: GrpcStatus.UNAUTHENTICATED, details: reason, metadata: null });
+          },
+        });
+      },
+    });
+}
+
+function refusal(
+  { clientCertificate, tokens }: AdmissionRules,
+  certified: boolean,
+  authorization: readonly (string | Buffer)[],
+): string | undefined {
+  if (clientCertificate && !certified) {
+    return 'client certificate: none given, or one that is not valid or of no authority trusted here';
+  }
+  if (tokens === null) return undefined;
+  if (authorization.length === 0) return 'authorization: no bearer token given';
+  const accepted = authorization.length === 1 && isAccepted(String(authorization[0]), tokens());
+  return accepted ? undefined : 'authorization: bearer token not accepted';
+}

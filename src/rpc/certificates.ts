@@ -1,0 +1,79 @@
+/** PEM files to what TLS wants of them, checked: what is found here is not found in a handshake. */
+import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto';
+import { createSecureContext } from 'node:tls';
+import { type NamedFile, SecurityFileError } from './watchedFiles.js';
+
+/** A certificate with its chain, and its key. */
+export interface Identity {
+  /** PEM */
+  readonly certificate: Buffer;
+  /** PEM */
+  readonly privateKey: Buffer;
+  /** When the first certificate of the chain expires. */
+  readonly expires: Date;
+}
+
+const CERTIFICATE = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g;
+
+/**
+ * Throws SecurityFileError where a file isn't what it should be, the key is of another certificate,
+ * or the time is not the certificate's.
+ */
+export function readIdentity(
+  files: { readonly certificate: NamedFile; readonly key: NamedFile },
+  [certificate, privateKey]: readonly Buffer[],
+): Identity {
+  const chain = readChain(files.certificate, certificate!);
+  const own = chain[0]!;
+  if (!own.checkPrivateKey(readKey(files.key, privateKey!))) {
+    throw new SecurityFileError(files.key, `not the key of ${files.certificate.path}`);
+  }
+  try {
+    // What only TLS itself refuses: keys too small, digests too old.
+    createSecureContext({ cert: certificate!, key: privateKey! });
+  } catch (cause) {
+    const reason = `TLS refuses it (${(cause as NodeJS.ErrnoException).code})`;
+    throw new SecurityFileError(files.certificate, reason, { cause });
+  }
+  for (const { validFrom, validTo } of chain) {
+    if (Date.parse(validTo) <= Date.now()) {
+      throw new SecurityFileError(files.certificate, `expired on ${iso(validTo)}`);
+    }
+    if (Date.parse(validFrom) > Date.now()) {
+      throw new SecurityFileError(files.certificate, `not valid before ${iso(validFrom)}`);
+    }
+  }
+  const expires = new Date(Math.min(...chain.map(({ validTo }) => Date.parse(validTo))));
+  return { certificate: certificate!, privateKey: privateKey!, expires };
+}
+
+/** The certificates of authorities, as they are. Throws SecurityFileError. */
+export function readAuthorities(file: NamedFile, content: Buffer): Buffer {
+  readChain(file, content);
+  return content;
+}
+
+function readChain(file: NamedFile, content: Buffer): X509Certificate[] {
+  const blocks = content.toString('latin1').match(CERTIFICATE);
+  if (blocks === null) throw new SecurityFileError(file, 'no PEM certificate in it');
+  return blocks.map((block, i) => {
+    try {
+      return new X509Certificate(block);
+    } catch (cause) {
+      throw new SecurityFileError(file, `certificate ${i + 1} can't be read`, { cause });
+    }
+  });
+}
+
+function readKey(file: NamedFile, content: Buffer): KeyObject {
+  try {
+    return createPrivateKey(content);
+  } catch (cause) {
+    const wanted = 'wanted a private key as PEM, without passphrase';
+    throw new SecurityFileError(file, `no private key in it, ${wanted}`, { cause });
+  }
+}
+
+function iso(time: string): string {
+  return new Date(time).toISOString();
+}

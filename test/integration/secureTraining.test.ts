@@ -1,0 +1,156 @@
+/** Real processes: a student trains over mutual TLS with a token, strangers learn why they can't. */
+import assert from 'node:assert/strict';
+import { X509Certificate } from 'node:crypto';
+import { after, afterEach, before, test } from 'node:test';
+import { connect } from 'node:tls';
+import { Authority, type Pem } from '../support/certificates/authority.js';
+import { SecurityFolder } from '../support/certificates/folder.js';
+import { CirkdProcess } from '../support/cirkdProcess.js';
+import { eventually } from '../support/eventually.js';
+import { healthOf } from '../support/grpcProbes.js';
+import { TeacherProcess } from '../support/teacherProcess.js';
+import { tinyStudent, tinyTeacher } from '../support/tinyRun.js';
+
+const TOKEN = 'only-known-to-these-two';
+const folder = new SecurityFolder();
+const authority = new Authority();
+const processes: { kill(): void }[] = [];
+let config: string;
+let teacher: TeacherProcess;
+let address: string;
+
+/** Flags for YAML values that are texts. */
+function set(values: Readonly<Record<string, string>>): string[] {
+  return Object.entries(values).flatMap(([key, value]) => ['--set', `${key}=${value}`]);
+}
+
+function student(id: string, changes: Readonly<Record<string, string>> = {}): CirkdProcess {
+  const pair = folder.writePair(id, authority.issue({ names: [id] }));
+  const process = new CirkdProcess(
+    ...['student', '--config', config],
+    ...set({
+      'run.id': id,
+      'teacher.addresses': `[${JSON.stringify(address)}]`,
+      'teacher.tls.ca': `${folder.path}/ca.crt`,
+      'teacher.tls.certificate': pair.certificate.path,
+      'teacher.tls.key': pair.key.path,
+      'teacher.tokenFile': `${folder.path}/token`,
+      'teacher.teacherTimeoutMs': '20000',
+      'train.steps': '3',
+      'evaluate.pictures': '0',
+      ...changes,
+    }),
+  );
+  processes.push(process);
+  return process;
+}
+
+/** The serial number of what the teacher shows now. */
+function shownSerial(): Promise<string> {
+  const [host, port] = address.split(':');
+  const socket = connect({ host: host!, port: Number(port), rejectUnauthorized: false });
+  return new Promise((resolve, reject) => {
+    socket.once('error', reject);
+    socket.once('secureConnect', () => {
+      resolve(socket.getPeerCertificate().serialNumber);
+      socket.destroy();
+    });
+  });
+}
+
+async function expiry(metricsUrl: string): Promise<number> {
+  const text = await (await fetch(metricsUrl)).text();
+  return Number(/^cirkd_tls_certificate_expiry_timestamp_seconds (\S+)$/m.exec(text)?.[1]);
+}
+
+const expiresOf = ({ certificate }: Pem) => Date.parse(new X509Certificate(certificate).validTo);
+
+before(async () => {
+  config = tinyStudent(folder.path);
+  const model = tinyTeacher(folder.path);
+  folder.write('ca.crt', authority.certificate);
+  folder.write('token', `${TOKEN}\n`);
+  folder.writePair('server', authority.issue());
+  teacher = new TeacherProcess(
+    ...['--checkpoint', model],
+    ...set({
+      threads: '2',
+      'listen.healthPort': '0',
+      'listen.tokenFile': `${folder.path}/token`,
+      'listen.tls.certificate': `${folder.path}/server.crt`,
+      'listen.tls.key': `${folder.path}/server.key`,
+      'listen.tls.clientCa': `${folder.path}/ca.crt`,
+    }),
+  );
+  await teacher.ready();
+  address = `localhost:${(await teacher.listening()).grpcPort}`;
+});
+afterEach(() => {
+  for (const process of processes.splice(0)) process.kill();
+});
+after(() => {
+  teacher.kill();
+  folder.remove();
+});
+
+test('a run over mutual TLS with a token, while the certificate is replaced; then strangers', async () => {
+  const [, healthPort] = /"health":"[^"]*:(\d+)"/.exec(teacher.stderr) ?? [];
+  assert.equal(await healthOf(Number(healthPort), ''), 'SERVING');
+  const run = student('trained', { 'train.steps': '200', 'metrics.lingerMs': '0' });
+  await run.says(/"msg":"training"/);
+  const next = authority.issue({ notAfter: new Date(Date.now() + 1_800_000) });
+  folder.writePair('server', next);
+  const replacedAt = performance.now();
+  await eventually(
+    async () => (await shownSerial()) === new X509Certificate(next.certificate).serialNumber,
+  );
+  assert.ok(performance.now() - replacedAt < 10_000, `${performance.now() - replacedAt} ms`);
+  const { metricsUrl } = await teacher.listening();
+  assert.equal((await expiry(metricsUrl)) * 1000, expiresOf(next));
+  const [, url] = await run.says(/"url":"([^"]+)"/);
+  assert.ok((await expiry(url!)) * 1000 > Date.now(), 'the student has an expiry, too');
+  run.signal('SIGTERM');
+  assert.equal(await run.exit(), 143, run.stderr);
+  // One welcome, nothing asked for again: the stream outlived the certificate that it began with.
+  assert.equal(run.stderr.match(/"state":"ready"/g)?.length, 1, run.stderr);
+  assert.doesNotMatch(run.stderr, /asked for again/);
+  for (const said of [run.stderr, teacher.stderr]) {
+    assert.doesNotMatch(said, new RegExp(`${TOKEN}|PRIVATE KEY`));
+  }
+});
+
+test('another authority, no certificate, another token: exit 4 and the reason', async () => {
+  folder.write('strange-ca.crt', new Authority('strangers').certificate);
+  folder.write('strange.token', 'known-to-somebody-else');
+  const strange: [string, Readonly<Record<string, string>>, RegExp][] = [
+    [
+      'strange',
+      { 'teacher.tls.ca': `${folder.path}/strange-ca.crt` },
+      /is of no authority trusted here/,
+    ],
+    [
+      'anonymous',
+      { 'teacher.tls.certificate': 'null', 'teacher.tls.key': 'null' },
+      /UNAUTHENTICATED: client certificate: none given/,
+    ],
+    [
+      'token',
+      { 'teacher.tokenFile': `${folder.path}/strange.token` },
+      /UNAUTHENTICATED: authorization: bearer token not accepted/,
+    ],
+  ];
+  for (const [id, changes, reason] of strange) {
+    const run = student(id, changes);
+    assert.equal(await run.exit(), 4, run.stderr);
+    assert.match(run.stderr, reason);
+  }
+  assert.match(teacher.stderr, /"reason":"authorization: bearer token not accepted"/);
+  const run = student('welcome');
+  assert.equal(await run.exit(), 0, run.stderr);
+});
+
+test('files that can’t be used: exit 2, with the key of the config', async () => {
+  const run = student('broken', { 'teacher.tls.key': `${folder.path}/server.key` });
+  assert.equal(await run.exit(), 2, run.stderr);
+  assert.match(run.stderr, /teacher\.tls\.key: .*server\.key: not the key of .*broken\.crt/);
+});

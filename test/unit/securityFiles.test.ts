@@ -1,0 +1,124 @@
+/** Certificates and tokens in files: what is refused at the start, and what a change does. */
+import assert from 'node:assert/strict';
+import { after, test } from 'node:test';
+import { rmSync } from 'node:fs';
+import { isAccepted, readTokens } from '../../src/rpc/bearerTokens.js';
+import { type Identity, readAuthorities, readIdentity } from '../../src/rpc/certificates.js';
+import { SecurityFileError, WatchedFiles } from '../../src/rpc/watchedFiles.js';
+import { Authority } from '../support/certificates/authority.js';
+import { SecurityFolder } from '../support/certificates/folder.js';
+import { eventually } from '../support/eventually.js';
+
+const folder = new SecurityFolder();
+const authority = new Authority();
+const MINUTE_MS = 60_000;
+after(() => folder.remove());
+
+function watch(name: string) {
+  const files = {
+    certificate: { key: `${name}.crt`, path: `${folder.path}/${name}.crt` },
+    key: { key: `${name}.key`, path: `${folder.path}/${name}.key` },
+  };
+  const problems: string[] = [];
+  const changes: Identity[] = [];
+  const opened = WatchedFiles.open({
+    files: [files.certificate, files.key],
+    parse: (contents) => readIdentity(files, contents),
+    onChange: (identity) => changes.push(identity),
+    onProblem: ({ message }) => problems.push(message),
+    everyMs: 5,
+  });
+  return { opened, problems, changes };
+}
+
+test('a pair is read with the time at which the first of its chain expires', () => {
+  const soon = new Date(Math.ceil(Date.now() / 1000) * 1000 + MINUTE_MS);
+  const late = authority.issue();
+  const chain = late.certificate + authority.issue({ notAfter: soon }).certificate;
+  const files = folder.writePair('chain', { ...late, certificate: chain });
+  const identity = readIdentity(files, [Buffer.from(chain), Buffer.from(late.key)]);
+  assert.deepEqual(identity.expires, soon);
+});
+
+test('what is no pair is refused by name, without its content', async () => {
+  const good = authority.issue();
+  const other = authority.issue();
+  const past = new Date(Date.now() - MINUTE_MS);
+  const future = new Date(Date.now() + MINUTE_MS);
+  const block = '-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n';
+  const wrong: [string, typeof good, RegExp][] = [
+    ['empty', { ...good, certificate: '' }, /^empty\.crt: .*no PEM certificate in it$/],
+    ['rubbish', { ...good, certificate: block }, /^rubbish\.crt: .*certificate 1 can't be read$/],
+    ['nokey', { ...good, key: 'secret' }, /^nokey\.key: .*no private key in it, wanted .* PEM/],
+    ['other', { ...good, key: other.key }, /^other\.key: .*not the key of .*other\.crt$/],
+    ['past', authority.issue({ notAfter: past }), /^past\.crt: .*expired on 20\d\d-/],
+    ['future', authority.issue({ notBefore: future }), /^future\.crt: .*not valid before 20/],
+  ];
+  for (const [name, pem, message] of wrong) {
+    folder.writePair(name, pem);
+    await assert.rejects(watch(name).opened, (error: Error) => {
+      assert.ok(error instanceof SecurityFileError, String(error));
+      assert.match(error.message, message);
+      assert.doesNotMatch(error.message, /secret|BEGIN/);
+      return true;
+    });
+  }
+  await assert.rejects(watch('absent').opened, /^SecurityFileError: absent\.\w+: .*\(ENOENT\)$/);
+  assert.throws(() => readAuthorities({ key: 'ca', path: 'x' }, Buffer.from('no')), /^.*ca: x: no/);
+});
+
+test('a new pair is taken over; a mismatched, a missing and an expired one are told once', async () => {
+  const first = authority.issue();
+  folder.writePair('live', first);
+  const { opened, problems, changes } = watch('live');
+  const watched = await opened;
+  const second = authority.issue();
+  folder.write('live.crt', second.certificate);
+  await eventually(() => problems.length === 1);
+  assert.match(problems[0]!, /live\.key: .*not the key of/);
+  assert.equal(String(watched.current.certificate), first.certificate);
+  folder.write('live.key', second.key);
+  await eventually(() => changes.length === 1);
+  assert.equal(String(watched.current.privateKey), second.key);
+  rmSync(`${folder.path}/live.key`);
+  await eventually(() => problems.length === 2);
+  const expired = authority.issue({ notAfter: new Date(Date.now() - MINUTE_MS) });
+  folder.writePair('live', expired);
+  await eventually(() => problems.some((problem) => /expired on/.test(problem)));
+  assert.equal(String(watched.current.certificate), second.certificate);
+  folder.writePair('live', second);
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  assert.equal(changes.length, 1);
+  assert.equal(new Set(problems).size, problems.length, problems.join('\n'));
+  watched.close();
+});
+
+test('a closed watch reads no more', async () => {
+  folder.writePair('closed', authority.issue());
+  const { opened, changes } = watch('closed');
+  (await opened).close();
+  folder.writePair('closed', authority.issue());
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  assert.deepEqual(changes, []);
+});
+
+test('tokens: one a line, each is accepted, nothing else is', () => {
+  const file = { key: 'tokenFile', path: 'tokens' };
+  const tokens = readTokens(file, Buffer.from('0123456789abcdef\r\n\nfedcba9876543210\n'));
+  assert.deepEqual(tokens, ['0123456789abcdef', 'fedcba9876543210']);
+  for (const token of tokens) assert.equal(isAccepted(`Bearer ${token}`, tokens), true);
+  const strange = ['', 'Bearer ', 'Bearer 0123456789abcde', 'bearer 0123456789abcdef', tokens[0]!];
+  for (const value of strange) assert.equal(isAccepted(value, tokens), false, value);
+  const wrong: [string, RegExp][] = [
+    ['', /tokenFile: tokens: no token in it$/],
+    ['0123456789abcdef\nshort', /line 2 is no token, wanted 16 to 4096 printable/],
+    ['0123456789 abcdef0', /line 1 is no token/],
+  ];
+  for (const [text, message] of wrong) {
+    assert.throws(() => readTokens(file, Buffer.from(text)), message);
+    assert.throws(
+      () => readTokens(file, Buffer.from(text)),
+      (error: Error) => !/short|0123/.test(error.message),
+    );
+  }
+});

@@ -1,0 +1,134 @@
+/** What a student makes of teachers that it can't trust or can't talk to. */
+import assert from 'node:assert/strict';
+import { after, test, type TestContext } from 'node:test';
+import { ServerCredentials } from '@grpc/grpc-js';
+import { ContractMismatchError, TeacherUnavailableError } from '../../src/distill/teacher.js';
+import { type ClientSecurity, openClientSecurity } from '../../src/rpc/clientSecurity.js';
+import type { ClientOptions } from '../../src/stream/clientOptions.js';
+import { Authority, type Pem } from '../support/certificates/authority.js';
+import { SecurityFolder } from '../support/certificates/folder.js';
+import { eventually } from '../support/eventually.js';
+import { student, teachers } from '../support/scriptedFleet.js';
+import { assertAnswers, imageOf } from '../support/scriptedStudent.js';
+
+const HOUR_MS = 3_600_000;
+const folder = new SecurityFolder();
+const authority = new Authority();
+const ca = folder.write('ca.crt', authority.certificate);
+const opened: ClientSecurity[] = [];
+after(() => {
+  for (const security of opened) security.close();
+  folder.remove();
+});
+
+/** A teacher that shows `pem`, seen at localhost. */
+async function secureTeacher(t: TestContext, pem: Pem): Promise<string> {
+  const pair = { private_key: Buffer.from(pem.key), cert_chain: Buffer.from(pem.certificate) };
+  const [teacher] = await teachers(t, { credentials: ServerCredentials.createSsl(null, [pair]) });
+  return `localhost:${teacher!.port}`;
+}
+
+async function trusting(file = ca): Promise<Partial<ClientOptions>> {
+  const security = await openClientSecurity({ tls: { ca: file, identity: null }, token: null });
+  opened.push(security);
+  return { credentials: () => security.credentials() };
+}
+
+async function refusal(t: TestContext, pem: Pem, options: Partial<ClientOptions>) {
+  const address = await secureTeacher(t, pem);
+  const error = await student(t, [address], options).then(
+    () => assert.fail('connected'),
+    (reason: Error) => reason,
+  );
+  // At once: the time without a teacher isn't over yet.
+  assert.ok(error instanceof ContractMismatchError, String(error));
+  return error.message.replaceAll(address, 'ADDRESS');
+}
+
+test('a teacher of the right authority and name', async (t) => {
+  const address = await secureTeacher(t, authority.issue());
+  const { teacher } = await student(t, [address], await trusting());
+  assertAnswers(await teacher.request(imageOf(1)), imageOf(1));
+});
+
+test('another authority, expired, not yet valid, another name: refused at once, and why', async (t) => {
+  const trusted = await trusting();
+  const cases: [Pem, RegExp][] = [
+    [new Authority('stranger').issue(), /TLS: its certificate is of no authority trusted here/],
+    [authority.issue({ notAfter: new Date(Date.now() - 1000) }), /TLS: its .* has expired/],
+    [authority.issue({ notBefore: new Date(Date.now() + HOUR_MS) }), /TLS: its .* not yet valid/],
+    [authority.issue({ names: ['a.example'] }), /TLS: wrong name: .*localhost.*DNS:a\.example/],
+  ];
+  for (const [pem, message] of cases) {
+    const words = await refusal(t, pem, trusted);
+    assert.match(
+      words,
+      /^no teacher fits this student: ADDRESS \(teacher ADDRESS is not connected/,
+    );
+    assert.match(words, message);
+  }
+});
+
+test('a server name stands for the host of the address, whatever that is', async (t) => {
+  const pem = authority.issue({ names: ['teachers.example'] });
+  const options = { ...(await trusting()), serverName: 'teachers.example' };
+  const address = await secureTeacher(t, pem);
+  const byNumber = address.replace('localhost', '127.0.0.1');
+  const { teacher } = await student(t, [byNumber], options);
+  assertAnswers(await teacher.request(imageOf(2)), imageOf(2));
+  const elsewhere = { ...options, serverName: 'elsewhere.example' };
+  assert.match(await refusal(t, pem, elsewhere), /wrong name: .*elsewhere\.example/);
+});
+
+test('TLS to a plaintext port: refused at once; plaintext to a TLS port: no teacher', async (t) => {
+  const [plain] = await teachers(t, {});
+  await assert.rejects(
+    student(t, [`localhost:${plain!.port}`], await trusting()),
+    (error: Error) => {
+      assert.ok(error instanceof ContractMismatchError, String(error));
+      return /TLS: it speaks no TLS on this port/.test(error.message);
+    },
+  );
+  const address = await secureTeacher(t, authority.issue());
+  await assert.rejects(student(t, [address], { teacherTimeoutMs: 2000 }), (error: Error) => {
+    assert.ok(error instanceof TeacherUnavailableError, String(error));
+    return /closed the connection before a word of HTTP\/2: does it want TLS/.test(error.message);
+  });
+});
+
+test('a teacher that is refused disturbs no other, and is tried again', async (t) => {
+  const good = await secureTeacher(t, authority.issue());
+  const stranger = await secureTeacher(t, new Authority('stranger').issue());
+  const { teacher, observed } = await student(t, [stranger, good], await trusting());
+  for (let i = 0; i < 4; i++) assertAnswers(await teacher.request(imageOf(i)), imageOf(i));
+  await eventually(() => {
+    const tries = observed.states.filter((state) => state === `${stranger} refused`);
+    return tries.length >= 2;
+  });
+  assert.deepEqual(observed.requeued, []);
+});
+
+test('an authority that comes into the file is trusted on the next try', async (t) => {
+  const stranger = new Authority('stranger');
+  const file = folder.write('changing.crt', stranger.certificate);
+  const security = await openClientSecurity({
+    tls: { ca: file, identity: null },
+    token: null,
+    reloadEveryMs: 5,
+  });
+  opened.push(security);
+  const credentials = () => security.credentials();
+  const [first, second] = [
+    await secureTeacher(t, stranger.issue()),
+    await secureTeacher(t, authority.issue()),
+  ];
+  const { observed } = await student(t, [first, second], { credentials });
+  await eventually(() => observed.states.includes(`${second} refused`));
+  folder.write('changing.crt', stranger.certificate + authority.certificate);
+  await eventually(() => observed.states.includes(`${second} ready`));
+  // The stream that was there isn't touched.
+  assert.deepEqual(
+    observed.states.filter((state) => state.startsWith(first)),
+    [`${first} connecting`, `${first} ready`],
+  );
+});

@@ -1,0 +1,270 @@
+/** Who a teacher server lets in, what strangers are told, and certificates that change meanwhile. */
+import assert from 'node:assert/strict';
+import { X509Certificate } from 'node:crypto';
+import { connect as connectHttp2, type IncomingHttpHeaders } from 'node:http2';
+import { after, afterEach, test, type TestContext } from 'node:test';
+import { connect, type TLSSocket } from 'node:tls';
+import type { RemoteTeacher } from '../../src/stream/remoteTeacher.js';
+import type { ClientOptions } from '../../src/stream/clientOptions.js';
+import { openClientSecurity } from '../../src/rpc/clientSecurity.js';
+import { GrpcStatus } from '../../src/rpc/errors.js';
+import { openServerSecurity, type ServerSecurityOptions } from '../../src/rpc/serverSecurity.js';
+import type { NamedFile } from '../../src/rpc/watchedFiles.js';
+import { TEACHER_SERVICE_NAME } from '../../src/stream/teacherService.js';
+import { Authority, type Pem } from '../support/certificates/authority.js';
+import { SecurityFolder } from '../support/certificates/folder.js';
+import { eventually } from '../support/eventually.js';
+import { GatedEngine } from '../support/gatedEngine.js';
+import { healthOf } from '../support/grpcProbes.js';
+import { student } from '../support/scriptedFleet.js';
+import { imageOf } from '../support/scriptedStudent.js';
+import { closeTestServers, startTestServer } from '../support/teacherServer.js';
+
+const GET_TEACHER = `/${TEACHER_SERVICE_NAME}/GetTeacher`;
+const TOKEN = 'a-token-of-some-length';
+const folder = new SecurityFolder();
+const servers = new Authority('servers');
+const students = new Authority('students');
+const ca = folder.write('servers.crt', servers.certificate);
+const clientCa = folder.write('students.crt', students.certificate);
+const token = folder.write('token', TOKEN);
+const opened: { close(): void }[] = [];
+let pairs = 0;
+afterEach(async () => {
+  await closeTestServers();
+  for (const one of opened.splice(0)) one.close();
+});
+after(() => folder.remove());
+
+const newPair = (pem: Pem) => folder.writePair(`pair-${++pairs}`, pem);
+
+async function serve(
+  options: Partial<ServerSecurityOptions> = {},
+  pair = newPair(servers.issue()),
+) {
+  const refused: string[] = [];
+  const problems: string[] = [];
+  const expiries: Date[] = [];
+  const security = await openServerSecurity({
+    tls: { ...pair, clientCa },
+    tokens: null,
+    reloadEveryMs: 5,
+    onRefused: ({ reason }) => refused.push(reason),
+    onProblem: ({ message }) => problems.push(message),
+    onCertificate: (expires) => expiries.push(expires),
+    ...options,
+  });
+  opened.push(security);
+  const engine = new GatedEngine(true);
+  const server = await startTestServer(engine, {}, undefined, {}, { ...security, healthPort: 0 });
+  return { ...server, engine, refused, problems, expiries };
+}
+
+/** A student with the given certificate and token. */
+async function join(
+  t: TestContext,
+  port: number,
+  pem: Pem | null,
+  tokenFile: NamedFile | null = null,
+  changes: Partial<ClientOptions> = {},
+): Promise<RemoteTeacher> {
+  const identity = pem === null ? null : newPair(pem);
+  const security = await openClientSecurity({ tls: { ca, identity }, token: tokenFile });
+  opened.push(security);
+  const { teacher } = await student(t, [`localhost:${port}`], {
+    credentials: () => security.credentials(),
+    ...changes,
+  });
+  return teacher;
+}
+
+async function refusal(...args: Parameters<typeof join>): Promise<string> {
+  const error = await join(...args).then(
+    () => assert.fail('let in'),
+    (reason: Error) => reason,
+  );
+  assert.match(error.name, /^(ContractMismatch|TeacherUnavailable)Error$/, String(error));
+  return error.message;
+}
+
+test('a certificate of the authority is let in; none and those of others are not', async (t) => {
+  const { port, refused, engine } = await serve();
+  const inside = await join(t, port, students.issue());
+  const wrong = [null, new Authority('strangers').issue(), servers.issue()];
+  for (const [i, pem] of wrong.entries()) {
+    const words = await refusal(t, port, pem);
+    assert.match(
+      words,
+      /UNAUTHENTICATED: client certificate: none given, or one that is not valid/,
+    );
+    await inside.request(imageOf(i));
+  }
+  assert.equal(refused.length, wrong.length);
+  assert.equal(engine.batches.length, wrong.length);
+});
+
+test('an authority of the same name: no stream, a guess at the reason, others are undisturbed', async (t) => {
+  const { port, engine } = await serve();
+  const inside = await join(t, port, students.issue());
+  const forged = new Authority('students').issue();
+  let tried = false;
+  const stranger = refusal(t, port, forged, null, { teacherTimeoutMs: 2000 }).finally(() => {
+    tried = true;
+  });
+  let images = 0;
+  while (!tried) await inside.request(imageOf(images++ % 200));
+  // Node.js 20 hangs up on such a certificate by itself.
+  assert.match(
+    await stranger,
+    /dropped the connection: .* certificate|client certificate: none given/,
+  );
+  // Asked once each: the stream was never lost.
+  assert.equal(engine.batches.length, images);
+});
+
+test('an expired client certificate is refused by the server, whoever brings it', async () => {
+  const { port } = await serve();
+  const good = await handshake(port, { pem: students.issue() });
+  assert.equal(await callCode(good), GrpcStatus.OK);
+  const late = await handshake(port, { pem: students.issue({ notAfter: soon(-1000) }) });
+  assert.equal(await callCode(late), GrpcStatus.UNAUTHENTICATED);
+});
+
+test('a resumed session lets nobody in who had no certificate, or that of a stranger', async () => {
+  const { port } = await serve();
+  for (const pem of [undefined, new Authority('students').issue()]) {
+    const first = await handshake(port, { pem });
+    const session = new Promise<Buffer>((resolve) => first.once('session', resolve));
+    assert.equal(await callCode(first), GrpcStatus.UNAUTHENTICATED);
+    const resumed = await handshake(port, { session: await session });
+    assert.equal(resumed.isSessionReused(), true);
+    assert.equal(await callCode(resumed), GrpcStatus.UNAUTHENTICATED);
+  }
+});
+
+test('a token: the right one is let in, none and another are not, and the log has neither', async (t) => {
+  const { port, refused } = await serve({
+    tls: { ...newPair(servers.issue()), clientCa: null },
+    tokens: token,
+  });
+  await (await join(t, port, null, token)).request(imageOf(1));
+  const words = [
+    await refusal(t, port, null),
+    await refusal(t, port, null, folder.write('other', `${TOKEN}.`)),
+  ];
+  assert.match(words[0]!, /UNAUTHENTICATED: authorization: no bearer token given/);
+  assert.match(words[1]!, /UNAUTHENTICATED: authorization: bearer token not accepted/);
+  assert.doesNotMatch([...words, ...refused].join(), new RegExp(TOKEN));
+});
+
+test('tokens change: the new one is let in, the old one no more, streams stay', async (t) => {
+  const file = folder.write('changing', TOKEN);
+  const { port } = await serve({
+    tls: { ...newPair(servers.issue()), clientCa: null },
+    tokens: file,
+  });
+  const inside = await join(t, port, null, token);
+  folder.write('changing', 'quite-another-token');
+  const next = folder.write('next', 'quite-another-token');
+  const letIn = () =>
+    join(t, port, null, next).then(
+      () => true,
+      () => false,
+    );
+  await eventually(letIn);
+  assert.match(await refusal(t, port, null, token), /bearer token not accepted/);
+  await inside.request(imageOf(1));
+});
+
+test('health has a plaintext port of its own; the main port answers strangers nothing', async () => {
+  const { port, healthPort, server } = await serve({ tokens: token });
+  assert.equal(await healthOf(healthPort!, TEACHER_SERVICE_NAME), 'SERVING');
+  assert.equal(await healthOf(healthPort!, ''), 'SERVING');
+  assert.equal(await healthOf(port, ''), GrpcStatus.UNAVAILABLE);
+  const health = '/grpc.health.v1.Health/Check';
+  assert.equal(await callCode(await handshake(port), health), 16);
+  const reflection = '/grpc.reflection.v1.ServerReflection/ServerReflectionInfo';
+  assert.equal(await callCode(await handshake(port), reflection), 16);
+  assert.equal(await callCode(healthPort!), 12);
+  await server.drain(0);
+  assert.equal(await healthOf(healthPort!, ''), GrpcStatus.UNAVAILABLE);
+});
+
+test('a new certificate is shown to new connections, a stream that is open stays', async (t) => {
+  const pair = newPair(servers.issue());
+  const name = `pair-${pairs}`;
+  const { port, problems, expiries, engine } = await serve({}, pair);
+  const inside = await join(t, port, students.issue());
+  await inside.request(imageOf(1));
+  const expires = new Date(Math.ceil(Date.now() / 1000) * 1000 + 120_000);
+  const next = servers.issue({ notAfter: expires });
+  folder.write(`${name}.crt`, next.certificate);
+  await eventually(() => problems.length > 0);
+  const before = await handshake(port, { pem: students.issue() });
+  assert.notEqual(before.getPeerCertificate().serialNumber, serialOf(next));
+  before.destroy();
+  folder.write(`${name}.key`, next.key);
+  await eventually(async () => {
+    const socket = await handshake(port, { pem: students.issue() });
+    const { serialNumber } = socket.getPeerCertificate();
+    socket.destroy();
+    return serialNumber === serialOf(next);
+  });
+  assert.deepEqual(expiries.at(-1), expires);
+  await inside.request(imageOf(2));
+  await (await join(t, port, students.issue())).request(imageOf(3));
+  assert.deepEqual(engine.batches, [[1], [2], [3]]);
+  assert.equal(problems.length, 1);
+});
+
+function soon(ms: number): Date {
+  return new Date(Date.now() + ms);
+}
+
+function serialOf({ certificate }: Pem): string {
+  return new X509Certificate(certificate).serialNumber;
+}
+
+/** Node's own TLS, below anything of ours. */
+function handshake(
+  port: number,
+  { pem, session }: { pem?: Pem | undefined; session?: Buffer } = {},
+): Promise<TLSSocket> {
+  const socket = connect({
+    ...{ port, host: '127.0.0.1', servername: 'localhost', ca: servers.certificate },
+    ALPNProtocols: ['h2'],
+    ...(pem === undefined ? {} : { cert: pem.certificate, key: pem.key }),
+    ...(session === undefined ? {} : { session }),
+  });
+  return new Promise((resolve, reject) => {
+    socket.once('secureConnect', () => resolve(socket));
+    socket.once('error', reject);
+  });
+}
+
+/** The status of a call with an empty message, over a connection of its own; GetTeacher by default. */
+function callCode(over: TLSSocket | number, path = GET_TEACHER): Promise<number> {
+  const session =
+    typeof over === 'number'
+      ? connectHttp2(`http://127.0.0.1:${over}`)
+      : connectHttp2('https://localhost', { createConnection: () => over });
+  const stream = session.request({
+    ':method': 'POST',
+    ':path': path,
+    'content-type': 'application/grpc',
+    te: 'trailers',
+  });
+  return new Promise((resolve, reject) => {
+    let code: unknown;
+    const read = (headers: IncomingHttpHeaders) => {
+      code ??= headers['grpc-status'];
+    };
+    stream.on('response', read).on('trailers', read).once('error', reject);
+    stream.once('close', () => {
+      session.destroy();
+      resolve(Number(code));
+    });
+    stream.end(Buffer.alloc(5));
+    stream.resume();
+  });
+}
