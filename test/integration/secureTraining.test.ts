@@ -25,7 +25,7 @@ function set(values: Readonly<Record<string, string>>): string[] {
 }
 
 function student(id: string, changes: Readonly<Record<string, string>> = {}): CirkdProcess {
-  const pair = folder.writePair(id, authority.issue({ names: [id] }));
+  const pair = folder.writePair(`student-${id}`, authority.issue({ names: [id] }));
   const process = new CirkdProcess(
     ...['student', '--config', config],
     ...set({
@@ -129,12 +129,12 @@ test('another authority, no certificate, another token: exit 4 and the reason', 
       /is of no authority trusted here/,
     ],
     [
-      'anonymous',
+      'wrong-none',
       { 'teacher.tls.certificate': 'null', 'teacher.tls.key': 'null' },
       /UNAUTHENTICATED: client certificate: none given/,
     ],
     [
-      'token',
+      'wrong-token',
       { 'teacher.tokenFile': `${folder.path}/strange.token` },
       /UNAUTHENTICATED: authorization: bearer token not accepted/,
     ],
