@@ -37,8 +37,12 @@ const PEER = fileURLToPath(new URL('zooPeer.py', import.meta.url));
 const CLASSES = 5;
 /** Of outputs: largest difference by the largest value. */
 const OUTPUT_TOLERANCE = 1e-4;
-/** Of gradients and running statistics, beside four times PyTorch's own from float64. */
-const TRAINING_TOLERANCE = 1e-3;
+/**
+ * Of gradients and running statistics, beside four times PyTorch's own from float64; and of the array in
+ * the middle. A value that rounding moves over an activation's edge changes gradients by hundredths on
+ * maps as small as these; a wrong term would by their own size.
+ */
+const [TRAINING_TOLERANCE, MIDDLE_TOLERANCE] = [0.08, 0.03];
 /** A mistake is larger than this. Norms over two values, behind global pooling, may be noisier. */
 const [VAGUE, MOST_VAGUE] = [0.1, 20];
 
@@ -171,14 +175,18 @@ for (const spec of training) {
       readArrays(fileOf(spec, `.exported.f32.train${bits}`), arrays),
     );
     let vague = 0;
+    const errors: number[] = [];
     for (const [index, [name, values]] of all.entries()) {
       const far = relativeError(values, double![index]!);
       // What batch statistics make of a float32 network's rounding is seen in PyTorch's own.
       const own = relativeError(single![index]!, double![index]!);
+      errors.push(far);
       if (own > VAGUE) vague += 1;
       else
         assert.ok(far <= TRAINING_TOLERANCE + 4 * own, `${name}: ${far} apart, PyTorch's ${own}`);
     }
+    const middle = errors.sort((x, y) => x - y)[errors.length >> 1]!;
+    assert.ok(middle <= MIDDLE_TOLERANCE, `half of the arrays are ${middle} apart or more`);
     assert.ok(vague <= MOST_VAGUE, `${vague} arrays are too noisy to be compared`);
   });
 }
