@@ -68,7 +68,8 @@ export async function connectSegmenter(options: TeacherOptions): Promise<Teacher
       );
       return decodeStacked(
         'logits',
-        replies.map(({ logits }) => logits),
+        // Asked for as sent.
+        replies.map(({ logits }) => logits!),
       );
     },
     close: () => remote.close(),

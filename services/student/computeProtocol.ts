@@ -1,8 +1,8 @@
 /** What the student's main thread and its computing thread say to each other. */
 import type { StudentConfig } from '../../src/config/student.js';
 import type { Sample } from '../../src/data/types.js';
-import type { TeacherInfo } from '../../src/distill/teacher.js';
 import type { MicroBatch, ReplyReplacement, StepOutcome } from '../../src/train/outcome.js';
+import type { EncodedTensor } from '../../src/wire/encodedTensor.js';
 import type { NamedTensor } from '../../src/wire/safetensors.js';
 import type { StartWeights } from './startWeights.js';
 
@@ -15,10 +15,17 @@ export interface StateFile {
 /** By file name without extension: student, projection_head, optimizer, banks. */
 export type StateFiles = Record<string, StateFile>;
 
+/** What the student's parts depend on. */
+export interface TeacherSetup {
+  readonly featureChannels: number;
+  /** See Teacher. */
+  readonly classifier: EncodedTensor | null;
+}
+
 export interface ComputeSetup {
   readonly config: StudentConfig;
   readonly classNames: readonly string[];
-  readonly teacher: Pick<TeacherInfo, 'featureChannels'> | null;
+  readonly teacher: TeacherSetup | null;
   /** State to go on from; null at the start of a run. */
   readonly state: StateFiles | null;
   /** null: drawn from the seed, or part of the state. */

@@ -4,6 +4,7 @@ import { ConfusionMatrix } from '../../src/evaluate/confusion.js';
 import { networkSegmenter } from '../../src/evaluate/networkSegmenter.js';
 import { predictLabels } from '../../src/evaluate/predict.js';
 import { decodeReplies } from '../../src/distill/decodeReply.js';
+import { LogitsRebuild } from '../../src/distill/rebuildLogits.js';
 import type { TeacherOutputs } from '../../src/distill/objective.js';
 import { teacherLabels } from '../../src/distill/teacherLabels.js';
 import type { LabelMaps } from '../../src/losses/nearestLabels.js';
@@ -29,6 +30,8 @@ interface Open {
   readonly config: StudentConfig;
   readonly classNames: readonly string[];
   readonly trainer: Trainer;
+  /** null: logits travel, or there is no teacher. */
+  readonly rebuild: LogitsRebuild | null;
 }
 
 export class ComputeSession implements ComputeCalls {
@@ -45,7 +48,9 @@ export class ComputeSession implements ComputeCalls {
     const { network } = trainer.parts;
     if (setup.startWeights !== null) loadStartWeights(network, setup.startWeights);
     if (setup.state !== null) loadState(trainer, setup.state);
-    this.#open = { config: setup.config, classNames: setup.classNames, trainer };
+    const classifier = setup.teacher?.classifier ?? null;
+    const rebuild = classifier === null ? null : new LogitsRebuild(classifier);
+    this.#open = { config: setup.config, classNames: setup.classNames, trainer, rebuild };
     const parameters = network.parameters().reduce((sum, parameter) => sum + parameter.size, 0);
     return { parameters, featureChannels: network.featureChannels, engine: engineInfo() };
   }
@@ -80,12 +85,12 @@ export class ComputeSession implements ComputeCalls {
   }
 
   #run(step: number): StepOutcome {
-    const { config, trainer } = this.#ready();
+    const { config, trainer, rebuild } = this.#ready();
     return scope(() => {
       const batches = this.#lastInput.map((input) => ({
         image_NHWC: normalise(input, config.student),
         labels: joinLabels(input),
-        teacher: input.replies === null ? null : decodeReplies(input.replies),
+        teacher: input.replies === null ? null : decodeReplies(input.replies, rebuild),
       }));
       const images = this.#nonFiniteReplies(batches);
       if (images.length > 0) return { kind: 'nonfinite_reply', images };
@@ -105,8 +110,9 @@ export class ComputeSession implements ComputeCalls {
 
   #brokenCrops(microBatch: number): { microBatch: number; crop: number }[] {
     const replies = this.#lastInput[microBatch]!.replies ?? [];
+    const { rebuild } = this.#ready();
     return replies.flatMap((reply, crop) =>
-      scope(() => outputsFinite(decodeReplies([reply]))) ? [] : [{ microBatch, crop }],
+      scope(() => outputsFinite(decodeReplies([reply], rebuild))) ? [] : [{ microBatch, crop }],
     );
   }
 

@@ -94,5 +94,8 @@ export class ComputeThread implements Compute {
 }
 
 function replyBuffers(reply: ReplyReplacement['reply']): ArrayBuffer[] {
-  return [reply.logits.data, reply.embedding.data, reply.featureNorm.data];
+  const { logits, embedding, embeddingScale, featureNorm } = reply;
+  return [logits, embedding, embeddingScale, featureNorm].flatMap((tensor) =>
+    tensor === null ? [] : [tensor.data],
+  );
 }

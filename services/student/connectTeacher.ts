@@ -80,6 +80,7 @@ function clientOptions(
     addresses: teacher.addresses,
     runId: run.id,
     encoding: teacher.encoding,
+    logits: teacher.logits,
     expected: {
       classes: dataset.classNames.length,
       outputStride: OUTPUT_STRIDE,

@@ -210,7 +210,10 @@ async function setUp(
   return compute.setup({
     config: run.config,
     classNames: dataset.classNames,
-    teacher: teacher === null ? null : { featureChannels: teacher.info.featureChannels },
+    teacher:
+      teacher === null
+        ? null
+        : { featureChannels: teacher.info.featureChannels, classifier: teacher.classifier },
     state: run.takeState(),
     // A checkpoint has the student's weights: what they once came from may be gone.
     startWeights: run.manifest === null ? await readStartWeights(run.config) : null,

@@ -29,7 +29,8 @@ function isTurn(image: number, every: number): boolean {
 }
 
 function writeNaN(outputs: EncodedOutput[]): void {
-  const tensor = outputs[0]?.tensor;
+  // int8 has no NaN; what goes with it has.
+  const tensor = outputs.find(({ tensor: { dtype } }) => dtype !== 'int8')?.tensor;
   if (tensor?.dtype === 'fp32') new Uint32Array(tensor.data)[0] = 0x7fc00000;
   if (tensor?.dtype === 'fp16') new Uint16Array(tensor.data)[0] = 0x7e00;
 }

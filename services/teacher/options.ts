@@ -1,5 +1,6 @@
 /** From the config's words to the options of the parts. */
 import type { TeacherConfig } from '../../src/config/teacher.js';
+import type { Encoding } from '../../src/wire/encodedTensor.js';
 import type { OutputRequest } from '../../src/stream/names.js';
 import type { ServerLimits } from '../../src/stream/serverLimits.js';
 import type { NetworkSource, WorkerSetup } from './workerProtocol.js';
@@ -51,7 +52,13 @@ function networkSource({ checkpoint, simulate }: TeacherConfig): NetworkSource {
   return { kind: 'simulate', classes, featureChannels, outputStride, latencyMs };
 }
 
-function everyOutput(encoding: 'fp32' | 'fp16'): OutputRequest[] {
+function everyOutput(encoding: Encoding): OutputRequest[] {
+  if (encoding === 'int8') {
+    return [
+      { output: 'embedding', encoding },
+      { output: 'embedding_scale', encoding: 'fp32' },
+    ];
+  }
   return [
     { output: 'logits', encoding },
     { output: 'embedding', encoding },

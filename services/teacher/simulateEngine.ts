@@ -7,6 +7,7 @@ import type { TeacherInfo } from '../../src/distill/teacher.js';
 import { dtypeOfOutput, type EncodedOutput, type OutputRequest } from '../../src/stream/names.js';
 import { outputSize } from '../../src/wire/checkTensor.js';
 import { encodeHalf } from '../../src/wire/half.js';
+import type { EncodedTensor } from '../../src/wire/encodedTensor.js';
 import type { Network, SimulateOptions, WorkerImage } from './workerProtocol.js';
 
 /** Values repeat after so many elements: a prime, so that rows differ. */
@@ -45,6 +46,14 @@ export class SimulatedNetwork implements Network {
     return images.map((image) => outputs.map((request) => this.#answer(image, request)));
   }
 
+  classifier(): EncodedTensor {
+    const { classes, featureChannels } = this.#options;
+    const values = Float32Array.from({ length: classes * (featureChannels + 1) }, (_, i) =>
+      pattern(i),
+    );
+    return { dtype: 'fp32', shape: [classes, featureChannels + 1], data: values.buffer };
+  }
+
   dispose(): void {
     this.#templates.clear();
   }
@@ -72,15 +81,35 @@ export class SimulatedNetwork implements Network {
       const values = new Float32Array(h * w * classes).map((_, i) => pattern(i) * 4);
       return encoded(request, values, [h, w, classes]);
     }
-    return encoded(request, unitRows(h * w, featureChannels), [h, w, featureChannels]);
+    const rows = unitRows(h * w, featureChannels);
+    if (output === 'embedding_scale') {
+      return encoded(request, scalesOf(rows, featureChannels), [h, w]);
+    }
+    return encoded(request, rows, [h, w, featureChannels]);
   }
 }
 
 function encoded(request: OutputRequest, values: Float32Array, shape: number[]): EncodedOutput {
   const dtype = dtypeOfOutput(request);
-  if (dtype === 'int8') throw new Error('int8: not made by the simulated teacher');
-  const bits = dtype === 'fp16' ? encodeHalf(values) : values;
-  return { output: request.output, tensor: { dtype, shape, data: bits.slice().buffer } };
+  const data = dtype === 'int8' ? quantised(values, shape.at(-1)!) : floats(values, dtype);
+  return { output: request.output, tensor: { dtype, shape, data } };
+}
+
+function floats(values: Float32Array, dtype: 'fp32' | 'fp16'): ArrayBuffer {
+  return (dtype === 'fp16' ? encodeHalf(values) : values.slice()).buffer;
+}
+
+/** Of each row its largest size, in steps of int8. */
+function scalesOf(rows: Float32Array, channels: number): Float32Array {
+  return Float32Array.from({ length: rows.length / channels }, (_, row) => {
+    const sizes = rows.subarray(row * channels, (row + 1) * channels).map(Math.abs);
+    return sizes.reduce((most, size) => Math.max(most, size), 0) / 127;
+  });
+}
+
+function quantised(rows: Float32Array, channels: number): ArrayBuffer {
+  const scales = scalesOf(rows, channels);
+  return Int8Array.from(rows, (x, i) => Math.round(x / scales[Math.floor(i / channels)]!)).buffer;
 }
 
 function unitRows(rows: number, channels: number): Float32Array {

@@ -28,7 +28,7 @@ try {
   const network = await loadNetwork(setup.source);
   warmUp(network, setup);
   port.on('message', (message: InferMessage) => answer(network, message));
-  post({ kind: 'ready', info: network.info });
+  post({ kind: 'ready', info: network.info, classifier: network.classifier() });
 } catch (error) {
   const { name, message, code } = error as NodeJS.ErrnoException;
   post({ kind: 'unusable', error: { name, message, code } });

@@ -8,6 +8,7 @@ import {
   NonFiniteOutputError,
 } from '../../src/stream/engine.js';
 import type { EncodedOutput, OutputRequest } from '../../src/stream/names.js';
+import type { EncodedTensor } from '../../src/wire/encodedTensor.js';
 import { CheckpointError } from '../../src/wire/checkpointError.js';
 import type {
   ErrorParts,
@@ -36,6 +37,7 @@ export class EngineStuckError extends Error {
 
 export class WorkerEngine implements InferenceEngine {
   readonly info: TeacherInfo;
+  readonly classifier: EncodedTensor;
   /** Resolves with the reason when the thread ends without being told to. */
   readonly died: Promise<Error>;
   readonly #worker: Worker;
@@ -58,17 +60,18 @@ export class WorkerEngine implements InferenceEngine {
   ): Promise<WorkerEngine> {
     const worker = startThread(import.meta.url, './worker.ts', setup);
     try {
-      return new WorkerEngine(worker, await readyInfo(worker, signal), maxBatchMs);
+      return new WorkerEngine(worker, await ready(worker, signal), maxBatchMs);
     } catch (error) {
       await worker.terminate();
       throw error;
     }
   }
 
-  private constructor(worker: Worker, info: TeacherInfo, maxBatchMs: number) {
+  private constructor(worker: Worker, { info, classifier }: Ready, maxBatchMs: number) {
     this.#worker = worker;
     this.#maxBatchMs = maxBatchMs;
     this.info = info;
+    this.classifier = classifier;
     worker.on('message', (message: WorkerMessage) => this.#receive(message));
     this.died = new Promise((resolve) => {
       this.#die = (reason: Error) => {
@@ -142,7 +145,9 @@ export class WorkerEngine implements InferenceEngine {
   }
 }
 
-function readyInfo(worker: Worker, signal?: AbortSignal): Promise<TeacherInfo> {
+type Ready = Pick<InferenceEngine, 'info' | 'classifier'>;
+
+function ready(worker: Worker, signal?: AbortSignal): Promise<Ready> {
   return new Promise((resolve, reject) => {
     const onAbort = () => reject(new Error('stopped while the network was loading'));
     if (signal?.aborted) onAbort();
@@ -150,7 +155,7 @@ function readyInfo(worker: Worker, signal?: AbortSignal): Promise<TeacherInfo> {
     worker.once('error', reject);
     worker.once('exit', (code) => reject(new Error(`the inference thread ended with ${code}`)));
     worker.once('message', (message: WorkerMessage) => {
-      if (message.kind === 'ready') resolve(message.info);
+      if (message.kind === 'ready') resolve(message);
       else if (message.kind === 'unusable') reject(fromParts(message.error));
     });
   });

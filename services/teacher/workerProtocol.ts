@@ -1,6 +1,7 @@
 /** What the main thread and the inference thread say to each other. */
 import type { TeacherInfo } from '../../src/distill/teacher.js';
 import type { EncodedOutput, OutputRequest } from '../../src/stream/names.js';
+import type { EncodedTensor } from '../../src/wire/encodedTensor.js';
 
 /** Which network to load. */
 export type NetworkSource =
@@ -56,7 +57,7 @@ export interface ErrorParts {
 }
 
 export type WorkerMessage =
-  | { readonly kind: 'ready'; readonly info: TeacherInfo }
+  | { readonly kind: 'ready'; readonly info: TeacherInfo; readonly classifier: EncodedTensor }
   | { readonly kind: 'unusable'; readonly error: ErrorParts }
   | { readonly kind: 'done'; readonly job: number; readonly results: readonly WorkerResult[] };
 
@@ -70,5 +71,7 @@ export interface Network {
     images: readonly WorkerImage[],
     outputs: readonly OutputRequest[],
   ): Array<EncodedOutput[] | Error>;
+  /** See InferenceEngine. */
+  classifier(): EncodedTensor;
   dispose(): void;
 }

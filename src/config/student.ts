@@ -108,8 +108,13 @@ const teacherSection = section('The teachers that the student listens to.', {
     { wanted: '"sha256:" with 64 hex digits, or null' },
   ),
   encoding: field(
-    z.enum(['fp32', 'fp16']).default('fp32'),
-    'How features and logits travel; fp16 halves the traffic.',
+    z.enum(['fp32', 'fp16', 'int8']).default('fp32'),
+    'How features and logits travel; fp16 halves the traffic, int8 (logits then in fp16) quarters it.',
+    { fixed: true },
+  ),
+  logits: field(
+    z.enum(['sent', 'rebuilt']).default('sent'),
+    "sent: logits travel; rebuilt: made here from the feature, with the teacher's last layer, sent once.",
     { fixed: true },
   ),
   requestTimeoutMs: field(

@@ -113,9 +113,9 @@ const root = z.strictObject({
   threads: field(count().max(1024).default(0), 'Threads inside one operation; 0: all cores.'),
   encodings: field(
     z
-      .array(z.enum(['fp32', 'fp16']))
+      .array(z.enum(['fp32', 'fp16', 'int8']))
       .min(1)
-      .default(['fp32', 'fp16']),
+      .default(['fp32', 'fp16', 'int8']),
     'Encodings that a student may ask for.',
   ),
   warmUp: field(

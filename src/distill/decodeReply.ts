@@ -1,47 +1,109 @@
 /**
  * Teacher replies, one an image, as tensors of a whole batch.
  *
- * N images, h w positions, K classes, D teacher channels. Bytes go to TensorFlow as they are and
- * become float32 there.
+ * N images, h w positions, P = N * h * w, K classes, D teacher channels. Bytes go to TensorFlow as
+ * they are and become float32 there.
  */
 import { ops, scope, type Tensor, uint8 } from '../tensor/index.js';
-import { checkTensor } from '../wire/checkTensor.js';
+import { checkTensor, TensorFormatError } from '../wire/checkTensor.js';
 import { type EncodedTensor, WIRE_DTYPE_BYTES } from '../wire/encodedTensor.js';
 import type { TeacherOutputs } from './objective.js';
+import type { LogitsRebuild } from './rebuildLogits.js';
 import type { TeacherReply } from './teacher.js';
 
 const ENGINE_DTYPE = { fp32: 'float32', fp16: 'half' } as const;
 
 /**
- * float32 [N, ...shape of one] from N tensors of one dtype and shape. TensorFlow may go on using
- * their memory, so it must neither be changed nor transferred afterwards. Throws TensorFormatError
- * on a tensor that differs from the first or whose bytes don't fit its shape.
+ * float32 [N, ...shape of one] from N tensors of one dtype and shape, not int8. TensorFlow may go on
+ * using their memory, so it must neither be changed nor transferred afterwards. Throws
+ * TensorFormatError on a tensor that differs from the first or whose bytes don't fit its shape.
  */
 export function decodeStacked(name: string, parts: readonly EncodedTensor[]): Tensor {
-  const first = parts[0];
-  if (first === undefined) throw new RangeError(`${name}: no tensors given`);
-  const { dtype, shape } = first;
-  for (const part of parts) checkTensor(name, part, dtype, shape);
-  if (dtype === 'int8') throw new RangeError(`${name}: int8 needs scales, which aren't known here`);
   return scope(() => {
-    const width = WIRE_DTYPE_BYTES[dtype];
-    const bytes = parts.map((part) => uint8(new Uint8Array(part.data), [1, ...shape, width]));
-    const stacked = ops.concat(bytes, 0);
-    const numbers = ops.bitcast(stacked, ENGINE_DTYPE[dtype]);
+    const { dtype, bytes } = stackedBytes(name, parts);
+    if (dtype === 'int8') throw new RangeError(`${name}: int8, which wants scales`);
+    const numbers = ops.bitcast(bytes, ENGINE_DTYPE[dtype]);
     return dtype === 'fp32' ? numbers : ops.cast(numbers, 'float32');
   });
 }
 
-/** A batch's replies, in order. */
-export function decodeReplies(replies: readonly TeacherReply[]): TeacherOutputs {
-  const stack = (output: keyof TeacherReply) =>
-    decodeStacked(
-      output,
-      replies.map((reply) => reply[output]),
-    );
+/**
+ * float32 [N, ...shape of one] from rows of int8 along the last axis, with their scales. A row whose
+ * scale no unit row has (NaN, infinite, negative, above 1) becomes NaN. Throws as decodeStacked does.
+ */
+export function decodeScaledRows(
+  name: string,
+  parts: readonly EncodedTensor[],
+  scales: readonly EncodedTensor[],
+): Tensor {
+  return scope(() => {
+    const { dtype, bytes } = stackedBytes(name, parts);
+    if (dtype !== 'int8') throw new RangeError(`${name}: ${dtype} given, wanted int8`);
+    const shape = [parts.length, ...parts[0]!.shape];
+    const channels = shape.at(-1)!;
+    const scale = decodeStacked(`${name} scale`, scales);
+    if (scale.shape.join() !== shape.slice(0, -1).join()) {
+      throw new TensorFormatError(
+        `${name} scale: shape [${scale.shape}] given, wanted [${shape.slice(0, -1)}]`,
+      );
+    }
+    const q_PD = ops.reshape(bytes, [scale.size, channels]);
+    const scale_P = ops.reshape(scale, [scale.size]);
+    return ops.reshape(ops.rowQuantisation().dequantise(q_PD, scale_P), shape);
+  });
+}
+
+/**
+ * A batch's replies, in order. Without logits in them `rebuild` makes them; throws TypeError where
+ * it's null then, or where an int8 embedding has no scales.
+ */
+export function decodeReplies(
+  replies: readonly TeacherReply[],
+  rebuild: LogitsRebuild | null,
+): TeacherOutputs {
+  const all = <Output extends keyof TeacherReply>(output: Output) =>
+    replies.map((reply) => reply[output]);
+  const embedding = decodeEmbeddings(all('embedding'), all('embeddingScale'));
+  const featureNorm = decodeStacked('featureNorm', all('featureNorm'));
   return {
-    logits: stack('logits'),
-    embedding: stack('embedding'),
-    featureNorm: stack('featureNorm'),
+    logits: decodeLogits(all('logits'), rebuild, { embedding, featureNorm }),
+    embedding,
+    featureNorm,
   };
+}
+
+function decodeEmbeddings(
+  parts: readonly EncodedTensor[],
+  scales: readonly (EncodedTensor | null)[],
+): Tensor {
+  if (parts[0]?.dtype !== 'int8') return decodeStacked('embedding', parts);
+  return decodeScaledRows('embedding', parts, present('embeddingScale', scales));
+}
+
+function decodeLogits(
+  parts: readonly (EncodedTensor | null)[],
+  rebuild: LogitsRebuild | null,
+  { embedding, featureNorm }: Omit<TeacherOutputs, 'logits'>,
+): Tensor {
+  const sent = parts.some((part) => part !== null);
+  if (sent || rebuild === null) return decodeStacked('logits', present('logits', parts));
+  return rebuild.logits(embedding, featureNorm);
+}
+
+function present(name: string, parts: readonly (EncodedTensor | null)[]): EncodedTensor[] {
+  return parts.map((part) => {
+    if (part === null) throw new TypeError(`${name}: missing, and nothing to make it from`);
+    return part;
+  });
+}
+
+/** uint8 [N, ...shape of one, bytes an element], without the last axis where that is one byte. */
+function stackedBytes(name: string, parts: readonly EncodedTensor[]) {
+  const first = parts[0];
+  if (first === undefined) throw new RangeError(`${name}: no tensors given`);
+  const { dtype, shape } = first;
+  for (const part of parts) checkTensor(name, part, dtype, shape);
+  const width = dtype === 'int8' ? [] : [WIRE_DTYPE_BYTES[dtype]];
+  const bytes = parts.map((part) => uint8(new Uint8Array(part.data), [1, ...shape, ...width]));
+  return { dtype, bytes: ops.concat(bytes, 0) };
 }

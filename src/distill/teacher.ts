@@ -32,16 +32,23 @@ export interface TeacherImage {
 
 /** Outputs for one image at h = ceil(height / stride), w = ceil(width / stride). */
 export interface TeacherReply {
-  /** [h, w, classes] */
-  readonly logits: EncodedTensor;
-  /** Unit rows, [h, w, channels]. */
+  /** [h, w, classes]; null: to be rebuilt with the teacher's classifier. */
+  readonly logits: EncodedTensor | null;
+  /** Unit rows, [h, w, channels]; as int8 they are to be multiplied with embeddingScale. */
   readonly embedding: EncodedTensor;
+  /** [h, w], fp32, 0 to 1; null unless the embedding is int8. */
+  readonly embeddingScale: EncodedTensor | null;
   /** [h, w], fp32. The raw feature is embedding * featureNorm. */
   readonly featureNorm: EncodedTensor;
 }
 
 export interface Teacher {
   readonly info: TeacherInfo;
+  /**
+   * fp32 [classes, channels + 1], finite: weights of the 1x1 convolution from the feature to the
+   * logits, then the bias. null where replies have logits.
+   */
+  readonly classifier: EncodedTensor | null;
   /**
    * Resolves once with the whole answer. Rejects with TeacherUnavailableError when no teacher
    * answered within the configured time, ContractMismatchError when none of the teachers fits,

@@ -35,9 +35,9 @@ class ImagePooling implements Layer {
 
 export class DeeplabHead implements Head {
   readonly channels: number;
+  readonly classifier: Classifier;
   readonly #branches: readonly Layer[];
   readonly #tail: readonly Layer[];
-  readonly #classifier: Classifier;
 
   constructor(at: Builder, inputs: number, channels: number, classes: number) {
     const aspp = at.at('aspp');
@@ -64,7 +64,7 @@ export class DeeplabHead implements Head {
       unit(block, channels, 3),
       new Dropout(block, 0.1),
     ];
-    this.#classifier = new Classifier(block.at(4), channels, classes);
+    this.classifier = new Classifier(block.at(4), channels, classes);
   }
 
   forward(context: ForwardContext, x: Var): { logits: Var; feature: Var } {
@@ -74,7 +74,7 @@ export class DeeplabHead implements Head {
         return differentiable.concat(context.tape, outputs, 3);
       });
       const feature = sequence(context, joined, this.#tail);
-      return { logits: this.#classifier.forward(context, feature), feature };
+      return { logits: this.classifier.forward(context, feature), feature };
     });
   }
 }

@@ -14,11 +14,39 @@ import type { EncodedTensor } from '../wire/encodedTensor.js';
 export function encodeFinite(tensor: Tensor, dtype: 'fp32' | 'fp16'): EncodedTensor | null {
   return scope(() => {
     const converted = dtype === 'fp32' ? tensor : ops.cast(tensor, 'half');
-    const axes = converted.shape.map((_, axis) => axis);
-    if (readScalar(ops.all(ops.finite(converted), axes)) !== 1) return null;
+    if (!allFinite(converted)) return null;
     const data = dtype === 'fp32' ? ownedBytes(readFloat32(tensor)) : halfBytes(tensor);
     return { dtype, shape: [...tensor.shape], data };
   });
+}
+
+/** Rows of int8 and their scales. */
+export interface EncodedRows {
+  /** int8, the shape of what was encoded. */
+  readonly rows: EncodedTensor;
+  /** fp32, that shape without the last axis. */
+  readonly scales: EncodedTensor;
+}
+
+/** Of float32 [..., channels], each row by itself; null where it holds an infinity or a NaN. */
+export function encodeRows(tensor: Tensor): EncodedRows | null {
+  return scope(() => {
+    const shape = [...tensor.shape];
+    const channels = shape.at(-1)!;
+    const x_RD = ops.reshape(tensor, [tensor.size / channels, channels]);
+    const { packed_W, scale_R } = ops.rowQuantisation().quantise(x_RD);
+    if (!allFinite(scale_R)) return null;
+    const scales = ownedBytes(readFloat32(scale_R));
+    return {
+      rows: { dtype: 'int8', shape, data: leading(ownedBytes(readInt32(packed_W)), tensor.size) },
+      scales: { dtype: 'fp32', shape: shape.slice(0, -1), data: scales },
+    };
+  });
+}
+
+function allFinite(tensor: Tensor): boolean {
+  const axes = tensor.shape.map((_, axis) => axis);
+  return readScalar(ops.all(ops.finite(tensor), axes)) === 1;
 }
 
 /** The addon reads no halves: pairs of them are read as one int32. */
@@ -27,8 +55,12 @@ function halfBytes(tensor: Tensor): ArrayBuffer {
   const flat = ops.reshape(tensor, [size]);
   const even = size % 2 === 0 ? flat : ops.concat([flat, fill([1], 0)], 0);
   const pairs = ops.reshape(ops.cast(even, 'half'), [even.size / 2, 2]);
-  const bytes = ownedBytes(readInt32(ops.bitcast(pairs, 'int32')));
-  return size % 2 === 0 ? bytes : bytes.slice(0, 2 * size);
+  return leading(ownedBytes(readInt32(ops.bitcast(pairs, 'int32'))), 2 * size);
+}
+
+/** Without what fills the last word; copied only where there is such. */
+function leading(bytes: ArrayBuffer, count: number): ArrayBuffer {
+  return bytes.byteLength === count ? bytes : bytes.slice(0, count);
 }
 
 /** The array's buffer if that is all its own, else a copy. */

@@ -11,6 +11,7 @@ import {
 import type { Builder } from './builder.js';
 import type { ForwardContext } from './context.js';
 import type { BatchCounter } from './buffers.js';
+import { exportTensor } from './layout.js';
 
 export interface Layer {
   forward(context: ForwardContext, x: Var): Var;
@@ -134,6 +135,12 @@ export class Classifier implements Layer {
   constructor(at: Builder, inputs: number, classes: number) {
     this.#weights = at.parameter('weight', [classes, inputs, 1, 1], 'classifier');
     this.#bias = at.parameter('bias', [classes], 'bias');
+  }
+
+  /** Copies of the weights [K, D] and the bias [K]: K classes, D input channels. */
+  values(): { weights_KD: Float32Array; bias_K: Float32Array } {
+    const weights_KD = scope(() => exportTensor('classifier', this.#weights.read()));
+    return { weights_KD, bias_K: this.#bias.toFloat32() };
   }
 
   forward({ tape }: ForwardContext, x: Var): Var {

@@ -61,6 +61,11 @@ export class SegmentationNetwork {
     return this.#parts.head.channels;
   }
 
+  /** Copies of the last convolution's weights [K, D] and bias [K]: logits = feature . weights + bias. */
+  classifier(): { weights_KD: Float32Array; bias_K: Float32Array } {
+    return this.#parts.head.classifier.values();
+  }
+
   /** All weights, in state-dict order. Their names are the official ones. */
   parameters(): Parameter[] {
     return this.state.parameters();

@@ -45,9 +45,9 @@ export interface PspHeadOptions {
 
 export class PspHead implements Head {
   readonly channels: number;
+  readonly classifier: Classifier;
   readonly #levels: readonly Layer[];
   readonly #tail: readonly Layer[];
-  readonly #classifier: Classifier;
 
   constructor(at: Builder, { inputs, levelChannels, channels, classes }: PspHeadOptions) {
     this.channels = channels;
@@ -65,7 +65,7 @@ export class PspHead implements Head {
       }),
       new Dropout(block, 0.1),
     ];
-    this.#classifier = new Classifier(at.at('classifier'), channels, classes);
+    this.classifier = new Classifier(at.at('classifier'), channels, classes);
   }
 
   forward(context: ForwardContext, x: Var): { logits: Var; feature: Var } {
@@ -75,7 +75,7 @@ export class PspHead implements Head {
         return differentiable.concat(context.tape, [x, ...levels], 3);
       });
       const feature = sequence(context, joined, this.#tail);
-      return { logits: this.#classifier.forward(context, feature), feature };
+      return { logits: this.classifier.forward(context, feature), feature };
     });
   }
 }

@@ -4,10 +4,15 @@
  * N images of one size, H W pixels, h w positions of the outputs, K classes, D feature channels.
  */
 import { createHash } from 'node:crypto';
-import { ops, scalar, scope, type Tensor } from '../tensor/index.js';
-import type { EncodedTensor, Encoding, OutputName } from '../wire/encodedTensor.js';
+import { ops, scope, type Tensor } from '../tensor/index.js';
+import type { EncodedTensor } from '../wire/encodedTensor.js';
 import { inferenceContext } from './context.js';
-import { encodeFinite } from './encode.js';
+import {
+  checkRequest,
+  encodeOutputs,
+  type InferredOutput,
+  type OutputRequest,
+} from './encodeOutputs.js';
 import { type ModelDescription, readModelFile } from './modelFile.js';
 import { SegmentationNetwork } from './network.js';
 import { normalise, type PixelNormalisation } from './normalise.js';
@@ -18,17 +23,6 @@ export interface InferenceImage {
   readonly width: number;
   /** uint8 HWC, R G B. Not changed; may not change during the call. */
   readonly rgb: Uint8Array;
-}
-
-export interface OutputRequest {
-  readonly output: OutputName;
-  /** feature_norm is always fp32. */
-  readonly encoding: Encoding;
-}
-
-export interface InferredOutput {
-  readonly output: OutputName;
-  readonly tensor: EncodedTensor;
 }
 
 /** Has the fields of distill/teacher.ts' TeacherInfo. */
@@ -47,8 +41,6 @@ export interface TeacherNetworkInfo {
 }
 
 const NUMERIC_MODE = 'fp32';
-/** ||v|| below this counts as this, as in PyTorch's normalize. */
-const SMALLEST_NORM = 1e-12;
 
 export class TeacherNetwork {
   readonly info: TeacherNetworkInfo;
@@ -82,8 +74,9 @@ export class TeacherNetwork {
 
   /**
    * For each image the wanted outputs, in their order: logits [h, w, K], embedding (unit rows)
-   * [h, w, D], feature_norm [h, w]; or an Error where one of them holds a non-finite value, without
-   * effect on the other images. Neighbours of one size are computed as one batch.
+   * [h, w, D], with embedding_scale [h, w] where it's int8, feature_norm [h, w]; or an Error where
+   * one of them holds a non-finite value, without effect on the other images. Neighbours of one size
+   * are computed as one batch.
    * Every result's buffer is its own. Throws RangeError on an output or encoding that isn't offered
    * and on an image whose bytes don't fit its size.
    */
@@ -103,6 +96,19 @@ export class TeacherNetwork {
     return results;
   }
 
+  /** The 1x1 convolution from feature to logits: weights, then bias, fp32 [K, D + 1]. */
+  classifier(): EncodedTensor {
+    const { weights_KD, bias_K } = this.#network.classifier();
+    const [classes, channels] = [this.info.classes, this.info.featureChannels];
+    const rows = new Float32Array(classes * (channels + 1));
+    for (let k = 0; k < classes; k++) {
+      const at = k * (channels + 1);
+      rows.set(weights_KD.subarray(k * channels, (k + 1) * channels), at);
+      rows[at + channels] = bias_K[k]!;
+    }
+    return { dtype: 'fp32', shape: [classes, channels + 1], data: rows.buffer };
+  }
+
   dispose(): void {
     this.#network.dispose();
   }
@@ -114,7 +120,7 @@ export class TeacherNetwork {
     return scope(() => {
       const { logits, feature } = this.#forward(images);
       return images.map((_, index) =>
-        scope(() => encodeImage(imageOf(logits, index), imageOf(feature, index), outputs)),
+        scope(() => encodeOutputs(imageOf(logits, index), imageOf(feature, index), outputs)),
       );
     });
   }
@@ -137,39 +143,9 @@ export class TeacherNetwork {
   }
 }
 
-function encodeImage(
-  logits_hwK: Tensor,
-  feature_hwD: Tensor,
-  outputs: readonly OutputRequest[],
-): InferredOutput[] | Error {
-  const norm_hw1 = ops.sqrt(ops.sum(ops.square(feature_hwD), [2], true));
-  const tensorOf = (output: OutputName): Tensor => {
-    if (output === 'logits') return logits_hwK;
-    if (output === 'feature_norm') return ops.reshape(norm_hw1, norm_hw1.shape.slice(0, 2));
-    return ops.div(feature_hwD, ops.maximum(norm_hw1, scalar(SMALLEST_NORM)));
-  };
-  const encoded: InferredOutput[] = [];
-  for (const { output, encoding } of outputs) {
-    const dtype = encoding === 'fp16' && output !== 'feature_norm' ? 'fp16' : 'fp32';
-    const tensor = scope(() => encodeFinite(tensorOf(output), dtype));
-    if (tensor === null) return new Error(`non-finite ${output} (${dtype})`);
-    encoded.push({ output, tensor });
-  }
-  return encoded;
-}
-
 /** Image `index` of a batch, [h, w, channels]. */
 function imageOf(batch: Tensor, index: number): Tensor {
   return ops.reshape(ops.rows(batch, index, 1), batch.shape.slice(1));
-}
-
-function checkRequest({ output, encoding }: OutputRequest): void {
-  if (output !== 'logits' && output !== 'embedding' && output !== 'feature_norm') {
-    throw new RangeError(`output: ${output} given, wanted logits, embedding or feature_norm`);
-  }
-  if (encoding !== 'fp32' && encoding !== 'fp16') {
-    throw new RangeError(`encoding: ${encoding} given, wanted fp32 or fp16`);
-  }
 }
 
 function checkImage(index: number, { height, width, rgb }: InferenceImage): void {

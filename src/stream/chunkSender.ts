@@ -10,9 +10,10 @@ import { DTYPE_TO_WIRE, type EncodedOutput, OUTPUT_TO_WIRE } from './names.js';
 import type { TeacherServerHooks } from './serverHooks.js';
 import type { OutgoingChunk } from './tensorResponse.js';
 
-/** One image's outputs on their way out. */
+/** One image's outputs on their way out, or the stream's own. */
 export interface Answer {
-  readonly id: number;
+  /** null: the stream's; on the wire 0. */
+  readonly id: number | null;
   readonly attempt: number;
   readonly outputs: readonly EncodedOutput[];
   /** The last piece was handed to gRPC. */
@@ -125,7 +126,7 @@ export class ChunkSender {
     const data = Buffer.from(tensor.data, begin, rowEnd * rowBytes - begin);
     this.#hooks.onSent(tensor.dtype, data.length);
     return {
-      id: answer.id,
+      id: answer.id ?? 0,
       attempt: answer.attempt,
       output: OUTPUT_TO_WIRE[output],
       dtype: DTYPE_TO_WIRE[tensor.dtype],

@@ -3,13 +3,20 @@
  * teacher that was taken. All images of a run must go through the same network.
  */
 import { ContractMismatchError, type TeacherInfo } from '../distill/teacher.js';
-import type { OutputName, WireDType } from '../wire/encodedTensor.js';
+import { firstNonFinite, tensorBytes } from '../wire/checkTensor.js';
+import type { EncodedTensor } from '../wire/encodedTensor.js';
 import type { ClientSettings, ExpectedContract } from './clientOptions.js';
+import { helloOutputs, wantsClassifier } from './clientOutputs.js';
 import type { OutputEncodingInput } from './generated/cirkd/teacher/v1/OutputEncoding.js';
 import type { TeacherInfo as WireInfo } from './generated/cirkd/teacher/v1/TeacherInfo.js';
 import type { Welcome } from './generated/cirkd/teacher/v1/Welcome.js';
-import { channelOrderFromWire, ENCODING_TO_WIRE, OUTPUT_TO_WIRE } from './names.js';
+import { channelOrderFromWire } from './names.js';
 import { PROTOCOL_VERSION } from './teacherService.js';
+
+/** 1000 classes of 4096 channels are a quarter of it. */
+const MAX_CLASSIFIER_BYTES = 64 * 2 ** 20;
+
+type Wishes = Pick<ClientSettings, 'encoding' | 'logits'>;
 
 /** What one teacher and the student agreed upon. */
 export interface Agreement {
@@ -21,39 +28,27 @@ export interface Agreement {
   readonly uploadCreditBytes: number;
 }
 
-/** The outputs that a student asks for, in the order of the hello. */
-export function wantedOutputs(
-  encoding: ClientSettings['encoding'],
-): { name: OutputName; dtype: WireDType }[] {
-  return [
-    { name: 'logits', dtype: encoding },
-    { name: 'embedding', dtype: encoding },
-    { name: 'feature_norm', dtype: 'fp32' },
-  ];
-}
-
-/** The same as the contract spells it. */
-export function helloOutputs(encoding: ClientSettings['encoding']): OutputEncodingInput[] {
-  return wantedOutputs(encoding).map(({ name, dtype }) => ({
-    output: OUTPUT_TO_WIRE[name],
-    encoding: ENCODING_TO_WIRE[dtype],
-  }));
-}
-
 /** The contract of a fleet: the student's wishes, made whole by the first teacher that fits. */
 export class FleetContract {
   readonly #expected: ExpectedContract;
-  readonly #encoding: ClientSettings['encoding'];
+  readonly #wishes: Wishes;
   #first: { address: string; info: TeacherInfo } | undefined;
+  #classifier: { address: string; tensor: EncodedTensor } | undefined;
 
-  constructor(expected: ExpectedContract, encoding: ClientSettings['encoding']) {
+  constructor({ expected, encoding, logits }: Wishes & Pick<ClientSettings, 'expected'>) {
     this.#expected = expected;
-    this.#encoding = encoding;
+    this.#wishes = { encoding, logits };
   }
 
-  /** The first teacher's; undefined before there was one. */
+  /** The first teacher's; undefined before one was taken whole. */
   get info(): TeacherInfo | undefined {
-    return this.#first?.info;
+    const isWhole = this.#classifier !== undefined || !wantsClassifier(this.#wishes);
+    return isWhole ? this.#first?.info : undefined;
+  }
+
+  /** Every teacher's; null where none is wanted. */
+  get classifier(): EncodedTensor | null {
+    return this.#classifier?.tensor ?? null;
   }
 
   /** Throws ContractMismatchError, which names the field, the teacher's value and the student's. */
@@ -84,6 +79,7 @@ export class FleetContract {
       refuse('feature_channels', info.featureChannels, featureChannels);
     }
     this.#checkOutputs(welcome, refuse);
+    if (wantsClassifier(this.#wishes)) checkClassifierSize(address, info);
     const first = this.#first;
     if (first !== undefined) {
       const owner = `first teacher's (${first.address})`;
@@ -103,6 +99,26 @@ export class FleetContract {
     };
   }
 
+  /**
+   * Of a teacher that was admitted. Throws ContractMismatchError where it isn't finite, or isn't the
+   * first one's: the digest says that it is.
+   */
+  admitClassifier(address: string, tensor: EncodedTensor): void {
+    const broken = firstNonFinite(tensor);
+    if (broken >= 0) {
+      throw new ContractMismatchError(
+        `classifier: teacher ${address} sent a non-finite value at ${broken} of [${tensor.shape}]`,
+      );
+    }
+    const first = this.#classifier;
+    if (first !== undefined && !Buffer.from(first.tensor.data).equals(Buffer.from(tensor.data))) {
+      throw new ContractMismatchError(
+        `classifier: teacher ${address} sent another than ${first.address} under the same digest`,
+      );
+    }
+    this.#classifier ??= { address, tensor };
+  }
+
   #checkOutputs(
     welcome: Welcome,
     refuse: (field: string, teacher: unknown, student: unknown) => never,
@@ -113,9 +129,18 @@ export class FleetContract {
         .sort()
         .join(', ');
     const granted = words(welcome.outputs);
-    const wanted = words(helloOutputs(this.#encoding));
+    const wanted = words(helloOutputs(this.#wishes));
     if (granted !== wanted) refuse('outputs', granted || 'none', wanted);
   }
+}
+
+/** The classes are the student's; the channels are what the teacher says. */
+function checkClassifierSize(address: string, { classes, featureChannels }: TeacherInfo): void {
+  const bytes = tensorBytes('fp32', [classes, featureChannels + 1]);
+  if (bytes > 0 && bytes <= MAX_CLASSIFIER_BYTES) return;
+  throw new ContractMismatchError(
+    `classifier: ${bytes} bytes at teacher ${address}, for ${classes} classes of ${featureChannels} channels, wanted 1 to ${MAX_CLASSIFIER_BYTES}`,
+  );
 }
 
 function readInfo(address: string, wire: WireInfo | null): TeacherInfo {

@@ -17,6 +17,7 @@ import type { LinkOwner } from './clientLinkOwner.js';
 import type { ClientSettings, RequeueReason } from './clientOptions.js';
 import { type ImageRequest, withResolvers } from './clientRequest.js';
 import { AnswerWatch } from './clientWatch.js';
+import type { EncodedTensor } from '../wire/encodedTensor.js';
 import type { Welcome } from './generated/cirkd/teacher/v1/Welcome.js';
 
 /** Asked twice, an image whose answers aren't finite is given up. */
@@ -44,7 +45,7 @@ export class Fleet implements LinkOwner {
 
   constructor(settings: ClientSettings, windowBytes: number) {
     this.#settings = settings;
-    this.#contract = new FleetContract(settings.expected, settings.encoding);
+    this.#contract = new FleetContract(settings);
     this.#watch = new AnswerWatch(settings.teacherTimeoutMs, () => this.#expired());
     this.#links = settings.addresses.map(
       (address) => new TeacherLink(address, windowBytes, settings, this),
@@ -83,8 +84,17 @@ export class Fleet implements LinkOwner {
     return this.#closed;
   }
 
+  /** The teachers'; null where none is wanted, or none has come. */
+  get classifier(): EncodedTensor | null {
+    return this.#contract.classifier;
+  }
+
   admit(address: string, welcome: Welcome): Agreement {
     return this.#contract.admit(address, welcome);
+  }
+
+  admitClassifier(address: string, classifier: EncodedTensor): void {
+    this.#contract.admitClassifier(address, classifier);
   }
 
   onReply(link: TeacherLink, request: ImageRequest, reply: TeacherReply): void {

@@ -5,8 +5,8 @@
 import { status } from '@grpc/grpc-js';
 import { ContractMismatchError } from '../distill/teacher.js';
 import { Attempts } from './clientAttempts.js';
-import type { Agreement } from './clientContract.js';
 import { ImageRefusedError, readEnd, requeueReason, statusName } from './clientErrors.js';
+import { Handshake, HandshakeError } from './clientHandshake.js';
 import { TeacherHealth } from './clientHealth.js';
 import type { LinkOwner } from './clientLinkOwner.js';
 import type { ClientSettings, RequeueReason, TeacherState } from './clientOptions.js';
@@ -14,7 +14,6 @@ import type { ImageRequest } from './clientRequest.js';
 import { TeacherRoom } from './clientRoom.js';
 import { DistillStream } from './clientStream.js';
 import type { ImageError } from './generated/cirkd/teacher/v1/ImageError.js';
-import type { Welcome } from './generated/cirkd/teacher/v1/Welcome.js';
 import { ChunkError } from './replyAssembly.js';
 import type { TeacherMessage, TensorChunkView } from './replyDecoder.js';
 
@@ -40,6 +39,7 @@ export class TeacherLink {
   readonly #attempts: Attempts;
   #state: TeacherState['state'] = 'closed';
   #stream: DistillStream | undefined;
+  #handshake: Handshake;
   /** Undefined before the first welcome. */
   #room: TeacherRoom | undefined;
   /** Of the state: welcome deadline, reconnect, or the end of a drain's grace. */
@@ -51,6 +51,7 @@ export class TeacherLink {
     this.#windowBytes = windowBytes;
     this.#settings = settings;
     this.#owner = owner;
+    this.#handshake = new Handshake(address, settings, owner);
     this.#health = new TeacherHealth(settings);
     this.#attempts = new Attempts(settings.requestTimeoutMs, (id) => this.#timedOut(id));
   }
@@ -78,6 +79,7 @@ export class TeacherLink {
 
   connect(): void {
     this.#enter('connecting', '');
+    this.#handshake = new Handshake(this.address, this.#settings, this.#owner);
     const timeoutMs = Math.min(WELCOME_TIMEOUT_MS, this.#settings.requestTimeoutMs);
     this.#timer = setTimeout(() => {
       this.#ended(status.DEADLINE_EXCEEDED, `no welcome within ${timeoutMs} ms`);
@@ -136,13 +138,13 @@ export class TeacherLink {
 
   #receive(message: TeacherMessage): void {
     if (this.#state === 'closed' || message.kind === 'unknown') return;
-    if ((this.#state === 'connecting') !== (message.kind === 'welcome')) {
-      this.#ended(status.INTERNAL, `message: ${message.kind} while ${this.#state}`);
+    if (this.#state === 'connecting') {
+      this.#greet(message);
       return;
     }
     switch (message.kind) {
       case 'welcome':
-        this.#welcome(message.welcome);
+        this.#ended(status.INTERNAL, `message: welcome while ${this.#state}`);
         return;
       case 'tensor':
         this.#chunk(message.chunk);
@@ -160,18 +162,20 @@ export class TeacherLink {
     }
   }
 
-  #welcome(welcome: Welcome): void {
-    let agreement: Agreement;
+  #greet(message: TeacherMessage): void {
     try {
-      agreement = this.#owner.admit(this.address, welcome);
+      const agreement = this.#handshake.receive(message);
+      if (agreement === undefined) return;
+      this.#room = new TeacherRoom(this.address, agreement);
+      this.refusal = undefined;
+      this.#enter('ready', agreement.info.digest);
     } catch (error) {
-      if (!(error instanceof ContractMismatchError)) throw error;
-      this.#refuse(error);
+      if (error instanceof ContractMismatchError) this.#refuse(error);
+      else if (error instanceof HandshakeError || error instanceof ChunkError) {
+        this.#ended(status.INTERNAL, `message: ${error.message}`);
+      } else throw error;
       return;
     }
-    this.refusal = undefined;
-    this.#room = new TeacherRoom(this.address, agreement);
-    this.#enter('ready', agreement.info.digest);
     this.#owner.onChange(this);
   }
 

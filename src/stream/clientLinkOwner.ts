@@ -1,15 +1,12 @@
 /** What a teacher's link tells the fleet that it belongs to. */
 import type { TeacherReply } from '../distill/teacher.js';
-import type { Agreement } from './clientContract.js';
+import type { Admission } from './clientHandshake.js';
 import type { ImageRefusedError } from './clientErrors.js';
 import type { TeacherLink } from './clientLink.js';
 import type { RequeueReason } from './clientOptions.js';
 import type { ImageRequest } from './clientRequest.js';
-import type { Welcome } from './generated/cirkd/teacher/v1/Welcome.js';
 
-export interface LinkOwner {
-  /** Throws ContractMismatchError. */
-  admit(address: string, welcome: Welcome): Agreement;
+export interface LinkOwner extends Admission {
   /** The whole answer came. */
   onReply(link: TeacherLink, request: ImageRequest, reply: TeacherReply): void;
   /** Asking again is no use. */

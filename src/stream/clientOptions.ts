@@ -1,5 +1,6 @@
 /** What a client of teachers is told: by the config, and by those who watch it. */
 import type { ChannelCredentials } from '@grpc/grpc-js';
+import type { Encoding } from '../wire/encodedTensor.js';
 
 /** Why an image was asked for again: the label of cirkd_student_requeued_total. */
 export type RequeueReason =
@@ -40,13 +41,17 @@ export interface ClientHooks {
   readonly onTeacher?: (state: TeacherState) => void;
 }
 
+export type LogitsSource = 'sent' | 'rebuilt';
+
 export interface ClientOptions extends ClientHooks {
   /** Targets as gRPC takes them: host:port, dns:///host:port, unix:path. At least one. */
   readonly addresses: readonly string[];
   /** [A-Za-z0-9._-]{1,128} */
   readonly runId: string;
-  /** How logits and embeddings travel; norms are always fp32. */
-  readonly encoding: 'fp32' | 'fp16';
+  /** How logits and embeddings travel; norms are always fp32, and logits fp16 where this is int8. */
+  readonly encoding: Encoding;
+  /** Whether logits travel, or are made here with the teacher's classifier. Default 'sent'. */
+  readonly logits?: LogitsSource;
   readonly expected: ExpectedContract;
   /** From sending an image to the last byte of its answer. */
   readonly requestTimeoutMs: number;
@@ -72,6 +77,7 @@ export interface ClientOptions extends ClientHooks {
 /** The options with every default filled in. */
 export type ClientSettings = ClientOptions & {
   readonly credentials: () => ChannelCredentials;
+  readonly logits: LogitsSource;
   readonly maxInflightImagesPerTeacher: number;
   readonly firstBackoffMs: number;
   readonly maxBackoffMs: number;

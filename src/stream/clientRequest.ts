@@ -15,13 +15,13 @@ export interface OutputSizes {
   readonly outputs: readonly { name: OutputName; dtype: WireDType }[];
 }
 
-/** Shapes of an image's outputs: [h, w, channels], and [h, w] for norms. */
+/** Shapes of an image's outputs: [h, w, channels], and [h, w] for norms and scales. */
 export function expectedOutputs(
   image: { height: number; width: number },
   sizes: OutputSizes,
 ): ExpectedOutput[] {
   const [h, w] = outputSize(image.height, image.width, sizes.outputStride);
-  const channels: Readonly<Record<OutputName, number[]>> = {
+  const channels: Readonly<Partial<Record<OutputName, number[]>>> = {
     logits: [sizes.classes],
     embedding: [sizes.featureChannels],
     feature_norm: [],
@@ -30,7 +30,7 @@ export function expectedOutputs(
   return sizes.outputs.map(({ name, dtype }) => ({
     name,
     dtype,
-    shape: [h, w, ...channels[name]],
+    shape: [h, w, ...channels[name]!],
   }));
 }
 

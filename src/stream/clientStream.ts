@@ -10,7 +10,7 @@ import {
   status,
 } from '@grpc/grpc-js';
 import { encodeRequest, type OutgoingImage, type StudentMessage } from './clientEncoder.js';
-import { helloOutputs } from './clientContract.js';
+import { helloOutputs } from './clientOutputs.js';
 import type { ClientSettings } from './clientOptions.js';
 import { decodeResponse, type TeacherMessage } from './replyDecoder.js';
 import { PROTOCOL_VERSION, TeacherService } from './teacherService.js';
@@ -69,7 +69,7 @@ export class DistillStream {
       hello: {
         protocolVersion: PROTOCOL_VERSION,
         runId: settings.runId,
-        outputs: helloOutputs(settings.encoding),
+        outputs: helloOutputs(settings),
         creditBytes: windowBytes,
         maxChunkBytes: Math.min(windowBytes, MAX_CHUNK_BYTES),
       },

@@ -1,5 +1,6 @@
 /** What the server needs of a network, wherever it runs. */
 import type { TeacherInfo } from '../distill/teacher.js';
+import type { EncodedTensor } from '../wire/encodedTensor.js';
 import type { EncodedOutput, OutputRequest } from './names.js';
 
 export interface InferenceImage {
@@ -11,6 +12,8 @@ export interface InferenceImage {
 
 export interface InferenceEngine {
   readonly info: TeacherInfo;
+  /** OUTPUT_CLASSIFIER of the contract: fp32 [classes, channels + 1], weights, then bias. */
+  readonly classifier: EncodedTensor;
   /**
    * All images have one size. One result an image, in order: its outputs in the order asked for,
    * or an Error that concerns this image alone. A rejection concerns them all.

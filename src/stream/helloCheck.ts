@@ -4,20 +4,15 @@ import { GrpcStatus, RpcError } from '../rpc/errors.js';
 import type { Encoding } from '../wire/encodedTensor.js';
 import type { Hello } from './generated/cirkd/teacher/v1/Hello.js';
 import type { TeacherInfoInput } from './generated/cirkd/teacher/v1/TeacherInfo.js';
-import {
-  CHANNEL_ORDER_TO_WIRE,
-  ENCODING_TO_WIRE,
-  encodingFromWire,
-  OUTPUT_TO_WIRE,
-  type OutputRequest,
-  outputFromWire,
-} from './names.js';
+import { checkWishes } from './helloOutputs.js';
+import { CHANNEL_ORDER_TO_WIRE, ENCODING_TO_WIRE, type OutputRequest } from './names.js';
 import { MAX_RUN_ID_BYTES } from './serverLimits.js';
 import { PROTOCOL_VERSION } from './teacherService.js';
 
 /** What was agreed for one stream. */
 export interface Agreement {
   readonly runId: string;
+  /** The classifier, too, where it's wanted. */
   readonly outputs: readonly OutputRequest[];
   /** First grant of tensor bytes. */
   readonly creditBytes: number;
@@ -26,12 +21,6 @@ export interface Agreement {
 }
 
 const RUN_ID = new RegExp(`^[A-Za-z0-9._-]{1,${MAX_RUN_ID_BYTES}}$`);
-
-/** More than any version has: the checks below go over every pair. */
-const MAX_OUTPUTS = 16;
-
-/** Outputs that a server of this version sends. */
-const OFFERED_OUTPUTS: ReadonlySet<string> = new Set(['logits', 'embedding', 'feature_norm']);
 
 /** Throws RpcError: INVALID_ARGUMENT for nonsense, FAILED_PRECONDITION for what we lack. */
 export function checkHello(hello: Hello, encodings: readonly Encoding[]): Agreement {
@@ -45,17 +34,7 @@ export function checkHello(hello: Hello, encodings: readonly Encoding[]): Agreem
     const shown = JSON.stringify(hello.runId.slice(0, MAX_RUN_ID_BYTES + 1));
     throw invalid(`hello.run_id: ${shown} given, wanted 1 to 128 of A-Z a-z 0-9 . _ -`);
   }
-  if (hello.outputs.length === 0) {
-    throw invalid('hello.outputs: none given, wanted at least one output');
-  }
-  if (hello.outputs.length > MAX_OUTPUTS) {
-    throw invalid(`hello.outputs: ${hello.outputs.length} given, wanted at most ${MAX_OUTPUTS}`);
-  }
-  const outputs = hello.outputs.map((wish, index) => checkWish(wish, index, encodings));
-  const twice = outputs.find(({ output }, index) =>
-    outputs.slice(0, index).some((earlier) => earlier.output === output),
-  );
-  if (twice) throw invalid(`hello.outputs: ${OUTPUT_TO_WIRE[twice.output]} given twice`);
+  const outputs = checkWishes(hello.outputs, encodings);
   return {
     runId: hello.runId,
     outputs,
@@ -84,31 +63,6 @@ export function teacherInfoToWire(
     classNames: [...info.classNames],
     encodings: encodings.map((encoding) => ENCODING_TO_WIRE[encoding]),
   };
-}
-
-function checkWish(
-  wish: Hello['outputs'][number],
-  index: number,
-  encodings: readonly Encoding[],
-): OutputRequest {
-  const name = `hello.outputs[${index}]`;
-  const output = outputFromWire(wish.output);
-  if (output === undefined || !OFFERED_OUTPUTS.has(output)) {
-    throw new RpcError(
-      GrpcStatus.FAILED_PRECONDITION,
-      `${name}.output: ${wish.output} given, this server sends OUTPUT_LOGITS, OUTPUT_EMBEDDING, OUTPUT_FEATURE_NORM`,
-    );
-  }
-  if (output === 'feature_norm') return { output, encoding: 'fp32' };
-  const encoding = encodingFromWire(wish.encoding);
-  if (encoding === undefined || !encodings.includes(encoding)) {
-    const offered = encodings.map((one) => ENCODING_TO_WIRE[one]).join(', ');
-    throw new RpcError(
-      GrpcStatus.FAILED_PRECONDITION,
-      `${name}.encoding: ${wish.encoding} given, this server sends ${offered}`,
-    );
-  }
-  return { output, encoding };
 }
 
 function invalid(message: string): RpcError {

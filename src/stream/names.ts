@@ -22,6 +22,7 @@ export const OUTPUT_TO_WIRE = {
   embedding: 'OUTPUT_EMBEDDING',
   feature_norm: 'OUTPUT_FEATURE_NORM',
   embedding_scale: 'OUTPUT_EMBEDDING_SCALE',
+  classifier: 'OUTPUT_CLASSIFIER',
 } as const satisfies Record<OutputName, Output>;
 
 export const ENCODING_TO_WIRE = {
@@ -47,9 +48,21 @@ export const encodingFromWire = reverse<Encoding>(ENCODING_TO_WIRE);
 export const dtypeFromWire = reverse<WireDType>(DTYPE_TO_WIRE);
 export const channelOrderFromWire = reverse<'rgb' | 'bgr'>(CHANNEL_ORDER_TO_WIRE);
 
-/** The dtype in which an output travels: norms and scales are always fp32. */
+/** Small beside the maps, and what the others are made whole with: always fp32. */
+const ALWAYS_FP32: ReadonlySet<OutputName> = new Set([
+  'feature_norm',
+  'embedding_scale',
+  'classifier',
+]);
+
+/** Whether the encoding that is asked for makes no difference. */
+export function isAlwaysFp32(output: OutputName): boolean {
+  return ALWAYS_FP32.has(output);
+}
+
+/** The dtype in which an output travels. */
 export function dtypeOfOutput({ output, encoding }: OutputRequest): WireDType {
-  return output === 'feature_norm' || output === 'embedding_scale' ? 'fp32' : encoding;
+  return isAlwaysFp32(output) ? 'fp32' : encoding;
 }
 
 function reverse<Name extends string>(

@@ -3,7 +3,7 @@ import type { TeacherInfo } from '../distill/teacher.js';
 import { checkTensor, outputSize, tensorBytes } from '../wire/checkTensor.js';
 import { dtypeOfOutput, type EncodedOutput, type OutputRequest } from './names.js';
 
-/** Channels of an output: those of the contract; 1 for norms and scales, which have no axis. */
+/** Channels of an image's output: those of the contract; 1 for norms and scales, which have no axis. */
 export function channelsOf({ output }: OutputRequest, info: TeacherInfo): number {
   if (output === 'logits') return info.classes;
   return output === 'embedding' ? info.featureChannels : 1;

@@ -1,10 +1,12 @@
 /** Teachers over gRPC, seen from the student as one Teacher. */
 import { credentials } from '@grpc/grpc-js';
 import type { Teacher, TeacherImage, TeacherInfo, TeacherReply } from '../distill/teacher.js';
-import { wantedOutputs } from './clientContract.js';
+
 import { Fleet } from './clientFleet.js';
 import type { ClientOptions, ClientSettings } from './clientOptions.js';
+import { wantedOutputs } from './clientOutputs.js';
 import { answerBytes, expectedOutputs, ImageRequest, type OutputSizes } from './clientRequest.js';
+import type { EncodedTensor } from '../wire/encodedTensor.js';
 import { unlessAborted } from './unlessAborted.js';
 
 /** Who answered is remembered for this many images, for requestElsewhere. */
@@ -35,6 +37,7 @@ export async function connectTeachers(
 
 export class RemoteTeacher implements Teacher {
   readonly info: TeacherInfo;
+  readonly classifier: EncodedTensor | null;
   readonly #fleet: Fleet;
   readonly #settings: ClientSettings;
   readonly #sizes: OutputSizes;
@@ -44,8 +47,9 @@ export class RemoteTeacher implements Teacher {
   constructor(fleet: Fleet, info: TeacherInfo, settings: ClientSettings) {
     this.#fleet = fleet;
     this.info = info;
+    this.classifier = fleet.classifier;
     this.#settings = settings;
-    this.#sizes = { ...info, outputs: wantedOutputs(settings.encoding) };
+    this.#sizes = { ...info, outputs: wantedOutputs(settings) };
   }
 
   /** The least maxInflightBytes with which the answer to an image of this size can come. */
@@ -125,6 +129,7 @@ function keyOf({ sample, augmentationSeed }: TeacherImage): string {
 function withDefaults(options: ClientOptions): ClientSettings {
   const settings = {
     credentials: () => credentials.createInsecure(),
+    logits: 'sent' as const,
     maxInflightImagesPerTeacher: 8,
     firstBackoffMs: 100,
     maxBackoffMs: 5000,

@@ -69,13 +69,19 @@ export class ReplyAssembly {
   /** The whole answer. Call once `accept` has returned true. */
   reply(): TeacherReply {
     return {
-      logits: this.#encoded('logits'),
-      embedding: this.#encoded('embedding'),
-      featureNorm: this.#encoded('feature_norm'),
+      logits: this.#tensorIfAsked('logits'),
+      embedding: this.tensor('embedding'),
+      embeddingScale: this.#tensorIfAsked('embedding_scale'),
+      featureNorm: this.tensor('feature_norm'),
     };
   }
 
-  #encoded(name: OutputName): EncodedTensor {
+  #tensorIfAsked(name: OutputName): EncodedTensor | null {
+    return this.#tensors.has(name) ? this.tensor(name) : null;
+  }
+
+  /** One output of it. */
+  tensor(name: OutputName): EncodedTensor {
     const tensor = this.#tensors.get(name);
     if (tensor === undefined || tensor.data === null || tensor.nextRow !== tensor.rows) {
       throw new Error(`${name}: asked for before it was whole`);

@@ -43,7 +43,14 @@ const TENSOR_TAG = (2 << 3) | LENGTH_DELIMITED;
 const MAX_DIMENSIONS = 16;
 
 /** By the contract's enum numbers. */
-const OUTPUTS = [undefined, 'logits', 'embedding', 'feature_norm', 'embedding_scale'] as const;
+const OUTPUTS: readonly (OutputName | undefined)[] = [
+  undefined,
+  'logits',
+  'embedding',
+  'feature_norm',
+  'embedding_scale',
+  'classifier',
+];
 const DTYPES = [undefined, 'fp32', 'fp16', 'int8'] as const;
 
 const { responseDeserialize } = TeacherService.service.Distill;

@@ -5,9 +5,11 @@
 import type { ServerDuplexStream } from '@grpc/grpc-js';
 import { GrpcStatus, grpcCodeName, RpcError } from '../rpc/errors.js';
 import { ChunkSender } from './chunkSender.js';
+import type { EncodedTensor } from '../wire/encodedTensor.js';
 import type { DistillRequest } from './generated/cirkd/teacher/v1/DistillRequest.js';
 import type { DistillResponseInput } from './generated/cirkd/teacher/v1/DistillResponse.js';
 import { type Agreement, checkByteCount, checkHello, teacherInfoToWire } from './helloCheck.js';
+import { checkClassifierRow, imageOutputs } from './helloOutputs.js';
 import type { ImageFault } from './imageCheck.js';
 import { ImageRequests } from './imageRequests.js';
 import { ENCODING_TO_WIRE, OUTPUT_TO_WIRE } from './names.js';
@@ -101,6 +103,9 @@ export class ServerSession {
     }
     const { engine, encodings, limits, hooks } = this.#serving;
     const agreement = checkHello(request.hello, encodings);
+    const maxChunkBytes = Math.min(limits.chunkBytes, agreement.maxChunkBytes);
+    const wantsClassifier = agreement.outputs.some(({ output }) => output === 'classifier');
+    if (wantsClassifier) checkClassifierRow(engine.info, maxChunkBytes);
     clearTimeout(this.#helloTimer);
     this.#write({
       welcome: {
@@ -115,19 +120,21 @@ export class ServerSession {
       },
     });
     hooks.onEvent('info', 'stream opened', { runId: agreement.runId, peer: this.#peer });
-    return this.#openStream(agreement);
+    const open = this.#openStream(agreement, maxChunkBytes);
+    if (wantsClassifier) sendClassifier(open.sender, engine.classifier);
+    return open;
   }
 
-  #openStream(agreement: Agreement): OpenStream {
-    const { limits, hooks } = this.#serving;
-    const maxChunkBytes = Math.min(limits.chunkBytes, agreement.maxChunkBytes);
+  #openStream(agreement: Agreement, maxChunkBytes: number): OpenStream {
+    const { hooks } = this.#serving;
     const sender = new ChunkSender(
       (tensor, flushed) => this.#call.write({ tensor }, flushed),
       maxChunkBytes,
       agreement.creditBytes,
       hooks,
     );
-    const images = new ImageRequests(this.#serving, agreement.outputs, maxChunkBytes, sender, {
+    const outputs = imageOutputs(agreement.outputs);
+    const images = new ImageRequests(this.#serving, outputs, maxChunkBytes, sender, {
       fail: (image, fault) => this.#writeError(image, fault),
       returnUploadCredit: (creditBytes) => this.#write({ creditBytes }),
       onIdle: () => this.#endIfDone(),
@@ -206,6 +213,12 @@ export class ServerSession {
       hooks.onEvent('info', 'stream closed', { ...fields, reason });
     }
   }
+}
+
+/** First in line. It isn't waited for: a client that leaves before it came has no use for it. */
+function sendClassifier(sender: ChunkSender, tensor: EncodedTensor): void {
+  const outputs = [{ output: 'classifier', tensor }] as const;
+  sender.send({ id: null, attempt: 0, outputs, onSent() {}, onFlushed() {} });
 }
 
 function invalid(message: string): RpcError {

@@ -52,7 +52,7 @@ function assertAnswers(
   [classes, channels] = [CLASSES, CHANNELS],
 ): void {
   const [h, w] = [Math.ceil(image.height / 8), Math.ceil(image.width / 8)];
-  checkTensor('logits', reply.logits, dtype, [h, w, classes!]);
+  checkTensor('logits', reply.logits!, dtype, [h, w, classes!]);
   checkTensor('embedding', reply.embedding, dtype, [h, w, channels!]);
   checkTensor('feature_norm', reply.featureNorm, 'fp32', [h, w]);
   const norm = 1 + image.rgb[0]! / 256;
@@ -174,7 +174,7 @@ test('errors and NaN of one teacher: asked again, elsewhere', async (t) => {
   for (const number of upTo(60)) {
     const image = imageOf(number);
     const reply = await teacher.request(image);
-    assert.equal(firstNonFinite(reply.logits), -1);
+    assert.equal(firstNonFinite(reply.logits!), -1);
     assertAnswers(reply, image);
   }
   assert.ok(requeued.includes('error') && requeued.includes('nonfinite'), requeued.join());

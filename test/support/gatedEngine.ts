@@ -17,6 +17,7 @@ export class GatedEngine implements InferenceEngine {
     latencyMs: 0,
   });
   readonly info = this.#network.info;
+  readonly classifier = this.#network.classifier();
   readonly #gates: (() => void)[] = [];
   #open: boolean;
 

@@ -64,7 +64,7 @@ export function assertAnswers(reply: TeacherReply, image: TeacherImage, dtype = 
   const h = Math.ceil(image.height / STRIDE);
   const w = Math.ceil(image.width / STRIDE);
   const wanted: [EncodedTensor, string, string, number[]][] = [
-    [reply.logits, 'OUTPUT_LOGITS', dtype, [h, w, CLASSES]],
+    [reply.logits!, 'OUTPUT_LOGITS', dtype, [h, w, CLASSES]],
     [reply.embedding, 'OUTPUT_EMBEDDING', dtype, [h, w, CHANNELS]],
     [reply.featureNorm, 'OUTPUT_FEATURE_NORM', 'fp32', [h, w]],
   ];

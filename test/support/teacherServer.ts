@@ -30,6 +30,11 @@ export interface TestServer {
   readonly waiting: () => number;
 }
 
+type ServerChoices = Pick<
+  TeacherServerOptions,
+  'credentials' | 'interceptors' | 'healthPort' | 'encodings'
+>;
+
 const started = new Set<TeacherServer>();
 
 /** Ends every server and peer of this process: for afterEach, so that a failed test leaves none. */
@@ -46,16 +51,16 @@ export async function startTestServer(
   limits: Partial<ServerLimits> = {},
   batch: BatchPolicy = { maxImages: 1, maxDelayMs: 0 },
   hooks: Partial<TeacherServerHooks> = {},
-  security: Pick<TeacherServerOptions, 'credentials' | 'interceptors' | 'healthPort'> = {},
+  options: Partial<ServerChoices> = {},
 ): Promise<TestServer> {
   const answers: string[] = [];
   let waiting = 0;
   const server = new TeacherServer({
     host: '127.0.0.1',
     port: 0,
-    ...security,
     limits: { ...testLimits, ...limits },
     encodings: ['fp32', 'fp16'],
+    ...options,
     batch,
     hooks: {
       ...silentHooks,

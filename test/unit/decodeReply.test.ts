@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
-import { decodeReplies, decodeStacked } from '../../src/distill/decodeReply.js';
+import { decodeReplies, decodeScaledRows, decodeStacked } from '../../src/distill/decodeReply.js';
+import { LogitsRebuild } from '../../src/distill/rebuildLogits.js';
 import { numTensors, readFloat32, scope } from '../../src/tensor/index.js';
 import type { EncodedTensor } from '../../src/wire/encodedTensor.js';
 import { decodeHalf, encodeHalf } from '../../src/wire/half.js';
@@ -53,15 +54,93 @@ it('gives all three outputs and leaves nothing behind', () => {
   const reply = {
     logits: fp16([1, 2], [1, 1, 2]),
     embedding: fp16([0, 1, 0], [1, 1, 3]),
+    embeddingScale: null,
     featureNorm: fp32([7], [1, 1]),
   };
   scope(() => {
-    const outputs = decodeReplies([reply, reply]);
+    const outputs = decodeReplies([reply, reply], null);
     assert.deepEqual(outputs.logits.shape, [2, 1, 1, 2]);
     assert.deepEqual(outputs.embedding.shape, [2, 1, 1, 3]);
     assert.deepEqual([...readFloat32(outputs.featureNorm)], [7, 7]);
   });
   assert.equal(numTensors(), before);
+});
+
+const int8 = (values: readonly number[], shape: number[]): EncodedTensor => ({
+  dtype: 'int8',
+  shape,
+  data: Int8Array.from(values).buffer,
+});
+/** 2 classes of 3 channels: weights, then bias. */
+const CLASSIFIER = fp32([1, 2, 4, 0.5, -1, 0, 0, -2], [2, 4]);
+
+it('int8 rows times their scales; logits rebuilt from them, each position by itself', () => {
+  const before = numTensors();
+  const rebuild = new LogitsRebuild(CLASSIFIER);
+  const reply = (rows: readonly number[], scales: readonly number[], norms: readonly number[]) => ({
+    logits: null,
+    embedding: int8(rows, [1, 2, 3]),
+    embeddingScale: fp32(scales, [1, 2]),
+    featureNorm: fp32(norms, [1, 2]),
+  });
+  const replies = [
+    reply([127, 0, 0, 0, 0, -127], [1 / 127, 1 / 127], [3, 8]),
+    reply([64, 64, 64, 0, 0, 0], [1 / 128, 0], [2, 0]),
+  ];
+  scope(() => {
+    const { logits, embedding, featureNorm } = decodeReplies(replies, rebuild);
+    assert.deepEqual(embedding.shape, [2, 1, 2, 3]);
+    const wanted = [1, 0, 0, 0, 0, -1, 0.5, 0.5, 0.5, 0, 0, 0];
+    const rows = readFloat32(embedding);
+    for (const [i, value] of wanted.entries()) {
+      assert.ok(Math.abs(rows[i]! - value) < 1e-6, `${rows}`);
+    }
+    assert.deepEqual(featureNorm.shape, [2, 1, 2]);
+    assert.deepEqual(logits.shape, [2, 1, 2, 2]);
+    // First position: feature [3, 0, 0]; third: [1, 1, 1]; the last: the bias alone.
+    const sums = [3.5, -5, -31.5, -2, 7.5, -3, 0.5, -2];
+    const made = readFloat32(logits);
+    for (const [i, value] of sums.entries()) {
+      assert.ok(Math.abs(made[i]! - value) < 1e-5, `${made}`);
+    }
+  });
+  rebuild.dispose();
+  assert.equal(numTensors(), before);
+});
+
+it('a hostile scale makes its own row NaN, and no other', () => {
+  for (const scale of [Number.NaN, Number.POSITIVE_INFINITY, -1, 2]) {
+    const values = scope(() => {
+      const rows = [int8([1, 0, 0, 2], [2, 2])];
+      return [...readFloat32(decodeScaledRows('embedding', rows, [fp32([scale, 0.5], [2])]))];
+    });
+    assert.deepEqual(values, [Number.NaN, Number.NaN, 0, 1], String(scale));
+  }
+});
+
+it('refuses what int8 rows and classifiers do not go together with', () => {
+  const decode = (rows: EncodedTensor, scale: EncodedTensor) =>
+    scope(() => decodeScaledRows('embedding', [rows], [scale]));
+  const rows = int8([1, 2, 3, 4], [2, 2]);
+  assert.throws(
+    () => decode(rows, fp32([1, 1, 1], [3])),
+    /scale: shape \[1,3\] given, wanted \[1,2\]/,
+  );
+  assert.throws(() => decode(int8([1, 2, 3], [2, 2]), fp32([1, 1], [2])), /3 bytes given, int8/);
+  assert.throws(() => decode(fp32([1, 2], [2, 1]), fp32([1, 1], [2])), /fp32 given, wanted int8/);
+  assert.throws(() => decoded([rows]), /int8, which wants scales/);
+  assert.throws(() => new LogitsRebuild(fp16([1, 2], [1, 2])), /classifier: dtype fp16/);
+  assert.throws(() => new LogitsRebuild(fp32([1, 2, 3], [2, 2])), /classifier: 12 bytes given/);
+  const plain = { embeddingScale: null, featureNorm: fp32([1], [1, 1]), logits: null };
+  const unscaled = { ...plain, embedding: int8([1, 2], [1, 1, 2]) };
+  const rebuild = new LogitsRebuild(CLASSIFIER);
+  const two = { ...plain, embedding: fp32([1, 0], [1, 1, 2]) };
+  scope(() => {
+    assert.throws(() => decodeReplies([unscaled], rebuild), /embeddingScale: missing/);
+    assert.throws(() => decodeReplies([two], null), /logits: missing/);
+    assert.throws(() => decodeReplies([two], rebuild), /2 channels, the classifier has 3/);
+  });
+  rebuild.dispose();
 });
 
 it('refuses tensors that do not go together', () => {

@@ -26,6 +26,7 @@ class CountingSource {
 
 /** Answers at once; the reply's logits name the image and how often it was asked for. */
 class EchoTeacher implements Teacher {
+  readonly classifier = null;
   readonly info = {} as Teacher['info'];
   readonly asked: string[] = [];
   readonly askedElsewhere: string[] = [];
@@ -44,10 +45,10 @@ class EchoTeacher implements Teacher {
 function reply(name: string): TeacherReply {
   const data = new TextEncoder().encode(name).buffer as ArrayBuffer;
   const tensor = { dtype: 'fp32' as const, shape: [1], data };
-  return { logits: tensor, embedding: tensor, featureNorm: tensor };
+  return { logits: tensor, embedding: tensor, embeddingScale: null, featureNorm: tensor };
 }
 
-const nameOf = ({ logits }: TeacherReply) => new TextDecoder().decode(logits.data);
+const nameOf = ({ logits }: TeacherReply) => new TextDecoder().decode(logits!.data);
 
 test('batches and replies come in order, and no further ahead than asked', async () => {
   const source = new CountingSource();

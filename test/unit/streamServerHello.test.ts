@@ -43,10 +43,31 @@ const refusals: Record<string, [HelloInput, number, RegExp]> = {
     GrpcStatus.INVALID_ARGUMENT,
     /hello\.outputs: OUTPUT_LOGITS given twice/,
   ],
-  'an output that this server lacks': [
-    { outputs: [{ output: 'OUTPUT_EMBEDDING_SCALE', encoding: 'ENCODING_FP32' }] },
+  'no output of an image': [
+    { outputs: [{ output: 'OUTPUT_CLASSIFIER', encoding: 'ENCODING_FP32' }] },
+    GrpcStatus.INVALID_ARGUMENT,
+    /hello\.outputs: none of an image given/,
+  ],
+  'a scale without an embedding in int8': [
+    {
+      outputs: [
+        { output: 'OUTPUT_EMBEDDING', encoding: 'ENCODING_FP16' },
+        { output: 'OUTPUT_EMBEDDING_SCALE', encoding: 'ENCODING_FP32' },
+      ],
+    },
+    GrpcStatus.INVALID_ARGUMENT,
+    /OUTPUT_EMBEDDING_SCALE given, wanted OUTPUT_EMBEDDING as ENCODING_INT8, too/,
+  ],
+  'a row of the classifier beyond the largest piece': [
+    {
+      maxChunkBytes: 35,
+      outputs: [
+        { output: 'OUTPUT_FEATURE_NORM', encoding: 'ENCODING_FP32' },
+        { output: 'OUTPUT_CLASSIFIER', encoding: 'ENCODING_FP32' },
+      ],
+    },
     GrpcStatus.FAILED_PRECONDITION,
-    /hello\.outputs\[0\]\.output: OUTPUT_EMBEDDING_SCALE given, this server sends OUTPUT_LOGITS/,
+    /a row of OUTPUT_CLASSIFIER takes 36 bytes, pieces have at most 35/,
   ],
   'an output of a later version': [
     { outputs: [{ output: 77 as 1, encoding: 'ENCODING_FP32' }] },
@@ -56,7 +77,12 @@ const refusals: Record<string, [HelloInput, number, RegExp]> = {
   'an encoding that this server lacks': [
     { outputs: [{ output: 'OUTPUT_EMBEDDING', encoding: 'ENCODING_INT8' }] },
     GrpcStatus.FAILED_PRECONDITION,
-    /encoding: ENCODING_INT8 given, this server sends ENCODING_FP32, ENCODING_FP16/,
+    /encoding: ENCODING_INT8 given, this server sends OUTPUT_EMBEDDING as ENCODING_FP32, ENCODING_FP16/,
+  ],
+  'logits in int8': [
+    { outputs: [{ output: 'OUTPUT_LOGITS', encoding: 'ENCODING_INT8' }] },
+    GrpcStatus.FAILED_PRECONDITION,
+    /ENCODING_INT8 given, this server sends OUTPUT_LOGITS as ENCODING_FP32, ENCODING_FP16/,
   ],
   'a credit beyond exact numbers': [
     { creditBytes: '18446744073709551615' },
@@ -103,6 +129,49 @@ test('the welcome tells the teacher, what was granted and the limits', async () 
   assert.equal(limits.maxInflightImages, 16);
   assert.equal(limits.maxChunkBytes, 65_536);
   assert.equal(limits.defaultTimeoutMs, 60_000);
+});
+
+test('int8 with scales, and the classifier once, before any answer', async () => {
+  const offering = await startTestServer(
+    engine,
+    { chunkBytes: 72 },
+    undefined,
+    {},
+    { encodings: ['fp32', 'int8'] },
+  );
+  const peer = new DistillPeer(offering.port);
+  const wishes = {
+    outputs: [
+      { output: 'OUTPUT_EMBEDDING', encoding: 'ENCODING_INT8' },
+      { output: 'OUTPUT_EMBEDDING_SCALE', encoding: 'ENCODING_FP16' },
+      { output: 'OUTPUT_CLASSIFIER', encoding: 'ENCODING_FP16' },
+    ],
+  } as const;
+  const welcome = await peer.greet({ outputs: [...wishes.outputs] });
+  assert.deepEqual(welcome?.teacher?.encodings, ['ENCODING_FP32', 'ENCODING_INT8']);
+  assert.deepEqual(
+    welcome?.outputs.map(({ encoding }) => encoding),
+    ['ENCODING_INT8', 'ENCODING_FP32', 'ENCODING_FP32'],
+  );
+  peer.send({ image: image(0, 7) });
+  const pieces = await peer.takeAnswer(1);
+  // Two rows of 9 floats fit.
+  assert.deepEqual(
+    pieces.map(({ output, id, rowBegin, rowEnd }) => [output, id, rowBegin, rowEnd]),
+    [
+      ['OUTPUT_CLASSIFIER', 0, 0, 2],
+      ['OUTPUT_CLASSIFIER', 0, 2, 3],
+    ],
+  );
+  assert.deepEqual(
+    Buffer.concat(pieces.map(({ data }) => data)),
+    Buffer.from(engine.classifier.data),
+  );
+  const answer = await peer.takeAnswer(2);
+  const bytes = (output: string) =>
+    answer.filter((one) => one.output === output).reduce((sum, { data }) => sum + data.length, 0);
+  assert.equal(bytes('OUTPUT_EMBEDDING'), 2 * 3 * 8);
+  assert.equal(bytes('OUTPUT_EMBEDDING_SCALE'), 2 * 3 * 4);
 });
 
 test('a first message that is no hello, a second hello, no message at all', async () => {

@@ -8,7 +8,11 @@ import {
   writeModelFile,
 } from '../../src/models/modelFile.js';
 import { SegmentationNetwork } from '../../src/models/network.js';
-import { type InferredOutput, TeacherNetwork } from '../../src/models/teacherNetwork.js';
+import { decodeReplies } from '../../src/distill/decodeReply.js';
+import { LogitsRebuild } from '../../src/distill/rebuildLogits.js';
+import type { TeacherReply } from '../../src/distill/teacher.js';
+import type { InferredOutput } from '../../src/models/encodeOutputs.js';
+import { TeacherNetwork } from '../../src/models/teacherNetwork.js';
 import { drawsFor } from '../../src/random/draws.js';
 import { float32, numTensors, readFloat32, scope } from '../../src/tensor/index.js';
 import { CheckpointError } from '../../src/wire/checkpointError.js';
@@ -111,6 +115,49 @@ test('a teacher gives what the network gives, encoded', () => {
   assert.equal(numTensors(), before);
 });
 
+test('an embedding in int8 is the one in fp32 within half a step, and the logits come back from it', () => {
+  const teacher = teacherWith();
+  const image = randomImage(1, 40, 56);
+  const ask = (encoding: 'fp32' | 'int8') =>
+    outputsOf(
+      teacher.infer(
+        [image],
+        [
+          { output: 'logits', encoding: 'fp32' },
+          { output: 'embedding', encoding },
+          { output: 'embedding_scale', encoding: 'fp32' },
+          { output: 'feature_norm', encoding: 'fp32' },
+        ],
+      )[0],
+    ).map(({ tensor }) => tensor);
+  const [logits, embedding] = ask('fp32');
+  const [, rows, scales, norms] = ask('int8');
+  assert.deepEqual([rows?.dtype, rows?.shape], ['int8', [5, 7, 32]]);
+  assert.deepEqual([scales?.dtype, scales?.shape], ['fp32', [5, 7]]);
+  const [q, scale] = [new Int8Array(rows!.data), new Float32Array(scales!.data)];
+  for (const [i, value] of new Float32Array(embedding!.data).entries()) {
+    const step = scale[i >> 5]!;
+    assert.ok(Math.abs(q[i]! * step - value) <= 0.5001 * step, `element ${i}`);
+  }
+  const rebuild = new LogitsRebuild(teacher.classifier());
+  const rebuilt = (reply: Pick<TeacherReply, 'embedding' | 'embeddingScale'>) =>
+    scope(() => {
+      const whole = { ...reply, logits: null, featureNorm: norms! };
+      return readFloat32(decodeReplies([whole], rebuild).logits);
+    });
+  const sent = new Float32Array(logits!.data);
+  const spread = Math.max(...sent) - Math.min(...sent);
+  const exact = rebuilt({ embedding: embedding!, embeddingScale: null });
+  const rounded = rebuilt({ embedding: rows!, embeddingScale: scales! });
+  for (const [i, value] of sent.entries()) {
+    assert.ok(Math.abs(exact[i]! - value) < 1e-5 * spread, `fp32, element ${i}`);
+    assert.ok(Math.abs(rounded[i]! - value) < 0.02 * spread, `int8, element ${i}`);
+  }
+  assert.notDeepEqual(rounded, exact);
+  rebuild.dispose();
+  teacher.dispose();
+});
+
 test('images of several sizes: each answered as if it were alone', () => {
   const teacher = teacherWith();
   const images = [randomImage(1, 40, 56), randomImage(2, 40, 56), randomImage(3, 33, 17)];
@@ -158,8 +205,12 @@ test('requests that are not offered and images that do not fit are refused', () 
   const image = randomImage(1, 24, 24);
   const infer = (output: string, encoding: string) =>
     teacher.infer([image], [{ output, encoding } as (typeof ALL)[0]]);
-  assert.throws(() => infer('logits', 'int8'), /encoding: int8/);
-  assert.throws(() => infer('embedding_scale', 'fp32'), /output: embedding_scale/);
+  assert.throws(
+    () => infer('logits', 'int8'),
+    /encoding: int8 given for logits, wanted fp32, fp16/,
+  );
+  assert.throws(() => infer('embedding', 'fp8'), /encoding: fp8 given for embedding/);
+  assert.throws(() => infer('classifier', 'fp32'), /output: classifier given, wanted logits/);
   assert.throws(() => teacher.infer([{ ...image, width: 25 }], ALL), /images\[0\]: 1728 bytes/);
   teacher.dispose();
 });

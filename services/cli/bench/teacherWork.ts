@@ -2,11 +2,8 @@
 import { weightValues } from '../../../src/conformance/recipe.js';
 import { SegmentationNetwork } from '../../../src/models/network.js';
 import { OFFICIAL_NORMALISATION } from '../../../src/models/normalise.js';
-import {
-  type InferenceImage,
-  type InferredOutput,
-  TeacherNetwork,
-} from '../../../src/models/teacherNetwork.js';
+import type { InferredOutput } from '../../../src/models/encodeOutputs.js';
+import { type InferenceImage, TeacherNetwork } from '../../../src/models/teacherNetwork.js';
 import type { NamedTensors } from '../../../src/wire/safetensors.js';
 import { studentSpec } from '../../student/buildTrainer.js';
 import { rgbImages, SALT } from './inputs.js';

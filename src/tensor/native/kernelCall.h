@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <cstdio>
 #include <exception>
+#include <type_traits>
 #include <vector>
 
 #include "kernelApi.h"
@@ -32,16 +33,19 @@ class Call {
     return static_cast<const T*>(TF_TensorData(tensor));
   }
 
-  // Memory for a float32 output, not initialised, or null where there's a fault.
-  float* Output(int index, const std::vector<int64_t>& shape) {
+  // Memory for an output of float32 or int32, not initialised, or null where there's a fault.
+  template <typename T = float>
+  T* Output(int index, const std::vector<int64_t>& shape) {
+    static_assert(std::is_same_v<T, float> || std::is_same_v<T, int32_t>, "a type without a number");
+    constexpr TF_DataType kType = std::is_same_v<T, float> ? TF_FLOAT : TF_INT32;
     int64_t length = 1;
     for (const int64_t side : shape) length *= side;
     TF_Tensor* const tensor =
-        TF_AllocateOutput(context_, index, TF_FLOAT, shape.data(), static_cast<int>(shape.size()),
-                          length * sizeof(float), status_);
+        TF_AllocateOutput(context_, index, kType, shape.data(), static_cast<int>(shape.size()),
+                          length * sizeof(T), status_);
     if (!Ok()) return nullptr;
     tensors_.push_back(tensor);
-    return static_cast<float*>(TF_TensorData(tensor));
+    return static_cast<T*>(TF_TensorData(tensor));
   }
 
   // Where the condition doesn't hold the call fails with these words.

@@ -18,15 +18,21 @@ export const equal = binary('Equal');
 export const greater = binary('Greater');
 export const greaterEqual = binary('GreaterEqual');
 export const less = binary('Less');
+export const lessEqual = binary('LessEqual');
 
 export const exp = unary('Exp');
 export const log = unary('Log');
 export const sqrt = unary('Sqrt');
 export const square = unary('Square');
 export const abs = unary('Abs');
+/** To the nearest whole number, ties to even. */
+export const round = unary('Round');
 export const relu = unary('Relu');
 export const relu6 = unary('Relu6');
 export const finite = unary('IsFinite');
+
+/** Of two bool tensors. */
+export const logicalAnd = (a: Tensor, b: Tensor) => execute('LogicalAnd', [a, b], []);
 
 /** a where the condition (bool) holds, else b; all broadcast. */
 export const select = (condition: Tensor, a: Tensor, b: Tensor) =>

@@ -9,6 +9,7 @@ export * from './pixelCrossEntropy.js';
 export * from './pooling.js';
 export * from './random.js';
 export * from './reduce.js';
+export * from './rowQuantisation.js';
 export * from './shape.js';
 export * from './similarity.js';
 export * from './softmax.js';

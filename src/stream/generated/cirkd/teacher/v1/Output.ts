@@ -6,6 +6,7 @@ export const Output = {
   OUTPUT_EMBEDDING: 'OUTPUT_EMBEDDING',
   OUTPUT_FEATURE_NORM: 'OUTPUT_FEATURE_NORM',
   OUTPUT_EMBEDDING_SCALE: 'OUTPUT_EMBEDDING_SCALE',
+  OUTPUT_CLASSIFIER: 'OUTPUT_CLASSIFIER',
 } as const;
 
 export type OutputInput =
@@ -19,5 +20,7 @@ export type OutputInput =
   | 3
   | 'OUTPUT_EMBEDDING_SCALE'
   | 4
+  | 'OUTPUT_CLASSIFIER'
+  | 5
 
 export type Output = typeof Output[keyof typeof Output]

@@ -1,0 +1,94 @@
+/**
+ * What a network gives for one image, as the tensors that a student asked for.
+ *
+ * h w positions, K classes, D feature channels.
+ */
+import { ops, scalar, scope, type Tensor } from '../tensor/index.js';
+import type { EncodedTensor, Encoding, OutputName } from '../wire/encodedTensor.js';
+import { type EncodedRows, encodeFinite, encodeRows } from './encode.js';
+
+export interface OutputRequest {
+  readonly output: OutputName;
+  /** feature_norm and embedding_scale are always fp32; int8 is for the embedding only. */
+  readonly encoding: Encoding;
+}
+
+export interface InferredOutput {
+  readonly output: OutputName;
+  readonly tensor: EncodedTensor;
+}
+
+/** ||v|| below this counts as this, as in PyTorch's normalize. */
+const SMALLEST_NORM = 1e-12;
+
+/** In the order of the requests; an Error where one of them holds a non-finite value. */
+export function encodeOutputs(
+  logits_hwK: Tensor,
+  feature_hwD: Tensor,
+  requests: readonly OutputRequest[],
+): InferredOutput[] | Error {
+  const image = new ImageOutputs(logits_hwK, feature_hwD);
+  const encoded: InferredOutput[] = [];
+  for (const request of requests) {
+    const tensor = scope(() => image.encode(request));
+    if (tensor === null) return new Error(`non-finite ${request.output} (${dtypeOf(request)})`);
+    encoded.push({ output: request.output, tensor });
+  }
+  return encoded;
+}
+
+/** Throws RangeError on an output or encoding that isn't offered. */
+export function checkRequest({ output, encoding }: OutputRequest): void {
+  const isOffered = ['logits', 'embedding', 'embedding_scale', 'feature_norm'].includes(output);
+  if (!isOffered) {
+    throw new RangeError(
+      `output: ${output} given, wanted logits, embedding, embedding_scale or feature_norm`,
+    );
+  }
+  const wanted = output === 'logits' ? ['fp32', 'fp16'] : ['fp32', 'fp16', 'int8'];
+  if (!wanted.includes(encoding)) {
+    throw new RangeError(`encoding: ${encoding} given for ${output}, wanted ${wanted.join(', ')}`);
+  }
+}
+
+function dtypeOf({ output, encoding }: OutputRequest): Encoding {
+  return output === 'feature_norm' || output === 'embedding_scale' ? 'fp32' : encoding;
+}
+
+class ImageOutputs {
+  readonly #logits_hwK: Tensor;
+  readonly #feature_hwD: Tensor;
+  readonly #norm_hw1: Tensor;
+  /** Rows and scales are asked for one by one and come from one pass. */
+  #rows: EncodedRows | null | undefined;
+
+  constructor(logits_hwK: Tensor, feature_hwD: Tensor) {
+    this.#logits_hwK = logits_hwK;
+    this.#feature_hwD = feature_hwD;
+    this.#norm_hw1 = scope(() => ops.sqrt(ops.sum(ops.square(feature_hwD), [2], true)));
+  }
+
+  encode({ output, encoding }: OutputRequest): EncodedTensor | null {
+    const dtype = encoding === 'fp16' ? 'fp16' : 'fp32';
+    if (output === 'logits') return encodeFinite(this.#logits_hwK, dtype);
+    if (output === 'feature_norm') return encodeFinite(this.#norm_hw(), 'fp32');
+    if (output === 'embedding_scale') return this.#encodedRows()?.scales ?? null;
+    if (encoding === 'int8') return this.#encodedRows()?.rows ?? null;
+    return encodeFinite(this.#embedding_hwD(), dtype);
+  }
+
+  #norm_hw(): Tensor {
+    return ops.reshape(this.#norm_hw1, this.#norm_hw1.shape.slice(0, 2));
+  }
+
+  #embedding_hwD(): Tensor {
+    return scope(() =>
+      ops.div(this.#feature_hwD, ops.maximum(this.#norm_hw1, scalar(SMALLEST_NORM))),
+    );
+  }
+
+  #encodedRows(): EncodedRows | null {
+    if (this.#rows === undefined) this.#rows = encodeRows(this.#embedding_hwD());
+    return this.#rows;
+  }
+}

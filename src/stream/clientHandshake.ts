@@ -1,0 +1,61 @@
+/**
+ * How a stream begins, seen from the client: the welcome and, where logits are rebuilt, the teacher's
+ * classifier. Only then the teacher gets images.
+ */
+import type { Agreement } from './clientContract.js';
+import type { ClientSettings } from './clientOptions.js';
+import { wantsClassifier } from './clientOutputs.js';
+import type { Welcome } from './generated/cirkd/teacher/v1/Welcome.js';
+import type { EncodedTensor } from '../wire/encodedTensor.js';
+import { ReplyAssembly } from './replyAssembly.js';
+import type { TeacherMessage } from './replyDecoder.js';
+
+/** Something came that has no place before the stream is open. */
+export class HandshakeError extends Error {
+  override readonly name = 'HandshakeError';
+}
+
+/** Each throws ContractMismatchError. */
+export interface Admission {
+  admit(address: string, welcome: Welcome): Agreement;
+  admitClassifier(address: string, classifier: EncodedTensor): void;
+}
+
+export class Handshake {
+  readonly #address: string;
+  readonly #settings: ClientSettings;
+  readonly #admission: Admission;
+  #agreement: Agreement | undefined;
+  #classifier: ReplyAssembly | undefined;
+
+  constructor(address: string, settings: ClientSettings, admission: Admission) {
+    this.#address = address;
+    this.#settings = settings;
+    this.#admission = admission;
+  }
+
+  /**
+   * What was agreed once the stream is open; undefined while more has to come. Throws
+   * ContractMismatchError, HandshakeError, ChunkError.
+   */
+  receive(message: TeacherMessage): Agreement | undefined {
+    if (this.#agreement === undefined) return this.#welcome(message);
+    if (message.kind !== 'tensor')
+      throw new HandshakeError(`${message.kind} before the classifier`);
+    const assembly = this.#classifier!;
+    if (!assembly.accept(message.chunk)) return undefined;
+    this.#admission.admitClassifier(this.#address, assembly.tensor('classifier'));
+    return this.#agreement;
+  }
+
+  #welcome(message: TeacherMessage): Agreement | undefined {
+    if (message.kind !== 'welcome') throw new HandshakeError(`${message.kind} while connecting`);
+    const agreement = this.#admission.admit(this.#address, message.welcome);
+    this.#agreement = agreement;
+    if (!wantsClassifier(this.#settings)) return agreement;
+    const { classes, featureChannels } = agreement.info;
+    const shape = [classes, featureChannels + 1];
+    this.#classifier = new ReplyAssembly([{ name: 'classifier', dtype: 'fp32', shape }]);
+    return undefined;
+  }
+}

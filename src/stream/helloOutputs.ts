@@ -1,0 +1,92 @@
+/** Reads the outputs that a hello asks for, or says why this server can't give them. */
+import type { TeacherInfo } from '../distill/teacher.js';
+import { GrpcStatus, RpcError } from '../rpc/errors.js';
+import { tensorBytes } from '../wire/checkTensor.js';
+import type { Encoding } from '../wire/encodedTensor.js';
+import type { Hello } from './generated/cirkd/teacher/v1/Hello.js';
+import {
+  ENCODING_TO_WIRE,
+  encodingFromWire,
+  isAlwaysFp32,
+  OUTPUT_TO_WIRE,
+  type OutputRequest,
+  outputFromWire,
+} from './names.js';
+
+/** More than any version has: the checks below go over every pair. */
+const MAX_OUTPUTS = 16;
+
+/** Throws RpcError: INVALID_ARGUMENT for nonsense, FAILED_PRECONDITION for what we lack. */
+export function checkWishes(
+  wishes: Hello['outputs'],
+  encodings: readonly Encoding[],
+): OutputRequest[] {
+  if (wishes.length === 0) throw invalid('none given, wanted at least one output');
+  if (wishes.length > MAX_OUTPUTS) {
+    throw invalid(`${wishes.length} given, wanted at most ${MAX_OUTPUTS}`);
+  }
+  const outputs = wishes.map((wish, index) => checkWish(wish, index, encodings));
+  const twice = outputs.find(({ output }, index) =>
+    outputs.slice(0, index).some((earlier) => earlier.output === output),
+  );
+  if (twice) throw invalid(`${OUTPUT_TO_WIRE[twice.output]} given twice`);
+  if (imageOutputs(outputs).length === 0) throw invalid('none of an image given, wanted one');
+  checkScale(outputs);
+  return outputs;
+}
+
+/** Those that every image is answered with: without the stream's own. */
+export function imageOutputs(outputs: readonly OutputRequest[]): OutputRequest[] {
+  return outputs.filter(({ output }) => output !== 'classifier');
+}
+
+/** Throws FAILED_PRECONDITION where a row of the classifier is larger than a piece may be. */
+export function checkClassifierRow({ featureChannels }: TeacherInfo, maxChunkBytes: number): void {
+  const rowBytes = tensorBytes('fp32', [featureChannels + 1]);
+  if (rowBytes <= maxChunkBytes) return;
+  throw lacking(
+    `hello.max_chunk_bytes: a row of OUTPUT_CLASSIFIER takes ${rowBytes} bytes, pieces have at most ${maxChunkBytes}`,
+  );
+}
+
+function checkScale(outputs: readonly OutputRequest[]): void {
+  const hasScale = outputs.some(({ output }) => output === 'embedding_scale');
+  const hasInt8 = outputs.some(({ encoding }) => encoding === 'int8');
+  if (hasInt8 && !hasScale) {
+    throw invalid('OUTPUT_EMBEDDING as ENCODING_INT8 given, wanted OUTPUT_EMBEDDING_SCALE, too');
+  }
+  if (hasScale && !hasInt8) {
+    throw invalid('OUTPUT_EMBEDDING_SCALE given, wanted OUTPUT_EMBEDDING as ENCODING_INT8, too');
+  }
+}
+
+function checkWish(
+  wish: Hello['outputs'][number],
+  index: number,
+  encodings: readonly Encoding[],
+): OutputRequest {
+  const name = `hello.outputs[${index}]`;
+  const output = outputFromWire(wish.output);
+  if (output === undefined) {
+    const offered = Object.values(OUTPUT_TO_WIRE).join(', ');
+    throw lacking(`${name}.output: ${wish.output} given, this server sends ${offered}`);
+  }
+  if (isAlwaysFp32(output)) return { output, encoding: 'fp32' };
+  const encoding = encodingFromWire(wish.encoding);
+  const offered = encodings.filter((one) => output === 'embedding' || one !== 'int8');
+  if (encoding === undefined || !offered.includes(encoding)) {
+    const words = offered.map((one) => ENCODING_TO_WIRE[one]).join(', ');
+    throw lacking(
+      `${name}.encoding: ${wish.encoding} given, this server sends ${wish.output} as ${words || 'nothing'}`,
+    );
+  }
+  return { output, encoding };
+}
+
+function invalid(what: string): RpcError {
+  return new RpcError(GrpcStatus.INVALID_ARGUMENT, `hello.outputs: ${what}`);
+}
+
+function lacking(message: string): RpcError {
+  return new RpcError(GrpcStatus.FAILED_PRECONDITION, message);
+}

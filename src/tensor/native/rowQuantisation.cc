@@ -1,0 +1,113 @@
+// Two TensorFlow ops for rows of int8 with a scale each, CirkdQuantizeRows and CirkdDequantizeRows:
+// one pass over the rows where TensorFlow's own ops would make five. ../ops/rowQuantisation.ts has
+// their formulas and composes the same from TensorFlow's ops for other devices.
+#include <cmath>
+#include <cstdint>
+#include <cstring>
+#include <limits>
+#include <vector>
+
+#include "kernelCall.h"
+#include "threadPool.h"
+#include "vectorMath.h"
+
+namespace cirkd {
+namespace {
+
+constexpr float kSteps = 127.0f;
+// A smaller peak would make a step below float32's normal numbers.
+constexpr float kSmallestPeak = kSteps * std::numeric_limits<float>::min();
+
+CIRKD_VECTORISED void QuantizeRows(const float* x, int64_t channels, int64_t begin, int64_t end,
+                                   int8_t* q, float* scales) {
+  for (int64_t row = begin; row < end; ++row) {
+    const float* const values = x + row * channels;
+    int8_t* const bytes = q + row * channels;
+    float peak = 0.0f;
+    float broken = 0.0f;  // NaN where a value is infinite or NaN: x - x is 0 for all others.
+#pragma omp simd reduction(max : peak) reduction(+ : broken)
+    for (int64_t i = 0; i < channels; ++i) {
+      const float size = std::fabs(values[i]);
+      peak = size > peak ? size : peak;
+      broken += values[i] - values[i];
+    }
+    const bool is_zero = !(peak >= kSmallestPeak) || broken != broken;
+    scales[row] = is_zero ? broken : peak / kSteps;
+    const float steps_per_unit = is_zero ? 0.0f : kSteps / peak;
+    if (is_zero) {
+      std::memset(bytes, 0, channels);
+      continue;
+    }
+#pragma omp simd
+    for (int64_t i = 0; i < channels; ++i) {
+      // 1.5 * 2^23: what is added to it is rounded to the nearest whole number, ties to even, and
+      // stands in its last bits.
+      const float shifted = values[i] * steps_per_unit + 12582912.0f;
+      int32_t bits;
+      std::memcpy(&bits, &shifted, sizeof(bits));
+      bytes[i] = static_cast<int8_t>(bits - 0x4b400000);
+    }
+  }
+}
+
+CIRKD_VECTORISED void DequantizeRows(const int8_t* q, const float* scales, int64_t channels,
+                                     int64_t begin, int64_t end, float* x) {
+  for (int64_t row = begin; row < end; ++row) {
+    const int8_t* const bytes = q + row * channels;
+    float* const values = x + row * channels;
+    const float given = scales[row];
+    // No unit row has another one.
+    const float scale =
+        given >= 0.0f && given <= 1.0f ? given : std::numeric_limits<float>::quiet_NaN();
+#pragma omp simd
+    for (int64_t i = 0; i < channels; ++i) values[i] = static_cast<float>(bytes[i]) * scale;
+  }
+}
+
+void ComputeQuantizeRows(void*, TF_OpKernelContext* context) {
+  Call call(context);
+  std::vector<int64_t> shape;
+  const float* const x = call.Input(0, &shape);
+  if (x == nullptr || !call.Require(shape.size() == 2, "x: not a matrix")) return;
+  const int64_t rows = shape[0], channels = shape[1], bytes = rows * channels;
+  const int64_t words = (bytes + 3) / 4;
+  int32_t* const packed = call.Output<int32_t>(0, {words});
+  float* const scales = call.Output(1, {rows});
+  if (packed == nullptr || scales == nullptr) return;
+  int8_t* const q = reinterpret_cast<int8_t*>(packed);
+  std::memset(q + bytes, 0, words * 4 - bytes);
+  const int parts = PartsFor(rows, bytes);
+  Pool::Get().Run(parts, [&](int part) {
+    QuantizeRows(x, channels, rows * part / parts, rows * (part + 1) / parts, q, scales);
+  });
+}
+
+void ComputeDequantizeRows(void*, TF_OpKernelContext* context) {
+  Call call(context);
+  std::vector<int64_t> shape, other;
+  const int8_t* const q = call.Input<int8_t>(0, &shape);
+  if (q == nullptr || !call.Require(shape.size() == 2, "q: not a matrix")) return;
+  const int64_t rows = shape[0], channels = shape[1];
+  const float* const scales = call.Input(1, &other);
+  if (scales == nullptr ||
+      !call.Require(other.size() == 1 && other[0] == rows, "scales: wrong length")) {
+    return;
+  }
+  float* const x = call.Output(0, {rows, channels});
+  if (x == nullptr) return;
+  const int parts = PartsFor(rows, rows * channels);
+  Pool::Get().Run(parts, [&](int part) {
+    DequantizeRows(q, scales, channels, rows * part / parts, rows * (part + 1) / parts, x);
+  });
+}
+
+const bool registered = [] {
+  Register("CirkdQuantizeRows", {"x: float"}, {"packed: int32", "scales: float"},
+           ComputeQuantizeRows);
+  Register("CirkdDequantizeRows", {"q: uint8", "scales: float"}, {"x: float"},
+           ComputeDequantizeRows);
+  return true;
+}();
+
+}  // namespace
+}  // namespace cirkd

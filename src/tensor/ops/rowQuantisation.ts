@@ -1,0 +1,101 @@
+/**
+ * Rows of int8 with one scale each: a quarter of float32's bytes.
+ *
+ * R rows, D channels, W = ceil(R * D / 4).
+ *
+ *     scale = max |x| / 127,  q = round(x / scale) in -127..127,  x ~ q * scale
+ *
+ * On the CPU these are two kernels of our own (../native/rowQuantisation.cc), on a GPU they are
+ * composed of TensorFlow's ops.
+ */
+import { engineInfo } from '../binding.js';
+import { fill, scalar } from '../create.js';
+import { execute, executeAll } from '../execute.js';
+import { scope, type Tensor } from '../tensor.js';
+import {
+  abs,
+  add,
+  bitcast,
+  cast,
+  div,
+  greaterEqual,
+  lessEqual,
+  logicalAnd,
+  mul,
+  round,
+  select,
+  sub,
+} from './elementwise.js';
+import { max, sum } from './reduce.js';
+import { concat, reshape } from './shape.js';
+
+export interface QuantisedRows {
+  /** int32 [W]: the bytes of q, row after row, with zeros up to a whole word. */
+  readonly packed_W: Tensor;
+  /** float32 [R]; 0 for a row of zeros, NaN for one with a NaN or an infinity. */
+  readonly scale_R: Tensor;
+}
+
+export interface RowQuantisation {
+  /** Of float32 [R, D]. */
+  quantise(x_RD: Tensor): QuantisedRows;
+  /**
+   * float32 [R, D] of the bytes of q as uint8 [R, D] and scales float32 [R]. A row with a scale
+   * that no unit row has (outside of 0..1, or NaN) becomes NaN.
+   */
+  dequantise(q_RD: Tensor, scale_R: Tensor): Tensor;
+}
+
+const STEPS = 127;
+/** A smaller peak would make a step below float32's normal numbers: such a row is zero. */
+const SMALLEST_PEAK = STEPS * 2 ** -126;
+
+/** CPU only. Threads: TF_NUM_INTRAOP_THREADS, as TensorFlow has it. */
+export const fusedQuantisation: RowQuantisation = {
+  quantise(x_RD) {
+    const [packed_W, scale_R] = executeAll('CirkdQuantizeRows', [x_RD], [], 2);
+    return { packed_W: packed_W!, scale_R: scale_R! };
+  },
+  dequantise: (q_RD, scale_R) => execute('CirkdDequantizeRows', [q_RD, scale_R], []),
+};
+
+/** Any device. */
+export const composedQuantisation: RowQuantisation = {
+  quantise(x_RD) {
+    return scope(() => {
+      const [rows = 0] = x_RD.shape;
+      // 0 of finite numbers, else NaN.
+      const broken_R1 = sum(sub(x_RD, x_RD), [1], true);
+      const peak_R1 = max(abs(x_RD), [1], true);
+      const isRow_R1 = greaterEqual(peak_R1, scalar(SMALLEST_PEAK));
+      const orZero = (value_R1: Tensor) => select(isRow_R1, value_R1, scalar(0));
+      const scale_R1 = add(orZero(div(peak_R1, scalar(STEPS))), broken_R1);
+      const stepsPerUnit_R1 = orZero(div(scalar(STEPS), peak_R1));
+      const q_RD = round(mul(x_RD, stepsPerUnit_R1));
+      return { packed_W: packed(q_RD), scale_R: reshape(scale_R1, [rows]) };
+    });
+  },
+  dequantise(q_RD, scale_R) {
+    return scope(() => {
+      const [rows = 0] = q_RD.shape;
+      const isUnit_R = logicalAnd(greaterEqual(scale_R, scalar(0)), lessEqual(scale_R, scalar(1)));
+      const valid_R = select(isUnit_R, scale_R, scalar(Number.NaN));
+      return mul(cast(bitcast(q_RD, 'int8'), 'float32'), reshape(valid_R, [rows, 1]));
+    });
+  },
+};
+
+/** What the device that TensorFlow runs on computes it with. */
+export function rowQuantisation(): RowQuantisation {
+  return engineInfo().device === 'cpu' ? fusedQuantisation : composedQuantisation;
+}
+
+/** Whole numbers in -127..127 as bytes, four to a word. */
+function packed(q: Tensor): Tensor {
+  const { size } = q;
+  const flat = reshape(q, [size]);
+  const missing = (4 - (size % 4)) % 4;
+  const whole = missing === 0 ? flat : concat([flat, fill([missing], 0)], 0);
+  const bytes = reshape(cast(whole, 'int8'), [whole.size / 4, 4]);
+  return bitcast(bytes, 'int32');
+}
