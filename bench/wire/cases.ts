@@ -1,0 +1,38 @@
+/** The ways in which a teacher's answer can travel. */
+import type { InferredOutput, OutputRequest } from '../../src/models/encodeOutputs.js';
+import type { TeacherReply } from '../../src/distill/teacher.js';
+import { wantedOutputs } from '../../src/stream/clientOutputs.js';
+import type { Encoding, OutputName } from '../../src/wire/encodedTensor.js';
+
+export interface WireCase {
+  readonly encoding: Encoding;
+  readonly logits: 'sent' | 'rebuilt';
+}
+
+/** The first is what the others are compared with. */
+export const WIRE_CASES: readonly WireCase[] = (['fp32', 'fp16', 'int8'] as const).flatMap(
+  (encoding) => (['sent', 'rebuilt'] as const).map((logits) => ({ encoding, logits })),
+);
+
+export const caseName = ({ encoding, logits }: WireCase) => `${encoding}, logits ${logits}`;
+
+/** What a teacher is asked for. */
+export function requestsOf(wireCase: WireCase): OutputRequest[] {
+  return wantedOutputs(wireCase).map(({ name, dtype }) => ({ output: name, encoding: dtype }));
+}
+
+/** As the client puts an answer together. */
+export function replyOf(outputs: readonly InferredOutput[]): TeacherReply {
+  const find = (name: OutputName) => outputs.find(({ output }) => output === name)?.tensor ?? null;
+  return {
+    logits: find('logits'),
+    embedding: find('embedding')!,
+    embeddingScale: find('embedding_scale'),
+    featureNorm: find('feature_norm')!,
+  };
+}
+
+export function bytesOf({ logits, embedding, embeddingScale, featureNorm }: TeacherReply): number {
+  const tensors = [logits, embedding, embeddingScale, featureNorm];
+  return tensors.reduce((sum, tensor) => sum + (tensor?.data.byteLength ?? 0), 0);
+}

@@ -1,0 +1,70 @@
+/** A student in training, ahead of the losses: what it gives for a batch. */
+import { readFile } from 'node:fs/promises';
+import { buildTrainer } from '../../services/student/buildTrainer.js';
+import { configOf } from '../../services/cli/bench/workload.js';
+import type { LabelMaps } from '../../src/losses/nearestLabels.js';
+import { StagedBuffers } from '../../src/models/buffers.js';
+import { readModelFile } from '../../src/models/modelFile.js';
+import { normalise, OFFICIAL_NORMALISATION, type PixelImages } from '../../src/models/normalise.js';
+import { scope, Tape } from '../../src/tensor/index.js';
+import type { Trainer } from '../../src/train/trainer.js';
+import type { StudentPass } from './termProbe.js';
+
+export interface BenchStudent {
+  readonly name: string;
+  readonly settings: Trainer['parts']['objective']['settings'];
+  /** Batch statistics, no dropout. The tensors belong to the caller's scope. */
+  forward(images: PixelImages, labels: LabelMaps): StudentPass;
+}
+
+/** DeepLabV3-ResNet-18 for `classes`; its weights from `file`, or drawn. */
+export async function benchStudent(
+  name: string,
+  file: string | null,
+  { classes, teacherChannels, height, width }: BenchSizes,
+): Promise<BenchStudent> {
+  const config = configOf({
+    ...{
+      model: 'deeplabv3',
+      backbone: 'resnet18',
+      variant: 'v1',
+      widthMultiplier: 1,
+      loss: 'cirkd',
+    },
+    ...{ classes, images: 2, height, width, teacherChannels, bankRows: BANK_ROWS },
+  });
+  const { network, projectionHead, objective } = buildTrainer({
+    config,
+    classes,
+    teacherChannels,
+  }).parts;
+  if (file !== null) {
+    const { tensors } = readModelFile(await readFile(file));
+    network.loadStateDict(tensors, { strict: true });
+  }
+  return {
+    name,
+    settings: objective.settings,
+    forward(images, labels) {
+      return scope(() => {
+        const staged = new StagedBuffers();
+        const context = { tape: new Tape(false), training: true, dropoutSeed: null, staged };
+        const image = context.tape.constant(normalise(images, OFFICIAL_NORMALISATION));
+        const { logits, feature } = network.forward(context, image);
+        const projected = projectionHead!.forward(context, feature);
+        staged.discard();
+        return { logits, feature, projected, labels };
+      });
+    },
+  };
+}
+
+export interface BenchSizes {
+  readonly classes: number;
+  readonly teacherChannels: number;
+  readonly height: number;
+  readonly width: number;
+}
+
+/** Rows of each class: the banks fill within the bench, and old rows are seen beside new ones. */
+export const BANK_ROWS = { pixel: 512, region: 64 } as const;

@@ -1,0 +1,66 @@
+/** Results as Markdown. */
+import { type MeasuredThere, machineLine } from '../support/machine.js';
+import { markdownTable } from '../support/markdown.js';
+import type { Accuracy } from './accuracy.js';
+import { caseName, WIRE_CASES } from './cases.js';
+import { isHarmless } from './change.js';
+import { best, type Coding } from './coding.js';
+import { TEACHER_TERMS } from './termProbe.js';
+
+export interface WireResults extends MeasuredThere {
+  readonly teacher: string;
+  readonly dataset: string;
+  readonly codings: readonly Coding[];
+  readonly accuracies: readonly Accuracy[];
+}
+
+export function section(results: WireResults): string {
+  return [
+    machineLine(results),
+    '### Bytes and time',
+    ...results.codings.map(codingTable),
+    '### Losses and gradients',
+    `Teacher ${results.teacher}, images of ${results.dataset}.`,
+    ...results.accuracies.map(accuracyTable),
+  ].join('\n\n');
+}
+
+function codingTable({ size, rounds, cases }: Coding): string {
+  const { height, width, classes, channels } = size;
+  const whole = cases[0]!.bytes;
+  const rows = WIRE_CASES.map((wireCase, index) => {
+    const { bytes, encodeMs, decodeMs } = cases[index]!;
+    return [
+      caseName(wireCase),
+      (bytes / 2 ** 20).toFixed(2),
+      (whole / bytes).toFixed(2),
+      best(encodeMs).toFixed(1),
+      best(decodeMs).toFixed(1),
+    ];
+  });
+  const header = ['sent as', 'MiB an image', 'times less than fp32', 'encode, ms', 'decode, ms'];
+  return `${height}×${width} positions, ${channels} channels, ${classes} classes; the best of ${rounds} rounds:\n\n${markdownTable(header, rows)}`;
+}
+
+function accuracyTable({ student, batches, losses, changes }: Accuracy): string {
+  const rows = WIRE_CASES.slice(1).map((wireCase, index) => {
+    const own = changes[index + 1]!;
+    const cells = TEACHER_TERMS.map((term) => {
+      const { loss, cosine } = own[term];
+      return `${percent(loss)}, ${tidy(1 - cosine)}`;
+    });
+    const harmless = TEACHER_TERMS.every((term) => isHarmless(own[term]));
+    return [caseName(wireCase), ...cells, harmless ? 'yes' : '**no**'];
+  });
+  const fp32 = TEACHER_TERMS.map((term) => losses[term].toPrecision(4));
+  const header = ['sent as', ...TEACHER_TERMS.map((term) => `\`${term}\``), 'harmless'];
+  return [
+    `Student: ${student}. Of each term the relative change of the loss and 1 − cosine of the gradient, the worst of ${batches} batches of two; above them the losses in fp32:`,
+    markdownTable(header, [['fp32, logits sent', ...fp32, ''], ...rows]),
+  ].join('\n\n');
+}
+
+const percent = (share: number) => (share === 0 ? '0' : `${(100 * share).toPrecision(2)} %`);
+
+/** Below float32's own rounding a difference means nothing. */
+const tidy = (value: number) => (value < 1e-7 ? '0' : value.toExponential(1));

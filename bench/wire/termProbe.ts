@@ -1,0 +1,83 @@
+/** Each term of the objective by itself, with its gradient, as a student with banks of its own sees it. */
+import { Objective, type StepDraws, type TeacherOutputs } from '../../src/distill/objective.js';
+import type { ObjectiveSettings } from '../../src/distill/settings.js';
+import type { WeightedTerm } from '../../src/distill/terms.js';
+import type { LabelMaps } from '../../src/losses/nearestLabels.js';
+import type { BankOptions } from '../../src/memory/memoryBank.js';
+import { PixelMemoryBank } from '../../src/memory/pixelMemoryBank.js';
+import { RegionMemoryBank } from '../../src/memory/regionMemoryBank.js';
+import { readFloat32, scope, type Var } from '../../src/tensor/index.js';
+
+/** `task` doesn't see the teacher. */
+export const TEACHER_TERMS = [
+  'logits_kd',
+  'minibatch_pixel',
+  'memory_pixel',
+  'memory_region',
+] as const satisfies readonly WeightedTerm[];
+
+export type TeacherTerm = (typeof TEACHER_TERMS)[number];
+
+export interface TermValue {
+  readonly loss: number;
+  /** With respect to what the term sees of the student: logits, feature or projected feature. */
+  readonly gradient: Float32Array;
+}
+
+export interface StudentPass {
+  readonly logits: Var;
+  readonly feature: Var;
+  readonly projected: Var;
+  readonly labels: LabelMaps;
+}
+
+const NO_WEIGHTS = { task: 0, logits_kd: 0, minibatch_pixel: 0, memory_pixel: 0, memory_region: 0 };
+
+export class TermProbe {
+  readonly #objectives: ReadonlyMap<TeacherTerm, Objective>;
+
+  constructor(settings: ObjectiveSettings, rows: Omit<BankOptions, 'size'>, size: BankSizes) {
+    this.#objectives = new Map(
+      TEACHER_TERMS.map((term) => {
+        const banks = {
+          pixel:
+            term === 'memory_pixel' ? new PixelMemoryBank({ ...rows, size: size.pixel }) : null,
+          region:
+            term === 'memory_region' ? new RegionMemoryBank({ ...rows, size: size.region }) : null,
+        };
+        return [term, new Objective({ ...settings, weights: { ...NO_WEIGHTS, [term]: 1 } }, banks)];
+      }),
+    );
+  }
+
+  /** The batch's rows stay in the banks. */
+  evaluate(
+    { logits, feature, projected, labels }: StudentPass,
+    teacher: TeacherOutputs,
+    draws: () => StepDraws,
+    step: number,
+  ): Map<TeacherTerm, TermValue> {
+    const values = new Map<TeacherTerm, TermValue>();
+    for (const [term, objective] of this.#objectives) {
+      scope(() => {
+        const { terms, seeds } = objective.evaluate({
+          student: { logits, feature, aux: null },
+          labels,
+          teacher,
+          project: () => projected,
+          draws: draws(),
+          step,
+        });
+        objective.commit();
+        values.set(term, { loss: terms[term]!, gradient: readFloat32(seeds[0]![1]) });
+      });
+    }
+    return values;
+  }
+}
+
+/** Rows of each class. */
+export interface BankSizes {
+  readonly pixel: number;
+  readonly region: number;
+}
