@@ -26,7 +26,7 @@ const { values } = parseArgs({
   options: {
     teacher: { type: 'string' },
     camvid: { type: 'string' },
-    /** A DeepLabV3-ResNet-18 that has begun to learn; a drawn one is measured besides. */
+    /** A model file of a student that has learnt; a drawn one is measured besides. */
     student: { type: 'string' },
     batches: { type: 'string', default: '6' },
     rounds: { type: 'string', default: '15' },
@@ -36,7 +36,7 @@ const { values } = parseArgs({
   },
 });
 
-/** The largest map that a DESIGN of 512 channels gives, and one with odd counts. */
+/** A crop of 512x1024 with the largest feature there is, and CamVid's images whole. */
 const SIZES = [
   { height: 64, width: 128, classes: 19, channels: 512 },
   { height: 45, width: 60, classes: 11, channels: 128 },
@@ -84,7 +84,7 @@ async function measureStudents(teacher: TeacherNetwork, root: string): Promise<A
   const sizes = { classes, teacherChannels, height, width };
   const students: [string, string | null][] = [['DeepLabV3-ResNet-18, drawn at random', null]];
   if (values.student !== undefined) {
-    students.push(['DeepLabV3-ResNet-18 after a short training', values.student]);
+    students.push(['the network of --student, trained', values.student]);
   }
   const accuracies: Accuracy[] = [];
   for (const [name, file] of students) {

@@ -17,31 +17,25 @@ export interface BenchStudent {
   forward(images: PixelImages, labels: LabelMaps): StudentPass;
 }
 
-/** DeepLabV3-ResNet-18 for `classes`; its weights from `file`, or drawn. */
+/** The network of a model file, or a DeepLabV3-ResNet-18 for `classes` with drawn weights. */
 export async function benchStudent(
   name: string,
   file: string | null,
   { classes, teacherChannels, height, width }: BenchSizes,
 ): Promise<BenchStudent> {
+  const model = file === null ? null : readModelFile(await readFile(file));
+  const spec = model?.description.spec ?? RESNET18;
+  const normalisation = model?.description.normalisation ?? OFFICIAL_NORMALISATION;
   const config = configOf({
-    ...{
-      model: 'deeplabv3',
-      backbone: 'resnet18',
-      variant: 'v1',
-      widthMultiplier: 1,
-      loss: 'cirkd',
-    },
-    ...{ classes, images: 2, height, width, teacherChannels, bankRows: BANK_ROWS },
+    ...spec,
+    ...{ loss: 'cirkd', classes, images: 2, height, width, teacherChannels, bankRows: BANK_ROWS },
   });
   const { network, projectionHead, objective } = buildTrainer({
     config,
     classes,
     teacherChannels,
   }).parts;
-  if (file !== null) {
-    const { tensors } = readModelFile(await readFile(file));
-    network.loadStateDict(tensors, { strict: true });
-  }
+  if (model !== null) network.loadStateDict(model.tensors, { strict: true });
   return {
     name,
     settings: objective.settings,
@@ -49,7 +43,7 @@ export async function benchStudent(
       return scope(() => {
         const staged = new StagedBuffers();
         const context = { tape: new Tape(false), training: true, dropoutSeed: null, staged };
-        const image = context.tape.constant(normalise(images, OFFICIAL_NORMALISATION));
+        const image = context.tape.constant(normalise(images, normalisation));
         const { logits, feature } = network.forward(context, image);
         const projected = projectionHead!.forward(context, feature);
         staged.discard();
@@ -58,6 +52,13 @@ export async function benchStudent(
     },
   };
 }
+
+const RESNET18 = {
+  model: 'deeplabv3',
+  backbone: 'resnet18',
+  variant: 'v1',
+  widthMultiplier: 1,
+} as const;
 
 export interface BenchSizes {
   readonly classes: number;

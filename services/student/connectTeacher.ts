@@ -59,6 +59,7 @@ export async function connectTeacher(config: StudentConfig, parts: Parts): Promi
 function withSecurity(remote: RemoteTeacher, security: ClientSecurity): Teacher {
   return {
     info: remote.info,
+    classifier: remote.classifier,
     request: (image, signal) => remote.request(image, signal),
     requestElsewhere: (image, signal) => remote.requestElsewhere(image, signal),
     async close() {

@@ -14,7 +14,7 @@ export interface TeacherMetrics {
   readonly queueSeconds: Histogram;
   readonly queueImages: Gauge;
   readonly batchImages: Histogram;
-  /** encoding: fp32, fp16. */
+  /** encoding: fp32, fp16, int8. */
   readonly sentBytes: Counter<'encoding'>;
   readonly streams: Gauge;
   /** Of the certificate in use; a service without one never calls it. */
