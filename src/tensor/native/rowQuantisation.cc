@@ -64,15 +64,14 @@ CIRKD_VECTORISED void DequantizeRows(const int8_t* q, const float* scales, int64
   }
 }
 
-void ComputeQuantizeRows(void*, TF_OpKernelContext* context) {
-  Call call(context);
+void ComputeQuantizeRows(Call* call) {
   std::vector<int64_t> shape;
-  const float* const x = call.Input(0, &shape);
-  if (x == nullptr || !call.Require(shape.size() == 2, "x: not a matrix")) return;
+  const float* const x = call->Input(0, &shape);
+  if (x == nullptr || !call->Require(shape.size() == 2, "x: not a matrix")) return;
   const int64_t rows = shape[0], channels = shape[1], bytes = rows * channels;
   const int64_t words = (bytes + 3) / 4;
-  int32_t* const packed = call.Output<int32_t>(0, {words});
-  float* const scales = call.Output(1, {rows});
+  int32_t* const packed = call->Output<int32_t>(0, {words});
+  float* const scales = call->Output(1, {rows});
   if (packed == nullptr || scales == nullptr) return;
   int8_t* const q = reinterpret_cast<int8_t*>(packed);
   std::memset(q + bytes, 0, words * 4 - bytes);
@@ -82,18 +81,17 @@ void ComputeQuantizeRows(void*, TF_OpKernelContext* context) {
   });
 }
 
-void ComputeDequantizeRows(void*, TF_OpKernelContext* context) {
-  Call call(context);
+void ComputeDequantizeRows(Call* call) {
   std::vector<int64_t> shape, other;
-  const int8_t* const q = call.Input<int8_t>(0, &shape);
-  if (q == nullptr || !call.Require(shape.size() == 2, "q: not a matrix")) return;
+  const int8_t* const q = call->Input<int8_t>(0, &shape);
+  if (q == nullptr || !call->Require(shape.size() == 2, "q: not a matrix")) return;
   const int64_t rows = shape[0], channels = shape[1];
-  const float* const scales = call.Input(1, &other);
+  const float* const scales = call->Input(1, &other);
   if (scales == nullptr ||
-      !call.Require(other.size() == 1 && other[0] == rows, "scales: wrong length")) {
+      !call->Require(other.size() == 1 && other[0] == rows, "scales: wrong length")) {
     return;
   }
-  float* const x = call.Output(0, {rows, channels});
+  float* const x = call->Output(0, {rows, channels});
   if (x == nullptr) return;
   const int parts = PartsFor(rows, rows * channels);
   Pool::Get().Run(parts, [&](int part) {
@@ -102,10 +100,10 @@ void ComputeDequantizeRows(void*, TF_OpKernelContext* context) {
 }
 
 const bool registered = [] {
-  Register("CirkdQuantizeRows", {"x: float"}, {"packed: int32", "scales: float"},
-           ComputeQuantizeRows);
-  Register("CirkdDequantizeRows", {"q: uint8", "scales: float"}, {"x: float"},
-           ComputeDequantizeRows);
+  Register<ComputeQuantizeRows>("CirkdQuantizeRows", {"x: float"},
+                                {"packed: int32", "scales: float"});
+  Register<ComputeDequantizeRows>("CirkdDequantizeRows", {"q: uint8", "scales: float"},
+                                  {"x: float"});
   return true;
 }();
 
