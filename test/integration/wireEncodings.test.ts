@@ -12,7 +12,11 @@ import { tinyStudent, tinyTeacher } from '../support/tinyRun.js';
 const folder = mkdtempSync(join(tmpdir(), 'cirkd-encodings-'));
 after(() => rmSync(folder, { recursive: true }));
 
-const STEPS = 3;
+/**
+ * The second one is trained from what was sent for the first. From the third one the batch norms of a
+ * network as small as this have made other numbers of any rounding: fp16 is 5 % away there.
+ */
+const STEPS = 2;
 
 async function startTeacher(...settings: string[]) {
   const set = settings.flatMap((one) => ['--set', one]);
@@ -29,9 +33,7 @@ function startStudent(address: string, id: string, encoding: string, logits: str
     `teacher.encoding=${encoding}`,
     `teacher.logits=${logits}`,
     `train.steps=${STEPS}`,
-    // Of a network as small as this, larger steps make other weights out of other rounding: even
-    // fp32 on other kernels is 2 % away in the third one.
-    'train.learningRate=0.001',
+    'train.learningRate=0.0001',
     'evaluate.pictures=0',
   ];
   const set = settings.flatMap((one) => ['--set', one]);
