@@ -13,6 +13,7 @@ import { dirname } from 'node:path';
 import { parseArgs } from 'node:util';
 import { ensureFolder, replaceFile } from '../../src/run/durableFiles.js';
 import { machine } from '../support/machine.js';
+import { endOnSignals } from '../support/endOnSignals.js';
 import { ensureTorch } from '../support/torchPackages.js';
 import { section, writeDocument } from './document.js';
 import { Forecast } from './forecast.js';
@@ -34,10 +35,7 @@ const { values } = parseArgs({
   },
 });
 
-// By way of 'exit', so that the measured process ends too.
-for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
-  process.once(signal, () => process.exit(1));
-}
+endOnSignals();
 
 const say = (text: string) => process.stderr.write(`${text}\n`);
 

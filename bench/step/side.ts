@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { Readable, Writable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
-import { gpuEnvironment } from '../../services/setup/gpuEnvironment.mjs';
+import { engineEnvironment } from '../../services/setup/engineEnvironment.mjs';
 import { peerEnvironment } from '../support/torchPackages.js';
 import type { Answers, Ready, Request, SideName, SideTask } from './protocol.js';
 
@@ -83,5 +83,5 @@ export class Side {
 function sideEnvironment(name: SideName, torch: string): NodeJS.ProcessEnv {
   const env = name === 'torch' ? peerEnvironment(torch, NETWORKS) : process.env;
   const hidden = { ...env, CUDA_VISIBLE_DEVICES: '' };
-  return name === 'torch' ? hidden : { ...hidden, ...gpuEnvironment(hidden) };
+  return name === 'torch' ? hidden : { ...hidden, ...engineEnvironment(hidden) };
 }

@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 // The package's bin. Plain JavaScript: it must be able to say that nothing is installed yet.
 import { existsSync } from 'node:fs';
-import { gpuEnvironment } from '../setup/gpuEnvironment.mjs';
+import { engineEnvironment } from '../setup/engineEnvironment.mjs';
 
 const source = new URL('./main.ts', import.meta.url);
 const compiled = new URL('../../dist/services/cli/main.js', import.meta.url);
@@ -40,7 +40,7 @@ delete process.env.CIRKD_PARENT_PIPE; // not for children of its own
 
 let code = 2;
 try {
-  Object.assign(process.env, gpuEnvironment(process.env));
+  Object.assign(process.env, engineEnvironment(process.env));
   const { main } = await load();
   code = await main(process.argv.slice(2));
 } catch (error) {

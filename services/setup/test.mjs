@@ -5,7 +5,7 @@ import { spawn } from 'node:child_process';
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { gpuEnvironment } from './gpuEnvironment.mjs';
+import { engineEnvironment } from './engineEnvironment.mjs';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 
@@ -65,7 +65,7 @@ function testEnvironment() {
   const env = { ...process.env };
   for (const name of Object.keys(env))
     if (/^(grpc|https?|all)_proxy$/i.test(name)) delete env[name];
-  return { ...env, ...gpuEnvironment(env) };
+  return { ...env, ...engineEnvironment(env) };
 }
 
 /**

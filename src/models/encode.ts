@@ -1,20 +1,13 @@
 /** Tensors to the bytes that travel. Conversions run in TensorFlow, one read a tensor. */
-import {
-  fill,
-  ops,
-  readFloat32,
-  readInt32,
-  readScalar,
-  scope,
-  type Tensor,
-} from '../tensor/index.js';
+import { fill, ops, readFloat32, readInt32, scope, type Tensor } from '../tensor/index.js';
 import type { EncodedTensor } from '../wire/encodedTensor.js';
+import { isFiniteTensor } from './finiteTensor.js';
 
 /** Of float32 tensors; null where the encoded value holds an infinity or a NaN. */
 export function encodeFinite(tensor: Tensor, dtype: 'fp32' | 'fp16'): EncodedTensor | null {
   return scope(() => {
     const converted = dtype === 'fp32' ? tensor : ops.cast(tensor, 'half');
-    if (!allFinite(converted)) return null;
+    if (!isFiniteTensor(converted)) return null;
     const data = dtype === 'fp32' ? ownedBytes(readFloat32(tensor)) : halfBytes(tensor);
     return { dtype, shape: [...tensor.shape], data };
   });
@@ -35,18 +28,13 @@ export function encodeRows(tensor: Tensor): EncodedRows | null {
     const channels = shape.at(-1)!;
     const x_RD = ops.reshape(tensor, [tensor.size / channels, channels]);
     const { packed_W, scale_R } = ops.rowQuantisation().quantise(x_RD);
-    if (!allFinite(scale_R)) return null;
+    if (!isFiniteTensor(scale_R)) return null;
     const scales = ownedBytes(readFloat32(scale_R));
     return {
       rows: { dtype: 'int8', shape, data: leading(ownedBytes(readInt32(packed_W)), tensor.size) },
       scales: { dtype: 'fp32', shape: shape.slice(0, -1), data: scales },
     };
   });
-}
-
-function allFinite(tensor: Tensor): boolean {
-  const axes = tensor.shape.map((_, axis) => axis);
-  return readScalar(ops.all(ops.finite(tensor), axes)) === 1;
 }
 
 /** The addon reads no halves: pairs of them are read as one int32. */

@@ -7,16 +7,10 @@ import { classesCsv, confusionCsv } from '../../src/evaluate/csv.js';
 import { evaluateDataset } from '../../src/evaluate/evaluateDataset.js';
 import { NonFiniteLogitsError } from '../../src/evaluate/finiteLogits.js';
 import { predictLabels, type Segmenter } from '../../src/evaluate/predict.js';
-import { colourLabels, type Palette } from '../../src/evaluate/raster.js';
 import { confusionTable, scoreReport, scoreTable } from '../../src/evaluate/scoreTable.js';
 import { SegmentationMetric } from '../../src/evaluate/segmentationMetric.js';
 import { float32, numTensors, scope } from '../../src/tensor/index.js';
-
-const PALETTE: Palette = [
-  [255, 0, 0],
-  [0, 255, 0],
-  [0, 0, 255],
-];
+import { PALETTE, twoHalves } from '../support/twoHalves.js';
 
 test('scores: worked by hand, an absent class counts 0 in miou and not in miouPresent', () => {
   const confusion = new ConfusionMatrix(3);
@@ -70,17 +64,6 @@ const brightest: Segmenter = {
     return float32(half, [1, height / 2, width / 2, 3]);
   },
 };
-
-/** 4×8: left half of class `left`, right half of class `right`. */
-function twoHalves(left: number, right: number): Sample {
-  const labels = Uint8Array.from({ length: 32 }, (_, i) => (i % 8 < 4 ? left : right));
-  return {
-    height: 4,
-    width: 8,
-    rgb: colourLabels({ height: 4, width: 8, labels }, PALETTE).rgb,
-    labels,
-  };
-}
 
 function datasetOf(samples: readonly Sample[], classes = 3): Dataset {
   return {

@@ -6,35 +6,13 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import sharp from 'sharp';
 import { readLabels } from '../../src/data/imageFiles.js';
-import { IGNORE_LABEL, type Sample } from '../../src/data/types.js';
+import { IGNORE_LABEL } from '../../src/data/types.js';
 import { shrink } from '../../src/evaluate/cells.js';
 import { errorMap, IGNORED, RIGHT, WRONG } from '../../src/evaluate/errorMap.js';
 import { gridPicture, overlay, stripPicture } from '../../src/evaluate/pictures.js';
 import { generalPalette, paletteOf } from '../../src/evaluate/palette.js';
-import {
-  above,
-  beside,
-  colourLabels,
-  encodeGreyPng,
-  type Palette,
-} from '../../src/evaluate/raster.js';
-
-const PALETTE: Palette = [
-  [255, 0, 0],
-  [0, 255, 0],
-  [0, 0, 255],
-];
-
-/** 4×8: left half of class `left`, right half of class `right`. */
-function twoHalves(left: number, right: number): Sample {
-  const labels = Uint8Array.from({ length: 32 }, (_, i) => (i % 8 < 4 ? left : right));
-  return {
-    height: 4,
-    width: 8,
-    rgb: colourLabels({ height: 4, width: 8, labels }, PALETTE).rgb,
-    labels,
-  };
-}
+import { above, beside, colourLabels, encodeGreyPng } from '../../src/evaluate/raster.js';
+import { PALETTE, twoHalves } from '../support/twoHalves.js';
 
 test('rasters: colours by class, black where ignored, gaps of white, sizes checked', () => {
   const map = { height: 1, width: 3, labels: Uint8Array.of(2, 0, IGNORE_LABEL) };

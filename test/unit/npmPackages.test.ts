@@ -3,7 +3,7 @@ import { mkdirSync, mkdtempSync, readdirSync, rmSync, utimesSync, writeFileSync 
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
-import { gpuEnvironment } from '../../services/setup/gpuEnvironment.mjs';
+import { engineEnvironment } from '../../services/setup/engineEnvironment.mjs';
 import { forgetOldTrees, missingPackages } from '../../services/setup/npmPackages.mjs';
 
 const root = mkdtempSync(join(tmpdir(), 'cirkd-packages-'));
@@ -59,7 +59,7 @@ test('of the cached trees those used last stay, and those that another clone may
 });
 
 test('oneDNN is on; GPU memory grows as needed, and a limit becomes what must stay free', () => {
-  assert.deepEqual(gpuEnvironment({}), {
+  assert.deepEqual(engineEnvironment({}), {
     TF_ENABLE_ONEDNN_OPTS: '1',
     TF_FORCE_GPU_ALLOW_GROWTH: 'true',
     TF_CPP_MIN_LOG_LEVEL: '2',
@@ -69,23 +69,23 @@ test('oneDNN is on; GPU memory grows as needed, and a limit becomes what must st
     TF_FORCE_GPU_ALLOW_GROWTH: 'false',
     TF_CPP_MIN_LOG_LEVEL: '0',
   };
-  assert.deepEqual(gpuEnvironment(own), {});
+  assert.deepEqual(engineEnvironment(own), {});
   const limited = { ...own, CIRKD_GPU_MEMORY_MIB: '4096' };
   assert.deepEqual(
-    gpuEnvironment(limited, () => [16_000, 24_000]),
+    engineEnvironment(limited, () => [16_000, 24_000]),
     { TF_DEVICE_MIN_SYS_MEMORY_IN_MB: String(24_000 - 4096) },
   );
   assert.deepEqual(
-    gpuEnvironment(limited, () => [2000]),
+    engineEnvironment(limited, () => [2000]),
     {},
     'less is free than the limit',
   );
   assert.deepEqual(
-    gpuEnvironment(limited, () => []),
+    engineEnvironment(limited, () => []),
     {},
     'no GPU',
   );
-  assert.throws(() => gpuEnvironment({ CIRKD_GPU_MEMORY_MIB: '4 GiB' }), {
+  assert.throws(() => engineEnvironment({ CIRKD_GPU_MEMORY_MIB: '4 GiB' }), {
     name: 'ConfigError',
     message: /'4 GiB'; wanted a whole number/,
   });

@@ -6,8 +6,8 @@
  * positions out over the batch axis, BatchToSpaceND gathers them, and each is the other's gradient.
  */
 import { isNative } from '../binding.js';
+import type { ConvolutionGeometry } from '../ops/convolution.js';
 import {
-  type DepthwiseGeometry,
   depthwiseConv2d as depthwiseOp,
   depthwiseConv2dFilterGrad,
   depthwiseConv2dInputGrad,
@@ -19,16 +19,12 @@ import { batchToSpace, spaceToBatch } from '../ops/shape.js';
 import type { Tape, Var } from '../tape.js';
 import { scope, type Tensor } from '../tensor.js';
 
-export interface DilatedDepthwiseGeometry extends DepthwiseGeometry {
-  readonly dilation: number;
-}
-
 /** x_NHWC, weights_RSC1 -> [N, H', W', C]. */
 export function depthwiseConv2d(
   tape: Tape,
   x: Var,
   weights: Var,
-  geometry: DilatedDepthwiseGeometry,
+  geometry: ConvolutionGeometry,
 ): Var {
   if (!isNative()) return composedDepthwise(tape, x, weights, geometry);
   const value = nativeDepthwise(x.value, weights.value, geometry);
@@ -44,7 +40,7 @@ export function composedDepthwise(
   tape: Tape,
   x: Var,
   weights: Var,
-  geometry: DilatedDepthwiseGeometry,
+  geometry: ConvolutionGeometry,
 ): Var {
   if (geometry.dilation > 1) return dilated(tape, x, weights, geometry);
   const value = depthwiseOp(x.value, weights.value, geometry);
@@ -57,7 +53,7 @@ export function composedDepthwise(
 
 const UNPADDED = { stride: 1, padding: 0 } as const;
 
-function dilated(tape: Tape, x: Var, weights: Var, geometry: DilatedDepthwiseGeometry): Var {
+function dilated(tape: Tape, x: Var, weights: Var, geometry: ConvolutionGeometry): Var {
   if (geometry.stride !== 1) {
     throw new Error(`stride: ${geometry.stride} given, wanted 1 with dilation above 1`);
   }
@@ -97,7 +93,7 @@ type SpatialPairs = readonly [readonly [number, number], readonly [number, numbe
 function dealingOf(
   inputShape: readonly number[],
   filterShape: readonly number[],
-  { dilation, padding }: DilatedDepthwiseGeometry,
+  { dilation, padding }: ConvolutionGeometry,
 ): { block: readonly [number, number]; paddings: SpatialPairs; crops: SpatialPairs } {
   const excess = (axis: 0 | 1) => {
     const padded = inputShape[axis + 1]! + 2 * padding;

@@ -47,12 +47,11 @@ struct Operands {
     geometry = {numbers[0], numbers[1], numbers[2]};
     sizes[0] = numbers[3];
     sizes[1] = numbers[4];
+    bool is_empty = false;
     for (const int64_t size : first_shape) is_empty |= size == 0;
     for (const int64_t size : second_shape) is_empty |= size == 0;
     return call->Require(!is_empty, "inputs: one is empty");
   }
-
-  bool is_empty = false;
 };
 
 // Inputs 3 to 8 of an op that normalises its output: shortcut (of y's shape, or empty), scale, offset,

@@ -19,7 +19,7 @@ import { spawnSync } from 'node:child_process';
  * @returns {Record<string, string>} what to add to the environment
  * @throws {Error} named ConfigError, where CIRKD_GPU_MEMORY_MIB is no positive whole number
  */
-export function gpuEnvironment(env, freeMemory = freeGpuMemoryMib) {
+export function engineEnvironment(env, freeMemory = freeGpuMemoryMib) {
   /** @type {Record<string, string>} */
   const added = {};
   if (!env.TF_ENABLE_ONEDNN_OPTS) added.TF_ENABLE_ONEDNN_OPTS = '1';
