@@ -1,5 +1,9 @@
-/** Faults on purpose (config section `faults`): they happen to real answers on their way out. */
+/**
+ * Faults on purpose (config section `faults`) of the network: they happen to real answers in the
+ * inference thread. Those of the wire are in wireFaults.ts.
+ */
 import type { EncodedOutput } from '../../src/stream/names.js';
+import { block } from './block.js';
 import type { FaultOptions } from './workerProtocol.js';
 
 export class FaultInjector {
@@ -14,17 +18,19 @@ export class FaultInjector {
     return this.#options.nonFiniteEvery > 0;
   }
 
-  /** The answer itself, the answer with a NaN written into it, or an Error in its place. */
+  /** The answer itself, maybe late, with a NaN written into it, or an Error in its place. */
   apply(outputs: EncodedOutput[]): EncodedOutput[] | Error {
     this.#images += 1;
-    const { nonFiniteEvery, failEvery } = this.#options;
+    const { nonFiniteEvery, failEvery, stallEvery, stallMs } = this.#options;
+    if (isTurn(this.#images, stallEvery)) block(stallMs);
     if (isTurn(this.#images, failEvery)) return new Error('a fault on purpose (faults.failEvery)');
     if (isTurn(this.#images, nonFiniteEvery)) writeNaN(outputs);
     return outputs;
   }
 }
 
-function isTurn(image: number, every: number): boolean {
+/** Whether the image of this number, from 1, is one of every so many; 0: none is. */
+export function isTurn(image: number, every: number): boolean {
   return every > 0 && image % every === 0;
 }
 

@@ -15,6 +15,7 @@ import { createTeacherMetrics, type TeacherMetrics } from '../../src/telemetry/t
 import { teacherHooks } from './hooks.js';
 import { maxBatchMs, serverLimits, workerSetup } from './options.js';
 import { openSecurity } from './security.js';
+import { wireFaults } from './wireFaults.js';
 import { EngineStuckError, WorkerEngine } from './workerEngine.js';
 
 /**
@@ -46,6 +47,7 @@ async function serveUntilStopped(
     encodings: config.encodings,
     batch: config.batch,
     hooks: teacherHooks(metrics, log),
+    tapChunks: wireFaults(config.faults),
     interceptors: [
       callObserver({
         onEnd: (method, code, seconds) =>

@@ -48,8 +48,8 @@ export function workerSetup(config: TeacherConfig): WorkerSetup {
 
 function networkSource({ checkpoint, simulate }: TeacherConfig): NetworkSource {
   if (checkpoint !== null) return { kind: 'checkpoint', path: checkpoint };
-  const { classes, featureChannels, outputStride, latencyMs } = simulate;
-  return { kind: 'simulate', classes, featureChannels, outputStride, latencyMs };
+  const { enabled: _, ...sizes } = simulate;
+  return { kind: 'simulate', ...sizes };
 }
 
 function everyOutput(encoding: Encoding): OutputRequest[] {

@@ -1,28 +1,36 @@
 /**
  * A made-up teacher: answers of the right sizes after a fixed time, without a network. For scaling
- * and fault tests, where the number of teachers matters and their skill doesn't.
+ * and fault tests, where the number of teachers matters and their skill doesn't. Every answer is a
+ * function of its image, so one that got to the wrong image shows in the student's weights.
  */
 import { createHash } from 'node:crypto';
 import type { TeacherInfo } from '../../src/distill/teacher.js';
 import { dtypeOfOutput, type EncodedOutput, type OutputRequest } from '../../src/stream/names.js';
 import { outputSize } from '../../src/wire/checkTensor.js';
-import { encodeHalf } from '../../src/wire/half.js';
+import { crc32c } from '../../src/wire/crc32c.js';
 import type { EncodedTensor } from '../../src/wire/encodedTensor.js';
+import { encodeHalf } from '../../src/wire/half.js';
+import { block } from './block.js';
 import type { Network, SimulateOptions, WorkerImage } from './workerProtocol.js';
 
-/** Values repeat after so many elements: a prime, so that rows differ. */
+/** Values repeat after so many elements: a prime, so that rows differ, and seeds, too. */
 const PATTERN_LENGTH = 4099;
+/** From one element to the next, in places of the pattern: neighbours differ much. */
+const PATTERN_STRIDE = 1231;
+
+/** A template has so many positions more than an answer, which begins at one of them. */
+const SPARE_POSITIONS = 1021;
 
 export class SimulatedNetwork implements Network {
   readonly info: TeacherInfo;
   readonly #options: SimulateOptions;
-  /** By output, encoding and size: made once, copied for each answer. */
+  /** By output, encoding and size: made once; an answer is a copy of a part of it. */
   readonly #templates = new Map<string, EncodedOutput>();
 
   constructor(options: SimulateOptions) {
     this.#options = options;
-    const { classes, featureChannels, outputStride } = options;
-    const identity = JSON.stringify({ classes, featureChannels, outputStride });
+    const { classes, featureChannels, outputStride, seed } = options;
+    const identity = JSON.stringify({ classes, featureChannels, outputStride, seed });
     this.info = {
       digest: `sha256:${createHash('sha256').update(identity).digest('hex')}`,
       model: 'simulated',
@@ -38,19 +46,21 @@ export class SimulatedNetwork implements Network {
   }
 
   /**
-   * Blocks for the latency, as a network would. The same sizes give the same numbers, except
-   * that every feature norm is 1 + (first byte of the image) / 256: it tells answers apart.
+   * Blocks for the latency, as a network would. Where in the made-up numbers an answer begins
+   * follows from the image's checksum; every feature norm is 1 + (first byte of the image) / 256.
    */
   infer(images: readonly WorkerImage[], outputs: readonly OutputRequest[]): EncodedOutput[][] {
-    sleep(this.#options.latencyMs);
-    return images.map((image) => outputs.map((request) => this.#answer(image, request)));
+    const { latencyMs, imageMs } = this.#options;
+    block(latencyMs + imageMs * images.length);
+    return images.map((image) => {
+      const position = crc32c(image.rgb) % SPARE_POSITIONS;
+      return outputs.map((request) => this.#answer(image, request, position));
+    });
   }
 
   classifier(): EncodedTensor {
     const { classes, featureChannels } = this.#options;
-    const values = Float32Array.from({ length: classes * (featureChannels + 1) }, (_, i) =>
-      pattern(i),
-    );
+    const values = this.#pattern(classes * (featureChannels + 1));
     return { dtype: 'fp32', shape: [classes, featureChannels + 1], data: values.buffer };
   }
 
@@ -58,34 +68,48 @@ export class SimulatedNetwork implements Network {
     this.#templates.clear();
   }
 
-  #answer(image: WorkerImage, request: OutputRequest): EncodedOutput {
-    const { output, tensor } = this.#template(image, request);
-    const data = tensor.data.slice(0);
-    if (output === 'feature_norm') new Float32Array(data).fill(1 + (image.rgb[0] ?? 0) / 256);
-    return { output, tensor: { ...tensor, data } };
+  #answer(image: WorkerImage, request: OutputRequest, position: number): EncodedOutput {
+    const { height, width, rgb } = image;
+    const { outputStride } = this.#options;
+    const [h, w] = outputSize(height, width, outputStride);
+    const { output, tensor } = this.#template(h * w, request);
+    const positionBytes = tensor.data.byteLength / tensor.shape[0]!;
+    const data = tensor.data.slice(position * positionBytes, (position + h * w) * positionBytes);
+    if (output === 'feature_norm') new Float32Array(data).fill(1 + (rgb[0] ?? 0) / 256);
+    return { output, tensor: { ...tensor, shape: [h, w, ...tensor.shape.slice(1)], data } };
   }
 
-  #template(image: WorkerImage, request: OutputRequest): EncodedOutput {
-    const key = `${image.height}x${image.width} ${request.output}:${request.encoding}`;
-    const made = this.#templates.get(key) ?? this.#makeTemplate(image, request);
+  /** Of shape [positions and the spare ones, channels], norms and scales without channels. */
+  #template(positions: number, request: OutputRequest): EncodedOutput {
+    const key = `${positions} ${request.output}:${request.encoding}`;
+    const made =
+      this.#templates.get(key) ?? this.#makeTemplate(positions + SPARE_POSITIONS, request);
     this.#templates.set(key, made);
     return made;
   }
 
-  #makeTemplate({ height, width }: WorkerImage, request: OutputRequest): EncodedOutput {
-    const { classes, featureChannels, outputStride } = this.#options;
-    const [h, w] = outputSize(height, width, outputStride);
+  #makeTemplate(rows: number, request: OutputRequest): EncodedOutput {
+    const { classes, featureChannels } = this.#options;
     const { output } = request;
-    if (output === 'feature_norm') return encoded(request, new Float32Array(h * w), [h, w]);
+    if (output === 'feature_norm') return encoded(request, new Float32Array(rows), [rows]);
     if (output === 'logits') {
-      const values = new Float32Array(h * w * classes).map((_, i) => pattern(i) * 4);
-      return encoded(request, values, [h, w, classes]);
+      const values = this.#pattern(rows * classes).map((value) => value * 4);
+      return encoded(request, values, [rows, classes]);
     }
-    const rows = unitRows(h * w, featureChannels);
+    const unit = unitRows(this.#pattern(rows * featureChannels), featureChannels);
     if (output === 'embedding_scale') {
-      return encoded(request, scalesOf(rows, featureChannels), [h, w]);
+      return encoded(request, scalesOf(unit, featureChannels), [rows]);
     }
-    return encoded(request, rows, [h, w, featureChannels]);
+    return encoded(request, unit, [rows, featureChannels]);
+  }
+
+  /** Values between -1 and 1, never 0. Every seed takes a stride of its own through them. */
+  #pattern(length: number): Float32Array<ArrayBuffer> {
+    const stride = (PATTERN_STRIDE * (1 + this.#options.seed)) % PATTERN_LENGTH;
+    return Float32Array.from({ length }, (_, index) => {
+      const at = (index * stride) % PATTERN_LENGTH;
+      return ((at + 0.5) / PATTERN_LENGTH) * 2 - 1;
+    });
   }
 }
 
@@ -112,25 +136,14 @@ function quantised(rows: Float32Array, channels: number): ArrayBuffer {
   return Int8Array.from(rows, (x, i) => Math.round(x / scales[Math.floor(i / channels)]!)).buffer;
 }
 
-function unitRows(rows: number, channels: number): Float32Array {
-  const values = new Float32Array(rows * channels).map((_, i) => pattern(i));
-  for (let row = 0; row < rows; row++) {
-    const features = values.subarray(row * channels, (row + 1) * channels);
-    const norm = Math.sqrt(features.reduce((sum, value) => sum + value * value, 0));
-    features.forEach((value, channel) => {
-      features[channel] = value / Math.max(norm, 1e-12);
+/** Scales every row to length 1, in place. */
+function unitRows(values: Float32Array, channels: number): Float32Array {
+  for (let at = 0; at < values.length; at += channels) {
+    const row = values.subarray(at, at + channels);
+    const norm = Math.sqrt(row.reduce((sum, value) => sum + value * value, 0));
+    row.forEach((value, channel) => {
+      row[channel] = value / Math.max(norm, 1e-12);
     });
   }
   return values;
-}
-
-/** -1..1, never 0. */
-function pattern(index: number): number {
-  return (((index % PATTERN_LENGTH) + 0.5) / PATTERN_LENGTH) * 2 - 1;
-}
-
-function sleep(milliseconds: number): void {
-  if (milliseconds > 0) {
-    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, milliseconds);
-  }
 }

@@ -12,13 +12,19 @@ export interface SimulateOptions {
   readonly classes: number;
   readonly featureChannels: number;
   readonly outputStride: number;
+  /** 0..4097; another one is another teacher. */
+  readonly seed: number;
+  /** Of a batch, and of each image in it besides. */
   readonly latencyMs: number;
+  readonly imageMs: number;
 }
 
 /** Every n-th image gets the fault; 0: none does. */
 export interface FaultOptions {
   readonly nonFiniteEvery: number;
   readonly failEvery: number;
+  readonly stallEvery: number;
+  readonly stallMs: number;
 }
 
 /** workerData of the thread. */

@@ -60,7 +60,14 @@ const simulateSection = section(
     classes: field(positiveCount().default(19), 'Channels of the logits.'),
     featureChannels: field(positiveCount().default(512), 'Channels of the embedding.'),
     outputStride: field(positiveCount().default(8), 'Input pixels to a position, each way.'),
+    seed: field(
+      count().max(4097).default(0),
+      'Another seed is another teacher: other answers, another digest.',
+    ),
     latencyMs: field(milliseconds().default(50), 'Time of a forward pass, whatever its size.', {
+      unit: 'ms',
+    }),
+    imageMs: field(milliseconds().default(0), 'Besides, for each image of a forward pass.', {
       unit: 'ms',
     }),
   },
@@ -73,6 +80,25 @@ const faultsSection = section('Faults on purpose, to try out what students do.',
   failEvery: field(count().default(0), 'No answer but an error to every n-th image; 0: never.', {
     unit: 'images',
   }),
+  stallEvery: field(count().default(0), 'Every n-th image takes stallMs longer; 0: none does.', {
+    unit: 'images',
+  }),
+  stallMs: field(milliseconds().default(1000), 'See stallEvery.', { unit: 'ms' }),
+  corruptEvery: field(
+    count().default(0),
+    'A bit of every n-th answer flipped, its checksum left; 0: never.',
+    { unit: 'images' },
+  ),
+  truncateEvery: field(
+    count().default(0),
+    'A piece of every n-th answer left out or cut short; 0: never.',
+    { unit: 'images' },
+  ),
+  duplicateEvery: field(
+    count().default(0),
+    'A piece of every n-th answer sent twice, or all of it; 0: never.',
+    { unit: 'images' },
+  ),
 });
 
 const root = z.strictObject({

@@ -4,7 +4,7 @@
  */
 import type { ServerDuplexStream } from '@grpc/grpc-js';
 import { GrpcStatus, grpcCodeName, RpcError } from '../rpc/errors.js';
-import { ChunkSender } from './chunkSender.js';
+import { ChunkSender, type WriteChunk } from './chunkSender.js';
 import type { EncodedTensor } from '../wire/encodedTensor.js';
 import type { DistillRequest } from './generated/cirkd/teacher/v1/DistillRequest.js';
 import type { DistillResponseInput } from './generated/cirkd/teacher/v1/DistillResponse.js';
@@ -126,9 +126,10 @@ export class ServerSession {
   }
 
   #openStream(agreement: Agreement, maxChunkBytes: number): OpenStream {
-    const { hooks } = this.#serving;
+    const { hooks, tapChunks } = this.#serving;
+    const write: WriteChunk = (tensor, flushed) => this.#call.write({ tensor }, flushed);
     const sender = new ChunkSender(
-      (tensor, flushed) => this.#call.write({ tensor }, flushed),
+      tapChunks?.(write) ?? write,
       maxChunkBytes,
       agreement.creditBytes,
       hooks,

@@ -1,5 +1,6 @@
 /** What the streams of one server share. */
 import type { Encoding } from '../wire/encodedTensor.js';
+import type { WriteChunk } from './chunkSender.js';
 import type { InferenceEngine } from './engine.js';
 import type { TeacherServerHooks } from './serverHooks.js';
 import type { ServerLimits } from './serverLimits.js';
@@ -12,4 +13,6 @@ export interface Serving {
   /** Encodings that a client may ask for. */
   readonly encodings: readonly Encoding[];
   readonly hooks: TeacherServerHooks;
+  /** Stands between each stream's sender and its connection; undefined: nothing does. */
+  readonly tapChunks: ((write: WriteChunk) => WriteChunk) | undefined;
 }

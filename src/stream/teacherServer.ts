@@ -39,6 +39,8 @@ export interface TeacherServerOptions {
   readonly interceptors?: readonly ServerInterceptor[];
   /** Of a second port with health alone, in plaintext; 0: any free one, null: none. */
   readonly healthPort?: number | null;
+  /** For faults on purpose: see Serving. */
+  readonly tapChunks?: Serving['tapChunks'];
 }
 
 /** The ports that a server listens on. */
@@ -107,9 +109,9 @@ export class TeacherServer {
 
   /** Images are answered from now on, and health says SERVING. */
   serve(engine: InferenceEngine): void {
-    const { limits, encodings, batch, hooks } = this.#options;
+    const { limits, encodings, batch, hooks, tapChunks } = this.#options;
     const queue = new WorkQueue(engine, limits.maxQueueImages, batch, hooks);
-    this.#serving = { engine, queue, limits, encodings, hooks };
+    this.#serving = { engine, queue, limits, encodings, hooks, tapChunks };
     this.#health.setServing(!this.#draining);
   }
 

@@ -14,7 +14,9 @@ export class GatedEngine implements InferenceEngine {
     classes: 3,
     featureChannels: 8,
     outputStride: 8,
+    seed: 0,
     latencyMs: 0,
+    imageMs: 0,
   });
   readonly info = this.#network.info;
   readonly classifier = this.#network.classifier();

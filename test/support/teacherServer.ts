@@ -32,7 +32,7 @@ export interface TestServer {
 
 type ServerChoices = Pick<
   TeacherServerOptions,
-  'credentials' | 'interceptors' | 'healthPort' | 'encodings'
+  'credentials' | 'interceptors' | 'healthPort' | 'encodings' | 'tapChunks'
 >;
 
 const started = new Set<TeacherServer>();

@@ -7,8 +7,11 @@ import type { WorkerSetup } from '../../services/teacher/workerProtocol.js';
 import type { TeacherConfig } from '../../src/config/teacher.js';
 
 const setup = (latencyMs: number): WorkerSetup => ({
-  source: { kind: 'simulate', classes: 3, featureChannels: 4, outputStride: 8, latencyMs },
-  faults: { nonFiniteEvery: 0, failEvery: 0 },
+  source: {
+    ...{ kind: 'simulate', classes: 3, featureChannels: 4, outputStride: 8 },
+    ...{ seed: 0, latencyMs, imageMs: 0 },
+  },
+  faults: { nonFiniteEvery: 0, failEvery: 0, stallEvery: 0, stallMs: 0 },
   warmUp: [],
   warmUpOutputs: [],
 });
