@@ -1,7 +1,7 @@
 /** The one door through which faults leave the program: a line for the reader and an exit code. */
 
 /** Exit codes by the name of the error. 1 is for what nobody foresaw. */
-const EXIT_CODES: Readonly<Record<string, number>> = {
+export const EXIT_CODES: Readonly<Record<string, number>> = {
   ConfigError: 2,
   UsageError: 2,
   SetupError: 2,

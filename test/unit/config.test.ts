@@ -11,6 +11,7 @@ import { schemaTree, walkKeys } from '../../src/config/schemaTree.js';
 import { studentSchema } from '../../src/config/student.js';
 import { studentConfigNotes } from '../../src/config/studentChecks.js';
 import { teacherSchema } from '../../src/config/teacher.js';
+import { VALUES_SCHEMA, valuesSchemaText } from '../support/deploy/valuesSchema.js';
 
 const STUDENT = `data:
   train: {kind: synthetic, samples: 8}
@@ -259,4 +260,11 @@ test('docs/config.md is what the schemas say', () => {
   const file = new URL('../../docs/config.md', import.meta.url);
   if (process.env.UPDATE_DOCS === '1') writeFileSync(file, configReference());
   assert.equal(readFileSync(file, 'utf8'), configReference());
+});
+
+// UPDATE_DOCS=1 writes the file instead.
+test("the chart's values.schema.json takes the configs that the schemas take", () => {
+  const text = valuesSchemaText();
+  if (process.env.UPDATE_DOCS === '1') writeFileSync(VALUES_SCHEMA, text);
+  assert.equal(readFileSync(VALUES_SCHEMA, 'utf8'), text);
 });

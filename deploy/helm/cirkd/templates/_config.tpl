@@ -1,0 +1,53 @@
+{{/* The two config files: what the values say, and over it what only the chart can know. */}}
+
+{{- define "cirkd.teacherConfig" -}}
+{{- $config := deepCopy .Values.teacher.config -}}
+{{- if not (dig "simulate" "enabled" false $config) -}}
+{{- $_ := set $config "checkpoint" .Values.teacher.weights.file -}}
+{{- end -}}
+{{- $listen := dict "host" "0.0.0.0" "port" 50051 "healthPort" 50052 -}}
+{{- if .Values.tls.enabled -}}
+{{- $_ := set $listen "tls" (dict "certificate" "/etc/cirkd/tls/tls.crt" "key" "/etc/cirkd/tls/tls.key" "clientCa" "/etc/cirkd/tls/ca.crt") -}}
+{{- end -}}
+{{- if .Values.token.secret -}}
+{{- $_ := set $listen "tokenFile" "/etc/cirkd/token/tokens" -}}
+{{- end -}}
+{{- $_ := set $config "listen" $listen -}}
+{{- $_ := set $config "metrics" (dict "host" "0.0.0.0" "port" 9464) -}}
+{{ toYaml $config }}
+{{- end }}
+
+{{- define "cirkd.studentConfig" -}}
+{{- $given := .Values.student -}}
+{{- $addresses := $given.teacherAddresses -}}
+{{- if and (empty $addresses) .Values.teacher.enabled -}}
+{{- $addresses = list (printf "dns:///%s:50051" (include "cirkd.teacherHost" .)) -}}
+{{- end -}}
+{{- $teacher := dict "addresses" $addresses -}}
+{{- if .Values.tls.enabled -}}
+{{- $_ := set $teacher "tls" (dict "ca" "/etc/cirkd/tls/ca.crt" "certificate" "/etc/cirkd/tls/tls.crt" "key" "/etc/cirkd/tls/tls.key") -}}
+{{- end -}}
+{{- if .Values.token.secret -}}
+{{- $_ := set $teacher "tokenFile" "/etc/cirkd/token/token" -}}
+{{- end -}}
+{{- $run := dict "directory" "/runs" "id" ($given.run.id | default .Release.Name) -}}
+{{- $set := dict "run" $run "teacher" $teacher "metrics" (dict "host" "0.0.0.0" "port" 9465) -}}
+{{- $recipe := fromYaml $given.recipe -}}
+{{- with $recipe.Error -}}
+{{- fail (printf "student.recipe: %s" .) -}}
+{{- end -}}
+{{ toYaml (mergeOverwrite $recipe (deepCopy $given.config) $set) }}
+{{- end }}
+
+{{/* Faults across values, which the schema can't see. */}}
+{{- define "cirkd.check" -}}
+{{- if and .Values.token.secret (not .Values.tls.enabled) -}}
+{{- fail "token.secret: given without tls.enabled; a token does not go in plain text" -}}
+{{- end -}}
+{{- if not (or .Values.teacher.enabled .Values.student.enabled) -}}
+{{- fail "teacher.enabled, student.enabled: both false, wanted one of them at least" -}}
+{{- end -}}
+{{- if and .Values.student.enabled .Values.student.teacherAddresses .Values.networkPolicy.enabled (empty .Values.networkPolicy.teachers) -}}
+{{- fail "networkPolicy.teachers: empty; with student.teacherAddresses say where the student may go to, or networkPolicy.enabled: false" -}}
+{{- end -}}
+{{- end }}

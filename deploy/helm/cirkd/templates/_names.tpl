@@ -1,0 +1,41 @@
+{{/* Names and labels. A part is teacher or student. */}}
+
+{{- define "cirkd.name" -}}
+{{- printf "%s-%s" (.root.Release.Name | trunc 40 | trimSuffix "-") .part -}}
+{{- end }}
+
+{{/* What selectors match: never changes while a release lives. */}}
+{{- define "cirkd.selectorLabels" -}}
+app.kubernetes.io/name: cirkd
+app.kubernetes.io/instance: {{ .root.Release.Name }}
+app.kubernetes.io/component: {{ .part }}
+{{- end }}
+
+{{/* Not for pod templates: a new chart version must not restart pods, and cannot change a Job's. */}}
+{{- define "cirkd.labels" -}}
+{{ include "cirkd.selectorLabels" . }}
+app.kubernetes.io/version: {{ .root.Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .root.Release.Service }}
+helm.sh/chart: {{ .root.Chart.Name }}-{{ .root.Chart.Version }}
+{{- end }}
+
+{{- define "cirkd.image" -}}
+{{- $values := index .root.Values .part -}}
+{{- $image := .root.Values.image -}}
+{{- $name := ternary $values.repository (printf "%s/%s" $image.registry $values.repository) (empty $image.registry) -}}
+{{- if $values.digest -}}
+{{ $name }}@{{ $values.digest }}
+{{- else -}}
+{{ $name }}:{{ $image.tag | default .root.Chart.AppVersion }}{{ if $values.gpu }}-cuda{{ end }}
+{{- end -}}
+{{- end }}
+
+{{/* The name that students look up, and that the teachers' certificates have. */}}
+{{- define "cirkd.teacherHost" -}}
+{{ include "cirkd.name" (dict "root" . "part" "teacher") }}-headless.{{ .Release.Namespace }}.svc
+{{- end }}
+
+{{- define "cirkd.tlsSecret" -}}
+{{- $given := index .root.Values.tls (printf "%sSecret" .part) -}}
+{{ $given | default (printf "%s-tls" (include "cirkd.name" .)) }}
+{{- end }}
