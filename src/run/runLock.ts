@@ -1,10 +1,14 @@
 /**
  * A run folder belongs to one process at a time: run.lock names it. The lock of a process that is
- * gone (killed, or the machine restarted) is taken over.
+ * gone (killed, or the machine restarted) is taken over. Processes of another host or container
+ * that share the folder can't be looked up, and each container has its process 1: their lock counts
+ * as long as its owner touches it.
  */
-import { closeSync, fsyncSync, openSync, readFileSync, writeSync } from 'node:fs';
-import { rename, rm, rmdir } from 'node:fs/promises';
+import { closeSync, fstatSync, fsyncSync, openSync, readFileSync, writeSync } from 'node:fs';
+import { rename, rm, rmdir, utimes } from 'node:fs/promises';
+import { hostname } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
 import { RunFolderError } from './runFolder.js';
 
@@ -14,28 +18,62 @@ const ownerSchema = z.strictObject({
   pid: z.number().int().min(1),
   /** As the system counts it, which tells two processes of one number apart; null: not known. */
   started: z.string().nullable(),
+  /** Of the machine or container; a pod's is its own. */
+  host: z.string(),
 });
 
 type Owner = z.infer<typeof ownerSchema>;
+
+export interface LockTimes {
+  /** How often the owner touches its lock. */
+  readonly beatMs: number;
+  /** Another host's lock that nobody touches for so long is left behind. */
+  readonly silentMs: number;
+}
+
+const TIMES: LockTimes = { beatMs: 5000, silentMs: 20_000 };
+
+/** Of a look whether another host's lock has been touched. */
+const LOOK_MS = 200;
 
 export interface RunLock {
   /** A folder that holds nothing else goes too. */
   release(): Promise<void>;
 }
 
-/** The folder must exist. Throws RunFolderError, naming the process, where a live one has it. */
-export async function lockRun(folder: string): Promise<RunLock> {
+/**
+ * The folder must exist. Throws RunFolderError, naming the process, where a live one has it. Where
+ * another host's process left a lock, that takes `silentMs`.
+ */
+export async function lockRun(folder: string, times: LockTimes = TIMES): Promise<RunLock> {
   const path = join(folder, LOCK_NAME);
   for (;;) {
-    if (takeLock(path)) return { release: () => release(folder, path) };
+    if (takeLock(path)) return held(folder, path, times);
     const text = readLock(path);
     if (text === null) continue; // released meanwhile
     const owner = parseOwner(text);
-    if (owner !== null && isAlive(owner)) {
-      throw new RunFolderError(`${folder}: in use by process ${owner.pid}`);
+    const isHere = owner?.host === hostname();
+    if (owner !== null && (isHere ? isAlive(owner) : await isTouched(path, times.silentMs))) {
+      const where = isHere ? '' : ` on ${owner.host}`;
+      throw new RunFolderError(`${folder}: in use by process ${owner.pid}${where}`);
     }
     await removeStale(path, text);
   }
+}
+
+function held(folder: string, path: string, { beatMs }: LockTimes): RunLock {
+  const beat = setInterval(() => {
+    const now = new Date();
+    // What another host sees is the change, not the time: clocks differ.
+    utimes(path, now, now).catch(() => {});
+  }, beatMs);
+  beat.unref();
+  return {
+    async release() {
+      clearInterval(beat);
+      await release(folder, path);
+    },
+  };
 }
 
 async function release(folder: string, path: string): Promise<void> {
@@ -54,7 +92,7 @@ function takeLock(path: string): boolean {
     throw error;
   }
   try {
-    const owner: Owner = { pid: process.pid, started: startOf(process.pid) };
+    const owner: Owner = { pid: process.pid, started: startOf(process.pid), host: hostname() };
     writeSync(file, `${JSON.stringify(owner)}\n`);
     fsyncSync(file);
   } finally {
@@ -91,6 +129,35 @@ function parseOwner(text: string): Owner | null {
     return ownerSchema.parse(JSON.parse(text));
   } catch {
     return null;
+  }
+}
+
+/** false: not within `silentMs`, or it has gone. */
+async function isTouched(path: string, silentMs: number): Promise<boolean> {
+  const first = touchedMs(path);
+  const end = performance.now() + silentMs;
+  while (performance.now() < end) {
+    await sleep(Math.min(LOOK_MS, silentMs));
+    const now = touchedMs(path);
+    if (now === null) return false;
+    if (now !== first) return true;
+  }
+  return false;
+}
+
+/** Opened for each look: NFS asks its server then, and gives stat() what it remembers. */
+function touchedMs(path: string): number | null {
+  let file: number;
+  try {
+    file = openSync(path, 'r');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null;
+    throw error;
+  }
+  try {
+    return fstatSync(file).mtimeMs;
+  } finally {
+    closeSync(file);
   }
 }
 

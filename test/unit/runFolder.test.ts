@@ -6,9 +6,11 @@ import {
   readdirSync,
   readFileSync,
   rmSync,
+  statSync,
+  utimesSync,
   writeFileSync,
 } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -24,6 +26,7 @@ import {
 } from '../../src/run/runFolder.js';
 
 import { lockRun } from '../../src/run/runLock.js';
+import { eventually } from '../support/eventually.js';
 
 function temporaryFolder(t: TestContext): string {
   const folder = mkdtempSync(join(tmpdir(), 'cirkd-run-'));
@@ -136,8 +139,8 @@ test('the lock of a dead process, a torn one, and one of an earlier life are tak
   const child = spawn(process.execPath, ['-e', '']);
   await once(child, 'exit');
   const stale = [
-    JSON.stringify({ pid: child.pid, started: null }),
-    JSON.stringify({ pid: process.pid, started: '1' }),
+    JSON.stringify({ pid: child.pid, started: null, host: hostname() }),
+    JSON.stringify({ pid: process.pid, started: '1', host: hostname() }),
     '{"pid"',
     '',
   ];
@@ -147,4 +150,25 @@ test('the lock of a dead process, a torn one, and one of an earlier life are tak
     assert.match(readFileSync(file, 'utf8'), new RegExp(`"pid":${process.pid},`));
     assert.deepEqual(readdirSync(folder), ['run.lock']);
   }
+});
+
+test("another container's lock counts while it is touched, and is taken over when it isn't", async (t) => {
+  const folder = temporaryFolder(t);
+  const file = join(folder, 'run.lock');
+  // Every container has a process of this number.
+  const owner = { pid: process.pid, started: null, host: 'another-pod' };
+  writeFileSync(file, JSON.stringify(owner));
+  const touching = setInterval(() => utimesSync(file, new Date(), new Date()), 10);
+  await assert.rejects(lockRun(folder, { beatMs: 1000, silentMs: 60_000 }), (error) => {
+    assert.ok(error instanceof RunFolderError, String(error));
+    assert.match(error.message, /in use by process \d+ on another-pod$/);
+    return true;
+  });
+  clearInterval(touching);
+  const lock = await lockRun(folder, { beatMs: 10, silentMs: 300 });
+  assert.equal(JSON.parse(readFileSync(file, 'utf8')).host, hostname());
+  const before = statSync(file).mtimeMs;
+  await eventually(() => statSync(file).mtimeMs !== before);
+  await lock.release();
+  assert.throws(() => readFileSync(file), /ENOENT/);
 });
