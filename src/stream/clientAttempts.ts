@@ -10,6 +10,8 @@ export interface Attempt {
   readonly request: ImageRequest;
   readonly assembly: ReplyAssembly;
   readonly timer: NodeJS.Timeout;
+  /** Bytes of the answer that haven't come. */
+  missingBytes: number;
 }
 
 export class Attempts {
@@ -17,6 +19,7 @@ export class Attempts {
   readonly #timeoutMs: number;
   readonly #onTimeout: (id: number) => void;
   #lastId = 0;
+  #missingBytes = 0;
 
   /** `onTimeout` is called for an attempt that is still open after `timeoutMs`. */
   constructor(timeoutMs: number, onTimeout: (id: number) => void) {
@@ -28,13 +31,26 @@ export class Attempts {
     return this.#open.size;
   }
 
+  /** What the open attempts' answers lack. */
+  get missingBytes(): number {
+    return this.#missingBytes;
+  }
+
   open(request: ImageRequest): Attempt {
     const id = ++this.#lastId;
     const timer = setTimeout(() => this.#onTimeout(id), this.#timeoutMs);
     const assembly = new ReplyAssembly(request.outputs);
-    const attempt = { id, number: request.attempts++, request, assembly, timer };
+    const missingBytes = request.replyBytes;
+    const attempt = { id, number: request.attempts++, request, assembly, timer, missingBytes };
     this.#open.set(id, attempt);
+    this.#missingBytes += missingBytes;
     return attempt;
+  }
+
+  /** So much more of an answer is there. */
+  arrived(attempt: Attempt, bytes: number): void {
+    attempt.missingBytes -= bytes;
+    this.#missingBytes -= bytes;
   }
 
   /** Undefined for one that was never sent, or has been answered or given up. */
@@ -55,6 +71,7 @@ export class Attempts {
     if (attempt !== undefined) {
       clearTimeout(attempt.timer);
       this.#open.delete(id);
+      this.#missingBytes -= attempt.missingBytes;
     }
     return attempt;
   }

@@ -13,7 +13,9 @@ import { status } from '@grpc/grpc-js';
 import { type Agreement, FleetContract } from './clientContract.js';
 import { ImageRefusedError } from './clientErrors.js';
 import { TeacherLink } from './clientLink.js';
+import { refusalOfAll, TeacherChoice } from './clientChoice.js';
 import type { LinkOwner } from './clientLinkOwner.js';
+import { Members } from './clientMembers.js';
 import type { ClientSettings, RequeueReason } from './clientOptions.js';
 import { type ImageRequest, withResolvers } from './clientRequest.js';
 import { AnswerWatch } from './clientWatch.js';
@@ -29,7 +31,8 @@ const MAX_FAULTS = 10;
 export class Fleet implements LinkOwner {
   readonly #settings: ClientSettings;
   readonly #contract: FleetContract;
-  readonly #links: TeacherLink[];
+  readonly #members: Members;
+  readonly #choice = new TeacherChoice();
   readonly #watch: AnswerWatch;
   readonly #ready = withResolvers<TeacherInfo>();
   /** In the order of requests; what is asked for again goes back to its place. */
@@ -39,16 +42,17 @@ export class Fleet implements LinkOwner {
   readonly #sent = new Map<ImageRequest, TeacherLink>();
   #inflightBytes = 0;
   #requests = 0;
-  #turn = 0;
   #isReady = false;
   #closed: Promise<void> | undefined;
 
-  constructor(settings: ClientSettings, windowBytes: number) {
+  constructor(settings: ClientSettings) {
     this.#settings = settings;
     this.#contract = new FleetContract(settings);
     this.#watch = new AnswerWatch(settings.teacherTimeoutMs, () => this.#expired());
-    this.#links = settings.addresses.map(
-      (address) => new TeacherLink(address, windowBytes, settings, this),
+    this.#members = new Members(
+      settings,
+      (endpoint) => new TeacherLink(endpoint, settings, this),
+      () => this.#membersChanged(),
     );
   }
 
@@ -58,7 +62,7 @@ export class Fleet implements LinkOwner {
    */
   open(): Promise<TeacherInfo> {
     this.#watch.start();
-    for (const link of this.#links) link.connect();
+    this.#members.open();
     return this.#ready.promise;
   }
 
@@ -113,7 +117,7 @@ export class Fleet implements LinkOwner {
   onFailed(link: TeacherLink, request: ImageRequest, reason: RequeueReason, detail: string): void {
     this.#leave(request);
     if (request.settled) return;
-    request.avoid = link.address;
+    request.failedAt.add(link.address);
     if (reason === 'nonfinite' && ++request.nonFiniteReplies >= MAX_NON_FINITE_REPLIES) {
       this.#watch.answered();
       this.#reject(request, nonFinite(request, link.address, detail));
@@ -128,7 +132,20 @@ export class Fleet implements LinkOwner {
     this.#dispatch();
   }
 
+  onLost(_link: TeacherLink): void {
+    this.#members.lookAgain();
+  }
+
+  onLeft(link: TeacherLink): void {
+    this.#members.left(link);
+    this.#membersChanged();
+  }
+
   onChange(_link: TeacherLink): void {
+    this.#membersChanged();
+  }
+
+  #membersChanged(): void {
     if (!this.#isReady) this.#checkReady();
     this.#dispatch();
   }
@@ -139,10 +156,16 @@ export class Fleet implements LinkOwner {
       this.#isReady = true;
       this.#settled();
       this.#ready.resolve(info);
-    } else if (this.#links.every(({ refusal }) => refusal !== undefined)) {
+    } else if (this.#members.namesFound && this.#allRefused) {
       this.#watch.stop();
       this.#ready.reject(this.#mismatch());
     }
+  }
+
+  /** There are teachers, and none that fits. */
+  get #allRefused(): boolean {
+    const { links } = this.#members;
+    return links.length > 0 && links.every(({ refusal }) => refusal !== undefined);
   }
 
   #dispatch(): void {
@@ -150,10 +173,15 @@ export class Fleet implements LinkOwner {
     for (let i = 0; i < this.#queue.length; ) {
       const request = this.#queue[i]!;
       if (this.#inflightBytes + request.replyBytes > this.#settings.maxInflightBytes) return;
-      const link = this.#pick(request);
+      const { links } = this.#members;
+      const refusal = refusalOfAll(request, links);
+      if (refusal !== undefined) {
+        this.#reject(request, new ImageRefusedError(status.INVALID_ARGUMENT, refusal));
+        continue;
+      }
+      const link = this.#choice.pick(request, links);
       if (link === undefined) {
-        // Rejected in #pick, it has left the queue.
-        if (!request.settled) i++;
+        i++;
         continue;
       }
       this.#queue.splice(i, 1);
@@ -161,24 +189,6 @@ export class Fleet implements LinkOwner {
       this.#addInflight(request.replyBytes);
       link.take(request);
     }
-  }
-
-  /** The teacher to ask: one that has room, another than last time if there is one. */
-  #pick(request: ImageRequest): TeacherLink | undefined {
-    const fitting = this.#links.filter(({ refusal }) => refusal === undefined);
-    const refusals = fitting.map((link) => link.refusalOf(request));
-    // Who hasn't said welcome yet may take what the others don't.
-    if (refusals.length > 0 && refusals.every((words) => words !== undefined)) {
-      this.#reject(request, new ImageRefusedError(status.INVALID_ARGUMENT, refusals[0]!));
-      return undefined;
-    }
-    const takers = fitting.filter((link, i) => refusals[i] === undefined && link.available);
-    const others = takers.filter(({ address }) => address !== request.avoid);
-    const roomy = (others.length > 0 ? others : takers).filter((link) => link.hasRoom(request));
-    // Of those with the least to do, each in its turn.
-    const least = Math.min(...roomy.map(({ load }) => load));
-    const idlest = roomy.filter(({ load }) => load === least);
-    return idlest[this.#turn++ % Math.max(1, idlest.length)];
   }
 
   /** Takes a request from where it is: the queue or a teacher. */
@@ -211,7 +221,7 @@ export class Fleet implements LinkOwner {
 
   /** Nobody answered for too long. Teachers are still tried: the caller decides what comes next. */
   #expired(): void {
-    const error = this.#links.some(({ refusal }) => refusal !== undefined)
+    const error = this.#members.links.some(({ refusal }) => refusal !== undefined)
       ? this.#expiredWithRefusals()
       : this.#unavailable();
     if (!this.#isReady) this.#ready.reject(error);
@@ -220,29 +230,24 @@ export class Fleet implements LinkOwner {
 
   /** A teacher that fits but is away is waited for; if there was none, the contract is at fault. */
   #expiredWithRefusals(): Error {
-    const refusedOnly = this.#links.every(({ refusal }) => refusal !== undefined);
-    return refusedOnly || !this.#isReady ? this.#mismatch() : this.#unavailable();
+    return this.#allRefused || !this.#isReady ? this.#mismatch() : this.#unavailable();
   }
 
   #unavailable(): TeacherUnavailableError {
     return new TeacherUnavailableError(
-      `no teacher answered for ${this.#settings.teacherTimeoutMs} ms: ${this.#words()}`,
+      `no teacher answered for ${this.#settings.teacherTimeoutMs} ms: ${this.#members.words}`,
     );
   }
 
   #mismatch(): ContractMismatchError {
-    return new ContractMismatchError(`no teacher fits this student: ${this.#words()}`);
-  }
-
-  #words(): string {
-    return this.#links.map(({ address, lastError }) => `${address} (${lastError})`).join('; ');
+    return new ContractMismatchError(`no teacher fits this student: ${this.#members.words}`);
   }
 
   async #close(): Promise<void> {
     this.#watch.stop();
     const error = new Error('teacher: closed while an image waited');
     for (const request of [...this.#unsettled]) this.#reject(request, error);
-    await Promise.all(this.#links.map((link) => link.close()));
+    await this.#members.close();
   }
 }
 

@@ -6,6 +6,7 @@ import type { Agreement } from './clientContract.js';
 import type { ClientSettings } from './clientOptions.js';
 import { wantsClassifier } from './clientOutputs.js';
 import type { Welcome } from './generated/cirkd/teacher/v1/Welcome.js';
+import { tensorBytes } from '../wire/checkTensor.js';
 import type { EncodedTensor } from '../wire/encodedTensor.js';
 import { ReplyAssembly } from './replyAssembly.js';
 import type { TeacherMessage } from './replyDecoder.js';
@@ -27,11 +28,17 @@ export class Handshake {
   readonly #admission: Admission;
   #agreement: Agreement | undefined;
   #classifier: ReplyAssembly | undefined;
+  #missingBytes = 0;
 
   constructor(address: string, settings: ClientSettings, admission: Admission) {
     this.#address = address;
     this.#settings = settings;
     this.#admission = admission;
+  }
+
+  /** Tensor bytes that have to come before the stream is open, as far as is known. */
+  get missingBytes(): number {
+    return this.#missingBytes;
   }
 
   /**
@@ -43,7 +50,9 @@ export class Handshake {
     if (message.kind !== 'tensor')
       throw new HandshakeError(`${message.kind} before the classifier`);
     const assembly = this.#classifier!;
-    if (!assembly.accept(message.chunk)) return undefined;
+    const isWhole = assembly.accept(message.chunk);
+    this.#missingBytes -= message.chunk.data.length;
+    if (!isWhole) return undefined;
     this.#admission.admitClassifier(this.#address, assembly.tensor('classifier'));
     return this.#agreement;
   }
@@ -55,6 +64,7 @@ export class Handshake {
     if (!wantsClassifier(this.#settings)) return agreement;
     const { classes, featureChannels } = agreement.info;
     const shape = [classes, featureChannels + 1];
+    this.#missingBytes = tensorBytes('fp32', shape);
     this.#classifier = new ReplyAssembly([{ name: 'classifier', dtype: 'fp32', shape }]);
     return undefined;
   }

@@ -28,6 +28,11 @@ export class TeacherHealth {
     return this.#failures >= this.#policy.breakerFailures;
   }
 
+  /** The last that came of it was a failure. */
+  get failing(): boolean {
+    return this.#failures > 0;
+  }
+
   /** After a failure one image at a time shows whether the teacher is well again. */
   get windowImages(): number {
     return this.#failures > 0 ? 1 : Math.floor(this.#windowImages);

@@ -1,21 +1,22 @@
 /**
- * One teacher of a fleet: a stream to it, opened anew for as long as the run lives, and the images
+ * One teacher of a fleet: a stream to it, opened anew for as long as the fleet has it, and the images
  * that are there. What fails here goes back to the owner, which asks again.
  */
 import { status } from '@grpc/grpc-js';
 import { ContractMismatchError } from '../distill/teacher.js';
-import { Attempts } from './clientAttempts.js';
-import { ImageRefusedError, readEnd, requeueReason, statusName } from './clientErrors.js';
+import type { Endpoint } from '../rpc/target.js';
+import { readEnd } from './clientErrors.js';
+import { ImageExchange } from './clientExchange.js';
 import { Handshake, HandshakeError } from './clientHandshake.js';
 import { TeacherHealth } from './clientHealth.js';
 import type { LinkOwner } from './clientLinkOwner.js';
 import type { ClientSettings, RequeueReason, TeacherState } from './clientOptions.js';
+import { TeacherPace } from './clientPace.js';
 import type { ImageRequest } from './clientRequest.js';
 import { TeacherRoom } from './clientRoom.js';
 import { DistillStream } from './clientStream.js';
-import type { ImageError } from './generated/cirkd/teacher/v1/ImageError.js';
 import { ChunkError } from './replyAssembly.js';
-import type { TeacherMessage, TensorChunkView } from './replyDecoder.js';
+import type { TeacherMessage } from './replyDecoder.js';
 
 /** A teacher that is there says welcome sooner than this. */
 const WELCOME_TIMEOUT_MS = 10_000;
@@ -32,11 +33,12 @@ export class TeacherLink {
   refusal: ContractMismatchError | undefined;
   lastError = 'no answer yet';
 
+  readonly #endpoint: Endpoint;
   readonly #settings: ClientSettings;
-  readonly #windowBytes: number;
   readonly #owner: LinkOwner;
   readonly #health: TeacherHealth;
-  readonly #attempts: Attempts;
+  readonly #exchange: ImageExchange;
+  readonly #pace = new TeacherPace();
   #state: TeacherState['state'] = 'closed';
   #stream: DistillStream | undefined;
   #handshake: Handshake;
@@ -45,15 +47,28 @@ export class TeacherLink {
   /** Of the state: welcome deadline, reconnect, or the end of a drain's grace. */
   #timer: NodeJS.Timeout | undefined;
   #onClosed: (() => void) | undefined;
+  #isLeft = false;
 
-  constructor(address: string, windowBytes: number, settings: ClientSettings, owner: LinkOwner) {
-    this.address = address;
-    this.#windowBytes = windowBytes;
+  constructor(endpoint: Endpoint, settings: ClientSettings, owner: LinkOwner) {
+    this.address = endpoint.address;
+    this.#endpoint = endpoint;
     this.#settings = settings;
     this.#owner = owner;
-    this.#handshake = new Handshake(address, settings, owner);
+    this.#handshake = new Handshake(this.address, settings, owner);
     this.#health = new TeacherHealth(settings);
-    this.#attempts = new Attempts(settings.requestTimeoutMs, (id) => this.#timedOut(id));
+    this.#exchange = new ImageExchange(this.address, settings, {
+      onAnswered: (request, reply) => {
+        this.#pace.answered();
+        this.#health.succeeded();
+        this.#owner.onReply(this, request, reply);
+        this.#finishIfDone();
+      },
+      onRefused: (request, error) => {
+        this.#owner.onRefused(this, request, error);
+        this.#finishIfDone();
+      },
+      onFailed: (...failure) => this.#failed(...failure),
+    });
   }
 
   /** Takes images now, or as soon as it has room. */
@@ -61,9 +76,19 @@ export class TeacherLink {
     return this.#state === 'ready' && !this.#health.paused;
   }
 
+  /** Its last answer was a failure, or none has come since one. */
+  get failing(): boolean {
+    return this.#health.failing;
+  }
+
   /** Unanswered images. */
   get load(): number {
-    return this.#attempts.size;
+    return this.#exchange.size;
+  }
+
+  /** From one answer to the next while it has something to do; undefined before its first. */
+  get msAnImage(): number | undefined {
+    return this.#pace.msAnImage;
   }
 
   /** Why this teacher will never take such an image; undefined when it will. */
@@ -74,7 +99,7 @@ export class TeacherLink {
   hasRoom({ image }: ImageRequest): boolean {
     if (!this.available || !this.#room?.holds(image)) return false;
     const limit = Math.min(this.#health.windowImages, this.#room.maxInflightImages);
-    return this.#attempts.size < limit;
+    return this.#exchange.size < limit;
   }
 
   connect(): void {
@@ -84,42 +109,53 @@ export class TeacherLink {
     this.#timer = setTimeout(() => {
       this.#ended(status.DEADLINE_EXCEEDED, `no welcome within ${timeoutMs} ms`);
     }, timeoutMs);
-    this.#stream = new DistillStream(this.address, this.#windowBytes, this.#settings, {
+    this.#stream = new DistillStream(this.#endpoint, this.#settings, {
       onMessage: (message) => this.#receive(message),
       onEnd: (code, details) => this.#ended(code, details),
     });
+    this.#exchange.open(this.#stream);
   }
 
   /** Sends an image; call only when there is room. */
   take(request: ImageRequest): void {
-    const { image } = request;
-    const { id, number } = this.#attempts.open(request);
-    this.#room?.spend(image);
-    this.#stream!.send({
-      ...image,
-      id,
-      attempt: number,
-      timeoutMs: this.#settings.requestTimeoutMs,
-      crc32c: request.crc32c,
-    });
+    this.#room?.spend(request.image);
+    this.#pace.sent(this.#exchange.size);
+    this.#exchange.send(request);
   }
 
   /** Forgets an image; its answer may still arrive and is then ignored. */
   drop(request: ImageRequest): void {
-    const attempt = this.#attempts.of(request);
-    if (attempt === undefined) return;
-    this.#attempts.close(attempt.id);
-    this.#stream?.cancel(attempt.id);
-    this.#finishDrain();
+    this.#exchange.drop(request);
+    this.#finishIfDone();
+  }
+
+  /**
+   * Takes no image any more, answers what it has, and is not tried again. Then, or at once when
+   * there is nothing to answer, the owner is told; it closes the link.
+   */
+  leave(): void {
+    if (this.#isLeft) return;
+    this.#isLeft = true;
+    if (this.#state === 'ready') this.#enter('leaving', `${this.load} images to answer`);
+    this.#finishIfDone();
+  }
+
+  /** Takes leave() back; the owner hasn't been told of its end. */
+  stay(): void {
+    if (!this.#isLeft) return;
+    this.#isLeft = false;
+    if (this.#state !== 'leaving') return;
+    this.#enter('ready', 'stays');
+    this.#owner.onChange(this);
   }
 
   /** Ends the stream. The owner has settled every request before. */
   close(): Promise<void> {
-    for (const { id } of this.#attempts.closeAll()) this.#stream?.cancel(id);
+    this.#exchange.dropAll();
     const stream = this.#stream;
-    const waiting = this.#state === 'ready' || this.#state === 'draining';
+    const isOpen = ['ready', 'draining', 'leaving'].includes(this.#state);
     this.#enter('closed', '');
-    if (stream === undefined || !waiting) {
+    if (stream === undefined || !isOpen) {
       stream?.destroy();
       return Promise.resolve();
     }
@@ -147,10 +183,10 @@ export class TeacherLink {
         this.#ended(status.INTERNAL, `message: welcome while ${this.#state}`);
         return;
       case 'tensor':
-        this.#chunk(message.chunk);
+        this.#exchange.chunk(message.chunk);
         return;
       case 'error':
-        this.#imageError(message.error);
+        this.#exchange.error(message.error);
         return;
       case 'credit':
         this.#room?.grant(message.bytes);
@@ -165,7 +201,10 @@ export class TeacherLink {
   #greet(message: TeacherMessage): void {
     try {
       const agreement = this.#handshake.receive(message);
-      if (agreement === undefined) return;
+      if (agreement === undefined) {
+        this.#stream?.grantUpTo(this.#handshake.missingBytes);
+        return;
+      }
       this.#room = new TeacherRoom(this.address, agreement);
       this.refusal = undefined;
       this.#enter('ready', agreement.info.digest);
@@ -188,70 +227,28 @@ export class TeacherLink {
     this.#owner.onChange(this);
   }
 
-  #chunk(chunk: TensorChunkView): void {
-    const attempt = this.#attempts.get(chunk.id, chunk.attempt);
-    // Late, cancelled or doubled.
-    if (attempt === undefined) return;
-    try {
-      if (!attempt.assembly.accept(chunk)) return;
-    } catch (error) {
-      if (!(error instanceof ChunkError)) throw error;
-      this.#stream?.cancel(chunk.id);
-      attempt.request.blame(status.DATA_LOSS);
-      this.#failed(chunk.id, error.reason, error.message, false);
-      return;
-    }
-    this.#attempts.close(chunk.id);
-    this.#health.succeeded();
-    this.#owner.onReply(this, attempt.request, attempt.assembly.reply());
-    this.#finishDrain();
-  }
-
-  #imageError(error: ImageError): void {
-    const attempt = this.#attempts.get(error.id, error.attempt);
-    if (attempt === undefined) return;
-    const words = `${statusName(error.code)}: ${error.message}`;
-    if (error.retryable) {
-      attempt.request.blame(error.code, error.reason);
-      this.#failed(error.id, requeueReason(error), words, true);
-      return;
-    }
-    this.#attempts.close(error.id);
-    const message = `teacher ${this.address} refused image ${attempt.request.image.sample}: ${words}`;
-    this.#owner.onRefused(this, attempt.request, new ImageRefusedError(error.code, message));
-    this.#finishDrain();
-  }
-
-  #timedOut(id: number): void {
-    this.#stream?.cancel(id);
-    const { requestTimeoutMs } = this.#settings;
-    this.#failed(id, 'timeout', `no whole answer within ${requestTimeoutMs} ms`, false);
-  }
-
   /**
    * One attempt came to nothing: the teacher is left alone for a while. A teacher that says itself
    * what is wrong is alive, and the stream stays; silence and rubbish end it. Errors and time-outs
    * of one moment count as one failure, rubbish counts each.
    */
-  #failed(id: number, reason: RequeueReason, detail: string, said: boolean): void {
-    const attempt = this.#attempts.close(id);
-    if (attempt === undefined) return;
+  #failed(request: ImageRequest, reason: RequeueReason, detail: string, said: boolean): void {
     this.lastError = `${reason}: ${detail}`;
     const late = reason === 'timeout';
     if (this.#state === 'ready' && !((said || late) && this.#health.paused)) {
       const pauseMs = late ? this.#health.timedOut() : this.#health.failed();
       this.#health.pause(pauseMs, () => this.#owner.onChange(this));
     }
-    this.#owner.onFailed(this, attempt.request, reason, detail);
+    this.#owner.onFailed(this, request, reason, detail);
     if (!said && this.#health.sick && this.#state === 'ready') {
       this.#ended(status.ABORTED, `given up after failures in a row, the last: ${this.lastError}`);
     } else {
-      this.#finishDrain();
+      this.#finishIfDone();
     }
   }
 
   #drain(graceMs: number): void {
-    if (this.#state !== 'ready') return;
+    if (this.#state !== 'ready' && this.#state !== 'leaving') return;
     this.#enter('draining', `for ${graceMs} ms`);
     this.#timer = setTimeout(
       () => {
@@ -259,12 +256,14 @@ export class TeacherLink {
       },
       Math.min(graceMs, MAX_TIMER_MS),
     );
-    this.#finishDrain();
+    this.#finishIfDone();
   }
 
-  /** A draining teacher that owes nothing is left. */
-  #finishDrain(): void {
-    if (this.#state === 'draining' && this.#attempts.size === 0) this.#stream?.finish();
+  /** A teacher that leaves, or is left, and owes nothing. */
+  #finishIfDone(): void {
+    if (this.#exchange.size > 0 || this.#state === 'closed') return;
+    if (this.#isLeft) this.#owner.onLeft(this);
+    else if (this.#state === 'draining') this.#stream?.finish();
   }
 
   /** The stream is over, whoever ended it: what was there is asked for again, then reconnect. */
@@ -280,13 +279,16 @@ export class TeacherLink {
       this.#refuse(new ContractMismatchError(`teacher ${this.address} ${refusal}`));
       return;
     }
+    const wasConnected = this.#state !== 'connecting';
     const reason = this.#state === 'draining' ? 'draining' : 'stream';
     this.lastError = words;
     this.#enter('backoff', words);
     this.#timer = setTimeout(() => this.connect(), this.#health.failed());
-    for (const { request } of this.#attempts.closeAll()) {
+    for (const request of this.#exchange.end()) {
       this.#owner.onFailed(this, request, reason, words);
     }
+    if (wasConnected) this.#owner.onLost(this);
+    this.#finishIfDone();
   }
 
   #enter(state: TeacherState['state'], detail: string): void {

@@ -13,6 +13,10 @@ export interface LinkOwner extends Admission {
   onRefused(link: TeacherLink, request: ImageRequest, error: ImageRefusedError): void;
   /** To be asked again. */
   onFailed(link: TeacherLink, request: ImageRequest, reason: RequeueReason, detail: string): void;
+  /** A stream that was open has ended; it will be tried again. */
+  onLost(link: TeacherLink): void;
+  /** Told to leave, it owes nothing any more. */
+  onLeft(link: TeacherLink): void;
   /** The teacher may take more than before, or became ready, or was refused. */
   onChange(link: TeacherLink): void;
 }

@@ -23,11 +23,31 @@ export interface ExpectedContract {
   readonly featureChannels?: number;
 }
 
-/** Where one teacher stands. `backoff`: to be tried again; `refused`: it doesn't fit. */
+/**
+ * Where one teacher stands. `leaving`: its address isn't behind its name any more; `backoff`: to be
+ * tried again; `refused`: it doesn't fit.
+ */
 export interface TeacherState {
   readonly address: string;
-  readonly state: 'connecting' | 'ready' | 'draining' | 'backoff' | 'refused' | 'closed';
+  readonly state:
+    | 'connecting'
+    | 'ready'
+    | 'draining'
+    | 'leaving'
+    | 'backoff'
+    | 'refused'
+    | 'closed';
   /** Why it left the state before, in words. */
+  readonly detail: string;
+}
+
+/** What a look-up of a name has changed. */
+export interface NameState {
+  /** As in the options' addresses. */
+  readonly name: string;
+  /** All that it stands for now; null: the look-up failed or found none, all stays as it is. */
+  readonly addresses: readonly string[] | null;
+  /** What went wrong, in words; empty if nothing did. */
   readonly detail: string;
 }
 
@@ -39,12 +59,16 @@ export interface ClientHooks {
   /** Bytes of all answers that are asked for and haven't come, after each change. */
   readonly onInflightBytes?: (bytes: number) => void;
   readonly onTeacher?: (state: TeacherState) => void;
+  readonly onName?: (state: NameState) => void;
 }
 
 export type LogitsSource = 'sent' | 'rebuilt';
 
 export interface ClientOptions extends ClientHooks {
-  /** Targets as gRPC takes them: host:port, dns:///host:port, unix:path. At least one. */
+  /**
+   * At least one. host:port, [IPv6]:port, unix:path: one teacher. dns:///host:port, or
+   * dns://server[:port]/host:port: one at each address behind the name, as they come and go.
+   */
   readonly addresses: readonly string[];
   /** [A-Za-z0-9._-]{1,128} */
   readonly runId: string;
@@ -63,8 +87,10 @@ export interface ClientOptions extends ClientHooks {
   readonly jitter: () => number;
   /** Asked for each connection anew; default: plaintext. */
   readonly credentials?: () => ChannelCredentials;
-  /** The name that certificates must be for; default: that of the address. */
+  /** The name that certificates must be for; default: the host in `addresses`. */
   readonly serverName?: string;
+  /** Between two look-ups of a name. Default 5000. */
+  readonly lookupIntervalMs?: number;
   /** Images that wait at one teacher at once, if it allows so many. Default 8. */
   readonly maxInflightImagesPerTeacher?: number;
   /** First and longest wait before a failed teacher is tried again. Default 100 and 5000. */
@@ -78,6 +104,7 @@ export interface ClientOptions extends ClientHooks {
 export type ClientSettings = ClientOptions & {
   readonly credentials: () => ChannelCredentials;
   readonly logits: LogitsSource;
+  readonly lookupIntervalMs: number;
   readonly maxInflightImagesPerTeacher: number;
   readonly firstBackoffMs: number;
   readonly maxBackoffMs: number;

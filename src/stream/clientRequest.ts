@@ -34,14 +34,9 @@ export function expectedOutputs(
   }));
 }
 
-/** Bytes of a whole answer, and of the widest row of any output. */
-export function answerBytes(outputs: readonly ExpectedOutput[]): {
-  replyBytes: number;
-  rowBytes: number;
-} {
-  const whole = outputs.map(({ dtype, shape }) => tensorBytes(dtype, shape));
-  const rows = outputs.map(({ dtype, shape }) => tensorBytes(dtype, shape.slice(1)));
-  return { replyBytes: whole.reduce((sum, size) => sum + size, 0), rowBytes: Math.max(...rows) };
+/** Of a whole answer. */
+export function answerBytes(outputs: readonly ExpectedOutput[]): number {
+  return outputs.reduce((sum, { dtype, shape }) => sum + tensorBytes(dtype, shape), 0);
 }
 
 export class ImageRequest {
@@ -58,8 +53,8 @@ export class ImageRequest {
   faultCode: status = status.UNKNOWN;
   /** Place in the order of requests. */
   order = 0;
-  /** The address to pass by where there is another: it failed, or its answer was unusable. */
-  avoid: string | undefined;
+  /** Addresses to pass by where there are others: they failed, or their answer was unusable. */
+  readonly failedAt = new Set<string>();
   settled = false;
   answeredBy: string | undefined;
 
@@ -73,7 +68,7 @@ export class ImageRequest {
     this.image = image;
     this.outputs = outputs;
     this.#signal = signal;
-    this.replyBytes = answerBytes(outputs).replyBytes;
+    this.replyBytes = answerBytes(outputs);
     const { promise, resolve, reject } = withResolvers<TeacherReply>();
     this.promise = promise;
     this.#resolve = resolve;

@@ -9,6 +9,7 @@ import {
   type StatusObject,
   status,
 } from '@grpc/grpc-js';
+import { certificateName, type Endpoint } from '../rpc/target.js';
 import { encodeRequest, type OutgoingImage, type StudentMessage } from './clientEncoder.js';
 import { helloOutputs } from './clientOutputs.js';
 import type { ClientSettings } from './clientOptions.js';
@@ -35,24 +36,15 @@ export class DistillStream {
   readonly #events: StreamEvents;
   readonly #settings: ClientSettings;
   /** Granted and not yet used by the server. */
-  #creditBytes: number;
+  #creditBytes = 0;
   #ended = false;
 
-  /** Opens the connection and says hello. `windowBytes` bounds what is on its way to us. */
-  constructor(
-    address: string,
-    windowBytes: number,
-    settings: ClientSettings,
-    events: StreamEvents,
-  ) {
+  /** Opens the connection and says hello. The server may send no tensor before it is granted. */
+  constructor(endpoint: Endpoint, settings: ClientSettings, events: StreamEvents) {
     this.#events = events;
     this.#settings = settings;
-    this.#creditBytes = windowBytes;
-    this.#client = new Client(
-      address,
-      settings.credentials(),
-      channelOptions(windowBytes, settings),
-    );
+    const { address } = endpoint;
+    this.#client = new Client(address, settings.credentials(), channelOptions(endpoint, settings));
     this.#call = this.#client.makeBidiStreamRequest(
       TeacherService.service.Distill.path,
       encodeRequest,
@@ -70,10 +62,22 @@ export class DistillStream {
         protocolVersion: PROTOCOL_VERSION,
         runId: settings.runId,
         outputs: helloOutputs(settings),
-        creditBytes: windowBytes,
-        maxChunkBytes: Math.min(windowBytes, MAX_CHUNK_BYTES),
+        creditBytes: 0,
+        maxChunkBytes: maxChunkBytes(settings),
       },
     });
+  }
+
+  /**
+   * Lets the server send `bytes` of tensors, what it may send already included. Call it with all
+   * that the open images still lack whenever that may be more than before, and after each chunk: one
+   * that nobody waited for has used up credit of the others.
+   */
+  grantUpTo(bytes: number): void {
+    const grant = bytes - this.#creditBytes;
+    if (grant <= 0) return;
+    this.#creditBytes = bytes;
+    this.#write({ creditBytes: grant });
   }
 
   send(image: OutgoingImage): void {
@@ -117,15 +121,7 @@ export class DistillStream {
       }
       this.#creditBytes -= bytes;
       this.#events.onMessage(message);
-      this.#grant(bytes);
     }
-  }
-
-  /** Every chunk is used up by the time its message was handled. */
-  #grant(bytes: number): void {
-    if (bytes === 0) return;
-    this.#creditBytes += bytes;
-    this.#write({ creditBytes: bytes });
   }
 
   /** The peer broke the contract: nothing that follows can be trusted. */
@@ -143,13 +139,20 @@ export class DistillStream {
   }
 }
 
-function channelOptions(windowBytes: number, { serverName }: ClientSettings): ChannelOptions {
+function maxChunkBytes({ maxInflightBytes }: ClientSettings): number {
+  return Math.min(maxInflightBytes, MAX_CHUNK_BYTES);
+}
+
+function channelOptions(endpoint: Endpoint, settings: ClientSettings): ChannelOptions {
+  const serverName = settings.serverName ?? certificateName(endpoint);
+  const { name } = endpoint;
   return {
+    // What stands behind a name is called by it, as if gRPC had looked it up.
+    ...(name === undefined ? {} : { 'grpc.default_authority': `${name.host}:${name.port}` }),
     ...(serverName === undefined ? {} : { 'grpc.ssl_target_name_override': serverName }),
     // The default of 64 KiB halves the throughput of large messages.
     'grpc-node.flow_control_window': 8 * MIB,
-    'grpc.max_receive_message_length':
-      Math.min(windowBytes, MAX_CHUNK_BYTES) + MESSAGE_OVERHEAD_BYTES,
+    'grpc.max_receive_message_length': maxChunkBytes(settings) + MESSAGE_OVERHEAD_BYTES,
     'grpc.max_send_message_length': -1,
     'grpc.keepalive_time_ms': 30_000,
     'grpc.keepalive_timeout_ms': 10_000,

@@ -25,8 +25,7 @@ export async function connectTeachers(
   signal?: AbortSignal,
 ): Promise<RemoteTeacher> {
   const settings = withDefaults(options);
-  const windowBytes = Math.floor(settings.maxInflightBytes / settings.addresses.length);
-  const fleet = new Fleet(settings, windowBytes);
+  const fleet = new Fleet(settings);
   try {
     return new RemoteTeacher(fleet, await unlessAborted(fleet.open(), signal), settings);
   } catch (error) {
@@ -54,8 +53,7 @@ export class RemoteTeacher implements Teacher {
 
   /** The least maxInflightBytes with which the answer to an image of this size can come. */
   inflightBytesFor(size: { readonly height: number; readonly width: number }): number {
-    const { replyBytes, rowBytes } = answerBytes(expectedOutputs(size, this.#sizes));
-    return Math.max(replyBytes, rowBytes * this.#settings.addresses.length);
+    return answerBytes(expectedOutputs(size, this.#sizes));
   }
 
   /**
@@ -71,7 +69,7 @@ export class RemoteTeacher implements Teacher {
     const avoid = this.#answeredBy.get(keyOf(image));
     this.#settings.onRequeued?.('nonfinite', `${avoid ?? 'a teacher'}: non-finite value`);
     return this.#submit(image, signal, (request) => {
-      request.avoid = avoid;
+      if (avoid !== undefined) request.failedAt.add(avoid);
       request.attempts = 1;
       request.nonFiniteReplies = 1;
     });
@@ -130,6 +128,7 @@ function withDefaults(options: ClientOptions): ClientSettings {
   const settings = {
     credentials: () => credentials.createInsecure(),
     logits: 'sent' as const,
+    lookupIntervalMs: 5000,
     maxInflightImagesPerTeacher: 8,
     firstBackoffMs: 100,
     maxBackoffMs: 5000,
@@ -143,6 +142,7 @@ function withDefaults(options: ClientOptions): ClientSettings {
     'requestTimeoutMs',
     'teacherTimeoutMs',
     'maxInflightBytes',
+    'lookupIntervalMs',
     'maxInflightImagesPerTeacher',
     'firstBackoffMs',
     'maxBackoffMs',

@@ -1,0 +1,59 @@
+/**
+ * Where a client connects to, in gRPC's name syntax: one address, or a DNS name that stands for all
+ * addresses behind it.
+ */
+import { Resolver } from 'node:dns/promises';
+import { isIP, isIPv6 } from 'node:net';
+
+/** One connection's far end. */
+export interface Endpoint {
+  /** As gRPC takes it: host:port, [IPv6]:port, unix:path. */
+  readonly address: string;
+  /** Host and port of the name that gave the address; undefined: the address speaks for itself. */
+  readonly name?: { readonly host: string; readonly port: number };
+}
+
+/** dns:[//server[:port]/]host:port */
+export interface DnsName {
+  /** As it was given. */
+  readonly text: string;
+  readonly host: string;
+  readonly port: number;
+  /** IP[:port] of the DNS server to ask; null: as the system does (hosts file, search domains). */
+  readonly server: string | null;
+}
+
+const DNS_NAME = /^dns:(?:\/\/([^/\s]*)\/)?(\[[^\]\s]+\]|[^/:\s]+):(\d{1,5})$/;
+
+/** The name, or null where the text is one address. Throws RangeError for a name that can't be. */
+export function parseDnsName(text: string): DnsName | null {
+  if (!text.startsWith('dns:')) return null;
+  const match = DNS_NAME.exec(text);
+  const port = Number(match?.[3]);
+  if (match === null || port < 1 || port > 65_535) {
+    throw new RangeError(
+      `address: ${text} given, wanted dns:///host:port or dns://server/host:port`,
+    );
+  }
+  const server = match[1] || null;
+  if (server !== null) checkServer(text, server);
+  return { text, host: match[2]!.replace(/^\[|\]$/g, ''), port, server };
+}
+
+/** One of the addresses behind a name; `ip` without brackets. */
+export function endpointOf({ host, port }: DnsName, ip: string): Endpoint {
+  return { address: `${isIPv6(ip) ? `[${ip}]` : ip}:${port}`, name: { host, port } };
+}
+
+/** The name that its certificate must be for; undefined: that of the address. */
+export function certificateName({ name }: Endpoint): string | undefined {
+  return name === undefined || isIP(name.host) !== 0 ? undefined : name.host;
+}
+
+function checkServer(text: string, server: string): void {
+  try {
+    new Resolver().setServers([server]);
+  } catch {
+    throw new RangeError(`address: ${text} given, wanted an IP or IP:port as DNS server`);
+  }
+}

@@ -1,0 +1,75 @@
+/** Which teacher gets an image: the one that will have answered it first. */
+import type { TeacherLink } from './clientLink.js';
+import type { ImageRequest } from './clientRequest.js';
+
+/**
+ * Why no teacher will ever take such an image; undefined while one does, or may: who hasn't said
+ * welcome yet may take what the others don't.
+ */
+export function refusalOfAll(
+  request: ImageRequest,
+  links: readonly TeacherLink[],
+): string | undefined {
+  const refusals = links
+    .filter(({ refusal }) => refusal === undefined)
+    .map((link) => link.refusalOf(request));
+  return refusals.every((words) => words !== undefined) ? refusals[0] : undefined;
+}
+
+export class TeacherChoice {
+  #turn = 0;
+
+  /** Undefined: the image waits. Then some teacher has something to do and will say when it has room. */
+  pick(request: ImageRequest, links: readonly TeacherLink[]): TeacherLink | undefined {
+    const takers = links.filter(
+      (link) =>
+        link.refusal === undefined && link.available && link.refusalOf(request) === undefined,
+    );
+    const preferred = preferredOf(request, takers);
+    const roomy = preferred.filter((link) => link.hasRoom(request));
+    // Nobody idles while something waits, and a teacher that was slow shows whether it still is.
+    const idle = roomy.filter(({ load }) => load === 0);
+    if (idle.length > 0) return this.#first(idle);
+    // With a fast teacher's queue full, waiting for it may still be faster than a slow one.
+    const worthWaiting = preferred.filter((link) => !link.failing || link.hasRoom(request));
+    const first = this.#first(worthWaiting);
+    return first?.hasRoom(request) ? first : undefined;
+  }
+
+  /** Of those that answer soonest the one with the least to do; of these each in its turn. */
+  #first(links: readonly TeacherLink[]): TeacherLink | undefined {
+    const known = links.flatMap(({ msAnImage }) => msAnImage ?? []);
+    // A new teacher is taken to be as fast as the fastest, until it has shown.
+    const guessMs = known.length > 0 ? Math.min(...known) : 0;
+    const doneMs = ({ load, msAnImage }: TeacherLink) => (load + 1) * (msAnImage ?? guessMs);
+    const soonest = least(links, doneMs);
+    const idlest = least(soonest, ({ load }) => load);
+    return idlest[this.#turn++ % Math.max(1, idlest.length)];
+  }
+}
+
+/**
+ * The image of a failed attempt goes elsewhere, and to a teacher that is well: a sick one says nothing
+ * about the image, and mustn't use up its attempts. Even if that one is busy.
+ */
+function preferredOf(
+  request: ImageRequest,
+  takers: readonly TeacherLink[],
+): readonly TeacherLink[] {
+  if (request.failedAt.size === 0) return takers;
+  const isNew = ({ address }: TeacherLink) => !request.failedAt.has(address);
+  const isWell = ({ failing }: TeacherLink) => !failing;
+  const both = (link: TeacherLink) => isNew(link) && isWell(link);
+  // A second answer that isn't finite is the last: it should be another's.
+  const rules = request.nonFiniteReplies > 0 ? [both, isNew, isWell] : [both, isWell, isNew];
+  for (const rule of rules) {
+    const preferred = takers.filter(rule);
+    if (preferred.length > 0) return preferred;
+  }
+  return takers;
+}
+
+function least<T>(all: readonly T[], size: (one: T) => number): T[] {
+  const smallest = Math.min(...all.map(size));
+  return all.filter((one) => size(one) === smallest);
+}

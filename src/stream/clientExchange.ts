@@ -1,0 +1,133 @@
+/**
+ * The images at one teacher: each is sent, and then answered, refused, failed or dropped. What that
+ * means for the teacher is its link's business.
+ */
+import { status } from '@grpc/grpc-js';
+import type { TeacherReply } from '../distill/teacher.js';
+import { Attempts } from './clientAttempts.js';
+import { ImageRefusedError, requeueReason, statusName } from './clientErrors.js';
+import type { ClientSettings, RequeueReason } from './clientOptions.js';
+import type { ImageRequest } from './clientRequest.js';
+import type { DistillStream } from './clientStream.js';
+import type { ImageError } from './generated/cirkd/teacher/v1/ImageError.js';
+import { ChunkError } from './replyAssembly.js';
+import type { TensorChunkView } from './replyDecoder.js';
+
+export interface ExchangeEvents {
+  onAnswered(request: ImageRequest, reply: TeacherReply): void;
+  /** Asking again is no use. */
+  onRefused(request: ImageRequest, error: ImageRefusedError): void;
+  /** `said`: by the teacher itself, which is alive then; else it was silent or sent rubbish. */
+  onFailed(request: ImageRequest, reason: RequeueReason, detail: string, said: boolean): void;
+}
+
+export class ImageExchange {
+  readonly #address: string;
+  readonly #settings: ClientSettings;
+  readonly #events: ExchangeEvents;
+  readonly #attempts: Attempts;
+  #stream: DistillStream | undefined;
+
+  constructor(address: string, settings: ClientSettings, events: ExchangeEvents) {
+    this.#address = address;
+    this.#settings = settings;
+    this.#events = events;
+    this.#attempts = new Attempts(settings.requestTimeoutMs, (id) => this.#timedOut(id));
+  }
+
+  /** Unanswered images. */
+  get size(): number {
+    return this.#attempts.size;
+  }
+
+  /** Where images go from now on. */
+  open(stream: DistillStream): void {
+    this.#stream = stream;
+  }
+
+  send(request: ImageRequest): void {
+    const { id, number } = this.#attempts.open(request);
+    this.#grant();
+    this.#stream!.send({
+      ...request.image,
+      id,
+      attempt: number,
+      timeoutMs: this.#settings.requestTimeoutMs,
+      crc32c: request.crc32c,
+    });
+  }
+
+  /** Forgets an image; its answer may still arrive and is then ignored. */
+  drop(request: ImageRequest): void {
+    const attempt = this.#attempts.of(request);
+    if (attempt === undefined) return;
+    this.#attempts.close(attempt.id);
+    this.#stream?.cancel(attempt.id);
+  }
+
+  /** Forgets all. */
+  dropAll(): void {
+    for (const { id } of this.#attempts.closeAll()) this.#stream?.cancel(id);
+  }
+
+  /** The stream is over. Returns the images that were there. */
+  end(): ImageRequest[] {
+    this.#stream = undefined;
+    return this.#attempts.closeAll().map(({ request }) => request);
+  }
+
+  chunk(chunk: TensorChunkView): void {
+    this.#accept(chunk);
+    // What a late, cancelled or doubled answer has used up is granted again.
+    this.#grant();
+  }
+
+  error(error: ImageError): void {
+    const attempt = this.#attempts.get(error.id, error.attempt);
+    if (attempt === undefined) return;
+    const { request } = attempt;
+    const words = `${statusName(error.code)}: ${error.message}`;
+    if (error.retryable) {
+      request.blame(error.code, error.reason);
+      this.#failed(error.id, requeueReason(error), words, true);
+      return;
+    }
+    this.#attempts.close(error.id);
+    const message = `teacher ${this.#address} refused image ${request.image.sample}: ${words}`;
+    this.#events.onRefused(request, new ImageRefusedError(error.code, message));
+  }
+
+  #accept(chunk: TensorChunkView): void {
+    const attempt = this.#attempts.get(chunk.id, chunk.attempt);
+    if (attempt === undefined) return;
+    try {
+      const isWhole = attempt.assembly.accept(chunk);
+      this.#attempts.arrived(attempt, chunk.data.length);
+      if (!isWhole) return;
+    } catch (error) {
+      if (!(error instanceof ChunkError)) throw error;
+      this.#stream?.cancel(chunk.id);
+      attempt.request.blame(status.DATA_LOSS);
+      this.#failed(chunk.id, error.reason, error.message, false);
+      return;
+    }
+    this.#attempts.close(chunk.id);
+    this.#events.onAnswered(attempt.request, attempt.assembly.reply());
+  }
+
+  #timedOut(id: number): void {
+    this.#stream?.cancel(id);
+    const { requestTimeoutMs } = this.#settings;
+    this.#failed(id, 'timeout', `no whole answer within ${requestTimeoutMs} ms`, false);
+  }
+
+  #failed(id: number, reason: RequeueReason, detail: string, said: boolean): void {
+    const attempt = this.#attempts.close(id);
+    if (attempt !== undefined) this.#events.onFailed(attempt.request, reason, detail, said);
+  }
+
+  /** As many bytes as the images here lack: the answer to each is granted when it is asked for. */
+  #grant(): void {
+    this.#stream?.grantUpTo(this.#attempts.missingBytes);
+  }
+}
