@@ -1,5 +1,6 @@
 /** The options by which a command names the network that predicts. */
 import type { RemoteSegmenter } from '../../src/evaluate/predict.js';
+import { parseDnsName } from '../../src/rpc/target.js';
 import { UsageError } from './command.js';
 import { wholeNumber } from './datasetOptions.js';
 import { openSegmenter } from './openSegmenter.js';
@@ -22,7 +23,7 @@ export const NETWORK_OPTIONS = {
 export const NETWORK_USAGE = `  --model PATH    a model file (.safetensors), the folder of a checkpoint, or that of a run: its best
                   checkpoint
   --teacher HOST:PORT[,HOST:PORT]
-                  running teachers in place of a model
+                  running teachers in place of a model; dns:///HOST:PORT: all behind a name
   --teacher-timeout SECONDS
                   to wait for a teacher's answer (default 60)
 ${TEACHER_SECURITY_USAGE}`;
@@ -114,6 +115,13 @@ function timeoutOf(values: NetworkValues): number {
 
 function checkAddress(text: string): string {
   const address = text.trim();
-  if (/^(unix:.+|.+:\d{1,5})$/.test(address)) return address;
-  throw new UsageError(`--teacher: ${JSON.stringify(text)} given, wanted HOST:PORT`);
+  if (!/^(unix:.+|.+:\d{1,5})$/.test(address)) {
+    throw new UsageError(`--teacher: ${JSON.stringify(text)} given, wanted HOST:PORT`);
+  }
+  try {
+    parseDnsName(address);
+  } catch (error) {
+    throw new UsageError(`--teacher: ${(error as Error).message}`);
+  }
+  return address;
 }

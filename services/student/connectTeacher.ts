@@ -4,6 +4,7 @@ import type { StudentConfig } from '../../src/config/student.js';
 import type { Dataset } from '../../src/data/types.js';
 import { ContractMismatchError, type Teacher } from '../../src/distill/teacher.js';
 import type { ClientSecurity } from '../../src/rpc/clientSecurity.js';
+import { parseDnsName } from '../../src/rpc/target.js';
 import { drawsFor } from '../../src/random/draws.js';
 import type { ClientOptions, TeacherState } from '../../src/stream/clientOptions.js';
 import { connectTeachers, type RemoteTeacher } from '../../src/stream/remoteTeacher.js';
@@ -18,6 +19,7 @@ const OUTPUT_STRIDE = 8;
 const TOLD_STATES: ReadonlySet<TeacherState['state']> = new Set([
   'ready',
   'draining',
+  'leaving',
   'refused',
   'closed',
 ]);
@@ -36,10 +38,11 @@ interface Parts {
  * null when the config names no teacher. Throws TeacherUnavailableError; ContractMismatchError:
  * classes and stride are the student's, the digest that of the config and, on resume, of the
  * checkpoint, the teachers' certificates and ours are taken; ConfigError where an answer is larger
- * than what may be under way; SecurityFileError.
+ * than what may be under way, or a name can't be looked up; SecurityFileError.
  */
 export async function connectTeacher(config: StudentConfig, parts: Parts): Promise<Teacher | null> {
   if (config.teacher.addresses.length === 0) return null;
+  checkNames(config.teacher.addresses);
   const options = clientOptions(config, parts);
   const security = await openSecurity(config.teacher, parts.reporting);
   let remote: RemoteTeacher | undefined;
@@ -79,6 +82,7 @@ function clientOptions(
   const { serverName } = teacher.tls;
   return {
     addresses: teacher.addresses,
+    lookupIntervalMs: teacher.lookupIntervalMs,
     runId: run.id,
     encoding: teacher.encoding,
     logits: teacher.logits,
@@ -101,6 +105,10 @@ function clientOptions(
     onReceivedBytes: (bytes) => metrics.receivedBytes.inc(bytes),
     onInflightBytes: (bytes) => metrics.inflightBytes.set(bytes),
     onTeacher: teacherNews(reporting, stepsDone),
+    onName: ({ name, addresses, detail }) => {
+      if (addresses !== null) log.info({ name, addresses }, 'teachers behind a name');
+      else log.warn({ name, reason: detail }, 'no teachers found behind a name');
+    },
     ...(serverName === null ? {} : { serverName }),
   };
 }
@@ -126,7 +134,7 @@ function teacherNews(
   return (news) => {
     const { address, state, detail } = news;
     const words = `${state} ${detail}`;
-    const lost = state === 'backoff' && /^(ready|draining) /.test(told.get(address) ?? '');
+    const lost = state === 'backoff' && /^(ready|draining|leaving) /.test(told.get(address) ?? '');
     if (told.get(address) === words || !(lost || TOLD_STATES.has(state))) {
       log.debug({ ...news }, 'teacher');
       return;
@@ -137,16 +145,27 @@ function teacherNews(
   };
 }
 
+/** What the schema doesn't see: an address like that of a DNS server that is none. */
+function checkNames(addresses: readonly string[]): void {
+  for (const address of addresses) {
+    try {
+      parseDnsName(address);
+    } catch (error) {
+      throw fault('teacher.addresses', (error as Error).message);
+    }
+  }
+}
+
 function checkRoom({ data, teacher }: StudentConfig, remote: RemoteTeacher): void {
   const { height, width } = data.crop;
   const wanted = Math.ceil(remote.inflightBytesFor({ height, width }) / 2 ** 20);
   if (wanted <= teacher.maxInflightMiB) return;
-  throw new ConfigError('teacher', [
-    {
-      key: 'teacher.maxInflightMiB',
-      line: null,
-      override: null,
-      message: `got ${teacher.maxInflightMiB}, wanted at least ${wanted}: the answer to a crop of ${height} x ${width}`,
-    },
-  ]);
+  throw fault(
+    'teacher.maxInflightMiB',
+    `got ${teacher.maxInflightMiB}, wanted at least ${wanted}: the answer to a crop of ${height} x ${width}`,
+  );
+}
+
+function fault(key: string, message: string): ConfigError {
+  return new ConfigError('teacher', [{ key, line: null, override: null, message }]);
 }

@@ -25,7 +25,7 @@ export const teacherTls = section('TLS; its files are read again every 3 s (docs
   key: file('PEM: the private key of the certificate.'),
   serverName: field(
     text().nullable().default(null),
-    "Name that the teachers' certificates must have; null: the host of the address.",
+    "Name that the teachers' certificates must have; null: the host in teacher.addresses.",
     { wanted: 'a host name, or null' },
   ),
 });

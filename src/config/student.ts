@@ -87,14 +87,21 @@ const networkSection = section(
   { fixed: true },
 );
 
-const address = field(z.string().regex(/^(unix:\S+|\S+:\d{1,5})$/), 'One teacher server.', {
-  wanted: 'host:port, dns:///host:port or unix:path',
-});
+const address = field(
+  z.string().regex(/^(unix:\S+|dns:(\/\/[^\s/]*\/)?[^\s/]+:\d{1,5}|(?!dns:)\S+:\d{1,5})$/),
+  'One teacher server, or a DNS name that stands for all addresses behind it.',
+  { wanted: 'host:port, dns:///host:port, dns://server/host:port or unix:path' },
+);
 
 const teacherSection = section('The teachers that the student listens to.', {
   addresses: field(
     z.array(address).default([]),
-    'Teacher servers; empty: trained on labels alone.',
+    'Teacher servers; empty: trained on labels alone. dns: stands for every address behind a name (docs/fleet.md).',
+  ),
+  lookupIntervalMs: field(
+    positiveCount().max(86_400_000).default(5000),
+    'A dns: address is looked up so often, and when a teacher is lost.',
+    { unit: 'ms' },
   ),
   tokenFile: teacherTokenFile,
   tls: teacherTls,

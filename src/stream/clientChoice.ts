@@ -1,4 +1,4 @@
-/** Which teacher gets an image: the one that will have answered it first. */
+/** Which teacher gets an image: one that idles, or the one that will have answered it first. */
 import type { TeacherLink } from './clientLink.js';
 import type { ImageRequest } from './clientRequest.js';
 
@@ -29,7 +29,7 @@ export class TeacherChoice {
     const roomy = preferred.filter((link) => link.hasRoom(request));
     // Nobody idles while something waits, and a teacher that was slow shows whether it still is.
     const idle = roomy.filter(({ load }) => load === 0);
-    if (idle.length > 0) return this.#first(idle);
+    if (idle.length > 0) return this.#inTurn(idle);
     // With a fast teacher's queue full, waiting for it may still be faster than a slow one.
     const worthWaiting = preferred.filter((link) => !link.failing || link.hasRoom(request));
     const first = this.#first(worthWaiting);
@@ -43,8 +43,11 @@ export class TeacherChoice {
     const guessMs = known.length > 0 ? Math.min(...known) : 0;
     const doneMs = ({ load, msAnImage }: TeacherLink) => (load + 1) * (msAnImage ?? guessMs);
     const soonest = least(links, doneMs);
-    const idlest = least(soonest, ({ load }) => load);
-    return idlest[this.#turn++ % Math.max(1, idlest.length)];
+    return this.#inTurn(least(soonest, ({ load }) => load));
+  }
+
+  #inTurn(links: readonly TeacherLink[]): TeacherLink | undefined {
+    return links[this.#turn++ % Math.max(1, links.length)];
   }
 }
 

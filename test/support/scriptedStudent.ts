@@ -1,7 +1,7 @@
 /** Client options with small times, images that can be told apart, and a check of their answers. */
 import assert from 'node:assert/strict';
 import type { TeacherImage, TeacherReply } from '../../src/distill/teacher.js';
-import type { ClientOptions, RequeueReason } from '../../src/stream/clientOptions.js';
+import type { ClientOptions, NameState, RequeueReason } from '../../src/stream/clientOptions.js';
 import type { EncodedTensor } from '../../src/wire/encodedTensor.js';
 import { decodeHalf } from '../../src/wire/half.js';
 import { CHANNELS, CLASSES, expectedValues, STRIDE } from './scriptedTeacher.js';
@@ -9,6 +9,7 @@ import { CHANNELS, CLASSES, expectedValues, STRIDE } from './scriptedTeacher.js'
 export interface Observed {
   readonly requeued: RequeueReason[];
   readonly states: string[];
+  readonly names: NameState[];
   receivedBytes: number;
   inflightBytes: number;
   worstInflightBytes: number;
@@ -22,6 +23,7 @@ export function studentOptions(
   const observed: Observed = {
     requeued: [],
     states: [],
+    names: [],
     receivedBytes: 0,
     inflightBytes: 0,
     worstInflightBytes: 0,
@@ -39,6 +41,7 @@ export function studentOptions(
     maxBackoffMs: 20,
     onRequeued: (reason) => observed.requeued.push(reason),
     onTeacher: ({ address, state }) => observed.states.push(`${address} ${state}`),
+    onName: (state) => observed.names.push(state),
     onReceivedBytes: (bytes) => {
       observed.receivedBytes += bytes;
     },

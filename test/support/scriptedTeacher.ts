@@ -32,6 +32,8 @@ export interface Script {
   readonly info?: TeacherInfoInput;
   readonly limits?: LimitsInput;
   readonly uploadCreditBytes?: number;
+  /** Default 127.0.0.1. */
+  readonly host?: string;
   readonly port?: number;
   /** Default: plaintext. */
   readonly credentials?: ServerCredentials;
@@ -58,7 +60,7 @@ export class ScriptedTeacher {
   private constructor(script: Script, server: Server, port: number) {
     this.script = script;
     this.#server = server;
-    this.address = `127.0.0.1:${port}`;
+    this.address = `${script.host ?? '127.0.0.1'}:${port}`;
   }
 
   static async start(script: Script = {}): Promise<ScriptedTeacher> {
@@ -72,7 +74,7 @@ export class ScriptedTeacher {
     });
     const port = await new Promise<number>((resolve, reject) => {
       server.bindAsync(
-        `127.0.0.1:${script.port ?? 0}`,
+        `${script.host ?? '127.0.0.1'}:${script.port ?? 0}`,
         script.credentials ?? ServerCredentials.createInsecure(),
         (error, bound) => (error ? reject(error) : resolve(bound)),
       );

@@ -1,0 +1,40 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { certificateName, endpointOf, parseDnsName } from '../../src/rpc/target.js';
+
+test('a dns: address has a host, a port, and maybe a DNS server', () => {
+  const cases: [string, string, number, string | null][] = [
+    ['dns:///teachers:50051', 'teachers', 50051, null],
+    ['dns:teachers.example:1', 'teachers.example', 1, null],
+    ['dns://10.0.0.10/teachers:65535', 'teachers', 65535, '10.0.0.10'],
+    ['dns://127.0.0.1:5353/t.example.:2', 't.example.', 2, '127.0.0.1:5353'],
+    ['dns://[::1]:5353/t:2', 't', 2, '[::1]:5353'],
+    ['dns:///[::1]:2', '::1', 2, null],
+  ];
+  for (const [text, host, port, server] of cases) {
+    assert.deepEqual(parseDnsName(text), { text, host, port, server });
+  }
+  for (const address of ['teachers:50051', '127.0.0.1:1', 'unix:/tmp/a', 'ipv4:1.2.3.4:5']) {
+    assert.equal(parseDnsName(address), null);
+  }
+});
+
+test('what is none is refused with what was wanted', () => {
+  for (const text of ['dns:///teachers', 'dns:///a:0', 'dns:///a:65536', 'dns:///a/b:1', 'dns:x']) {
+    assert.throws(() => parseDnsName(text), {
+      name: 'RangeError',
+      message: `address: ${text} given, wanted dns:///host:port or dns://server/host:port`,
+    });
+  }
+  assert.throws(() => parseDnsName('dns://resolver.example/a:1'), /wanted an IP or IP:port as DNS/);
+});
+
+test('an address behind a name keeps the name for its certificate, unless that is a number', () => {
+  const name = parseDnsName('dns:///teachers.example:5')!;
+  assert.equal(endpointOf(name, '10.1.2.3').address, '10.1.2.3:5');
+  assert.equal(endpointOf(name, 'fd00::1').address, '[fd00::1]:5');
+  assert.equal(certificateName(endpointOf(name, 'fd00::1')), 'teachers.example');
+  const number = parseDnsName('dns:///10.1.2.3:5')!;
+  assert.equal(certificateName(endpointOf(number, '10.1.2.3')), undefined);
+  assert.equal(certificateName({ address: 'a:1' }), undefined);
+});
