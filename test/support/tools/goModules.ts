@@ -20,3 +20,9 @@ export const PROMETHEUS: GoModule = {
   commands: ['./cmd/prometheus', './cmd/promtool'],
   tags: ['remove_all_sd'],
 };
+
+export const HELM: GoModule = {
+  path: 'helm.sh/helm/v3',
+  version: 'v3.22.0',
+  commands: ['./cmd/helm'],
+};

@@ -1,0 +1,20 @@
+/** The config files inside the rendered ConfigMaps, loaded by the services' own schemas. */
+import { loadConfig } from '../../../src/config/load.js';
+import { type StudentConfig, studentSchema } from '../../../src/config/student.js';
+import { type TeacherConfig, teacherSchema } from '../../../src/config/teacher.js';
+import { only, RELEASE } from './chart.js';
+import type { KubeObject } from './kube.js';
+
+export function teacherConfig(objects: readonly KubeObject[]): TeacherConfig {
+  const text = configText(objects, 'teacher');
+  return loadConfig(teacherSchema, { text, fileName: 'teacher.yaml' });
+}
+
+export function studentConfig(objects: readonly KubeObject[]): StudentConfig {
+  const text = configText(objects, 'student');
+  return loadConfig(studentSchema, { text, fileName: 'student.yaml' });
+}
+
+export function configText(objects: readonly KubeObject[], part: 'teacher' | 'student'): string {
+  return only(objects, 'ConfigMap', `${RELEASE}-${part}`).data![`${part}.yaml`]!;
+}
