@@ -6,11 +6,19 @@ import type { TeacherMetrics } from '../../src/telemetry/teacherMetrics.js';
 export function teacherHooks(metrics: TeacherMetrics, log: Logger): TeacherServerHooks {
   return {
     onStreams: (count) => metrics.streams.set(count),
-    onQueueSize: (images) => metrics.queueImages.set(images),
+    onQueueSize: (images, bytes) => {
+      metrics.queueImages.set(images);
+      metrics.queueBytes.set(bytes);
+    },
+    onAnswerBytes: (bytes) => metrics.answerBytes.set(bytes),
     onQueued: (seconds) => metrics.queueSeconds.observe(seconds),
-    onBatch: (images, seconds) => {
-      metrics.batchImages.observe(images);
+    onBatch: ({ batch, images, longestQueuedSeconds, seconds }) => {
+      metrics.batchImages.observe(images.length);
       metrics.inferenceSeconds.observe(seconds);
+      log.debug(
+        { batch, images, queueSeconds: longestQueuedSeconds, inferenceSeconds: seconds },
+        'batch computed',
+      );
     },
     onAnswer: (code) => {
       metrics.requests.inc({ code });

@@ -19,13 +19,14 @@ const MIN_BATCH_LIMIT_MS = 60_000;
 export function serverLimits({ limits, requestTimeoutMs }: TeacherConfig): ServerLimits {
   return {
     maxQueueImages: limits.maxQueueImages,
+    maxQueueBytes: limits.maxQueueMiB * MIB,
     maxImagePixels: limits.maxImagePixels,
     maxStreams: limits.maxStreams,
     maxInflightImages: limits.maxInflightImages,
     maxMessageBytes: limits.maxMessageMiB * MIB,
     uploadCreditBytes: limits.uploadCreditMiB * MIB,
     chunkBytes: limits.chunkBytes,
-    maxUnsentBytes: limits.maxUnsentMiB * MIB,
+    maxAnswerBytes: limits.maxAnswerMiB * MIB,
     requestTimeoutMs,
     helloTimeoutMs: HELLO_TIMEOUT_MS,
     closeGraceMs: CLOSE_GRACE_MS,

@@ -11,7 +11,6 @@ import { loadNetwork } from './loadNetwork.js';
 import type {
   InferMessage,
   Network,
-  WorkerImage,
   WorkerMessage,
   WorkerResult,
   WorkerSetup,
@@ -41,25 +40,19 @@ function warmUp(network: Network, { warmUp, warmUpOutputs }: WorkerSetup): void 
   }
 }
 
+/** A network that fails on a batch fails it as a whole: who asks knows what to try next. */
 function answer(network: Network, { job, images, outputs }: InferMessage): void {
-  const results = inferAll(network, images, outputs);
+  let results: WorkerResult[];
+  try {
+    results = network.infer(images, outputs).map(toResult);
+  } catch (error) {
+    post({ kind: 'failed', job, message: (error as Error).stack ?? String(error) });
+    return;
+  }
   const moved = results.flatMap((result) =>
     'outputs' in result ? result.outputs.map(({ tensor }) => tensor.data) : [],
   );
   post({ kind: 'done', job, results }, moved);
-}
-
-/** Never throws: a network that fails on a batch fails each of its images. */
-function inferAll(
-  network: Network,
-  images: readonly WorkerImage[],
-  outputs: InferMessage['outputs'],
-): WorkerResult[] {
-  try {
-    return network.infer(images, outputs).map(toResult);
-  } catch (error) {
-    return images.map(() => failed(false, (error as Error).stack ?? String(error)));
-  }
 }
 
 function toResult(answer: EncodedOutput[] | Error): WorkerResult {

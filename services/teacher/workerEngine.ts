@@ -137,11 +137,12 @@ export class WorkerEngine implements InferenceEngine {
   }
 
   #receive(message: WorkerMessage): void {
-    if (message.kind !== 'done') return;
+    if (message.kind !== 'done' && message.kind !== 'failed') return;
     const job = this.#jobs.get(message.job);
     this.#jobs.delete(message.job);
     clearTimeout(job?.limit);
-    job?.resolve(message.results.map(fromWorker));
+    if (message.kind === 'failed') job?.reject(new Error(message.message));
+    else job?.resolve(message.results.map(fromWorker));
   }
 }
 

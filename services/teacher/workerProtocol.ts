@@ -65,7 +65,8 @@ export interface ErrorParts {
 export type WorkerMessage =
   | { readonly kind: 'ready'; readonly info: TeacherInfo; readonly classifier: EncodedTensor }
   | { readonly kind: 'unusable'; readonly error: ErrorParts }
-  | { readonly kind: 'done'; readonly job: number; readonly results: readonly WorkerResult[] };
+  | { readonly kind: 'done'; readonly job: number; readonly results: readonly WorkerResult[] }
+  | { readonly kind: 'failed'; readonly job: number; readonly message: string };
 
 /**
  * A network as the thread drives it: synchronous, one result an image. An Error in the place of

@@ -13,6 +13,11 @@ const limitsSection = section('What one server takes on; beyond it a request is 
   maxQueueImages: field(positiveCount().default(64), 'Images that wait, over all streams.', {
     unit: 'images',
   }),
+  maxQueueMiB: field(
+    positiveCount().max(65_536).default(256),
+    'Pixels that wait, over all streams. A large image takes as many places of limits.maxQueueImages as its bytes need.',
+    { unit: 'MiB' },
+  ),
   maxImagePixels: field(positiveCount().default(4_194_304), 'height * width of an image.', {
     unit: 'pixels',
   }),
@@ -22,9 +27,9 @@ const limitsSection = section('What one server takes on; beyond it a request is 
     'Unanswered images of one stream; limits.maxQueueImages should be several times as many.',
     { unit: 'images' },
   ),
-  maxUnsentMiB: field(
-    positiveCount().max(65_536).default(256),
-    'Answers of one stream, computed and not yet taken by it; one is always allowed.',
+  maxAnswerMiB: field(
+    positiveCount().max(1_048_576).default(1024),
+    'Answers being computed or not yet taken, over all streams. A stream gets no more than is still free; one answer is always allowed.',
     { unit: 'MiB' },
   ),
   maxMessageMiB: field(positiveCount().max(1024).default(16), 'gRPC message that is received.', {
@@ -161,7 +166,7 @@ export const teacherSchema: ConfigSchema<TeacherConfig> = {
 };
 
 function teacherCrossFaults(config: TeacherConfig): CrossFault[] {
-  const { maxImagePixels, maxMessageMiB, uploadCreditMiB } = config.limits;
+  const { maxImagePixels, maxMessageMiB, maxQueueMiB, uploadCreditMiB } = config.limits;
   const imageBytes = maxImagePixels * 3;
   const faults = listenFaults(config.listen);
   if ((config.checkpoint === null) !== config.simulate.enabled) {
@@ -181,6 +186,12 @@ function teacherCrossFaults(config: TeacherConfig): CrossFault[] {
     faults.push({
       keys: ['limits.uploadCreditMiB', 'limits.maxImagePixels'],
       message: `got ${uploadCreditMiB}, wanted at least the ${imageBytes} bytes of an image of limits.maxImagePixels`,
+    });
+  }
+  if (imageBytes > maxQueueMiB * MIB) {
+    faults.push({
+      keys: ['limits.maxQueueMiB', 'limits.maxImagePixels'],
+      message: `got ${maxQueueMiB}, wanted at least the ${imageBytes} bytes of an image of limits.maxImagePixels`,
     });
   }
   config.warmUp.forEach(([height, width], index) => {

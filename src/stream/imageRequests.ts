@@ -2,16 +2,18 @@
  * The unanswered images of one stream. Each lives through queued → computing → sending; an answer,
  * a fault, its deadline, a cancel or the end of the stream takes it out.
  */
-import { GrpcStatus, grpcCodeName, RpcError } from '../rpc/errors.js';
+import { type GrpcCode, GrpcStatus, grpcCodeName, RpcError } from '../rpc/errors.js';
 import { AnswerRoom } from './answerRoom.js';
 import type { ChunkSender } from './chunkSender.js';
 import { NonFiniteOutputError } from './engine.js';
 import type { Image } from './generated/cirkd/teacher/v1/Image.js';
+import type { Agreement } from './helloCheck.js';
+import { imageOutputs } from './helloOutputs.js';
 import { checkImage, ImageFault } from './imageCheck.js';
 import type { EncodedOutput, OutputRequest } from './names.js';
 import { answerBytes, checkOutputs } from './outputCheck.js';
 import type { Serving } from './serving.js';
-import type { Work } from './workQueue.js';
+import type { DropReason, Work } from './work.js';
 
 /** The stream as its images see it. */
 export interface ImageReplies {
@@ -33,6 +35,7 @@ interface Unanswered {
 
 export class ImageRequests {
   readonly #serving: Serving;
+  readonly #run: string;
   readonly #outputs: readonly OutputRequest[];
   readonly #maxChunkBytes: number;
   readonly #sender: ChunkSender;
@@ -41,28 +44,26 @@ export class ImageRequests {
   readonly #answerRoom: AnswerRoom;
   /** Answers handed to gRPC that the connection hasn't taken yet. */
   #unflushed = 0;
+  /** Of the answer room, what is with the network. */
+  #computingBytes = 0;
   #uploadCreditBytes: number;
   #closed = false;
 
   constructor(
     serving: Serving,
-    outputs: readonly OutputRequest[],
+    { runId, outputs }: Pick<Agreement, 'runId' | 'outputs'>,
     maxChunkBytes: number,
     sender: ChunkSender,
     replies: ImageReplies,
   ) {
     this.#serving = serving;
-    this.#outputs = outputs;
+    this.#run = runId;
+    this.#outputs = imageOutputs(outputs);
     this.#maxChunkBytes = maxChunkBytes;
     this.#sender = sender;
     this.#replies = replies;
     this.#uploadCreditBytes = serving.limits.uploadCreditBytes;
-    this.#answerRoom = new AnswerRoom(serving.limits.maxUnsentBytes);
-  }
-
-  /** Bytes of answers being computed or finished, and not yet on the connection. */
-  get heldAnswerBytes(): number {
-    return this.#answerRoom.heldBytes;
+    this.#answerRoom = new AnswerRoom(serving.answers);
   }
 
   get idle(): boolean {
@@ -114,6 +115,8 @@ export class ImageRequests {
       this.#serving.hooks.onAnswer('CANCELLED');
     }
     this.#unanswered.clear();
+    // What is with the network goes when it comes back.
+    this.#releaseRoom(this.#answerRoom.heldBytes - this.#computingBytes);
   }
 
   #check(image: Image): void {
@@ -143,14 +146,18 @@ export class ImageRequests {
     const reply = answerBytes(this.#outputs, image, engine.info);
     // A finished answer takes memory until it is sent: how long is for the server to say.
     const timeoutMs = Math.min(image.timeoutMs || limits.requestTimeoutMs, limits.requestTimeoutMs);
+    const sample = image.sampleKey?.sample ?? '';
     const work: Work = {
+      name: { run: this.#run, request: id, attempt, sample },
       stream: this,
       image: { height, width, rgb },
       outputs: this.#outputs,
+      timeoutMs,
       mayStart: () => this.#answerRoom.fits(reply),
-      onStart: () => this.#answerRoom.hold(reply),
+      onStart: () => this.#startComputing(reply),
       onLeave: () => this.#returnCredit(bytes),
-      onEvicted: () => this.#evict(id),
+      onDropped: (reason) => this.#dropped(id, reason),
+      isWanted: () => this.#unanswered.get(id)?.work === work,
       onResult: (result) => this.#finish(id, work, reply, result),
     };
     if (!queue.submit(work)) {
@@ -162,7 +169,13 @@ export class ImageRequests {
     this.#unanswered.set(id, entry);
   }
 
+  #startComputing(bytes: number): void {
+    this.#answerRoom.hold(bytes);
+    this.#computingBytes += bytes;
+  }
+
   #finish(id: number, work: Work, bytes: number, result: EncodedOutput[] | Error): void {
+    this.#computingBytes -= bytes;
     const entry = this.#unanswered.get(id);
     if (entry?.work !== work) {
       this.#releaseRoom(bytes);
@@ -171,7 +184,7 @@ export class ImageRequests {
     const outputs = this.#checked(work, result);
     if (outputs instanceof Error) {
       this.#releaseRoom(bytes);
-      this.#fail(entry, this.#faultOf(outputs));
+      this.#fail(entry, this.#faultOf(work, outputs));
       this.#forget(entry);
       return;
     }
@@ -205,20 +218,19 @@ export class ImageRequests {
     }
   }
 
-  #faultOf(error: Error): ImageFault {
+  #faultOf({ name }: Work, error: Error): ImageFault {
     if (error instanceof NonFiniteOutputError) {
       return new ImageFault(GrpcStatus.INTERNAL, error.message, true, 'ERROR_REASON_NON_FINITE');
     }
-    this.#serving.hooks.onEvent('error', 'inference failed', { error });
+    this.#serving.hooks.onEvent('error', 'inference failed', { ...name, error });
     const message = 'the computation failed; see the log of the server';
     return new ImageFault(GrpcStatus.INTERNAL, message, true);
   }
 
-  #evict(id: number): void {
+  #dropped(id: number, reason: DropReason): void {
     const entry = this.#unanswered.get(id);
     if (!entry) return;
-    const message = 'the queue is full, and this stream holds more than its share of it';
-    this.#fail(entry, new ImageFault(GrpcStatus.RESOURCE_EXHAUSTED, message, true));
+    this.#fail(entry, faultOfDrop(reason));
     this.#forget(entry);
   }
 
@@ -256,4 +268,15 @@ export class ImageRequests {
     this.#uploadCreditBytes += bytes;
     if (bytes > 0) this.#replies.returnUploadCredit(bytes);
   }
+}
+
+function faultOfDrop(reason: DropReason): ImageFault {
+  const [code, message] = {
+    evicted: [
+      GrpcStatus.RESOURCE_EXHAUSTED,
+      'the queue is full, and this run holds more of it than another',
+    ],
+    late: [GrpcStatus.DEADLINE_EXCEEDED, 'not computed: the time that was left was too short'],
+  }[reason] as [GrpcCode, string];
+  return new ImageFault(code, message, true);
 }

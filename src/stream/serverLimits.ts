@@ -4,6 +4,8 @@ import type { LimitsInput } from './generated/cirkd/teacher/v1/Limits.js';
 export interface ServerLimits {
   /** Images that wait, over all streams. */
   readonly maxQueueImages: number;
+  /** Their pixels. */
+  readonly maxQueueBytes: number;
   /** height * width of one image. */
   readonly maxImagePixels: number;
   readonly maxStreams: number;
@@ -15,8 +17,8 @@ export interface ServerLimits {
   readonly uploadCreditBytes: number;
   /** Largest TensorChunk.data that is sent. */
   readonly chunkBytes: number;
-  /** Answers of one stream that are being computed or wait to be sent; one is always allowed. */
-  readonly maxUnsentBytes: number;
+  /** Answers that are being computed or wait to be sent, over all streams: see answerRoom.ts. */
+  readonly maxAnswerBytes: number;
   /** Of any image, from arrival to the last byte of the answer; it may name a shorter one. */
   readonly requestTimeoutMs: number;
   /** A stream that hasn't said hello by then is ended. */

@@ -9,7 +9,7 @@ import type { EncodedTensor } from '../wire/encodedTensor.js';
 import type { DistillRequest } from './generated/cirkd/teacher/v1/DistillRequest.js';
 import type { DistillResponseInput } from './generated/cirkd/teacher/v1/DistillResponse.js';
 import { type Agreement, checkByteCount, checkHello, teacherInfoToWire } from './helloCheck.js';
-import { checkClassifierRow, imageOutputs } from './helloOutputs.js';
+import { checkClassifierRow } from './helloOutputs.js';
 import type { ImageFault } from './imageCheck.js';
 import { ImageRequests } from './imageRequests.js';
 import { ENCODING_TO_WIRE, OUTPUT_TO_WIRE } from './names.js';
@@ -119,7 +119,7 @@ export class ServerSession {
         creditBytes: limits.uploadCreditBytes,
       },
     });
-    hooks.onEvent('info', 'stream opened', { runId: agreement.runId, peer: this.#peer });
+    hooks.onEvent('info', 'stream opened', { run: agreement.runId, peer: this.#peer });
     const open = this.#openStream(agreement, maxChunkBytes);
     if (wantsClassifier) sendClassifier(open.sender, engine.classifier);
     return open;
@@ -134,8 +134,7 @@ export class ServerSession {
       agreement.creditBytes,
       hooks,
     );
-    const outputs = imageOutputs(agreement.outputs);
-    const images = new ImageRequests(this.#serving, outputs, maxChunkBytes, sender, {
+    const images = new ImageRequests(this.#serving, agreement, maxChunkBytes, sender, {
       fail: (image, fault) => this.#writeError(image, fault),
       returnUploadCredit: (creditBytes) => this.#write({ creditBytes }),
       onIdle: () => this.#endIfDone(),
@@ -205,7 +204,7 @@ export class ServerSession {
   /** A stream that the client broke is worth a warning; that of a bug is logged where it leaves. */
   #logEnd(error: unknown): void {
     const { hooks } = this.#serving;
-    const fields = { runId: this.#open?.agreement.runId, peer: this.#peer };
+    const fields = { run: this.#open?.agreement.runId, peer: this.#peer };
     const reason = error instanceof Error ? error.message : 'left or finished';
     if (error instanceof RpcError && error.code !== GrpcStatus.UNAVAILABLE) {
       const code = grpcCodeName(error.code);

@@ -1,5 +1,6 @@
 /** What the streams of one server share. */
 import type { Encoding } from '../wire/encodedTensor.js';
+import type { AnswerBudget } from './answerRoom.js';
 import type { WriteChunk } from './chunkSender.js';
 import type { InferenceEngine } from './engine.js';
 import type { TeacherServerHooks } from './serverHooks.js';
@@ -9,6 +10,7 @@ import type { WorkQueue } from './workQueue.js';
 export interface Serving {
   readonly engine: InferenceEngine;
   readonly queue: WorkQueue;
+  readonly answers: AnswerBudget;
   readonly limits: ServerLimits;
   /** Encodings that a client may ask for. */
   readonly encodings: readonly Encoding[];

@@ -10,6 +10,7 @@ import { Health, healthPackageDefinition } from '../rpc/health.js';
 import { addReflection } from '../rpc/reflection.js';
 import { RpcServer } from '../rpc/server.js';
 import type { Encoding } from '../wire/encodedTensor.js';
+import { AnswerBudget } from './answerRoom.js';
 import type { InferenceEngine } from './engine.js';
 import type { GetTeacherRequest } from './generated/cirkd/teacher/v1/GetTeacherRequest.js';
 import type { GetTeacherResponseInput } from './generated/cirkd/teacher/v1/GetTeacherResponse.js';
@@ -110,8 +111,10 @@ export class TeacherServer {
   /** Images are answered from now on, and health says SERVING. */
   serve(engine: InferenceEngine): void {
     const { limits, encodings, batch, hooks, tapChunks } = this.#options;
-    const queue = new WorkQueue(engine, limits.maxQueueImages, batch, hooks);
-    this.#serving = { engine, queue, limits, encodings, hooks, tapChunks };
+    const bounds = { maxImages: limits.maxQueueImages, maxBytes: limits.maxQueueBytes };
+    const queue = new WorkQueue(engine, bounds, batch, hooks);
+    const answers = new AnswerBudget(limits.maxAnswerBytes, (bytes) => hooks.onAnswerBytes(bytes));
+    this.#serving = { engine, queue, answers, limits, encodings, hooks, tapChunks };
     this.#health.setServing(!this.#draining);
   }
 

@@ -1,83 +1,60 @@
 /**
- * The images that wait for the network: one bounded queue over all streams.
+ * The images that wait for the network: one queue over all streams, bounded in images and bytes.
  *
- * Streams take turns, so that a student with many images in flight doesn't starve another, and a
- * full queue has room for a stream that holds less than its share of it. Images of one size and
- * with the same outputs may share a batch; an image waits for company at most `maxDelayMs`. One
- * batch is in the network at a time.
+ * Whose turn it is stands in turns.ts, who gives way when it is full in givingWay.ts. Images of one
+ * size and with the same outputs may share a batch; an image waits for company at most
+ * `maxDelayMs`. One batch is in the network at a time.
  */
-import type { InferenceEngine, InferenceImage } from './engine.js';
-import type { EncodedOutput, OutputRequest } from './names.js';
+import type { InferenceEngine } from './engine.js';
+import { givingWay, type QueueLimits } from './givingWay.js';
+import { type ForwardPass, inferBatch } from './inferBatch.js';
 import type { TeacherServerHooks } from './serverHooks.js';
-
-export interface Work {
-  /** Whose turn it uses up. */
-  readonly stream: object;
-  readonly image: InferenceImage;
-  readonly outputs: readonly OutputRequest[];
-  /** False while there is no room for the answer; `wake` says that there may be some again. */
-  readonly mayStart: () => boolean;
-  /** It goes into the next batch; asked for the stream's next image, `mayStart` counts it. */
-  readonly onStart: () => void;
-  /** The image is not held by the queue any more: its batch starts, or it was removed. */
-  readonly onLeave: () => void;
-  /** Its place went to a stream that held less than its share; onLeave came before. */
-  readonly onEvicted: () => void;
-  /** Not called for removed work. */
-  readonly onResult: (result: EncodedOutput[] | Error) => void;
-}
+import { Turns, type Waiting } from './turns.js';
+import type { DropReason, Work } from './work.js';
 
 export interface BatchPolicy {
   readonly maxImages: number;
   readonly maxDelayMs: number;
 }
 
-interface Waiting {
-  readonly work: Work;
-  readonly batchKey: string;
-  readonly arrivedAtMs: number;
-}
-
 export class WorkQueue {
   readonly #engine: InferenceEngine;
-  readonly #capacityImages: number;
+  readonly #limits: QueueLimits;
   readonly #batch: BatchPolicy;
   readonly #hooks: TeacherServerHooks;
-  /** In order of turns: the first stream is next. No list is empty. */
-  readonly #streams = new Map<object, Waiting[]>();
-  #size = 0;
+  readonly #turns = new Turns();
   #busy = false;
   #wakes = false;
   #companyTimer: NodeJS.Timeout | undefined;
+  #passes = 0;
+  /** No forward pass was shorter; 0 before the first. */
+  #shortestPassMs = 0;
 
   constructor(
     engine: InferenceEngine,
-    capacityImages: number,
+    limits: QueueLimits,
     batch: BatchPolicy,
     hooks: TeacherServerHooks,
   ) {
     this.#engine = engine;
-    this.#capacityImages = capacityImages;
+    this.#limits = limits;
     this.#batch = batch;
     this.#hooks = hooks;
   }
 
   /** Images waiting. */
   get size(): number {
-    return this.#size;
+    return this.#turns.size;
   }
 
-  /**
-   * False when the queue is full and the stream has its share of it; nothing is called then. With
-   * less than its share, the newest image of the longest line is evicted for this one.
-   */
+  /** False when the queue is full and nobody gives way; nothing is called then. */
   submit(work: Work): boolean {
-    if (this.#size >= this.#capacityImages && !this.#makeRoom(work.stream)) return false;
-    const waiting = { work, batchKey: batchKeyOf(work), arrivedAtMs: performance.now() };
-    const line = this.#streams.get(work.stream);
-    if (line) line.push(waiting);
-    else this.#streams.set(work.stream, [waiting]);
-    this.#resize(1);
+    const waiting = this.#turns.lines().flatMap((line) => line.map((one) => one.work));
+    const losers = givingWay(waiting, work, this.#limits);
+    if (losers === undefined) return false;
+    for (const loser of losers) this.#drop(loser, 'evicted');
+    this.#turns.add({ work, batchKey: batchKeyOf(work), arrivedAtMs: performance.now() });
+    this.#tellSize();
     // Not at once: images that arrived together get into one batch without a delay.
     this.wake();
     return true;
@@ -85,12 +62,8 @@ export class WorkQueue {
 
   /** Takes waiting work out. False when its batch has started already. */
   remove(work: Work): boolean {
-    const line = this.#streams.get(work.stream);
-    const index = line?.findIndex((waiting) => waiting.work === work) ?? -1;
-    if (!line || index < 0) return false;
-    line.splice(index, 1);
-    if (line.length === 0) this.#streams.delete(work.stream);
-    this.#resize(-1);
+    if (!this.#turns.remove(work)) return false;
+    this.#tellSize();
     work.onLeave();
     return true;
   }
@@ -105,43 +78,48 @@ export class WorkQueue {
     });
   }
 
-  #makeRoom(stream: object): boolean {
-    const own = this.#streams.get(stream)?.length ?? 0;
-    const streams = this.#streams.size + (own === 0 ? 1 : 0);
-    const longest = [...this.#streams.values()].reduce((a, b) => (b.length > a.length ? b : a), []);
-    // With one image more than the longest line keeps, the two would only change places.
-    if (own >= this.#capacityImages / streams || longest.length <= own + 1) return false;
-    const { work } = longest.at(-1) as Waiting;
-    this.remove(work);
-    work.onEvicted();
-    return true;
+  #drop(work: Work, reason: DropReason): void {
+    if (this.remove(work)) work.onDropped(reason);
   }
 
   #dispatch(): void {
     if (this.#busy) return;
+    this.#dropLate();
     const batchKey = this.#nextKey();
     if (batchKey === undefined) return;
     clearTimeout(this.#companyTimer);
     const batch = this.#takeBatch(batchKey);
-    const now = performance.now();
-    for (const { arrivedAtMs } of batch) this.#hooks.onQueued((now - arrivedAtMs) / 1000);
     this.#busy = true;
-    void this.#run(batch.map(({ work }) => work)).finally(() => {
+    void this.#run(batch).finally(() => {
       this.#busy = false;
       this.#dispatch();
     });
   }
 
   /**
-   * The first stream's, by turns, whose image has waited long enough or has a whole batch of
-   * company; undefined when all have to wait.
+   * Under more load than the network takes, images would be computed for nobody: those whose time
+   * ends before any pass could. An image that never had that much time is tried all the same, so
+   * that one slow start doesn't last for ever.
+   */
+  #dropLate(): void {
+    const now = performance.now();
+    for (const { work, arrivedAtMs } of this.#turns.lines().flat()) {
+      const leftMs = arrivedAtMs + work.timeoutMs - now;
+      const isLate = leftMs < this.#shortestPassMs && work.timeoutMs >= this.#shortestPassMs;
+      if (isLate) this.#drop(work, 'late');
+    }
+  }
+
+  /**
+   * The first run's, by turns, whose image has waited long enough or has a whole batch of company;
+   * undefined when all have to wait.
    */
   #nextKey(): string | undefined {
     const { maxImages, maxDelayMs } = this.#batch;
     const now = performance.now();
     let nextDueMs = Number.POSITIVE_INFINITY;
     const counts = new Map<string, number>();
-    for (const [head] of this.#streams.values()) {
+    for (const [head] of this.#turns.lines()) {
       if (!head?.work.mayStart()) continue;
       const { batchKey } = head;
       const dueMs = head.arrivedAtMs + maxDelayMs;
@@ -160,7 +138,7 @@ export class WorkQueue {
 
   #countCompany(batchKey: string): number {
     let count = 0;
-    for (const line of this.#streams.values()) {
+    for (const line of this.#turns.lines()) {
       if (!line[0]?.work.mayStart()) continue;
       const other = line.findIndex((waiting) => waiting.batchKey !== batchKey);
       count += other < 0 ? line.length : other;
@@ -168,58 +146,55 @@ export class WorkQueue {
     return count;
   }
 
-  /** One image a turn; a stream whose next image doesn't fit keeps its place. */
+  /** One image a turn; whoever's next image doesn't fit keeps its place. */
   #takeBatch(batchKey: string): Waiting[] {
+    const { maxImages } = this.#batch;
     const batch: Waiting[] = [];
-    for (let found = true; found && batch.length < this.#batch.maxImages; ) {
-      found = false;
-      for (const [stream, line] of [...this.#streams]) {
-        const head = line[0];
-        if (head?.batchKey !== batchKey || batch.length >= this.#batch.maxImages) continue;
-        if (!head.work.mayStart()) continue;
-        head.work.onStart();
-        batch.push(head);
-        line.shift();
-        this.#streams.delete(stream);
-        if (line.length > 0) this.#streams.set(stream, line);
-        found = true;
+    const fits = (one: Waiting) =>
+      batch.length < maxImages && one.batchKey === batchKey && one.work.mayStart();
+    for (let before = -1; before < batch.length && batch.length < maxImages; ) {
+      before = batch.length;
+      for (const one of this.#turns.firsts(fits)) {
+        one.work.onStart();
+        this.#turns.take(one);
+        batch.push(one);
       }
     }
-    this.#resize(-batch.length);
+    this.#tellSize();
     return batch;
   }
 
-  async #run(batch: readonly Work[]): Promise<void> {
-    const startedAtMs = performance.now();
-    const running = inferAll(this.#engine, batch);
-    for (const work of batch) work.onLeave();
+  async #run(batch: readonly Waiting[]): Promise<void> {
+    const works = batch.map(({ work }) => work);
+    const now = performance.now();
+    const queuedSeconds = batch.map(({ arrivedAtMs }) => (now - arrivedAtMs) / 1000);
+    for (const seconds of queuedSeconds) this.#hooks.onQueued(seconds);
+    const longestQueuedSeconds = Math.max(...queuedSeconds);
+    const running = inferBatch(this.#engine, works, (pass) =>
+      this.#afterPass(pass, longestQueuedSeconds),
+    );
+    for (const work of works) work.onLeave();
     const results = await running;
-    this.#hooks.onBatch(batch.length, (performance.now() - startedAtMs) / 1000);
-    batch.forEach((work, index) => {
+    works.forEach((work, index) => {
       work.onResult(results[index] ?? new Error('the engine gave no result for this image'));
     });
   }
 
-  #resize(change: number): void {
-    this.#size += change;
-    this.#hooks.onQueueSize(this.#size);
+  #afterPass({ works, seconds, fault }: ForwardPass, longestQueuedSeconds: number): void {
+    const names = works.map(({ name }) => name);
+    const batch = ++this.#passes;
+    this.#hooks.onBatch({ batch, images: names, longestQueuedSeconds, seconds });
+    if (fault === undefined) {
+      const ms = seconds * 1000;
+      this.#shortestPassMs = Math.min(this.#shortestPassMs || ms, ms);
+    } else if (works.length > 1) {
+      const text = 'a batch failed; its images are tried one by one';
+      this.#hooks.onEvent('warn', text, { batch, images: names, error: fault });
+    }
   }
-}
 
-/** Never rejects: a fault of the whole batch becomes a fault of each image. */
-async function inferAll(
-  engine: InferenceEngine,
-  batch: readonly Work[],
-): Promise<Array<EncodedOutput[] | Error>> {
-  try {
-    const outputs = batch[0]?.outputs ?? [];
-    return await engine.infer(
-      batch.map(({ image }) => image),
-      outputs,
-    );
-  } catch (error) {
-    const fault = error instanceof Error ? error : new Error(String(error));
-    return batch.map(() => fault);
+  #tellSize(): void {
+    this.#hooks.onQueueSize(this.#turns.size, this.#turns.bytes);
   }
 }
 

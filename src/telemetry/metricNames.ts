@@ -25,6 +25,8 @@ export const TEACHER_METRIC_NAMES = named('cirkd_teacher_', {
   inferenceSeconds: ['inference_seconds', 'Time of one forward pass of the network.'],
   queueSeconds: ['queue_seconds', 'Time that an image waits before its forward pass.'],
   queueImages: ['queue_images', 'Images that wait now.'],
+  queueBytes: ['queue_bytes', 'Pixels that wait now.'],
+  answerBytes: ['answer_bytes', 'Answers being computed or not yet taken by their students.'],
   batchImages: ['batch_images', 'Images in one forward pass.'],
   sentBytes: ['sent_bytes_total', 'Bytes of tensor data sent, by encoding.'],
   streams: ['streams', 'Distill streams open now.'],

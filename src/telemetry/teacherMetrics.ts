@@ -13,6 +13,8 @@ export interface TeacherMetrics {
   readonly inferenceSeconds: Histogram;
   readonly queueSeconds: Histogram;
   readonly queueImages: Gauge;
+  readonly queueBytes: Gauge;
+  readonly answerBytes: Gauge;
   readonly batchImages: Histogram;
   /** encoding: fp32, fp16, int8. */
   readonly sentBytes: Counter<'encoding'>;
@@ -38,6 +40,8 @@ export function createTeacherMetrics(): TeacherMetrics {
     }),
     queueSeconds: new Histogram({ ...NAMES.queueSeconds, buckets: SECONDS_BUCKETS, registers }),
     queueImages: new Gauge({ ...NAMES.queueImages, registers }),
+    queueBytes: new Gauge({ ...NAMES.queueBytes, registers }),
+    answerBytes: new Gauge({ ...NAMES.answerBytes, registers }),
     batchImages: new Histogram({
       ...NAMES.batchImages,
       buckets: [1, 2, 4, 8, 16, 32, 64],

@@ -88,6 +88,43 @@ test('SIGTERM: what was accepted is answered, the client is told, exit 0; metric
   peer.close();
 });
 
+test('at debug each batch is a line with the names of its requests, and so is a failed image', async () => {
+  const settings = ['log.level=debug', 'faults.failEvery=3', 'batch.maxImages=2'];
+  const teacher = start(...small, ...settings.flatMap((one) => ['--set', one]));
+  await teacher.ready();
+  const { grpcPort } = await teacher.listening();
+  const peer = new DistillPeer(grpcPort);
+  await peer.greet({ runId: 'city' });
+  const sampleKey = { sample: 'a/7.png', augmentationSeed: '5' };
+  for (const id of [7, 8, 9]) peer.send({ image: { ...image(id), attempt: id - 7, sampleKey } });
+  await peer.take('error');
+  const logged = (text: string) =>
+    teacher.stderr
+      .split('\n')
+      .filter((line) => line.includes(text))
+      .map((line) => JSON.parse(line) as Record<string, unknown>);
+  const named = (request: number) => ({
+    ...{ run: 'city', request, attempt: request - 7 },
+    sample: 'a/7.png',
+  });
+  const batches = logged('"batch computed"');
+  assert.deepEqual(
+    batches.flatMap(({ images }) => images),
+    [7, 8, 9].map(named),
+  );
+  assert.deepEqual(
+    batches.map(({ batch }) => batch),
+    batches.map((_, index) => index + 1),
+  );
+  for (const { queueSeconds, inferenceSeconds } of batches) {
+    assert.equal(typeof queueSeconds, 'number');
+    assert.equal(typeof inferenceSeconds, 'number');
+  }
+  const [{ run, request, attempt, sample } = {}, ...others] = logged('"inference failed"');
+  assert.deepEqual([{ run, request, attempt, sample }, others], [named(9), []]);
+  peer.close();
+});
+
 test('SIGTERM while the network loads: exit 0 at once', async () => {
   const endless = ['--set', 'simulate.latencyMs=600000', '--set', 'warmUp=[[16, 24]]'];
   const teacher = start(...small, ...endless);

@@ -8,13 +8,14 @@ import { DistillPeer } from './distillPeer.js';
 
 export const testLimits: ServerLimits = {
   maxQueueImages: 16,
+  maxQueueBytes: 1_000_000,
   maxImagePixels: 64 * 64,
   maxStreams: 4,
   maxInflightImages: 16,
   maxMessageBytes: 65_536,
   uploadCreditBytes: 1_000_000,
   chunkBytes: 65_536,
-  maxUnsentBytes: 100_000_000,
+  maxAnswerBytes: 100_000_000,
   requestTimeoutMs: 60_000,
   helloTimeoutMs: 60_000,
   closeGraceMs: 5000,

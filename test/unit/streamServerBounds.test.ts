@@ -98,11 +98,8 @@ test('over the wire: the stream ends INVALID_ARGUMENT with a warning, and others
   other.send({ image: image(1) });
   await other.takeAnswer(3);
   assert.equal(warnings.length, 1);
-  const [text, fields] = warnings[0] as [string, { peer: string; code: string; runId: string }];
-  assert.deepEqual(
-    [text, fields.code, fields.runId],
-    ['stream refused', 'INVALID_ARGUMENT', 'test'],
-  );
+  const [text, fields] = warnings[0] as [string, { peer: string; code: string; run: string }];
+  assert.deepEqual([text, fields.code, fields.run], ['stream refused', 'INVALID_ARGUMENT', 'test']);
   assert.match(fields.peer, /^127\.0\.0\.1:\d+$/);
 });
 

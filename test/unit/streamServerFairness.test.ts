@@ -3,66 +3,98 @@ import assert from 'node:assert/strict';
 import { afterEach, test } from 'node:test';
 import { GrpcStatus } from '../../src/rpc/errors.js';
 import { silentHooks } from '../../src/stream/serverHooks.js';
-import { type Work, WorkQueue } from '../../src/stream/workQueue.js';
+import { WorkQueue } from '../../src/stream/workQueue.js';
 import { DistillPeer, image } from '../support/distillPeer.js';
 import { eventually } from '../support/eventually.js';
 import { GatedEngine } from '../support/gatedEngine.js';
+import { newWorkLog, work } from '../support/queuedWork.js';
 import { closeTestServers, startTestServer } from '../support/teacherServer.js';
 
 afterEach(closeTestServers);
 
-interface Log {
-  readonly left: number[];
-  readonly evicted: number[];
-  readonly done: number[];
-}
-
-function work(stream: object, name: number, log: Log, changes: Partial<Work> = {}): Work {
-  return {
-    stream,
-    image: { height: 8, width: 8, rgb: new Uint8Array(192).fill(name) },
-    outputs: [{ output: 'logits', encoding: 'fp32' }],
-    mayStart: () => true,
-    onStart: () => {},
-    onLeave: () => log.left.push(name),
-    onEvicted: () => log.evicted.push(name),
-    onResult: () => log.done.push(name),
-    ...changes,
-  };
-}
-
-const newLog = (): Log => ({ left: [], evicted: [], done: [] });
+/** Room in bytes for all of them: what counts is their number. */
+const places = (maxImages: number) => ({ maxImages, maxBytes: 1e9 });
 const single = { maxImages: 1, maxDelayMs: 0 };
 
 test('a full queue: the newest of the longest line gives way to a stream below its share', () => {
-  const log = newLog();
-  const queue = new WorkQueue(new GatedEngine(false), 6, single, silentHooks);
+  const log = newWorkLog();
+  const queue = new WorkQueue(new GatedEngine(false), places(6), single, silentHooks);
   const [a, b, c, d] = [{}, {}, {}, {}];
-  for (const name of [11, 12, 13, 14]) assert.ok(queue.submit(work(a, name, log)));
-  for (const name of [21, 22]) assert.ok(queue.submit(work(b, name, log)));
+  for (const name of [11, 12, 13, 14]) assert.equal(queue.submit(work(a, name, log)), true);
+  for (const name of [21, 22]) assert.equal(queue.submit(work(b, name, log)), true);
   // Two streams, three places each: a is beyond its share, b isn't.
   assert.equal(queue.submit(work(a, 15, log)), false);
-  assert.ok(queue.submit(work(b, 23, log)));
+  assert.equal(queue.submit(work(b, 23, log)), true);
   assert.equal(queue.submit(work(b, 24, log)), false);
   assert.deepEqual([log.evicted, log.left], [[14], [14]]);
   // Three streams, two places each.
-  assert.ok(queue.submit(work(c, 31, log)));
-  assert.ok(queue.submit(work(c, 32, log)));
+  assert.equal(queue.submit(work(c, 31, log)), true);
+  assert.equal(queue.submit(work(c, 32, log)), true);
   assert.equal(queue.submit(work(c, 33, log)), false);
   // Four streams: one and a half.
-  assert.ok(queue.submit(work(d, 41, log)));
+  assert.equal(queue.submit(work(d, 41, log)), true);
   assert.equal(queue.submit(work(d, 42, log)), false);
   assert.equal(log.evicted.length, 4);
   assert.equal(queue.size, 6);
 });
 
 test('with fewer places than streams nobody gives way: they would only change places', () => {
-  const log = newLog();
-  const queue = new WorkQueue(new GatedEngine(false), 2, single, silentHooks);
-  assert.ok(queue.submit(work({}, 1, log)));
-  assert.ok(queue.submit(work({}, 2, log)));
+  const log = newWorkLog();
+  const queue = new WorkQueue(new GatedEngine(false), places(2), single, silentHooks);
+  assert.equal(queue.submit(work({}, 1, log)), true);
+  assert.equal(queue.submit(work({}, 2, log)), true);
   assert.equal(queue.submit(work({}, 3, log)), false);
   assert.deepEqual(log.evicted, []);
+});
+
+test('a full queue: what counts is what a run has, with one stream or several', () => {
+  const log = newWorkLog();
+  const queue = new WorkQueue(new GatedEngine(false), places(4), single, silentHooks);
+  const [a1, a2, b] = [{}, {}, {}];
+  for (const name of [11, 12]) assert.equal(queue.submit(work(a1, name, log, { run: 'a' })), true);
+  for (const name of [21, 22]) assert.equal(queue.submit(work(a2, name, log, { run: 'a' })), true);
+  for (const name of [31, 32]) assert.equal(queue.submit(work(b, name, log, { run: 'b' })), true);
+  assert.equal(queue.submit(work(b, 33, log, { run: 'b' })), false);
+  assert.equal(queue.submit(work(a1, 13, log, { run: 'a' })), false);
+  assert.deepEqual(log.evicted, [12, 22]);
+});
+
+test('a full queue: a large image takes the places of several, and never for nothing', () => {
+  const log = newWorkLog();
+  // A place is 192 bytes, an image of height 8.
+  const limits = { maxImages: 8, maxBytes: 8 * 192 };
+  const sizes: number[] = [];
+  const queue = new WorkQueue(new GatedEngine(false), limits, single, {
+    ...silentHooks,
+    onQueueSize: (_, bytes) => sizes.push(bytes),
+  });
+  const [a, b] = [{}, {}];
+  const submitted = (name: number, stream: object, run: string, height: number) =>
+    queue.submit(work(stream, name, log, { run, height }));
+  for (const name of [1, 2, 3]) assert.equal(submitted(name, a, 'a', 16), true);
+  assert.equal(submitted(4, a, 'a', 8), true);
+  // Of 7 places 4 could go to one who wants 3, but not to one who wants 5.
+  assert.equal(submitted(5, b, 'b', 40), false);
+  assert.deepEqual(log.evicted, []);
+  assert.equal(submitted(6, b, 'b', 24), true);
+  assert.deepEqual(log.evicted, [4, 3]);
+  // One place is left. For a second one the run with 4 would have to give way to that with 3.
+  assert.equal(submitted(7, b, 'b', 16), false);
+  assert.equal(submitted(8, b, 'b', 8), true);
+  assert.deepEqual(log.evicted, [4, 3]);
+  assert.equal(Math.max(...sizes), 8 * 192);
+});
+
+test('runs take turns, and inside a run its streams', async () => {
+  const engine = new GatedEngine(true);
+  const log = newWorkLog();
+  const queue = new WorkQueue(engine, places(100), single, silentHooks);
+  const [a1, a2, b] = [{}, {}, {}];
+  for (const name of [11, 12, 13]) queue.submit(work(a1, name, log, { run: 'a' }));
+  for (const name of [21, 22]) queue.submit(work(a2, name, log, { run: 'a' }));
+  for (const name of [31, 32, 33]) queue.submit(work(b, name, log, { run: 'b' }));
+  await eventually(() => log.results.length === 8);
+  assert.deepEqual(log.results, [11, 31, 21, 32, 12, 33, 22, 13]);
 });
 
 test('one image at a time gets its share beside two streams that keep the queue full', async () => {
@@ -104,17 +136,17 @@ test('one image at a time gets its share beside two streams that keep the queue 
 
 test('a whole batch of one size goes before an image of another that waits for company', async () => {
   const engine = new GatedEngine(true);
-  const log = newLog();
+  const log = newWorkLog();
   const batch = { maxImages: 2, maxDelayMs: 100_000 };
-  const queue = new WorkQueue(engine, 10, batch, silentHooks);
+  const queue = new WorkQueue(engine, places(10), batch, silentHooks);
   const tall = { height: 16, width: 8, rgb: new Uint8Array(384).fill(1) };
   queue.submit(work({}, 1, log, { image: tall }));
   queue.submit(work({}, 2, log));
   queue.submit(work({}, 3, log));
-  await eventually(() => log.done.length === 2);
+  await eventually(() => log.results.length === 2);
   assert.deepEqual(engine.batches, [[2, 3]]);
   queue.submit(work({}, 4, log, { image: { ...tall, rgb: new Uint8Array(384).fill(4) } }));
-  await eventually(() => log.done.length === 4);
+  await eventually(() => log.results.length === 4);
   assert.deepEqual(engine.batches, [
     [2, 3],
     [1, 4],
@@ -123,19 +155,19 @@ test('a whole batch of one size goes before an image of another that waits for c
 
 test('work that may not start is passed by, keeps its turn, and goes on when told', async () => {
   const engine = new GatedEngine(true);
-  const log = newLog();
-  const queue = new WorkQueue(engine, 10, { maxImages: 2, maxDelayMs: 0 }, silentHooks);
+  const log = newWorkLog();
+  const queue = new WorkQueue(engine, places(10), { maxImages: 2, maxDelayMs: 0 }, silentHooks);
   let room = 1;
   const stalled = {};
   const limited = { mayStart: () => room > 0, onStart: () => room-- };
   for (const name of [1, 2, 3]) queue.submit(work(stalled, name, log, limited));
   const other = {};
   for (const name of [4, 5]) queue.submit(work(other, name, log));
-  await eventually(() => log.done.length === 3);
+  await eventually(() => log.results.length === 3);
   assert.deepEqual(engine.batches, [[1, 4], [5]]);
   assert.equal(queue.size, 2);
   room = 1;
   queue.wake();
-  await eventually(() => log.done.length === 4);
+  await eventually(() => log.results.length === 4);
   assert.deepEqual(engine.batches.at(-1), [2]);
 });

@@ -1,39 +1,23 @@
 import assert from 'node:assert/strict';
 import { afterEach, test } from 'node:test';
+import { setTimeout } from 'node:timers/promises';
 import { GrpcStatus } from '../../src/rpc/errors.js';
 import { silentHooks } from '../../src/stream/serverHooks.js';
-import { type BatchPolicy, type Work, WorkQueue } from '../../src/stream/workQueue.js';
+import { type BatchPolicy, WorkQueue } from '../../src/stream/workQueue.js';
 import { DistillPeer, image } from '../support/distillPeer.js';
 import { eventually } from '../support/eventually.js';
 import { GatedEngine } from '../support/gatedEngine.js';
+import { newWorkLog, work } from '../support/queuedWork.js';
 import { closeTestServers, startTestServer } from '../support/teacherServer.js';
 
 afterEach(closeTestServers);
 
 const single: BatchPolicy = { maxImages: 1, maxDelayMs: 0 };
 
-interface Log {
-  readonly left: number[];
-  readonly results: number[];
-}
-
-/** Work whose image has one pixel value, its name. */
-function work(stream: object, name: number, log: Log, height = 8): Work {
-  return {
-    stream,
-    image: { height, width: 8, rgb: new Uint8Array(height * 8 * 3).fill(name) },
-    outputs: [{ output: 'logits', encoding: 'fp32' }],
-    mayStart: () => true,
-    onStart: () => {},
-    onLeave: () => log.left.push(name),
-    onEvicted: () => log.results.push(-name),
-    onResult: (result) => log.results.push(result instanceof Error ? -name : name),
-  };
-}
-
 function queueOf(engine: GatedEngine, batch: BatchPolicy, capacity = 100) {
-  const log: Log = { left: [], results: [] };
-  return { log, queue: new WorkQueue(engine, capacity, batch, silentHooks) };
+  const log = newWorkLog();
+  const limits = { maxImages: capacity, maxBytes: 1e9 };
+  return { log, queue: new WorkQueue(engine, limits, batch, silentHooks) };
 }
 
 test('streams take turns, each in its own order', async () => {
@@ -72,7 +56,7 @@ test('batches hold images of one size, from all streams', async () => {
   const { log, queue } = queueOf(engine, { maxImages: 3, maxDelayMs: 0 });
   const [a, b] = [{}, {}];
   queue.submit(work(a, 11, log));
-  queue.submit(work(a, 12, log, 16));
+  queue.submit(work(a, 12, log, { height: 16 }));
   queue.submit(work(a, 13, log));
   for (const name of [21, 22, 23]) queue.submit(work(b, name, log));
   await eventually(() => log.results.length === 6);
@@ -96,18 +80,70 @@ test('an image waits for company, but not for ever', async () => {
   await eventually(() => hasty.log.results.length === 1);
 });
 
-test('an engine that fails on a batch fails each of its images, and the queue goes on', async () => {
+test('a batch that fails is tried image by image: the guilty one fails alone', async () => {
   const engine = new GatedEngine(true);
   const infer = engine.infer.bind(engine);
+  const tried: number[][] = [];
   engine.infer = async (images, outputs) => {
-    if (images[0]?.rgb[0] === 1) throw new Error('no memory');
+    const names = images.map(({ rgb }) => rgb[0] ?? -1);
+    tried.push(names);
+    if (names.includes(2)) throw new Error('no memory');
     return infer(images, outputs);
   };
-  const { log, queue } = queueOf(engine, { maxImages: 2, maxDelayMs: 0 });
+  const { log, queue } = queueOf(engine, { maxImages: 4, maxDelayMs: 0 });
+  for (const name of [1, 2, 3]) queue.submit(work({}, name, log));
+  queue.submit(work({}, 4, log, { isWanted: () => false }));
+  queue.submit(work({}, 5, log));
+  await eventually(() => log.results.length === 5);
+  // 4, whose client has left, isn't tried again.
+  assert.deepEqual(tried, [[1, 2, 3, 4], [1], [2], [3], [5]]);
+  assert.deepEqual(log.results, [1, -2, 3, -4, 5]);
+});
+
+test('what is in the network when its stream ends is computed for nobody, and others go on', async () => {
+  const engine = new GatedEngine(false);
+  const held: number[] = [];
+  const hooks = { onAnswerBytes: (bytes: number) => held.push(bytes) };
+  const batch = { maxImages: 2, maxDelayMs: 0 };
+  const { port, answers } = await startTestServer(engine, {}, batch, hooks);
+  const leaving = new DistillPeer(port);
+  const staying = new DistillPeer(port);
+  await leaving.greet();
+  await staying.greet();
+  leaving.send({ image: image(1, 1) });
+  await eventually(() => engine.batches.length === 1);
+  leaving.send({ image: image(2, 2) });
+  staying.send({ image: image(3, 3) });
+  engine.releaseOne();
+  await eventually(() => engine.batches.length === 2);
+  leaving.close();
+  await eventually(() => answers.includes('CANCELLED'));
+  engine.open();
+  assert.equal((await staying.takeAnswer(3))[0]?.id, 3);
+  await eventually(() => held.at(-1) === 0);
+});
+
+test('an image is dropped once less time is left than any pass took; a short limit alone is none', async () => {
+  const engine = new GatedEngine(false);
+  const { log, queue } = queueOf(engine, single);
   const stream = {};
-  for (const name of [1, 2, 3]) queue.submit(work(stream, name, log));
+  const begunAtMs = performance.now();
+  queue.submit(work(stream, 1, log));
+  await eventually(() => engine.batches.length === 1);
+  await setTimeout(100);
+  engine.releaseOne();
+  await eventually(() => log.results.length === 1);
+  const passMs = performance.now() - begunAtMs;
+  // Behind 2, with 3's time running out.
+  queue.submit(work(stream, 2, log));
+  queue.submit(work(stream, 3, log, { timeoutMs: 2 * passMs }));
+  await eventually(() => engine.batches.length === 2);
+  await setTimeout(2 * passMs);
+  queue.submit(work(stream, 4, log, { timeoutMs: 50 }));
+  engine.open();
   await eventually(() => log.results.length === 3);
-  assert.deepEqual(log.results, [-1, -2, 3]);
+  assert.deepEqual([log.late, log.results], [[3], [1, 2, 4]]);
+  assert.deepEqual(engine.batches, [[1], [2], [4]]);
 });
 
 test('over the wire: a full queue is a retryable RESOURCE_EXHAUSTED of that image', async () => {

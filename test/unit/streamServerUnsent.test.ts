@@ -20,8 +20,9 @@ const computed = (engine: GatedEngine, shade: number) =>
 
 test('without credit no more is computed than may lie unsent, and others go on', async () => {
   const engine = new GatedEngine(true);
-  const maxUnsentBytes = 3 * ANSWER_BYTES + 10;
-  const { port, waiting } = await startTestServer(engine, { maxUnsentBytes });
+  // A stream gets as much as is still free: 3 of 5 answers' room, and 2 of the other 2.
+  const maxAnswerBytes = 5 * ANSWER_BYTES + 10;
+  const { port, waiting } = await startTestServer(engine, { maxAnswerBytes });
   const stingy = new DistillPeer(port);
   const other = new DistillPeer(port);
   await stingy.greet({ creditBytes: 0 });
@@ -45,9 +46,36 @@ test('without credit no more is computed than may lie unsent, and others go on',
   assert.deepEqual([...new Set(rest.map(({ id }) => id))], [2, 3, 4, 5, 6, 7, 8, 9, 10]);
 });
 
+test('of room for all, each stalled stream takes what leaves as much free', async () => {
+  const engine = new GatedEngine(true);
+  const held: number[] = [];
+  const limits = { maxAnswerBytes: 12 * ANSWER_BYTES, maxQueueImages: 64 };
+  const hooks = { onAnswerBytes: (bytes: number) => held.push(bytes) };
+  const { port, waiting } = await startTestServer(engine, limits, undefined, hooks);
+  for (const shade of [1, 2, 3]) {
+    const stalled = new DistillPeer(port);
+    await stalled.greet({ creditBytes: 0, runId: `run-${shade}` });
+    const before = waiting();
+    for (let id = 1; id <= 10; id++) stalled.send({ image: image(id, shade) });
+    await eventually(() => computed(engine, shade) + waiting() - before === 10);
+  }
+  // A half of 12, a half of 6, as much of 3 as leaves one more; then still room for another.
+  assert.deepEqual(
+    [1, 2, 3].map((shade) => computed(engine, shade)),
+    [6, 3, 2],
+  );
+  const other = new DistillPeer(port);
+  await other.greet();
+  other.send({ image: image(1, 4) });
+  await other.takeAnswer(3);
+  DistillPeer.closeAll();
+  await eventually(() => held.at(-1) === 0);
+  assert.equal(Math.max(...held), 12 * ANSWER_BYTES);
+});
+
 test('one answer is always allowed; given up, by its client or by time, it makes room', async () => {
   const engine = new GatedEngine(true);
-  const { port, waiting } = await startTestServer(engine, { maxUnsentBytes: 1 });
+  const { port, waiting } = await startTestServer(engine, { maxAnswerBytes: 1 });
   const peer = new DistillPeer(port);
   await peer.greet({ creditBytes: 0 });
   peer.send({ image: image(1, 1) });
@@ -65,7 +93,7 @@ test('one answer is always allowed; given up, by its client or by time, it makes
 
 test("a batch holds no more of one stream's images than its answers have room for", async () => {
   const engine = new GatedEngine(false);
-  const limits = { maxUnsentBytes: 2 * ANSWER_BYTES };
+  const limits = { maxAnswerBytes: 3 * ANSWER_BYTES };
   const batch = { maxImages: 8, maxDelayMs: 0 };
   const { port, waiting } = await startTestServer(engine, limits, batch);
   const peer = new DistillPeer(port);

@@ -38,6 +38,14 @@ test('batches in time are no death, however many', async () => {
   assert.equal(isDead, false);
 });
 
+test('a network that throws rejects the batch, and goes on with the next', async () => {
+  const engine = await WorkerEngine.start(setup(0), 60_000);
+  const huge = [{ height: 2 ** 31, width: 2 ** 31, rgb: new Uint8Array(3) }];
+  await assert.rejects(engine.infer(huge, outputs), /RangeError/);
+  assert.equal((await engine.infer(images, outputs)).length, 1);
+  await engine.close();
+});
+
 test('the bound is twice the request timeout, and a minute at least', () => {
   const bound = (requestTimeoutMs: number) => maxBatchMs({ requestTimeoutMs } as TeacherConfig);
   assert.deepEqual([1000, 30_000, 60_000].map(bound), [60_000, 60_000, 120_000]);
