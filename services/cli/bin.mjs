@@ -38,6 +38,17 @@ if (process.env.CIRKD_PARENT_PIPE === '1') {
 }
 delete process.env.CIRKD_PARENT_PIPE; // not for children of its own
 
+// The first process of a container ignores a signal that nobody listens to: one that comes while
+// the command is still being loaded would be lost, and the container killed much later.
+for (const [signal, exitCode] of /** @type {const} */ ([
+  ['SIGTERM', 143],
+  ['SIGINT', 130],
+])) {
+  process.on(signal, () => {
+    if (process.listenerCount(signal) === 1) process.exit(exitCode);
+  });
+}
+
 let code = 2;
 try {
   Object.assign(process.env, engineEnvironment(process.env));

@@ -74,11 +74,7 @@ function needsSetup(error: Error, code: string): boolean {
   const missingPackage =
     (code === 'ERR_MODULE_NOT_FOUND' || code === 'MODULE_NOT_FOUND') &&
     /Cannot find (package|module) '[^./]/.test(error.message);
-  return (
-    missingPackage ||
-    code === 'ERR_DLOPEN_FAILED' ||
-    /native addon module \(tfjs_binding/.test(error.message)
-  );
+  return missingPackage || code === 'ERR_DLOPEN_FAILED';
 }
 
 function firstLine(text: string): string {

@@ -3,7 +3,8 @@
  *
  * tfjs' `Tensor` knows neither half nor int8 nor resource dtypes and ties memory to its own tape;
  * the addon's `executeOp` runs any TensorFlow op on plain ids. So this folder keeps its own handles
- * on top of the addon that the tfjs backend has opened.
+ * on the addon, which is opened as it is: none of tfjs' JavaScript (280 MB with its back ends and
+ * their packages) is loaded, and an image has none of it.
  */
 import { createRequire } from 'node:module';
 
@@ -40,33 +41,26 @@ export interface Binding {
   isUsingGpuDevice(): boolean;
 }
 
-interface TfjsNode {
-  backend(): { binding: Binding; isGPUPackage: boolean; isUsingGpuDevice: boolean };
-  version: Record<string, string>;
-}
+const PACKAGE = '@tensorflow/tfjs-node-gpu';
+/** Where the set-up puts it (services/setup/addon.mjs). */
+const ADDON = `${PACKAGE}/lib/napi-v8/tfjs_binding.node`;
 
-let opened: TfjsNode | undefined;
-
-function tfjsNode(): TfjsNode {
-  if (opened === undefined) {
-    const require = createRequire(import.meta.url);
-    opened = require('@tensorflow/tfjs-node-gpu') as TfjsNode;
-  }
-  return opened;
-}
+const require = createRequire(import.meta.url);
+let opened: Binding | undefined;
 
 /** The addon; opens TensorFlow at the first call, so thread counts must be in the environment. */
 export function binding(): Binding {
-  return tfjsNode().backend().binding;
+  opened ??= require(ADDON) as Binding;
+  return opened;
 }
 
 /** Versions and device, for logs and reports. */
 export function engineInfo(): { tensorflow: string; tfjs: string; device: 'cpu' | 'gpu' } {
-  const tf = tfjsNode();
+  const { version } = require(`${PACKAGE}/package.json`) as { version: string };
   return {
-    tensorflow: tf.backend().binding.TF_Version,
-    tfjs: tf.version['tfjs-core'] ?? 'unknown',
-    device: tf.backend().isUsingGpuDevice ? 'gpu' : 'cpu',
+    tensorflow: binding().TF_Version,
+    tfjs: version,
+    device: binding().isUsingGpuDevice() ? 'gpu' : 'cpu',
   };
 }
 

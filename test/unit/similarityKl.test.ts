@@ -114,7 +114,7 @@ describe('the kernels of a tile', () => {
   }, async () => {
     const source = `
       const { parentPort } = require('node:worker_threads');
-      const { binding } = require('@tensorflow/tfjs-node-gpu').backend();
+      const binding = require('@tensorflow/tfjs-node-gpu/lib/napi-v8/tfjs_binding.node');
       const x = binding.createTensor([512, 512], 1, new Float32Array(512 * 512));
       let sums;
       for (let i = 0; i < 50; i++) sums = binding.executeOp('CirkdExpSums', [], [x], 2);

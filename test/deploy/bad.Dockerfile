@@ -1,0 +1,3 @@
+FROM debian:latest
+USER root
+CMD node
