@@ -5,7 +5,7 @@ import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { runProgram } from '../../services/setup/subprocess.mjs';
 import { USER } from '../support/containedProcess.js';
-import { wheelProgram } from '../support/wheelProgram.js';
+import { wheelProgram } from '../support/tools/wheelProgram.js';
 
 const FILE = fileURLToPath(new URL('../../deploy/docker/Dockerfile', import.meta.url));
 const STAGES = stagesOf(readFileSync(FILE, 'utf8'));
@@ -25,8 +25,10 @@ function stagesOf(text: string): Map<string, Stage> {
   for (const line of joined.split('\n').filter((text) => text !== '')) {
     const [, word = '', rest = ''] = /^([A-Z]+) (.*)$/.exec(line) ?? [];
     const [, base = '', name = ''] = /^(\S+) AS (\w+)$/.exec(rest) ?? [];
-    if (word === 'FROM') stages.set(name, { base, lines: (lines = []) });
-    else lines.push([word, rest]);
+    if (word === 'FROM') {
+      lines = [];
+      stages.set(name, { base, lines });
+    } else lines.push([word, rest]);
   }
   return stages;
 }
