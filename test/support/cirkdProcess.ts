@@ -1,11 +1,10 @@
 /** Any `cirkd` command as a child process. */
-import { type ChildProcess, spawn } from 'node:child_process';
-import { fileURLToPath } from 'node:url';
+import type { ChildProcess } from 'node:child_process';
 import { eventually } from './eventually.js';
+import { type Inside, spawnCirkd } from './spawnCirkd.js';
 
 /** A run of a few steps on a busy machine. */
 const RUN_MS = 240_000;
-const BIN = fileURLToPath(new URL('../../services/cli/bin.mjs', import.meta.url));
 
 export class CirkdProcess {
   stdout = '';
@@ -14,11 +13,8 @@ export class CirkdProcess {
   exitCode: number | null | undefined;
   readonly child: ChildProcess;
 
-  constructor(...args: string[]) {
-    this.child = spawn(process.execPath, [BIN, ...args], {
-      stdio: ['ignore', 'pipe', 'pipe'],
-      env: { ...process.env, TF_CPP_MIN_LOG_LEVEL: '2' },
-    });
+  constructor(...args: (string | Inside)[]) {
+    this.child = spawnCirkd(args);
     this.child.stdout?.on('data', (text) => {
       this.stdout += text;
     });

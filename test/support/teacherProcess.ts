@@ -1,11 +1,10 @@
 /** `cirkd teacher` as a child process. */
-import { type ChildProcess, spawn } from 'node:child_process';
-import { fileURLToPath } from 'node:url';
+import type { ChildProcess } from 'node:child_process';
 import { eventually } from './eventually.js';
+import { type Inside, spawnCirkd } from './spawnCirkd.js';
 
 /** Opening TensorFlow and warming up on a busy machine; the longest drain. */
 const SLOW_MS = 120_000;
-const BIN = fileURLToPath(new URL('../../services/cli/bin.mjs', import.meta.url));
 
 export class TeacherProcess {
   stdout = '';
@@ -14,12 +13,9 @@ export class TeacherProcess {
   readonly #child: ChildProcess;
 
   /** Both ports are free ones unless the arguments say something else. */
-  constructor(...args: string[]) {
+  constructor(...args: (string | Inside)[]) {
     const ports = ['--port', '0', '--metrics-port', '0'];
-    this.#child = spawn(process.execPath, [BIN, 'teacher', ...ports, ...args], {
-      stdio: ['ignore', 'pipe', 'pipe'],
-      env: { ...process.env, TF_CPP_MIN_LOG_LEVEL: '2' },
-    });
+    this.#child = spawnCirkd(['teacher', ...ports, ...args]);
     this.#child.stdout?.on('data', (text) => {
       this.stdout += text;
     });

@@ -1,0 +1,130 @@
+/**
+ * Teachers that are killed, frozen, restarted, replaced or all gone while a student trains: every
+ * batch is trained on once and in order, and the weights are those of a run that nothing disturbed.
+ */
+import assert from 'node:assert/strict';
+import { after, afterEach, before, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { drawsFor } from '../../src/random/draws.js';
+import { FleetRuns, STEPS } from '../support/fleetRuns.js';
+import { FleetTeacher } from '../support/fleetTeacher.js';
+
+let runs: FleetRuns;
+
+before(async () => {
+  runs = await FleetRuns.open();
+});
+afterEach(() => runs.killAll());
+after(() => runs.close());
+
+const fleet = (teachers: number, ...settings: string[]) =>
+  Promise.all(Array.from({ length: teachers }, () => FleetTeacher.start(settings)));
+
+test('kill -9 at random times: teachers come back at their addresses and finish the run', async () => {
+  const [spared, ...victims] = await fleet(4);
+  const student = runs.student('killed', [spared!, ...victims]);
+  const draws = drawsFor(1, 'test');
+  const deaths = victims.map(async (victim) => {
+    const [step, delayMs] = [2 + draws.integer(12), draws.integer(150)];
+    await student.did(step);
+    await sleep(delayMs);
+    await victim.kill();
+    await victim.restart();
+  });
+  await student.did(16);
+  // From here on only those that were killed can answer.
+  await spared!.kill();
+  await Promise.all(deaths);
+  assert.equal(await student.exit(), 0, student.stderr);
+  for (const one of [spared!, ...victims]) {
+    assert.ok(student.requeued(one).includes('stream'), `nothing of ${one.address} asked again`);
+  }
+  runs.assertUndisturbed('killed');
+});
+
+test('SIGSTOP beyond the deadline, then SIGCONT: asked elsewhere, and the late answers are no harm', async () => {
+  const [frozen, ...others] = await fleet(3);
+  const student = runs.student('frozen', [frozen!, ...others], 'teacher.requestTimeoutMs=1500');
+  await student.did(4);
+  frozen!.freeze();
+  await student.until(() => student.requeued(frozen).includes('timeout'));
+  frozen!.thaw();
+  const answered = await frozen!.answered();
+  // The rest can only come from the teacher that was away.
+  for (const other of others) await other.kill();
+  assert.equal(await student.exit(), 0, student.stderr);
+  runs.assertUndisturbed('frozen');
+  assert.ok((await frozen!.answered()) > answered, 'no answer after SIGCONT');
+});
+
+test('SIGTERM, one teacher after the other: each ends well and its successor takes over', async () => {
+  // Slower than the others, so that the run isn't over before all three are restarted.
+  const teachers = await fleet(3, 'simulate.imageMs=300');
+  const student = runs.student('rolling', teachers);
+  await student.did(2);
+  for (const one of teachers) {
+    assert.equal(await one.terminate(), 0);
+    // For the student a start takes no time, however busy this machine is.
+    student.signal('SIGSTOP');
+    await one.restart();
+    student.signal('SIGCONT');
+    await student.until(() => student.states(one).at(-1) === 'ready');
+  }
+  assert.equal(await student.exit(), 0, student.stderr);
+  for (const one of teachers) {
+    assert.deepEqual(student.states(one), ['ready', 'draining', 'backoff', 'ready', 'closed']);
+    assert.ok((await one.answered()) > 0, 'a successor without an answer');
+  }
+  // What a teacher had accepted it answered; only what crossed its farewell was sent elsewhere.
+  assert.deepEqual(
+    student.requeued().filter((reason) => reason !== 'draining'),
+    [],
+  );
+  runs.assertUndisturbed('rolling');
+});
+
+test('teachers with other weights, one that joins and one that comes back: refused', async () => {
+  const [right, changed, joining] = await fleet(3);
+  await joining!.kill();
+  const student = runs.student('mixed', [right!, changed!, joining!]);
+  await student.did(2);
+  await joining!.restart(['simulate.seed=1']);
+  await student.until(() => student.states(joining!).includes('refused'));
+  right!.freeze();
+  await changed!.kill();
+  await changed!.restart(['simulate.seed=1']);
+  await student.until(() => student.states(changed!).includes('refused'));
+  right!.thaw();
+  assert.equal(await student.exit(), 0, student.stderr);
+  assert.match(student.stderr, /digest: teacher \S+ has sha256:\w+, the first teacher's/);
+  assert.deepEqual([await changed!.answered(), await joining!.answered()], [0, 0]);
+  runs.assertUndisturbed('mixed');
+});
+
+test('all teachers gone, and back in time: the run goes on', async () => {
+  const teachers = await fleet(3);
+  const student = runs.student('gone', teachers);
+  await student.did(6);
+  await Promise.all(teachers.map((one) => one.kill()));
+  await student.until(() => teachers.every((one) => student.states(one).includes('backoff')));
+  await Promise.all(teachers.map((one) => one.restart()));
+  assert.equal(await student.exit(), 0, student.stderr);
+  runs.assertUndisturbed('gone');
+});
+
+test('all teachers gone for too long: exit 3, state saved; resumed, it ends alike', async () => {
+  const teachers = await fleet(3);
+  const student = runs.student('late', teachers, 'teacher.teacherTimeoutMs=3000');
+  await student.did(6);
+  await Promise.all(teachers.map((one) => one.kill()));
+  assert.equal(await student.exit(), 3, student.stderr);
+  const run = runs.run('late');
+  const [saved = 0, ...more] = run.checkpoints();
+  assert.deepEqual(more, []);
+  assert.ok(saved >= 6 && saved < STEPS, `saved at ${saved}`);
+  assert.equal(run.steps().at(-1)?.step, saved);
+  await Promise.all(teachers.map((one) => one.restart()));
+  const resumed = runs.student('late', teachers, '--resume');
+  assert.equal(await resumed.exit(), 0, resumed.stderr);
+  runs.assertUndisturbed('late');
+});
