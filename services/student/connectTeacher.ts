@@ -6,7 +6,8 @@ import { ContractMismatchError, type Teacher } from '../../src/distill/teacher.j
 import type { ClientSecurity } from '../../src/rpc/clientSecurity.js';
 import { parseDnsName } from '../../src/rpc/target.js';
 import { drawsFor } from '../../src/random/draws.js';
-import type { ClientOptions, TeacherState } from '../../src/stream/clientOptions.js';
+import type { Logger } from '../../src/telemetry/log.js';
+import type { AttemptEvent, ClientOptions, TeacherState } from '../../src/stream/clientOptions.js';
 import { connectTeachers, type RemoteTeacher } from '../../src/stream/remoteTeacher.js';
 import type { OpenedRun } from './openRun.js';
 import type { Reporting } from './reporting.js';
@@ -110,6 +111,18 @@ function clientOptions(
       else log.warn({ name, reason: detail }, 'no teachers found behind a name');
     },
     ...(serverName === null ? {} : { serverName }),
+    ...(log.isLevelEnabled('debug') ? { onAttempt: attemptLog(log, config) } : {}),
+  };
+}
+
+/** A line for each image that is sent and for what came of it; `step` as in events.jsonl. */
+function attemptLog(
+  log: Logger,
+  { train: { accumulateSteps } }: StudentConfig,
+): (event: AttemptEvent) => void {
+  return ({ kind, batch, reason, ...fields }) => {
+    const step = batch === undefined ? {} : { step: Math.floor(batch / accumulateSteps) + 1 };
+    log.debug({ ...fields, ...step, ...(reason === '' ? {} : { reason }) }, `image ${kind}`);
   };
 }
 

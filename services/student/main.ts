@@ -86,7 +86,7 @@ async function trainReported(
   { notes, progress, stream, stop }: StudentOptions & Begun,
 ): Promise<StudentEnd['ended']> {
   const { config } = run;
-  const reporting = await openReporting(config, run.folder.eventsFile, stream);
+  const reporting = await openReporting(config, run, stream);
   reporting.log.info({ config }, 'config');
   for (const message of [...notes, ...studentConfigNotes(config)]) reporting.log.warn(message);
   const compute = new ComputeThread();
@@ -121,7 +121,7 @@ async function train(opened: Opened, progress: { begun: boolean }): Promise<Stud
     checkpointing = new Checkpointing({ config, run, dataset, teacher, compute, reporting });
     const ready = await unlessAborted(setUp(compute, { run, dataset, teacher }), stop);
     progress.begun = true;
-    reporting.log.info({ ...ready, run: run.id, firstStep, steps: config.train.steps }, 'training');
+    reporting.log.info({ ...ready, firstStep, steps: config.train.steps }, 'training');
     tellLabels(config, { dataset, teacher, log: reporting.log });
     reporting.events.append({
       kind: 'start',

@@ -13,6 +13,8 @@ import {
 } from '../../src/telemetry/progress.js';
 import { createStudentMetrics, type StudentMetrics } from '../../src/telemetry/studentMetrics.js';
 import type { StepReport } from '../../src/train/loop.js';
+import type { RunFolder } from '../../src/run/runFolder.js';
+import type { OpenedRun } from './openRun.js';
 
 export interface Reporting {
   readonly log: Logger;
@@ -39,7 +41,7 @@ export interface Reporting {
 /** Throws ListenError when the metrics port is taken. */
 export async function openReporting(
   config: StudentConfig,
-  eventsFile: string,
+  { id, folder: { eventsFile } }: Pick<OpenedRun, 'id'> & { folder: Pick<RunFolder, 'eventsFile'> },
   stream: ProgressStream,
 ): Promise<Reporting> {
   const metrics = createStudentMetrics();
@@ -49,7 +51,12 @@ export async function openReporting(
     totalSteps: config.train.steps,
     everySteps: config.run.logEverySteps,
   });
-  const log = createLogger({ service: 'student', ...config.log, sink: progress });
+  const log = createLogger({
+    service: 'student',
+    ...config.log,
+    sink: progress,
+    fields: { run: id },
+  });
   if (server !== null) log.info({ url: server.url }, 'metrics');
   const events = openEventLog(eventsFile);
   return {

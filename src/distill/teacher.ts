@@ -26,6 +26,8 @@ export interface TeacherImage {
   readonly augmentationSeed: bigint;
   readonly height: number;
   readonly width: number;
+  /** For logs: the batch that it belongs to, from 0, counted over the run. */
+  readonly batch?: number;
   /** uint8 HWC, R G B. Not kept after the reply and never changed by a teacher. */
   readonly rgb: Uint8Array;
 }

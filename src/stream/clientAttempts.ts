@@ -3,13 +3,14 @@ import type { ImageRequest } from './clientRequest.js';
 import { ReplyAssembly } from './replyAssembly.js';
 
 export interface Attempt {
-  /** Unique in the client's life, and so in every stream. */
+  /** The request's: unique in the client's life, and so in every stream. */
   readonly id: number;
   /** 0 for the first time that the image was sent anywhere. */
   readonly number: number;
   readonly request: ImageRequest;
   readonly assembly: ReplyAssembly;
   readonly timer: NodeJS.Timeout;
+  readonly sentAtMs: number;
   /** Bytes of the answer that haven't come. */
   missingBytes: number;
 }
@@ -18,7 +19,6 @@ export class Attempts {
   readonly #open = new Map<number, Attempt>();
   readonly #timeoutMs: number;
   readonly #onTimeout: (id: number) => void;
-  #lastId = 0;
   #missingBytes = 0;
 
   /** `onTimeout` is called for an attempt that is still open after `timeoutMs`. */
@@ -37,11 +37,14 @@ export class Attempts {
   }
 
   open(request: ImageRequest): Attempt {
-    const id = ++this.#lastId;
+    const { id } = request;
     const timer = setTimeout(() => this.#onTimeout(id), this.#timeoutMs);
     const assembly = new ReplyAssembly(request.outputs);
     const missingBytes = request.replyBytes;
-    const attempt = { id, number: request.attempts++, request, assembly, timer, missingBytes };
+    const attempt = {
+      ...{ id, number: request.attempts++, request, assembly, timer, missingBytes },
+      sentAtMs: performance.now(),
+    };
     this.#open.set(id, attempt);
     this.#missingBytes += missingBytes;
     return attempt;
@@ -53,17 +56,10 @@ export class Attempts {
     this.#missingBytes -= bytes;
   }
 
-  /** Undefined for one that was never sent, or has been answered or given up. */
+  /** Undefined for one that was never sent here, or has been answered or given up. */
   get(id: number, number: number): Attempt | undefined {
     const attempt = this.#open.get(id);
     return attempt?.number === number ? attempt : undefined;
-  }
-
-  of(request: ImageRequest): Attempt | undefined {
-    for (const attempt of this.#open.values()) {
-      if (attempt.request === request) return attempt;
-    }
-    return undefined;
   }
 
   close(id: number): Attempt | undefined {

@@ -2,13 +2,19 @@
 import type { TeacherLink } from './clientLink.js';
 import type { ImageRequest } from './clientRequest.js';
 
+/** What the choice knows of a teacher. */
+export type Candidate = Pick<
+  TeacherLink,
+  'address' | 'available' | 'failing' | 'hasRoom' | 'load' | 'msAnImage' | 'refusal' | 'refusalOf'
+>;
+
 /**
  * Why no teacher will ever take such an image; undefined while one does, or may: who hasn't said
  * welcome yet may take what the others don't.
  */
 export function refusalOfAll(
   request: ImageRequest,
-  links: readonly TeacherLink[],
+  links: readonly Candidate[],
 ): string | undefined {
   const refusals = links
     .filter(({ refusal }) => refusal === undefined)
@@ -20,7 +26,7 @@ export class TeacherChoice {
   #turn = 0;
 
   /** Undefined: the image waits. Then some teacher has something to do and will say when it has room. */
-  pick(request: ImageRequest, links: readonly TeacherLink[]): TeacherLink | undefined {
+  pick<L extends Candidate>(request: ImageRequest, links: readonly L[]): L | undefined {
     const takers = links.filter(
       (link) =>
         link.refusal === undefined && link.available && link.refusalOf(request) === undefined,
@@ -37,16 +43,16 @@ export class TeacherChoice {
   }
 
   /** Of those that answer soonest the one with the least to do; of these each in its turn. */
-  #first(links: readonly TeacherLink[]): TeacherLink | undefined {
+  #first<L extends Candidate>(links: readonly L[]): L | undefined {
     const known = links.flatMap(({ msAnImage }) => msAnImage ?? []);
     // A new teacher is taken to be as fast as the fastest, until it has shown.
     const guessMs = known.length > 0 ? Math.min(...known) : 0;
-    const doneMs = ({ load, msAnImage }: TeacherLink) => (load + 1) * (msAnImage ?? guessMs);
+    const doneMs = ({ load, msAnImage }: L) => (load + 1) * (msAnImage ?? guessMs);
     const soonest = least(links, doneMs);
     return this.#inTurn(least(soonest, ({ load }) => load));
   }
 
-  #inTurn(links: readonly TeacherLink[]): TeacherLink | undefined {
+  #inTurn<L>(links: readonly L[]): L | undefined {
     return links[this.#turn++ % Math.max(1, links.length)];
   }
 }
@@ -55,14 +61,14 @@ export class TeacherChoice {
  * The image of a failed attempt goes elsewhere, and to a teacher that is well: a sick one says nothing
  * about the image, and mustn't use up its attempts. Even if that one is busy.
  */
-function preferredOf(
+function preferredOf<L extends Candidate>(
   request: ImageRequest,
-  takers: readonly TeacherLink[],
-): readonly TeacherLink[] {
+  takers: readonly L[],
+): readonly L[] {
   if (request.failedAt.size === 0) return takers;
-  const isNew = ({ address }: TeacherLink) => !request.failedAt.has(address);
-  const isWell = ({ failing }: TeacherLink) => !failing;
-  const both = (link: TeacherLink) => isNew(link) && isWell(link);
+  const isNew = ({ address }: L) => !request.failedAt.has(address);
+  const isWell = ({ failing }: L) => !failing;
+  const both = (link: L) => isNew(link) && isWell(link);
   // A second answer that isn't finite is the last: it should be another's.
   const rules = request.nonFiniteReplies > 0 ? [both, isNew, isWell] : [both, isWell, isNew];
   for (const rule of rules) {

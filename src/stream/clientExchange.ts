@@ -4,9 +4,9 @@
  */
 import { status } from '@grpc/grpc-js';
 import type { TeacherReply } from '../distill/teacher.js';
-import { Attempts } from './clientAttempts.js';
+import { type Attempt, Attempts } from './clientAttempts.js';
 import { ImageRefusedError, requeueReason, statusName } from './clientErrors.js';
-import type { ClientSettings, RequeueReason } from './clientOptions.js';
+import type { AttemptEvent, ClientSettings, RequeueReason } from './clientOptions.js';
 import type { ImageRequest } from './clientRequest.js';
 import type { DistillStream } from './clientStream.js';
 import type { ImageError } from './generated/cirkd/teacher/v1/ImageError.js';
@@ -46,7 +46,8 @@ export class ImageExchange {
   }
 
   send(request: ImageRequest): void {
-    const { id, number } = this.#attempts.open(request);
+    const attempt = this.#attempts.open(request);
+    const { id, number } = attempt;
     this.#grant();
     this.#stream!.send({
       ...request.image,
@@ -55,25 +56,27 @@ export class ImageExchange {
       timeoutMs: this.#settings.requestTimeoutMs,
       crc32c: request.crc32c,
     });
+    this.#tell('sent', attempt);
   }
 
   /** Forgets an image; its answer may still arrive and is then ignored. */
   drop(request: ImageRequest): void {
-    const attempt = this.#attempts.of(request);
-    if (attempt === undefined) return;
-    this.#attempts.close(attempt.id);
-    this.#stream?.cancel(attempt.id);
+    const attempt = this.#attempts.close(request.id);
+    if (attempt !== undefined) this.#dropped(attempt);
   }
 
   /** Forgets all. */
   dropAll(): void {
-    for (const { id } of this.#attempts.closeAll()) this.#stream?.cancel(id);
+    for (const attempt of this.#attempts.closeAll()) this.#dropped(attempt);
   }
 
   /** The stream is over. Returns the images that were there. */
-  end(): ImageRequest[] {
+  end(reason: string): ImageRequest[] {
     this.#stream = undefined;
-    return this.#attempts.closeAll().map(({ request }) => request);
+    return this.#attempts.closeAll().map((attempt) => {
+      this.#tell('failed', attempt, reason);
+      return attempt.request;
+    });
   }
 
   chunk(chunk: TensorChunkView): void {
@@ -93,6 +96,7 @@ export class ImageExchange {
       return;
     }
     this.#attempts.close(error.id);
+    this.#tell('refused', attempt, words);
     const message = `teacher ${this.#address} refused image ${request.image.sample}: ${words}`;
     this.#events.onRefused(request, new ImageRefusedError(error.code, message));
   }
@@ -112,6 +116,7 @@ export class ImageExchange {
       return;
     }
     this.#attempts.close(chunk.id);
+    this.#tell('answered', attempt);
     this.#events.onAnswered(attempt.request, attempt.assembly.reply());
   }
 
@@ -123,7 +128,25 @@ export class ImageExchange {
 
   #failed(id: number, reason: RequeueReason, detail: string, said: boolean): void {
     const attempt = this.#attempts.close(id);
-    if (attempt !== undefined) this.#events.onFailed(attempt.request, reason, detail, said);
+    if (attempt === undefined) return;
+    this.#tell('failed', attempt, `${reason}: ${detail}`);
+    this.#events.onFailed(attempt.request, reason, detail, said);
+  }
+
+  #dropped(attempt: Attempt): void {
+    this.#stream?.cancel(attempt.id);
+    this.#tell('dropped', attempt);
+  }
+
+  #tell(kind: AttemptEvent['kind'], attempt: Attempt, reason = ''): void {
+    const { onAttempt } = this.#settings;
+    if (onAttempt === undefined) return;
+    const { id, number, request, sentAtMs, missingBytes } = attempt;
+    const { sample, batch, rgb } = request.image;
+    const bytes = kind === 'sent' ? rgb.length : request.replyBytes - missingBytes;
+    const ms = Math.round(performance.now() - sentAtMs);
+    const teacher = this.#address;
+    onAttempt({ kind, request: id, attempt: number, teacher, sample, batch, bytes, ms, reason });
   }
 
   /** As many bytes as the images here lack: the answer to each is granted when it is asked for. */

@@ -71,7 +71,7 @@ export class Fleet implements LinkOwner {
       request.reject(new Error('teacher: asked after close'));
       return;
     }
-    request.order = ++this.#requests;
+    request.id = ++this.#requests;
     this.#unsettled.add(request);
     this.#queue.push(request);
     this.#watch.start();
@@ -126,7 +126,7 @@ export class Fleet implements LinkOwner {
       this.#reject(request, alwaysFaulty(request, link.address, detail));
     } else {
       this.#settings.onRequeued?.(reason, `${link.address}: ${detail}`);
-      const after = this.#queue.findIndex(({ order }) => order > request.order);
+      const after = this.#queue.findIndex(({ id }) => id > request.id);
       this.#queue.splice(after < 0 ? this.#queue.length : after, 0, request);
     }
     this.#dispatch();

@@ -284,7 +284,7 @@ export class TeacherLink {
     this.lastError = words;
     this.#enter('backoff', words);
     this.#timer = setTimeout(() => this.connect(), this.#health.failed());
-    for (const request of this.#exchange.end()) {
+    for (const request of this.#exchange.end(`${reason}: ${words}`)) {
       this.#owner.onFailed(this, request, reason, words);
     }
     if (wasConnected) this.#owner.onLost(this);

@@ -51,6 +51,25 @@ export interface NameState {
   readonly detail: string;
 }
 
+/** What became of one attempt at one image. */
+export interface AttemptEvent {
+  /** `dropped`: nobody wants the answer any more. */
+  readonly kind: 'sent' | 'answered' | 'failed' | 'refused' | 'dropped';
+  /** The id on the wire: with the run's id it names the image's request, in all its attempts. */
+  readonly request: number;
+  /** 0 for the first. */
+  readonly attempt: number;
+  readonly teacher: string;
+  readonly sample: string;
+  readonly batch: number | undefined;
+  /** Of the tensors that came; of the image where it was sent. */
+  readonly bytes: number;
+  /** Since it was sent. */
+  readonly ms: number;
+  /** Why it failed or was refused, in words; else empty. */
+  readonly reason: string;
+}
+
 /** For metrics and logs. None of them may throw. */
 export interface ClientHooks {
   readonly onRequeued?: (reason: RequeueReason, detail: string) => void;
@@ -59,6 +78,7 @@ export interface ClientHooks {
   /** Bytes of all answers that are asked for and haven't come, after each change. */
   readonly onInflightBytes?: (bytes: number) => void;
   readonly onTeacher?: (state: TeacherState) => void;
+  readonly onAttempt?: (event: AttemptEvent) => void;
   readonly onName?: (state: NameState) => void;
 }
 

@@ -51,8 +51,8 @@ export class ImageRequest {
   /** Answers that were an error or unusable, and the last one's code. */
   faults = 0;
   faultCode: status = status.UNKNOWN;
-  /** Place in the order of requests. */
-  order = 0;
+  /** Place in the order of requests, from 1: the image's name on the wire, in every attempt. */
+  id = 0;
   /** Addresses to pass by where there are others: they failed, or their answer was unusable. */
   readonly failedAt = new Set<string>();
   settled = false;

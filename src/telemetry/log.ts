@@ -19,6 +19,8 @@ export interface LogOptions {
   /** auto: text where the sink is a terminal, else json. */
   readonly format: 'auto' | 'json' | 'text';
   readonly sink: LineSink;
+  /** On every line. */
+  readonly fields?: Readonly<Record<string, string>>;
 }
 
 /**
@@ -26,13 +28,13 @@ export interface LogOptions {
  * once the sink breaks, lines are lost.
  */
 export function createLogger(options: LogOptions): Logger {
-  const { service, level, format, sink } = options;
+  const { service, level, format, sink, fields } = options;
   const asText = format === 'text' || (format === 'auto' && sink.isTTY === true);
   const put = safeWriter(sink);
   return pino(
     {
       level,
-      base: { service },
+      base: { service, ...fields },
       timestamp: pino.stdTimeFunctions.isoTime,
       formatters: { level: (label) => ({ level: label }) },
       serializers: { err: pino.stdSerializers.err, error: pino.stdSerializers.err },

@@ -102,6 +102,7 @@ export function teacherImages(batch: Batch): TeacherImage[] {
   return batch.crops.map((crop) => ({
     sample: crop.sample,
     augmentationSeed: crop.augmentationSeed,
+    batch: batch.step,
     height: batch.height,
     width: batch.width,
     rgb: crop.rgb,

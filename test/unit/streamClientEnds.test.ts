@@ -4,9 +4,11 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { status } from '@grpc/grpc-js';
 import { ContractMismatchError, TeacherUnavailableError } from '../../src/distill/teacher.js';
 import type { ClientOptions } from '../../src/stream/clientOptions.js';
 import { connectTeachers } from '../../src/stream/remoteTeacher.js';
+import { DnsServer } from '../support/dnsServer.js';
 import { eventually } from '../support/eventually.js';
 import { deadAddress, REPLY_BYTES, student, teachers } from '../support/scriptedFleet.js';
 import { assertAnswers, imageOf, studentOptions } from '../support/scriptedStudent.js';
@@ -92,6 +94,40 @@ describe('a student without its teachers', { concurrency: 5 }, () => {
     assert.ok(other!.images.length > 0, String(other!.images.length));
   });
 
+  test('a rolling update to other weights: the run goes on with the rest; with none left it ends', async (t) => {
+    const other = `sha256:${'b'.repeat(64)}`;
+    const updated = new Set<number>();
+    const scripts = [0, 1, 2].map(
+      (i): Script => ({
+        onHello: (stream) => stream.welcome(updated.has(i) ? { digest: other } : {}),
+      }),
+    );
+    const all = await teachers(t, ...scripts);
+    const { teacher, observed } = await student(t, all, { teacherTimeoutMs: 2500 });
+    const inState = (i: number, state: string) =>
+      observed.states.includes(`${all[i]!.address} ${state}`);
+    await eventually(() => [0, 1, 2].every((i) => inState(i, 'ready')));
+    for (const i of [0, 1]) {
+      updated.add(i);
+      all[i]!.streams.at(-1)!.end(status.UNAVAILABLE, 'restarts');
+      await eventually(() => inState(i, 'refused'));
+      const before = all[i]!.images.length;
+      const numbers = Array.from({ length: 10 }, (_, k) => k);
+      const replies = await Promise.all(numbers.map((k) => teacher.request(imageOf(k))));
+      for (const [k, reply] of replies.entries()) assertAnswers(reply, imageOf(k));
+      assert.equal(all[i]!.images.length, before);
+    }
+    updated.add(2);
+    all[2]!.streams.at(-1)!.end(status.UNAVAILABLE, 'restarts');
+    await eventually(() => inState(2, 'refused'));
+    await assert.rejects(teacher.request(imageOf(1)), (error: Error) => {
+      assert.ok(error instanceof ContractMismatchError, String(error));
+      const words = `digest: teacher \\S+ has ${other}, the first teacher's \\(\\S+\\) is ${DIGEST}`;
+      assert.match(error.message, new RegExp(`^no teacher fits this student: .*${words}`));
+      return true;
+    });
+  });
+
   test('one teacher that does not fit and one that is away: a mismatch, once the time is over', async (t) => {
     const [scripted] = await teachers(t, { info: { classes: 19 } });
     const { options } = studentOptions([scripted!.address, await deadAddress()], {
@@ -153,10 +189,14 @@ describe('a student without its teachers', { concurrency: 5 }, () => {
   test('a process whose teacher is closed ends by itself', async (t) => {
     const [scripted] = await teachers(t, {});
     const file = fileURLToPath(new URL('../support/closingStudent.ts', import.meta.url));
-    const args = ['--import', 'tsx', file, scripted!.address, await deadAddress()];
+    const dns = await DnsServer.start({ 'teachers.example': 'silent' });
+    t.after(() => dns.close());
+    const name = `dns://${dns.address}/teachers.example:1`;
+    const args = ['--import', 'tsx', file, scripted!.address, await deadAddress(), name];
     const child = spawn(process.execPath, args, { stdio: ['ignore', 'inherit', 'inherit'] });
     t.after(() => child.kill('SIGKILL'));
     assert.deepEqual(await once(child, 'exit'), [0, null]);
     assert.equal(scripted!.images.length, 2);
+    assert.ok(dns.questions.length > 0, 'no question');
   });
 });

@@ -53,7 +53,7 @@ function evaluations(...percents: number[]) {
 }
 
 async function checkpointing(t: TestContext, run: OpenedRun) {
-  const reporting = await openReporting(run.config, run.folder.eventsFile, stream);
+  const reporting = await openReporting(run.config, run, stream);
   t.after(() => reporting.close(0, new AbortController().signal));
   const made = new Checkpointing({
     config: run.config,
@@ -235,7 +235,7 @@ test("a folder's classes must be those of the other dataset, by name", async (t)
 test('a stop ends the wait for teachers; two digests are refused before it', async (t) => {
   const given = config(t, 'teacher.addresses=["127.0.0.1:1"]', `teacher.digest="${DIGESTS[0]}"`);
   const run = await open(given);
-  const reporting = await openReporting(given, run.folder.eventsFile, stream);
+  const reporting = await openReporting(given, run, stream);
   const stop = new AbortController();
   const parts = { dataset: openTrainingData(given), run, reporting, stepsDone: () => 0 };
   const waiting = connectTeacher(given, { ...parts, stop: stop.signal });

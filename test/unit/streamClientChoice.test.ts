@@ -1,0 +1,153 @@
+/** Which teacher gets which image, and when. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { status } from '@grpc/grpc-js';
+import { type Candidate, TeacherChoice } from '../../src/stream/clientChoice.js';
+import type { AttemptEvent } from '../../src/stream/clientOptions.js';
+import { ImageRequest } from '../../src/stream/clientRequest.js';
+import type { Image } from '../../src/stream/generated/cirkd/teacher/v1/Image.js';
+import { eventually } from '../support/eventually.js';
+import { student, teachers } from '../support/scriptedFleet.js';
+import { assertAnswers, imageOf } from '../support/scriptedStudent.js';
+import type { Script, ScriptedStream } from '../support/scriptedTeacher.js';
+
+const ROOM = 8;
+
+function teacher(address: string, load: number, msAnImage: number | undefined, more = {}) {
+  const candidate: Candidate = {
+    ...{ address, load, msAnImage, available: true, failing: false, refusal: undefined },
+    refusalOf: () => undefined,
+    hasRoom: () => load < ROOM,
+    ...more,
+  };
+  return candidate;
+}
+
+/** Addresses of those that are chosen, one after the other. */
+function chosen(times: number, links: readonly Candidate[], ...failedAt: string[]) {
+  const choice = new TeacherChoice();
+  const request = new ImageRequest(imageOf(1), []);
+  for (const address of failedAt) request.failedAt.add(address);
+  return Array.from({ length: times }, () => choice.pick(request, links)?.address);
+}
+
+test('those that idle get images in turn, however fast they are', () => {
+  const links = [teacher('a', 0, 10), teacher('b', 0, 900), teacher('c', 1, 1)];
+  assert.deepEqual(chosen(4, links), ['a', 'b', 'a', 'b']);
+});
+
+test('when none idles, the one that is done first; with a full queue it is waited for', () => {
+  // Done after 40 and 200 ms.
+  assert.deepEqual(chosen(2, [teacher('a', 3, 10), teacher('b', 1, 100)]), ['a', 'a']);
+  // After 90 (full) and 200, 90 and 60.
+  assert.deepEqual(chosen(1, [teacher('a', 8, 10), teacher('b', 1, 100)]), [undefined]);
+  assert.deepEqual(chosen(1, [teacher('a', 8, 10), teacher('b', 1, 30)]), ['b']);
+  assert.deepEqual(chosen(1, [teacher('a', 8, 10), teacher('b', 0, 100)]), ['b']);
+});
+
+test('a teacher that has not answered yet counts as fast as the fastest', () => {
+  const links = [teacher('a', 2, 100), teacher('b', 2, undefined), teacher('c', 2, 20)];
+  assert.deepEqual(chosen(4, links), ['b', 'c', 'b', 'c']);
+  assert.deepEqual(chosen(2, [teacher('a', 2, undefined), teacher('b', 1, undefined)]), ['b', 'b']);
+});
+
+test('nobody waits for a sick teacher, nor for one that is away', () => {
+  const sick = teacher('a', 1, 1, { failing: true, hasRoom: () => false });
+  const away = teacher('b', 0, 1, { available: false });
+  assert.deepEqual(chosen(1, [sick, away, teacher('c', 4, 100)]), ['c']);
+});
+
+test('a failed image goes to one that is well, rather one that has not had it', () => {
+  const [a, b] = [teacher('a', 5, 100), teacher('b', 0, 1)];
+  const sick = teacher('c', 0, 1, { failing: true });
+  assert.deepEqual(chosen(2, [a, b, sick], 'b'), ['a', 'a']);
+  assert.deepEqual(chosen(2, [a, b, sick], 'a', 'b'), ['b', 'b']);
+  assert.deepEqual(chosen(2, [sick], 'c'), ['c', 'c']);
+  const busy = teacher('a', 8, 100);
+  assert.deepEqual(chosen(1, [busy, b, sick], 'b'), [undefined]);
+});
+
+test('what is asked for again comes before what was asked for later', async (t) => {
+  let failed = false;
+  const [scripted] = await teachers(t, {
+    limits: { maxInflightImages: 2 },
+    onImage: (stream, image) => {
+      if (failed) return stream.answer(image);
+      failed = true;
+      return stream.error(image, { code: status.INTERNAL, message: 'once', retryable: true });
+    },
+  });
+  const { teacher: fleet } = await student(t, [scripted!]);
+  const images = Array.from({ length: 8 }, (_, i) => imageOf(i));
+  const settled: number[] = [];
+  await Promise.all(
+    images.map(async (image, i) => {
+      assertAnswers(await fleet.request(image), image);
+      settled.push(i);
+    }),
+  );
+  const asked = scripted!.images.map(({ id }) => id);
+  assert.deepEqual(asked.slice(0, 3), [1, 2, 1]);
+  assert.deepEqual(asked.slice(3), [3, 4, 5, 6, 7, 8]);
+  assert.deepEqual(
+    settled.sort((a, b) => a - b),
+    images.map((_, i) => i),
+  );
+});
+
+test('ten sick teachers and a busy one that is well: no image is given up', async (t) => {
+  const sick: Script = {
+    onImage: (stream, image) =>
+      stream.error(image, { code: status.INTERNAL, message: 'broke', retryable: true }),
+  };
+  const well = async (stream: ScriptedStream, image: Image) => {
+    await new Promise((resolve) => setTimeout(resolve, 3));
+    await stream.answer(image);
+  };
+  const scripts = [{ limits: { maxInflightImages: 1 }, onImage: well }, ...Array(10).fill(sick)];
+  const all = await teachers(t, ...scripts);
+  const { teacher: fleet, observed } = await student(t, all, { maxBackoffMs: 4 });
+  await eventually(() => observed.states.filter((state) => state.endsWith('ready')).length === 11);
+  const images = Array.from({ length: 60 }, (_, i) => imageOf(i));
+  const replies = await Promise.all(images.map((image) => fleet.request(image)));
+  for (const [i, reply] of replies.entries()) assertAnswers(reply, images[i]!);
+  assert.ok(observed.requeued.length >= 10, `${observed.requeued.length}`);
+});
+
+test('each attempt is told of: an id for an image at whatever teacher, an end for each that was sent', async (t) => {
+  const events: AttemptEvent[] = [];
+  const all = await teachers(
+    t,
+    {
+      onImage: (stream, image) =>
+        stream.error(image, { code: status.INTERNAL, message: 'broke', retryable: true }),
+    },
+    {},
+  );
+  const { teacher: fleet, observed } = await student(t, all, {
+    onAttempt: (event) => events.push(event),
+  });
+  await eventually(() => observed.states.filter((state) => state.endsWith('ready')).length === 2);
+  const images = Array.from({ length: 6 }, (_, i) => ({ ...imageOf(i), batch: i + 10 }));
+  await Promise.all(images.map((image) => fleet.request(image)));
+  const answered = events.filter(({ kind }) => kind === 'answered');
+  assert.deepEqual(
+    answered.map(({ request, sample, batch }) => [request, sample, batch]).sort(),
+    images.map(({ sample, batch }, i) => [i + 1, sample, batch]),
+  );
+  assert.ok(
+    answered.every(({ teacher: address, bytes }) => address === all[1]!.address && bytes > 0),
+  );
+  const failed = events.filter(({ kind }) => kind === 'failed');
+  assert.equal(failed.length, observed.requeued.length);
+  assert.match(failed[0]!.reason, /^error: INTERNAL: broke$/);
+  const key = ({ request, attempt, teacher: address }: AttemptEvent) =>
+    `${request} ${attempt} ${address}`;
+  const sent = events.filter(({ kind }) => kind === 'sent').map(key);
+  assert.deepEqual(sent.sort(), [...answered, ...failed].map(key).sort());
+  // What the teachers saw is what was told.
+  const seen = all.flatMap(({ images: received, address }) =>
+    received.map(({ id, attempt }) => `${id} ${attempt} ${address}`),
+  );
+  assert.deepEqual(seen.sort(), sent);
+});
