@@ -8,6 +8,7 @@ import {
   CHART,
   helm,
   KUBE_VERSIONS,
+  NAMESPACE,
   only,
   ROOT,
   render,
@@ -123,6 +124,6 @@ test('rules, scaler and dashboard arrive as their files have them', async () => 
   assert.equal(dashboard.metadata.labels['grafana_dashboard'], '1');
   const scaler = parse(read(join(CHART, 'files/scaler.yaml')));
   const [trigger] = only(objects, 'ScaledObject').spec.triggers;
-  assert.equal(trigger!.metadata['query'], scaler.query);
+  assert.equal(trigger!.metadata['query'], scaler.query.replaceAll('NAMESPACE', NAMESPACE));
   assert.equal(trigger!.metadata['threshold'], String(scaler.threshold));
 });
