@@ -22,6 +22,10 @@ import { configText, studentConfig, teacherConfig } from '../support/deploy/rend
 const WITH_TEACHER: readonly Variant[] = ['default', 'try', 'fleet', 'gpu', 'secured'];
 const WITH_STUDENT: readonly Variant[] = ['try', 'gpu', 'secured', 'run'];
 
+const MIB = 1_048_576;
+/** DeepLabV3-ResNet-101, two images of 512×1024 (docs/performance.md); on a GPU the CUDA libraries. */
+const NETWORK_MIB = { cpu: 1050, gpu: 2048 } as const;
+
 const rendered = new Map<Variant, KubeObject[]>();
 for (const name of VARIANT_NAMES) rendered.set(name, await render(...VARIANTS[name]));
 const objectsOf = (name: Variant) => rendered.get(name)!;
@@ -186,6 +190,23 @@ test("pods keep Kubernetes' restricted profile, and write nowhere but to volumes
         assert.ok(resources.limits['memory'] && resources.requests['memory'], `${name}: ${part}`);
       }
     }
+  }
+});
+
+test("a teacher's memory limit holds what its config lets come together (docs/deploy.md)", () => {
+  const parameters = { height: 512, width: 1024, channels: 512, classes: 19 };
+  const positions = (parameters.height / 8) * (parameters.width / 8);
+  const answerMiB = (4 * positions * (parameters.channels + parameters.classes + 1)) / MIB;
+  for (const name of ['default', 'fleet', 'secured', 'gpu'] as const) {
+    const { limits, batch } = teacherConfig(objectsOf(name));
+    const pixelsMiB = (2 * batch.maxImages * 3 * parameters.height * parameters.width) / MIB;
+    const streamMiB = answerMiB + 5 + limits.maxMessageMiB;
+    const parts = [NETWORK_MIB[name === 'gpu' ? 'gpu' : 'cpu'], limits.maxQueueMiB, pixelsMiB];
+    parts.push(limits.maxAnswerMiB, limits.maxStreams * streamMiB);
+    const neededMiB = 1.25 * parts.reduce((sum, part) => sum + part, 0);
+    const { memory } = containerOf(name, 'teacher').resources.limits as { memory: string };
+    const limitMiB = 1024 * Number(/^(\d+)Gi$/.exec(memory)?.[1]);
+    assert.ok(limitMiB >= neededMiB, `${name}: ${memory} for ${neededMiB} MiB`);
   }
 });
 
