@@ -1,11 +1,14 @@
 /** What a schema can't know of the pods: that config, ports, volumes, probes and exit codes fit. */
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import { command as studentCommand } from '../../services/cli/commands/student.js';
 import { EXIT_CODES } from '../../services/cli/exitCode.js';
 import {
   only,
   pods,
+  ROOT,
   render,
   VARIANT_NAMES,
   VARIANTS,
@@ -253,4 +256,19 @@ test('another config is another pod, another chart version is not', async () => 
     assert.ok(!labels.some((label) => /chart|version/.test(label)));
   }
   assert.deepEqual(before.metadata.labels, after.get('teacher')!.metadata.labels);
+});
+
+test('programs and user are those of the image', () => {
+  const dockerfile = readFileSync(join(ROOT, 'deploy/docker/Dockerfile'), 'utf8');
+  const assemble = readFileSync(join(ROOT, 'deploy/docker/assemble.mjs'), 'utf8');
+  assert.match(dockerfile, /^COPY --from=build \/image \/app$/m);
+  assert.match(dockerfile, /^USER 10001:10001$/m);
+  for (const part of ['teacher', 'student'] as const) {
+    const { command } = containerOf('try', part);
+    const entry = JSON.stringify([...command, part]).replaceAll(',', ', ');
+    assert.ok(dockerfile.includes(`ENTRYPOINT ${entry}`), entry);
+  }
+  const { command } = containerOf('try', 'probe');
+  assert.deepEqual(command, ['/usr/local/bin/node', '/app/probe.mjs']);
+  assert.match(assemble, /'probe\.mjs'/);
 });
