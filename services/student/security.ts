@@ -23,6 +23,7 @@ export function openSecurity(
     token: tokenFile === null ? null : named('tokenFile', tokenFile),
     onCertificate: metrics.setCertificateExpiry,
     onReloaded: (keys) => log.info({ keys }, 'security files read again'),
+    onExposed: (reason) => log.warn({ reason }, 'a secret that others may read'),
     onProblem: ({ message }) => log.error({ reason: message }, 'security files not taken over'),
   });
 }

@@ -3,6 +3,7 @@ import type { TeacherConfig } from '../../src/config/teacher.js';
 import { openServerSecurity, type ServerSecurity } from '../../src/rpc/serverSecurity.js';
 import type { Logger } from '../../src/telemetry/log.js';
 import type { TeacherMetrics } from '../../src/telemetry/teacherMetrics.js';
+import { refusalLog } from './refusalLog.js';
 
 /** Rejects with SecurityFileError. */
 export function openSecurity(
@@ -26,6 +27,7 @@ export function openSecurity(
     onCertificate: setCertificateExpiry,
     onReloaded: (keys) => log.info({ keys }, 'security files read again'),
     onProblem: ({ message }) => log.error({ reason: message }, 'security files not taken over'),
-    onRefused: (refused) => log.warn(refused, 'call refused'),
+    onRefused: refusalLog(log),
+    onExposed: (reason) => log.warn({ reason }, 'a secret that others may read'),
   });
 }

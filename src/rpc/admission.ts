@@ -3,8 +3,10 @@
  *
  * A client certificate is checked here and not in the handshake. There Node.js could only hang up,
  * and the client would not learn why. grpc-js gives a peer's certificate where TLS found it valid
- * and of a trusted authority, else none: also for sessions that a client without one resumed.
+ * and of a trusted authority, else none. That was when the connection began, so its time is looked
+ * at again.
  */
+import type { PeerCertificate } from 'node:tls';
 import { ServerInterceptingCall, type ServerInterceptor } from '@grpc/grpc-js';
 import { isAccepted } from './bearerTokens.js';
 import { GrpcStatus } from './errors.js';
@@ -24,8 +26,8 @@ export function admission(rules: AdmissionRules): ServerInterceptor {
       start(next) {
         next({
           onReceiveMetadata(metadata, admit) {
-            const certified = call.getAuthContext().sslPeerCertificate !== undefined;
-            const reason = refusal(rules, certified, metadata.get('authorization'));
+            const { sslPeerCertificate } = call.getAuthContext();
+            const reason = refusal(rules, sslPeerCertificate, metadata.get('authorization'));
             if (reason === undefined) {
               // No handler needs it, so none can tell it.
               metadata.remove('authorization');
@@ -42,11 +44,14 @@ export function admission(rules: AdmissionRules): ServerInterceptor {
 
 function refusal(
   { clientCertificate, tokens }: AdmissionRules,
-  certified: boolean,
+  certificate: PeerCertificate | undefined,
   authorization: readonly (string | Buffer)[],
 ): string | undefined {
-  if (clientCertificate && !certified) {
-    return 'client certificate: none given, or one that is not valid or of no authority trusted here';
+  if (clientCertificate) {
+    if (certificate === undefined) {
+      return 'client certificate: none given, or one that is not valid or of no authority trusted here';
+    }
+    if (Date.parse(certificate.valid_to) <= Date.now()) return 'client certificate: it has expired';
   }
   if (tokens === null) return undefined;
   if (authorization.length === 0) return 'authorization: no bearer token given';

@@ -3,7 +3,8 @@ import { type ChannelCredentials, credentials } from '@grpc/grpc-js';
 import { Metadata } from '@grpc/grpc-js';
 import { bearer } from './bearerTokens.js';
 import { type Identity, readAuthorities, readIdentity } from './certificates.js';
-import { RELOAD_EVERY_MS, type SecurityHooks, watchTokens } from './serverSecurity.js';
+import { endingHandshakes } from './endingHandshakes.js';
+import { RELOAD_EVERY_MS, type SecurityHooks, tellExposed, watchTokens } from './serverSecurity.js';
 import { type NamedFile, WatchedFiles } from './watchedFiles.js';
 
 export interface ClientSecurityOptions extends SecurityHooks {
@@ -43,10 +44,14 @@ export async function openClientSecurity(options: ClientSecurityOptions): Promis
     watched.close();
     throw error;
   }
+  const keys = tls.identity === null ? [] : [tls.identity.key];
+  await tellExposed([...keys, ...(token === null ? [] : [token])], options);
   return {
     credentials() {
       const { ca, identity } = watched.current;
-      const channel = credentials.createSsl(ca, identity?.privateKey, identity?.certificate);
+      const channel = endingHandshakes(
+        credentials.createSsl(ca, identity?.privateKey, identity?.certificate),
+      );
       return tokens === null ? channel : withToken(channel, tokens.current[0]!);
     },
     close() {

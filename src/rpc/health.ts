@@ -1,30 +1,78 @@
-/** grpc.health.v1: what a load balancer or an orchestrator asks before it sends traffic. */
+/**
+ * grpc.health.v1: what a load balancer or an orchestrator asks before it sends traffic. Only the
+ * contract is grpc-health-check's: its service remembers every name that anybody ever watched.
+ */
+import type {
+  sendUnaryData,
+  ServerUnaryCall,
+  ServerWritableStream,
+  ServiceDefinition,
+} from '@grpc/grpc-js';
 import type { PackageDefinition } from '@grpc/proto-loader';
-import { fromJSON } from '@grpc/proto-loader';
-import { HealthImplementation } from 'grpc-health-check';
+import { fromJSON, loadSync } from '@grpc/proto-loader';
+import { protoPath } from 'grpc-health-check';
+import { GrpcStatus } from './errors.js';
 import type { RpcServer } from './server.js';
+
+interface Asked {
+  readonly service: string;
+}
+interface Answer {
+  readonly status: 'SERVING' | 'NOT_SERVING' | 'SERVICE_UNKNOWN';
+}
+type Watch = ServerWritableStream<Asked, Answer>;
 
 /** One status for the whole server ('') and for each named service; NOT_SERVING at the start. */
 export class Health {
-  readonly #services: readonly string[];
-  readonly #implementation: HealthImplementation;
+  readonly #services: ReadonlySet<string>;
+  readonly #watches = new Set<Watch>();
+  #status: Answer['status'] = 'NOT_SERVING';
 
   constructor(services: readonly string[]) {
-    this.#services = ['', ...services];
-    this.#implementation = new HealthImplementation(
-      Object.fromEntries(this.#services.map((name) => [name, 'NOT_SERVING'] as const)),
-    );
+    this.#services = new Set(['', ...services]);
   }
 
   addTo(server: RpcServer): void {
-    this.#implementation.addToServer(server.raw);
+    server.addService(healthDefinition(), {
+      check: (call: ServerUnaryCall<Asked, Answer>, answer: sendUnaryData<Answer>) =>
+        this.#check(call.request, answer),
+      watch: (call: Watch) => this.#watch(call),
+      list: (_call: unknown, answer: sendUnaryData<{ statuses: Record<string, Answer> }>) =>
+        answer(null, { statuses: this.#list() }),
+    });
   }
 
   setServing(serving: boolean): void {
-    for (const name of this.#services) {
-      this.#implementation.setStatus(name, serving ? 'SERVING' : 'NOT_SERVING');
-    }
+    const status = serving ? 'SERVING' : 'NOT_SERVING';
+    if (status === this.#status) return;
+    this.#status = status;
+    for (const watch of this.#watches) watch.write({ status });
   }
+
+  #check({ service }: Asked, answer: sendUnaryData<Answer>): void {
+    if (this.#services.has(service)) answer(null, { status: this.#status });
+    else answer({ code: GrpcStatus.NOT_FOUND, details: 'service: no such one here' });
+  }
+
+  /** A name that isn't known now never will be, but the contract keeps its watch open. */
+  #watch(call: Watch): void {
+    if (!this.#services.has(call.request.service)) {
+      call.write({ status: 'SERVICE_UNKNOWN' });
+      return;
+    }
+    this.#watches.add(call);
+    call.once('cancelled', () => this.#watches.delete(call));
+    call.write({ status: this.#status });
+  }
+
+  #list(): Record<string, Answer> {
+    return Object.fromEntries([...this.#services].map((name) => [name, { status: this.#status }]));
+  }
+}
+
+function healthDefinition(): ServiceDefinition {
+  const { 'grpc.health.v1.Health': service } = loadSync(protoPath, { enums: String });
+  return service as ServiceDefinition;
 }
 
 /**

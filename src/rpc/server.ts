@@ -1,4 +1,5 @@
-/** A gRPC server with a readable bind error and a shutdown that ends. */
+/** A gRPC server with a readable bind error, bounded connections and a shutdown that ends. */
+import type { Server as NetServer } from 'node:net';
 import {
   type ChannelOptions,
   Server,
@@ -22,7 +23,16 @@ export interface RpcServerOptions {
   readonly keepaliveTimeoutMs?: number;
   /** Calls of one connection at a time. Default 100. */
   readonly maxConnectionCalls?: number;
+  /** Connections at a time, whoever opened them; more are closed at once. Default 256. */
+  readonly maxConnections?: number;
+  /** One was closed for that; at most once a minute. */
+  readonly onConnectionsFull?: () => void;
 }
+
+/** A connection without a call is closed after this: strangers may open them, too. */
+const MAX_IDLE_MS = 60_000;
+
+const FULL_TOLD_EVERY_MS = 60_000;
 
 /** The server can't listen where it was told to; the message names the address and the reason. */
 export class BindError extends Error {
@@ -51,6 +61,7 @@ export class RpcServer {
       'grpc.max_concurrent_streams': options.maxConnectionCalls ?? 100,
       'grpc.keepalive_time_ms': options.keepaliveTimeMs ?? 30_000,
       'grpc.keepalive_timeout_ms': options.keepaliveTimeoutMs ?? 10_000,
+      'grpc.max_connection_idle_ms': MAX_IDLE_MS,
     };
     this.#server = new Server({
       ...channelOptions,
@@ -77,10 +88,28 @@ export class RpcServer {
         credentials ?? ServerCredentials.createInsecure(),
         (error, actualPort) => {
           if (error) reject(new BindError(address, error));
-          else resolve(actualPort);
+          else {
+            this.#limitConnections();
+            resolve(actualPort);
+          }
         },
       );
     });
+  }
+
+  /** grpc-js has no option for it, so this follows its private field to Node's servers. */
+  #limitConnections(): void {
+    const { maxConnections = 256, onConnectionsFull } = this.#options;
+    const { http2Servers } = this.#server as unknown as { http2Servers: Map<NetServer, unknown> };
+    let toldAtMs = Number.NEGATIVE_INFINITY;
+    for (const listener of http2Servers.keys()) {
+      listener.maxConnections = maxConnections;
+      listener.on('drop', () => {
+        if (performance.now() - toldAtMs < FULL_TOLD_EVERY_MS) return;
+        toldAtMs = performance.now();
+        onConnectionsFull?.();
+      });
+    }
   }
 
   /**

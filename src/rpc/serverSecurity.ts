@@ -1,9 +1,10 @@
 /** What a server wants of its callers and shows to them, from files that may change while it runs. */
-import { experimental, ServerCredentials, type ServerInterceptor } from '@grpc/grpc-js';
+import { ServerCredentials, type ServerInterceptor } from '@grpc/grpc-js';
 import { admission } from './admission.js';
 import { readTokens } from './bearerTokens.js';
 import { type Identity, readAuthorities, readIdentity } from './certificates.js';
-import { CurrentCertificates } from './currentCertificates.js';
+import { ChangingCredentials } from './changingCredentials.js';
+import { exposedFiles } from './exposedFiles.js';
 import { type NamedFile, type SecurityFileError, WatchedFiles } from './watchedFiles.js';
 
 export interface SecurityHooks {
@@ -13,6 +14,8 @@ export interface SecurityHooks {
   readonly onReloaded?: (keys: readonly string[]) => void;
   /** Files have changed and can't be used; what they held before stays in use. */
   readonly onProblem?: (error: SecurityFileError) => void;
+  /** At the start: a key or token that every user of the machine may read. */
+  readonly onExposed?: (reason: string) => void;
 }
 
 export interface ServerSecurityOptions extends SecurityHooks {
@@ -27,6 +30,8 @@ export interface ServerSecurityOptions extends SecurityHooks {
   readonly tokens: NamedFile | null;
   /** Default RELOAD_EVERY_MS. */
   readonly reloadEveryMs?: number;
+  /** For the whole TLS handshake. Default 10 s. */
+  readonly handshakeTimeoutMs?: number;
   readonly onRefused?: (refused: { readonly peer: string; readonly reason: string }) => void;
 }
 
@@ -37,7 +42,7 @@ export interface ServerSecurity {
   close(): void;
 }
 
-/** New files are in use within this time and that of reading them. */
+/** How often files are read; what is new in them is in use half a second later. */
 export const RELOAD_EVERY_MS = 3000;
 
 interface Material {
@@ -56,6 +61,10 @@ export async function openServerSecurity(options: ServerSecurityOptions): Promis
     watchedTokens?.close();
     throw error;
   }
+  await tellExposed(
+    [...(tls === null ? [] : [tls.key]), ...(tokens === null ? [] : [tokens])],
+    options,
+  );
   const clientCertificate = tls !== null && tls.clientCa !== null;
   const rules = {
     clientCertificate,
@@ -70,6 +79,14 @@ export async function openServerSecurity(options: ServerSecurityOptions): Promis
       certificates?.close();
     },
   };
+}
+
+/** For both sides. */
+export async function tellExposed(
+  secrets: readonly NamedFile[],
+  { onExposed }: SecurityHooks,
+): Promise<void> {
+  for (const reason of await exposedFiles(secrets)) onExposed?.(reason);
 }
 
 /** Tokens of a file; for both sides. */
@@ -88,11 +105,17 @@ export function watchTokens(
 
 async function watchCertificates(
   tls: NonNullable<ServerSecurityOptions['tls']>,
-  { onCertificate, onReloaded, onProblem, reloadEveryMs }: ServerSecurityOptions,
+  {
+    onCertificate,
+    onReloaded,
+    onProblem,
+    reloadEveryMs,
+    handshakeTimeoutMs = 10_000,
+  }: ServerSecurityOptions,
 ): Promise<{ credentials: ServerCredentials; close(): void }> {
   const { certificate, key, clientCa } = tls;
   const files = [certificate, key, ...(clientCa === null ? [] : [clientCa])];
-  let provider: CurrentCertificates | undefined;
+  let credentials: ChangingCredentials | undefined;
   // One watch for all: a new identity and the authority that comes with it are taken together.
   const watched = await WatchedFiles.open<Material>({
     files,
@@ -101,7 +124,7 @@ async function watchCertificates(
       clientCa: clientCa === null ? null : readAuthorities(clientCa, contents[2]!),
     }),
     onChange: (material) => {
-      provider?.set(material.identity, material.clientCa);
+      credentials?.set(material.identity, material.clientCa);
       onCertificate?.(material.identity.expires);
       onReloaded?.(files.map((file) => file.key));
     },
@@ -109,15 +132,7 @@ async function watchCertificates(
     everyMs: reloadEveryMs ?? RELOAD_EVERY_MS,
   });
   const { identity, clientCa: authorities } = watched.current;
-  provider = new CurrentCertificates(identity, authorities);
+  credentials = new ChangingCredentials(identity, authorities, handshakeTimeoutMs);
   onCertificate?.(identity.expires);
-  return {
-    // Not refused in the handshake: see admission.ts.
-    credentials: experimental.createCertificateProviderServerCredentials(
-      provider,
-      clientCa === null ? null : provider,
-      false,
-    ),
-    close: () => watched.close(),
-  };
+  return { credentials, close: () => watched.close() };
 }

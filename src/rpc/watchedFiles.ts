@@ -1,8 +1,13 @@
 /**
  * Files that are read again every few seconds: what they say now or, where that can't be used, what
- * they said last. Reading finds what notifications miss: renamed links, mounted volumes.
+ * they said last. Reading finds what notifications miss: renamed links, mounted volumes. It also
+ * finds files half written, or some of them exchanged and others not yet: so what is new counts once
+ * two looks in a row have found the same.
  */
 import { readFile } from 'node:fs/promises';
+
+/** The part of the time between two looks after which what is new is looked at again. */
+const SETTLING_PART = 1 / 6;
 
 /** A file and the key of the config that named it, for messages. */
 export interface NamedFile {
@@ -35,6 +40,8 @@ export class WatchedFiles<T> {
   #current: T;
   /** Of `#current`. */
   #contents: readonly Buffer[];
+  /** Of the last look, where it isn't `#contents`. */
+  #next: readonly Buffer[] | undefined;
   #problem: string | undefined;
   #timer: NodeJS.Timeout | undefined;
   #closed = false;
@@ -43,7 +50,7 @@ export class WatchedFiles<T> {
     this.#options = options;
     this.#contents = contents;
     this.#current = options.parse(contents);
-    this.#schedule();
+    this.#schedule(options.everyMs);
   }
 
   /** Rejects with SecurityFileError when the files can't be used. */
@@ -60,28 +67,47 @@ export class WatchedFiles<T> {
     clearTimeout(this.#timer);
   }
 
-  #schedule(): void {
+  #schedule(afterMs: number): void {
     // Nobody waits for the next look: a process may end before it.
-    this.#timer = setTimeout(() => void this.#look(), this.#options.everyMs).unref();
+    this.#timer = setTimeout(() => void this.#look(), afterMs).unref();
   }
 
   async #look(): Promise<void> {
+    const { everyMs, onProblem } = this.#options;
+    let nextMs = everyMs;
     try {
       const contents = await readAll(this.#options.files);
       if (this.#closed) return;
-      if (!contents.every((content, i) => content.equals(this.#contents[i]!))) {
-        this.#current = this.#options.parse(contents);
-        this.#contents = contents;
-        this.#options.onChange?.(this.#current);
-      }
-      this.#problem = undefined;
+      if (this.#settles(contents)) nextMs *= SETTLING_PART;
+      else this.#problem = undefined;
     } catch (error) {
       if (!(error instanceof SecurityFileError)) throw error;
-      if (!this.#closed && error.message !== this.#problem) this.#options.onProblem?.(error);
+      if (!this.#closed && error.message !== this.#problem) onProblem?.(error);
       this.#problem = error.message;
     }
-    if (!this.#closed) this.#schedule();
+    if (!this.#closed) this.#schedule(nextMs);
   }
+
+  /** Whether this is new and may not be all yet. Throws SecurityFileError where it can't be used. */
+  #settles(contents: readonly Buffer[]): boolean {
+    if (same(contents, this.#contents)) {
+      this.#next = undefined;
+      return false;
+    }
+    if (this.#next === undefined || !same(contents, this.#next)) {
+      this.#next = contents;
+      return true;
+    }
+    this.#current = this.#options.parse(contents);
+    this.#contents = contents;
+    this.#next = undefined;
+    this.#options.onChange?.(this.#current);
+    return false;
+  }
+}
+
+function same(some: readonly Buffer[], others: readonly Buffer[]): boolean {
+  return some.every((content, i) => content.equals(others[i]!));
 }
 
 function readAll(files: readonly NamedFile[]): Promise<Buffer[]> {

@@ -57,6 +57,9 @@ const OTHER_CALLS_GRACE_MS = 500;
 /** For health, reflection and GetTeacher, where a proxy brings many students on one connection. */
 const OTHER_CALLS = 16;
 
+/** Beside those of students that are there, and of their next ones, before the last are gone. */
+const OTHER_CONNECTIONS = 64;
+
 /** More than the name of a service. */
 const MAX_HEALTH_REQUEST_BYTES = 4096;
 
@@ -79,6 +82,7 @@ export class TeacherServer {
       port: options.port,
       maxReceiveBytes: options.limits.maxMessageBytes,
       maxConnectionCalls: options.limits.maxStreams + OTHER_CALLS,
+      ...connectionLimit(options),
       interceptors: options.interceptors ?? [],
       ...(options.credentials === undefined ? {} : { credentials: options.credentials }),
     });
@@ -184,6 +188,14 @@ export class TeacherServer {
     }
     return this.#serving;
   }
+}
+
+function connectionLimit({ limits, hooks }: TeacherServerOptions) {
+  const maxConnections = 4 * limits.maxStreams + OTHER_CONNECTIONS;
+  return {
+    maxConnections,
+    onConnectionsFull: () => hooks.onEvent('warn', 'connections refused', { maxConnections }),
+  };
 }
 
 function healthServer({ host, healthPort = null }: TeacherServerOptions): RpcServer | undefined {

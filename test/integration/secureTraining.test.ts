@@ -1,13 +1,19 @@
 /** Real processes: a student trains over mutual TLS with a token, strangers learn why they can't. */
 import assert from 'node:assert/strict';
 import { X509Certificate } from 'node:crypto';
+import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
 import { after, afterEach, before, test } from 'node:test';
 import { connect } from 'node:tls';
+import sharp from 'sharp';
+import { GrpcStatus } from '../../src/rpc/errors.js';
 import { Authority, type Pem } from '../support/certificates/authority.js';
 import { SecurityFolder } from '../support/certificates/folder.js';
 import { CirkdProcess } from '../support/cirkdProcess.js';
+import { CliSession } from '../support/cliSession.js';
 import { eventually } from '../support/eventually.js';
 import { healthOf } from '../support/grpcProbes.js';
+import { callCode, handshake } from '../support/rawCalls.js';
 import { TeacherProcess } from '../support/teacherProcess.js';
 import { tinyStudent, tinyTeacher } from '../support/tinyRun.js';
 
@@ -15,6 +21,7 @@ const TOKEN = 'only-known-to-these-two';
 const folder = new SecurityFolder();
 const authority = new Authority();
 const processes: { kill(): void }[] = [];
+const session = new CliSession();
 let config: string;
 let teacher: TeacherProcess;
 let address: string;
@@ -70,6 +77,8 @@ before(async () => {
   const model = tinyTeacher(folder.path);
   folder.write('ca.crt', authority.certificate);
   folder.write('token', `${TOKEN}\n`);
+  folder.write('strange-ca.crt', new Authority('strangers').certificate);
+  folder.write('strange.token', 'known-to-somebody-else');
   folder.writePair('server', authority.issue());
   teacher = new TeacherProcess(
     ...['--checkpoint', model],
@@ -89,6 +98,7 @@ afterEach(() => {
   for (const process of processes.splice(0)) process.kill();
 });
 after(() => {
+  session.close();
   teacher.kill();
   folder.remove();
 });
@@ -119,9 +129,7 @@ test('a run over mutual TLS with a token, while the certificate is replaced; the
   }
 });
 
-test('another authority, no certificate, another token: exit 4 and the reason', async () => {
-  folder.write('strange-ca.crt', new Authority('strangers').certificate);
-  folder.write('strange.token', 'known-to-somebody-else');
+test('another authority, no certificate, another name, another token: exit 4 and the reason', async () => {
   const strange: [string, Readonly<Record<string, string>>, RegExp][] = [
     [
       'strange',
@@ -132,6 +140,11 @@ test('another authority, no certificate, another token: exit 4 and the reason', 
       'wrong-none',
       { 'teacher.tls.certificate': 'null', 'teacher.tls.key': 'null' },
       /UNAUTHENTICATED: client certificate: none given/,
+    ],
+    [
+      'wrong-name',
+      { 'teacher.tls.serverName': 'elsewhere.example' },
+      /TLS: wrong name: .*elsewhere\.example/,
     ],
     [
       'wrong-token',
@@ -145,8 +158,59 @@ test('another authority, no certificate, another token: exit 4 and the reason', 
     assert.match(run.stderr, reason);
   }
   assert.match(teacher.stderr, /"reason":"authorization: bearer token not accepted"/);
+  const { port } = new URL(`tcp://${address}`);
+  for (const [pem, code] of [
+    [authority.issue({ notAfter: new Date(Date.now() - 1000) }), GrpcStatus.UNAUTHENTICATED],
+    // A certificate isn't enough.
+    [authority.issue(), GrpcStatus.UNAUTHENTICATED],
+  ] as const) {
+    assert.equal(await callCode(await handshake(Number(port), authority, { pem })), code);
+  }
+  assert.match(teacher.stderr, /"reason":"authorization: no bearer token given"/);
   const run = student('welcome');
   assert.equal(await run.exit(), 0, run.stderr);
+});
+
+test('evaluate and predict show themselves by flags; without, they learn why they can’t', async () => {
+  const pair = folder.writePair('tool', authority.issue({ names: ['tool'] }));
+  const shown = [
+    ...['--teacher', address, '--teacher-ca', `${folder.path}/ca.crt`],
+    ...['--teacher-certificate', pair.certificate.path, '--teacher-key', pair.key.path],
+    ...['--teacher-token-file', `${folder.path}/token`],
+  ];
+  const data = ['--data', 'synthetic', '--samples', '1', '--height', '48', '--width', '96'];
+  const scores = await session.run('evaluate', ...shown, ...data, '--json');
+  assert.equal(scores.code, 0, scores.stderr);
+  assert.equal(JSON.parse(scores.stdout).dataset, 'synthetic/val');
+  const image = join(folder.path, 'grey.png');
+  const create = { width: 64, height: 48, channels: 3, background: '#888' } as const;
+  await sharp({ create }).png().toFile(image);
+  const pictures = join(folder.path, 'pictures');
+  const predicted = await session.run('predict', ...shown, '--out', pictures, image);
+  assert.equal(predicted.code, 0, predicted.stderr);
+  assert.deepEqual(readdirSync(pictures).sort(), ['grey-classes.png', 'grey-overlay.png']);
+  const wrong: [string[], number, RegExp][] = [
+    [['--teacher-name', 'elsewhere.example'], 4, /TLS: wrong name: .*elsewhere\.example/],
+    [['--teacher-token-file', `${folder.path}/strange.token`], 4, /bearer token not accepted/],
+    [['--teacher-ca', `${folder.path}/strange-ca.crt`], 4, /of no authority trusted here/],
+    [
+      ['--teacher-ca', `${folder.path}/absent.crt`],
+      2,
+      /--teacher-ca: .*absent\.crt: can't be read/,
+    ],
+    [
+      ['--teacher-key', `${folder.path}/server.key`],
+      2,
+      /--teacher-key: .*not the key of .*tool\.crt/,
+    ],
+  ];
+  for (const [flags, code, words] of wrong) {
+    // The last one of a name counts.
+    const end = await session.run('evaluate', ...shown, ...data, ...flags);
+    assert.equal(end.code, code, end.stderr);
+    assert.match(end.stderr, words);
+    assert.doesNotMatch(end.stderr, new RegExp(TOKEN));
+  }
 });
 
 test('files that can’t be used: exit 2, with the key of the config', async () => {

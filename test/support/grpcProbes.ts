@@ -36,6 +36,41 @@ export function healthOf(port: number, service: string): Promise<string | number
   });
 }
 
+export interface Watched {
+  /** Statuses, in order. */
+  readonly seen: string[];
+  ended: boolean;
+  cancel(): void;
+}
+
+/** Watches over one connection. */
+export class HealthClient {
+  readonly #client: Client;
+  readonly #method = method(protoPath, 'grpc.health.v1.Health', 'Watch');
+
+  constructor(port: number) {
+    this.#client = new Client(`127.0.0.1:${port}`, credentials.createInsecure(), DIRECT);
+  }
+
+  watch(service: string): Watched {
+    const { path, requestSerialize, responseDeserialize } = this.#method;
+    const call = this.#client.makeServerStreamRequest(
+      ...([path, requestSerialize, responseDeserialize, { service }] as const),
+    );
+    const watched: Watched = { seen: [], ended: false, cancel: () => call.cancel() };
+    call.on('data', ({ status }: { status: string }) => watched.seen.push(status));
+    call.on('error', () => {});
+    call.on('end', () => {
+      watched.ended = true;
+    });
+    return watched;
+  }
+
+  close(): void {
+    this.#client.close();
+  }
+}
+
 /** Names of the services that server reflection (v1) lists. */
 export function listedServices(port: number): Promise<string[]> {
   const reflection = createRequire(import.meta.url).resolve('@grpc/reflection/package.json');

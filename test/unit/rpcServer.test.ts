@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { createServer } from 'node:net';
+import { connect, createServer, type Socket } from 'node:net';
 import { test } from 'node:test';
 import { Client, credentials, Metadata, type ServiceDefinition } from '@grpc/grpc-js';
 import { callObserver } from '../../src/rpc/callObserver.js';
@@ -8,6 +8,7 @@ import { duplexHandler, unaryHandler } from '../../src/rpc/handlers.js';
 import { loadProto } from '../../src/rpc/loadProto.js';
 import { BindError, RpcServer } from '../../src/rpc/server.js';
 import { DIRECT } from '../support/grpcProbes.js';
+import { RawConnection } from '../support/rawCalls.js';
 
 const text = (value: string) => Buffer.from(value);
 const service: ServiceDefinition = {
@@ -179,4 +180,35 @@ test('shutdown waits for running calls, then cuts them', async () => {
 
 test('a .proto file that is missing is named', () => {
   assert.throws(() => loadProto('cirkd/none.proto'), /proto\/cirkd\/none\.proto: not found/);
+});
+
+test('connections beyond the limit are closed at once, and told; one that goes makes room', async () => {
+  let told = 0;
+  const server = new RpcServer({
+    ...{ host: '127.0.0.1', port: 0, maxReceiveBytes: 1000, maxConnections: 2 },
+    onConnectionsFull: () => told++,
+  });
+  const port = await server.bind();
+  const opened: Socket[] = [];
+  const open = () => {
+    const socket = connect(port, '127.0.0.1').on('error', () => {});
+    opened.push(socket.resume());
+    return socket;
+  };
+  const closed = (socket: Socket) => new Promise((resolve) => socket.once('close', resolve));
+  const first = open();
+  open();
+  await Promise.all([closed(open()), closed(open())]);
+  assert.equal(told, 1);
+  assert.deepEqual(
+    opened.map(({ closed }) => closed),
+    [false, false, true, true],
+  );
+  first.end();
+  await closed(first);
+  const connection = new RawConnection(port);
+  assert.equal(await connection.callCode('/nothing'), GrpcStatus.UNIMPLEMENTED);
+  connection.close();
+  for (const socket of opened) socket.destroy();
+  await server.shutdown(0);
 });

@@ -1,8 +1,9 @@
 /** Certificates and tokens in files: what is refused at the start, and what a change does. */
 import assert from 'node:assert/strict';
 import { after, test } from 'node:test';
-import { rmSync } from 'node:fs';
+import { appendFileSync, chmodSync, mkdirSync, renameSync, rmSync, symlinkSync } from 'node:fs';
 import { isAccepted, readTokens } from '../../src/rpc/bearerTokens.js';
+import { exposedFiles } from '../../src/rpc/exposedFiles.js';
 import { type Identity, readAuthorities, readIdentity } from '../../src/rpc/certificates.js';
 import { SecurityFileError, WatchedFiles } from '../../src/rpc/watchedFiles.js';
 import { Authority } from '../support/certificates/authority.js';
@@ -91,6 +92,59 @@ test('a new pair is taken over; a mismatched, a missing and an expired one are t
   assert.equal(changes.length, 1);
   assert.equal(new Set(problems).size, problems.length, problems.join('\n'));
   watched.close();
+});
+
+test('a folder exchanged by a link, as Kubernetes does, is taken over as one', async () => {
+  const pairs = [authority.issue(), authority.issue()];
+  for (const [i, pem] of pairs.entries()) {
+    mkdirSync(`${folder.path}/..${i}`);
+    folder.writePair(`..${i}/linked`, pem);
+  }
+  const link = (i: number) => {
+    symlinkSync(`..${i}`, `${folder.path}/..new`);
+    renameSync(`${folder.path}/..new`, `${folder.path}/..data`);
+  };
+  link(0);
+  for (const name of ['linked.crt', 'linked.key']) {
+    symlinkSync(`..data/${name}`, `${folder.path}/${name}`);
+  }
+  const { opened, problems, changes } = watch('linked');
+  const watched = await opened;
+  link(1);
+  await eventually(() => changes.length === 1);
+  assert.equal(String(watched.current.certificate), pairs[1]!.certificate);
+  assert.deepEqual(problems, []);
+  watched.close();
+});
+
+test('a file that is being written is not taken before it is whole', async () => {
+  const file = folder.write('growing', '.');
+  const taken: number[] = [];
+  const watched = await WatchedFiles.open({
+    files: [file],
+    parse: ([content]) => content!.length,
+    onChange: (length) => taken.push(length),
+    everyMs: 60,
+  });
+  // Between two looks something comes at least once, for timers go off in their order.
+  for (let i = 0; i < 200; i++) {
+    appendFileSync(file.path, '.');
+    await new Promise((resolve) => setTimeout(resolve, 1));
+  }
+  await eventually(() => taken.length > 0);
+  assert.deepEqual(taken, [201]);
+  watched.close();
+});
+
+test('a key that every user may read is told by key, path and mode', async () => {
+  const { key } = folder.writePair('open', authority.issue());
+  assert.deepEqual(await exposedFiles([key]), []);
+  chmodSync(key.path, 0o644);
+  const [told] = await exposedFiles([key]);
+  assert.equal(
+    told,
+    `open.key: ${key.path}: every user may read it (mode 644), wanted 640 or less`,
+  );
 });
 
 test('a closed watch reads no more', async () => {

@@ -1,6 +1,9 @@
 /** What a student makes of teachers that it can't trust or can't talk to. */
 import assert from 'node:assert/strict';
+import { type AddressInfo, createServer as createTcpServer } from 'node:net';
 import { after, test, type TestContext } from 'node:test';
+import { createServer as createTlsServer } from 'node:tls';
+import { promisify } from 'node:util';
 import { ServerCredentials } from '@grpc/grpc-js';
 import { ContractMismatchError, TeacherUnavailableError } from '../../src/distill/teacher.js';
 import { type ClientSecurity, openClientSecurity } from '../../src/rpc/clientSecurity.js';
@@ -9,7 +12,9 @@ import { Authority, type Pem } from '../support/certificates/authority.js';
 import { SecurityFolder } from '../support/certificates/folder.js';
 import { eventually } from '../support/eventually.js';
 import { student, teachers } from '../support/scriptedFleet.js';
-import { assertAnswers, imageOf } from '../support/scriptedStudent.js';
+import { connectTeachers } from '../../src/stream/remoteTeacher.js';
+import { serialOf } from '../support/rawCalls.js';
+import { assertAnswers, imageOf, studentOptions } from '../support/scriptedStudent.js';
 
 const HOUR_MS = 3_600_000;
 const folder = new SecurityFolder();
@@ -132,3 +137,69 @@ test('an authority that comes into the file is trusted on the next try', async (
     [`${first} connecting`, `${first} ready`],
   );
 });
+
+test('an address that is a number: the certificate must have the number', async (t) => {
+  const trusted = await trusting();
+  const address = async (names: string[]) =>
+    (await secureTeacher(t, authority.issue({ names }))).replace('localhost', '127.0.0.1');
+  const { teacher } = await student(t, [await address(['a.example', '127.0.0.1'])], trusted);
+  assertAnswers(await teacher.request(imageOf(3)), imageOf(3));
+  const elsewhere = student(t, [await address(['127.0.0.1.example', 'localhost'])], trusted);
+  await assert.rejects(elsewhere, /TLS: wrong name: .*127\.0\.0\.1/);
+});
+
+test('a teacher that has stopped in the middle of TLS leaves no sockets behind', async (t) => {
+  let connections = 0;
+  const stopped = createTcpServer((socket) => {
+    connections++;
+    // What the client says is read, so that its end is seen.
+    socket.resume().on('error', () => {});
+  });
+  await new Promise<void>((resolve) => stopped.listen(0, '127.0.0.1', resolve));
+  t.after(() => stopped.close());
+  const { port } = stopped.address() as AddressInfo;
+  const options = { ...(await trusting()), requestTimeoutMs: 20, teacherTimeoutMs: 2000 };
+  await assert.rejects(student(t, [`localhost:${port}`], options), /no welcome within 20 ms/);
+  assert.ok(connections >= 3, `${connections} connections`);
+  const open = promisify(stopped.getConnections.bind(stopped));
+  await eventually(async () => (await open()) === 0);
+});
+
+test('a certificate of our own that is replaced is shown to the next connection', async (t) => {
+  const shown: string[] = [];
+  const server = createTlsServer({
+    ...{ requestCert: true, rejectUnauthorized: false },
+    ...serverPair(authority.issue()),
+    ALPNProtocols: ['h2'],
+  });
+  server.on('secureConnection', (socket) => {
+    socket.on('error', () => {}).end();
+    shown.push(socket.getPeerCertificate().serialNumber);
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  t.after(() => server.close());
+  const [before, next] = [authority.issue(), authority.issue()];
+  const identity = folder.writePair('own', before);
+  const security = await openClientSecurity({
+    ...{ tls: { ca, identity }, token: null },
+    reloadEveryMs: 6,
+  });
+  opened.push(security);
+  const { port } = server.address() as AddressInfo;
+  const options = { credentials: () => security.credentials(), teacherTimeoutMs: 20_000 };
+  const ended = new AbortController();
+  const tries = connectTeachers(
+    studentOptions([`localhost:${port}`], options).options,
+    ended.signal,
+  );
+  await eventually(() => shown.length > 0);
+  assert.deepEqual([...new Set(shown)], [serialOf(before)]);
+  folder.writePair('own', next);
+  await eventually(() => shown.at(-1) === serialOf(next));
+  ended.abort(new Error('seen'));
+  await assert.rejects(tries, /seen/);
+});
+
+function serverPair({ certificate, key }: Pem) {
+  return { cert: certificate, key };
+}

@@ -1,9 +1,6 @@
 /** Who a teacher server lets in, what strangers are told, and certificates that change meanwhile. */
 import assert from 'node:assert/strict';
-import { X509Certificate } from 'node:crypto';
-import { connect as connectHttp2, type IncomingHttpHeaders } from 'node:http2';
 import { after, afterEach, test, type TestContext } from 'node:test';
-import { connect, type TLSSocket } from 'node:tls';
 import type { RemoteTeacher } from '../../src/stream/remoteTeacher.js';
 import type { ClientOptions } from '../../src/stream/clientOptions.js';
 import { openClientSecurity } from '../../src/rpc/clientSecurity.js';
@@ -16,11 +13,11 @@ import { SecurityFolder } from '../support/certificates/folder.js';
 import { eventually } from '../support/eventually.js';
 import { GatedEngine } from '../support/gatedEngine.js';
 import { healthOf } from '../support/grpcProbes.js';
+import { callCode, handshake, serialOf } from '../support/rawCalls.js';
 import { student } from '../support/scriptedFleet.js';
 import { imageOf } from '../support/scriptedStudent.js';
 import { closeTestServers, startTestServer } from '../support/teacherServer.js';
 
-const GET_TEACHER = `/${TEACHER_SERVICE_NAME}/GetTeacher`;
 const TOKEN = 'a-token-of-some-length';
 const folder = new SecurityFolder();
 const servers = new Authority('servers');
@@ -122,26 +119,6 @@ test('an authority of the same name: no stream, a guess at the reason, others ar
   assert.equal(engine.batches.length, images);
 });
 
-test('an expired client certificate is refused by the server, whoever brings it', async () => {
-  const { port } = await serve();
-  const good = await handshake(port, { pem: students.issue() });
-  assert.equal(await callCode(good), GrpcStatus.OK);
-  const late = await handshake(port, { pem: students.issue({ notAfter: soon(-1000) }) });
-  assert.equal(await callCode(late), GrpcStatus.UNAUTHENTICATED);
-});
-
-test('a resumed session lets nobody in who had no certificate, or that of a stranger', async () => {
-  const { port } = await serve();
-  for (const pem of [undefined, new Authority('students').issue()]) {
-    const first = await handshake(port, { pem });
-    const session = new Promise<Buffer>((resolve) => first.once('session', resolve));
-    assert.equal(await callCode(first), GrpcStatus.UNAUTHENTICATED);
-    const resumed = await handshake(port, { session: await session });
-    assert.equal(resumed.isSessionReused(), true);
-    assert.equal(await callCode(resumed), GrpcStatus.UNAUTHENTICATED);
-  }
-});
-
 test('a token: the right one is let in, none and another are not, and the log has neither', async (t) => {
   const { port, refused } = await serve({
     tls: { ...newPair(servers.issue()), clientCa: null },
@@ -182,9 +159,9 @@ test('health has a plaintext port of its own; the main port answers strangers no
   assert.equal(await healthOf(healthPort!, ''), 'SERVING');
   assert.equal(await healthOf(port, ''), GrpcStatus.UNAVAILABLE);
   const health = '/grpc.health.v1.Health/Check';
-  assert.equal(await callCode(await handshake(port), health), 16);
+  assert.equal(await callCode(await handshake(port, servers), health), 16);
   const reflection = '/grpc.reflection.v1.ServerReflection/ServerReflectionInfo';
-  assert.equal(await callCode(await handshake(port), reflection), 16);
+  assert.equal(await callCode(await handshake(port, servers), reflection), 16);
   assert.equal(await callCode(healthPort!), 12);
   await server.drain(0);
   assert.equal(await healthOf(healthPort!, ''), GrpcStatus.UNAVAILABLE);
@@ -200,12 +177,12 @@ test('a new certificate is shown to new connections, a stream that is open stays
   const next = servers.issue({ notAfter: expires });
   folder.write(`${name}.crt`, next.certificate);
   await eventually(() => problems.length > 0);
-  const before = await handshake(port, { pem: students.issue() });
+  const before = await handshake(port, servers, { pem: students.issue() });
   assert.notEqual(before.getPeerCertificate().serialNumber, serialOf(next));
   before.destroy();
   folder.write(`${name}.key`, next.key);
   await eventually(async () => {
-    const socket = await handshake(port, { pem: students.issue() });
+    const socket = await handshake(port, servers, { pem: students.issue() });
     const { serialNumber } = socket.getPeerCertificate();
     socket.destroy();
     return serialNumber === serialOf(next);
@@ -216,55 +193,3 @@ test('a new certificate is shown to new connections, a stream that is open stays
   assert.deepEqual(engine.batches, [[1], [2], [3]]);
   assert.equal(problems.length, 1);
 });
-
-function soon(ms: number): Date {
-  return new Date(Date.now() + ms);
-}
-
-function serialOf({ certificate }: Pem): string {
-  return new X509Certificate(certificate).serialNumber;
-}
-
-/** Node's own TLS, below anything of ours. */
-function handshake(
-  port: number,
-  { pem, session }: { pem?: Pem | undefined; session?: Buffer } = {},
-): Promise<TLSSocket> {
-  const socket = connect({
-    ...{ port, host: '127.0.0.1', servername: 'localhost', ca: servers.certificate },
-    ALPNProtocols: ['h2'],
-    ...(pem === undefined ? {} : { cert: pem.certificate, key: pem.key }),
-    ...(session === undefined ? {} : { session }),
-  });
-  return new Promise((resolve, reject) => {
-    socket.once('secureConnect', () => resolve(socket));
-    socket.once('error', reject);
-  });
-}
-
-/** The status of a call with an empty message, over a connection of its own; GetTeacher by default. */
-function callCode(over: TLSSocket | number, path = GET_TEACHER): Promise<number> {
-  const session =
-    typeof over === 'number'
-      ? connectHttp2(`http://127.0.0.1:${over}`)
-      : connectHttp2('https://localhost', { createConnection: () => over });
-  const stream = session.request({
-    ':method': 'POST',
-    ':path': path,
-    'content-type': 'application/grpc',
-    te: 'trailers',
-  });
-  return new Promise((resolve, reject) => {
-    let code: unknown;
-    const read = (headers: IncomingHttpHeaders) => {
-      code ??= headers['grpc-status'];
-    };
-    stream.on('response', read).on('trailers', read).once('error', reject);
-    stream.once('close', () => {
-      session.destroy();
-      resolve(Number(code));
-    });
-    stream.end(Buffer.alloc(5));
-    stream.resume();
-  });
-}

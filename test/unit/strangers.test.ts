@@ -1,0 +1,139 @@
+/** What people without a right to a teacher's port can take of it, and what time takes from others. */
+import assert from 'node:assert/strict';
+import { connect, type Socket } from 'node:net';
+import { after, afterEach, test } from 'node:test';
+import { GrpcStatus } from '../../src/rpc/errors.js';
+import { openClientSecurity } from '../../src/rpc/clientSecurity.js';
+import { openServerSecurity, type ServerSecurityOptions } from '../../src/rpc/serverSecurity.js';
+import { createLogger } from '../../src/telemetry/log.js';
+import { refusalLog } from '../../services/teacher/refusalLog.js';
+import { Authority } from '../support/certificates/authority.js';
+import { SecurityFolder } from '../support/certificates/folder.js';
+import { eventually } from '../support/eventually.js';
+import { GatedEngine } from '../support/gatedEngine.js';
+import { callCode, handshake, RawConnection } from '../support/rawCalls.js';
+import { student } from '../support/scriptedFleet.js';
+import { imageOf } from '../support/scriptedStudent.js';
+import { closeTestServers, startTestServer } from '../support/teacherServer.js';
+
+const folder = new SecurityFolder();
+const servers = new Authority('servers');
+const students = new Authority('students');
+const opened: { close(): void }[] = [];
+let files = 0;
+afterEach(async () => {
+  await closeTestServers();
+  for (const one of opened.splice(0)) one.close();
+});
+after(() => folder.remove());
+
+async function serve(changes: Partial<ServerSecurityOptions> = {}) {
+  const name = `server-${++files}`;
+  const clientCa = folder.write(`${name}-ca.crt`, students.certificate);
+  const security = await openServerSecurity({
+    tls: { ...folder.writePair(name, servers.issue()), clientCa },
+    tokens: null,
+    reloadEveryMs: 6,
+    ...changes,
+  });
+  opened.push(security);
+  const { port } = await startTestServer(new GatedEngine(true), {}, undefined, {}, security);
+  return { port, clientCa };
+}
+
+const inMs = (ms: number) => new Date(Date.now() + ms);
+
+test('an expired client certificate is refused by the server, whoever brings it', async () => {
+  const { port } = await serve();
+  const good = await handshake(port, servers, { pem: students.issue() });
+  assert.equal(await callCode(good), GrpcStatus.OK);
+  const late = await handshake(port, servers, { pem: students.issue({ notAfter: inMs(-1000) }) });
+  assert.equal(await callCode(late), GrpcStatus.UNAUTHENTICATED);
+});
+
+test('a certificate that expires meanwhile: no more calls on its connection, streams go on', async (t) => {
+  const { port } = await serve();
+  // Certificates know whole seconds.
+  const pem = students.issue({ notAfter: inMs(3000) });
+  const security = await openClientSecurity({
+    tls: {
+      ca: folder.write('ca.crt', servers.certificate),
+      identity: folder.writePair('late', pem),
+    },
+    token: null,
+  });
+  opened.push(security);
+  const credentials = () => security.credentials();
+  const { teacher } = await student(t, [`localhost:${port}`], { credentials });
+  const connection = new RawConnection(await handshake(port, servers, { pem }));
+  assert.equal(await connection.callCode(), GrpcStatus.OK);
+  await eventually(async () => (await connection.callCode()) === GrpcStatus.UNAUTHENTICATED);
+  await teacher.request(imageOf(1));
+  connection.close();
+});
+
+test('no session is resumed, so a handshake always says who is there', async () => {
+  const { port } = await serve();
+  for (const version of ['TLSv1.2', 'TLSv1.3'] as const) {
+    let session: Buffer | undefined;
+    const first = await handshake(port, servers, {
+      ...{ pem: students.issue(), version },
+      onSession: (resumable) => {
+        session = resumable;
+      },
+    });
+    assert.equal(await callCode(first), GrpcStatus.OK);
+    const second = await handshake(port, servers, { session, version });
+    assert.equal(second.isSessionReused(), false, version);
+    assert.equal(await callCode(second), GrpcStatus.UNAUTHENTICATED);
+  }
+});
+
+test('another authority in the file: its certificates are taken, those of the old one no more', async () => {
+  const { port, clientCa } = await serve();
+  const next = new Authority('students');
+  folder.write(clientCa.key, next.certificate);
+  const code = async (from: Authority) =>
+    handshake(port, servers, { pem: from.issue() }).then(
+      (socket) => callCode(socket).catch(() => -1),
+      () => -1,
+    );
+  await eventually(async () => (await code(next)) === GrpcStatus.OK);
+  assert.notEqual(await code(students), GrpcStatus.OK);
+});
+
+test('who connects and speaks no TLS is hung up on, and so is who begins and stops', async () => {
+  const { port } = await serve({ handshakeTimeoutMs: 100 });
+  // The head of a record that promises a ClientHello.
+  for (const word of ['', '\x16\x03\x01\x02\x00\x01']) {
+    const socket = connect(port, '127.0.0.1');
+    socket.write(Buffer.from(word, 'latin1'));
+    await closed(socket);
+  }
+});
+
+function closed(socket: Socket): Promise<void> {
+  socket.resume().on('error', () => {});
+  return new Promise((resolve) => socket.once('close', () => resolve()));
+}
+
+test('refused calls fill no log: a line a reason, then one that counts the others', async () => {
+  const lines: string[] = [];
+  const log = createLogger({
+    ...{ service: 'teacher', level: 'info', format: 'json' },
+    sink: { write: (line: string) => lines.push(line) },
+  });
+  const tell = refusalLog(log, 50);
+  for (let i = 0; i < 1000; i++) tell({ peer: `10.0.0.1:${i}`, reason: 'one' });
+  tell({ peer: '10.0.0.2:1', reason: 'another' });
+  await new Promise((resolve) => setTimeout(resolve, 60));
+  tell({ peer: '10.0.0.3:1', reason: 'one' });
+  const told = lines.map((line) => {
+    const { peer, reason, untold } = JSON.parse(line);
+    return [peer, reason, untold];
+  });
+  const counted = told.reduce((sum, [, , untold]) => sum + 1 + untold, 0);
+  assert.equal(counted, 1002);
+  assert.deepEqual(told[0], ['10.0.0.1:0', 'one', 0]);
+  assert.ok(told.length < 20, `${told.length} lines`);
+});
