@@ -16,10 +16,13 @@ export function endingHandshakes(channel: ChannelCredentials): ChannelCredential
 
 function ending(connector: Connector): Connector {
   const underWay = new Set<Socket>();
+  let over = false;
   return {
     waitForReady: () => connector.waitForReady(),
     getCallCredentials: () => connector.getCallCredentials(),
     async connect(socket) {
+      // The channel was closed before the socket was there.
+      if (over) throw new Error('closed');
       underWay.add(socket);
       try {
         return await connector.connect(socket);
@@ -28,6 +31,7 @@ function ending(connector: Connector): Connector {
       }
     },
     destroy() {
+      over = true;
       for (const socket of underWay) socket.destroy();
       connector.destroy();
     },
