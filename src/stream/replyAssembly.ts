@@ -57,7 +57,7 @@ export class ReplyAssembly {
       throw new ChunkError('shape', `output: ${chunk.output ?? 'unknown'} given, wanted ${wanted}`);
     }
     checkChunk(tensor, chunk);
-    tensor.data ??= new ArrayBuffer(tensor.rows * tensor.rowBytes);
+    tensor.data ??= unwritten(tensor.rows * tensor.rowBytes);
     new Uint8Array(tensor.data).set(chunk.data, chunk.rowBegin * tensor.rowBytes);
     tensor.nextRow = chunk.rowEnd;
     if (tensor.nextRow === tensor.rows) {
@@ -88,6 +88,11 @@ export class ReplyAssembly {
     }
     return { dtype: tensor.expected.dtype, shape: tensor.expected.shape, data: tensor.data };
   }
+}
+
+/** Not zeroed: an answer is handed on only once every byte of it was written. */
+function unwritten(bytes: number): ArrayBuffer {
+  return Buffer.allocUnsafeSlow(bytes).buffer as ArrayBuffer;
 }
 
 function checkChunk(tensor: PartialTensor, chunk: TensorChunkView): void {

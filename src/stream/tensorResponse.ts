@@ -1,7 +1,9 @@
 /**
- * DistillResponse{tensor} as bytes, written by hand: the data is copied once, into its place.
- * The fields and their order are those of protobufjs, so the bytes are the same
- * (https://protobuf.dev/programming-guides/encoding/).
+ * DistillResponse{tensor} as bytes, written by hand. The fields and their order are those of
+ * protobufjs, so the bytes are the same (https://protobuf.dev/programming-guides/encoding/).
+ *
+ * gRPC asks a serialised message for its length and copies it behind a header of its own, and that
+ * is the only copy of the data: what it is given here writes itself into its place.
  */
 import type { TensorChunkInput } from './generated/cirkd/teacher/v1/TensorChunk.js';
 
@@ -37,27 +39,44 @@ const tag = (field: number, wireType: number) => (field << 3) | wireType;
 /** More than the fields before the data ever take: eight varints of 10 bytes and a shape. */
 const HEAD_BYTES = 128;
 
-/** Throws when the chunk wasn't made by this server (see OutgoingChunk). */
+/**
+ * The message as grpc-js takes it: a Buffer of which only `byteLength` and `copy` may be used. Its
+ * own bytes are the fields before the data. Throws when the chunk wasn't made by this server (see
+ * OutgoingChunk).
+ */
 export function encodeTensorResponse(chunk: TensorChunkInput): Buffer {
-  const { id, attempt, output, dtype, shape, rowBegin, rowEnd, crc32c, data } =
-    chunk as OutgoingChunk;
-  const head = new Writer(Buffer.allocUnsafe(HEAD_BYTES));
-  head.varintField(1, id);
-  head.varintField(2, attempt);
-  head.varintField(3, OUTPUT_NUMBER[output]);
-  head.varintField(4, DTYPE_NUMBER[dtype]);
-  head.packedField(5, shape);
-  head.varintField(6, rowBegin);
-  head.varintField(7, rowEnd);
-  head.fixed32Field(8, crc32c);
-  head.lengthField(9, data.length);
-  const chunkBytes = head.at + data.length;
-  const message = Buffer.allocUnsafe(1 + varintBytes(chunkBytes) + chunkBytes);
-  const whole = new Writer(message);
-  whole.lengthField(2, chunkBytes);
-  head.buffer.copy(message, whole.at, 0, head.at);
-  data.copy(message, whole.at + head.at);
-  return message;
+  const { data } = chunk as OutgoingChunk;
+  const head = messageHead(chunk as OutgoingChunk);
+  return Object.defineProperties(head, {
+    byteLength: { value: head.length + data.length },
+    copy: {
+      value: (target: Buffer, targetStart: number) => {
+        target.set(head, targetStart);
+        target.set(data, targetStart + head.length);
+        return head.length + data.length;
+      },
+    },
+  });
+}
+
+/** All of the message up to the first byte of the data. */
+function messageHead(chunk: OutgoingChunk): Buffer {
+  const { id, attempt, output, dtype, shape, rowBegin, rowEnd, crc32c, data } = chunk;
+  const fields = new Writer(Buffer.allocUnsafe(HEAD_BYTES));
+  fields.varintField(1, id);
+  fields.varintField(2, attempt);
+  fields.varintField(3, OUTPUT_NUMBER[output]);
+  fields.varintField(4, DTYPE_NUMBER[dtype]);
+  fields.packedField(5, shape);
+  fields.varintField(6, rowBegin);
+  fields.varintField(7, rowEnd);
+  fields.fixed32Field(8, crc32c);
+  fields.lengthField(9, data.length);
+  const chunkBytes = fields.at + data.length;
+  const head = new Writer(Buffer.allocUnsafe(1 + varintBytes(chunkBytes) + fields.at));
+  head.lengthField(2, chunkBytes);
+  head.buffer.set(fields.buffer.subarray(0, fields.at), head.at);
+  return head.buffer;
 }
 
 class Writer {

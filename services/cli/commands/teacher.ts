@@ -4,6 +4,7 @@ import { parseArgs } from 'node:util';
 import { loadConfig } from '../../../src/config/load.js';
 import { type TeacherConfig, teacherSchema } from '../../../src/config/teacher.js';
 import { runTeacher } from '../../teacher/main.js';
+import { expectBulkBuffers } from '../bulkHeap.js';
 import { type Command, UsageError } from '../command.js';
 
 const usage = `cirkd teacher [--config FILE.yaml] [--set key.path=value ...] [flags]
@@ -26,6 +27,7 @@ function run(argv: string[]): Promise<number> {
   const config = readConfig(argv);
   // TensorFlow reads it when the inference thread opens it; 0 leaves the choice to TensorFlow.
   if (config.threads > 0) process.env.TF_NUM_INTRAOP_THREADS = String(config.threads);
+  expectBulkBuffers();
   return runTeacher(config);
 }
 
