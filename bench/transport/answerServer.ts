@@ -1,0 +1,64 @@
+/** The teacher's side: a server whose answers are ready, as if the network took no time. */
+import { expectBulkBuffers } from '../../services/cli/bulkHeap.js';
+import { serverLimits } from '../../services/teacher/options.js';
+import { SimulatedNetwork } from '../../services/teacher/simulateEngine.js';
+import { loadConfig } from '../../src/config/load.js';
+import { teacherSchema } from '../../src/config/teacher.js';
+import type { InferenceEngine, InferenceImage } from '../../src/stream/engine.js';
+import type { EncodedOutput, OutputRequest } from '../../src/stream/names.js';
+import { silentHooks } from '../../src/stream/serverHooks.js';
+import { TeacherServer } from '../../src/stream/teacherServer.js';
+import { endWithInput } from '../support/linesOfInput.js';
+import { type AnswerSize, CHUNK_BYTES } from './cases.js';
+
+/** Made once for each way of sending; the same buffers are sent again and again. */
+class ReadyEngine implements InferenceEngine {
+  readonly #network: SimulatedNetwork;
+  readonly #ready = new Map<string, EncodedOutput[]>();
+  readonly info;
+  readonly classifier;
+
+  constructor({ classes, channels }: AnswerSize) {
+    this.#network = new SimulatedNetwork({
+      ...{ classes, featureChannels: channels, outputStride: 1 },
+      ...{ latencyMs: 0, imageMs: 0, seed: 1 },
+    });
+    this.info = this.#network.info;
+    this.classifier = this.#network.classifier();
+  }
+
+  async infer(
+    images: readonly InferenceImage[],
+    outputs: readonly OutputRequest[],
+  ): Promise<EncodedOutput[][]> {
+    const key = JSON.stringify(outputs);
+    const made = this.#ready.get(key) ?? this.#make(images[0]!, outputs);
+    this.#ready.set(key, made);
+    return images.map(() => made);
+  }
+
+  async close(): Promise<void> {}
+
+  #make(image: InferenceImage, outputs: readonly OutputRequest[]): EncodedOutput[] {
+    return this.#network.infer([{ ...image, rgb: new Uint8Array(image.rgb) }], outputs)[0]!;
+  }
+}
+
+expectBulkBuffers();
+const size = JSON.parse(process.argv[2]!) as AnswerSize;
+const config = loadConfig(teacherSchema, {
+  text: JSON.stringify({ simulate: { enabled: true }, limits: { chunkBytes: CHUNK_BYTES } }),
+  fileName: 'bench/transport',
+});
+const server = new TeacherServer({
+  host: '127.0.0.1',
+  port: 0,
+  limits: serverLimits(config),
+  encodings: config.encodings,
+  batch: config.batch,
+  hooks: silentHooks,
+});
+const { port } = await server.listen();
+server.serve(new ReadyEngine(size));
+process.stdout.write(`${JSON.stringify({ port })}\n`);
+await endWithInput();

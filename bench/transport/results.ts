@@ -1,0 +1,57 @@
+/** What bench/transport measures, and what follows from it. */
+import { median, quartiles } from '../support/statistics.js';
+import type { MeasuredThere } from '../support/machine.js';
+import { type AnswerSize, caseName, WIRE_CASES } from './cases.js';
+
+const MIB = 2 ** 20;
+
+export interface SideResult {
+  readonly name: string;
+  /** Moved in a round. */
+  readonly answers: number;
+  /** Of one, as it travels. */
+  readonly answerBytes: number;
+  /** Of one in fp32 with logits: what the peers move, and what the encodings stand for. */
+  readonly fp32Bytes: number;
+  /** Of each round: from the first request to the last byte, or the last tensor. */
+  readonly ms: readonly number[];
+  /** Of each round: processor time of both processes with all their threads. */
+  readonly cpuMs: readonly number[];
+}
+
+export interface TransportResults extends MeasuredThere {
+  readonly size: AnswerSize;
+  readonly sides: readonly SideResult[];
+}
+
+/** fp32-equivalent MiB/s of each round. */
+export function rates({ answers, fp32Bytes, ms }: SideResult): number[] {
+  return ms.map((each) => (answers * fp32Bytes) / MIB / (each / 1000));
+}
+
+/** Of the medians, and the quartiles of the rounds' own ratios. */
+export function ratioOf(side: SideResult, peer: SideResult) {
+  const [ours, theirs] = [rates(side), rates(peer)];
+  return {
+    ratio: median(ours) / median(theirs),
+    quartiles: quartiles(ours.map((rate, round) => rate / theirs[round]!)),
+  };
+}
+
+export function sideNamed(results: TransportResults, name: string): SideResult {
+  const side = results.sides.find((each) => each.name === name);
+  if (side === undefined) throw new Error(`${name}: not measured`);
+  return side;
+}
+
+export const BARE = 'grpc-js, bytes';
+export const BARE_LESS_GARBAGE = 'grpc-js, bytes, heap growing as here';
+export const CORE = "grpc's C core, bytes";
+export const CORE_WHOLE = "grpc's C core, bytes, an answer a message";
+export const CASE_NAMES = WIRE_CASES.map(caseName);
+
+/** The way of sending that is fastest here: every one of them is harmless (docs/wire.md). */
+export function bestCase(results: TransportResults): SideResult {
+  const cases = CASE_NAMES.map((name) => sideNamed(results, name));
+  return cases.reduce((best, each) => (median(rates(each)) > median(rates(best)) ? each : best));
+}

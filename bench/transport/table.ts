@@ -1,0 +1,86 @@
+/** Results as a section of a Markdown file. */
+import { machineLine } from '../support/machine.js';
+import { GOAL_HEADER, goalRow, markdownTable } from '../support/markdown.js';
+import { median, quartiles } from '../support/statistics.js';
+import {
+  BARE,
+  bestCase,
+  CASE_NAMES,
+  CORE,
+  CORE_WHOLE,
+  rates,
+  ratioOf,
+  type SideResult,
+  sideNamed,
+  type TransportResults,
+} from './results.js';
+
+const MIB = 2 ** 20;
+
+export function section(results: TransportResults): string {
+  const { size, sides } = results;
+  const rounds = sides[0]?.ms.length ?? 0;
+  const { height, width, channels, classes } = size;
+  return [
+    machineLine(results),
+    `${height}×${width} positions, ${channels} channels, ${classes} classes; ${rounds} rounds. In brackets: quartiles of the rounds.`,
+    '### Goals of the wire',
+    goalTable(results),
+    '### Rates',
+    rateTable(results),
+  ].join('\n\n');
+}
+
+/** The C core counts with the message size that suits it better. */
+export function goalTable(results: TransportResults): string {
+  const side = (name: string) => sideNamed(results, name);
+  const [chunks, whole] = [side(CORE), side(CORE_WHOLE)];
+  const core = median(rates(chunks)) > median(rates(whole)) ? chunks : whole;
+  const best = bestCase(results);
+  const rows = [
+    goalRow(
+      `${CASE_NAMES[0]}: MiB/s into tensors / ${BARE}`,
+      ratioOf(side(CASE_NAMES[0]!), side(BARE)).ratio,
+      '≥',
+      0.9,
+    ),
+    goalRow(
+      `${best.name}: fp32-equivalent MiB/s into tensors / ${core.name}`,
+      ratioOf(best, core).ratio,
+      '≥',
+      2,
+    ),
+  ];
+  return markdownTable([...GOAL_HEADER], rows);
+}
+
+function rateTable(results: TransportResults): string {
+  const bare = sideNamed(results, BARE);
+  const rows = results.sides.map((side) => {
+    const { ratio, quartiles: between } = ratioOf(side, bare);
+    return [
+      side.name,
+      (side.answerBytes / MIB).toFixed(2),
+      withQuartiles(rates(side), 0),
+      `${ratio.toFixed(2)} (${between.map((each) => each.toFixed(2)).join('–')})`,
+      median(perAnswer(side)).toFixed(1),
+    ];
+  });
+  const header = [
+    'side',
+    'MiB an answer',
+    'fp32-equivalent MiB/s',
+    `times ${BARE}`,
+    'processor ms an answer',
+  ];
+  return markdownTable(header, rows);
+}
+
+function perAnswer({ cpuMs, answers }: SideResult): number[] {
+  return cpuMs.map((each) => each / answers);
+}
+
+function withQuartiles(values: readonly number[], digits: number): string {
+  const between = quartiles(values).map((each) => each.toFixed(digits));
+  return `${median(values).toFixed(digits)} (${between.join('–')})`;
+}
