@@ -11,15 +11,29 @@ const NONE: ReadonlySet<unknown> = new Set(['ENODATA', 'ENOTFOUND']);
 
 /**
  * The IPv4 addresses, or where there are none the IPv6 ones: a host that has both is one host.
- * Empty where the name has no address; rejects when nobody could say.
+ * Empty where the name has no address; rejects when nobody could say. The signal ends questions to a
+ * server; the system's go on to their own end.
  */
 export async function lookUp(name: DnsName, signal: AbortSignal): Promise<string[]> {
-  const ask = name.server === null ? askSystem(name) : askServer(name, name.server, signal);
-  const found = await noneIfUnknown(ask(4));
-  return found.length > 0 ? found : noneIfUnknown(ask(6));
+  if (name.server === null) return askBoth(askSystem(name));
+  // Made anew each time: what it may keep of earlier answers is gone.
+  const resolver = new Resolver({ timeout: QUESTION_TIMEOUT_MS, tries: TRIES });
+  resolver.setServers([name.server]);
+  const cancel = () => resolver.cancel();
+  signal.addEventListener('abort', cancel);
+  try {
+    return await askBoth(askServer(name, resolver));
+  } finally {
+    signal.removeEventListener('abort', cancel);
+  }
 }
 
 type Ask = (family: 4 | 6) => Promise<string[]>;
+
+async function askBoth(ask: Ask): Promise<string[]> {
+  const found = await noneIfUnknown(ask(4));
+  return found.length > 0 ? found : noneIfUnknown(ask(6));
+}
 
 function askSystem({ host }: DnsName): Ask {
   return async (family) => {
@@ -28,11 +42,7 @@ function askSystem({ host }: DnsName): Ask {
   };
 }
 
-function askServer({ host }: DnsName, server: string, signal: AbortSignal): Ask {
-  // Made anew each time: what it may keep of earlier answers is gone.
-  const resolver = new Resolver({ timeout: QUESTION_TIMEOUT_MS, tries: TRIES });
-  resolver.setServers([server]);
-  signal.addEventListener('abort', () => resolver.cancel(), { once: true });
+function askServer({ host }: DnsName, resolver: Resolver): Ask {
   return (family) => (family === 4 ? resolver.resolve4(host) : resolver.resolve6(host));
 }
 

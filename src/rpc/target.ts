@@ -9,7 +9,7 @@ import { isIP, isIPv6 } from 'node:net';
 export interface Endpoint {
   /** As gRPC takes it: host:port, [IPv6]:port, unix:path. */
   readonly address: string;
-  /** Host and port of the name that gave the address; undefined: the address speaks for itself. */
+  /** What gave the address; undefined: the address speaks for itself. */
   readonly name?: { readonly host: string; readonly port: number };
 }
 
@@ -42,12 +42,8 @@ export function parseDnsName(text: string): DnsName | null {
 
 /** One of the addresses behind a name; `ip` without brackets. */
 export function endpointOf({ host, port }: DnsName, ip: string): Endpoint {
-  return { address: `${isIPv6(ip) ? `[${ip}]` : ip}:${port}`, name: { host, port } };
-}
-
-/** The name that its certificate must be for; undefined: that of the address. */
-export function certificateName({ name }: Endpoint): string | undefined {
-  return name === undefined || isIP(name.host) !== 0 ? undefined : name.host;
+  const address = `${isIPv6(ip) ? `[${ip}]` : ip}:${port}`;
+  return isIP(host) === 0 ? { address, name: { host, port } } : { address };
 }
 
 function checkServer(text: string, server: string): void {

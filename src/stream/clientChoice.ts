@@ -37,7 +37,9 @@ export class TeacherChoice {
     const idle = roomy.filter(({ load }) => load === 0);
     if (idle.length > 0) return this.#inTurn(idle);
     // With a fast teacher's queue full, waiting for it may still be faster than a slow one.
-    const worthWaiting = preferred.filter((link) => !link.failing || link.hasRoom(request));
+    const worthWaiting = preferred.filter(
+      (link) => (link.load > 0 && !link.failing) || link.hasRoom(request),
+    );
     const first = this.#first(worthWaiting);
     return first?.hasRoom(request) ? first : undefined;
   }

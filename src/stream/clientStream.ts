@@ -9,7 +9,7 @@ import {
   type StatusObject,
   status,
 } from '@grpc/grpc-js';
-import { certificateName, type Endpoint } from '../rpc/target.js';
+import type { Endpoint } from '../rpc/target.js';
 import { encodeRequest, type OutgoingImage, type StudentMessage } from './clientEncoder.js';
 import { helloOutputs } from './clientOutputs.js';
 import type { ClientSettings } from './clientOptions.js';
@@ -143,9 +143,9 @@ function maxChunkBytes({ maxInflightBytes }: ClientSettings): number {
   return Math.min(maxInflightBytes, MAX_CHUNK_BYTES);
 }
 
-function channelOptions(endpoint: Endpoint, settings: ClientSettings): ChannelOptions {
-  const serverName = settings.serverName ?? certificateName(endpoint);
-  const { name } = endpoint;
+function channelOptions({ name }: Endpoint, settings: ClientSettings): ChannelOptions {
+  // A certificate is for a name, not for the number that DNS gave.
+  const serverName = settings.serverName ?? name?.host;
   return {
     // What stands behind a name is called by it, as if gRPC had looked it up.
     ...(name === undefined ? {} : { 'grpc.default_authority': `${name.host}:${name.port}` }),

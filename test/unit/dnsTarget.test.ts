@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { certificateName, endpointOf, parseDnsName } from '../../src/rpc/target.js';
+import { endpointOf, parseDnsName } from '../../src/rpc/target.js';
 
 test('a dns: address has a host, a port, and maybe a DNS server', () => {
   const cases: [string, string, number, string | null][] = [
@@ -29,12 +29,11 @@ test('what is none is refused with what was wanted', () => {
   assert.throws(() => parseDnsName('dns://resolver.example/a:1'), /wanted an IP or IP:port as DNS/);
 });
 
-test('an address behind a name keeps the name for its certificate, unless that is a number', () => {
+test('an address behind a name keeps the name, unless that is a number', () => {
   const name = parseDnsName('dns:///teachers.example:5')!;
-  assert.equal(endpointOf(name, '10.1.2.3').address, '10.1.2.3:5');
-  assert.equal(endpointOf(name, 'fd00::1').address, '[fd00::1]:5');
-  assert.equal(certificateName(endpointOf(name, 'fd00::1')), 'teachers.example');
-  const number = parseDnsName('dns:///10.1.2.3:5')!;
-  assert.equal(certificateName(endpointOf(number, '10.1.2.3')), undefined);
-  assert.equal(certificateName({ address: 'a:1' }), undefined);
+  const given = { host: 'teachers.example', port: 5 };
+  assert.deepEqual(endpointOf(name, '10.1.2.3'), { address: '10.1.2.3:5', name: given });
+  assert.deepEqual(endpointOf(name, 'fd00::1'), { address: '[fd00::1]:5', name: given });
+  const number = parseDnsName('dns:///[fd00::1]:5')!;
+  assert.deepEqual(endpointOf(number, 'fd00::1'), { address: '[fd00::1]:5' });
 });

@@ -58,6 +58,12 @@ test('a network is a model or a teacher, an address has a port', async () => {
     () => checkNetworkOptions({ 'teacher-timeout': '0', teacher: 'b:1' }),
     /^--teacher-timeout: 0 given/,
   );
+  for (const teacher of ['dns:///a', 'dns:///a:0', 'dns://resolver/a:1']) {
+    await assert.rejects(openNetwork({ ...timeout, teacher }, null), {
+      name: 'UsageError',
+      message: /^--teacher: .*wanted (dns:\/\/\/host:port|an IP or IP:port|HOST:PORT)/,
+    });
+  }
   for (const teacher of ['somewhere', 'a:1,b', '']) {
     await assert.rejects(openNetwork({ ...timeout, teacher }, null), /^UsageError: --teacher: "/);
   }

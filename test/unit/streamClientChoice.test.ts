@@ -51,10 +51,11 @@ test('a teacher that has not answered yet counts as fast as the fastest', () => 
   assert.deepEqual(chosen(2, [teacher('a', 2, undefined), teacher('b', 1, undefined)]), ['b', 'b']);
 });
 
-test('nobody waits for a sick teacher, nor for one that is away', () => {
+test('nobody waits for a sick teacher, for one that is away, or that has no room for nothing', () => {
   const sick = teacher('a', 1, 1, { failing: true, hasRoom: () => false });
   const away = teacher('b', 0, 1, { available: false });
-  assert.deepEqual(chosen(1, [sick, away, teacher('c', 4, 100)]), ['c']);
+  const closed = teacher('d', 0, 1, { hasRoom: () => false });
+  assert.deepEqual(chosen(1, [sick, away, closed, teacher('c', 4, 100)]), ['c']);
 });
 
 test('a failed image goes to one that is well, rather one that has not had it', () => {
