@@ -142,11 +142,11 @@ test('the health test asks a port of the ordinary service', () => {
 });
 
 test('names stay within what Kubernetes takes, however long the release is called', async () => {
-  const release = 'a'.repeat(53);
+  const release = `v1.2-${'a'.repeat(48)}`;
   const given = ['--kube-version', '1.31', ...VARIANTS.secured];
   const { code, output } = await helm('template', release, CHART, ...given);
   assert.equal(code, 0, output);
   const names = [...output.matchAll(/^ {2}name: (\S+)$/gm)].map(([, name]) => name!);
   assert.ok(names.length > 10);
-  for (const name of names) assert.ok(name.length <= 63, name);
+  for (const name of names) assert.match(name, /^[a-z][-a-z0-9]{0,61}[a-z0-9]$/);
 });

@@ -1,7 +1,12 @@
 {{/* Names and labels. A part is teacher or student. */}}
 
+{{/* Room for the longest ending below 63; a Service's name has no dots. */}}
+{{- define "cirkd.release" -}}
+{{- .Release.Name | replace "." "-" | trunc 40 | trimSuffix "-" -}}
+{{- end }}
+
 {{- define "cirkd.name" -}}
-{{- printf "%s-%s" (.root.Release.Name | trunc 40 | trimSuffix "-") .part -}}
+{{- printf "%s-%s" (include "cirkd.release" .root) .part -}}
 {{- end }}
 
 {{/* What selectors match: never changes while a release lives. */}}

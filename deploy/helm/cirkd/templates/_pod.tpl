@@ -25,7 +25,7 @@ capabilities: {drop: [ALL]}
 {{/* Identity, and where a pod may run. */}}
 {{- define "cirkd.podPlace" -}}
 {{- $values := index .root.Values .part -}}
-serviceAccountName: {{ .root.Release.Name | trunc 40 | trimSuffix "-" }}
+serviceAccountName: {{ include "cirkd.release" .root }}
 automountServiceAccountToken: false
 enableServiceLinks: false
 securityContext:
