@@ -1,12 +1,15 @@
-/** The rendered configs and commands run: a fleet and a student as the chart of values/try.yaml has them. */
+/** The rendered configs and commands run: teacher and student as the chart of values/try.yaml has them. */
 import assert from 'node:assert/strict';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
-import { pods, RELEASE, render, VARIANTS } from '../support/deploy/chart.js';
-import { configText } from '../support/deploy/renderedConfigs.js';
+import { Authority } from '../support/certificates/authority.js';
 import { CirkdProcess } from '../support/cirkdProcess.js';
+import { NAMESPACE, only, pods, RELEASE, render, VARIANTS } from '../support/deploy/chart.js';
+import type { KubeObject } from '../support/deploy/kube.js';
+import { configText } from '../support/deploy/renderedConfigs.js';
+import { DnsServer } from '../support/dnsServer.js';
 import { eventually } from '../support/eventually.js';
 import { healthOf } from '../support/grpcProbes.js';
 
@@ -19,45 +22,92 @@ after(() => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-const objects = await render(...VARIANTS.try);
-
-/** The container's arguments, with the config where this test put it. */
-function argsOf(part: 'teacher' | 'student'): string[] {
-  const file = join(folder, `${part}.yaml`);
-  writeFileSync(file, configText(objects, part));
+/** Starts a container's command with its config; what is mounted at /etc/cirkd lies in `mounted`. */
+function start(
+  objects: readonly KubeObject[],
+  part: 'teacher' | 'student',
+  mounted: string,
+  settings: readonly string[],
+): CirkdProcess {
+  const text = configText(objects, part).replaceAll('/etc/cirkd', mounted);
+  mkdirSync(join(mounted, 'config'), { recursive: true });
+  writeFileSync(join(mounted, 'config', `${part}.yaml`), text);
   const { args } = pods(objects).get(part)!.spec.containers[0]!;
-  return args.map((arg) => (arg === `/etc/cirkd/config/${part}.yaml` ? file : arg));
-}
-
-function start(args: readonly string[], settings: readonly string[]): CirkdProcess {
-  const started = new CirkdProcess(...args, ...settings.flatMap((one) => ['--set', one]));
+  const here = args.map((arg) => arg.replace('/etc/cirkd', mounted));
+  const started = new CirkdProcess(...here, ...settings.flatMap((one) => ['--set', one]));
   processes.push(started);
   return started;
 }
 
-test('teacher and student train as rendered; the same command again goes on with the run', async () => {
+async function startTeacher(objects: readonly KubeObject[], mounted: string) {
   const ports = ['listen.port=0', 'listen.healthPort=0', 'metrics.port=0'];
-  const teacher = start(argsOf('teacher'), ports);
-  const [, grpc, health] = await teacher.says(/"grpc":"[^"]*:(\d+)".*"health":"[^"]*:(\d+)"/);
-  await eventually(
-    () => teacher.stdout.includes('teacher ready') || teacher.exitCode !== undefined,
-  );
+  const teacher = start(objects, 'teacher', mounted, ports);
+  const [, port, health] = await teacher.says(/"grpc":"[^"]*:(\d+)".*"health":"[^"]*:(\d+)"/);
+  await eventually(() => teacher.stdout !== '' || teacher.exitCode !== undefined);
   assert.equal(await healthOf(Number(health), ''), 'SERVING');
+  return { teacher, port };
+}
 
-  // Where a pod finds these by volumes and DNS.
-  const here = [
-    ...[`run.directory=${folder}`, `teacher.addresses=["127.0.0.1:${grpc}"]`],
-    ...['metrics.port=0', 'metrics.lingerMs=0', `train.steps=${STEPS}`, 'evaluate.pictures=0'],
+/** What a pod finds by its volumes and by DNS. */
+function settings(runs: string, address: string): string[] {
+  return [
+    ...[`run.directory=${runs}`, `teacher.addresses=["${address}"]`, 'metrics.port=0'],
+    ...['metrics.lingerMs=0', `train.steps=${STEPS}`, 'evaluate.pictures=0'],
   ];
-  const student = start(argsOf('student'), here);
+}
+
+test('teacher and student train as rendered; the same command again goes on with the run', async () => {
+  const objects = await render(...VARIANTS.try);
+  const mounted = join(folder, 'plain');
+  const { teacher, port } = await startTeacher(objects, mounted);
+  const given = settings(mounted, `127.0.0.1:${port}`);
+  const student = start(objects, 'student', mounted, given);
   assert.equal(await student.exit(), 0, student.stderr);
-  const run = join(folder, RELEASE);
+  const run = join(mounted, RELEASE);
   assert.equal(JSON.parse(readFileSync(join(run, 'summary.json'), 'utf8')).steps, STEPS);
 
-  const again = start(argsOf('student'), here);
+  const again = start(objects, 'student', mounted, given);
   assert.equal(await again.exit(), 0, again.stderr);
   assert.match(again.stderr, new RegExp(`"firstStep":${STEPS}`));
 
   teacher.signal('SIGTERM');
   assert.equal(await teacher.exit(), 0);
+});
+
+test("with mutual TLS and a token: Secrets as mounted, the headless service's name", async () => {
+  const security = 'tls.enabled=true,tls.issuer.name=made-here,token.secret=made-here';
+  const objects = await render(...VARIANTS.try, '--set', security);
+  const authority = new Authority();
+  const mountedOf = Object.fromEntries(
+    (['teacher', 'student'] as const).map((part) => {
+      const mounted = join(folder, `secured-${part}`);
+      // As cert-manager would, and as docs/deploy.md has the token made.
+      const { dnsNames } = only(objects, 'Certificate', `${RELEASE}-${part}`).spec;
+      const { certificate, key } = authority.issue({ names: [...dnsNames] });
+      const files = {
+        tls: { 'tls.crt': certificate, 'tls.key': key, 'ca.crt': authority.certificate },
+        token: { [part === 'teacher' ? 'tokens' : 'token']: 'the-token-of-this-test' },
+      };
+      for (const [secret, entries] of Object.entries(files)) {
+        mkdirSync(join(mounted, secret), { recursive: true });
+        for (const [name, text] of Object.entries(entries)) {
+          writeFileSync(join(mounted, secret, name), text);
+        }
+      }
+      return [part, mounted];
+    }),
+  ) as Record<'teacher' | 'student', string>;
+
+  const { port } = await startTeacher(objects, mountedOf.teacher);
+  const host = `${RELEASE}-teacher-headless.${NAMESPACE}.svc`;
+  const dns = await DnsServer.start({ [host]: ['127.0.0.1'] });
+  try {
+    const given = settings(mountedOf.student, `dns://${dns.address}/${host}:${port}`);
+    const student = start(objects, 'student', mountedOf.student, given);
+    assert.equal(await student.exit(), 0, student.stderr);
+  } finally {
+    dns.close();
+  }
+  const run = join(mountedOf.student, RELEASE);
+  assert.equal(JSON.parse(readFileSync(join(run, 'summary.json'), 'utf8')).steps, STEPS);
 });
