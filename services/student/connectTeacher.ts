@@ -81,6 +81,7 @@ function clientOptions(
   const { metrics, log } = reporting;
   const jitter = drawsFor(config.seed, 'jitter');
   const { serverName } = teacher.tls;
+  const tellTeacher = teacherNews(reporting, stepsDone);
   return {
     addresses: teacher.addresses,
     lookupIntervalMs: teacher.lookupIntervalMs,
@@ -105,7 +106,10 @@ function clientOptions(
     },
     onReceivedBytes: (bytes) => metrics.receivedBytes.inc(bytes),
     onInflightBytes: (bytes) => metrics.inflightBytes.set(bytes),
-    onTeacher: teacherNews(reporting, stepsDone),
+    onTeacher(news) {
+      metrics.recordTeacher(news.address, news.state);
+      tellTeacher(news);
+    },
     onName: ({ name, addresses, detail }) => {
       if (addresses !== null) log.info({ name, addresses }, 'teachers behind a name');
       else log.warn({ name, reason: detail }, 'no teachers found behind a name');

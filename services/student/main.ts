@@ -95,6 +95,10 @@ async function trainReported(
     const ended = await train({ dataset, run, reporting, compute, stop }, progress);
     if (ended === 'finished') lingerMs = config.metrics.lingerMs;
     return ended;
+  } catch (error) {
+    // What went wrong is to be seen by whoever scrapes, too.
+    if (isNonFinite(error)) lingerMs = config.metrics.lingerMs;
+    throw error;
   } finally {
     await compute.close();
     await reporting.close(lingerMs, stop);
@@ -114,6 +118,7 @@ async function train(opened: Opened, progress: { begun: boolean }): Promise<Stud
   const { config } = run;
   const firstStep = run.manifest?.step ?? 0;
   let checkpointing: Checkpointing | null = null;
+  reporting.metrics.recordRun({ id: run.id, steps: config.train.steps, stepsDone: firstStep });
   const stepsDone = () => checkpointing?.step ?? firstStep;
   const teacher = await connectTeacher(config, { dataset, run, reporting, stepsDone, stop });
   const feed = openFeed(config, teacher, firstStep);
@@ -183,15 +188,18 @@ async function runSteps(
   }
 }
 
+function isNonFinite(error: unknown): boolean {
+  return error instanceof NonFiniteLossError || error instanceof NonFiniteReplyError;
+}
+
 /** Saves the state as of the last whole step: what failed changed nothing. Never rejects. */
 async function saveBeforeEnd(
   error: unknown,
   checkpointing: Checkpointing,
   { metrics, log }: Reporting,
 ): Promise<void> {
-  if (error instanceof NonFiniteLossError || error instanceof NonFiniteReplyError) {
-    metrics.nonfinite.inc();
-  }
+  if (isNonFinite(error)) metrics.nonfinite.inc();
+  if (error instanceof NonFiniteLossError) metrics.recordNonFinite(error.terms);
   const { step } = checkpointing;
   // Before the first step there is nothing that the seed doesn't give again.
   if (step === 0) return;

@@ -31,7 +31,7 @@ export const studentMetricsSection = section('Prometheus.', {
   port: metricsPort(9465),
   lingerMs: field(
     milliseconds().default(0),
-    'How long a finished student still serves /metrics, for a last scrape.',
+    'How long a student that has finished, or ended over a NaN, still serves /metrics.',
     { unit: 'ms' },
   ),
 });

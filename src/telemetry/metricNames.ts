@@ -34,6 +34,10 @@ export const TEACHER_METRIC_NAMES = named('cirkd_teacher_', {
 });
 
 export const STUDENT_METRIC_NAMES = named('cirkd_student_', {
+  info: ['info', '1; the run label tells which run this process makes.'],
+  runSteps: ['run_steps', 'Updates that the run is to have made when it is done.'],
+  runStep: ['run_step', 'Updates that the run has made, those before a resume included.'],
+  teachers: ['teachers', 'Teachers that the student knows, by state; absent without teachers.'],
   steps: ['steps_total', 'Updates of the weights made by this process.'],
   images: ['images_total', 'Crops trained on by this process.'],
   stepSeconds: ['step_seconds', 'Time of one update, waiting included.'],
@@ -44,7 +48,10 @@ export const STUDENT_METRIC_NAMES = named('cirkd_student_', {
   inflightBytes: ['inflight_bytes', 'Bytes of answers asked for and not yet whole.'],
   requeued: ['requeued_total', 'Images asked for again, by reason.'],
   nonfinite: ['nonfinite_total', 'Teacher replies and steps that held a NaN or an infinity.'],
-  lastStepTimestamp: ['last_step_timestamp_seconds', 'Unix time of the last step.'],
+  lastStepTimestamp: [
+    'last_step_timestamp_seconds',
+    'Unix time of the last step, or of the start.',
+  ],
   miou: ['miou', 'Mean IoU of the last evaluation, 0..1; NaN before the first.'],
   pixelAccuracy: ['pixel_accuracy', 'Pixel accuracy of the last evaluation, 0..1; NaN before it.'],
 });

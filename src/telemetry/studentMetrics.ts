@@ -5,6 +5,7 @@ import type { Bank, Phase, Term } from './metricNames.js';
 import { MEMORY_METRIC_NAMES, STUDENT_METRIC_NAMES as NAMES, PHASES } from './metricNames.js';
 import { certificateExpiry } from './certificateExpiry.js';
 import { createRegistry, SECONDS_BUCKETS } from './registry.js';
+import { teacherStates } from './teacherStates.js';
 
 /** One finished step. */
 export interface StepFigures {
@@ -28,7 +29,13 @@ export interface StudentMetrics {
   readonly nonfinite: Counter;
   /** Of the certificate in use; a service without one never calls it. */
   readonly setCertificateExpiry: (expires: Date) => void;
+  /** Which run this is, what it is to do and what is done of it; once. */
+  recordRun(run: { readonly id: string; readonly steps: number; readonly stepsDone: number }): void;
   recordStep(step: StepFigures): void;
+  /** Terms of a step that was not made, as one of them isn't finite. */
+  recordNonFinite(losses: Readonly<Partial<Record<Term, number>>>): void;
+  /** Of one teacher; 'closed' forgets it. */
+  recordTeacher(address: string, state: string): void;
   /** Both 0..1. */
   recordEvaluation(result: { readonly miou: number; readonly pixelAccuracy: number }): void;
 }
@@ -43,8 +50,35 @@ export function createStudentMetrics(): StudentMetrics {
     requeued: new Counter({ ...NAMES.requeued, labelNames: ['reason'], registers }),
     nonfinite: new Counter({ ...NAMES.nonfinite, registers }),
     setCertificateExpiry: certificateExpiry(registers),
-    recordStep: stepRecorder(registers),
+    ...runRecorder(registers),
+    recordTeacher: teacherStates(registers),
     recordEvaluation: evaluationRecorder(registers),
+  };
+}
+
+function runRecorder(
+  registers: Registry[],
+): Pick<StudentMetrics, 'recordRun' | 'recordStep' | 'recordNonFinite'> {
+  const info = new Gauge({ ...NAMES.info, labelNames: ['run'], registers });
+  const runSteps = new Gauge({ ...NAMES.runSteps, registers });
+  const runStep = new Gauge({ ...NAMES.runStep, registers });
+  const loss = new Gauge({ ...NAMES.loss, labelNames: ['term'], registers });
+  const setLosses = (losses: StepFigures['losses']) => {
+    for (const [term, value] of Object.entries(losses)) loss.set({ term }, value);
+  };
+  const recordFigures = stepRecorder(registers);
+  return {
+    recordRun({ id, steps, stepsDone }) {
+      info.set({ run: id }, 1);
+      runSteps.set(steps);
+      runStep.set(stepsDone);
+    },
+    recordStep(step) {
+      runStep.inc();
+      setLosses(step.losses);
+      recordFigures(step);
+    },
+    recordNonFinite: setLosses,
   };
 }
 
@@ -53,17 +87,17 @@ function stepRecorder(registers: Registry[]): StudentMetrics['recordStep'] {
   const images = new Counter({ ...NAMES.images, registers });
   const seconds = new Histogram({ ...NAMES.stepSeconds, buckets: SECONDS_BUCKETS, registers });
   const phases = new Counter({ ...NAMES.phaseSeconds, labelNames: ['phase'], registers });
-  const loss = new Gauge({ ...NAMES.loss, labelNames: ['term'], registers });
   const learningRate = new Gauge({ ...NAMES.learningRate, registers });
   const timestamp = new Gauge({ ...NAMES.lastStepTimestamp, registers });
   const fill = new Gauge({ ...MEMORY_METRIC_NAMES.bankFill, labelNames: ['bank'], registers });
   for (const phase of PHASES) phases.inc({ phase }, 0);
+  // A 0 would look like a run that has stood still for decades.
+  timestamp.setToCurrentTime();
   return (step) => {
     steps.inc();
     images.inc(step.images);
     seconds.observe(step.seconds);
     for (const phase of PHASES) phases.inc({ phase }, step.phaseSeconds[phase]);
-    for (const [term, value] of Object.entries(step.losses)) loss.set({ term }, value);
     learningRate.set(step.learningRate);
     for (const [bank, ratio] of Object.entries(step.bankFill ?? {})) fill.set({ bank }, ratio);
     timestamp.setToCurrentTime();

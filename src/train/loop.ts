@@ -147,6 +147,7 @@ async function computeStep(
     outcome.statistic === undefined ? '' : `; running statistic ${outcome.statistic}`;
   throw new NonFiniteLossError(
     `step ${step}: not finite: ${terms.join(' ')}${gradient}${statistic}`,
+    outcome.terms,
   );
 }
 

@@ -15,7 +15,7 @@ import { createTeacherMetrics } from '../../src/telemetry/teacherMetrics.js';
 const TEACHER =
   'images_total requests_total inference_seconds queue_seconds queue_images queue_bytes answer_bytes batch_images sent_bytes_total streams info';
 const STUDENT =
-  'steps_total images_total step_seconds phase_seconds_total loss learning_rate received_bytes_total inflight_bytes requeued_total nonfinite_total last_step_timestamp_seconds miou pixel_accuracy';
+  'info run_steps run_step teachers steps_total images_total step_seconds phase_seconds_total loss learning_rate received_bytes_total inflight_bytes requeued_total nonfinite_total last_step_timestamp_seconds miou pixel_accuracy';
 const EXPIRY = 'cirkd_tls_certificate_expiry_timestamp_seconds';
 
 const STEP = {
@@ -82,6 +82,35 @@ test('a step and an evaluation show in the figures', async () => {
     'cirkd_memory_bank_fill_ratio{bank="region"} 0.25',
   ]) {
     assert.ok(text.split('\n').includes(line), `${line}\n${text}`);
+  }
+});
+
+test('a run, its teachers, a step that was not made', async () => {
+  const metrics = createStudentMetrics();
+  const lines = async () => (await metrics.registry.metrics()).split('\n');
+  assert.ok(!(await lines()).some((line) => line.startsWith('cirkd_student_teachers{')), 'no news');
+  const [started] = (await lines()).filter((line) => line.startsWith('cirkd_student_last_step_'));
+  assert.ok(Number(started?.split(' ')[1]) > 1.7e9, started);
+  metrics.recordRun({ id: 'streets', steps: 100, stepsDone: 40 });
+  metrics.recordStep(STEP);
+  metrics.recordNonFinite({ task: 1, total: Number.NaN });
+  metrics.recordTeacher('a:1', 'connecting');
+  metrics.recordTeacher('b:1', 'ready');
+  metrics.recordTeacher('a:1', 'ready');
+  metrics.recordTeacher('a:1', 'backoff');
+  metrics.recordTeacher('b:1', 'closed');
+  const teachers = ['connecting', 'ready'].map(
+    (state) => `cirkd_student_teachers{state="${state}"} 0`,
+  );
+  for (const line of [
+    'cirkd_student_info{run="streets"} 1',
+    'cirkd_student_run_steps 100',
+    'cirkd_student_run_step 41',
+    'cirkd_student_loss{term="total"} Nan',
+    'cirkd_student_teachers{state="backoff"} 1',
+    ...teachers,
+  ]) {
+    assert.ok((await lines()).includes(line), `${line}\n${(await lines()).join('\n')}`);
   }
 });
 

@@ -36,7 +36,13 @@ export async function goModuleFolder(path: string, version: string): Promise<str
 
 async function runGo(args: string[], env: NodeJS.ProcessEnv = {}, cwd?: string): Promise<string> {
   const result = await runProgram(await goCommand(), args, {
-    env: { ...process.env, GOTOOLCHAIN: 'local', GOFLAGS: '-buildvcs=false', ...env },
+    env: {
+      ...process.env,
+      GOTOOLCHAIN: 'local',
+      GOWORK: 'off',
+      GOFLAGS: '-buildvcs=false',
+      ...env,
+    },
     ...(cwd === undefined ? {} : { cwd }),
   });
   if (result.code !== 0) throw new Error(`go ${args.join(' ')} failed:\n${tail(result.output)}`);
