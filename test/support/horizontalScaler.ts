@@ -27,6 +27,8 @@ export class HorizontalScaler {
     if (value === undefined || !Number.isFinite(value)) return replicas;
     const { stabilisationMs } = this.#policy;
     const proposal = this.#proposal(value, replicas);
+    // As Kubernetes begins: what is there was wanted until now.
+    if (this.#wanted.length === 0) this.#wanted.push({ atMs: nowMs, replicas });
     this.#wanted.push({ atMs: nowMs, replicas: proposal });
     this.#wanted = this.#wanted.filter(({ atMs }) => atMs >= nowMs - stabilisationMs);
     if (proposal >= replicas) return proposal;
