@@ -71,7 +71,9 @@ export class Health {
 }
 
 function healthDefinition(): ServiceDefinition {
-  const { 'grpc.health.v1.Health': service } = loadSync(protoPath, { enums: String });
+  // Probes that ask for the whole server send no name at all, which is to be ''.
+  const options = { enums: String, defaults: true };
+  const { 'grpc.health.v1.Health': service } = loadSync(protoPath, options);
   return service as ServiceDefinition;
 }
 
