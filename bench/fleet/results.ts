@@ -1,0 +1,40 @@
+/** What bench/fleet measures. */
+import type { MeasuredThere } from '../support/machine.js';
+import type { SimulatedSize } from './teachers.js';
+
+export interface RemoteResult {
+  readonly height: number;
+  readonly width: number;
+  /** Of each round. */
+  readonly onePerSecond: readonly number[];
+  readonly twoPerSecond: readonly number[];
+  /** Share of the time that the student waited for its teacher. */
+  readonly oneWaiting: readonly number[];
+  readonly twoWaiting: readonly number[];
+}
+
+export interface WaitingResult {
+  readonly teachers: number;
+  readonly stepMs: number;
+  readonly steps: number;
+  /** Of each round. */
+  readonly share: readonly number[];
+}
+
+export interface ScalingResult {
+  readonly teachers: number;
+  /** Of each round. */
+  readonly imagesPerSecond: readonly number[];
+}
+
+export interface FleetResults extends MeasuredThere {
+  readonly size: SimulatedSize;
+  readonly remote: RemoteResult;
+  readonly waiting: WaitingResult;
+  readonly scaling: readonly ScalingResult[];
+}
+
+/** Of the teachers' own time: 1 where none of them ever waits. */
+export function linearShare({ teachers }: ScalingResult, rate: number, latencyMs: number): number {
+  return (rate * latencyMs) / 1000 / teachers;
+}

@@ -1,0 +1,65 @@
+/** A student that trains, its teacher in the same process or in another one. */
+import { expectBulkBuffers } from '../../services/cli/bulkHeap.js';
+import { configOf } from '../../services/cli/bench/workload.js';
+import { ComputeThread } from '../../services/student/computeThread.js';
+import type { Teacher } from '../../src/distill/teacher.js';
+import { Feed } from '../../src/train/feed.js';
+import { runLoop } from '../../src/train/loop.js';
+import { connectBench } from '../support/benchTeacher.js';
+import { answerRequests } from '../support/linesOfInput.js';
+import { BANK_ROWS } from '../wire/students.js';
+import { LocalTeacher } from './localTeacher.js';
+import { madeBatches, STEP_IMAGES } from './madeBatches.js';
+import type { TrainAnswer, TrainRequest, TrainTask } from './protocol.js';
+
+expectBulkBuffers();
+const task = JSON.parse(process.argv[2]!) as TrainTask;
+const { height, width, classNames, teacherChannels } = task;
+const classes = classNames.length;
+const config = configOf({
+  ...({ model: 'deeplab_mobile', backbone: 'mobilenetv2', variant: 'v1' } as const),
+  ...({ widthMultiplier: 1, images: STEP_IMAGES, loss: 'cirkd', bankRows: BANK_ROWS } as const),
+  ...{ classes, height, width, teacherChannels },
+});
+const teacher = await openTeacher();
+const compute = new ComputeThread();
+await compute.setup({
+  ...{ config, classNames, state: null, startWeights: null },
+  teacher: { featureChannels: teacher.info.featureChannels, classifier: teacher.classifier },
+});
+const source = madeBatches(height, width, classes);
+let done = 0;
+
+process.stdout.write('{}\n');
+await answerRequests(async ({ steps }: TrainRequest): Promise<TrainAnswer> => {
+  const { ends, teacherSeconds } = await train(steps + 1);
+  // The first step waits for its answers, with nothing to compute meanwhile.
+  const seconds = (ends.at(-1)! - ends[0]!) / 1000;
+  const waited = teacherSeconds.slice(1).reduce((total, each) => total + each, 0);
+  return { imagesPerSecond: (steps * STEP_IMAGES) / seconds, waiting: waited / seconds };
+});
+
+async function train(steps: number): Promise<{ ends: number[]; teacherSeconds: number[] }> {
+  const ends: number[] = [];
+  const teacherSeconds: number[] = [];
+  const feed = new Feed(source, teacher, config.teacher.prefetchSteps, steps);
+  await runLoop({
+    ...{ firstStep: done, steps: done + steps, accumulateSteps: 1, feed, teacher, compute },
+    stop: new AbortController().signal,
+    afterStep({ seconds }) {
+      ends.push(performance.now());
+      teacherSeconds.push(seconds.teacher);
+    },
+  });
+  done += steps;
+  return { ends, teacherSeconds };
+}
+
+/** The other process with the student's default encoding, fp32: both compute the same. */
+function openTeacher(): Promise<Teacher> {
+  if (task.address === null) return LocalTeacher.start(task.model, height, width);
+  return connectBench([task.address], {
+    ...({ encoding: 'fp32', logits: 'sent' } as const),
+    expected: { outputStride: 8 },
+  });
+}

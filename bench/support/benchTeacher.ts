@@ -1,0 +1,21 @@
+/** A student's connection to teachers, with the student's defaults. */
+import { connectTeachers, type RemoteTeacher } from '../../src/stream/remoteTeacher.js';
+import type { ClientOptions } from '../../src/stream/clientOptions.js';
+
+const MAX_INFLIGHT_BYTES = 1024 * 2 ** 20;
+const TIMEOUT_MS = 60_000;
+
+export function connectBench(
+  addresses: readonly string[],
+  options: Pick<ClientOptions, 'encoding' | 'logits' | 'expected'>,
+): Promise<RemoteTeacher> {
+  return connectTeachers({
+    ...options,
+    addresses,
+    runId: 'bench',
+    requestTimeoutMs: TIMEOUT_MS,
+    teacherTimeoutMs: TIMEOUT_MS,
+    maxInflightBytes: MAX_INFLIGHT_BYTES,
+    jitter: () => 0.5,
+  });
+}
