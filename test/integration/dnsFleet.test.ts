@@ -31,9 +31,11 @@ interface Line {
   readonly teacher?: string;
   readonly step?: number;
   readonly sample?: string;
+  /** Of a teacher's batch. */
+  readonly images?: readonly { readonly run: string; readonly request: number }[];
 }
 
-async function startTeacher(host: string, port: number): Promise<number> {
+async function startTeacher(host: string, port: number): Promise<TeacherProcess> {
   const classes = syntheticStreets({
     ...{ split: 'train', samples: 1, seed: 1, height: 48, width: 96 },
   }).classNames.length;
@@ -41,6 +43,7 @@ async function startTeacher(host: string, port: number): Promise<number> {
   const flags = [
     'simulate.enabled=true',
     'simulate.latencyMs=5',
+    'log.level=debug',
     `listen.host=${host}`,
     ...settings,
   ];
@@ -48,7 +51,7 @@ async function startTeacher(host: string, port: number): Promise<number> {
   const teacher = new TeacherProcess(...args, '--port', `${port}`);
   open.push(teacher);
   await teacher.ready();
-  return (await teacher.listening()).grpcPort;
+  return teacher;
 }
 
 function startStudent(address: string): CirkdProcess {
@@ -63,7 +66,7 @@ function startStudent(address: string): CirkdProcess {
   return student;
 }
 
-const linesOf = ({ stderr }: CirkdProcess): Line[] =>
+const linesOf = ({ stderr }: { readonly stderr: string }): Line[] =>
   stderr
     .split('\n')
     .filter((line) => line.startsWith('{'))
@@ -71,8 +74,9 @@ const linesOf = ({ stderr }: CirkdProcess): Line[] =>
 
 test('teachers join and leave in mid-run: each image once, and a step can be followed', async () => {
   const hosts = ['127.0.0.1', '127.0.0.2', '127.0.0.3'];
-  const port = await startTeacher(hosts[0]!, 0);
-  await Promise.all(hosts.slice(1).map((host) => startTeacher(host, port)));
+  const one = await startTeacher(hosts[0]!, 0);
+  const port = (await one.listening()).grpcPort;
+  const others = await Promise.all(hosts.slice(1).map((host) => startTeacher(host, port)));
   const [first, second, third] = hosts.map((host) => `${host}:${port}`);
   const dns = await DnsServer.start({ [NAME]: hosts.slice(0, 2) });
   open.push({ kill: () => dns.close() });
@@ -96,6 +100,18 @@ test('teachers join and leave in mid-run: each image once, and a step can be fol
   const by = (address: string | undefined) =>
     answered.filter(({ teacher }) => teacher === address).length;
   for (const address of [first, second, third]) assert.ok(by(address) > 0, `${address}: none`);
+
+  for (const [i, teacher] of [one, ...others].entries()) {
+    const batches = linesOf(teacher).filter(({ msg }) => msg === 'batch computed');
+    const computed = batches.flatMap(({ images }) => images!.map(({ request }) => request));
+    const asked = answered.filter((line) => line.teacher === `${hosts[i]}:${port}`);
+    const runs = batches.flatMap(({ images }) => images!.map(({ run }) => run));
+    assert.deepEqual([...new Set(runs)], ['followed']);
+    assert.deepEqual(
+      computed.sort((a, b) => a - b),
+      asked.map(({ request }) => request).sort((a, b) => a! - b!),
+    );
+  }
 
   const leaves = lines.findIndex(
     ({ address, state }) => address === first && (state === 'leaving' || state === 'closed'),
