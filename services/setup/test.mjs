@@ -2,21 +2,23 @@
 // Each tier is one run of Node's own test runner; the first that fails ends it with its exit code,
 // so that the last summary printed is the one that counts.
 import { spawn } from 'node:child_process';
-import { existsSync, readdirSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { engineEnvironment } from './engineEnvironment.mjs';
+import { batchFiles } from './testBatches.mjs';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 
 /** Files at once. Integration tests start whole services: one file at a time on two cores. */
 const CONCURRENCY = { unit: 2, golden: 1, integration: 1, interop: 1, deploy: 1 };
 /**
- * Of a file, for Node.js 20 counts a whole file as a test. Waits end sooner by themselves: see
+ * Of a file or batch, for Node.js 20 counts a whole file as a test. Waits end sooner by themselves: see
  * test/support/eventually.ts. The first tests of interop and deploy install what they need.
  */
 const TIMEOUT_MS = {
-  ...{ unit: 180_000, golden: 300_000, integration: 600_000 },
+  ...{ unit: 300_000, golden: 300_000, integration: 600_000 },
   ...{ interop: 1_800_000, deploy: 1_800_000 },
 };
 
@@ -40,7 +42,7 @@ function filesOf(tier) {
  */
 function runTier(tier, files) {
   const concurrency = CONCURRENCY[tier];
-  process.stdout.write(`\n# ${tier}: ${files.length} files, ${concurrency} at a time\n`);
+  process.stdout.write(`\n# ${tier}: ${files.length} processes, ${concurrency} at a time\n`);
   const child = spawn(
     process.execPath,
     [
@@ -93,7 +95,9 @@ for (const tier of tiers) {
     process.stderr.write(`test/${tier} has no *.test.ts file: nothing was tested.\n`);
     process.exit(2);
   }
-  const code = await runTier(tier, files);
+  const folder = mkdtempSync(join(tmpdir(), 'cirkd-tests-'));
+  const code = await runTier(tier, tier === 'unit' ? batchFiles(root, files, folder) : files);
+  rmSync(folder, { recursive: true });
   if (code !== 0) {
     process.stderr.write(`\n# ${tier} failed\n`);
     process.exit(code);

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
+import { isDeepStrictEqual } from 'node:util';
 import { detectNetwork, type KnownSpec } from '../../src/models/detectNetwork.js';
 import { SegmentationNetwork } from '../../src/models/network.js';
 import type { NetworkSpec } from '../../src/models/spec.js';
@@ -84,6 +85,8 @@ test('at every width of every network, the one that is told has the very same sh
         const spec = { model, backbone, variant, numClasses: 11, widthMultiplier };
         const wanted = collected(spec);
         const told = detectNetwork(shapes(wanted), {});
+        // The same network has the same shapes.
+        if (isDeepStrictEqual(told, spec)) continue;
         const where = `${model} ${backbone} ${variant} at ${widthMultiplier}`;
         assert.deepEqual(collected(told), wanted, where);
       }
