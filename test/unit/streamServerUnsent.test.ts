@@ -81,7 +81,9 @@ test('one answer is always allowed; given up, by its client or by time, it makes
   peer.send({ image: image(1, 1) });
   peer.send({ image: { ...image(2, 2), timeoutMs: 60 } });
   peer.send({ image: image(3, 3) });
-  await eventually(() => engine.batches.length === 1 && waiting() === 2);
+  // On a busy machine the second may be late before this is looked at.
+  const bothThere = () => waiting() === 2 || peer.count('error') > 0;
+  await eventually(() => engine.batches.length === 1 && bothThere());
   peer.send({ cancel: { id: 1 } });
   await eventually(() => engine.batches.length >= 2 || peer.count('error') > 0);
   const error = (await peer.take('error')).error;
