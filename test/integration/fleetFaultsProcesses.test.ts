@@ -43,7 +43,7 @@ test('kill -9 at random times: teachers come back at their addresses and finish 
   assert.ok(student.requeued().includes('stream'), 'no image was at a teacher that died');
 });
 
-test('SIGSTOP beyond the deadline, then SIGCONT: asked elsewhere, and the late answers are no harm', async () => {
+test('SIGSTOP beyond the deadline, then SIGCONT: asked elsewhere, and the teacher works again', async () => {
   const [frozen, ...others] = await fleet(3);
   const student = runs.student('frozen', [frozen!, ...others], 'teacher.requestTimeoutMs=1500');
   await student.did(4);
