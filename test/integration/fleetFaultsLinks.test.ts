@@ -52,7 +52,7 @@ test('corrupt, truncated and doubled answers, and streams that end in the middle
 
 test('a slow link, one too slow for any answer, and a teacher that stalls', async () => {
   const teachers = await Promise.all([
-    FleetTeacher.start(['simulate.imageMs=50', 'faults.stallEvery=25', 'faults.stallMs=1500']),
+    FleetTeacher.start(['simulate.imageMs=50', 'faults.stallEvery=15', 'faults.stallMs=1500']),
     FleetTeacher.start(),
     FleetTeacher.start(),
   ]);

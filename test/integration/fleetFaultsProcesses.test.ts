@@ -25,13 +25,13 @@ test('kill -9 at random times: teachers come back at their addresses and finish 
   const student = runs.student('killed', [spared!, ...victims]);
   const draws = drawsFor(1, 'test');
   const deaths = victims.map(async (victim) => {
-    const [step, delayMs] = [2 + draws.integer(12), draws.integer(150)];
+    const [step, delayMs] = [2 + draws.integer(8), draws.integer(150)];
     await student.did(step);
     await sleep(delayMs);
     await victim.kill();
     await victim.restart();
   });
-  await student.did(16);
+  await student.did(12);
   // From here on only those that were killed can answer.
   await spared!.kill();
   await Promise.all(deaths);
@@ -116,7 +116,7 @@ test('all teachers gone, and back in time: the run goes on', async () => {
 
 test('all teachers gone for too long: exit 3, state saved; resumed, it ends alike', async () => {
   const teachers = await fleet(3);
-  const student = runs.student('late', teachers, 'teacher.teacherTimeoutMs=3000');
+  const student = runs.student('late', teachers, 'teacher.teacherTimeoutMs=4000');
   await student.did(6);
   await Promise.all(teachers.map((one) => one.kill()));
   assert.equal(await student.exit(), 3, student.stderr);

@@ -12,7 +12,7 @@ import { FleetTeacher } from './fleetTeacher.js';
 import type { Inside } from './spawnCirkd.js';
 import { TrainedRun } from './trainedRun.js';
 
-export const STEPS = 40;
+export const STEPS = 30;
 const BATCH = 2;
 const SAMPLES = 20;
 
