@@ -12,14 +12,14 @@ import { batchFiles } from './testBatches.mjs';
 const root = fileURLToPath(new URL('../..', import.meta.url));
 
 /** Files at once. Integration tests start whole services: one file at a time on two cores. */
-const CONCURRENCY = { unit: 2, golden: 1, integration: 1, interop: 1, deploy: 1 };
+const CONCURRENCY = { unit: 2, golden: 1, integration: 1, interop: 1, deploy: 1, soak: 1 };
 /**
  * Of a file or batch, for Node.js 20 counts a whole file as a test. Waits end sooner by themselves: see
  * test/support/eventually.ts. The first tests of interop and deploy install what they need.
  */
 const TIMEOUT_MS = {
   ...{ unit: 300_000, golden: 300_000, integration: 600_000 },
-  ...{ interop: 1_800_000, deploy: 1_800_000 },
+  ...{ interop: 1_800_000, deploy: 1_800_000, soak: 7_200_000 },
 };
 
 /**

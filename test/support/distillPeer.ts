@@ -1,4 +1,5 @@
 /** A client of the Distill stream that sends exactly what a test tells it to, right or wrong. */
+import { once } from 'node:events';
 import { Client, type ClientDuplexStream, credentials, type StatusObject } from '@grpc/grpc-js';
 import type { DistillRequestInput } from '../../src/stream/generated/cirkd/teacher/v1/DistillRequest.js';
 import type { DistillResponse } from '../../src/stream/generated/cirkd/teacher/v1/DistillResponse.js';
@@ -20,6 +21,7 @@ export class DistillPeer {
   readonly #call: ClientDuplexStream<DistillRequestInput | Buffer, DistillResponse>;
   readonly #inbox: DistillResponse[] = [];
   #waiting: (() => void)[] = [];
+  #isOpen = true;
   #end = 'still open';
   /** Of all chunks that have come, taken or not. */
   receivedTensorBytes = 0;
@@ -51,13 +53,19 @@ export class DistillPeer {
     this.#call.on('error', () => {});
     this.status = new Promise((resolve) => this.#call.once('status', resolve));
     void this.status.then(({ code, details }) => {
+      this.#isOpen = false;
       this.#end = `ended with ${code}: ${details}`;
     });
   }
 
-  /** A message, or bytes in the place of one. */
-  send(message: DistillRequestInput | Buffer): void {
-    this.#call.write(message);
+  /** A message, or bytes in the place of one. False when `drained` should be waited for. */
+  send(message: DistillRequestInput | Buffer): boolean {
+    return this.#call.write(message);
+  }
+
+  /** What was sent is on its way, or the call has ended. */
+  async drained(): Promise<void> {
+    await Promise.race([once(this.#call, 'drain').catch(() => {}), this.status]);
   }
 
   /** Says hello and waits for the welcome. */
@@ -103,6 +111,10 @@ export class DistillPeer {
       if (chunk.rowEnd === chunk.shape[0]) whole += 1;
     }
     return chunks;
+  }
+
+  get isOpen(): boolean {
+    return this.#isOpen;
   }
 
   halfClose(): void {

@@ -67,3 +67,11 @@ export class TeacherProcess {
     throw new Error(`the teacher ended with ${this.exitCode}:\n${this.stderr}`);
   }
 }
+
+/** The value of a metric without labels, from a service's /metrics. */
+export async function metricOf(metricsUrl: string, name: string): Promise<number> {
+  const text = await (await fetch(metricsUrl)).text();
+  const value = new RegExp(`^${name} (\\S+)$`, 'm').exec(text)?.[1];
+  if (value === undefined) throw new Error(`${name}: no such metric at ${metricsUrl}`);
+  return Number(value);
+}

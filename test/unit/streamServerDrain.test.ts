@@ -3,11 +3,13 @@ import { afterEach, test } from 'node:test';
 import { credentials, type ServiceError } from '@grpc/grpc-js';
 import { GrpcStatus } from '../../src/rpc/errors.js';
 import type { GetTeacherResponse } from '../../src/stream/generated/cirkd/teacher/v1/GetTeacherResponse.js';
+import { encodeRequest } from '../../src/stream/clientEncoder.js';
 import { TEACHER_SERVICE_NAME, TeacherService } from '../../src/stream/teacherService.js';
 import { DistillPeer, hello, image } from '../support/distillPeer.js';
 import { eventually } from '../support/eventually.js';
 import { GatedEngine } from '../support/gatedEngine.js';
 import { DIRECT, healthOf } from '../support/grpcProbes.js';
+import { DISTILL_PATH, framed, onMessages, openCall, openSession } from '../support/rawDistill.js';
 import { closeTestServers, startTestServer } from '../support/teacherServer.js';
 
 afterEach(closeTestServers);
@@ -80,6 +82,34 @@ test('drain: told, new images refused, accepted ones answered, then UNAVAILABLE'
     [GrpcStatus.UNAVAILABLE, 'the server is shutting down'],
   );
   assert.equal(await drained, 'drained');
+});
+
+test('on the connection: NOT_SERVING and draining while images are owed, GOAWAY only after', async () => {
+  const engine = new GatedEngine(false);
+  const { server, port } = await startTestServer(engine);
+  const session = await openSession(port);
+  const order: string[] = [];
+  session.on('goaway', () => order.push('GOAWAY'));
+  const watch = openCall(session, '/grpc.health.v1.Health/Watch');
+  const distill = openCall(session, DISTILL_PATH);
+  // status = NOT_SERVING (2), the only field; draining is field 5 of a response.
+  onMessages(watch, ([, status]) => status === 2 && order.push('NOT_SERVING'));
+  onMessages(distill, ([tag]) => tag === (5 << 3) + 2 && order.push('draining'));
+  distill.on('trailers', (trailers) => order.push(`status ${trailers['grpc-status']}`));
+  watch.end(framed(Buffer.alloc(0)));
+  distill.write(framed(encodeRequest({ hello: hello() })));
+  const fields = { attempt: 0, timeoutMs: 0, sample: '', augmentationSeed: 0n };
+  distill.write(framed(encodeRequest({ image: { ...image(1), ...fields } })));
+  await eventually(() => engine.batches.length === 1);
+  const drained = server.drain(20_000);
+  await eventually(() => order.includes('draining') && order.includes('NOT_SERVING'));
+  assert.equal(order.length, 2, order.join());
+  engine.open();
+  assert.equal(await drained, 'drained');
+  // GOAWAY may overtake the trailers: it leaves the streams that there are alone.
+  await eventually(() => order.includes('GOAWAY') && order.length >= 4);
+  assert.ok(order.includes(`status ${GrpcStatus.UNAVAILABLE}`), order.join());
+  session.destroy();
 });
 
 test('a drain that takes too long is cut', async () => {
