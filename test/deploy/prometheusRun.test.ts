@@ -8,9 +8,11 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
+import { writeReport } from '../../src/run/report.js';
 import { CirkdProcess } from '../support/cirkdProcess.js';
 import { eventually } from '../support/eventually.js';
 import { panelQueries, rules, rulesText, scaler, selectorsIn } from '../support/monitoringFiles.js';
+import { panelCharts } from '../support/panelCharts.js';
 import { TeacherProcess } from '../support/teacherProcess.js';
 import { tinyStudent, tinyTeacher } from '../support/tinyRun.js';
 import { PROMETHEUS } from '../support/tools/goModules.js';
@@ -134,6 +136,20 @@ test('what should move moves: of the student, and of both teachers', async () =>
       return moved >= processes;
     }, SLOW_MS).catch(() => assert.fail(`${selector} moved in ${moved} of ${processes}`));
   }
+});
+
+test('every panel can be drawn from what the server has', async () => {
+  const charts = await panelCharts(prometheus, 60, WINDOW);
+  const points = (chart: (typeof charts)[number]) =>
+    chart.series.flatMap((series) => series.points).filter(([, value]) => Number.isFinite(value));
+  const empty = charts.filter((chart) => points(chart).length === 0).map(({ title }) => title);
+  // Without TLS there is no certificate to end.
+  assert.deepEqual(empty, ['Certificate ends in']);
+  // For a look: CIRKD_PANELS=FOLDER.
+  const kept = process.env['CIRKD_PANELS'];
+  const table = { columns: ['panels'], rows: [[String(charts.length)]] };
+  const report = { title: 'Panels', table, charts, pictures: null, details: [] };
+  if (kept !== undefined) await writeReport(kept, report);
 });
 
 test('promtool check metrics takes what each of them serves', async () => {

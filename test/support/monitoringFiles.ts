@@ -36,11 +36,18 @@ export function dashboard(): Dashboard {
   return JSON.parse(text('dashboard.json')) as Dashboard;
 }
 
+export interface PanelQuery {
+  readonly panel: string;
+  readonly expr: string;
+  readonly legend: string;
+}
+
 /** As Grafana would send them with every variable at All. */
-export function panelQueries(rateInterval: string): { panel: string; expr: string }[] {
+export function panelQueries(rateInterval: string): PanelQuery[] {
   return dashboard().panels.flatMap(({ title, targets = [] }) =>
-    targets.map(({ expr }) => ({
+    targets.map(({ expr, legendFormat }) => ({
       panel: title,
+      legend: legendFormat,
       expr: expr.replaceAll(/\$(job|run)\b/g, '.*').replaceAll('$__rate_interval', rateInterval),
     })),
   );
