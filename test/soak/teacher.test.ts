@@ -10,7 +10,7 @@ import { modestShare } from '../support/load/fairShare.js';
 import { LoadProcess } from '../support/load/loadProcess.js';
 import type { OffenderResult } from '../support/load/offenders.js';
 import type { StudyResult } from '../support/load/student.js';
-import { metricOf, TeacherProcess } from '../support/teacherProcess.js';
+import { scraped, TeacherProcess } from '../support/teacherProcess.js';
 
 const MINUTES = Number(process.env.CIRKD_SOAK_MINUTES ?? 10);
 const SAMPLES = 60;
@@ -47,6 +47,8 @@ function load<Result>(...job: ConstructorParameters<typeof LoadProcess>): LoadPr
 
 interface Sample {
   readonly minute: number;
+  /** Answered since the start. */
+  readonly images: number;
   readonly residentMiB: number;
   readonly heapMiB: number;
   readonly answerMiB: number;
@@ -54,13 +56,15 @@ interface Sample {
 }
 
 async function sampled(metricsUrl: string, minute: number): Promise<Sample> {
-  const of = (name: string) => metricOf(metricsUrl, name);
+  // One scrape: the lag is that of the time since the one before.
+  const of = await scraped(metricsUrl);
   return {
     minute,
-    residentMiB: (await of('process_resident_memory_bytes')) / MIB,
-    heapMiB: (await of('nodejs_heap_size_used_bytes')) / MIB,
-    answerMiB: (await of('cirkd_teacher_answer_bytes')) / MIB,
-    lagP99Ms: (await of('nodejs_eventloop_lag_p99_seconds')) * 1000,
+    images: of('cirkd_teacher_images_total'),
+    residentMiB: of('process_resident_memory_bytes') / MIB,
+    heapMiB: of('nodejs_heap_size_used_bytes') / MIB,
+    answerMiB: of('cirkd_teacher_answer_bytes') / MIB,
+    lagP99Ms: of('nodejs_eventloop_lag_p99_seconds') * 1000,
   };
 }
 
@@ -105,6 +109,7 @@ test(`${STUDENTS} students and three offenders for ${MINUTES} minutes`, async (t
   t.diagnostic(
     `event-loop lag p99 ms, by sample: ${text(samples.map(({ lagP99Ms }) => lagP99Ms))}`,
   );
+  t.diagnostic(`images answered, by sample: ${text(samples.map(({ images }) => images))}`);
   t.diagnostic(`resident MiB, by sample: ${text(samples.map((one) => one.residentMiB))}`);
   t.diagnostic(`heap MiB, by sample: ${text(samples.map(({ heapMiB }) => heapMiB))}`);
   t.diagnostic(`slope MiB/min: ${slope([...middle, ...last]).toFixed(2)}`);

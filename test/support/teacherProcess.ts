@@ -68,10 +68,16 @@ export class TeacherProcess {
   }
 }
 
-/** The value of a metric without labels, from a service's /metrics. */
-export async function metricOf(metricsUrl: string, name: string): Promise<number> {
+/** One scrape of a service's /metrics: the values of metrics without labels, by name. */
+export async function scraped(metricsUrl: string): Promise<(name: string) => number> {
   const text = await (await fetch(metricsUrl)).text();
-  const value = new RegExp(`^${name} (\\S+)$`, 'm').exec(text)?.[1];
-  if (value === undefined) throw new Error(`${name}: no such metric at ${metricsUrl}`);
-  return Number(value);
+  return (name) => {
+    const value = new RegExp(`^${name} (\\S+)$`, 'm').exec(text)?.[1];
+    if (value === undefined) throw new Error(`${name}: no such metric at ${metricsUrl}`);
+    return Number(value);
+  };
+}
+
+export async function metricOf(metricsUrl: string, name: string): Promise<number> {
+  return (await scraped(metricsUrl))(name);
 }
