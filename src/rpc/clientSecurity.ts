@@ -3,7 +3,7 @@ import { type ChannelCredentials, credentials } from '@grpc/grpc-js';
 import { Metadata } from '@grpc/grpc-js';
 import { bearer } from './bearerTokens.js';
 import { type Identity, readAuthorities, readIdentity } from './certificates.js';
-import { endingHandshakes } from './endingHandshakes.js';
+import { endingConnections, plaintext } from './endingConnections.js';
 import { RELOAD_EVERY_MS, type SecurityHooks, tellExposed, watchTokens } from './serverSecurity.js';
 import { type NamedFile, WatchedFiles } from './watchedFiles.js';
 
@@ -35,7 +35,7 @@ interface Material {
 /** Rejects with SecurityFileError. */
 export async function openClientSecurity(options: ClientSecurityOptions): Promise<ClientSecurity> {
   const { tls, token } = options;
-  if (tls === null) return { credentials: () => credentials.createInsecure(), close() {} };
+  if (tls === null) return { credentials: plaintext, close() {} };
   const watched = await watchMaterial(tls, options);
   let tokens: WatchedFiles<readonly string[]> | null = null;
   try {
@@ -49,7 +49,7 @@ export async function openClientSecurity(options: ClientSecurityOptions): Promis
   return {
     credentials() {
       const { ca, identity } = watched.current;
-      const channel = endingHandshakes(
+      const channel = endingConnections(
         credentials.createSsl(ca, identity?.privateKey, identity?.certificate),
       );
       return tokens === null ? channel : withToken(channel, tokens.current[0]!);

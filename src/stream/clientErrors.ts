@@ -48,13 +48,12 @@ export function readEnd(
   return { words, refusal: REFUSALS.has(code) ? `refused the hello: ${words}` : undefined };
 }
 
-/**
- * Whether a retryable error may be the image's own doing. A teacher with too much to do, and one
- * that shuts down, say nothing about it; non-finite answers are counted apart.
- */
+/** Of a teacher with too much to do, or one that shuts down: they say nothing about the image. */
+const INNOCENT = new Set([status.RESOURCE_EXHAUSTED, status.DEADLINE_EXCEEDED, status.UNAVAILABLE]);
+
+/** Whether a retryable error may be the image's own doing; non-finite answers are counted apart. */
 export function blamesImage(code: status, reason: ImageError['reason']): boolean {
-  const innocent = code === status.RESOURCE_EXHAUSTED || code === status.UNAVAILABLE;
-  return !innocent && reason === 'ERROR_REASON_UNSPECIFIED';
+  return !INNOCENT.has(code) && reason === 'ERROR_REASON_UNSPECIFIED';
 }
 
 /** The label under which an image with a retryable error is asked for again. */

@@ -1,7 +1,7 @@
 /** Teachers over gRPC, seen from the student as one Teacher. */
-import { credentials } from '@grpc/grpc-js';
 import type { Teacher, TeacherImage, TeacherInfo, TeacherReply } from '../distill/teacher.js';
 
+import { plaintext } from '../rpc/endingConnections.js';
 import { Fleet } from './clientFleet.js';
 import type { ClientOptions, ClientSettings } from './clientOptions.js';
 import { wantedOutputs } from './clientOutputs.js';
@@ -126,7 +126,7 @@ function keyOf({ sample, augmentationSeed }: TeacherImage): string {
 
 function withDefaults(options: ClientOptions): ClientSettings {
   const settings = {
-    credentials: () => credentials.createInsecure(),
+    credentials: plaintext,
     logits: 'sent' as const,
     lookupIntervalMs: 5000,
     maxInflightImagesPerTeacher: 8,

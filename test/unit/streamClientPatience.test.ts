@@ -79,20 +79,21 @@ test('answers that are always rubbish count too', async (t) => {
   assert.match(error.message, /no usable answer, asked 10 times, .*crc32c 0x00000001 given/);
 });
 
-test('a full queue, draining and lost connections are no fault of the image', async (t) => {
+test('a full queue, too little time, draining and lost connections are no fault of the image', async (t) => {
   let asked = 0;
   const [scripted] = await teachers(t, {
     onImage: (stream, image) => {
       asked++;
-      if (asked > 24) return stream.answer(image);
-      if (asked % 3 === 0) return stream.end(status.UNAVAILABLE, 'cut');
-      const code = asked % 3 === 1 ? status.RESOURCE_EXHAUSTED : status.UNAVAILABLE;
+      if (asked > 48) return stream.answer(image);
+      if (asked % 4 === 0) return stream.end(status.UNAVAILABLE, 'cut');
+      const codes = [status.RESOURCE_EXHAUSTED, status.UNAVAILABLE, status.DEADLINE_EXCEEDED];
+      const code = codes[(asked % 4) - 1]!;
       return stream.error(image, { code, message: 'later', retryable: true });
     },
   });
   const { teacher, observed } = await student(t, [scripted!]);
   assertAnswers(await teacher.request(imageOf(1)), imageOf(1));
-  assert.equal(observed.requeued.length, 24);
+  assert.equal(observed.requeued.length, 48);
 });
 
 test('time-outs of one moment are one failure: the stream stays, and fewer images are sent', async (t) => {

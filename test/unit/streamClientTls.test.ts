@@ -1,6 +1,11 @@
 /** What a student makes of teachers that it can't trust or can't talk to. */
 import assert from 'node:assert/strict';
-import { type AddressInfo, createServer as createTcpServer } from 'node:net';
+import {
+  type AddressInfo,
+  createServer as createTcpServer,
+  type Socket,
+  type Server as TcpServer,
+} from 'node:net';
 import { after, test, type TestContext } from 'node:test';
 import { createServer as createTlsServer } from 'node:tls';
 import { promisify } from 'node:util';
@@ -148,21 +153,40 @@ test('an address that is a number: the certificate must have the number', async 
   await assert.rejects(elsewhere, /TLS: wrong name: .*127\.0\.0\.1/);
 });
 
-test('a teacher that has stopped in the middle of TLS leaves no sockets behind', async (t) => {
+/** Tries `server`, which says nothing of HTTP/2, until the time without a teacher is over. */
+async function tryInVain(t: TestContext, server: TcpServer, options: Partial<ClientOptions>) {
   let connections = 0;
-  const stopped = createTcpServer((socket) => {
-    connections++;
-    // What the client says is read, so that its end is seen.
-    socket.resume().on('error', () => {});
-  });
-  await new Promise<void>((resolve) => stopped.listen(0, '127.0.0.1', resolve));
-  t.after(() => stopped.close());
-  const { port } = stopped.address() as AddressInfo;
-  const options = { ...(await trusting()), requestTimeoutMs: 20, teacherTimeoutMs: 2000 };
-  await assert.rejects(student(t, [`localhost:${port}`], options), /no welcome within 20 ms/);
+  server.on('connection', () => connections++);
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  t.after(() => server.close());
+  const { port } = server.address() as AddressInfo;
+  const times = { requestTimeoutMs: 40, teacherTimeoutMs: 2000 };
+  const trying = student(t, [`localhost:${port}`], { ...options, ...times });
+  await assert.rejects(trying, /no welcome within 40 ms/);
   assert.ok(connections >= 3, `${connections} connections`);
-  const open = promisify(stopped.getConnections.bind(stopped));
+  const open = promisify(server.getConnections.bind(server));
   await eventually(async () => (await open()) === 0);
+}
+
+// What the client says is read, so that its end is seen.
+const listenOnly = (socket: Socket) => void socket.resume().on('error', () => {});
+
+test('a teacher that has stopped in the middle of TLS leaves no sockets behind', async (t) => {
+  await tryInVain(t, createTcpServer(listenOnly), await trusting());
+});
+
+test('nor does one that has stopped before its first word of HTTP/2', async (t) => {
+  await tryInVain(t, createTcpServer(listenOnly), {});
+  const plain = await openClientSecurity({ tls: null, token: null });
+  await tryInVain(t, createTcpServer(listenOnly), { credentials: () => plain.credentials() });
+  const secure = createTlsServer({ ...serverPair(authority.issue()), ALPNProtocols: ['h2'] });
+  let handshakes = 0;
+  secure.on('secureConnection', (socket) => {
+    handshakes++;
+    listenOnly(socket);
+  });
+  await tryInVain(t, secure, await trusting());
+  assert.ok(handshakes > 0);
 });
 
 test('a certificate of our own that is replaced is shown to the next connection', async (t) => {
