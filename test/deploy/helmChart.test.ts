@@ -126,4 +126,18 @@ test('rules, scaler and dashboard arrive as their files have them', async () => 
   const [trigger] = only(objects, 'ScaledObject').spec.triggers;
   assert.equal(trigger!.metadata['query'], scaler.query.replaceAll('NAMESPACE', NAMESPACE));
   assert.equal(trigger!.metadata['threshold'], String(scaler.threshold));
+  // KEDA takes an empty answer for 0 teachers wanted otherwise.
+  assert.equal(trigger!.metadata['ignoreNullValues'], 'false');
+});
+
+test("runbooks' addresses can be those of one's own copy", async () => {
+  const base = 'https://git.example/cirkd/blob/main/';
+  const objects = await render(
+    ...VARIANTS.secured,
+    ...['--set', `monitoring.rules.runbooks=${base}`],
+  );
+  const text = JSON.stringify(only(objects, 'PrometheusRule').spec.groups);
+  const links = [...text.matchAll(/"runbook_url":"([^"]+)"/g)].map(([, link]) => link!);
+  assert.ok(links.length > 5);
+  for (const link of links) assert.ok(link.startsWith(`${base}docs/runbook.md#cirkd`), link);
 });

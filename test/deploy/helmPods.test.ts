@@ -247,15 +247,26 @@ test("the recipe's keys arrive, with the values' laid over them", () => {
 
 test('another config is another pod, another chart version is not', async () => {
   const before = podOf('try', 'teacher');
-  const sets = ['--set', 'teacher.config.drainMs=1,student.config.train.steps=7'];
-  const after = pods(await render(...VARIANTS.try, ...sets));
+  const sets = ['--set', 'teacher.config.drainMs=1'];
+  const after = pods(await render(...VARIANTS.try, ...sets)).get('teacher')!;
+  const checksum = (pod: PodTemplate) => pod.metadata.annotations!['checksum/config'];
+  assert.notEqual(checksum(before), checksum(after));
   for (const part of ['teacher', 'student'] as const) {
-    const checksum = (pod: PodTemplate) => pod.metadata.annotations!['checksum/config'];
-    assert.notEqual(checksum(podOf('try', part)), checksum(after.get(part)!));
     const labels = Object.keys(podOf('try', part).metadata.labels);
     assert.ok(!labels.some((label) => /chart|version/.test(label)));
   }
-  assert.deepEqual(before.metadata.labels, after.get('teacher')!.metadata.labels);
+  assert.deepEqual(before.metadata.labels, after.metadata.labels);
+});
+
+test("another config of a run is another object: the Job's pods keep theirs", async () => {
+  const after = await render(...VARIANTS.try, '--set', 'student.config.train.steps=7');
+  const configs = [objectsOf('try'), after].map((objects) => {
+    const { volumes = [] } = pods(objects).get('student')!.spec;
+    const { name } = volumes.find((one) => one.name === 'config')!.configMap!;
+    assert.equal(only(objects, 'ConfigMap', name).immutable, true);
+    return name;
+  });
+  assert.notEqual(configs[0], configs[1]);
 });
 
 test('programs and user are those of the image', () => {

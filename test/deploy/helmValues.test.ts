@@ -27,6 +27,7 @@ const REFUSED: readonly (readonly [set: string, said: RegExp])[] = [
   ['student.teacherAddresses={teachers}', /teacherAddresses.*pattern/s],
   ['tls.issuer.kind=Authority', /kind/],
   ['monitoring.podMonitor.interval=15s', /'interval' not allowed/],
+  ['monitoring.rules.runbooks=git.example', /runbooks.*pattern/s],
   ['networkPolicies.enabled=false', /'networkPolicies' not allowed/],
   // Across values: the schema can't see these, a template does.
   ['token.secret=cirkd-token', /token\.secret: given without tls\.enabled/],

@@ -102,6 +102,7 @@ export interface KubeObject {
     readonly annotations?: Labels;
   };
   readonly data?: Labels;
+  readonly immutable?: boolean;
   readonly spec: {
     readonly replicas?: number;
     readonly template: PodTemplate;

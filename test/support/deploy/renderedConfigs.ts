@@ -1,8 +1,8 @@
 /** The config files inside the rendered ConfigMaps, loaded by the services' own schemas. */
+import assert from 'node:assert/strict';
 import { loadConfig } from '../../../src/config/load.js';
 import { type StudentConfig, studentSchema } from '../../../src/config/student.js';
 import { type TeacherConfig, teacherSchema } from '../../../src/config/teacher.js';
-import { only, RELEASE } from './chart.js';
 import type { KubeObject } from './kube.js';
 
 export function teacherConfig(objects: readonly KubeObject[]): TeacherConfig {
@@ -16,5 +16,7 @@ export function studentConfig(objects: readonly KubeObject[]): StudentConfig {
 }
 
 export function configText(objects: readonly KubeObject[], part: 'teacher' | 'student'): string {
-  return only(objects, 'ConfigMap', `${RELEASE}-${part}`).data![`${part}.yaml`]!;
+  const found = objects.filter(({ kind, data }) => kind === 'ConfigMap' && data![`${part}.yaml`]);
+  assert.equal(found.length, 1, `${found.length} configs of a ${part}`);
+  return found[0]!.data![`${part}.yaml`]!;
 }

@@ -44,3 +44,14 @@ helm.sh/chart: {{ .root.Chart.Name }}-{{ .root.Chart.Version }}
 {{- $given := index .root.Values.tls (printf "%sSecret" .part) -}}
 {{ $given | default (printf "%s-tls" (include "cirkd.name" .)) }}
 {{- end }}
+
+{{/*
+The ConfigMap of a part. A student's is named by what is in it: an upgrade with another config fails at
+the Job, which can't change, after helm has changed the rest; the run keeps the one that it began with.
+*/}}
+{{- define "cirkd.configName" -}}
+{{ include "cirkd.name" . }}
+{{- if eq .part "student" -}}
+-{{ include "cirkd.studentConfig" .root | sha256sum | trunc 8 }}
+{{- end -}}
+{{- end }}

@@ -67,7 +67,7 @@ tolerations:
 
 {{- define "cirkd.volumes" -}}
 - name: config
-  configMap: {name: {{ include "cirkd.name" . }}}
+  configMap: {name: {{ include "cirkd.configName" . }}}
 - name: tmp
   emptyDir: {sizeLimit: 1Gi}
 {{- if .root.Values.tls.enabled }}
