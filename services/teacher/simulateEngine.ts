@@ -24,7 +24,10 @@ const SPARE_POSITIONS = 1021;
 export class SimulatedNetwork implements Network {
   readonly info: TeacherInfo;
   readonly #options: SimulateOptions;
-  /** By output, encoding and size: made once; an answer is a copy of a part of it. */
+  /**
+   * By output and encoding, for the largest image that came: an answer is a copy of a part of it, the
+   * same part of a larger one. One for each size would let clients fill the memory.
+   */
   readonly #templates = new Map<string, EncodedOutput>();
 
   constructor(options: SimulateOptions) {
@@ -79,13 +82,15 @@ export class SimulatedNetwork implements Network {
     return { output, tensor: { ...tensor, shape: [h, w, ...tensor.shape.slice(1)], data } };
   }
 
-  /** Of shape [positions and the spare ones, channels], norms and scales without channels. */
+  /** Of shape [at least the positions and the spare ones, channels], norms and scales without channels. */
   #template(positions: number, request: OutputRequest): EncodedOutput {
-    const key = `${positions} ${request.output}:${request.encoding}`;
-    const made =
-      this.#templates.get(key) ?? this.#makeTemplate(positions + SPARE_POSITIONS, request);
-    this.#templates.set(key, made);
-    return made;
+    const key = `${request.output}:${request.encoding}`;
+    const rows = positions + SPARE_POSITIONS;
+    const made = this.#templates.get(key);
+    if (made !== undefined && made.tensor.shape[0]! >= rows) return made;
+    const larger = this.#makeTemplate(rows, request);
+    this.#templates.set(key, larger);
+    return larger;
   }
 
   #makeTemplate(rows: number, request: OutputRequest): EncodedOutput {

@@ -1,6 +1,8 @@
 /** The made-up teacher: answers that belong to their image and to their seed. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { SimulatedNetwork } from '../../services/teacher/simulateEngine.js';
 import type { WorkerImage } from '../../services/teacher/workerProtocol.js';
 import type { OutputRequest } from '../../src/stream/names.js';
@@ -52,6 +54,25 @@ test('an image has one answer, at any teacher of the seed and in any batch', () 
       [3, 2],
     ],
   );
+});
+
+test('images of other sizes that came before change no answer, and are not kept', () => {
+  setFlagsFromString('--expose-gc');
+  const collect = runInNewContext('gc') as () => void;
+  const answer = (of: SimulatedNetwork, height: number) =>
+    of.infer([{ height, width: 8, rgb: new Uint8Array(height * 8 * 3) }], OUTPUTS)[0]!;
+  const seen = network();
+  for (const height of [8, 400, 16, 1600]) {
+    assert.deepEqual(answer(seen, height), answer(network(), height));
+  }
+  // What the first one finds is given back at the second.
+  for (let times = 0; times < 2; times++) collect();
+  const before = process.memoryUsage().arrayBuffers;
+  // Room for each of 200 sizes would be 14 MiB.
+  for (let height = 8; height <= 1600; height += 8) answer(seen, height);
+  for (let times = 0; times < 2; times++) collect();
+  const grownMib = (process.memoryUsage().arrayBuffers - before) / 2 ** 20;
+  assert.ok(grownMib < 4, `${grownMib} MiB`);
 });
 
 test('one other pixel is another answer; the norm tells the first byte', () => {
