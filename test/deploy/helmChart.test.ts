@@ -10,6 +10,7 @@ import {
   KUBE_VERSIONS,
   NAMESPACE,
   only,
+  pods,
   ROOT,
   render,
   template,
@@ -60,9 +61,19 @@ test('the pod for files is as valid, and keeps the restricted profile', async ()
   const open = { ...pod, hostNetwork: true, securityContext: {}, containers: [container] };
   const seen = ['runAsNonRoot', 'seccompProfile', 'namespaces', 'containers'];
   assert.deepEqual(restrictedFaults(open), seen);
-  // The claims that the chart's values name.
   const claims = objects.slice(0, 2).map(({ metadata }) => metadata.name);
   assert.deepEqual(claims, ['cirkd-teacher-weights', 'cirkd-dataset']);
+  // All that the values name, and the release doesn't make itself.
+  for (const name of VARIANT_NAMES) {
+    const release = await render(...VARIANTS[name]);
+    const own = release.filter(({ kind }) => kind === 'PersistentVolumeClaim');
+    const there = [...claims, ...own.map(({ metadata }) => metadata.name)];
+    for (const [part, { spec }] of pods(release)) {
+      for (const { persistentVolumeClaim: claim } of spec.volumes ?? []) {
+        assert.ok(claim === undefined || there.includes(claim.claimName), `${name}, ${part}`);
+      }
+    }
+  }
 });
 
 test('the validation sees what is wrong with core and custom objects', async () => {

@@ -55,6 +55,10 @@ test('the rendered configs are what the services take; ports and probes are thei
     for (const probe of ['startupProbe', 'readinessProbe', 'livenessProbe'] as const) {
       assert.equal(container[probe]?.grpc.port, healthPort, probe);
     }
+    // One second, which is Kubernetes' own, takes busy teachers out of DNS.
+    for (const probe of ['readinessProbe', 'livenessProbe'] as const) {
+      assert.ok((container[probe]?.timeoutSeconds ?? 1) > 1, probe);
+    }
   }
   for (const name of WITH_STUDENT) {
     const { metrics } = studentConfig(objectsOf(name));

@@ -26,6 +26,7 @@ const REFUSED: readonly (readonly [set: string, said: RegExp])[] = [
   ['student.run.accessMode=ReadOnlyMany', /accessMode/],
   ['student.teacherAddresses={teachers}', /teacherAddresses.*pattern/s],
   ['tls.issuer.kind=Authority', /kind/],
+  ['monitoring.podMonitor.intervalSeconds=60', /intervalSeconds.*maximum/s],
   ['monitoring.podMonitor.interval=15s', /'interval' not allowed/],
   ['monitoring.rules.runbooks=git.example', /runbooks.*pattern/s],
   ['networkPolicies.enabled=false', /'networkPolicies' not allowed/],

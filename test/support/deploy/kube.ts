@@ -40,6 +40,7 @@ export interface Container {
 export interface Probe {
   readonly grpc: { readonly port: number };
   readonly periodSeconds: number;
+  readonly timeoutSeconds?: number;
   readonly failureThreshold: number;
 }
 
