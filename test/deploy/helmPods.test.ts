@@ -188,6 +188,18 @@ test('a teacher may drain: the grace period holds the time to move and the drain
   }
 });
 
+test('an only teacher goes when the next is ready, and keeps no node from being drained', async () => {
+  const objects = await render('--set', 'teacher.replicas=1');
+  const { maxSurge, maxUnavailable } = only(objects, 'Deployment').spec.strategy.rollingUpdate;
+  // Of 1, rounded down by a Deployment and up by a budget.
+  const share = Number(/^(\d+)%$/.exec(String(maxUnavailable))?.[1]) / 100;
+  assert.equal(Math.floor(share), 0);
+  assert.ok(Number(maxSurge) >= 1);
+  const budget = only(objects, 'PodDisruptionBudget').spec;
+  assert.equal(budget.maxUnavailable, maxUnavailable);
+  assert.equal(Math.ceil(share), 1);
+});
+
 test("pods keep Kubernetes' restricted profile, and write nowhere but to volumes", () => {
   for (const name of VARIANT_NAMES) {
     for (const [part, { spec }] of pods(objectsOf(name))) {

@@ -106,6 +106,10 @@ export interface KubeObject {
   readonly immutable?: boolean;
   readonly spec: {
     readonly replicas?: number;
+    readonly strategy: {
+      readonly rollingUpdate: Readonly<Record<'maxSurge' | 'maxUnavailable', number | string>>;
+    };
+    readonly maxUnavailable: number | string;
     readonly template: PodTemplate;
     /** A Service's is bare labels. */
     readonly selector: Selector & Labels;
