@@ -32,6 +32,8 @@ const REFUSED: readonly (readonly [set: string, said: RegExp])[] = [
   ['networkPolicies.enabled=false', /'networkPolicies' not allowed/],
   // Across values: the schema can't see these, a template does.
   ['token.secret=cirkd-token', /token\.secret: given without tls\.enabled/],
+  ['teacher.autoscaling.minReplicas=9', /minReplicas 9, wanted at most maxReplicas, 8/],
+  ['teacher.maxSurge=0,teacher.maxUnavailable=0%', /maxSurge, teacher\.maxUnavailable: both 0/],
   ['teacher.enabled=false', /teacher\.enabled, student\.enabled: both false/],
 ];
 

@@ -47,6 +47,14 @@
 {{- if not (or .Values.teacher.enabled .Values.student.enabled) -}}
 {{- fail "teacher.enabled, student.enabled: both false, wanted one of them at least" -}}
 {{- end -}}
+{{- with .Values.teacher -}}
+{{- if gt (int .autoscaling.minReplicas) (int .autoscaling.maxReplicas) -}}
+{{- fail (printf "teacher.autoscaling: minReplicas %v, wanted at most maxReplicas, %v" .autoscaling.minReplicas .autoscaling.maxReplicas) -}}
+{{- end -}}
+{{- if and (regexMatch "^0%?$" (toString .maxSurge)) (regexMatch "^0%?$" (toString .maxUnavailable)) -}}
+{{- fail "teacher.maxSurge, teacher.maxUnavailable: both 0, which lets no update begin" -}}
+{{- end -}}
+{{- end -}}
 {{- if and .Values.student.enabled .Values.student.teacherAddresses .Values.networkPolicy.enabled (empty .Values.networkPolicy.teachers) -}}
 {{- fail "networkPolicy.teachers: empty; with student.teacherAddresses say where the student may go to, or networkPolicy.enabled: false" -}}
 {{- end -}}
