@@ -48,7 +48,8 @@ export interface RunLock {
 export async function lockRun(folder: string, times: LockTimes = TIMES): Promise<RunLock> {
   const path = join(folder, LOCK_NAME);
   for (;;) {
-    if (takeLock(path)) return held(folder, path, times);
+    const own = takeLock(path);
+    if (own !== null) return held(folder, path, own, times);
     const text = readLock(path);
     if (text === null) continue; // released meanwhile
     const owner = parseOwner(text);
@@ -61,7 +62,7 @@ export async function lockRun(folder: string, times: LockTimes = TIMES): Promise
   }
 }
 
-function held(folder: string, path: string, { beatMs }: LockTimes): RunLock {
+function held(folder: string, path: string, own: string, { beatMs }: LockTimes): RunLock {
   const beat = setInterval(() => {
     const now = new Date();
     // What another host sees is the change, not the time: clocks differ.
@@ -71,7 +72,8 @@ function held(folder: string, path: string, { beatMs }: LockTimes): RunLock {
   return {
     async release() {
       clearInterval(beat);
-      await release(folder, path);
+      // Whoever stood still for longer than silentMs may have lost it: then it is another's.
+      if (readLock(path) === own) await release(folder, path);
     },
   };
 }
@@ -82,23 +84,24 @@ async function release(folder: string, path: string): Promise<void> {
   await rmdir(folder).catch(() => {});
 }
 
-/** false: there is one already. */
-function takeLock(path: string): boolean {
+/** What it says; null: there is one already. */
+function takeLock(path: string): string | null {
   let file: number;
   try {
     file = openSync(path, 'wx');
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false;
+    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return null;
     throw error;
   }
+  const owner: Owner = { pid: process.pid, started: startOf(process.pid), host: hostname() };
+  const text = `${JSON.stringify(owner)}\n`;
   try {
-    const owner: Owner = { pid: process.pid, started: startOf(process.pid), host: hostname() };
-    writeSync(file, `${JSON.stringify(owner)}\n`);
+    writeSync(file, text);
     fsyncSync(file);
   } finally {
     closeSync(file);
   }
-  return true;
+  return text;
 }
 
 /** Somebody else may have taken it over since it was read: then theirs goes back. */

@@ -172,3 +172,13 @@ test("another container's lock counts while it is touched, and is taken over whe
   await lock.release();
   assert.throws(() => readFileSync(file), /ENOENT/);
 });
+
+test('a lock that another took over meanwhile is not released', async (t) => {
+  const folder = temporaryFolder(t);
+  const file = join(folder, 'run.lock');
+  const lock = await lockRun(folder);
+  const other = JSON.stringify({ pid: process.pid, started: null, host: 'another-pod' });
+  writeFileSync(file, other);
+  await lock.release();
+  assert.equal(readFileSync(file, 'utf8'), other);
+});
