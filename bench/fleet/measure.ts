@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { STREET_CLASSES } from '../../src/data/streets/classes.js';
 import { writeUntrainedModel } from '../../test/support/untrainedModel.js';
-import type { RemoteResult, ScalingResult, WaitingResult } from './results.js';
+import type { PrefetchResult, RemoteResult, ScalingResult, WaitingResult } from './results.js';
 import { PullingStudent, TrainingStudent } from './students.js';
 import { type SimulatedSize, Teachers } from './teachers.js';
 
@@ -79,6 +79,9 @@ interface Measured {
 
 const STEP_MS = 100;
 
+/** The student's default, and what hides a teacher's latency of four steps. */
+const PREFETCH_STEPS = [2, 8];
+
 export interface FleetMeasured {
   readonly scaling: ScalingResult[];
   readonly waiting: WaitingResult;
@@ -108,18 +111,32 @@ export async function measureFleet(
         say(`${each.teachers} teachers: ${imagesPerSecond.toFixed(2)} images/s`);
       }
     }
-    const share: number[] = [];
-    const { addresses } = teachers;
-    for (let round = 0; round < amount.waitingRounds; round++) {
-      const request = { addresses, steps: amount.waitingSteps + 1, stepMs: STEP_MS };
-      const { seconds } = await student.steps(request);
-      share.push(seconds.teacher / seconds.total);
-      say(`waiting: ${(100 * share.at(-1)!).toFixed(2)} %`);
-    }
+    const prefetch = await measureWaiting(student, amount, teachers.addresses, say);
     const { waitingSteps: steps } = amount;
-    return { scaling, waiting: { teachers: most, stepMs: STEP_MS, steps, share } };
+    return { scaling, waiting: { teachers: most, stepMs: STEP_MS, steps, prefetch } };
   } finally {
     await student?.close();
     await teachers.close();
   }
+}
+
+async function measureWaiting(
+  student: PullingStudent,
+  { waitingRounds, waitingSteps }: Amount,
+  addresses: readonly string[],
+  say: Say,
+): Promise<PrefetchResult[]> {
+  const results = PREFETCH_STEPS.map((prefetchSteps) => ({
+    prefetchSteps,
+    share: [] as number[],
+  }));
+  for (let round = 0; round < waitingRounds; round++) {
+    for (const { prefetchSteps, share } of results) {
+      const request = { addresses, steps: waitingSteps + 1, stepMs: STEP_MS, prefetchSteps };
+      const { seconds } = await student.steps(request);
+      share.push(seconds.teacher / seconds.total);
+      say(`${prefetchSteps} steps ahead: waited ${(100 * share.at(-1)!).toFixed(2)} %`);
+    }
+  }
+  return results;
 }

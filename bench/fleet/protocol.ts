@@ -15,6 +15,7 @@ export type PullRequest =
       readonly addresses: readonly string[];
       readonly steps: number;
       readonly stepMs: number;
+      readonly prefetchSteps: number;
     };
 
 export interface PullAnswer {

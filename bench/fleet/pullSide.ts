@@ -12,8 +12,6 @@ import type { PullAnswer, PullRequest, PullTask, StepsAnswer } from './protocol.
 
 /** Under way at each teacher: one in its network, one that waits there, one on its way. */
 const AHEAD_EACH = 3;
-/** The student's default. */
-const PREFETCH_STEPS = 2;
 
 expectBulkBuffers();
 const { size } = JSON.parse(process.argv[2]!) as PullTask;
@@ -65,10 +63,10 @@ async function pull(
 /** As the training loop counts its waiting, behind a first step that fills what is under way. */
 async function steps(
   teacher: RemoteTeacher,
-  { steps, stepMs }: PullRequest & { do: 'steps' },
+  { steps, stepMs, prefetchSteps }: PullRequest & { do: 'steps' },
 ): Promise<StepsAnswer> {
   const reports: StepReport[] = [];
-  const feed = new Feed(source, teacher, PREFETCH_STEPS, steps);
+  const feed = new Feed(source, teacher, prefetchSteps, steps);
   await runLoop({
     ...{ firstStep: 0, steps, accumulateSteps: 1, feed, teacher },
     compute: {

@@ -17,6 +17,12 @@ export interface WaitingResult {
   readonly teachers: number;
   readonly stepMs: number;
   readonly steps: number;
+  /** By the steps asked for ahead, rising. */
+  readonly prefetch: readonly PrefetchResult[];
+}
+
+export interface PrefetchResult {
+  readonly prefetchSteps: number;
   /** Of each round. */
   readonly share: readonly number[];
 }

@@ -16,7 +16,12 @@ const results: FleetResults = {
     ...{ height: 128, width: 256, oneWaiting: [0, 0.01, 0], twoWaiting: [0, 0, 0.02] },
     ...{ onePerSecond: [10, 9, 11], twoPerSecond: [9.6, 9.2, 20] },
   },
-  waiting: { teachers: 2, stepMs: 100, steps: 50, share: [0.01, 0.04, 0.02] },
+  waiting: {
+    teachers: 2,
+    stepMs: 100,
+    steps: 50,
+    prefetch: [{ prefetchSteps: 8, share: [0.01, 0.04, 0.02] }],
+  },
   scaling: [
     { teachers: 1, imagesPerSecond: [2.4, 2.5, 2.45] },
     { teachers: 2, imagesPerSecond: [4.5, 4.6, 4.9] },
@@ -47,7 +52,8 @@ test('goals: medians of the rounds, and the fleet that falls back most', () => {
 test('the section has every part', () => {
   const text = section(results);
   assert.match(text, /\| in another one \| 9\.60 \(9\.40–14\.80\) \| 0\.00 % \|/);
-  assert.match(text, /2 teachers, 3 rounds of 50 steps .* waited 1\.00 %, 4\.00 %, 2\.00 %/);
+  assert.match(text, /2 teachers, rounds of 50 steps of 100 ms/);
+  assert.match(text, /\| 8 \| 1\.00 %, 4\.00 %, 2\.00 % \|/);
   assert.match(text, /\n\| 2 \| 4\.60 \(4\.55–4\.75\) \| 0\.920 \| 0\.939 \|/);
 });
 
@@ -68,7 +74,10 @@ test('teachers that simulate, and a student that pulls and steps', async () => {
       [2, [true]],
     ],
   );
-  assert.deepEqual([waiting.teachers, waiting.share.map(isShare)], [2, [true]]);
+  assert.deepEqual(
+    [waiting.teachers, waiting.prefetch.map(({ share }) => share.map(isShare))],
+    [2, [[true], [true]]],
+  );
 });
 
 test('a student that trains, its teacher in the same process and in another one', async () => {
