@@ -32,8 +32,7 @@ export interface Agreement {
 export class FleetContract {
   readonly #expected: ExpectedContract;
   readonly #wishes: Wishes;
-  #first: { address: string; info: TeacherInfo } | undefined;
-  #classifier: { address: string; tensor: EncodedTensor } | undefined;
+  #first: { address: string; info: TeacherInfo; classifier: EncodedTensor | null } | undefined;
 
   constructor({ expected, encoding, logits }: Wishes & Pick<ClientSettings, 'expected'>) {
     this.#expected = expected;
@@ -42,25 +41,19 @@ export class FleetContract {
 
   /** The first teacher's; undefined before one was taken whole. */
   get info(): TeacherInfo | undefined {
-    const isWhole = this.#classifier !== undefined || !wantsClassifier(this.#wishes);
-    return isWhole ? this.#first?.info : undefined;
+    return this.#first?.info;
   }
 
   /** Every teacher's; null where none is wanted. */
   get classifier(): EncodedTensor | null {
-    return this.#classifier?.tensor ?? null;
+    return this.#first?.classifier ?? null;
   }
 
   /** Throws ContractMismatchError, which names the field, the teacher's value and the student's. */
   admit(address: string, welcome: Welcome): Agreement {
-    const refuse = (
-      field: string,
-      teacher: unknown,
-      student: unknown,
-      owner = "student's",
-    ): never => {
+    const refuse = (field: string, teacher: unknown, student: unknown): never => {
       throw new ContractMismatchError(
-        `${field}: teacher ${address} has ${teacher}, the ${owner} is ${student}`,
+        `${field}: teacher ${address} has ${teacher}, the student's is ${student}`,
       );
     };
     if (welcome.protocolVersion !== PROTOCOL_VERSION) {
@@ -80,17 +73,9 @@ export class FleetContract {
     }
     this.#checkOutputs(welcome, refuse);
     if (wantsClassifier(this.#wishes)) checkClassifierSize(address, info);
-    const first = this.#first;
-    if (first !== undefined) {
-      const owner = `first teacher's (${first.address})`;
-      if (info.digest !== first.info.digest) {
-        refuse('digest', info.digest, first.info.digest, owner);
-      }
-      if (info.featureChannels !== first.info.featureChannels) {
-        refuse('feature_channels', info.featureChannels, first.info.featureChannels, owner);
-      }
-    }
-    this.#first ??= { address, info };
+    this.#checkFirst(address, info);
+    // One that owes its classifier is not taken yet: it may never send it.
+    if (!wantsClassifier(this.#wishes)) this.#first ??= { address, info, classifier: null };
     return {
       info,
       maxImagePixels: welcome.limits?.maxImagePixels || Number.POSITIVE_INFINITY,
@@ -100,23 +85,40 @@ export class FleetContract {
   }
 
   /**
-   * Of a teacher that was admitted. Throws ContractMismatchError where it isn't finite, or isn't the
-   * first one's: the digest says that it is.
+   * Of a teacher that was admitted with `info`. Throws ContractMismatchError where it isn't finite,
+   * or isn't the first one's: the digest says that it is.
    */
-  admitClassifier(address: string, tensor: EncodedTensor): void {
+  admitClassifier(address: string, info: TeacherInfo, tensor: EncodedTensor): void {
     const broken = firstNonFinite(tensor);
     if (broken >= 0) {
       throw new ContractMismatchError(
         `classifier: teacher ${address} sent a non-finite value at ${broken} of [${tensor.shape}]`,
       );
     }
-    const first = this.#classifier;
-    if (first !== undefined && !Buffer.from(first.tensor.data).equals(Buffer.from(tensor.data))) {
+    // Another teacher may have become the first since this one's welcome.
+    this.#checkFirst(address, info);
+    const known = this.#first?.classifier;
+    if (known != null && !Buffer.from(known.data).equals(Buffer.from(tensor.data))) {
       throw new ContractMismatchError(
-        `classifier: teacher ${address} sent another than ${first.address} under the same digest`,
+        `classifier: teacher ${address} sent another than ${this.#first!.address} under the same digest`,
       );
     }
-    this.#classifier ??= { address, tensor };
+    this.#first ??= { address, info, classifier: tensor };
+  }
+
+  #checkFirst(address: string, info: TeacherInfo): void {
+    const first = this.#first;
+    if (first === undefined) return;
+    const fields = [
+      ['digest', info.digest, first.info.digest],
+      ['feature_channels', info.featureChannels, first.info.featureChannels],
+    ] as const;
+    for (const [field, given, wanted] of fields) {
+      if (given === wanted) continue;
+      throw new ContractMismatchError(
+        `${field}: teacher ${address} has ${given}, the first teacher's (${first.address}) is ${wanted}`,
+      );
+    }
   }
 
   #checkOutputs(

@@ -25,7 +25,10 @@ import type { Welcome } from './generated/cirkd/teacher/v1/Welcome.js';
 /** Asked twice, an image whose answers aren't finite is given up. */
 const MAX_NON_FINITE_REPLIES = 2;
 
-/** Answered with a fault so often, wherever it was asked, an image is given up. */
+/**
+ * Answered with a fault so often, wherever it was asked, while others were answered well, an image is
+ * given up. Where nobody is answered, the teachers are at fault: they have teacherTimeoutMs.
+ */
 const MAX_FAULTS = 10;
 
 export class Fleet implements LinkOwner {
@@ -42,6 +45,7 @@ export class Fleet implements LinkOwner {
   readonly #sent = new Map<ImageRequest, TeacherLink>();
   #inflightBytes = 0;
   #requests = 0;
+  #replies = 0;
   #isReady = false;
   #closed: Promise<void> | undefined;
 
@@ -97,12 +101,13 @@ export class Fleet implements LinkOwner {
     return this.#contract.admit(address, welcome);
   }
 
-  admitClassifier(address: string, classifier: EncodedTensor): void {
-    this.#contract.admitClassifier(address, classifier);
+  admitClassifier(address: string, info: TeacherInfo, classifier: EncodedTensor): void {
+    this.#contract.admitClassifier(address, info, classifier);
   }
 
   onReply(link: TeacherLink, request: ImageRequest, reply: TeacherReply): void {
     this.#watch.answered();
+    this.#replies++;
     this.#leave(request);
     if (request.resolve(link.address, reply)) this.#settled(request);
     this.#dispatch();
@@ -118,18 +123,25 @@ export class Fleet implements LinkOwner {
     this.#leave(request);
     if (request.settled) return;
     request.failedAt.add(link.address);
+    if (request.faults > 0) request.repliesBefore ??= this.#replies;
     if (reason === 'nonfinite' && ++request.nonFiniteReplies >= MAX_NON_FINITE_REPLIES) {
       this.#watch.answered();
       this.#reject(request, nonFinite(request, link.address, detail));
-    } else if (request.faults >= MAX_FAULTS) {
+    } else if (request.faults >= MAX_FAULTS && this.#replies > request.repliesBefore!) {
       this.#watch.answered();
       this.#reject(request, alwaysFaulty(request, link.address, detail));
     } else {
       this.#settings.onRequeued?.(reason, `${link.address}: ${detail}`);
-      const after = this.#queue.findIndex(({ id }) => id > request.id);
-      this.#queue.splice(after < 0 ? this.#queue.length : after, 0, request);
+      this.#askAgain(request);
     }
     this.#dispatch();
+  }
+
+  /** At its old place; where it may be at fault itself, after the others, which will show. */
+  #askAgain(request: ImageRequest): void {
+    const suspect = request.faults >= MAX_FAULTS;
+    const after = suspect ? -1 : this.#queue.findIndex(({ id }) => id > request.id);
+    this.#queue.splice(after < 0 ? this.#queue.length : after, 0, request);
   }
 
   onLost(_link: TeacherLink): void {

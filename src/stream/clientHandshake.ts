@@ -2,6 +2,7 @@
  * How a stream begins, seen from the client: the welcome and, where logits are rebuilt, the teacher's
  * classifier. Only then the teacher gets images.
  */
+import type { TeacherInfo } from '../distill/teacher.js';
 import type { Agreement } from './clientContract.js';
 import type { ClientSettings } from './clientOptions.js';
 import { wantsClassifier } from './clientOutputs.js';
@@ -19,7 +20,7 @@ export class HandshakeError extends Error {
 /** Each throws ContractMismatchError. */
 export interface Admission {
   admit(address: string, welcome: Welcome): Agreement;
-  admitClassifier(address: string, classifier: EncodedTensor): void;
+  admitClassifier(address: string, info: TeacherInfo, classifier: EncodedTensor): void;
 }
 
 export class Handshake {
@@ -53,7 +54,8 @@ export class Handshake {
     const isWhole = assembly.accept(message.chunk);
     this.#missingBytes -= message.chunk.data.length;
     if (!isWhole) return undefined;
-    this.#admission.admitClassifier(this.#address, assembly.tensor('classifier'));
+    const { info } = this.#agreement;
+    this.#admission.admitClassifier(this.#address, info, assembly.tensor('classifier'));
     return this.#agreement;
   }
 

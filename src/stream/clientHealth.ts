@@ -6,6 +6,7 @@ export interface BackoffPolicy {
   readonly firstBackoffMs: number;
   readonly maxBackoffMs: number;
   readonly breakerFailures: number;
+  readonly firstInflightImagesPerTeacher: number;
   readonly maxInflightImagesPerTeacher: number;
   /** Draws in [0, 1). */
   readonly jitter: () => number;
@@ -16,11 +17,14 @@ export class TeacherHealth {
   #failures = 0;
   /** Not whole while it grows. */
   #windowImages: number;
+  /** Until the first time-out the window grows with every answer. */
+  #growsFast = true;
   #pause: NodeJS.Timeout | undefined;
 
   constructor(policy: BackoffPolicy) {
     this.#policy = policy;
-    this.#windowImages = policy.maxInflightImagesPerTeacher;
+    const { firstInflightImagesPerTeacher, maxInflightImagesPerTeacher } = policy;
+    this.#windowImages = Math.min(firstInflightImagesPerTeacher, maxInflightImagesPerTeacher);
   }
 
   /** Sick: so many failures in a row that the stream is to be given up. */
@@ -48,6 +52,7 @@ export class TeacherHealth {
 
   /** A failure that says: too much at once. The window halves. */
   timedOut(): number {
+    this.#growsFast = false;
     this.#windowImages = Math.max(1, Math.floor(this.#windowImages) / 2);
     return this.failed();
   }
@@ -59,9 +64,9 @@ export class TeacherHealth {
 
   succeeded(): void {
     this.#failures = 0;
-    // One more for every window of answers.
+    // After a time-out one more for every window of answers.
     const { maxInflightImagesPerTeacher } = this.#policy;
-    const grown = this.#windowImages + 1 / this.#windowImages;
+    const grown = this.#windowImages + (this.#growsFast ? 1 : 1 / this.#windowImages);
     this.#windowImages = Math.min(maxInflightImagesPerTeacher, grown);
     this.resume();
   }

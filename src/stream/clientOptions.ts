@@ -113,6 +113,11 @@ export interface ClientOptions extends ClientHooks {
   readonly lookupIntervalMs?: number;
   /** Images that wait at one teacher at once, if it allows so many. Default 8. */
   readonly maxInflightImagesPerTeacher?: number;
+  /**
+   * Images that a teacher gets before it has answered one; with each answer one more. Others may be
+   * about to come, and would do them sooner. Default 2.
+   */
+  readonly firstInflightImagesPerTeacher?: number;
   /** First and longest wait before a failed teacher is tried again. Default 100 and 5000. */
   readonly firstBackoffMs?: number;
   readonly maxBackoffMs?: number;
@@ -126,6 +131,7 @@ export type ClientSettings = ClientOptions & {
   readonly logits: LogitsSource;
   readonly lookupIntervalMs: number;
   readonly maxInflightImagesPerTeacher: number;
+  readonly firstInflightImagesPerTeacher: number;
   readonly firstBackoffMs: number;
   readonly maxBackoffMs: number;
   readonly breakerFailures: number;

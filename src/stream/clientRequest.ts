@@ -50,6 +50,8 @@ export class ImageRequest {
   nonFiniteReplies = 0;
   /** Answers that were an error or unusable, and the last one's code. */
   faults = 0;
+  /** Replies to any image that there had been at its first fault. */
+  repliesBefore: number | undefined;
   faultCode: status = status.UNKNOWN;
   /** Place in the order of requests, from 1: the image's name on the wire, in every attempt. */
   id = 0;

@@ -39,6 +39,7 @@ export function studentOptions(
     jitter: () => 0.5,
     firstBackoffMs: 4,
     maxBackoffMs: 20,
+    firstInflightImagesPerTeacher: 99,
     onRequeued: (reason) => observed.requeued.push(reason),
     onTeacher: ({ address, state }) => observed.states.push(`${address} ${state}`),
     onName: (state) => observed.names.push(state),

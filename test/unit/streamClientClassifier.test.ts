@@ -122,3 +122,17 @@ test('a second teacher with another classifier under the same digest gets no ima
   assert.equal(teachers[1]!.images.length, 0);
   assert.ok(states.includes('ready'), states.join());
 });
+
+test('a teacher that never sends its classifier decides nothing: one with other weights is taken', async () => {
+  const other = `sha256:${'b'.repeat(64)}`;
+  const teachers = await start((stream, teacher) => {
+    if (teacher === 0) return stream.welcome();
+    // The first one's welcome is there by then.
+    setTimeout(() => {
+      stream.welcome({ digest: other });
+      for (let row = 0; row < CLASSES; row++) stream.write({ tensor: piece(row) });
+    }, 100);
+  }, 2);
+  const student = await connect(teachers);
+  assert.equal(student.info.digest, other);
+});

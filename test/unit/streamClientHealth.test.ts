@@ -8,6 +8,7 @@ const policy = (jitter: number) => ({
   firstBackoffMs: 100,
   maxBackoffMs: 1000,
   breakerFailures: 3,
+  firstInflightImagesPerTeacher: 8,
   maxInflightImagesPerTeacher: 8,
   jitter: () => jitter,
 });
@@ -59,6 +60,20 @@ test('a time-out halves the window, other failures do not; answers bring it back
   assert.ok(answers >= 20 && answers <= 35, `${answers} answers`);
   health.succeeded();
   assert.equal(health.windowImages, 8);
+});
+
+test('a new teacher gets two images, and one more with each answer, until one is late', () => {
+  const health = new TeacherHealth({ ...policy(0), firstInflightImagesPerTeacher: 2 });
+  const windows = Array.from({ length: 8 }, () => {
+    const { windowImages } = health;
+    health.succeeded();
+    return windowImages;
+  });
+  assert.deepEqual(windows, [2, 3, 4, 5, 6, 7, 8, 8]);
+  health.timedOut();
+  health.succeeded();
+  health.succeeded();
+  assert.equal(health.windowImages, 4);
 });
 
 test('a pause ends by itself or by a success; a new one replaces it', async () => {
