@@ -7,11 +7,9 @@
  * `--quick` shows in a minute that all of it runs. The results are kept in runs/fleet/results.json;
  * `--render FILE` writes the document from such a file.
  */
-import { readFile } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
-import { dirname } from 'node:path';
 import { parseArgs } from 'node:util';
-import { ensureFolder, replaceFile } from '../../src/run/durableFiles.js';
+import { keepResults, readOrMeasure, say } from '../support/benchResults.js';
 import { endOnSignals } from '../support/endOnSignals.js';
 import { machine } from '../support/machine.js';
 import { writeMarkedSection } from '../support/markedSection.js';
@@ -43,12 +41,7 @@ const WHOLE: Amount = {
 
 endOnSignals();
 
-const say = (text: string) => process.stderr.write(`${text}\n`);
-
-const results =
-  values.render === undefined
-    ? await measureAll()
-    : (JSON.parse(await readFile(values.render, 'utf8')) as FleetResults);
+const results = await readOrMeasure(values.render, measureAll);
 if (values.out !== undefined) await writeMarkedSection(values.out, 'fleet', section(results));
 process.stdout.write(`${section(results)}\n`);
 
@@ -67,7 +60,6 @@ async function measureAll(): Promise<FleetResults> {
     remote,
     ...fleet,
   };
-  await ensureFolder(dirname(values.results));
-  await replaceFile(values.results, `${JSON.stringify(results, null, 1)}\n`);
+  await keepResults(values.results, results);
   return results;
 }

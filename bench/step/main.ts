@@ -7,11 +7,11 @@
  * The results are kept in runs/step/results.json; `--render FILE` writes the document from such a
  * file without measuring.
  */
-import { readFile } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { dirname } from 'node:path';
 import { parseArgs } from 'node:util';
-import { ensureFolder, replaceFile } from '../../src/run/durableFiles.js';
+import { ensureFolder } from '../../src/run/durableFiles.js';
+import { keepResults, readOrMeasure, say } from '../support/benchResults.js';
 import { machine } from '../support/machine.js';
 import { endOnSignals } from '../support/endOnSignals.js';
 import { ensureTorch } from '../support/torchPackages.js';
@@ -39,12 +39,7 @@ const { values } = parseArgs({
 
 endOnSignals();
 
-const say = (text: string) => process.stderr.write(`${text}\n`);
-
-const results =
-  values.render === undefined
-    ? await measureAll()
-    : (JSON.parse(await readFile(values.render, 'utf8')) as StepResults);
+const results = await readOrMeasure(values.render, measureAll);
 if (values.out !== undefined) await writeDocument(values.out, results);
 process.stdout.write(`${section(results)}\n`);
 
@@ -71,7 +66,7 @@ async function measureAll(): Promise<StepResults> {
   });
   for (const group of groups) {
     cases.push(...(await measureGroup(group, measurement)));
-    await replaceFile(values.results, `${JSON.stringify(soFar(), null, 1)}\n`);
+    await keepResults(values.results, soFar());
   }
   return soFar();
 }

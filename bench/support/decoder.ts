@@ -1,5 +1,6 @@
 /** The main thread's end of decodeThread.ts. */
 import { startThread } from '../../src/data/startThread.js';
+import { replyBuffers } from '../../src/distill/replyBuffers.js';
 import type { TeacherReply } from '../../src/distill/teacher.js';
 import type { EncodedTensor } from '../../src/wire/encodedTensor.js';
 
@@ -13,7 +14,7 @@ export class Decoder {
 
   /** Takes the replies' buffers; resolves after `stepMs`, or when they are tensors if that is later. */
   decode(replies: readonly TeacherReply[], stepMs: number): Promise<void> {
-    return this.#call({ replies, stepMs }, replies.flatMap(buffersOf));
+    return this.#call({ replies, stepMs }, replies.flatMap(replyBuffers));
   }
 
   async close(): Promise<void> {
@@ -31,14 +32,4 @@ export class Decoder {
       this.#thread.postMessage(message, moved);
     });
   }
-}
-
-function buffersOf({
-  logits,
-  embedding,
-  embeddingScale,
-  featureNorm,
-}: TeacherReply): ArrayBuffer[] {
-  const tensors = [logits, embedding, embeddingScale, featureNorm];
-  return tensors.flatMap((tensor) => (tensor === null ? [] : [tensor.data]));
 }

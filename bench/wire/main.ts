@@ -9,12 +9,11 @@
  */
 import { readFile } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
-import { dirname } from 'node:path';
 import { parseArgs } from 'node:util';
 import { openDataset } from '../../src/data/datasets.js';
 import { TeacherNetwork } from '../../src/models/teacherNetwork.js';
-import { ensureFolder, replaceFile } from '../../src/run/durableFiles.js';
 import { engineInfo } from '../../src/tensor/index.js';
+import { keepResults, readOrMeasure, say } from '../support/benchResults.js';
 import { machine } from '../support/machine.js';
 import { writeMarkedSection } from '../support/markedSection.js';
 import { type Accuracy, measureAccuracy } from './accuracy.js';
@@ -42,12 +41,7 @@ const SIZES = [
   { height: 45, width: 60, classes: 11, channels: 128 },
 ] as const;
 
-const say = (text: string) => process.stderr.write(`${text}\n`);
-
-const results =
-  values.render === undefined
-    ? await measureAll()
-    : (JSON.parse(await readFile(values.render, 'utf8')) as WireResults);
+const results = await readOrMeasure(values.render, measureAll);
 if (values.out !== undefined) await writeMarkedSection(values.out, 'wire', section(results));
 process.stdout.write(`${section(results)}\n`);
 
@@ -72,8 +66,7 @@ async function measureAll(): Promise<WireResults> {
     codings,
     accuracies,
   };
-  await ensureFolder(dirname(values.results));
-  await replaceFile(values.results, `${JSON.stringify(results, null, 1)}\n`);
+  await keepResults(values.results, results);
   return results;
 }
 

@@ -2,6 +2,7 @@
 import type { Worker } from 'node:worker_threads';
 import { startThread } from '../../src/data/startThread.js';
 import type { Sample } from '../../src/data/types.js';
+import { replyBuffers } from '../../src/distill/replyBuffers.js';
 import type { Compute } from '../../src/train/loop.js';
 import type { MicroBatch, ReplyReplacement, StepOutcome } from '../../src/train/outcome.js';
 import {
@@ -91,11 +92,4 @@ export class ComputeThread implements Compute {
     this.#ended ??= error;
     for (const { reject } of this.#waiting.splice(0)) reject(this.#ended);
   }
-}
-
-function replyBuffers(reply: ReplyReplacement['reply']): ArrayBuffer[] {
-  const { logits, embedding, embeddingScale, featureNorm } = reply;
-  return [logits, embedding, embeddingScale, featureNorm].flatMap((tensor) =>
-    tensor === null ? [] : [tensor.data],
-  );
 }
