@@ -9,10 +9,12 @@ import { runProgram, tail } from '../../services/setup/subprocess.mjs';
  * The folder for PYTHONPATH; installs it with pip where it's missing.
  *
  * @param versions of the packages by name; with `python3`'s own they make the folder's name
+ * @param alone without what the packages require, which another folder on PYTHONPATH has
  */
 export async function ensurePython(
   versions: Readonly<Record<string, string>>,
   say: (text: string) => void,
+  { alone = false }: { readonly alone?: boolean } = {},
 ): Promise<string> {
   const cache = cacheRoot(process.env);
   const pins = Object.entries(versions);
@@ -26,18 +28,32 @@ export async function ensurePython(
     async () => {
       if (existsSync(folder)) return;
       say(`installing ${what.join(', ')} into the cache; this may take minutes`);
-      await inTemporary(cache, (scratch) => install(what, scratch, folder));
+      await inTemporary(cache, (scratch) => install(what, alone, scratch, folder));
     },
     (holder) => say(`waiting for ${holder}, which is installing ${what.join(', ')}`),
   );
   return folder;
 }
 
-async function install(what: readonly string[], scratch: string, folder: string): Promise<void> {
+async function install(
+  what: readonly string[],
+  alone: boolean,
+  scratch: string,
+  folder: string,
+): Promise<void> {
   const target = join(scratch, 'packages');
   const { code, output } = await runProgram(
     'python3',
-    ['-m', 'pip', 'install', '--quiet', '--target', target, ...what],
+    [
+      '-m',
+      'pip',
+      'install',
+      '--quiet',
+      ...(alone ? ['--no-deps'] : []),
+      '--target',
+      target,
+      ...what,
+    ],
     { env: { ...process.env, TMPDIR: scratch } },
   );
   if (code !== 0) throw new Error(`pip could not install ${what.join(' ')}:\n${tail(output)}`);

@@ -11,6 +11,11 @@ export function ensureTorch(say: (text: string) => void): Promise<string> {
   return ensurePython({ torch: '2.15.0', numpy: '2.3.5' }, say);
 }
 
+/** torchvision and what it needs besides PyTorch: goes on PYTHONPATH behind `ensureTorch`'s folder. */
+export function ensureTorchvision(say: (text: string) => void): Promise<string> {
+  return ensurePython({ torchvision: '0.29.2', pillow: '12.0.0' }, say, { alone: true });
+}
+
 /** With these packages and what the peers share, and further folders of Python modules. */
 export function peerEnvironment(torch: string, ...folders: readonly string[]): NodeJS.ProcessEnv {
   const shared = fileURLToPath(new URL('.', import.meta.url));

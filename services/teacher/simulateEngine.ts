@@ -43,6 +43,7 @@ export class SimulatedNetwork implements Network {
       pixelMean: [123.675, 116.28, 103.53],
       pixelStd: [58.395, 57.12, 57.375],
       channelOrder: 'rgb',
+      alignCorners: true,
       numericMode: 'simulated',
       classNames: [],
     };

@@ -16,6 +16,11 @@ export interface TeacherInfo {
   readonly pixelMean: readonly number[];
   readonly pixelStd: readonly number[];
   readonly channelOrder: 'rgb' | 'bgr';
+  /**
+   * How logits are brought to the image's size: true as PyTorch's align_corners=True (the official
+   * code), false with half-pixel centres (torchvision, mmsegmentation).
+   */
+  readonly alignCorners: boolean;
   readonly numericMode: string;
   readonly classNames: readonly string[];
 }

@@ -36,6 +36,11 @@ export interface TeacherNetworkInfo {
   readonly pixelMean: readonly number[];
   readonly pixelStd: readonly number[];
   readonly channelOrder: 'rgb' | 'bgr';
+  /**
+   * How logits are brought to the image's size: true as PyTorch's align_corners=True (the official
+   * code), false with half-pixel centres (torchvision, mmsegmentation).
+   */
+  readonly alignCorners: boolean;
   readonly numericMode: string;
   readonly classNames: readonly string[];
 }
@@ -67,6 +72,7 @@ export class TeacherNetwork {
       pixelMean: normalisation.pixelMean,
       pixelStd: normalisation.pixelStd,
       channelOrder: normalisation.channelOrder,
+      alignCorners: true,
       numericMode: NUMERIC_MODE,
       classNames,
     };

@@ -163,6 +163,7 @@ function readInfo(address: string, wire: WireInfo | null): TeacherInfo {
     pixelMean: wire.pixelMean,
     pixelStd: wire.pixelStd,
     channelOrder: channelOrderFromWire(wire.channelOrder) ?? 'rgb',
+    alignCorners: !wire.halfPixelCenters,
     numericMode: wire.numericMode,
     classNames: wire.classNames,
   };

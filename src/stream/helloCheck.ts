@@ -60,6 +60,7 @@ export function teacherInfoToWire(
     pixelMean: [...info.pixelMean],
     pixelStd: [...info.pixelStd],
     channelOrder: CHANNEL_ORDER_TO_WIRE[info.channelOrder],
+    halfPixelCenters: !info.alignCorners,
     classNames: [...info.classNames],
     encodings: encodings.map((encoding) => ENCODING_TO_WIRE[encoding]),
   };

@@ -23,6 +23,7 @@ test('the info of the teacher is the one of the welcome', async (t) => {
     pixelMean: [123.5, 116, 103],
     pixelStd: [58, 57, 57],
     channelOrder: 'rgb',
+    alignCorners: true,
     numericMode: 'fp32',
     classNames: ['a', 'b', 'c'],
   });

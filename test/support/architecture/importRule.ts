@@ -17,6 +17,7 @@ export const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   memory: ['random', 'wire'],
   losses: ['tensor'],
   models: ['tensor', 'random', 'wire'],
+  graphs: ['tensor', 'wire', 'models'],
   distill: ['losses', 'memory', 'tensor', 'random', 'wire'],
   stream: ['rpc', 'wire', 'distill', 'telemetry'],
   // data: the types of a batch, which the loop hands on.

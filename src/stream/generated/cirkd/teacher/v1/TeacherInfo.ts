@@ -15,6 +15,7 @@ export interface TeacherInfoInput {
   'numericMode'?: (string);
   'encodings'?: (_cirkd_teacher_v1_EncodingInput)[];
   'classNames'?: (string)[];
+  'halfPixelCenters'?: (boolean);
 }
 
 export interface TeacherInfo {
@@ -29,4 +30,5 @@ export interface TeacherInfo {
   'numericMode': (string);
   'encodings': (_cirkd_teacher_v1_Encoding)[];
   'classNames': (string)[];
+  'halfPixelCenters': (boolean);
 }
