@@ -1,6 +1,7 @@
 // Runs the tests by tier:  node services/setup/test.mjs unit golden integration
 // Each tier is one run of Node's own test runner; the first that fails ends it with its exit code,
-// so that the last summary printed is the one that counts.
+// so that the last summary of the runner's is the one that counts. Behind it stand the times of the tiers
+// and of the slowest tests; $CIRKD_TEST_TIMES names a file that keeps them for several calls (.ci/run).
 import { spawn } from 'node:child_process';
 import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -8,8 +9,10 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { engineEnvironment } from './engineEnvironment.mjs';
 import { batchFiles } from './testBatches.mjs';
+import { keepTierTime, readTimes, timeSummary } from './testTimes.mjs';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
+const REPORTER = new URL('./testTimes.mjs', import.meta.url).href;
 
 /** Files at once. Integration tests start whole services: one file at a time on two cores. */
 const CONCURRENCY = { unit: 2, golden: 1, integration: 1, interop: 1, deploy: 1, soak: 1 };
@@ -38,15 +41,18 @@ function filesOf(tier) {
 /**
  * @param {keyof typeof CONCURRENCY} tier
  * @param {string[]} files
+ * @param {string} times takes what the tests took
  * @returns {Promise<number>} exit code
  */
-function runTier(tier, files) {
+function runTier(tier, files, times) {
   const concurrency = CONCURRENCY[tier];
   process.stdout.write(`\n# ${tier}: ${files.length} processes, ${concurrency} at a time\n`);
   const child = spawn(
     process.execPath,
     [
-      ...['--import', 'tsx', '--test', '--test-reporter=spec'],
+      ...['--import', 'tsx', '--test'],
+      ...['--test-reporter=spec', '--test-reporter-destination=stdout'],
+      ...[`--test-reporter=${REPORTER}`, `--test-reporter-destination=${times}`],
       ...[`--test-concurrency=${concurrency}`, `--test-timeout=${TIMEOUT_MS[tier]}`],
       ...files,
     ],
@@ -89,6 +95,8 @@ if (tiers.length === 0 || unknown.length > 0) {
   process.stderr.write(`Which tests? Unknown tier: '${unknown.join(' ')}'. Tiers: ${names}.\n`);
   process.exit(2);
 }
+/** @type {import('./testTimes.mjs').TierTime[]} */
+const tierTimes = [];
 for (const tier of tiers) {
   const files = filesOf(tier);
   if (files.length === 0) {
@@ -96,10 +104,22 @@ for (const tier of tiers) {
     process.exit(2);
   }
   const folder = mkdtempSync(join(tmpdir(), 'cirkd-tests-'));
-  const code = await runTier(tier, tier === 'unit' ? batchFiles(root, files, folder) : files);
+  const times = join(folder, 'times.jsonl');
+  const started = performance.now();
+  const code = await runTier(
+    tier,
+    tier === 'unit' ? batchFiles(root, files, folder) : files,
+    times,
+  );
+  const seconds = (performance.now() - started) / 1000;
+  tierTimes.push({ tier, seconds, tests: readTimes(times) });
   rmSync(folder, { recursive: true });
   if (code !== 0) {
     process.stderr.write(`\n# ${tier} failed\n`);
-    process.exit(code);
+    process.exitCode = code;
+    break;
   }
 }
+process.stdout.write(`\n${timeSummary(tierTimes)}`);
+const kept = process.env.CIRKD_TEST_TIMES;
+if (kept) for (const time of tierTimes) keepTierTime(kept, time);

@@ -7,9 +7,8 @@ import { pathToFileURL } from 'node:url';
 
 const BATCH_FILES = 8;
 
-/** What a test looks at where another file's tests would show, or sets for all of a process. */
-const OF_THE_PROCESS =
-  /process\.(env|on|once|memoryUsage|resourceUsage|exitCode|chdir|getActive\w+)\b|setFlagsFromString/;
+/** A line of a test file that wants a process of its own, with the reason behind the colon. */
+const OWN_PROCESS = /^\/\/ @own-process: \S/m;
 
 /**
  * @param {string} root the project's folder
@@ -19,7 +18,7 @@ const OF_THE_PROCESS =
  */
 export function batchFiles(root, files, folder) {
   /** @param {string} file */
-  const alone = (file) => OF_THE_PROCESS.test(readFileSync(join(root, file), 'utf8'));
+  const alone = (file) => OWN_PROCESS.test(readFileSync(join(root, file), 'utf8'));
   const others = files.filter((file) => !alone(file));
   const batches = Math.ceil(others.length / BATCH_FILES);
   const modules = Array.from({ length: batches }, (_, batch) => {

@@ -14,6 +14,7 @@ import {
 import type { Violation } from '../support/architecture/sources.js';
 import { parseSource, readSources, walk } from '../support/architecture/sources.js';
 
+const OWN_NAME = 'architecture.test.ts';
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const src = readSources(ROOT, 'src');
 const services = readSources(ROOT, 'services');
@@ -49,6 +50,16 @@ test('names say what a file holds', () => {
 
 test('only services read arguments, environment and signals', () => {
   assertNone(src.flatMap(processViolations));
+});
+
+test('a unit test that looks at its process, or changes it, says that it wants one of its own', () => {
+  const touches =
+    /process\.(on|once|memoryUsage|resourceUsage|chdir|getActive\w+)\b|process\.exitCode =|setFlagsFromString\(/;
+  const shared = readSources(ROOT, 'test/unit').filter(
+    ({ path, text }) => !/^\/\/ @own-process: \S/m.test(text) && !path.endsWith(OWN_NAME),
+  );
+  const found = shared.filter(({ text }) => touches.test(text)).map(({ path }) => path);
+  assert.deepEqual(found, []);
 });
 
 test('no file names a path of one machine or the host of a registry', () => {

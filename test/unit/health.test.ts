@@ -1,4 +1,5 @@
 /** grpc.health.v1, which anybody may ask on a port without TLS. */
+// @own-process: sets a flag of V8 and measures the process' memory
 import assert from 'node:assert/strict';
 import { afterEach, test } from 'node:test';
 import { setFlagsFromString } from 'node:v8';

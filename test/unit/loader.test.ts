@@ -1,3 +1,4 @@
+// @own-process: listens to every thread that the process starts
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';

@@ -1,4 +1,5 @@
 /** The kernels under the relational losses: tiles, passes, budgets, and what must not be left behind. */
+// @own-process: measures the process' memory
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { Worker } from 'node:worker_threads';

@@ -1,4 +1,5 @@
 /** The made-up teacher: answers that belong to their image and to their seed. */
+// @own-process: sets a flag of V8 and measures the process' memory
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { setFlagsFromString } from 'node:v8';

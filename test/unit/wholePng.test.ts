@@ -1,4 +1,5 @@
 /** Label PNGs that say other than they hold: bombs, missing pixels, interlaced ones. */
+// @own-process: measures the process' memory
 import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
