@@ -2,8 +2,10 @@
  * Every random draw of the project. A stream of draws is a pure function of (seed, purpose,
  * indices), so neither prefetch depth nor worker count nor a resume can change what is drawn.
  */
-import { PhiloxDraws } from './philoxDraws.js';
+import { type Draws, PhiloxDraws } from './philoxDraws.js';
 import { philox4x32 } from './philox.js';
+
+export type { Draws };
 
 export type Purpose =
   | 'order'
@@ -15,23 +17,6 @@ export type Purpose =
   | 'synthetic'
   | 'jitter'
   | 'test';
-
-/** A position in one stream. Calls move it on; two streams never share anything. */
-export interface Draws {
-  /** In [0, 2^32). */
-  uint32(): number;
-  /** In [0, 1), a multiple of 2^-32. */
-  uniform(): number;
-  /** Standard normal, by Box and Muller: draws come in pairs of 64 bits. */
-  normal(): number;
-  /** Uniform and unbiased in [0, below); `below` is an integer from 1 to 2^53 - 1. */
-  integer(below: number): number;
-  /** The first `take` entries of a random permutation of 0 … n-1; memory O(take). */
-  permutation(n: number, take?: number): Int32Array;
-  /** Uniform in [low, high), in steps of (high - low) / 2^24, rounded to float32. */
-  fillUniform(out: Float32Array, low: number, high: number): void;
-  fillNormal(out: Float32Array, mean: number, std: number): void;
-}
 
 /** Never renumber: the number is part of every stream's key. */
 const PURPOSE_NUMBER: Readonly<Record<Purpose, number>> = {

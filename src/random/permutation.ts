@@ -1,5 +1,10 @@
 /** Random permutations, and samples without replacement. */
-import type { Draws } from './draws.js';
+
+/** What a shuffle needs of a stream of draws. */
+interface IntegerDraws {
+  /** Uniform and unbiased in [0, below). */
+  integer(below: number): number;
+}
 
 /** From this share of n on, an array of n is cheaper than a map of what has moved. */
 const DENSE_SHARE = 1 / 8;
@@ -11,7 +16,7 @@ const DENSE_SHARE = 1 / 8;
  * @returns int32 [take]. Time O(take), memory O(take).
  * @throws RangeError when 0 ≤ take ≤ n < 2^31 doesn't hold.
  */
-export function partialPermutation(draws: Draws, n: number, take: number): Int32Array {
+export function partialPermutation(draws: IntegerDraws, n: number, take: number): Int32Array {
   if (!Number.isInteger(n) || n < 0 || n >= 2 ** 31) {
     throw new RangeError(`n: got ${n}, wanted an integer from 0 to 2^31 - 1`);
   }
@@ -21,7 +26,7 @@ export function partialPermutation(draws: Draws, n: number, take: number): Int32
   return take >= n * DENSE_SHARE ? shuffleDense(draws, n, take) : shuffleSparse(draws, n, take);
 }
 
-function shuffleDense(draws: Draws, n: number, take: number): Int32Array {
+function shuffleDense(draws: IntegerDraws, n: number, take: number): Int32Array {
   const entries = new Int32Array(n);
   for (let i = 0; i < n; i++) entries[i] = i;
   for (let i = 0; i < take; i++) {
@@ -33,7 +38,7 @@ function shuffleDense(draws: Draws, n: number, take: number): Int32Array {
   return take === n ? entries : entries.slice(0, take);
 }
 
-function shuffleSparse(draws: Draws, n: number, take: number): Int32Array {
+function shuffleSparse(draws: IntegerDraws, n: number, take: number): Int32Array {
   const moved = new Map<number, number>();
   const result = new Int32Array(take);
   for (let i = 0; i < take; i++) {

@@ -1,7 +1,23 @@
 /** Distributions on top of a Philox stream. */
-import type { Draws } from './draws.js';
 import { philox4x32 } from './philox.js';
 import { partialPermutation } from './permutation.js';
+
+/** A position in one stream. Calls move it on; two streams never share anything. */
+export interface Draws {
+  /** In [0, 2^32). */
+  uint32(): number;
+  /** In [0, 1), a multiple of 2^-32. */
+  uniform(): number;
+  /** Standard normal, by Box and Muller: draws come in pairs of 64 bits. */
+  normal(): number;
+  /** Uniform and unbiased in [0, below); `below` is an integer from 1 to 2^53 - 1. */
+  integer(below: number): number;
+  /** The first `take` entries of a random permutation of 0 … n-1; memory O(take). */
+  permutation(n: number, take?: number): Int32Array;
+  /** Uniform in [low, high), in steps of (high - low) / 2^24, rounded to float32. */
+  fillUniform(out: Float32Array, low: number, high: number): void;
+  fillNormal(out: Float32Array, mean: number, std: number): void;
+}
 
 const TWO_32 = 0x1_0000_0000;
 

@@ -2,16 +2,9 @@
 import { pino } from 'pino';
 import type { Logger } from 'pino';
 import { formatLogLine } from './logLine.js';
-import { safeWriter } from './safeWriter.js';
+import { type LineSink, safeWriter } from './safeWriter.js';
 
 export type { Logger };
-
-/** Where lines go; a terminal, a file, or a progress bar that prints above itself. */
-export interface LineSink {
-  readonly isTTY?: boolean;
-  write(line: string): unknown;
-  on?(event: 'error', listener: (error: Error) => void): unknown;
-}
 
 export interface LogOptions {
   readonly service: string;

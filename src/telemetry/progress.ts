@@ -1,5 +1,5 @@
 /** How far a run is: a bar on a terminal, a plain line every so often elsewhere. */
-import type { LineSink } from './log.js';
+import type { LineSink } from './safeWriter.js';
 import { barLines, plainLine } from './progressText.js';
 import { safeWriter } from './safeWriter.js';
 

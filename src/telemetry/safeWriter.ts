@@ -1,5 +1,11 @@
 /** Writing to a terminal, pipe or file that may go away. */
-import type { LineSink } from './log.js';
+
+/** Where lines go; a terminal, a file, or a progress bar that prints above itself. */
+export interface LineSink {
+  readonly isTTY?: boolean;
+  write(line: string): unknown;
+  on?(event: 'error', listener: (error: Error) => void): unknown;
+}
 
 /**
  * Writes to the stream until it breaks, then to nobody. Never throws: a service doesn't end because
