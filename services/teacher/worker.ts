@@ -4,7 +4,7 @@
  */
 import { parentPort, workerData } from 'node:worker_threads';
 import { computeInBackground } from '../../src/data/threadPriority.js';
-import type { EncodedOutput } from '../../src/stream/names.js';
+import { type EncodedOutput, isOfFeature } from '../../src/stream/names.js';
 import { firstNonFinite } from '../../src/wire/checkTensor.js';
 import { FaultInjector } from './faultInjector.js';
 import { loadNetwork } from './loadNetwork.js';
@@ -34,9 +34,11 @@ try {
 }
 
 function warmUp(network: Network, { warmUp, warmUpOutputs }: WorkerSetup): void {
+  const hasFeature = network.info.featureChannels > 0;
+  const outputs = warmUpOutputs.filter(({ output }) => hasFeature || !isOfFeature(output));
   for (const [height, width] of warmUp) {
     const rgb = new Uint8Array(height * width * 3);
-    network.infer([{ height, width, rgb }], warmUpOutputs);
+    network.infer([{ height, width, rgb }], outputs);
   }
 }
 

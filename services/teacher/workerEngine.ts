@@ -37,7 +37,7 @@ export class EngineStuckError extends Error {
 
 export class WorkerEngine implements InferenceEngine {
   readonly info: TeacherInfo;
-  readonly classifier: EncodedTensor;
+  readonly classifier: EncodedTensor | null;
   /** Resolves with the reason when the thread ends without being told to. */
   readonly died: Promise<Error>;
   readonly #worker: Worker;

@@ -10,6 +10,7 @@ export type NetworkSource =
 
 export interface SimulateOptions {
   readonly classes: number;
+  /** 0: no feature, no classifier. */
   readonly featureChannels: number;
   readonly outputStride: number;
   /** 0..4097; another one is another teacher. */
@@ -33,7 +34,7 @@ export interface WorkerSetup {
   readonly faults: FaultOptions;
   /** [height, width] of images put through the network before it is ready. */
   readonly warmUp: readonly (readonly [number, number])[];
-  /** What the warm-up asks for: all that a student can. */
+  /** What the warm-up asks for: all that a student can; without a feature its outputs are left out. */
   readonly warmUpOutputs: readonly OutputRequest[];
 }
 
@@ -63,7 +64,11 @@ export interface ErrorParts {
 }
 
 export type WorkerMessage =
-  | { readonly kind: 'ready'; readonly info: TeacherInfo; readonly classifier: EncodedTensor }
+  | {
+      readonly kind: 'ready';
+      readonly info: TeacherInfo;
+      readonly classifier: EncodedTensor | null;
+    }
   | { readonly kind: 'unusable'; readonly error: ErrorParts }
   | { readonly kind: 'done'; readonly job: number; readonly results: readonly WorkerResult[] }
   | { readonly kind: 'failed'; readonly job: number; readonly message: string };
@@ -79,6 +84,6 @@ export interface Network {
     outputs: readonly OutputRequest[],
   ): Array<EncodedOutput[] | Error>;
   /** See InferenceEngine. */
-  classifier(): EncodedTensor;
+  classifier(): EncodedTensor | null;
   dispose(): void;
 }
