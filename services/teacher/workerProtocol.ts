@@ -25,6 +25,7 @@ export interface GraphSource {
 
 export interface SimulateOptions {
   readonly classes: number;
+  /** 0: no feature, no classifier. */
   readonly featureChannels: number;
   readonly outputStride: number;
   /** 0..4097; another one is another teacher. */
@@ -48,7 +49,7 @@ export interface WorkerSetup {
   readonly faults: FaultOptions;
   /** [height, width] of images put through the network before it is ready. */
   readonly warmUp: readonly (readonly [number, number])[];
-  /** What the warm-up asks for: all that a student can. */
+  /** What the warm-up asks for: all that a student can; without a feature its outputs are left out. */
   readonly warmUpOutputs: readonly OutputRequest[];
 }
 

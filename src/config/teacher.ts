@@ -64,7 +64,10 @@ const simulateSection = section(
   {
     enabled: field(z.boolean().default(false), 'Serves made-up numbers.'),
     classes: field(positiveCount().default(19), 'Channels of the logits.'),
-    featureChannels: field(positiveCount().default(512), 'Channels of the embedding.'),
+    featureChannels: field(
+      count().default(512),
+      'Channels of the embedding; 0: a teacher that gives logits alone, no feature.',
+    ),
     outputStride: field(positiveCount().default(8), 'Input pixels to a position, each way.'),
     seed: field(
       count().max(4097).default(0),

@@ -12,7 +12,10 @@ export interface InferenceImage {
 
 export interface InferenceEngine {
   readonly info: TeacherInfo;
-  /** OUTPUT_CLASSIFIER of the contract: fp32 [classes, channels + 1], weights, then bias; null: none. */
+  /**
+   * OUTPUT_CLASSIFIER of the contract: fp32 [classes, channels + 1], weights, then bias; null: the
+   * logits can't be made of the feature so, or there is none.
+   */
   readonly classifier: EncodedTensor | null;
   /**
    * All images have one size. One result an image, in order: its outputs in the order asked for,
