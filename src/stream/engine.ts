@@ -35,3 +35,11 @@ export interface InferenceEngine {
 export class NonFiniteOutputError extends Error {
   override readonly name = 'NonFiniteOutputError';
 }
+
+/**
+ * The network can't take such an image, so that asking again is no use. The message says why and may be
+ * shown to the peer.
+ */
+export class RefusedImageError extends Error {
+  override readonly name = 'RefusedImageError';
+}
