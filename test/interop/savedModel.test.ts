@@ -1,13 +1,16 @@
 /** SavedModels of real TensorFlow and Keras answer here as they do in Python, and teach a student. */
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { openSavedModel } from '../../src/graphs/savedModel.js';
 import { float32, numTensors, readFloat32 } from '../../src/tensor/index.js';
+import { CirkdProcess } from '../support/cirkdProcess.js';
+import { TeacherProcess } from '../support/teacherProcess.js';
 import { tensorflowPeer } from '../support/tensorflowPeer.js';
+import { tinyStudent } from '../support/tinyRun.js';
 
 const PEER = fileURLToPath(new URL('savedModelPeer.py', import.meta.url));
 const folder = mkdtempSync(join(tmpdir(), 'cirkd-saved-models-'));
@@ -83,6 +86,41 @@ test('an output of texts is listed, and refused where it is asked for', async ()
   given.dispose();
   await graph.close();
 });
+
+for (const name of ['plain', 'keras']) {
+  test(`${name}: served over gRPC, it teaches a student 20 steps with every term`, async () => {
+    const teacher = new TeacherProcess(
+      ...['--saved-model', join(folder, name), '--set', 'graph.normalisation=none'],
+    );
+    try {
+      await teacher.ready();
+      const { grpcPort } = await teacher.listening();
+      const settings = [`run.id=of-${name}`, `teacher.addresses=["127.0.0.1:${grpcPort}"]`];
+      const student = new CirkdProcess(
+        ...['student', '--config', tinyStudent(folder)],
+        ...[...settings, 'train.steps=20'].flatMap((one) => ['--set', one]),
+      );
+      assert.equal(await student.exit(), 0, student.stderr);
+      assert.doesNotMatch(student.stderr, /terms left out/);
+    } finally {
+      teacher.kill();
+    }
+    const lines = readFileSync(join(folder, `of-${name}`, 'events.jsonl'), 'utf8')
+      .trimEnd()
+      .split('\n');
+    const steps = lines.map((line) => JSON.parse(line)).filter(({ kind }) => kind === 'step');
+    assert.equal(steps.length, 20);
+    const names = ['task', 'logits_kd', 'minibatch_pixel', 'memory_pixel', 'memory_region'];
+    for (const { terms } of steps) {
+      assert.deepEqual(Object.keys(terms), [...names, 'total']);
+      const values = Object.values(terms as Record<string, number>);
+      assert.ok(
+        values.every((value) => value > 0),
+        JSON.stringify(terms),
+      );
+    }
+  });
+}
 
 function floats(base64: string): Float32Array {
   return new Float32Array(new Uint8Array(Buffer.from(base64, 'base64')).buffer);
