@@ -5,6 +5,7 @@
 import { cpSync, existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { removeOtherPlatforms } from '../../services/setup/platformFiles.mjs';
 import { packageFolder, placeEngine } from './engine.mjs';
 import { describe, settle } from './inventory.mjs';
 import { runInherited } from './runInherited.mjs';
@@ -18,7 +19,7 @@ const NOT_CODE =
   /node_modules\/(@[^/]+\/)?[^/]+\/(tests?|bench(marks)?|docs?|examples|\.github)$|\/\.bin$/;
 const LICENCE = /licen[cs]e|notice|copying/i;
 
-function main() {
+async function main() {
   const [out = '', ...flags] = process.argv.slice(2);
   const flavour = flags[0]?.replace(/^--/, '') ?? 'cpu';
   if (out === '' || flags.length > 1 || !['cpu', 'cuda'].includes(flavour)) {
@@ -26,18 +27,18 @@ function main() {
     process.exit(2);
   }
   if (existsSync(out)) throw new Error(`${out} is there already: wanted a new folder's name`);
-  assemble(resolve(out), flavour);
+  await assemble(resolve(out), flavour);
 }
 
 /**
  * @param {string} out
  * @param {string} flavour
  */
-function assemble(out, flavour) {
+async function assemble(out, flavour) {
   runInherited(ROOT, process.execPath, 'services/setup/main.mjs', `--${flavour}`);
   mkdirSync(out, { recursive: true });
   compile(out);
-  installPackages(out);
+  await installPackages(out);
   for (const path of ['proto', 'services/cli/bin.mjs', 'services/setup/engineEnvironment.mjs']) {
     cpSync(join(ROOT, path), join(out, path), { recursive: true });
   }
@@ -60,7 +61,7 @@ function compile(out) {
  * which only the addon is used.
  * @param {string} out
  */
-function installPackages(out) {
+async function installPackages(out) {
   for (const name of ['package.json', 'package-lock.json', '.npmrc']) {
     cpSync(join(ROOT, name), join(out, name));
   }
@@ -68,6 +69,7 @@ function installPackages(out) {
   for (const name of ['package-lock.json', '.npmrc', 'node_modules/@types']) {
     rmSync(join(out, name), { recursive: true, force: true });
   }
+  await removeOtherPlatforms(join(out, 'node_modules'));
   prune(join(out, 'node_modules'));
 }
 
@@ -80,4 +82,4 @@ function prune(folder) {
   }
 }
 
-main();
+await main();

@@ -6,6 +6,7 @@ import { copyFile, cp, readdir, rename, rm, stat, utimes } from 'node:fs/promise
 import { join } from 'node:path';
 import { inTemporary, place, sweep } from './cache.mjs';
 import { withLock } from './lock.mjs';
+import { removeOtherPlatforms } from './platformFiles.mjs';
 import { SetupError } from './setupError.mjs';
 import { runProgram, tail } from './subprocess.mjs';
 
@@ -99,6 +100,7 @@ async function buildTree(root, cache, tree, say) {
           "package.json's (npm install --package-lock-only), then run the set-up again.",
       );
     }
+    await removeOtherPlatforms(join(scratch, 'node_modules'));
     await runProgram('sync', ['-f', scratch]); // 12,000 files: one flush of the file system
     await place(join(scratch, 'node_modules'), tree);
   });

@@ -2,6 +2,7 @@
 import type { StudentConfig } from '../../src/config/student.js';
 import { Objective } from '../../src/distill/objective.js';
 import { type ObjectiveSettings, rowsPerClass } from '../../src/distill/settings.js';
+import { FEATURE_TERMS, type TermWeights } from '../../src/distill/terms.js';
 import { drawnChoices } from '../../src/memory/choices.js';
 import type { BankOptions } from '../../src/memory/memoryBank.js';
 import { PixelMemoryBank } from '../../src/memory/pixelMemoryBank.js';
@@ -17,7 +18,7 @@ import { Trainer, type TrainerParts } from '../../src/train/trainer.js';
 export interface TrainerInput {
   readonly config: StudentConfig;
   readonly classes: number;
-  /** Channels of the teacher's embedding; null: labels alone. */
+  /** Channels of the teacher's embedding; 0: it gives none; null: labels alone. */
   readonly teacherChannels: number | null;
 }
 
@@ -63,7 +64,7 @@ function buildObjective(
   classes: number,
   teacherChannels: number | null,
 ): Objective {
-  const settings = objectiveSettings(config, classes, teacherChannels !== null);
+  const settings = objectiveSettings(config, classes, teacherChannels);
   const options = (size: number): BankOptions => ({
     classes,
     size,
@@ -87,13 +88,11 @@ function buildObjective(
 function objectiveSettings(
   { loss, memory, reference }: StudentConfig,
   classes: number,
-  hasTeacher: boolean,
+  teacherChannels: number | null,
 ): ObjectiveSettings {
-  const { task } = loss.weights;
-  const labelsAlone = { task, logits_kd: 0, minibatch_pixel: 0, memory_pixel: 0, memory_region: 0 };
   return {
     ...loss,
-    weights: hasTeacher ? loss.weights : labelsAlone,
+    weights: weightsFor(loss.weights, teacherChannels),
     classes,
     tiling: { lossMemoryMiB: loss.lossMemoryMiB },
     pixelContrastRows: rowsPerClass(memory.pixelContrastSize, classes),
@@ -103,4 +102,11 @@ function objectiveSettings(
     pixelEnqueue: reference.pixelEnqueue,
     allIgnored: reference.allIgnored,
   };
+}
+
+/** Terms that this teacher can't have count nothing: they have no bank and no head either. */
+function weightsFor(weights: TermWeights, teacherChannels: number | null): TermWeights {
+  const noFeature = Object.fromEntries(FEATURE_TERMS.map((term) => [term, 0]));
+  if (teacherChannels === null) return { ...weights, ...noFeature, logits_kd: 0 };
+  return teacherChannels === 0 ? { ...weights, ...noFeature } : weights;
 }

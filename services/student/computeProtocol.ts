@@ -17,6 +17,7 @@ export type StateFiles = Record<string, StateFile>;
 
 /** What the student's parts depend on. */
 export interface TeacherSetup {
+  /** 0: no feature. */
   readonly featureChannels: number;
   /** See Teacher. */
   readonly classifier: EncodedTensor | null;

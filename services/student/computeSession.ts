@@ -122,8 +122,9 @@ export class ComputeSession implements ComputeCalls {
   }
 }
 
-function outputsFinite({ logits, embedding, featureNorm }: TeacherOutputs): boolean {
-  return [logits, embedding, featureNorm].every(isFiniteTensor);
+function outputsFinite({ logits, feature }: TeacherOutputs): boolean {
+  const ofFeature = feature === null ? [] : [feature.embedding, feature.featureNorm];
+  return [logits, ...ofFeature].every(isFiniteTensor);
 }
 
 /** With data.train.labels: teacher, the crops' own labels say only where the image is. */

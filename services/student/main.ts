@@ -20,6 +20,7 @@ import { openTrainingData, validationConfig } from './datasetConfigs.js';
 import { environmentOf } from './environment.js';
 import { evaluateStudent } from './evaluation.js';
 import { labelSource, tellLabels } from './labelSource.js';
+import { leaveOutTerms } from './leftOutTerms.js';
 import { openFeed } from './openFeed.js';
 import { type OpenedRun, openRun } from './openRun.js';
 import { openReporting, type Reporting } from './reporting.js';
@@ -124,6 +125,7 @@ async function train(opened: Opened, progress: { begun: boolean }): Promise<Stud
   const feed = openFeed(config, teacher, firstStep);
   try {
     checkpointing = new Checkpointing({ config, run, dataset, teacher, compute, reporting });
+    const leftOut = leaveOutTerms(config, { teacher, log: reporting.log });
     const ready = await unlessAborted(setUp(compute, { run, dataset, teacher }), stop);
     progress.begun = true;
     reporting.log.info({ ...ready, firstStep, steps: config.train.steps }, 'training');
@@ -137,6 +139,7 @@ async function train(opened: Opened, progress: { begun: boolean }): Promise<Stud
       classNames: dataset.classNames,
       seed: config.seed,
       labels: labelSource(config),
+      leftOut,
       metrics: reporting.metricsUrl,
     });
     const ended = await runSteps(opened, { feed: feed.feed, teacher, checkpointing });

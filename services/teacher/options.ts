@@ -3,6 +3,7 @@ import type { TeacherConfig } from '../../src/config/teacher.js';
 import type { Encoding } from '../../src/wire/encodedTensor.js';
 import type { OutputRequest } from '../../src/stream/names.js';
 import type { ServerLimits } from '../../src/stream/serverLimits.js';
+import { graphSource } from './graphSource.js';
 import type { NetworkSource, WorkerSetup } from './workerProtocol.js';
 
 const MIB = 1_048_576;
@@ -47,8 +48,10 @@ export function workerSetup(config: TeacherConfig): WorkerSetup {
   };
 }
 
-function networkSource({ checkpoint, simulate }: TeacherConfig): NetworkSource {
+function networkSource({ checkpoint, graph, simulate, threads }: TeacherConfig): NetworkSource {
   if (checkpoint !== null) return { kind: 'checkpoint', path: checkpoint };
+  const source = graphSource(graph, threads);
+  if (source !== null) return { kind: 'graph', ...source };
   const { enabled: _, ...sizes } = simulate;
   return { kind: 'simulate', ...sizes };
 }

@@ -62,8 +62,9 @@ export class SimulatedNetwork implements Network {
     });
   }
 
-  classifier(): EncodedTensor {
+  classifier(): EncodedTensor | null {
     const { classes, featureChannels } = this.#options;
+    if (featureChannels === 0) return null;
     const values = this.#pattern(classes * (featureChannels + 1));
     return { dtype: 'fp32', shape: [classes, featureChannels + 1], data: values.buffer };
   }

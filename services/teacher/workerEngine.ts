@@ -2,10 +2,12 @@
 import type { Worker } from 'node:worker_threads';
 import { startThread } from '../../src/data/startThread.js';
 import type { TeacherInfo } from '../../src/distill/teacher.js';
+import { ProviderError } from '../../src/graphs/providerError.js';
 import {
   type InferenceEngine,
   type InferenceImage,
   NonFiniteOutputError,
+  RefusedImageError,
 } from '../../src/stream/engine.js';
 import type { EncodedOutput, OutputRequest } from '../../src/stream/names.js';
 import type { EncodedTensor } from '../../src/wire/encodedTensor.js';
@@ -13,13 +15,14 @@ import { CheckpointError } from '../../src/wire/checkpointError.js';
 import type {
   ErrorParts,
   InferMessage,
+  NetworkResults,
   WorkerImage,
   WorkerMessage,
   WorkerResult,
   WorkerSetup,
 } from './workerProtocol.js';
 
-type Results = Array<EncodedOutput[] | Error>;
+type Results = NetworkResults;
 
 interface Job {
   readonly resolve: (results: Results) => void;
@@ -37,7 +40,7 @@ export class EngineStuckError extends Error {
 
 export class WorkerEngine implements InferenceEngine {
   readonly info: TeacherInfo;
-  readonly classifier: EncodedTensor;
+  readonly classifier: EncodedTensor | null;
   /** Resolves with the reason when the thread ends without being told to. */
   readonly died: Promise<Error>;
   readonly #worker: Worker;
@@ -164,11 +167,13 @@ function ready(worker: Worker, signal?: AbortSignal): Promise<Ready> {
 
 function fromParts({ name, message, code }: ErrorParts): Error {
   if (name === 'CheckpointError') return new CheckpointError(message);
+  if (name === 'ProviderError') return new ProviderError(message);
   return Object.assign(new Error(message), code === undefined ? {} : { code });
 }
 
 function fromWorker(result: WorkerResult): EncodedOutput[] | Error {
   if ('outputs' in result) return result.outputs;
-  const { nonFinite, message } = result.failure;
-  return nonFinite ? new NonFiniteOutputError(message) : new Error(message);
+  const { reason, message } = result.failure;
+  if (reason === 'non_finite') return new NonFiniteOutputError(message);
+  return reason === 'refused' ? new RefusedImageError(message) : new Error(message);
 }

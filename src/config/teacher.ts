@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import type { ConfigSchema, CrossFault } from './fields.js';
 import { count, field, milliseconds, port, positiveCount, section, text } from './fields.js';
+import { graphFaults, graphSection } from './graphSection.js';
 import { listenFaults, listenTls, listenTokenFile } from './securitySections.js';
 import { logSection, teacherMetricsSection } from './sharedSections.js';
 
@@ -63,7 +64,10 @@ const simulateSection = section(
   {
     enabled: field(z.boolean().default(false), 'Serves made-up numbers.'),
     classes: field(positiveCount().default(19), 'Channels of the logits.'),
-    featureChannels: field(positiveCount().default(512), 'Channels of the embedding.'),
+    featureChannels: field(
+      count().default(512),
+      'Channels of the embedding; 0: a teacher that gives logits alone, no feature.',
+    ),
     outputStride: field(positiveCount().default(8), 'Input pixels to a position, each way.'),
     seed: field(
       count().max(4097).default(0),
@@ -116,6 +120,7 @@ const root = z.strictObject({
     "The teacher's weights; architecture and normalisation are in its metadata.",
     { wanted: 'the path of a .safetensors file' },
   ),
+  graph: graphSection,
   simulate: simulateSection,
   faults: faultsSection,
   listen: section('gRPC: the teacher service, health and reflection.', {
@@ -168,14 +173,11 @@ export const teacherSchema: ConfigSchema<TeacherConfig> = {
 function teacherCrossFaults(config: TeacherConfig): CrossFault[] {
   const { maxImagePixels, maxMessageMiB, maxQueueMiB, uploadCreditMiB } = config.limits;
   const imageBytes = maxImagePixels * 3;
-  const faults = listenFaults(config.listen);
-  if ((config.checkpoint === null) !== config.simulate.enabled) {
-    const both = config.simulate.enabled ? 'both given' : 'neither given';
-    faults.push({
-      keys: ['checkpoint', 'simulate.enabled'],
-      message: `${both}, wanted either a .safetensors file here or simulate.enabled: true`,
-    });
-  }
+  const faults = [
+    ...sourceFaults(config),
+    ...graphFaults(config.graph),
+    ...listenFaults(config.listen),
+  ];
   if (imageBytes + IMAGE_MESSAGE_OVERHEAD_BYTES > maxMessageMiB * MIB) {
     faults.push({
       keys: ['limits.maxMessageMiB', 'limits.maxImagePixels'],
@@ -203,4 +205,24 @@ function teacherCrossFaults(config: TeacherConfig): CrossFault[] {
     }
   });
   return faults;
+}
+
+/** Exactly one of what a teacher may be made of. */
+function sourceFaults({ checkpoint, graph, simulate }: TeacherConfig): CrossFault[] {
+  const given = {
+    checkpoint: checkpoint !== null,
+    'graph.onnx': graph.onnx !== null,
+    'graph.savedModel': graph.savedModel !== null,
+    'simulate.enabled': simulate.enabled,
+  };
+  const names = Object.entries(given).flatMap(([key, isGiven]) => (isGiven ? [key] : []));
+  if (names.length === 1) return [];
+  const what = names.length === 0 ? 'none given' : `${names.join(' and ')} given`;
+  const [first, ...others] = names.length === 0 ? Object.keys(given) : names;
+  return [
+    {
+      keys: [first!, ...others],
+      message: `${what}, wanted one of checkpoint, graph.onnx, graph.savedModel and simulate.enabled: true`,
+    },
+  ];
 }

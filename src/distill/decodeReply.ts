@@ -7,7 +7,7 @@
 import { ops, scope, type Tensor, uint8 } from '../tensor/index.js';
 import { checkTensor, TensorFormatError } from '../wire/checkTensor.js';
 import { type EncodedTensor, WIRE_DTYPE_BYTES } from '../wire/encodedTensor.js';
-import type { TeacherOutputs } from './objective.js';
+import type { TeacherFeature, TeacherOutputs } from './objective.js';
 import type { LogitsRebuild } from './rebuildLogits.js';
 import type { TeacherReply } from './teacher.js';
 
@@ -55,7 +55,7 @@ export function decodeScaledRows(
 
 /**
  * A batch's replies, in order. Without logits in them `rebuild` makes them; throws TypeError where
- * it's null then, or where an int8 embedding has no scales.
+ * it's null then, where an int8 embedding has no scales, or where some have a feature and others not.
  */
 export function decodeReplies(
   replies: readonly TeacherReply[],
@@ -63,13 +63,14 @@ export function decodeReplies(
 ): TeacherOutputs {
   const all = <Output extends keyof TeacherReply>(output: Output) =>
     replies.map((reply) => reply[output]);
-  const embedding = decodeEmbeddings(all('embedding'), all('embeddingScale'));
-  const featureNorm = decodeStacked('featureNorm', all('featureNorm'));
-  return {
-    logits: decodeLogits(all('logits'), rebuild, { embedding, featureNorm }),
-    embedding,
-    featureNorm,
-  };
+  const embeddings = all('embedding');
+  const feature = embeddings.some((part) => part !== null)
+    ? {
+        embedding: decodeEmbeddings(present('embedding', embeddings), all('embeddingScale')),
+        featureNorm: decodeStacked('featureNorm', present('featureNorm', all('featureNorm'))),
+      }
+    : null;
+  return { logits: decodeLogits(all('logits'), rebuild, feature), feature };
 }
 
 function decodeEmbeddings(
@@ -83,11 +84,13 @@ function decodeEmbeddings(
 function decodeLogits(
   parts: readonly (EncodedTensor | null)[],
   rebuild: LogitsRebuild | null,
-  { embedding, featureNorm }: Omit<TeacherOutputs, 'logits'>,
+  feature: TeacherFeature | null,
 ): Tensor {
   const sent = parts.some((part) => part !== null);
-  if (sent || rebuild === null) return decodeStacked('logits', present('logits', parts));
-  return rebuild.logits(embedding, featureNorm);
+  if (sent || rebuild === null || feature === null) {
+    return decodeStacked('logits', present('logits', parts));
+  }
+  return rebuild.logits(feature.embedding, feature.featureNorm);
 }
 
 function present(name: string, parts: readonly (EncodedTensor | null)[]): EncodedTensor[] {

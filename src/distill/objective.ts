@@ -35,6 +35,11 @@ export interface StudentOutputs {
 export interface TeacherOutputs {
   /** float32 [N, h, w, K] */
   readonly logits: Tensor;
+  /** null: the teacher gives none, and only `logits_kd` can be computed. */
+  readonly feature: TeacherFeature | null;
+}
+
+export interface TeacherFeature {
   /** float32 [N, h, w, D], unit rows. */
   readonly embedding: Tensor;
   /** float32 [N, h, w]: the raw feature is embedding * featureNorm. */
@@ -92,7 +97,8 @@ export class Objective {
 
   /**
    * One forward pass. What it adds to the banks is staged until `commit` or `discard`.
-   * Throws RangeError on labels, shapes or group sizes that don't fit.
+   * Throws RangeError on labels, shapes or group sizes that don't fit, Error where a term with a
+   * weight needs the teacher's feature and there is none.
    */
   evaluate(input: ObjectiveInput): Evaluation {
     return scope(() => {
@@ -102,8 +108,10 @@ export class Objective {
       if (weights.task > 0) this.#task(student, input.labels, collected);
       if (teacher !== null) {
         if (weights.logits_kd > 0) this.#logitsKd(student.logits, teacher, collected);
-        if (weights.minibatch_pixel > 0) this.#minibatchPixel(student.feature, teacher, collected);
-        if (this.usesMemory) this.#memory(input, teacher, collected);
+        if (weights.minibatch_pixel > 0) {
+          this.#minibatchPixel(student.feature, featureOf(teacher), collected);
+        }
+        if (this.usesMemory) this.#memory(input, featureOf(teacher), collected);
       }
       return { terms: this.#weighted(collected.values), seeds: collected.seeds };
     });
@@ -141,7 +149,7 @@ export class Objective {
     values.set('logits_kd', loss);
   }
 
-  #minibatchPixel(feature: Var, teacher: TeacherOutputs, { values, seeds }: Collected): void {
+  #minibatchPixel(feature: Var, teacher: TeacherFeature, { values, seeds }: Collected): void {
     const { weights, contrastTemperature, minibatchGroup, minibatchPooling, tiling } =
       this.settings;
     const { loss, gradient_NHWC } = minibatchPixel(
@@ -153,7 +161,7 @@ export class Objective {
     values.set('minibatch_pixel', loss);
   }
 
-  #memory(input: ObjectiveInput, teacher: TeacherOutputs, { values, seeds }: Collected): void {
+  #memory(input: ObjectiveInput, teacher: TeacherFeature, { values, seeds }: Collected): void {
     const { settings } = this;
     const [, height = 0, width = 0, channels = 0] = teacher.embedding.shape;
     const labels = nearestLabels(input.labels, height, width);
@@ -179,7 +187,7 @@ export class Objective {
     for (const [name, loss] of result.losses) values.set(name, loss);
   }
 
-  #projected({ project, student }: ObjectiveInput, { embedding }: TeacherOutputs): Var {
+  #projected({ project, student }: ObjectiveInput, { embedding }: TeacherFeature): Var {
     if (project === null) throw new Error('project: null, and memory terms have a weight');
     const projected = project(student.feature);
     if (projected.shape.join() !== embedding.shape.join()) {
@@ -229,6 +237,11 @@ export class Objective {
     );
     return { ...Object.fromEntries(present.map((term) => [term, values.get(term)!])), total };
   }
+}
+
+function featureOf({ feature }: TeacherOutputs): TeacherFeature {
+  if (feature === null) throw new Error('feature: null, and terms that compare it have a weight');
+  return feature;
 }
 
 const times = (gradient: Tensor, weight: number) =>

@@ -10,6 +10,7 @@ export interface TeacherInfo {
   readonly digest: string;
   readonly model: string;
   readonly classes: number;
+  /** Of the embedding; 0: the teacher gives no feature. */
   readonly featureChannels: number;
   readonly outputStride: number;
   /** On the 0..255 scale, in channelOrder. */
@@ -41,12 +42,15 @@ export interface TeacherImage {
 export interface TeacherReply {
   /** [h, w, classes]; null: to be rebuilt with the teacher's classifier. */
   readonly logits: EncodedTensor | null;
-  /** Unit rows, [h, w, channels]; as int8 they are to be multiplied with embeddingScale. */
-  readonly embedding: EncodedTensor;
+  /**
+   * Unit rows, [h, w, channels]; as int8 they are to be multiplied with embeddingScale. null: the
+   * teacher gives no feature; then there are no scales and norms either.
+   */
+  readonly embedding: EncodedTensor | null;
   /** [h, w], fp32, 0 to 1; null unless the embedding is int8. */
   readonly embeddingScale: EncodedTensor | null;
   /** [h, w], fp32. The raw feature is embedding * featureNorm. */
-  readonly featureNorm: EncodedTensor;
+  readonly featureNorm: EncodedTensor | null;
 }
 
 export interface Teacher {

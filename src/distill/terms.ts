@@ -9,6 +9,9 @@ export const WEIGHTED_TERMS = [
   'memory_region',
 ] as const;
 
+/** Those that compare the student's feature with the teacher's. */
+export const FEATURE_TERMS = ['minibatch_pixel', 'memory_pixel', 'memory_region'] as const;
+
 export type WeightedTerm = (typeof WEIGHTED_TERMS)[number];
 
 export const TERMS = [...WEIGHTED_TERMS, 'total'] as const;

@@ -21,10 +21,14 @@ export interface InferredOutput {
 /** ||v|| below this counts as this, as in PyTorch's normalize. */
 const SMALLEST_NORM = 1e-12;
 
-/** In the order of the requests; an Error where one of them holds a non-finite value. */
+/**
+ * In the order of the requests; an Error where one of them holds a non-finite value.
+ *
+ * @param feature_hwD null where the network has none: then logits alone can be asked for
+ */
 export function encodeOutputs(
   logits_hwK: Tensor,
-  feature_hwD: Tensor,
+  feature_hwD: Tensor | null,
   requests: readonly OutputRequest[],
 ): InferredOutput[] | Error {
   const image = new ImageOutputs(logits_hwK, feature_hwD);
@@ -38,7 +42,10 @@ export function encodeOutputs(
 }
 
 /** Throws RangeError on an output or encoding that isn't offered. */
-export function checkRequest({ output, encoding }: OutputRequest): void {
+export function checkRequest({ output, encoding }: OutputRequest, hasFeature = true): void {
+  if (!hasFeature && output !== 'logits') {
+    throw new RangeError(`output: ${output} given, wanted logits: the network gives no feature`);
+  }
   const isOffered = ['logits', 'embedding', 'embedding_scale', 'feature_norm'].includes(output);
   if (!isOffered) {
     throw new RangeError(
@@ -57,38 +64,50 @@ function dtypeOf({ output, encoding }: OutputRequest): Encoding {
 
 class ImageOutputs {
   readonly #logits_hwK: Tensor;
+  readonly #feature: FeatureRows | null;
+
+  constructor(logits_hwK: Tensor, feature_hwD: Tensor | null) {
+    this.#logits_hwK = logits_hwK;
+    this.#feature = feature_hwD === null ? null : new FeatureRows(feature_hwD);
+  }
+
+  encode(request: OutputRequest): EncodedTensor | null {
+    const { output, encoding } = request;
+    checkRequest(request, this.#feature !== null);
+    const dtype = encoding === 'fp16' ? 'fp16' : 'fp32';
+    if (output === 'logits') return encodeFinite(this.#logits_hwK, dtype);
+    const feature = this.#feature!;
+    if (output === 'feature_norm') return encodeFinite(feature.norm_hw(), 'fp32');
+    if (output === 'embedding_scale') return feature.encodedRows()?.scales ?? null;
+    if (encoding === 'int8') return feature.encodedRows()?.rows ?? null;
+    return encodeFinite(feature.embedding_hwD(), dtype);
+  }
+}
+
+/** A feature as unit rows and their norms. */
+class FeatureRows {
   readonly #feature_hwD: Tensor;
   readonly #norm_hw1: Tensor;
   /** Rows and scales are asked for one by one and come from one pass. */
   #rows: EncodedRows | null | undefined;
 
-  constructor(logits_hwK: Tensor, feature_hwD: Tensor) {
-    this.#logits_hwK = logits_hwK;
+  constructor(feature_hwD: Tensor) {
     this.#feature_hwD = feature_hwD;
     this.#norm_hw1 = scope(() => ops.sqrt(ops.sum(ops.square(feature_hwD), [2], true)));
   }
 
-  encode({ output, encoding }: OutputRequest): EncodedTensor | null {
-    const dtype = encoding === 'fp16' ? 'fp16' : 'fp32';
-    if (output === 'logits') return encodeFinite(this.#logits_hwK, dtype);
-    if (output === 'feature_norm') return encodeFinite(this.#norm_hw(), 'fp32');
-    if (output === 'embedding_scale') return this.#encodedRows()?.scales ?? null;
-    if (encoding === 'int8') return this.#encodedRows()?.rows ?? null;
-    return encodeFinite(this.#embedding_hwD(), dtype);
-  }
-
-  #norm_hw(): Tensor {
+  norm_hw(): Tensor {
     return ops.reshape(this.#norm_hw1, this.#norm_hw1.shape.slice(0, 2));
   }
 
-  #embedding_hwD(): Tensor {
+  embedding_hwD(): Tensor {
     return scope(() =>
       ops.div(this.#feature_hwD, ops.maximum(this.#norm_hw1, scalar(SMALLEST_NORM))),
     );
   }
 
-  #encodedRows(): EncodedRows | null {
-    if (this.#rows === undefined) this.#rows = encodeRows(this.#embedding_hwD());
+  encodedRows(): EncodedRows | null {
+    if (this.#rows === undefined) this.#rows = encodeRows(this.embedding_hwD());
     return this.#rows;
   }
 }

@@ -91,15 +91,7 @@ export class TeacherNetwork {
     outputs: readonly OutputRequest[],
   ): (InferredOutput[] | Error)[] {
     for (const request of outputs) checkRequest(request);
-    for (const [index, image] of images.entries()) checkImage(index, image);
-    const results: (InferredOutput[] | Error)[] = [];
-    while (results.length < images.length) {
-      const first = images[results.length]!;
-      let end = results.length + 1;
-      while (images[end]?.height === first.height && images[end]?.width === first.width) end += 1;
-      results.push(...this.#inferBatch(images.slice(results.length, end), outputs));
-    }
-    return results;
+    return batchesOfOneSize(images).flatMap((batch) => this.#inferBatch(batch, outputs));
   }
 
   /** The 1x1 convolution from feature to logits: weights, then bias, fp32 [K, D + 1]. */
@@ -149,8 +141,21 @@ export class TeacherNetwork {
   }
 }
 
+/** Neighbours of one size, in order. Throws RangeError on an image whose bytes don't fit its size. */
+export function batchesOfOneSize(images: readonly InferenceImage[]): InferenceImage[][] {
+  for (const [index, image] of images.entries()) checkImage(index, image);
+  const batches: InferenceImage[][] = [];
+  for (const image of images) {
+    const last = batches.at(-1);
+    const isNeighbour = last?.[0]?.height === image.height && last[0].width === image.width;
+    if (isNeighbour) last.push(image);
+    else batches.push([image]);
+  }
+  return batches;
+}
+
 /** Image `index` of a batch, [h, w, channels]. */
-function imageOf(batch: Tensor, index: number): Tensor {
+export function imageOf(batch: Tensor, index: number): Tensor {
   return ops.reshape(ops.rows(batch, index, 1), batch.shape.slice(1));
 }
 

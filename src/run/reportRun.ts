@@ -14,7 +14,7 @@ import {
 import { type EvaluationRecord, throughput } from './stepRecords.js';
 
 export function runReport(source: ReportSource): ReportData {
-  const { id, configText, teacher, environment, pictures } = source;
+  const { id, configText, teacher, environment, leftOut, pictures } = source;
   return {
     title: `Run ${id}`,
     subtitle: subtitleOf(source),
@@ -22,6 +22,9 @@ export function runReport(source: ReportSource): ReportData {
     charts: runCharts(source),
     pictures,
     details: [
+      ...(leftOut === null
+        ? []
+        : [{ name: 'Terms left out', text: alignedText(leftOut), isOpen: true }]),
       { name: 'Environment', text: alignedText(environment), isOpen: true },
       { name: 'Config', text: configText },
       ...(teacher === null ? [] : [{ name: 'Teacher', text: JSON.stringify(teacher, null, 2) }]),

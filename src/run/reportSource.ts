@@ -25,6 +25,8 @@ export interface ReportSource {
   /** Of the last start: the teacher, versions and machine. */
   readonly teacher: Readonly<Record<string, unknown>> | null;
   readonly environment: Readonly<Record<string, unknown>>;
+  /** Terms with a weight that weren't computed, and why; null: none, or the run didn't tell. */
+  readonly leftOut: Readonly<Record<string, unknown>> | null;
   readonly pictures: ReportPictures | null;
 }
 
@@ -45,6 +47,7 @@ export async function readReportSource(path: string): Promise<ReportSource> {
     isFinished: events.some(({ kind }) => kind === 'end'),
     teacher: record(start['teacher']),
     environment: environmentIn(events),
+    leftOut: record(start['leftOut']),
     pictures: await loadPictures(folder.picturesFolder),
   };
 }

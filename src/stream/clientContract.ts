@@ -6,7 +6,7 @@ import { ContractMismatchError, type TeacherInfo } from '../distill/teacher.js';
 import { firstNonFinite, tensorBytes } from '../wire/checkTensor.js';
 import type { EncodedTensor } from '../wire/encodedTensor.js';
 import type { ClientSettings, ExpectedContract } from './clientOptions.js';
-import { helloOutputs, wantsClassifier } from './clientOutputs.js';
+import { wantsClassifier, welcomeOutputs } from './clientOutputs.js';
 import type { OutputEncodingInput } from './generated/cirkd/teacher/v1/OutputEncoding.js';
 import type { TeacherInfo as WireInfo } from './generated/cirkd/teacher/v1/TeacherInfo.js';
 import type { Welcome } from './generated/cirkd/teacher/v1/Welcome.js';
@@ -71,8 +71,8 @@ export class FleetContract {
     if (featureChannels !== undefined && info.featureChannels !== featureChannels) {
       refuse('feature_channels', info.featureChannels, featureChannels);
     }
-    this.#checkOutputs(welcome, refuse);
     if (wantsClassifier(this.#wishes)) checkClassifierSize(address, info);
+    this.#checkOutputs(welcome, info, refuse);
     this.#checkFirst(address, info);
     // One that owes its classifier is not taken yet: it may never send it.
     if (!wantsClassifier(this.#wishes)) this.#first ??= { address, info, classifier: null };
@@ -123,6 +123,7 @@ export class FleetContract {
 
   #checkOutputs(
     welcome: Welcome,
+    info: TeacherInfo,
     refuse: (field: string, teacher: unknown, student: unknown) => never,
   ): void {
     const words = (outputs: readonly OutputEncodingInput[]) =>
@@ -131,13 +132,18 @@ export class FleetContract {
         .sort()
         .join(', ');
     const granted = words(welcome.outputs);
-    const wanted = words(helloOutputs(this.#wishes));
+    const wanted = words(welcomeOutputs(info, this.#wishes));
     if (granted !== wanted) refuse('outputs', granted || 'none', wanted);
   }
 }
 
 /** The classes are the student's; the channels are what the teacher says. */
 function checkClassifierSize(address: string, { classes, featureChannels }: TeacherInfo): void {
+  if (featureChannels === 0) {
+    throw new ContractMismatchError(
+      `feature_channels: teacher ${address} has 0, no feature to rebuild logits from; set teacher.logits: sent`,
+    );
+  }
   const bytes = tensorBytes('fp32', [classes, featureChannels + 1]);
   if (bytes > 0 && bytes <= MAX_CLASSIFIER_BYTES) return;
   throw new ContractMismatchError(
@@ -148,11 +154,6 @@ function checkClassifierSize(address: string, { classes, featureChannels }: Teac
 function readInfo(address: string, wire: WireInfo | null): TeacherInfo {
   if (wire === null) {
     throw new ContractMismatchError(`teacher: ${address} sent none in its welcome`);
-  }
-  if (wire.featureChannels < 1) {
-    throw new ContractMismatchError(
-      `feature_channels: teacher ${address} has ${wire.featureChannels}, wanted at least 1`,
-    );
   }
   return {
     digest: wire.digest,

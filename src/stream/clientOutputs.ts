@@ -1,8 +1,9 @@
 /** What a student asks its teachers for. */
+import type { TeacherInfo } from '../distill/teacher.js';
 import type { OutputName, WireDType } from '../wire/encodedTensor.js';
 import type { ClientSettings } from './clientOptions.js';
 import type { OutputEncodingInput } from './generated/cirkd/teacher/v1/OutputEncoding.js';
-import { ENCODING_TO_WIRE, OUTPUT_TO_WIRE } from './names.js';
+import { ENCODING_TO_WIRE, isOfFeature, OUTPUT_TO_WIRE } from './names.js';
 
 type Wishes = Pick<ClientSettings, 'encoding' | 'logits'>;
 
@@ -26,12 +27,30 @@ export function wantedOutputs({ encoding, logits }: Wishes): {
   ];
 }
 
+/** What a teacher answers to them: one without a feature (0 channels) leaves its outputs out. */
+export function outputsOf(
+  { featureChannels }: Pick<TeacherInfo, 'featureChannels'>,
+  wishes: Wishes,
+): ReturnType<typeof wantedOutputs> {
+  return wantedOutputs(wishes).filter(({ name }) => featureChannels > 0 || !isOfFeature(name));
+}
+
 /** All that the hello asks for, as the contract spells it. */
 export function helloOutputs(wishes: Wishes): OutputEncodingInput[] {
+  return onWire(wantedOutputs(wishes), wishes);
+}
+
+/** The outputs that the welcome of a teacher has to grant. */
+export function welcomeOutputs(
+  info: Pick<TeacherInfo, 'featureChannels'>,
+  wishes: Wishes,
+): OutputEncodingInput[] {
+  return onWire(outputsOf(info, wishes), wishes);
+}
+
+function onWire(ofImage: ReturnType<typeof wantedOutputs>, wishes: Wishes): OutputEncodingInput[] {
   const ofStream = { name: 'classifier', dtype: 'fp32' } as const;
-  const outputs = wantsClassifier(wishes)
-    ? [...wantedOutputs(wishes), ofStream]
-    : wantedOutputs(wishes);
+  const outputs = wantsClassifier(wishes) ? [...ofImage, ofStream] : ofImage;
   return outputs.map(({ name, dtype }) => ({
     output: OUTPUT_TO_WIRE[name],
     encoding: ENCODING_TO_WIRE[dtype],

@@ -12,8 +12,11 @@ export interface InferenceImage {
 
 export interface InferenceEngine {
   readonly info: TeacherInfo;
-  /** OUTPUT_CLASSIFIER of the contract: fp32 [classes, channels + 1], weights, then bias. */
-  readonly classifier: EncodedTensor;
+  /**
+   * OUTPUT_CLASSIFIER of the contract: fp32 [classes, channels + 1], weights, then bias; null: the
+   * logits can't be made of the feature so, or there is none.
+   */
+  readonly classifier: EncodedTensor | null;
   /**
    * All images have one size. One result an image, in order: its outputs in the order asked for,
    * or an Error that concerns this image alone. A rejection concerns them all.
@@ -31,4 +34,12 @@ export interface InferenceEngine {
  */
 export class NonFiniteOutputError extends Error {
   override readonly name = 'NonFiniteOutputError';
+}
+
+/**
+ * The network can't take such an image, so that asking again is no use. The message says why and may be
+ * shown to the peer.
+ */
+export class RefusedImageError extends Error {
+  override readonly name = 'RefusedImageError';
 }

@@ -2,9 +2,10 @@
 import type { TeacherInfo } from '../distill/teacher.js';
 import { GrpcStatus, RpcError } from '../rpc/errors.js';
 import type { Encoding } from '../wire/encodedTensor.js';
+import type { InferenceEngine } from './engine.js';
 import type { Hello } from './generated/cirkd/teacher/v1/Hello.js';
 import type { TeacherInfoInput } from './generated/cirkd/teacher/v1/TeacherInfo.js';
-import { checkWishes } from './helloOutputs.js';
+import { checkWishes, grantedOutputs } from './helloOutputs.js';
 import { CHANNEL_ORDER_TO_WIRE, ENCODING_TO_WIRE, type OutputRequest } from './names.js';
 import { MAX_RUN_ID_BYTES } from './serverLimits.js';
 import { PROTOCOL_VERSION } from './teacherService.js';
@@ -23,7 +24,11 @@ export interface Agreement {
 const RUN_ID = new RegExp(`^[A-Za-z0-9._-]{1,${MAX_RUN_ID_BYTES}}$`);
 
 /** Throws RpcError: INVALID_ARGUMENT for nonsense, FAILED_PRECONDITION for what we lack. */
-export function checkHello(hello: Hello, encodings: readonly Encoding[]): Agreement {
+export function checkHello(
+  hello: Hello,
+  engine: Pick<InferenceEngine, 'info' | 'classifier'>,
+  encodings: readonly Encoding[],
+): Agreement {
   if (hello.protocolVersion !== PROTOCOL_VERSION) {
     throw new RpcError(
       GrpcStatus.FAILED_PRECONDITION,
@@ -34,7 +39,7 @@ export function checkHello(hello: Hello, encodings: readonly Encoding[]): Agreem
     const shown = JSON.stringify(hello.runId.slice(0, MAX_RUN_ID_BYTES + 1));
     throw invalid(`hello.run_id: ${shown} given, wanted 1 to 128 of A-Z a-z 0-9 . _ -`);
   }
-  const outputs = checkWishes(hello.outputs, encodings);
+  const outputs = grantedOutputs(checkWishes(hello.outputs, encodings), engine);
   return {
     runId: hello.runId,
     outputs,

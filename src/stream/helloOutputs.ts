@@ -3,11 +3,13 @@ import type { TeacherInfo } from '../distill/teacher.js';
 import { GrpcStatus, RpcError } from '../rpc/errors.js';
 import { tensorBytes } from '../wire/checkTensor.js';
 import type { Encoding } from '../wire/encodedTensor.js';
+import type { InferenceEngine } from './engine.js';
 import type { Hello } from './generated/cirkd/teacher/v1/Hello.js';
 import {
   ENCODING_TO_WIRE,
   encodingFromWire,
   isAlwaysFp32,
+  isOfFeature,
   OUTPUT_TO_WIRE,
   type OutputRequest,
   outputFromWire,
@@ -33,6 +35,29 @@ export function checkWishes(
   if (imageOutputs(outputs).length === 0) throw invalid('none of an image given, wanted one');
   checkScale(outputs);
   return outputs;
+}
+
+/**
+ * What this teacher sends of what is wished for: all of it, without the outputs of a feature where it
+ * has none. Throws FAILED_PRECONDITION where it can't be done without those.
+ */
+export function grantedOutputs(
+  wishes: readonly OutputRequest[],
+  { info, classifier }: Pick<InferenceEngine, 'info' | 'classifier'>,
+): OutputRequest[] {
+  const hasFeature = info.featureChannels > 0;
+  if (classifier === null && wishes.some(({ output }) => output === 'classifier')) {
+    const why = hasFeature ? 'has no such layer' : 'gives no feature';
+    throw lacking(
+      `hello.outputs: OUTPUT_CLASSIFIER given, but this teacher ${why}: its logits can't be rebuilt, set teacher.logits: sent`,
+    );
+  }
+  const granted = wishes.filter(({ output }) => hasFeature || !isOfFeature(output));
+  if (granted.length > 0) return granted;
+  const given = wishes.map(({ output }) => OUTPUT_TO_WIRE[output]).join(', ');
+  throw lacking(
+    `hello.outputs: ${given} given, but this teacher gives no feature: wanted OUTPUT_LOGITS, set teacher.logits: sent`,
+  );
 }
 
 /** Those that every image is answered with: without the stream's own. */

@@ -5,7 +5,7 @@
 import { type GrpcCode, GrpcStatus, grpcCodeName, RpcError } from '../rpc/errors.js';
 import { AnswerRoom } from './answerRoom.js';
 import type { ChunkSender } from './chunkSender.js';
-import { NonFiniteOutputError } from './engine.js';
+import { NonFiniteOutputError, RefusedImageError } from './engine.js';
 import type { Image } from './generated/cirkd/teacher/v1/Image.js';
 import type { Agreement } from './helloCheck.js';
 import { imageOutputs } from './helloOutputs.js';
@@ -221,6 +221,9 @@ export class ImageRequests {
   #faultOf({ name }: Work, error: Error): ImageFault {
     if (error instanceof NonFiniteOutputError) {
       return new ImageFault(GrpcStatus.INTERNAL, error.message, true, 'ERROR_REASON_NON_FINITE');
+    }
+    if (error instanceof RefusedImageError) {
+      return new ImageFault(GrpcStatus.INVALID_ARGUMENT, error.message, false);
     }
     this.#serving.hooks.onEvent('error', 'inference failed', { ...name, error });
     const message = 'the computation failed; see the log of the server';

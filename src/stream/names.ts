@@ -60,6 +60,18 @@ export function isAlwaysFp32(output: OutputName): boolean {
   return ALWAYS_FP32.has(output);
 }
 
+const OF_THE_FEATURE: ReadonlySet<OutputName> = new Set([
+  'embedding',
+  'feature_norm',
+  'embedding_scale',
+  'classifier',
+]);
+
+/** Whether a teacher without a feature lacks the output. */
+export function isOfFeature(output: OutputName): boolean {
+  return OF_THE_FEATURE.has(output);
+}
+
 /** The dtype in which an output travels. */
 export function dtypeOfOutput({ output, encoding }: OutputRequest): WireDType {
   return isAlwaysFp32(output) ? 'fp32' : encoding;

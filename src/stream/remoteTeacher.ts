@@ -4,7 +4,7 @@ import type { Teacher, TeacherImage, TeacherInfo, TeacherReply } from '../distil
 import { plaintext } from '../rpc/endingConnections.js';
 import { Fleet } from './clientFleet.js';
 import type { ClientOptions, ClientSettings } from './clientOptions.js';
-import { wantedOutputs } from './clientOutputs.js';
+import { outputsOf } from './clientOutputs.js';
 import { answerBytes, expectedOutputs, ImageRequest, type OutputSizes } from './clientRequest.js';
 import type { EncodedTensor } from '../wire/encodedTensor.js';
 import { unlessAborted } from './unlessAborted.js';
@@ -48,7 +48,7 @@ export class RemoteTeacher implements Teacher {
     this.info = info;
     this.classifier = fleet.classifier;
     this.#settings = settings;
-    this.#sizes = { ...info, outputs: wantedOutputs(settings) };
+    this.#sizes = { ...info, outputs: outputsOf(info, settings) };
   }
 
   /** The least maxInflightBytes with which the answer to an image of this size can come. */

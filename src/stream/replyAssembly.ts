@@ -70,9 +70,9 @@ export class ReplyAssembly {
   reply(): TeacherReply {
     return {
       logits: this.#tensorIfAsked('logits'),
-      embedding: this.tensor('embedding'),
+      embedding: this.#tensorIfAsked('embedding'),
       embeddingScale: this.#tensorIfAsked('embedding_scale'),
-      featureNorm: this.tensor('feature_norm'),
+      featureNorm: this.#tensorIfAsked('feature_norm'),
     };
   }
 

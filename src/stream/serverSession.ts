@@ -102,10 +102,11 @@ export class ServerSession {
       throw invalid(`first message: ${request.message ?? 'unknown'} given, wanted hello`);
     }
     const { engine, encodings, limits, hooks } = this.#serving;
-    const agreement = checkHello(request.hello, encodings);
+    const agreement = checkHello(request.hello, engine, encodings);
     const maxChunkBytes = Math.min(limits.chunkBytes, agreement.maxChunkBytes);
-    const wantsClassifier = agreement.outputs.some(({ output }) => output === 'classifier');
-    if (wantsClassifier) checkClassifierRow(engine.info, maxChunkBytes);
+    const isWanted = agreement.outputs.some(({ output }) => output === 'classifier');
+    const classifier = isWanted ? engine.classifier : null;
+    if (classifier !== null) checkClassifierRow(engine.info, maxChunkBytes);
     clearTimeout(this.#helloTimer);
     this.#write({
       welcome: {
@@ -121,7 +122,7 @@ export class ServerSession {
     });
     hooks.onEvent('info', 'stream opened', { run: agreement.runId, peer: this.#peer });
     const open = this.#openStream(agreement, maxChunkBytes);
-    if (wantsClassifier) sendClassifier(open.sender, engine.classifier);
+    if (classifier !== null) sendClassifier(open.sender, classifier);
     return open;
   }
 

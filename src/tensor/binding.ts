@@ -38,6 +38,17 @@ export interface Binding {
     outputs: number,
   ): OutputInfo[];
   getNumOfTensors(): number;
+  /** @param tags joined with commas */
+  loadSavedModel(directory: string, tags: string): number;
+  /** Names as "operation:output", joined with commas; one input name for each tensor. */
+  runSavedModel(
+    id: number,
+    inputs: readonly number[],
+    inputNames: string,
+    outputNames: string,
+  ): OutputInfo[];
+  deleteSavedModel(id: number): void;
+  getNumOfSavedModels(): number;
   isUsingGpuDevice(): boolean;
 }
 

@@ -7,6 +7,7 @@ export type { AfterNorm } from './gradients/batchNorm.js';
 export * as differentiable from './gradients/index.js';
 export type { Activation } from './ops/activation.js';
 export * as ops from './ops/index.js';
+export { type Feed, numSavedModels, SavedModelSession } from './savedModel.js';
 export { Tape, Var } from './tape.js';
 export { numTensors, scope, Tensor } from './tensor.js';
 export { Parameter } from './parameter.js';

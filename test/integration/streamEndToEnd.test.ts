@@ -53,14 +53,14 @@ function assertAnswers(
 ): void {
   const [h, w] = [Math.ceil(image.height / 8), Math.ceil(image.width / 8)];
   checkTensor('logits', reply.logits!, dtype, [h, w, classes!]);
-  checkTensor('embedding', reply.embedding, dtype, [h, w, channels!]);
-  checkTensor('feature_norm', reply.featureNorm, 'fp32', [h, w]);
+  checkTensor('embedding', reply.embedding!, dtype, [h, w, channels!]);
+  checkTensor('feature_norm', reply.featureNorm!, 'fp32', [h, w]);
   const norm = 1 + image.rgb[0]! / 256;
   assert.ok(
-    new Float32Array(reply.featureNorm.data).every((value) => value === norm),
+    new Float32Array(reply.featureNorm!.data).every((value) => value === norm),
     `norm of another image than ${image.sample}`,
   );
-  const { data } = reply.embedding;
+  const { data } = reply.embedding!;
   const embedding = dtype === 'fp16' ? decodeHalf(new Uint16Array(data)) : new Float32Array(data);
   for (const row of [0, h * w - 1]) {
     const features = embedding.subarray(row * channels!, (row + 1) * channels!);

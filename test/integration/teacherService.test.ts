@@ -174,7 +174,7 @@ test('faults of config and checkpoint: exit 2 and 5, each named', async () => {
       2,
       /limits\.maxQueueImage: unknown key, did you mean .*maxQueueImages/,
     ],
-    [[], 2, /checkpoint: neither given, wanted either/],
+    [[], 2, /checkpoint: none given, wanted one of checkpoint, graph.onnx/],
     [['--config', join(folder, 'none.yaml')], 2, /--config: ENOENT.*none\.yaml/],
     [
       ['--checkpoint', join(folder, 'none.safetensors')],

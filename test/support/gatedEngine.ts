@@ -1,7 +1,9 @@
 /** An engine that answers when a test lets it. */
 import { SimulatedNetwork } from '../../services/teacher/simulateEngine.js';
+import type { TeacherInfo } from '../../src/distill/teacher.js';
 import type { InferenceEngine, InferenceImage } from '../../src/stream/engine.js';
 import type { EncodedOutput, OutputRequest } from '../../src/stream/names.js';
+import type { EncodedTensor } from '../../src/wire/encodedTensor.js';
 
 type Results = Array<EncodedOutput[] | Error>;
 
@@ -10,21 +12,18 @@ export class GatedEngine implements InferenceEngine {
   readonly batches: number[][] = [];
   /** What becomes of an image, by its first byte. */
   readonly faults = new Map<number, Error>();
-  readonly #network = new SimulatedNetwork({
-    classes: 3,
-    featureChannels: 8,
-    outputStride: 8,
-    seed: 0,
-    latencyMs: 0,
-    imageMs: 0,
-  });
-  readonly info = this.#network.info;
-  readonly classifier = this.#network.classifier();
+  readonly #network: SimulatedNetwork;
+  readonly info: TeacherInfo;
+  readonly classifier: EncodedTensor | null;
   readonly #gates: (() => void)[] = [];
   #open: boolean;
 
-  constructor(open: boolean) {
+  constructor(open: boolean, featureChannels = 8) {
     this.#open = open;
+    const sizes = { classes: 3, featureChannels, outputStride: 8 };
+    this.#network = new SimulatedNetwork({ ...sizes, seed: 0, latencyMs: 0, imageMs: 0 });
+    this.info = this.#network.info;
+    this.classifier = this.#network.classifier();
   }
 
   async infer(

@@ -69,8 +69,8 @@ export function assertAnswers(reply: TeacherReply, image: TeacherImage, dtype = 
   const w = Math.ceil(image.width / STRIDE);
   const wanted: [EncodedTensor, string, string, number[]][] = [
     [reply.logits!, 'OUTPUT_LOGITS', dtype, [h, w, CLASSES]],
-    [reply.embedding, 'OUTPUT_EMBEDDING', dtype, [h, w, CHANNELS]],
-    [reply.featureNorm, 'OUTPUT_FEATURE_NORM', 'fp32', [h, w]],
+    [reply.embedding!, 'OUTPUT_EMBEDDING', dtype, [h, w, CHANNELS]],
+    [reply.featureNorm!, 'OUTPUT_FEATURE_NORM', 'fp32', [h, w]],
   ];
   for (const [tensor, output, tensorDtype, shape] of wanted) {
     assert.equal(tensor.dtype, tensorDtype, output);

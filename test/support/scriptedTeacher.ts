@@ -37,6 +37,8 @@ export interface Script {
   readonly port?: number;
   /** Default: plaintext. */
   readonly credentials?: ServerCredentials;
+  /** Which of the hello's outputs are granted and sent; default: all. */
+  readonly grants?: (output: Output) => boolean;
   /** Instead of the welcome. */
   readonly onHello?: (stream: ScriptedStream, hello: Hello) => void;
   /** Instead of the answer. */
@@ -123,11 +125,16 @@ export class ScriptedStream {
       welcome: {
         protocolVersion: 1,
         teacher: { ...DEFAULT_INFO, ...script.info, ...info },
-        outputs: this.hello!.outputs,
+        outputs: this.granted,
         limits: { maxImagePixels: 1_000_000, maxInflightImages: 4, ...script.limits },
         creditBytes: script.uploadCreditBytes ?? 1_000_000,
       },
     });
+  }
+
+  get granted(): Hello['outputs'] {
+    const { grants = () => true } = this.#teacher.script;
+    return this.hello!.outputs.filter(({ output }) => grants(output));
   }
 
   /** The right answer, in pieces of `rowsPerChunk`; `change` spoils a piece, null drops it. */
@@ -137,7 +144,8 @@ export class ScriptedStream {
     rowsPerChunk = 1,
   ): Promise<void> {
     const { info } = this.#teacher.script;
-    const changed = chunksOf(image, this.hello!, rowsPerChunk, info?.classes).map(change);
+    const granted = { outputs: this.granted };
+    const changed = chunksOf(image, granted, rowsPerChunk, info?.classes).map(change);
     this.#sending = this.#sending.then(async () => {
       for (const chunk of changed) {
         if (chunk !== null) await this.#sendChunk(chunk);
@@ -225,7 +233,7 @@ const DEFAULT_INFO: TeacherInfoInput = {
 /** All pieces of the right answer, output after output. */
 export function chunksOf(
   image: Image,
-  hello: Hello,
+  { outputs }: Pick<Hello, 'outputs'>,
   rowsPerChunk: number,
   classes = CLASSES,
 ): Chunk[] {
@@ -236,7 +244,7 @@ export function chunksOf(
   };
   const h = Math.ceil(image.height / STRIDE);
   const w = Math.ceil(image.width / STRIDE);
-  return hello.outputs.flatMap(({ output, encoding }) => {
+  return outputs.flatMap(({ output, encoding }) => {
     const shape = [h, w, ...channelsOf[output]!];
     const values = expectedValues(
       image.rgb,

@@ -72,7 +72,7 @@ function sleeping(stepMs: number): Compute {
       replies?.forEach(({ featureNorm }, k) => {
         // Simulated teachers answer so: see services/teacher/simulateEngine.ts.
         const wanted = 1 + rgb[k]![0]! / 256;
-        const { data } = featureNorm;
+        const { data } = featureNorm!;
         const got = new DataView(data).getFloat32(0, true);
         if (got !== wanted) throw new Error(`crop ${k}: the answer to another, ${got}, ${wanted}`);
       });

@@ -60,10 +60,25 @@ it('gives all three outputs and leaves nothing behind', () => {
   scope(() => {
     const outputs = decodeReplies([reply, reply], null);
     assert.deepEqual(outputs.logits.shape, [2, 1, 1, 2]);
-    assert.deepEqual(outputs.embedding.shape, [2, 1, 1, 3]);
-    assert.deepEqual([...readFloat32(outputs.featureNorm)], [7, 7]);
+    assert.deepEqual(outputs.feature!.embedding.shape, [2, 1, 1, 3]);
+    assert.deepEqual([...readFloat32(outputs.feature!.featureNorm)], [7, 7]);
   });
   assert.equal(numTensors(), before);
+});
+
+it('a reply without a feature has logits alone; some with and some without are refused', () => {
+  const alone = {
+    logits: fp16([1, 2], [1, 1, 2]),
+    ...{ embedding: null, embeddingScale: null, featureNorm: null },
+  };
+  scope(() => {
+    const { logits, feature } = decodeReplies([alone, alone], null);
+    assert.deepEqual([...readFloat32(logits)], [1, 2, 1, 2]);
+    assert.equal(feature, null);
+    const whole = { ...alone, embedding: fp16([1], [1, 1, 1]), featureNorm: fp32([7], [1, 1]) };
+    assert.throws(() => decodeReplies([whole, alone], null), /embedding: missing/);
+    assert.throws(() => decodeReplies([alone, whole], null), /embedding: missing/);
+  });
 });
 
 const int8 = (values: readonly number[], shape: number[]): EncodedTensor => ({
@@ -88,7 +103,8 @@ it('int8 rows times their scales; logits rebuilt from them, each position by its
     reply([64, 64, 64, 0, 0, 0], [1 / 128, 0], [2, 0]),
   ];
   scope(() => {
-    const { logits, embedding, featureNorm } = decodeReplies(replies, rebuild);
+    const { logits, feature } = decodeReplies(replies, rebuild);
+    const { embedding, featureNorm } = feature!;
     assert.deepEqual(embedding.shape, [2, 1, 2, 3]);
     const wanted = [1, 0, 0, 0, 0, -1, 0.5, 0.5, 0.5, 0, 0, 0];
     const rows = readFloat32(embedding);

@@ -100,8 +100,10 @@ function teacherOutputs() {
   const { embedding_PC, norm_P1 } = unitRows(float32(INPUTS.teacherFeature.slice(), [P, TEACHER]));
   return {
     logits: map(INPUTS.teacherLogits, CLASSES),
-    embedding: ops.reshape(embedding_PC, [N, H, W, TEACHER]),
-    featureNorm: ops.reshape(norm_P1, [N, H, W]),
+    feature: {
+      embedding: ops.reshape(embedding_PC, [N, H, W, TEACHER]),
+      featureNorm: ops.reshape(norm_P1, [N, H, W]),
+    },
   };
 }
 
@@ -212,7 +214,7 @@ describe('Objective', () => {
     const objective = makeObjective();
     const low = Uint8Array.from([0, 0, 1, 1, 255, 0, 0, 1, 1, 255, 255, 255]);
     evaluate(objective, { labels: { data: low, images: N, height: H, width: W } });
-    const embedding = scope(() => readFloat32(teacherOutputs().embedding));
+    const embedding = scope(() => readFloat32(teacherOutputs().feature.embedding));
     const row = (p: number) => [...embedding.subarray(p * TEACHER, (p + 1) * TEACHER)];
     const all = { enqueue: () => new Int32Array(0), ...inOrder };
     const regions = objective.banks.region!.sample(3, all).data.subarray(0, TEACHER);

@@ -66,7 +66,7 @@ test('200 images, three teachers, faults at random: each answered once and right
   );
   for (const [i, reply] of replies.entries()) assertAnswers(reply, images[i]!);
   assert.equal(new Set(answered).size, 200);
-  assert.equal(new Set(replies.flatMap((r) => [r.logits!.data, r.embedding.data])).size, 400);
+  assert.equal(new Set(replies.flatMap((r) => [r.logits!.data, r.embedding!.data])).size, 400);
   assert.ok(observed.requeued.length > 20, `${observed.requeued.length} asked again`);
   const sent = all.flatMap(({ images: received }) => received);
   // Some of those asked again were lost with their stream before the teacher saw them.

@@ -165,7 +165,7 @@ test('int8 with scales, and the classifier once, before any answer', async () =>
   );
   assert.deepEqual(
     Buffer.concat(pieces.map(({ data }) => data)),
-    Buffer.from(engine.classifier.data),
+    Buffer.from(engine.classifier!.data),
   );
   const answer = await peer.takeAnswer(2);
   const bytes = (output: string) =>

@@ -60,8 +60,10 @@ function batch(number: number): TrainingBatch {
     },
     teacher: {
       logits: numbers([N, h, w, CLASSES], -3, 3),
-      embedding: ops.div(feature, norm),
-      featureNorm: ops.reshape(norm, [N, h, w]),
+      feature: {
+        embedding: ops.div(feature, norm),
+        featureNorm: ops.reshape(norm, [N, h, w]),
+      },
     },
   };
 }

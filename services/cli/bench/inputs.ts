@@ -66,8 +66,10 @@ function madeTeacher(workload: Workload): TeacherOutputs {
     const norm_NHW1 = ops.sqrt(ops.sum(ops.square(feature_NHWD), [3], true));
     return {
       logits: madeTensor('teacher_logits', [...map, workload.classes], -4, 4),
-      embedding: ops.div(feature_NHWD, ops.maximum(norm_NHW1, scalar(1e-12))),
-      featureNorm: ops.reshape(norm_NHW1, map),
+      feature: {
+        embedding: ops.div(feature_NHWD, ops.maximum(norm_NHW1, scalar(1e-12))),
+        featureNorm: ops.reshape(norm_NHW1, map),
+      },
     };
   });
 }

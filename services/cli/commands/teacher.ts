@@ -16,12 +16,33 @@ output; the log goes to standard error. SIGTERM and SIGINT drain.
   --config FILE      the config; docs/config.md has every key
   --set KEY=VALUE    overrides one key, VALUE is YAML; as often as wanted
   --checkpoint FILE  same as --set checkpoint=FILE
+  --onnx FILE        same as --set graph.onnx=FILE: an ONNX file (docs/teachers.md)
+  --saved-model DIR  same as --set graph.savedModel=DIR: the folder of a SavedModel
+  --settings FILE    same as --set graph.settings=FILE: what the graph doesn't say of itself; unless
+                     given, model.yaml beside model.onnx, or cirkd.yaml in the SavedModel's folder
+  --provider NAME    same as --set graph.provider=NAME: cpu or cuda, of --onnx
   --port PORT        same as --set listen.port=PORT
   --metrics-port P   same as --set metrics.port=P
   --simulate         same as --set simulate.enabled=true
 
 Exit codes: 0 stopped by a signal, 1 the network's thread died, 2 config or usage or port in use,
-5 checkpoint.`;
+5 checkpoint or graph.`;
+
+const TEXT_FLAGS = {
+  checkpoint: { type: 'string' },
+  onnx: { type: 'string' },
+  'saved-model': { type: 'string' },
+  settings: { type: 'string' },
+  provider: { type: 'string' },
+} as const;
+
+const KEY_OF_FLAG: Readonly<Record<keyof typeof TEXT_FLAGS, string>> = {
+  checkpoint: 'checkpoint',
+  onnx: 'graph.onnx',
+  'saved-model': 'graph.savedModel',
+  settings: 'graph.settings',
+  provider: 'graph.provider',
+};
 
 function run(argv: string[]): Promise<number> {
   const config = readConfig(argv);
@@ -37,7 +58,7 @@ function readConfig(argv: string[]): TeacherConfig {
     options: {
       config: { type: 'string' },
       set: { type: 'string', multiple: true, default: [] },
-      checkpoint: { type: 'string' },
+      ...TEXT_FLAGS,
       port: { type: 'string' },
       'metrics-port': { type: 'string' },
       simulate: { type: 'boolean' },
@@ -45,8 +66,8 @@ function readConfig(argv: string[]): TeacherConfig {
   });
   const overrides = [...values.set];
   // JSON is YAML, and quotes what YAML would read as something else.
-  if (values.checkpoint !== undefined) {
-    overrides.push(`checkpoint=${JSON.stringify(values.checkpoint)}`);
+  for (const [flag, key] of Object.entries(KEY_OF_FLAG) as [keyof typeof TEXT_FLAGS, string][]) {
+    if (values[flag] !== undefined) overrides.push(`${key}=${JSON.stringify(values[flag])}`);
   }
   if (values.port !== undefined) overrides.push(`listen.port=${values.port}`);
   if (values['metrics-port'] !== undefined)

@@ -50,7 +50,10 @@ function forwardAndBack(
     // The memory losses don't use the student's predictions.
     student: { logits: tape.constant(zeros([0])), aux: null, feature },
     labels: labelMaps(golden.int32('labels'), golden.number('ignore_label')),
-    teacher: { logits: zeros([0]), embedding: embedding_NHWD, featureNorm: norm_NHW },
+    teacher: {
+      logits: zeros([0]),
+      feature: { embedding: embedding_NHWD, featureNorm: norm_NHW },
+    },
     project: (x) => head.forward(context, x),
     draws: storedChoices(golden, ''),
     step: 0,

@@ -113,8 +113,7 @@ function stepBatch(golden: GoldenCase, step: number): TrainingBatch {
     labels: labelMaps(golden.int32(`labels/${step}`), golden.number('ignore_label')),
     teacher: {
       logits: channelsLast(golden.float32(`teacher_logits/${step}`)),
-      embedding: embedding_NHWD,
-      featureNorm: norm_NHW,
+      feature: { embedding: embedding_NHWD, featureNorm: norm_NHW },
     },
   };
 }

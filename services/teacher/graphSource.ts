@@ -1,0 +1,65 @@
+/** A graph with what is said of it: the config's keys before those of the YAML file beside the graph. */
+import { existsSync, readFileSync } from 'node:fs';
+import { basename, join } from 'node:path';
+import { ConfigError } from '../../src/config/configError.js';
+import {
+  type GraphFileConfig,
+  type GraphSection,
+  graphFileSchema,
+} from '../../src/config/graphSection.js';
+import { loadConfig } from '../../src/config/load.js';
+import type { GraphSettings, SaidSettings, SettingName } from '../../src/graphs/graphSettings.js';
+import type { GraphSource } from './workerProtocol.js';
+
+const PARTS = ['pixelMean', 'pixelStd', 'channelOrder'] as const;
+
+/**
+ * null where the config names no graph. Throws ConfigError naming the file where it can't be read or isn't
+ * right.
+ */
+export function graphSource(graph: GraphSection, threads: number): GraphSource | null {
+  const { onnx, savedModel, settings, provider } = graph;
+  const path = onnx ?? savedModel;
+  if (path === null) return null;
+  const beside = onnx === null ? join(path, 'cirkd.yaml') : onnx.replace(/\.onnx$/, '.yaml');
+  const file = readSettingsFile(settings, beside);
+  return {
+    format: onnx === null ? 'saved_model' : 'onnx',
+    ...{ path, provider, threads },
+    said: laidOver(graph, file, basename(settings ?? beside)),
+    settingsFile: settings ?? beside,
+  };
+}
+
+/** null where nobody names a file and none lies beside the graph. */
+function readSettingsFile(given: string | null, beside: string): GraphFileConfig | null {
+  const file = given ?? beside;
+  if (given === null && !existsSync(beside)) return null;
+  let text: string;
+  try {
+    text = readFileSync(file, 'utf8');
+  } catch (error) {
+    const message = (error as Error).message;
+    throw new ConfigError(file, [{ key: '', line: null, override: null, message }]);
+  }
+  return loadConfig(graphFileSchema, { text, fileName: file });
+}
+
+function laidOver(
+  config: GraphFileConfig,
+  file: GraphFileConfig | null,
+  fileName: string,
+): SaidSettings {
+  const lower: Partial<GraphFileConfig> = { ...file };
+  // A name and the parts stand for the same: who says one in the config doesn't mean the file's other.
+  if (config.normalisation !== null) for (const key of PARTS) delete lower[key];
+  if (PARTS.some((key) => config[key] !== null)) delete lower.normalisation;
+  const settings: Record<string, unknown> = {};
+  const origins: Partial<Record<SettingName, string>> = {};
+  for (const key of Object.keys(graphFileSchema.root.parse({})) as SettingName[]) {
+    settings[key] = config[key] ?? lower[key] ?? null;
+    if (config[key] !== null) origins[key] = 'config';
+    else if (settings[key] !== null) origins[key] = fileName;
+  }
+  return { settings: settings as unknown as GraphSettings, origins };
+}

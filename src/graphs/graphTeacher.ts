@@ -1,0 +1,177 @@
+/**
+ * A graph that answers with encoded tensors, as models/teacherNetwork.ts does with a network of this
+ * project's.
+ *
+ * N images of one size, H W pixels, h w positions of the outputs, K classes, D feature channels.
+ */
+import { createHash } from 'node:crypto';
+import {
+  checkRequest,
+  encodeOutputs,
+  type InferredOutput,
+  type OutputRequest,
+} from '../models/encodeOutputs.js';
+import { normalise } from '../models/normalise.js';
+import {
+  batchesOfOneSize,
+  imageOf,
+  type InferenceImage,
+  type TeacherNetworkInfo,
+} from '../models/teacherNetwork.js';
+import { scope, type Tensor } from '../tensor/index.js';
+import { CheckpointError } from '../wire/checkpointError.js';
+import { outputSize, sameShape } from '../wire/checkTensor.js';
+import type { Graph } from './graph.js';
+import { type GraphDescription, readGraph } from './graphReading.js';
+import type { SaidSettings } from './graphSettings.js';
+import { RefusedImageError } from './refusedImage.js';
+import { fromLayout, toLayout } from './trialRun.js';
+
+type Results = (InferredOutput[] | Error)[];
+
+const NUMERIC_MODES = { onnx: 'onnxruntime-fp32', saved_model: 'tensorflow-fp32' } as const;
+
+export class GraphTeacher {
+  readonly info: TeacherNetworkInfo;
+  readonly #graph: Graph;
+  readonly #description: GraphDescription;
+
+  /**
+   * Takes the graph over; runs it once.
+   *
+   * @param model its name to people
+   * @throws CheckpointError listing what doesn't fit and what is missing, without a file's name
+   */
+  static async open(graph: Graph, said: SaidSettings, model: string): Promise<GraphTeacher> {
+    const { missing, faults, description } = await readGraph(graph, said);
+    if (description !== null) return new GraphTeacher(graph, description, model);
+    await graph.close();
+    const asked = missing.map((what) => `missing: ${what}`);
+    throw new CheckpointError([...faults, ...asked].join('\n  '));
+  }
+
+  private constructor(graph: Graph, description: GraphDescription, model: string) {
+    this.#graph = graph;
+    this.#description = description;
+    const { classes, featureChannels, outputStride, normalisation } = description;
+    this.info = {
+      digest: digestOf(graph, description),
+      model,
+      ...{ classes, featureChannels, outputStride, ...normalisation },
+      alignCorners: description.alignCorners,
+      numericMode: NUMERIC_MODES[graph.format],
+      classNames: description.classNames,
+    };
+  }
+
+  /**
+   * As TeacherNetwork.infer; without a feature logits alone can be asked for. In the place of an image's
+   * outputs also RefusedImageError. Rejects where the graph fails on a batch. One call at a time.
+   */
+  async infer(
+    images: readonly InferenceImage[],
+    outputs: readonly OutputRequest[],
+  ): Promise<Results> {
+    const { feature, isSingle } = this.#description;
+    for (const request of outputs) checkRequest(request, feature !== null);
+    const results: Results = [];
+    for (const batch of batchesOfOneSize(images)) {
+      for (const part of isSingle ? batch.map((image) => [image]) : [batch]) {
+        results.push(...(await this.#inferBatch(part, outputs)));
+      }
+    }
+    return results;
+  }
+
+  /** The logits can't be made of the feature here: what lies between them is the graph's. */
+  classifier(): null {
+    return null;
+  }
+
+  /** Resolves once the graph's memory is free. */
+  dispose(): Promise<void> {
+    return this.#graph.close();
+  }
+
+  async #inferBatch(
+    images: readonly InferenceImage[],
+    requests: readonly OutputRequest[],
+  ): Promise<Results> {
+    const refusal = this.#sizeRefusal(images[0]!);
+    if (refusal !== null) return images.map(() => refusal);
+    const outputs = await this.#run(images);
+    try {
+      const misfit = this.#shapeRefusal(images, outputs);
+      if (misfit !== null) return images.map(() => misfit);
+      return scope(() => {
+        const [logits, feature] = outputs.map((each) => fromLayout(each, this.#description.layout));
+        return images.map((_, index) =>
+          scope(() =>
+            encodeOutputs(
+              imageOf(logits!, index),
+              feature === undefined ? null : imageOf(feature, index),
+              requests,
+            ),
+          ),
+        );
+      });
+    } finally {
+      for (const output of outputs) output.dispose();
+    }
+  }
+
+  /** In the graph's layout; the caller's. */
+  async #run(images: readonly InferenceImage[]): Promise<Tensor[]> {
+    const { layout, normalisation, logits, feature } = this.#description;
+    const { height, width } = images[0]!;
+    const image = scope(() => {
+      const rgb = images.map((each) => each.rgb);
+      return toLayout(normalise({ height, width, rgb }, normalisation), layout);
+    });
+    try {
+      return await this.#graph.run(image, feature === null ? [logits] : [logits, feature]);
+    } finally {
+      image.dispose();
+    }
+  }
+
+  #sizeRefusal({ height, width }: InferenceImage): RefusedImageError | null {
+    const [fixedHeight, fixedWidth] = this.#description.size;
+    const fits = [fixedHeight ?? height, fixedWidth ?? width];
+    if (fits[0] === height && fits[1] === width) return null;
+    const wanted = `${fixedHeight ?? 'any'} x ${fixedWidth ?? 'any'}`;
+    return new RefusedImageError(
+      `image size: ${height} x ${width} given, the teacher's graph takes ${wanted}`,
+    );
+  }
+
+  #shapeRefusal(
+    images: readonly InferenceImage[],
+    outputs: readonly Tensor[],
+  ): RefusedImageError | null {
+    const { layout, classes, featureChannels, outputStride } = this.#description;
+    const { height, width } = images[0]!;
+    const [h, w] = outputSize(height, width, outputStride);
+    for (const [index, output] of outputs.entries()) {
+      const channels = index === 0 ? classes : featureChannels;
+      const size = layout === 'nchw' ? [channels, h, w] : [h, w, channels];
+      const wanted = [images.length, ...size];
+      if (sameShape(output.shape, wanted)) continue;
+      const name = index === 0 ? 'logits' : 'feature';
+      return new RefusedImageError(
+        `image size: ${height} x ${width} given, for which the graph's ${name} are [${output.shape}], wanted [${wanted}] (outputStride ${outputStride})`,
+      );
+    }
+    return null;
+  }
+}
+
+function digestOf(graph: Graph, description: GraphDescription): string {
+  const { layout, normalisation, logits, feature, outputStride, alignCorners } = description;
+  const { pixelMean, pixelStd, channelOrder } = normalisation;
+  const settings = [layout, pixelMean, pixelStd, channelOrder, logits, feature];
+  const identity = [graph.format, graph.hash, settings, outputStride, alignCorners];
+  const hash = createHash('sha256');
+  hash.update(JSON.stringify([identity, NUMERIC_MODES[graph.format]]));
+  return `sha256:${hash.digest('hex')}`;
+}

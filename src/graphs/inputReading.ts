@@ -1,0 +1,57 @@
+/** What a graph's input says: layout, and sizes that it has for good. */
+import type { PixelNormalisation } from '../models/normalise.js';
+import { printable } from '../wire/printable.js';
+import type { GraphTensor } from './graph.js';
+import type { GraphLayout } from './graphSettings.js';
+import type { FixedSize } from './trialRun.js';
+
+export interface InputReading {
+  /** null: it doesn't show. */
+  readonly layout: GraphLayout | null;
+  /** The graph takes one image at a time. */
+  readonly isSingle: boolean;
+  readonly size: FixedSize;
+}
+
+const CHANNELS = 3;
+const CHANNEL_AXIS = { nchw: 1, nhwc: 3 } as const;
+
+/** An Error that says what is wrong with the input. @param said the layout, where it is said */
+export function readInput(input: GraphTensor, said: GraphLayout | null): InputReading | Error {
+  const { shape } = input;
+  if (shape === undefined) return { layout: said, isSingle: false, size: [null, null] };
+  const given = `input '${printable(input.name)}': ${shapeText(shape)} given`;
+  if (shape.length !== 4) {
+    return new Error(`${given}, wanted four axes: images, height, width and ${CHANNELS} channels`);
+  }
+  const layouts = (['nchw', 'nhwc'] as const).filter((each) => said === null || each === said);
+  const may = layouts.filter((each) => [CHANNELS, null].includes(shape[CHANNEL_AXIS[each]]!));
+  if (may.length === 0) {
+    const axes = layouts.map((each) => CHANNEL_AXIS[each]).join(' or ');
+    return new Error(`${given}, wanted ${CHANNELS} channels on axis ${axes}`);
+  }
+  const batch = shape[0]!;
+  if (batch !== null && batch !== 1) {
+    return new Error(`${given}, wanted one image at a time or any number of them, not ${batch}`);
+  }
+  const sure = may.filter((each) => shape[CHANNEL_AXIS[each]] === CHANNELS);
+  const layout = said ?? (sure.length === 1 ? sure[0]! : null);
+  const [height, width] = layout === 'nhwc' ? [shape[1]!, shape[2]!] : [shape[2]!, shape[3]!];
+  return { layout, isSingle: batch === 1, size: [height, width] };
+}
+
+/** Why pixels so normalised can't be fed; null where they can. */
+export function dtypeFault(
+  { name, dtype }: GraphTensor,
+  { pixelMean, pixelStd }: PixelNormalisation,
+): string | null {
+  const isPlain = pixelMean.every((mean) => mean === 0) && pixelStd.every((std) => std === 1);
+  if (dtype !== 'uint8' || isPlain) return null;
+  return `normalisation: pixels less ${pixelMean.join(', ')}, divided by ${pixelStd.join(', ')}, but input '${printable(name)}' is uint8, wanted normalisation: none`;
+}
+
+/** "[N, 3, 512, ?]" */
+export function shapeText(shape: GraphTensor['shape']): string {
+  if (shape === undefined) return '[…]';
+  return `[${shape.map((size) => size ?? '?').join(', ')}]`;
+}

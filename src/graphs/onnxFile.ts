@@ -1,0 +1,154 @@
+/** An ONNX file with the files beside it that hold its weights: read, checked and hashed, not run. */
+import { createHash } from 'node:crypto';
+import { createReadStream } from 'node:fs';
+import { readFile, stat } from 'node:fs/promises';
+import { dirname, join, posix } from 'node:path';
+import { CheckpointError } from '../wire/checkpointError.js';
+import { printable, withoutControls } from '../wire/printable.js';
+import type { GraphTensor } from './graph.js';
+import {
+  decodeModel,
+  dtypeName,
+  type GraphProto,
+  type ModelProto,
+  storedTensors,
+  type TensorProto,
+  tensorsOfNodes,
+  type ValueInfoProto,
+} from './onnxProto.js';
+
+export interface OnnxFile {
+  /** "ai.onnx 17", one a domain. */
+  readonly opsets: readonly string[];
+  /** "pytorch 2.15.0"; '' where the file doesn't say. */
+  readonly producer: string;
+  /** Without those that have a value of their own in the file. */
+  readonly inputs: readonly GraphTensor[];
+  readonly outputs: readonly GraphTensor[];
+  /** Paths from the file's folder, in order. */
+  readonly externalFiles: readonly string[];
+  /** "sha256:<hex>" over the file, and names, sizes and bytes of the external ones. */
+  readonly hash: string;
+}
+
+const EXTERNAL = 1;
+
+/**
+ * Throws CheckpointError, which doesn't name the file: missing, truncated, no ONNX file, external data that
+ * are missing, too short or outside of the file's folder.
+ */
+export async function readOnnxFile(path: string): Promise<OnnxFile> {
+  const bytes = await readWhole(path);
+  const model = decode(bytes);
+  const graph = model.graph!;
+  const folder = dirname(path);
+  const needed = externalNeeds(model, graph);
+  for (const [name, wanted] of needed) await checkExternal(folder, name, wanted);
+  const externalFiles = [...needed.keys()].sort();
+  const stored = new Set(graph.initializer.map(({ name }) => name));
+  return {
+    opsets: model.opsetImport.map(({ domain, version }) => `${domain || 'ai.onnx'} ${version}`),
+    producer: withoutControls(`${model.producerName} ${model.producerVersion}`.trim()),
+    inputs: graph.input.filter(({ name }) => !stored.has(name)).map(tensorOf),
+    outputs: graph.output.map(tensorOf),
+    externalFiles,
+    hash: await hashOf(bytes, folder, externalFiles),
+  };
+}
+
+async function readWhole(path: string): Promise<Uint8Array> {
+  try {
+    return await readFile(path);
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException;
+    throw new CheckpointError(code === 'ENOENT' ? 'no such file' : message, { cause: error });
+  }
+}
+
+/** Protocol buffers have no magic number: what every model has tells one from other bytes. */
+function decode(bytes: Uint8Array): ModelProto {
+  let model: ModelProto;
+  try {
+    model = decodeModel(bytes);
+  } catch (error) {
+    const why = withoutControls((error as Error).message);
+    throw notOnnx(bytes, why, error);
+  }
+  const lacks = [
+    ...(model.irVersion > 0 ? [] : ['ir_version']),
+    ...(model.graph !== null && model.graph.output.length > 0 ? [] : ['graph with outputs']),
+    ...(model.opsetImport.length > 0 ? [] : ['opset_import']),
+  ];
+  if (lacks.length > 0) throw notOnnx(bytes, `it has no ${lacks.join(', no ')}`);
+  return model;
+}
+
+function notOnnx(bytes: Uint8Array, why: string, cause?: unknown): CheckpointError {
+  return new CheckpointError(
+    `${bytes.length} bytes that are no ONNX model (${why}): truncated, or another file`,
+    { cause },
+  );
+}
+
+/** Bytes that each external file must have, by its name. */
+function externalNeeds(model: ModelProto, graph: GraphProto): Map<string, number> {
+  const needed = new Map<string, number>();
+  const nodes = model.functions.flatMap(({ node }) => node);
+  for (const tensor of [...storedTensors(graph), ...tensorsOfNodes(nodes)]) {
+    if (tensor.dataLocation !== EXTERNAL) continue;
+    const { location, end } = externalPlace(tensor);
+    needed.set(location, Math.max(end, needed.get(location) ?? 0));
+  }
+  return needed;
+}
+
+/** The specification's keys: location, offset, length; checksum isn't looked at. */
+function externalPlace(tensor: TensorProto): { location: string; end: number } {
+  const entries = new Map(tensor.externalData.map(({ key, value }) => [key, value]));
+  const location = posix.normalize((entries.get('location') ?? '').replaceAll('\\', '/'));
+  if (location === '.' || /^(\.\.(\/|$)|\/|[A-Za-z]:)/.test(location) || location.includes('\0')) {
+    throw new CheckpointError(
+      `tensor '${printable(tensor.name)}': external data at '${printable(entries.get('location') ?? '')}', wanted a file in the model's own folder`,
+    );
+  }
+  const numbers = ['offset', 'length'].map((key) => Number(entries.get(key) ?? 0));
+  if (!numbers.every((number) => Number.isSafeInteger(number) && number >= 0)) {
+    throw new CheckpointError(
+      `tensor '${printable(tensor.name)}': external data at offset ${printable(entries.get('offset') ?? '')} with length ${printable(entries.get('length') ?? '')}, wanted whole numbers`,
+    );
+  }
+  return { location, end: numbers[0]! + numbers[1]! };
+}
+
+async function checkExternal(folder: string, name: string, wanted: number): Promise<void> {
+  const what = `external data '${printable(name)}'`;
+  const entry = await stat(join(folder, name)).catch((error: NodeJS.ErrnoException) => {
+    const why = error.code === 'ENOENT' ? 'no such file beside the model' : error.message;
+    throw new CheckpointError(`${what}: ${why}`, { cause: error });
+  });
+  if (!entry.isFile()) throw new CheckpointError(`${what}: no file`);
+  if (entry.size < wanted) {
+    throw new CheckpointError(`${what}: ${entry.size} bytes given, the model wants ${wanted}`);
+  }
+}
+
+async function hashOf(bytes: Uint8Array, folder: string, files: readonly string[]) {
+  const hash = createHash('sha256').update(bytes);
+  for (const name of files) {
+    const path = join(folder, name);
+    const { size } = await stat(path);
+    hash.update(JSON.stringify([name, size]));
+    for await (const piece of createReadStream(path)) hash.update(piece as Buffer);
+  }
+  return `sha256:${hash.digest('hex')}`;
+}
+
+function tensorOf({ name, type }: ValueInfoProto): GraphTensor {
+  const tensor = type?.tensorType;
+  if (!tensor) return { name, dtype: 'no tensor', shape: undefined };
+  // 0 and less stand for "not known" with some exporters.
+  const shape = tensor.shape?.dim.map(({ dimValue }) =>
+    dimValue !== undefined && dimValue > 0 ? dimValue : null,
+  );
+  return { name, dtype: dtypeName(tensor.elemType), shape };
+}

@@ -1,0 +1,122 @@
+/** A SavedModel's folder: its files, what they hash to, and its description. */
+import { createHash } from 'node:crypto';
+import { createReadStream } from 'node:fs';
+import { readdir, readFile, stat } from 'node:fs/promises';
+import { join, posix } from 'node:path';
+import { CheckpointError } from '../wire/checkpointError.js';
+import { withoutControls } from '../wire/printable.js';
+import { decodeSavedModel, type MetaGraphDef } from './savedModelProto.js';
+
+/** The tag of graphs that are there to be served. */
+export const SERVE = 'serve';
+
+const GRAPH = 'saved_model.pb';
+/** Folders whose files the graph reads. */
+const FOLDERS = ['variables', 'assets'];
+
+/**
+ * "sha256:<hex>" over the paths, sizes and bytes of saved_model.pb and of all files in variables/ and
+ * assets/, in the order of their paths.
+ */
+export async function hashSavedModel(directory: string): Promise<string> {
+  const paths = [GRAPH];
+  for (const folder of FOLDERS) paths.push(...(await filesBelow(directory, folder)));
+  const hash = createHash('sha256');
+  for (const path of paths.sort()) {
+    const { size } = await stat(join(directory, path));
+    hash.update(JSON.stringify([path, size]));
+    for await (const piece of createReadStream(join(directory, path))) hash.update(piece as Buffer);
+  }
+  return `sha256:${hash.digest('hex')}`;
+}
+
+/** The graph with the tag "serve". Throws CheckpointError where there is none. */
+export async function readMetaGraph(directory: string): Promise<MetaGraphDef> {
+  const { metaGraphs } = decode(await readGraphFile(directory));
+  const tagsOf = ({ metaInfoDef }: MetaGraphDef) => metaInfoDef?.tags ?? [];
+  // TensorFlow's loader wants exactly these tags, too.
+  const served = metaGraphs.find((graph) => tagsOf(graph).join() === SERVE);
+  if (served !== undefined) return served;
+  const given = metaGraphs.map((graph) => `[${withoutControls(tagsOf(graph).join(', '))}]`);
+  throw new CheckpointError(
+    `${GRAPH}: ${given.length === 0 ? 'no graph' : `graphs with the tags ${given.join(', ')}`} given, wanted one with the tag '${SERVE}' alone`,
+  );
+}
+
+/** SaverDef.CheckpointFormatVersion: V2, an index and data files; the older ones have one file. */
+const SAVER_V2 = 2;
+
+/** TensorFlow's loader goes on without variables where their index is missing, so this looks first. */
+export async function checkVariables(directory: string, graph: MetaGraphDef): Promise<void> {
+  const variables = graph.graphDef?.node.filter(({ op }) =>
+    /^(VarHandleOp|VariableV?2?)$/.test(op),
+  );
+  if (variables === undefined || variables.length === 0) return;
+  const saver = graph.saverDef?.version ?? SAVER_V2;
+  if (saver !== SAVER_V2) {
+    throw new CheckpointError(
+      `${GRAPH}: saver version ${saver} given, wanted ${SAVER_V2}: save it with TensorFlow 2`,
+    );
+  }
+  const names = await filesBelow(directory, 'variables');
+  for (const wanted of [/^variables\/variables\.index$/, /^variables\/variables\.data-/]) {
+    if (names.some((name) => wanted.test(name))) continue;
+    const file = wanted.source.replaceAll(/[\\^$]/g, '').replace(/-$/, '-00000-of-00001');
+    throw new CheckpointError(
+      `${file}: no such file, but the graph has ${variables.length} variables (the first is '${withoutControls(variables[0]!.name)}')`,
+    );
+  }
+}
+
+async function readGraphFile(directory: string): Promise<Uint8Array> {
+  const names = await readdir(directory).catch((error: NodeJS.ErrnoException) => {
+    const what = error.code === 'ENOENT' ? 'no such folder' : error.message;
+    throw new CheckpointError(`${what}, wanted the folder of a SavedModel`, { cause: error });
+  });
+  if (!names.includes(GRAPH)) {
+    const text = names.includes('saved_model.pbtxt') ? ' (saved_model.pbtxt is not read)' : '';
+    const given = names.sort().slice(0, 10).join(', ') || 'nothing';
+    throw new CheckpointError(
+      `no ${GRAPH} in the folder, which holds ${withoutControls(given)}${text}`,
+    );
+  }
+  try {
+    return await readFile(join(directory, GRAPH));
+  } catch (error) {
+    throw new CheckpointError(`${GRAPH}: ${(error as Error).message}`, { cause: error });
+  }
+}
+
+function decode(bytes: Uint8Array): { readonly metaGraphs: readonly MetaGraphDef[] } {
+  try {
+    return decodeSavedModel(bytes);
+  } catch (error) {
+    const why = withoutControls((error as Error).message);
+    throw new CheckpointError(
+      `${GRAPH}: ${bytes.length} bytes that are no SavedModel message (${why}): truncated, or another file`,
+      { cause: error },
+    );
+  }
+}
+
+/** Paths from `directory`, with forward slashes; none where there is no such folder. */
+async function filesBelow(directory: string, folder: string): Promise<string[]> {
+  let entries: Awaited<ReturnType<typeof readEntries>>;
+  try {
+    entries = await readEntries(join(directory, folder));
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
+    throw new CheckpointError(`${folder}: ${(error as Error).message}`, { cause: error });
+  }
+  const found: string[] = [];
+  for (const entry of entries) {
+    const path = posix.join(folder, entry.name);
+    if (entry.isDirectory()) found.push(...(await filesBelow(directory, path)));
+    else found.push(path);
+  }
+  return found;
+}
+
+function readEntries(path: string) {
+  return readdir(path, { withFileTypes: true });
+}
