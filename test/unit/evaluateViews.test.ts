@@ -43,6 +43,7 @@ function recorded(): Recorded {
     batches,
     segmenter: {
       classes: CLASSES,
+      alignCorners: true,
       logits(images) {
         const { height, width, rgb } = images;
         batches.push({ images: rgb.length, height, width });
@@ -154,6 +155,7 @@ test('scales: floor of the size, bilinear there and back with aligned corners, t
   for (let x = 0; x < 5; x++) image.rgb[x * 3] = 10 * x * x;
   const red: Segmenter = {
     classes: 1,
+    alignCorners: true,
     logits: ({ height, width, rgb }) =>
       float32(
         Float32Array.from({ length: height * width }, (_, i) => rgb[0]![i * 3]!),
@@ -177,6 +179,7 @@ test('scaled images keep fractions, and scales smaller than a pixel leave one', 
   const seen: PixelImages[] = [];
   const watcher: Segmenter = {
     classes: 1,
+    alignCorners: true,
     logits(images) {
       seen.push(images);
       return float32(new Float32Array(images.height * images.width), [
@@ -232,6 +235,7 @@ test('a segmenter that is elsewhere answers later; where it fails nothing leaks'
   const { segmenter } = recorded();
   const later: RemoteSegmenter = {
     classes: CLASSES,
+    alignCorners: true,
     logits: async (images) => {
       await new Promise((resolve) => setTimeout(resolve, 1));
       return segmenter.logits(images);
@@ -245,6 +249,7 @@ test('a segmenter that is elsewhere answers later; where it fails nothing leaks'
   let asked = 0;
   const failing: RemoteSegmenter = {
     classes: CLASSES,
+    alignCorners: true,
     logits: async (images) => {
       asked += 1;
       if (asked === 3) throw new Error('gone');
@@ -253,4 +258,20 @@ test('a segmenter that is elsewhere answers later; where it fails nothing leaks'
   };
   await assert.rejects(viewLogits(failing, image, views), /gone/);
   assert.equal(numTensors(), before);
+});
+
+test('logits come to the size of the view and of the image as the network has it', async () => {
+  const image = numbered(1, 4);
+  const sloping = (alignCorners: boolean): Segmenter => ({
+    classes: 1,
+    alignCorners,
+    logits: () => float32(Float32Array.of(0, 8), [1, 1, 2, 1]),
+  });
+  // Pixel i lies at i / 3 between the two positions, or at (i + 0.5) / 2 - 0.5, held at the borders.
+  assertClose(await logitsOf(sloping(true), image, PLAIN_VIEW), [0, 8 / 3, 16 / 3, 8], 1e-5);
+  assertClose(await logitsOf(sloping(false), image, PLAIN_VIEW), [0, 2, 6, 8], 1e-5);
+  // One window over twice the size; from there to the image: 0.5, 2.5, 4.5 and 6.5 of 0 0 1 3 5 7 8 8.
+  const window = { size: { height: 2, width: 8 }, stride: { height: 2, width: 8 }, batch: 1 };
+  const views: Views = { scales: [2], flip: false, window };
+  assertClose(await logitsOf(sloping(false), image, views), [0, 2, 6, 8], 1e-5);
 });
