@@ -105,11 +105,6 @@ export const ZOO: readonly ZooEntry[] = Object.entries(NETWORKS).flatMap(([model
 
 export const BACKBONE_NAMES: readonly string[] = Object.keys(BACKBONES);
 
-/** null: no ResNet. */
-export function stemOf(backbone: string): StemName | null {
-  return own(BACKBONES, backbone)?.stem ?? null;
-}
-
 export interface NetworkParts {
   readonly backbone: Backbone;
   readonly head: Head;
