@@ -124,7 +124,7 @@ async function train(opened: Opened, progress: { begun: boolean }): Promise<Stud
   const feed = openFeed(config, teacher, firstStep);
   try {
     checkpointing = new Checkpointing({ config, run, dataset, teacher, compute, reporting });
-    const ready = await unlessAborted(setUp(compute, { run, dataset, teacher }), stop);
+    const ready = await unlessAborted(setUp(compute, { run, dataset, teacher, reporting }), stop);
     progress.begun = true;
     reporting.log.info({ ...ready, firstStep, steps: config.train.steps }, 'training');
     tellLabels(config, { dataset, teacher, log: reporting.log });
@@ -213,8 +213,15 @@ async function saveBeforeEnd(
 
 async function setUp(
   compute: ComputeThread,
-  { run, dataset, teacher }: Pick<Opened, 'run' | 'dataset'> & { teacher: Teacher | null },
+  {
+    run,
+    dataset,
+    teacher,
+    reporting: { log },
+  }: Pick<Opened, 'run' | 'dataset' | 'reporting'> & { teacher: Teacher | null },
 ): Promise<ComputeReady> {
+  const onNotRead = (classes: string) =>
+    log.info({ classes }, 'objects beside the weights are not read');
   return compute.setup({
     config: run.config,
     classNames: dataset.classNames,
@@ -224,7 +231,7 @@ async function setUp(
         : { featureChannels: teacher.info.featureChannels, classifier: teacher.classifier },
     state: run.takeState(),
     // A checkpoint has the student's weights: what they once came from may be gone.
-    startWeights: run.manifest === null ? await readStartWeights(run.config) : null,
+    startWeights: run.manifest === null ? await readStartWeights(run.config, onNotRead) : null,
   });
 }
 

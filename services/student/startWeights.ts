@@ -2,11 +2,10 @@
 import { readFile } from 'node:fs/promises';
 import type { StudentConfig } from '../../src/config/student.js';
 import { loadBackboneWeights } from '../../src/models/backboneWeights.js';
-import { readImportSource } from '../../src/models/importModel.js';
+import { type ImportSource, readImportSource } from '../../src/models/importModel.js';
 import { readModelFile } from '../../src/models/modelFile.js';
 import type { SegmentationNetwork } from '../../src/models/network.js';
 import { CheckpointError } from '../../src/wire/checkpointError.js';
-import type { NamedTensors } from '../../src/wire/safetensors.js';
 
 /** Travels between threads. */
 export interface StartWeights {
@@ -16,14 +15,21 @@ export interface StartWeights {
   readonly bytes: Uint8Array;
 }
 
-/** null where everything is drawn from the seed. Throws CheckpointError naming key and file. */
-export async function readStartWeights({ student }: StudentConfig): Promise<StartWeights | null> {
+/**
+ * null where everything is drawn from the seed. `onNotRead` gets the classes of objects beside the
+ * weights, where there are any. Throws CheckpointError naming key and file.
+ */
+export async function readStartWeights(
+  { student }: StudentConfig,
+  onNotRead: (classes: string) => void = () => {},
+): Promise<StartWeights | null> {
   const key = student.weights === null ? 'backboneWeights' : 'weights';
   const file = student[key];
   if (file === null) return null;
   try {
     const bytes = await readFile(file);
-    tensorsOf(key, bytes);
+    const { notRead } = sourceOf(key, bytes);
+    if (notRead !== null) onNotRead(notRead);
     return { key, file, bytes };
   } catch (error) {
     throw named(key, file, error);
@@ -36,7 +42,7 @@ export function loadStartWeights(
   { key, file, bytes }: StartWeights,
 ): void {
   try {
-    const tensors = tensorsOf(key, bytes);
+    const { tensors } = sourceOf(key, bytes);
     if (key === 'weights') network.loadStateDict(tensors, { strict: true });
     else loadBackboneWeights(network, tensors);
   } catch (error) {
@@ -44,8 +50,12 @@ export function loadStartWeights(
   }
 }
 
-function tensorsOf(key: StartWeights['key'], bytes: Uint8Array): NamedTensors {
-  return key === 'weights' ? readModelFile(bytes).tensors : readImportSource(bytes).tensors;
+function sourceOf(
+  key: StartWeights['key'],
+  bytes: Uint8Array,
+): Pick<ImportSource, 'tensors' | 'notRead'> {
+  if (key === 'backboneWeights') return readImportSource(bytes);
+  return { tensors: readModelFile(bytes).tensors, notRead: null };
 }
 
 function named(key: StartWeights['key'], file: string, error: unknown): CheckpointError {

@@ -1,7 +1,8 @@
 /** A model file from PyTorch's files, and from safetensors of other origin or precision. */
 import { CheckpointError } from '../wire/checkpointError.js';
 import { type NamedTensors, parseSafetensors } from '../wire/safetensors.js';
-import { isTorchFile, readTorchCheckpoint } from '../wire/torch/torchCheckpoint.js';
+import { describeNotRead } from '../wire/torch/foreignObjects.js';
+import { isTorchFile, readTorchFile } from '../wire/torch/torchCheckpoint.js';
 import { type ModelDescription, readModelFile, writeModelFile } from './modelFile.js';
 import { namedFloats } from './namedValues.js';
 import { SegmentationNetwork } from './network.js';
@@ -18,16 +19,23 @@ export interface ImportSource {
   readonly description: ModelDescription | null;
   /** Names without the wrapper's prefix. */
   readonly tensors: NamedTensors;
+  /** Names of the classes of what a PyTorch file has beside tensors and plain data; null: nothing. */
+  readonly notRead: string | null;
 }
 
 /**
  * A model file, or a state dict with official names: plain safetensors, or what torch.save wrote.
- * `wrapper` is for the latter, see readTorchCheckpoint.
+ * `wrapper` is for the latter, see readTorchFile.
  * Throws CheckpointError: no such file, a truncated file, an unusable description.
  */
 export function readImportSource(bytes: Uint8Array, wrapper?: string): ImportSource {
   if (isTorchFile(bytes)) {
-    return { description: null, tensors: withoutPrefix(readTorchCheckpoint(bytes, wrapper)) };
+    const { tensors, notRead } = readTorchFile(bytes, wrapper);
+    return {
+      description: null,
+      tensors: withoutPrefix(tensors),
+      notRead: describeNotRead(notRead),
+    };
   }
   if (wrapper !== undefined) {
     throw new CheckpointError(`key '${wrapper}' given, only PyTorch files have state dicts by key`);
@@ -37,6 +45,7 @@ export function readImportSource(bytes: Uint8Array, wrapper?: string): ImportSou
   return {
     description: described ? readModelFile(bytes).description : null,
     tensors: withoutPrefix(tensors),
+    notRead: null,
   };
 }
 

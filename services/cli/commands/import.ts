@@ -18,8 +18,9 @@ import { checkOutFile } from '../outFile.js';
 const usage = `cirkd import FILE --out FILE.safetensors [options]
 
 Makes a model file, which teacher, evaluate, predict and student.weights take. FILE is
-  a PyTorch file (.pth, as torch.save writes it since 1.6) of a state dict with the official names,
-  alone or under a key such as "state_dict"; nothing in it is executed;
+  a PyTorch file (.pth, as any torch.save since 0.1.10 writes it) of a state dict with the official
+  names, alone or under a key such as "state_dict"; nothing in it is executed, and objects beside the
+  weights are named and left out;
   safetensors of such a state dict;
   or a model file (student.safetensors of a checkpoint).
 A prefix "module." is taken off. The weights must be exactly those of the network: all names that are
@@ -55,13 +56,14 @@ async function run(argv: string[]): Promise<number> {
   }
   const out = checkOutFile(values.out, '.safetensors');
   const dtype = dtypeOf(values.precision);
-  const { bytes, info } = await convert(file, values, dtype);
+  const { bytes, info, notRead } = await convert(file, values, dtype);
   await ensureFolder(dirname(out));
   await replaceFile(out, bytes);
   process.stdout.write(
     `${out}: ${info.model}, ${info.classes} classes, ${values.precision}, ${bytes.length} bytes\n` +
       `pixels: ${info.channelOrder} less ${info.pixelMean.join(', ')}, divided by ${info.pixelStd.join(', ')}\n` +
-      `digest as a teacher: ${info.digest}\n`,
+      `digest as a teacher: ${info.digest}\n` +
+      (notRead === null ? '' : `not read: ${notRead}\n`),
   );
   return 0;
 }
@@ -70,14 +72,14 @@ async function convert(
   file: string,
   values: DescriptionValues & { readonly key?: string | undefined },
   dtype: 'F32' | 'F16',
-): Promise<{ bytes: Uint8Array; info: TeacherNetworkInfo }> {
+): Promise<{ bytes: Uint8Array; info: TeacherNetworkInfo; notRead: string | null }> {
   try {
     const source = readImportSource(await readInput(file), values.key);
     const bytes = convertModel(describeImport(source, values), source.tensors, dtype);
     // What was made is read back before it takes anything's place.
     const teacher = TeacherNetwork.load(bytes);
     teacher.dispose();
-    return { bytes, info: teacher.info };
+    return { bytes, info: teacher.info, notRead: source.notRead };
   } catch (error) {
     if (error instanceof CheckpointError) throw new CheckpointError(`${file}: ${error.message}`);
     throw error;
