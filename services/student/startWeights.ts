@@ -4,8 +4,7 @@ import { readFile } from 'node:fs/promises';
 import type { StudentConfig } from '../../src/config/student.js';
 import { loadBackboneWeights } from '../../src/models/backboneWeights.js';
 import { readBackboneFile } from '../../src/models/foreign/backboneFile.js';
-import { type BareTensors, prefixNote } from '../../src/models/foreign/namePrefix.js';
-import { readImportSource } from '../../src/models/importModel.js';
+import { type ImportSource, readImportSource, sourceNotes } from '../../src/models/importModel.js';
 import { readModelFile } from '../../src/models/modelFile.js';
 import type { SegmentationNetwork } from '../../src/models/network.js';
 import {
@@ -64,7 +63,7 @@ export function loadStartWeights(network: SegmentationNetwork, start: StartWeigh
   const { key, file, bytes } = start;
   try {
     if (key === 'weights') network.loadStateDict(readModelFile(bytes).tensors, { strict: true });
-    else loadBackboneWeights(network, backboneTensors(start).tensors);
+    else loadBackboneWeights(network, backboneSource(start).tensors);
   } catch (error) {
     throw error instanceof CheckpointError ? named(key, file, error) : error;
   }
@@ -81,7 +80,7 @@ async function pathOf(
   return (await ensureNamedBackbone(file, backbone, process.env, say)).file;
 }
 
-function backboneTensors({ bytes, prefix }: StartWeights): BareTensors {
+function backboneSource({ bytes, prefix }: StartWeights): ImportSource {
   return readImportSource(bytes, { namesOf: 'backbone', prefix: prefix ?? undefined });
 }
 
@@ -92,10 +91,9 @@ function tell(start: StartWeights, pixels: PixelNormalisation, notes: StartNotes
     warnOfPixels(at, normalisation, pixels, notes);
     return;
   }
-  const bare = backboneTensors(start);
-  const { leftOut, normalisation } = readBackboneFile(bare.tensors);
-  const note = prefixNote(bare);
-  if (note !== null) notes.info(`${at}: ${note}`);
+  const source = backboneSource(start);
+  const { leftOut, normalisation } = readBackboneFile(source.tensors);
+  for (const note of sourceNotes(source)) notes.info(`${at}: ${note}`);
   if (leftOut.length > 0) notes.info(`${at}: left out ${leftOut.join(', ')}`);
   warnOfPixels(at, normalisation, pixels, notes);
 }

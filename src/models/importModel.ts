@@ -1,11 +1,13 @@
 /** A model file from PyTorch's files, and from safetensors of other origin or precision. */
 import { CheckpointError } from '../wire/checkpointError.js';
 import { type NamedTensors, parseSafetensors } from '../wire/safetensors.js';
-import { isTorchFile, readTorchCheckpoint } from '../wire/torch/torchCheckpoint.js';
+import { describeNotRead } from '../wire/torch/foreignObjects.js';
+import { isTorchFile, readTorchFile } from '../wire/torch/torchCheckpoint.js';
 import { type ModelDescription, readModelFile, writeModelFile } from './modelFile.js';
 import {
   type BareTensors,
   type NamesOf,
+  prefixNote,
   underPrefix,
   withoutPrefix,
 } from './foreign/namePrefix.js';
@@ -21,10 +23,12 @@ const MOST_LISTED = 1000;
 export interface ImportSource extends BareTensors {
   /** null: the file says nothing of the network that it belongs to. */
   readonly description: ModelDescription | null;
+  /** Names of the classes of what a PyTorch file has beside tensors and plain data; null: nothing. */
+  readonly notRead: string | null;
 }
 
 export interface ImportChoices {
-  /** The key under which a PyTorch file has the state dict, see readTorchCheckpoint. */
+  /** The key under which a PyTorch file has the state dict, see readTorchFile. */
   readonly key?: string | undefined;
   /** Only the names that begin so are taken; without it what stands before all names goes. */
   readonly prefix?: string | undefined;
@@ -41,13 +45,28 @@ export function readImportSource(bytes: Uint8Array, choices: ImportChoices = {})
   const { key, prefix, namesOf = 'network' } = choices;
   const bare = (tensors: NamedTensors) =>
     prefix === undefined ? withoutPrefix(tensors, namesOf) : underPrefix(tensors, prefix, namesOf);
-  if (isTorchFile(bytes)) return { description: null, ...bare(readTorchCheckpoint(bytes, key)) };
+  if (isTorchFile(bytes)) {
+    const { tensors, notRead } = readTorchFile(bytes, key);
+    return { description: null, notRead: describeNotRead(notRead), ...bare(tensors) };
+  }
   if (key !== undefined) {
     throw new CheckpointError(`key '${key}' given, only PyTorch files have state dicts by key`);
   }
   const { tensors, metadata } = parse(bytes);
   const described = metadata['format']?.startsWith('cirkd-model/') === true;
-  return { description: described ? readModelFile(bytes).description : null, ...bare(tensors) };
+  return {
+    description: described ? readModelFile(bytes).description : null,
+    notRead: null,
+    ...bare(tensors),
+  };
+}
+
+/** A line for each thing that a user should know of how a file was read. */
+export function sourceNotes(source: ImportSource): string[] {
+  const { notRead } = source;
+  return [prefixNote(source), notRead === null ? null : `not read: ${notRead}`].filter(
+    (note) => note !== null,
+  );
 }
 
 /**

@@ -238,7 +238,8 @@ test('files that cannot be used are 5', async () => {
       'plain.pth',
       /plain\.pth: backbone: can't be told, the weights are pretrained\.conv1\.weight,/,
     ],
-    ['legacy.pth', /legacy\.pth: a PyTorch file of the form before 1\.6/],
+    ['legacy.pth', /legacy\.pth: backbone: can't be told, the weights are pretrained\.conv1/],
+    ['malicious_legacy.pth', /pickle, byte 2: global "posix\.system" is refused/],
     ['malicious_system.pth', /pickle, byte 2: global "posix\.system" is refused/],
     ['truncated.pth', /zip archive: no end of the central directory/],
   ];

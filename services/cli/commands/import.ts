@@ -12,8 +12,9 @@ const usage = `cirkd import FILE --out FILE.safetensors [options]
 cirkd import --backbone-weights imagenet|FILE --model NAME --classes A,B,C --out FILE.safetensors
 
 Makes a model file, which teacher, evaluate, predict and student.weights take. FILE is
-  a PyTorch file (.pth, as torch.save writes it since 1.6) of a state dict with the official names,
-  alone or under a key such as "state_dict"; nothing in it is executed;
+  a PyTorch file (.pth, as any torch.save since 0.1.10 writes it) of a state dict with the official
+  names, alone or under a key such as "state_dict"; nothing in it is executed, and objects beside the
+  weights are named and left out;
   safetensors of such a state dict;
   or a model file (student.safetensors of a checkpoint).
 What wrappers put before every name (module., _orig_mod., model., net., student. or another prefix that

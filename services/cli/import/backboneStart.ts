@@ -2,8 +2,8 @@
 import { IMAGENET_BACKBONES } from '../../../src/config/studentChecks.js';
 import { loadBackboneWeights } from '../../../src/models/backboneWeights.js';
 import { readBackboneFile, tellBackboneName } from '../../../src/models/foreign/backboneFile.js';
-import { listed, prefixNote } from '../../../src/models/foreign/namePrefix.js';
-import { checkValues, readImportSource } from '../../../src/models/importModel.js';
+import { listed } from '../../../src/models/foreign/namePrefix.js';
+import { checkValues, readImportSource, sourceNotes } from '../../../src/models/importModel.js';
 import { initialWeights } from '../../../src/models/initialise.js';
 import { type ModelDescription, writeModelFile } from '../../../src/models/modelFile.js';
 import { SegmentationNetwork } from '../../../src/models/network.js';
@@ -79,12 +79,11 @@ async function readWeights(
   const name = values['backbone-weights'];
   const lines: string[] = [];
   const path = isBackboneKey(name) ? await namedFile(name, values, lines) : name;
-  const bare = readImportSource(await readInput(path), {
+  const source = readImportSource(await readInput(path), {
     ...{ namesOf: 'backbone', key: values.key },
     prefix: values['strip-prefix'],
   });
-  const note = prefixNote(bare);
-  return { tensors: bare.tensors, lines: note === null ? lines : [...lines, note] };
+  return { tensors: source.tensors, lines: [...lines, ...sourceNotes(source)] };
 }
 
 async function namedFile(

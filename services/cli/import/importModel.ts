@@ -1,6 +1,5 @@
 /** What `cirkd import` makes, before it is written. */
-import { prefixNote } from '../../../src/models/foreign/namePrefix.js';
-import { convertModel, readImportSource } from '../../../src/models/importModel.js';
+import { convertModel, readImportSource, sourceNotes } from '../../../src/models/importModel.js';
 import { TeacherNetwork, type TeacherNetworkInfo } from '../../../src/models/teacherNetwork.js';
 import { CheckpointError } from '../../../src/wire/checkpointError.js';
 import { UsageError } from '../command.js';
@@ -64,6 +63,5 @@ async function convert(
   const source = readImportSource(await readInput(file), { key, prefix });
   const isOwn = source.description !== null;
   const bytes = convertModel(describeImport(source, values), source.tensors, dtype, isOwn);
-  const note = prefixNote(source);
-  return { bytes, lines: note === null ? [] : [note] };
+  return { bytes, lines: sourceNotes(source) };
 }

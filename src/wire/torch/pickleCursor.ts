@@ -1,4 +1,5 @@
 /** Walks over a pickle's bytes; nothing is read past their end. */
+import { isUtf8 } from 'node:buffer';
 import { CheckpointError } from '../checkpointError.js';
 import { shown } from './pickleValues.js';
 
@@ -85,11 +86,7 @@ export class PickleCursor {
   byteString(length: number): string | Uint8Array {
     if (length < 0) throw new CheckpointError(`a string of ${length} bytes`);
     const bytes = this.take(length);
-    try {
-      return this.#decoder.decode(bytes);
-    } catch {
-      return bytes;
-    }
+    return isUtf8(bytes) ? this.#decoder.decode(bytes) : bytes;
   }
 
   /** A frame says how many bytes belong together, which matters to readers of streams only. */

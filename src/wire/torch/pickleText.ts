@@ -4,6 +4,7 @@
  * Source: pickletools.py of CPython 3.11, "decimalnl_short", "decimalnl_long", "floatnl", "stringnl",
  * "unicodestringnl".
  */
+import { isUtf8 } from 'node:buffer';
 import { CheckpointError } from '../checkpointError.js';
 import { shown } from './pickleValues.js';
 
@@ -39,7 +40,7 @@ export function textIndex(line: string): number {
 
 /** UNICODE: `\uXXXX` and `\UXXXXXXXX`, all else as it stands (raw-unicode-escape). */
 export function textUnicode(line: string): string {
-  return line.replace(/\\u([0-9a-f]{4})|\\U([0-9a-f]{8})/gi, (_, short: string, long: string) =>
+  return line.replace(/\\u([\da-fA-F]{4})|\\U([\da-fA-F]{8})/g, (_, short: string, long: string) =>
     codePoint(Number.parseInt(short ?? long, 16)),
   );
 }
@@ -65,11 +66,7 @@ export function textString(line: string): string | Uint8Array {
     },
   );
   const bytes = new Uint8Array(Buffer.from(plain, 'latin1'));
-  try {
-    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
-  } catch {
-    return bytes;
-  }
+  return isUtf8(bytes) ? Buffer.from(bytes).toString() : bytes;
 }
 
 function decimal(text: string): number | bigint {

@@ -2,7 +2,7 @@
 import { CheckpointError } from '../checkpointError.js';
 import { ForeignName, ForeignObject } from './foreignObjects.js';
 import { kindOf, PickleDict, shown } from './pickleValues.js';
-import { PickledTensor } from './torchRules.js';
+import { PickledTensor } from './tensorForms.js';
 import type { TorchTensor } from './torchTensor.js';
 
 const MOST_WRAPPERS = 4;

@@ -45,9 +45,9 @@ export function torchTensor(
       `a tensor of ${shape.length} dimensions has ${strides.length} strides`,
     );
   }
-  const where = `tensor [${shape}] with strides [${strides}] from ${offset}`;
+  const where = () => `tensor [${shape}] with strides [${strides}] from ${offset}`;
   if (![offset, ...shape, ...strides].every((n) => Number.isSafeInteger(n) && n >= 0)) {
-    throw new CheckpointError(`${where}: wanted whole numbers >= 0`);
+    throw new CheckpointError(`${where()}: wanted whole numbers >= 0`);
   }
   const empty = shape.includes(0);
   let elements = 1;
@@ -58,7 +58,7 @@ export function torchTensor(
   }
   if (!empty && (!Number.isSafeInteger(elements) || !(last < storage.elements))) {
     throw new CheckpointError(
-      `${where}: its last element is number ${last} of storage ${shown(storage.key)}, which has ${storage.elements}`,
+      `${where()}: its last element is number ${last} of storage ${shown(storage.key)}, which has ${storage.elements}`,
     );
   }
   return { storage, offset, shape, strides, elements: empty ? 0 : elements };
