@@ -10,6 +10,7 @@ import { after, before, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { importModel } from '../../services/cli/import/importModel.js';
 import { ensureNamedBackbone } from '../../services/setup/backboneFiles.mjs';
+import { BACKBONE_FILES } from '../../services/setup/pins.mjs';
 import { readBackboneFile } from '../../src/models/foreign/backboneFile.js';
 import { readModelFile } from '../../src/models/modelFile.js';
 import { TORCHVISION_NORMALISATION } from '../../src/models/normalise.js';
@@ -90,6 +91,10 @@ async function lastLoss(id: string, backboneWeights: string): Promise<number> {
     );
     assert.doesNotMatch(run.stderr, /trained on pixels/);
   }
+  const start = new TrainedRun(folder, id).events().find(({ kind }) => kind === 'start');
+  const { sha256 } = BACKBONE_FILES.imagenet[0]!;
+  const wanted = backboneWeights === 'imagenet' ? { file: 'imagenet', sha256 } : null;
+  assert.deepEqual((start as unknown as { startWeights: unknown }).startWeights, wanted);
   const losses = new TrainedRun(folder, id).steps().map(({ terms }) => terms['task']!);
   assert.equal(losses.length, STEPS);
   const last = losses.slice(-10);

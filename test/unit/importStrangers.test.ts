@@ -197,8 +197,17 @@ test('a backbone and a drawn head: what has to be said, and what does not fit', 
     assert.match(seen.message, wanted);
     assert.equal(seen.exitCode, exitCode, seen.message);
   }
+  assert.match(
+    (await fault(file, ...out)).message,
+    /backbone\.pth: weights: of mobilenetv2 alone, no head is there; --backbone-weights in place/,
+  );
+  const bare = await fault('imagenet', ...out);
+  assert.match(bare.message, /^import: imagenet names a backbone's weights: --backbone-weights /);
   const whole = await fault('--backbone-weights', MODEL, ...out, ...said);
-  assert.match(whole.message, /names begin with 'pretrained\.': a whole network's/);
+  assert.match(whole.message, /names begin with 'pretrained\.': a whole network's.*--strip-prefix/);
+  const values = { ...START, 'backbone-weights': MODEL, 'strip-prefix': 'pretrained' };
+  const { lines } = await importModel([], values, 'F32');
+  assert.match(lines[0]!, /^took 'pretrained\.net\.' off every name; left out \d+ names/);
   for (const [more, wanted] of [
     [['--width', '0.5'], /^--width: 0\.5 given, imagenet has the weights of the whole width/],
     [

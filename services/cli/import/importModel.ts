@@ -1,7 +1,11 @@
 /** What `cirkd import` makes, before it is written. */
+import { existsSync } from 'node:fs';
+import { tellBackboneName } from '../../../src/models/foreign/backboneFile.js';
 import { convertModel, readImportSource, sourceNotes } from '../../../src/models/importModel.js';
 import { TeacherNetwork, type TeacherNetworkInfo } from '../../../src/models/teacherNetwork.js';
 import { CheckpointError } from '../../../src/wire/checkpointError.js';
+import type { NamedTensors } from '../../../src/wire/safetensors.js';
+import { isBackboneKey } from '../../setup/backboneFiles.mjs';
 import { UsageError } from '../command.js';
 import { readInput } from '../inputFile.js';
 import { type DescriptionValues, describeImport } from '../modelOptions.js';
@@ -39,6 +43,9 @@ export async function importModel(
     throw new UsageError('--seed: given, wanted only with --backbone-weights');
   }
   const file = backbone ?? files[0]!;
+  if (backbone === undefined && isBackboneKey(file) && !existsSync(file)) {
+    throw new UsageError(`import: ${file} names a backbone's weights: --backbone-weights ${file}`);
+  }
   try {
     const converted =
       backbone === undefined
@@ -62,6 +69,16 @@ async function convert(
   const { key, 'strip-prefix': prefix } = values;
   const source = readImportSource(await readInput(file), { key, prefix });
   const isOwn = source.description !== null;
+  if (!isOwn) refuseBackbone(source.tensors);
   const bytes = convertModel(describeImport(source, values), source.tensors, dtype, isOwn);
   return { bytes, lines: sourceNotes(source) };
+}
+
+function refuseBackbone(tensors: NamedTensors): void {
+  const backbone = tellBackboneName(tensors);
+  if (backbone === null) return;
+  throw new CheckpointError(
+    `weights: of ${backbone} alone, no head is there; --backbone-weights in place of the file's name ` +
+      'makes a start with a drawn head',
+  );
 }

@@ -10,6 +10,7 @@ import {
   TORCHVISION_NORMALISATION,
 } from '../normalise.js';
 import { RESNETS } from '../resnet.js';
+import { PREFIX_OPTIONS } from './namePrefix.js';
 
 /** A name and PyTorch's shape: of a file's tensors or of a network's entries. */
 type Shapes = ReadonlyMap<string, { readonly shape: readonly number[] }>;
@@ -30,6 +31,8 @@ const OF_NETWORKS = /^(pretrained\.|backbone\.)/;
 const RESNET_REST = /^fc\./;
 const MOBILENET_REST = /^(classifier|features\.18|conv)\./;
 
+const MOBILENET_FIRST = 'features.0.0.weight';
+
 /** The deep stem in one Sequential, as PyTorch-Encoding has it, to the official code's names. */
 const SEQUENTIAL_STEM: Readonly<Record<string, string>> = {
   'conv1.0': 'conv1',
@@ -49,7 +52,7 @@ const STEM_SUFFIXES = ['_plain', '_v1c'];
  */
 export function readBackboneFile(given: NamedTensors): BackboneFile {
   refuseNetwork([...given.keys()]);
-  const isMobilenet = [...given.keys()].some((name) => name.startsWith('features.'));
+  const isMobilenet = given.has(MOBILENET_FIRST);
   const rest = isMobilenet ? MOBILENET_REST : RESNET_REST;
   const own = new Map([...given].filter(([name]) => !rest.test(name)));
   const leftOut = [...given.keys()].filter((name) => rest.test(name));
@@ -73,7 +76,8 @@ function refuseNetwork(names: readonly string[]): void {
   const [, prefix] = names.map((name) => OF_NETWORKS.exec(name)).find((found) => found) ?? [];
   if (prefix === undefined) return;
   throw new CheckpointError(
-    `weights: names begin with '${prefix}': a whole network's, not a backbone's`,
+    `weights: names begin with '${prefix}': a whole network's, not a backbone's; to take its ` +
+      `backbone: ${PREFIX_OPTIONS} ${prefix}`,
   );
 }
 
@@ -82,8 +86,8 @@ function refuseNetwork(names: readonly string[]): void {
  * the names are of none of them. Widths aren't looked at.
  */
 export function tellBackboneName(shapes: Shapes): string | null {
+  if (shapes.has(MOBILENET_FIRST)) return 'mobilenetv2';
   const names = [...shapes.keys()];
-  if (names.some((name) => name.startsWith('features.'))) return 'mobilenetv2';
   const suffix = stemSuffix(shapes);
   const counts = [1, 2, 3, 4].map((layer) => blocksOf(names, layer));
   const expansion = shapes.has('layer1.0.conv3.weight') ? 4 : 1;

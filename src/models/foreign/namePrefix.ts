@@ -24,6 +24,10 @@ const FIRST_WORDS: Readonly<Record<NamesOf, ReadonlySet<string>>> = {
 /** Words that never begin a name of a network's own. */
 const WRAPPERS: ReadonlySet<string> = new Set(['module', '_orig_mod', 'model', 'net', 'student']);
 
+/** Where a user says which names are meant. */
+export const PREFIX_OPTIONS =
+  '--strip-prefix of cirkd import, student.backboneWeightsPrefix of a config:';
+
 export interface BareTensors {
   /** Names without the prefix. */
   readonly tensors: NamedTensors;
@@ -107,8 +111,7 @@ function refuseMixed(names: readonly string[]): void {
   if (wrapped.length === 0 || bare === undefined) return;
   throw new CheckpointError(
     `weights: names come with and without the prefix '${firstWord(wrapped[0]!)}.' ` +
-      `(${printable(wrapped[0]!)}, ${printable(bare)}); say which to take: --strip-prefix of ` +
-      'cirkd import, student.backboneWeightsPrefix of a config',
+      `(${printable(wrapped[0]!)}, ${printable(bare)}); say which to take: ${PREFIX_OPTIONS} ${firstWord(wrapped[0]!)}.`,
   );
 }
 
