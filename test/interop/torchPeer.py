@@ -98,5 +98,6 @@ def save(folder):
     return expected
 
 
-mode, *paths = sys.argv[1:]
-json.dump({"load": load, "save": save}[mode](*paths), sys.stdout)
+if __name__ == "__main__":
+    mode, *paths = sys.argv[1:]
+    json.dump({"load": load, "save": save}[mode](*paths), sys.stdout)
