@@ -103,5 +103,6 @@ def read(path):
     return described(torch.load(path, weights_only=True))
 
 
-mode, *paths = sys.argv[1:]
-json.dump({"load": load, "save": save, "read": read}[mode](*paths), sys.stdout)
+if __name__ == "__main__":
+    mode, *paths = sys.argv[1:]
+    json.dump({"load": load, "save": save, "read": read}[mode](*paths), sys.stdout)
