@@ -50,14 +50,16 @@ export function describeFault(error: unknown): Fault {
   }
   const mapped = EXIT_CODES[error.name];
   const exitCode = mapped ?? (SETTING_CODES.has(code) ? 2 : 1);
-  const hint =
-    exitCode === 1
-      ? 'CIRKD_DEBUG=1 prints where it happened.'
-      : error.name === 'UsageError'
-        ? 'cirkd --help lists what there is.'
-        : null;
+  const hint = hintOf(error, exitCode);
   const message = mapped === undefined ? `${error.name}: ${error.message}` : error.message;
   return { exitCode, message, hint };
+}
+
+function hintOf(error: Error, exitCode: number): string | null {
+  if (exitCode === 1) return 'CIRKD_DEBUG=1 prints where it happened.';
+  if (error.name === 'UsageError') return 'cirkd --help lists what there is.';
+  if ('mend' in error && typeof error.mend === 'string') return `To mend it: ${error.mend}`;
+  return null;
 }
 
 function systemCode(error: Error): string {

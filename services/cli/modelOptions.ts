@@ -78,7 +78,11 @@ export function describeImport(
   };
 }
 
-function normalisationOf(before: PixelNormalisation, values: DescriptionValues) {
+/** What the options say laid over what is known. Throws UsageError naming the option. */
+export function normalisationOf(
+  before: PixelNormalisation,
+  values: DescriptionValues,
+): PixelNormalisation {
   const pixelStd = three('pixel-std', values['pixel-std']) ?? before.pixelStd;
   if (pixelStd.some((value) => value <= 0)) {
     throw new UsageError(`--pixel-std: ${pixelStd} given, wanted numbers above 0`);
@@ -116,7 +120,8 @@ export function checkNetwork(spec: NetworkSpec): void {
   }
 }
 
-function classNames(text: string): readonly string[] {
+/** Names with commas between, or a dataset's. Throws UsageError. */
+export function classNames(text: string): readonly string[] {
   const set = Object.hasOwn(CLASS_SETS, text) ? CLASS_SETS[text] : undefined;
   if (set !== undefined) return set.map(([name]) => name);
   const names = text.split(',');
@@ -131,7 +136,8 @@ function order(text: string | undefined): 'rgb' | 'bgr' | undefined {
   throw new UsageError(`--channel-order: ${text} given, wanted rgb or bgr`);
 }
 
-function positive(option: string, text: string | undefined): number | undefined {
+/** Throws UsageError naming the option. */
+export function positive(option: string, text: string | undefined): number | undefined {
   if (text === undefined) return undefined;
   const value = Number(text);
   if (text.trim() !== '' && value > 0) return value;

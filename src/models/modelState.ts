@@ -32,12 +32,19 @@ export interface LoadOptions {
   readonly listed?: number;
   /** Only entries whose names begin so take part; the given names are what follows. */
   readonly under?: string;
+  /** Batch counts that aren't there are 0, as PyTorch has it for files of before there were any. */
+  readonly countsMayLack?: boolean;
 }
 
 export interface LoadResult {
   readonly missing: readonly string[];
   readonly unexpected: readonly string[];
   readonly misshaped: readonly string[];
+}
+
+/** Of batch norm: what is measured, not trained. */
+export function isRunningStatistic(name: string): boolean {
+  return /(^|\.)running_(mean|var)$/.test(name);
 }
 
 export class ModelState {
@@ -79,8 +86,9 @@ export class ModelState {
    * Takes over the values of every entry that is there with the right shape. Throws
    * CheckpointError on a wrong dtype, and when strict on any other mismatch.
    */
-  loadStateDict(tensors: NamedTensors, options: LoadOptions): LoadResult {
+  loadStateDict(given: NamedTensors, options: LoadOptions): LoadResult {
     const wanted = this.#entriesUnder(options.under ?? '');
+    const tensors = options.countsMayLack ? withAllCounts(given, wanted) : given;
     const missing = [...wanted.keys()].filter((name) => !tensors.has(name));
     const unexpected = [...tensors.keys()].filter((name) => !wanted.has(name));
     const present = [...wanted].filter(([name]) => tensors.has(name));
@@ -123,6 +131,17 @@ export class ModelState {
     const found = this.entries.filter(({ name }) => name.startsWith(prefix));
     return new Map(found.map((entry) => [entry.name.slice(prefix.length), entry]));
   }
+}
+
+function withAllCounts(
+  tensors: NamedTensors,
+  wanted: ReadonlyMap<string, StateEntry>,
+): NamedTensors {
+  const zero: NamedTensor = { dtype: 'I64', shape: [], data: new Uint8Array(8) };
+  const lacking = [...wanted].filter(
+    ([name, { kind }]) => kind === 'counter' && !tensors.has(name),
+  );
+  return new Map([...tensors, ...lacking.map(([name]) => [name, zero] as const)]);
 }
 
 function mismatch(

@@ -33,13 +33,17 @@ export class SegmentationNetwork {
   }
 
   /**
-   * A network with the weights of a state dict. Throws CheckpointError where they don't fit, with
-   * `listed` names of each kind of mismatch, or only says so where the network is far too large.
+   * A network with the weights of a state dict. Throws CheckpointError where they don't fit, or only
+   * says so where the network is far too large.
    */
-  static load(spec: NetworkSpec, tensors: NamedTensors, listed = 5): SegmentationNetwork {
+  static load(
+    spec: NetworkSpec,
+    tensors: NamedTensors,
+    options: Omit<LoadOptions, 'strict'> = {},
+  ): SegmentationNetwork {
     const network = SegmentationNetwork.create(spec, zerosFor(tensors));
     try {
-      network.loadStateDict(tensors, { strict: true, listed });
+      network.loadStateDict(tensors, { ...options, strict: true });
       return network;
     } catch (error) {
       network.dispose();

@@ -24,6 +24,23 @@ export const TORCHVISION_NORMALISATION: PixelNormalisation = {
   channelOrder: 'rgb',
 };
 
+export function isSameNormalisation(one: PixelNormalisation, other: PixelNormalisation): boolean {
+  return (
+    one.channelOrder === other.channelOrder &&
+    one.pixelMean.join() === other.pixelMean.join() &&
+    one.pixelStd.join() === other.pixelStd.join()
+  );
+}
+
+/** "rgb less 123.675, 116.28, 103.53, divided by 58.395, 57.12, 57.375" */
+export function normalisationText({
+  channelOrder,
+  pixelMean,
+  pixelStd,
+}: PixelNormalisation): string {
+  return `${channelOrder} less ${pixelMean.join(', ')}, divided by ${pixelStd.join(', ')}`;
+}
+
 /** HWC, R G B, 0..255: bytes, or floats where an image was resized. */
 export type Pixels = Uint8Array | Float32Array;
 

@@ -35,13 +35,6 @@ export function backboneName(resnet: string, stem: StemName): string {
   return `${resnet}${SUFFIXES[stem]}`;
 }
 
-/** The same ResNet with the other stem. */
-export function withOtherStem(backbone: string): string {
-  return backbone.endsWith(PLAIN_SUFFIX)
-    ? backbone.slice(0, -PLAIN_SUFFIX.length)
-    : backboneName(backbone, 'plain');
-}
-
 /** Told from the first convolution's weights; deep where they are missing. */
 export function stemOfWeights(conv1: { readonly shape: readonly number[] } | undefined): StemName {
   return conv1?.shape[2] === CONVOLUTIONS.plain[0].kernel ? 'plain' : 'deep';

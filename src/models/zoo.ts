@@ -192,11 +192,6 @@ export const MODEL_NAMES = Object.keys(NETWORKS) as readonly ModelName[];
 /** Those that a model stands on. */
 export const BACKBONE_NAMES: readonly string[] = [...new Set(ZOO.map(({ backbone }) => backbone))];
 
-/** null: no ResNet. */
-export function stemOf(backbone: string): StemName | null {
-  return own(BACKBONES, backbone)?.stem ?? null;
-}
-
 /** What is the same on all backbones of a model, see Origin. */
 export function originOf(model: ModelName): Origin {
   return HEADS[NETWORKS[model].head].origin;

@@ -1,6 +1,5 @@
 /** Real PyTorch takes what `cirkd export` writes, and what it saves is read here. */
 import assert from 'node:assert/strict';
-import { createHash } from 'node:crypto';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -13,27 +12,12 @@ import { writeModelFile } from '../../src/models/modelFile.js';
 import { SegmentationNetwork } from '../../src/models/network.js';
 import { OFFICIAL_NORMALISATION } from '../../src/models/normalise.js';
 import type { NetworkSpec } from '../../src/models/spec.js';
-import type { NamedTensors, SafetensorsDtype } from '../../src/wire/safetensors.js';
 import { readTorchCheckpoint } from '../../src/wire/torch/torchCheckpoint.js';
+import { type Described, described } from '../support/describedTensors.js';
 import { torchPeer } from '../support/torchPeer.js';
 
 const PEER = fileURLToPath(new URL('torchPeer.py', import.meta.url));
 const CLASSES = 19;
-
-const TORCH_DTYPES: Readonly<Record<SafetensorsDtype, string>> = {
-  F64: 'torch.float64',
-  F32: 'torch.float32',
-  F16: 'torch.float16',
-  BF16: 'torch.bfloat16',
-  I64: 'torch.int64',
-  I32: 'torch.int32',
-  I16: 'torch.int16',
-  I8: 'torch.int8',
-  U8: 'torch.uint8',
-  BOOL: 'torch.bool',
-};
-
-type Described = Record<string, [dtype: string, shape: number[], sha256: string]>;
 
 const dicts = JSON.parse(
   readFileSync(new URL('../golden/data/state_dicts.json', import.meta.url), 'utf8'),
@@ -43,15 +27,6 @@ const folder = mkdtempSync(join(tmpdir(), 'cirkd-torch-'));
 after(() => rmSync(folder, { recursive: true }));
 
 const peer = <T>(...args: string[]) => torchPeer<T>(PEER, ...args);
-
-function described(tensors: NamedTensors): Described {
-  return Object.fromEntries(
-    [...tensors].map(([name, { dtype, shape, data }]) => {
-      const sha256 = createHash('sha256').update(data).digest('hex');
-      return [name, [TORCH_DTYPES[dtype], [...shape], sha256]];
-    }),
-  );
-}
 
 /** Of the official network of this name. */
 function entriesOf(key: string): unknown[] {

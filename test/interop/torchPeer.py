@@ -2,6 +2,7 @@
 
 load FILE ENTRIES  what a module of these entries holds after load_state_dict(strict=True)
 save FOLDER        writes made checkpoints; what each one's tensors are, by file
+read FILE          what the tensors of somebody's state dict are
 """
 import hashlib
 import json
@@ -98,5 +99,10 @@ def save(folder):
     return expected
 
 
-mode, *paths = sys.argv[1:]
-json.dump({"load": load, "save": save}[mode](*paths), sys.stdout)
+def read(path):
+    return described(torch.load(path, weights_only=True))
+
+
+if __name__ == "__main__":
+    mode, *paths = sys.argv[1:]
+    json.dump({"load": load, "save": save, "read": read}[mode](*paths), sys.stdout)

@@ -11,6 +11,8 @@ import { studentSchema } from '../../src/config/student.js';
 import { loadBackboneWeights } from '../../src/models/backboneWeights.js';
 import { initialWeights } from '../../src/models/initialise.js';
 import { SegmentationNetwork } from '../../src/models/network.js';
+import { OFFICIAL_NORMALISATION, TORCHVISION_NORMALISATION } from '../../src/models/normalise.js';
+import { readBackboneFile, tellBackboneName } from '../../src/models/foreign/backboneFile.js';
 import type { NetworkSpec } from '../../src/models/spec.js';
 import { CheckpointError } from '../../src/wire/checkpointError.js';
 import {
@@ -150,10 +152,59 @@ test('the other stem, a whole network and names that do not fit are refused, and
     'weights: missing: bn1.weight; unexpected: layer1.0.conv9.weight; ' +
       'wrong shape: layer2.0.bn1.bias [5], wanted [16]',
   );
-  assert.match(
+  assert.equal(
     refusal(MOBILE, published(PLAIN)),
-    /missing: features\.0\.0\.weight.*unexpected: conv1/,
+    "weights: of resnet18_plain, the network's backbone is mobilenetv2",
   );
+  const deeper = { ...PLAIN, backbone: 'resnet50_plain' };
+  assert.equal(
+    refusal(PLAIN, published(deeper)),
+    "weights: of resnet50_plain, the network's backbone is resnet18_plain",
+  );
+});
+
+/** PyTorch-Encoding's: the deep stem is one module. */
+const SEQUENTIAL = { conv1: 'conv1.0', bn1: 'conv1.1', conv2: 'conv1.3', bn2: 'conv1.4' };
+const LAST = { conv3: 'conv1.6', bn3: 'bn1' };
+
+function inStem(names: Record<string, string>): (name: string) => string {
+  return (name) => name.replace(/^\w+(?=\.)/, (word) => names[word] ?? word);
+}
+
+test('the deep stem in one Sequential', () => {
+  const file = published(DEEP, inStem({ ...SEQUENTIAL, ...LAST }));
+  assert.ok(file.has('conv1.6.weight') && file.has('bn1.running_var'), [...file.keys()].join());
+  checkTaken(DEEP, file);
+});
+
+test('mmsegmentation has a stem of its own: it is told by name, whatever the network', () => {
+  const words = ['conv1', 'bn1', 'conv2', 'bn2', 'conv3', 'bn3'];
+  const places = ['stem.0', 'stem.1', 'stem.3', 'stem.4', 'stem.6', 'stem.7'];
+  const stem = Object.fromEntries(words.map((word, i) => [word, places[i]!]));
+  const file = published({ ...DEEP, backbone: 'resnet50' }, inStem(stem));
+  file.set('stem.0.weight', float32Tensor(new Float32Array(32 * 27), [32, 3, 3, 3]));
+  assert.equal(tellBackboneName(file), 'resnet50_v1c');
+  assert.equal(readBackboneFile(file).normalisation, TORCHVISION_NORMALISATION);
+  assert.equal(
+    refusal({ ...DEEP, backbone: 'resnet50' }, file),
+    "weights: stem.0.weight [32,3,3,3] is of the stem of resnet50_v1c, the network's backbone is resnet50",
+  );
+  assert.match(refusal(PLAIN, file), /of resnet18_v1c, the network's backbone is resnet18_plain$/);
+});
+
+test('what a file is told to be, and what its classifier is', () => {
+  const told = (file: NamedTensors) => {
+    const { tensors, leftOut, normalisation } = readBackboneFile(file);
+    return [tellBackboneName(tensors), leftOut, normalisation];
+  };
+  const fc = ['fc.weight', 'fc.bias'];
+  assert.deepEqual(told(published(PLAIN)), ['resnet18_plain', fc, TORCHVISION_NORMALISATION]);
+  assert.deepEqual(told(published(DEEP)), ['resnet18', fc, OFFICIAL_NORMALISATION]);
+  const rest = ['classifier.1.bias'];
+  const nested = published(MOBILE, torchvisionName);
+  assert.deepEqual(told(nested), ['mobilenetv2', rest, TORCHVISION_NORMALISATION]);
+  assert.deepEqual(told(published(MOBILE)), ['mobilenetv2', rest, OFFICIAL_NORMALISATION]);
+  assert.equal(tellBackboneName(new Map([['vgg.weight', some(1)]])), null);
 });
 
 const RUN = `data:
@@ -196,6 +247,39 @@ test('student.backboneWeights: .pth and .safetensors; faults name key and file',
     message: /^student\.backboneWeights: none\.pth: ENOENT/,
   });
   assert.equal(await readStartWeights(configured()), null);
+});
+
+test('what is told of a file: prefix, classifier, pixels; a prefix of one’s choice', async () => {
+  const told: string[] = [];
+  const notes = {
+    info: (text: string) => told.push(text),
+    warn: (text: string) => told.push(`! ${text}`),
+  };
+  const file = published(PLAIN);
+  const path = join(folder, 'moco.safetensors');
+  const encoders = ['encoder_q', 'encoder_k'].flatMap((one) =>
+    [...file].map(([name, tensor]) => [`module.${one}.${name}`, tensor] as const),
+  );
+  writeFileSync(path, formatSafetensors(new Map(encoders), {}));
+  const start = await readStartWeights(
+    configured(
+      `student.backboneWeights=${path}`,
+      'student.backboneWeightsPrefix=module.encoder_q',
+      'student.channelOrder=bgr',
+    ),
+    notes,
+  );
+  const [prefix, classifier, pixels] = told;
+  const at = `student.backboneWeights: ${path}:`;
+  assert.ok(prefix?.startsWith(`${at} took 'module.encoder_q.' off every name; left out `), prefix);
+  assert.equal(classifier, `${at} left out fc.weight, fc.bias`);
+  assert.match(pixels!, /^! .*trained on pixels rgb less 123\.675, .* this student's are bgr less/);
+  assert.equal(told.length, 3);
+  const network = SegmentationNetwork.create(PLAIN, initialWeights(2));
+  loadStartWeights(network, start!);
+  const weight = network.stateDict().get('pretrained.conv1.weight');
+  assert.deepEqual(weight, stateOf(PLAIN, 1).get('pretrained.conv1.weight'));
+  network.dispose();
 });
 
 test('student.weights and student.backboneWeights exclude each other', () => {

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { test } from 'node:test';
+import { BACKBONE_FILES } from '../../services/setup/pins.mjs';
 import { ConfigError } from '../../src/config/configError.js';
 import { configReference } from '../../src/config/describe.js';
 import type { ConfigSchema } from '../../src/config/fields.js';
@@ -9,7 +10,7 @@ import { formatConfig } from '../../src/config/format.js';
 import { loadConfig } from '../../src/config/load.js';
 import { schemaTree, walkKeys } from '../../src/config/schemaTree.js';
 import { studentSchema } from '../../src/config/student.js';
-import { studentConfigNotes } from '../../src/config/studentChecks.js';
+import { IMAGENET_BACKBONES, studentConfigNotes } from '../../src/config/studentChecks.js';
 import { teacherSchema } from '../../src/config/teacher.js';
 import { VALUES_SCHEMA, valuesSchemaText } from '../support/deploy/valuesSchema.js';
 
@@ -202,6 +203,29 @@ test('labels from the teacher want one; a folder wants labels or a teacher', () 
   // data.val is always judged by files.
   assert.deepEqual(keysOf('data.val.labels=teacher', teacher), ['data.val.labels']);
   assert.deepEqual(keysOf('data.train.minConfidence=1'), ['data.train.minConfidence']);
+});
+
+test('student.backboneWeights: imagenet is for backbones whose weights a package carries', () => {
+  const packaged = BACKBONE_FILES.imagenet.map(({ backbone }) => backbone);
+  assert.deepEqual(IMAGENET_BACKBONES, packaged);
+  const imagenet = 'student.backboneWeights=imagenet';
+  const mobile = ['student.model=deeplab_mobile', 'student.backbone=mobilenetv2', imagenet];
+  assert.equal(student(STUDENT, mobile).student.backboneWeights, 'imagenet');
+  const faults = messagesOf(
+    faultsOf(studentSchema, STUDENT, [imagenet, 'student.widthMultiplier=0.5']),
+  );
+  assert.deepEqual(faults, {
+    'student.backboneWeights':
+      'got imagenet, wanted the path of a file for resnet18: imagenet is there for mobilenetv2',
+    'student.widthMultiplier': 'got 0.5, wanted 1: imagenet has the weights of the whole width',
+  });
+  const prefix = 'student.backboneWeightsPrefix=encoder.';
+  for (const overrides of [[prefix], [...mobile, prefix]]) {
+    const error = faultsOf(studentSchema, STUDENT, overrides);
+    assert.deepEqual(Object.keys(messagesOf(error)), ['student.backboneWeightsPrefix']);
+  }
+  const file = ['student.backboneWeights=r18.pth', prefix];
+  assert.equal(student(STUDENT, file).student.backboneWeightsPrefix, 'encoder.');
 });
 
 test('terms ignored without a teacher are noted, those at 0 are not', () => {

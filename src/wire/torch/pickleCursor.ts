@@ -1,8 +1,10 @@
 /** Walks over a pickle's bytes; nothing is read past their end. */
+import { isUtf8 } from 'node:buffer';
 import { CheckpointError } from '../checkpointError.js';
 import { shown } from './pickleValues.js';
 
-const LONGEST_GLOBAL = 512;
+/** Of a module's or a global's name, in bytes. */
+const LONGEST_GLOBAL = 128;
 const NEWLINE = 0x0a;
 
 /** Every method throws CheckpointError where the pickle ends too early. */
@@ -68,7 +70,23 @@ export class PickleCursor {
 
   /** Two lines: module and name. */
   globalName(): [module: string, name: string] {
-    return [this.#line(), this.#line()];
+    return [this.#globalLine(), this.#globalLine()];
+  }
+
+  /** A line of the text form, without its end; every byte is one character. */
+  line(): string {
+    const end = this.#bytes.indexOf(NEWLINE, this.#position);
+    if (end < 0) throw new CheckpointError('a line without an end');
+    const line = this.take(end - this.#position);
+    this.#advance(1);
+    return Buffer.from(line.buffer, line.byteOffset, line.length).toString('latin1');
+  }
+
+  /** A string of Python 2: text where it is UTF-8, else bytes. */
+  byteString(length: number): string | Uint8Array {
+    if (length < 0) throw new CheckpointError(`a string of ${length} bytes`);
+    const bytes = this.take(length);
+    return isUtf8(bytes) ? this.#decoder.decode(bytes) : bytes;
   }
 
   /** A frame says how many bytes belong together, which matters to readers of streams only. */
@@ -79,7 +97,7 @@ export class PickleCursor {
     }
   }
 
-  #line(): string {
+  #globalLine(): string {
     const end = this.#bytes.indexOf(NEWLINE, this.#position);
     const length = end - this.#position;
     if (end < 0 || length > LONGEST_GLOBAL) {

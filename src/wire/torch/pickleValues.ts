@@ -15,14 +15,21 @@ export class PickleTuple {
   }
 }
 
+const NO_ENTRIES: ReadonlyMap<string, unknown> = new Map();
+
 /** A dict or an OrderedDict. Values with other keys than strings are counted and not kept. */
 export class PickleDict {
-  readonly entries = new Map<string, unknown>();
   readonly ordered: boolean;
+  /** A Map takes two hundred bytes, an empty dict in a pickle takes one. */
+  #entries: Map<string, unknown> | null = null;
   #others = 0;
 
   constructor(ordered: boolean) {
     this.ordered = ordered;
+  }
+
+  get entries(): ReadonlyMap<string, unknown> {
+    return this.#entries ?? NO_ENTRIES;
   }
 
   /** How often a value with a key that is no string was set. */
@@ -30,35 +37,49 @@ export class PickleDict {
     return this.#others;
   }
 
-  /** Throws CheckpointError on a key that Python doesn't hash, or that no checkpoint has. */
+  /** Throws CheckpointError on a key that Python doesn't hash. */
   set(key: unknown, value: unknown): void {
     checkHashed(key, 'as a key');
-    if (typeof key === 'string') this.entries.set(key, value);
-    else this.#others += 1;
+    if (typeof key === 'string') {
+      this.#entries ??= new Map();
+      this.#entries.set(key, value);
+    } else {
+      this.#others += 1;
+    }
+  }
+
+  /** Keys and values in turn. */
+  setPairs(pairs: readonly unknown[]): void {
+    for (let i = 0; i < pairs.length; i += 2) this.set(pairs[i], pairs[i + 1]);
   }
 }
 
-/** A set or a frozenset: its items as they came, those that are equal too. */
-export class PickleSet {
-  readonly items: unknown[] = [];
+/** Throws CheckpointError unless it's a tuple. */
+export function argumentTuple(value: unknown): PickleTuple {
+  if (value instanceof PickleTuple) return value;
+  throw new CheckpointError(`arguments: ${kindOf(value)} given, wanted a tuple`);
+}
 
-  /** Throws CheckpointError on items that Python doesn't hash, or that no checkpoint has. */
+/** A set or a frozenset; what was in it isn't kept. */
+export class PickleSet {
+  readonly frozen: boolean;
+
+  constructor(frozen: boolean) {
+    this.frozen = frozen;
+  }
+
+  /** Throws CheckpointError on items that Python doesn't hash. */
   add(items: readonly unknown[]): void {
-    for (const item of items) {
-      checkHashed(item, 'in a set');
-      this.items.push(item);
-    }
+    for (const item of items) checkHashed(item, 'in a set');
   }
 }
 
 function checkHashed(value: unknown, where: string): void {
   const isMutable =
-    Array.isArray(value) || value instanceof PickleDict || value instanceof PickleSet;
+    Array.isArray(value) ||
+    value instanceof PickleDict ||
+    (value instanceof PickleSet && !value.frozen);
   if (isMutable) throw new CheckpointError(`${kindOf(value)} ${where}`);
-  const isNumber = typeof value === 'bigint' || typeof value === 'number';
-  if (isNumber && !Number.isSafeInteger(value)) {
-    throw new CheckpointError(`${value} ${where}, wanted whole numbers below 2^53, if numbers`);
-  }
 }
 
 /** A name out of a file, in quotes. */

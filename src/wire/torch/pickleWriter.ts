@@ -3,7 +3,7 @@
  * each with a storage of its own under its number.
  */
 import { elementCount, type NamedTensors } from '../safetensors.js';
-import { storageClass } from './torchRules.js';
+import { storageClass } from './torchStorage.js';
 
 /** C-order tensors; storage `i` is that of the i-th tensor. */
 export function pickleStateDict(tensors: NamedTensors): Uint8Array {

@@ -8,11 +8,11 @@ const MOST_DIMENSIONS = 64;
 
 export interface TorchStorage {
   readonly dtype: SafetensorsDtype;
-  /** Key in the archive. */
+  /** In the file. */
   readonly key: string;
-  /** Exactly `elements` times the dtype's size; a view on the file. */
-  readonly data: Uint8Array;
   readonly elements: number;
+  /** At least `elements` times the dtype's size; a view on the file. */
+  readonly content: () => Uint8Array;
 }
 
 /** Offset and strides count elements. Made by `torchTensor` alone, so it lies in its storage. */
@@ -45,9 +45,9 @@ export function torchTensor(
       `a tensor of ${shape.length} dimensions has ${strides.length} strides`,
     );
   }
-  const where = `tensor [${shape}] with strides [${strides}] from ${offset}`;
+  const where = () => `tensor [${shape}] with strides [${strides}] from ${offset}`;
   if (![offset, ...shape, ...strides].every((n) => Number.isSafeInteger(n) && n >= 0)) {
-    throw new CheckpointError(`${where}: wanted whole numbers >= 0`);
+    throw new CheckpointError(`${where()}: wanted whole numbers >= 0`);
   }
   const empty = shape.includes(0);
   let elements = 1;
@@ -58,7 +58,7 @@ export function torchTensor(
   }
   if (!empty && (!Number.isSafeInteger(elements) || !(last < storage.elements))) {
     throw new CheckpointError(
-      `${where}: its last element is number ${last} of storage ${shown(storage.key)}, which has ${storage.elements}`,
+      `${where()}: its last element is number ${last} of storage ${shown(storage.key)}, which has ${storage.elements}`,
     );
   }
   return { storage, offset, shape, strides, elements: empty ? 0 : elements };
@@ -79,7 +79,7 @@ export function contiguous(tensor: TorchTensor): NamedTensor {
     tensor.elements === 0
       ? new Uint8Array(0)
       : isContiguous(tensor)
-        ? storage.data.subarray(start, start + tensor.elements * width)
+        ? storage.content().subarray(start, start + tensor.elements * width)
         : gathered(tensor, width);
   return { dtype: storage.dtype, shape, data };
 }
@@ -97,12 +97,13 @@ function isContiguous({ shape, strides }: TorchTensor): boolean {
 function gathered(tensor: TorchTensor, width: number): Uint8Array {
   const { storage, offset, elements } = tensor;
   const axes = mergedAxes(tensor);
+  const source = storage.content();
   const data = new Uint8Array(elements * width);
   const index = axes.map(() => 0);
   let at = offset;
   for (let element = 0; element < elements; element++) {
     for (let byte = 0; byte < width; byte++) {
-      data[element * width + byte] = storage.data[at * width + byte]!;
+      data[element * width + byte] = source[at * width + byte]!;
     }
     for (let axis = axes.length - 1; axis >= 0; axis--) {
       const { size, stride } = axes[axis]!;

@@ -1,0 +1,84 @@
+/** What `cirkd import` makes, before it is written. */
+import { existsSync } from 'node:fs';
+import { tellBackboneName } from '../../../src/models/foreign/backboneFile.js';
+import { convertModel, readImportSource, sourceNotes } from '../../../src/models/importModel.js';
+import { TeacherNetwork, type TeacherNetworkInfo } from '../../../src/models/teacherNetwork.js';
+import { CheckpointError } from '../../../src/wire/checkpointError.js';
+import type { NamedTensors } from '../../../src/wire/safetensors.js';
+import { isBackboneKey } from '../../setup/backboneFiles.mjs';
+import { UsageError } from '../command.js';
+import { readInput } from '../inputFile.js';
+import { type DescriptionValues, describeImport } from '../modelOptions.js';
+import { backboneStart } from './backboneStart.js';
+
+export interface ImportValues extends DescriptionValues {
+  readonly key?: string | undefined;
+  readonly 'strip-prefix'?: string | undefined;
+  readonly 'backbone-weights'?: string | undefined;
+  readonly seed?: string | undefined;
+}
+
+export interface Converted {
+  readonly bytes: Uint8Array;
+  /** What a user should know of how the file was read. */
+  readonly lines: readonly string[];
+}
+
+/**
+ * From one file, or with backbone-weights from none. Throws UsageError, SetupError, CheckpointError naming
+ * the file.
+ */
+export async function importModel(
+  files: readonly string[],
+  values: ImportValues,
+  dtype: 'F32' | 'F16',
+): Promise<Converted & { info: TeacherNetworkInfo }> {
+  const backbone = values['backbone-weights'];
+  const wanted = backbone === undefined ? 1 : 0;
+  if (files.length !== wanted) {
+    const beside = backbone === undefined ? 'one wanted' : 'none wanted with --backbone-weights';
+    throw new UsageError(`import: ${files.length} files given, ${beside}`);
+  }
+  if (backbone === undefined && values.seed !== undefined) {
+    throw new UsageError('--seed: given, wanted only with --backbone-weights');
+  }
+  const file = backbone ?? files[0]!;
+  if (backbone === undefined && isBackboneKey(file) && !existsSync(file)) {
+    throw new UsageError(`import: ${file} names a backbone's weights: --backbone-weights ${file}`);
+  }
+  try {
+    const converted =
+      backbone === undefined
+        ? await convert(file, values, dtype)
+        : await backboneStart({ ...values, 'backbone-weights': backbone }, dtype);
+    // What was made is read back before it takes anything's place.
+    const teacher = TeacherNetwork.load(converted.bytes);
+    teacher.dispose();
+    return { ...converted, info: teacher.info };
+  } catch (error) {
+    if (error instanceof CheckpointError) throw new CheckpointError(`${file}: ${error.message}`);
+    throw error;
+  }
+}
+
+async function convert(
+  file: string,
+  values: ImportValues,
+  dtype: 'F32' | 'F16',
+): Promise<Converted> {
+  const { key, 'strip-prefix': prefix } = values;
+  const source = readImportSource(await readInput(file), { key, prefix });
+  const isOwn = source.description !== null;
+  if (!isOwn) refuseBackbone(source.tensors);
+  const bytes = convertModel(describeImport(source, values), source.tensors, dtype, isOwn);
+  return { bytes, lines: sourceNotes(source) };
+}
+
+function refuseBackbone(tensors: NamedTensors): void {
+  const backbone = tellBackboneName(tensors);
+  if (backbone === null) return;
+  throw new CheckpointError(
+    `weights: of ${backbone} alone, no head is there; --backbone-weights in place of the file's name ` +
+      'makes a start with a drawn head',
+  );
+}
