@@ -60,6 +60,7 @@ test('what is beside the weights is told by name, whatever the form and protocol
   assert.equal(files.length, 10);
   const names = [
     ...['__main__.Colour', '__main__.Flags', '__main__.Meter', '__main__.Point'],
+    ...['__main__.Outer.Inner', '__main__.Outer.method'],
     ...['argparse.Namespace', 'collections.Counter', 'datetime.datetime', 'functools.partial'],
     ...['numpy.float64', 'numpy.ndarray', 'torch.ComplexFloatStorage'],
     // The optimizer is a part of the scheduler.

@@ -42,6 +42,14 @@ class Meter:
         self.values = [1.0, numpy.float32(2)]
 
 
+class Outer:
+    class Inner:
+        pass
+
+    def method(self):
+        pass
+
+
 class Masked(torch.Tensor):
     pass
 
@@ -79,6 +87,8 @@ def objects():
         "path": pathlib.PurePosixPath("a") / "b",
         "config": Config(lr=numpy.int64(3)),
         "meter": Meter(),
+        "inner": Outer.Inner(),
+        "method": Outer().method,
         "point": Point(1, 2),
         "warmup": functools.partial(warmup, 3),
         "function": warmup,

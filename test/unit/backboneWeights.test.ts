@@ -22,6 +22,7 @@ import {
   type NamedTensors,
 } from '../../src/wire/safetensors.js';
 import { writeTorchCheckpoint } from '../../src/wire/torch/torchWriter.js';
+import { writeTrainerFile } from '../support/trainerFile.js';
 
 const PLAIN: NetworkSpec = {
   model: 'psp',
@@ -242,6 +243,12 @@ test('student.backboneWeights: .pth and .safetensors; faults name key and file',
     );
     deep.dispose();
   }
+  const trainer = join(folder, 'trainer.pth');
+  writeFileSync(trainer, writeTrainerFile(file));
+  const notRead: string[] = [];
+  const config = configured(`student.backboneWeights=${trainer}`);
+  await readStartWeights(config, (classes) => notRead.push(classes));
+  assert.deepEqual(notRead, ['argparse.Namespace (1 object beside the weights)']);
   await assert.rejects(readStartWeights(configured('student.backboneWeights=none.pth')), {
     name: 'CheckpointError',
     message: /^student\.backboneWeights: none\.pth: ENOENT/,

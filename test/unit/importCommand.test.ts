@@ -21,6 +21,7 @@ import {
 } from '../../src/wire/safetensors.js';
 import { readTorchCheckpoint } from '../../src/wire/torch/torchCheckpoint.js';
 import { writeTorchCheckpoint } from '../../src/wire/torch/torchWriter.js';
+import { writeTrainerFile } from '../support/trainerFile.js';
 import { writeUntrainedModel } from '../support/untrainedModel.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'cirkd-import-'));
@@ -128,6 +129,17 @@ test('a .pth file: everything is told from the weights, or overridden', async ()
   assert.deepEqual(named.normalisation.pixelStd, [1, 2, 3]);
   const camvid = await fault(at('weights.pth'), '--out', out, '--classes', 'camvid');
   assert.match(camvid.message, /wrong shape: head\.block\.4\.weight \[12,16,1,1\], wanted \[11,/);
+});
+
+test('what is beside the weights is left out and named in a line', async (t) => {
+  writeFileSync(at('trainer.pth'), writeTrainerFile(tensors));
+  const out = at('from-trainer.safetensors');
+  const { mock } = t.mock.method(process.stdout, 'write');
+  assert.equal(await command.run([at('trainer.pth'), '--out', out]), 0);
+  const shown = mock.calls.map(({ arguments: [text] }) => String(text)).join('');
+  mock.restore();
+  assert.match(shown, /\nnot read: argparse\.Namespace \(1 object beside the weights\)\n/);
+  assert.deepEqual(floats(readModelFile(readFileSync(out)).tensors), floats(tensors));
 });
 
 test('half precision and bfloat16 become floats', async () => {

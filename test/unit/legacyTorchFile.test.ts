@@ -193,6 +193,7 @@ test('a whole module is told from its weights', () => {
 test('archives of the oldest form are told', () => {
   const tar = Buffer.alloc(1024);
   tar.write('sys_info', 0);
+  tar.write('0000644\0', 100);
   tar.write('ustar', 257);
   assert.ok(isTorchFile(tar));
   assert.match(refusal(tar), /a tar archive, which torch\.save wrote before PyTorch 0\.1\.10/);

@@ -130,15 +130,23 @@ test('a function of another library may be named, and is never called', () => {
   }
 });
 
-test('what a call gave is not called, nor is an attribute', () => {
-  const getattr = (module: string) => [
-    ...[`c${module}\ngetattr\n`, 'cmine\nColour\n', text('RED'), 0x86, 'R'],
+test('what a call gave is not called, of attributes only classes are', () => {
+  const getattr = (module: string, owner: string, name: string) => [
+    ...[`c${module}\ngetattr\n`, owner, text(name), 0x86, 'R'],
   ];
-  const colour = read(...getattr('builtins')) as ForeignObject;
-  assert.equal(colour.name, 'mine.Colour.RED');
-  for (const callee of [getattr('builtins'), getattr('__builtin__')]) {
-    const message = refusal(madePickle(...callee, command, 0x85, 'R'));
-    assert.match(message, /a call of an object of "mine\.Colour\.RED" is refused/);
+  for (const module of ['builtins', '__builtin__']) {
+    const inner = getattr(module, 'cmine\nOuter\n', 'Inner');
+    assert.equal((read(...inner, ')', 0x81) as ForeignObject).name, 'mine.Outer.Inner');
+    const refused: readonly (readonly [PicklePart[], string])[] = [
+      [getattr(module, 'cmine\nOuter\n', 'run'), '"mine.Outer.run"'],
+      [getattr(module, 'cmine\nouter\n', 'Inner'), '"mine.outer.Inner"'],
+      [getattr(module, 'cpathlib\nPath\n', 'Write'), '"pathlib.Path.Write"'],
+      [getattr(module, 'cmine\nOuter\n)R', 'Inner'), 'an object of "mine.Outer.Inner"'],
+    ];
+    for (const [callee, name] of refused) {
+      const message = refusal(madePickle(...callee, command, 0x85, 'R'));
+      assert.ok(message.endsWith(`a call of ${name} is refused`), message);
+    }
   }
   const partial = ['cfunctools\npartial\n', 'cmine\nrun\n', 0x85, 'R'];
   assert.match(

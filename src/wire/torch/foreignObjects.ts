@@ -98,6 +98,15 @@ export class ForeignObjects {
     return known;
   }
 
+  /** A name within a class: before protocol 4 nested classes and members of enums are pickled so. */
+  within(owner: ForeignName, name: string): ForeignName {
+    this.take([owner]);
+    const callable = owner.callable && CAPITAL.test(name) && !isStandardModule(owner.name);
+    const made = new ForeignName(`${owner.name}.${name}`, callable);
+    this.#whole.add(made);
+    return made;
+  }
+
   /** An object of `name`, which has taken `args` for its parts. */
   add(name: string, args: PickleTuple, tensor = false): ForeignObject {
     this.take(args.items);

@@ -23,7 +23,7 @@ class ForeignDtype extends ForeignObject {
   }
 }
 
-type Make = (args: PickleTuple, objects: ForeignObjects) => ForeignObject;
+type Make = (args: PickleTuple, objects: ForeignObjects) => ForeignObject | ForeignName;
 
 /** An object of the class that is the first argument. */
 const OF_FIRST: Make = (args, objects) => {
@@ -47,6 +47,7 @@ const ATTRIBUTE: Make = (args, objects) => {
   if (owner.name.length + name.length > LONGEST_NAME) {
     throw new CheckpointError(`getattr: a name of more than ${LONGEST_NAME} letters`);
   }
+  if (owner instanceof ForeignName) return objects.within(owner, name);
   return objects.add(`${owner.name}.${name}`, args);
 };
 
@@ -74,7 +75,7 @@ export function foreignResult(
   args: PickleTuple,
   objects: ForeignObjects,
   tensor: boolean,
-): ForeignObject {
+): ForeignObject | ForeignName {
   const make = MADE.get(name);
   if (make !== undefined) return make(args, objects);
   return objects.add(name, args, tensor || /^torch\..*\._rebuild/.test(name));

@@ -16,8 +16,8 @@ import { contiguous, copiedBytes, type TorchTensor } from './torchTensor.js';
 /** Strides of 0 and shared storages make more of a file than it has: this much more is copied. */
 const FREE_BYTES = 64 * 2 ** 20;
 const LARGEST_COPY_BYTES = 2 ** 31;
-/** In the first header of a tar archive. */
-const TAR = { magic: 'ustar', at: 257 };
+/** To the end of "ustar": the mode's digits are at 100, this at 257. */
+const TAR_HEADER_BYTES = 263;
 
 export interface TorchCheckpoint {
   /** Names to logical C-order contents, in the file's order. */
@@ -69,8 +69,8 @@ function readRoot(bytes: Uint8Array, rulesOf: (storages: StorageSource) => Torch
 }
 
 function isTar(bytes: Uint8Array): boolean {
-  const magic = bytes.subarray(TAR.at, TAR.at + TAR.magic.length);
-  return Buffer.from(magic).toString('latin1') === TAR.magic;
+  const header = Buffer.from(bytes.subarray(0, TAR_HEADER_BYTES)).toString('latin1');
+  return /^[^]{100}[0-7 \0]{8}[^]{149}ustar[ \0]/.test(header);
 }
 
 /** Names of one tensor object share its contents. All is checked before anything is copied. */
