@@ -80,7 +80,7 @@ def cotangent(value):
 
 
 def train(network, entry, suffix):
-    """Gradients in the parameters' order, then the buffers after one forward pass."""
+    """Gradients in the parameters' order, then the state's buffers after one forward pass."""
     network.train()
     for module in network.modules():
         if isinstance(module, nn.modules.dropout._DropoutNd):
@@ -92,7 +92,10 @@ def train(network, entry, suffix):
         loss = loss + AUX_WEIGHT * (value * cotangent(value)).sum()
     loss.backward()
     gradients = [parameter.grad for parameter in network.parameters()]
-    write(entry["out"] + suffix, [*gradients, *network.buffers()])
+    # mmsegmentation's networks have buffers that aren't state: mean and deviation of pixels.
+    learnt = {name for name, _ in network.named_parameters()}
+    buffers = [value for name, value in network.state_dict().items() if name not in learnt]
+    write(entry["out"] + suffix, [*gradients, *buffers])
 
 
 def load(entry):
