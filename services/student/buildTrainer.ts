@@ -31,7 +31,7 @@ export function buildTrainer({ config, classes, teacherChannels }: TrainerInput)
   const { seed, train } = config;
   const weights = initialWeights(seed);
   const network = SegmentationNetwork.create(studentSpec(config, classes), weights);
-  const objective = buildObjective(config, classes, teacherChannels);
+  const objective = buildObjective(config, network, teacherChannels);
   const projectionHead =
     teacherChannels !== null && objective.usesMemory
       ? ProjectionHead.create(network.featureChannels, teacherChannels, weights)
@@ -61,10 +61,11 @@ function dropoutSeeds(seed: number): TrainerParts['dropoutSeed'] {
 
 function buildObjective(
   config: StudentConfig,
-  classes: number,
+  network: SegmentationNetwork,
   teacherChannels: number | null,
 ): Objective {
-  const settings = objectiveSettings(config, classes, teacherChannels);
+  const settings = objectiveSettings(config, network, teacherChannels);
+  const { classes } = settings;
   const options = (size: number): BankOptions => ({
     classes,
     size,
@@ -87,13 +88,14 @@ function buildObjective(
 
 function objectiveSettings(
   { loss, memory, reference }: StudentConfig,
-  classes: number,
+  { spec: { numClasses: classes }, alignCorners }: SegmentationNetwork,
   teacherChannels: number | null,
 ): ObjectiveSettings {
   return {
     ...loss,
     weights: weightsFor(loss.weights, teacherChannels),
     classes,
+    alignCorners,
     tiling: { lossMemoryMiB: loss.lossMemoryMiB },
     pixelContrastRows: rowsPerClass(memory.pixelContrastSize, classes),
     regionContrastRows: rowsPerClass(memory.regionContrastSize, classes),

@@ -19,6 +19,8 @@ export type StateFiles = Record<string, StateFile>;
 export interface TeacherSetup {
   /** 0: no feature. */
   readonly featureChannels: number;
+  /** See TeacherInfo. */
+  readonly alignCorners: boolean;
   /** See Teacher. */
   readonly classifier: EncodedTensor | null;
 }
