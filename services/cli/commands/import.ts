@@ -6,6 +6,7 @@ import { TeacherNetwork, type TeacherNetworkInfo } from '../../../src/models/tea
 import { ensureFolder, replaceFile } from '../../../src/run/durableFiles.js';
 import { CheckpointError } from '../../../src/wire/checkpointError.js';
 import { type Command, UsageError } from '../command.js';
+import { DESCRIBE_USAGE, describeFile } from '../describe/describeFile.js';
 import { readInput } from '../inputFile.js';
 import {
   type DescriptionValues,
@@ -40,9 +41,14 @@ the auxiliary head. mmsegmentation's are taken to have align_corners=False, as a
 for crops of 769 x 769 have. These override it:
 ${MODEL_USAGE}
 
+${DESCRIBE_USAGE}
+
 Exit codes: 0 done, 2 usage, 5 a file that can't be used.`;
 
 async function run(argv: string[]): Promise<number> {
+  if (argv.some((word) => word === '--describe' || word.startsWith('--describe='))) {
+    return describeFile(argv);
+  }
   const { values, positionals } = parseArgs({
     args: argv,
     allowPositionals: true,
