@@ -1,6 +1,7 @@
 /** A graph for people: what it takes and gives, and what is known of it. */
 import type { Graph, GraphTensor } from '../../../src/graphs/graph.js';
-import { type GraphReading, readGraph } from '../../../src/graphs/graphReading.js';
+import type { GraphReading } from '../../../src/graphs/graphDescription.js';
+import { readGraph } from '../../../src/graphs/graphReading.js';
 import { shapeText } from '../../../src/graphs/inputReading.js';
 import { readOnnxFile } from '../../../src/graphs/onnxFile.js';
 import { printable } from '../../../src/wire/printable.js';
