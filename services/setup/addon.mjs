@@ -27,6 +27,9 @@ const RPATH = '-Wl,-rpath,$ORIGIN/../../deps/lib';
  */
 const STAYS = '-Wl,-z,nodelete';
 
+/** Of tfjs-node's calls into TensorFlow those that a file of src/tensor/native takes: sessionRun.cc. */
+const TAKEN = '-Wl,--wrap=TF_SessionRun';
+
 /**
  * @param {string} root
  * @returns {import('./pins.mjs').Flavour} of the libtensorflow that the clone is linked to, if any
@@ -101,7 +104,7 @@ function linksOf(tensorflow) {
 function cachedAddon(root, tensorflow, cache) {
   const hash = createHash('sha256');
   const binding = join(root, PACKAGE, 'binding');
-  const flags = [FLAGS, KERNEL_FLAGS, RPATH, STAYS];
+  const flags = [FLAGS, KERNEL_FLAGS, RPATH, STAYS, TAKEN];
   hash.update(JSON.stringify([tensorflow.split('/').pop(), process.arch, flags]));
   for (const folder of [binding, join(root, KERNELS)]) {
     for (const name of readdirSync(folder).sort()) {
@@ -140,7 +143,8 @@ async function compile(root, built, cache, say) {
       ...['tfjs_backend.cc', 'tfjs_binding.cc'].map((name) => join(home, 'binding', name)),
       ...objects,
       ...['-o', join(entry, 'tfjs_binding.node')],
-      ...['-L', join(home, 'deps', 'lib'), '-ltensorflow', '-ltensorflow_framework', RPATH, STAYS],
+      ...['-L', join(home, 'deps', 'lib'), '-ltensorflow', '-ltensorflow_framework'],
+      ...[RPATH, STAYS, TAKEN],
     ]);
     await place(entry, join(built, '..'));
   });

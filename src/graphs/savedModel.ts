@@ -4,6 +4,7 @@ import { CheckpointError } from '../wire/checkpointError.js';
 import { printable, withoutControls } from '../wire/printable.js';
 import type { Graph, GraphTensor } from './graph.js';
 import { checkVariables, hashSavedModel, readMetaGraph, SERVE } from './savedModelFiles.js';
+import type { MetaGraphDef } from './savedModelProto.js';
 import {
   checkOutputDType,
   type InputDType,
@@ -25,18 +26,23 @@ export async function openSavedModel(directory: string): Promise<Graph> {
     const signature = readSignature(graph);
     await checkVariables(directory, graph);
     const hash = await hashSavedModel(directory);
-    return new SavedModelGraph(load(directory), signature, hash);
+    return new SavedModelGraph(load(directory, graph), signature, hash);
   } catch (error) {
     if (!(error instanceof CheckpointError)) throw error;
     throw new CheckpointError(`SavedModel ${directory}: ${error.message}`, { cause: error });
   }
 }
 
-function load(directory: string): SavedModelSession {
+function load(directory: string, { metaInfoDef }: MetaGraphDef): SavedModelSession {
   try {
     return SavedModelSession.load(directory, [SERVE]);
   } catch (error) {
-    throw new CheckpointError(withoutControls((error as Error).message), { cause: error });
+    const why = withoutControls((error as Error).message);
+    const made = printable(metaInfoDef?.tensorflowVersion || 'an unknown version');
+    const { tensorflow } = engineInfo();
+    throw new CheckpointError(`${why} (saved by TensorFlow ${made}, this is ${tensorflow})`, {
+      cause: error,
+    });
   }
 }
 

@@ -43,12 +43,21 @@ export async function readMetaGraph(directory: string): Promise<MetaGraphDef> {
   );
 }
 
+/** SaverDef.CheckpointFormatVersion: V2, an index and data files; the older ones have one file. */
+const SAVER_V2 = 2;
+
 /** TensorFlow's loader goes on without variables where their index is missing, so this looks first. */
 export async function checkVariables(directory: string, graph: MetaGraphDef): Promise<void> {
   const variables = graph.graphDef?.node.filter(({ op }) =>
     /^(VarHandleOp|VariableV?2?)$/.test(op),
   );
   if (variables === undefined || variables.length === 0) return;
+  const saver = graph.saverDef?.version ?? SAVER_V2;
+  if (saver !== SAVER_V2) {
+    throw new CheckpointError(
+      `${GRAPH}: saver version ${saver} given, wanted ${SAVER_V2}: save it with TensorFlow 2`,
+    );
+  }
   const names = await filesBelow(directory, 'variables');
   for (const wanted of [/^variables\/variables\.index$/, /^variables\/variables\.data-/]) {
     if (names.some((name) => wanted.test(name))) continue;

@@ -191,7 +191,10 @@ test('an op that this TensorFlow lacks is named', async () => {
   const folder = changedFile(GRAPH, (bytes) =>
     Buffer.from(bytes.toString('latin1').replaceAll('Conv2D', 'Conv9D'), 'latin1'),
   );
-  assert.match(await refusal(folder), /Op type not registered 'Conv9D'/);
+  assert.match(
+    await refusal(folder),
+    /Op type not registered 'Conv9D'.*\(saved by TensorFlow 2\.21\.0, this is/,
+  );
 });
 
 const INFO = { name: 'x:0', dtype: 1, tensorShape: { dim: [-1, -1, -1, 3].map(sized) } };
@@ -201,9 +204,13 @@ function sized(size: number) {
 }
 
 /** Refused before TensorFlow sees the graph. */
-function described(signatureDef: object, tags = ['serve']): Promise<string> {
-  const graphDef = { node: [{ name: 'x', op: 'Placeholder' }] };
-  const metaGraphs = [{ metaInfoDef: { tags }, graphDef, signatureDef }];
+function described(signatureDef: object, tags = ['serve'], saver = 2): Promise<string> {
+  const node = [
+    { name: 'x', op: 'Placeholder' },
+    { name: 'v', op: 'VarHandleOp' },
+  ];
+  const saverDef = { version: saver };
+  const metaGraphs = [{ metaInfoDef: { tags }, graphDef: { node }, saverDef, signatureDef }];
   const message = SavedModelType.fromObject({ savedModelSchemaVersion: 1, metaGraphs });
   return refusal(changedFile(GRAPH, () => SavedModelType.encode(message).finish()));
 }
@@ -231,6 +238,11 @@ test('signatures that take no image, each with what came and what was wanted', a
   assert.match(await input({ name: '' }), /no dense tensor given/);
   assert.match(await input({}, {}), /no output given, wanted the logits$/);
   assert.match(await shaped(-2, -1, -1, 3), /a size of -2 given, wanted -1 \(any\) or more/);
+});
+
+test('variables in the format of TensorFlow 1 are refused by its number', async () => {
+  const images = { s: { inputs: { image: INFO }, outputs: { logits: INFO } } };
+  assert.match(await described(images, ['serve'], 1), /saver version 1 given, wanted 2: save it/);
 });
 
 test('an output that the graph lacks, and an image that it does not take', async () => {

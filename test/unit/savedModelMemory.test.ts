@@ -1,0 +1,26 @@
+/** Images that a graph doesn't take leave no memory behind: a stranger may send many. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { openSavedModel } from '../../src/graphs/savedModel.js';
+import { numTensors, zeros } from '../../src/tensor/index.js';
+
+const TINY = fileURLToPath(new URL('../fixtures/savedModel/tiny', import.meta.url));
+const MIB = 2 ** 20;
+
+test('runs that fail, 40 times with 64 MiB', async () => {
+  const graph = await openSavedModel(TINY);
+  const fail = async () => {
+    // 4 channels, the graph takes 3.
+    const image = zeros([1, 2048, 2048, 4]);
+    await assert.rejects(graph.run(image, ['logits']), /input depth/);
+    image.dispose();
+  };
+  await fail();
+  const [rss, tensors] = [process.memoryUsage().rss, numTensors()];
+  for (let round = 0; round < 40; round++) await fail();
+  const grown = (process.memoryUsage().rss - rss) / MIB;
+  assert.ok(grown < 300, `${grown} MiB more`);
+  assert.equal(numTensors(), tensors);
+  await graph.close();
+});
