@@ -5,16 +5,22 @@
 import type { PixelNormalisation } from '../models/normalise.js';
 import { printable } from '../wire/printable.js';
 import type { Graph, GraphTensor } from './graph.js';
+import type { Finding, GraphDescription, GraphReading } from './graphDescription.js';
 import {
   DEFAULT_ALIGN_CORNERS,
-  type GraphLayout,
   type GraphSettings,
   NO_FEATURE,
   normalisationOf,
   type SaidSettings,
   type SettingName,
 } from './graphSettings.js';
-import { dtypeFault, type InputReading, readInput, shapeText } from './inputReading.js';
+import {
+  dtypeFault,
+  type InputReading,
+  normalisationText,
+  readInput,
+  shapeText,
+} from './inputReading.js';
 import {
   describeOutput,
   listed,
@@ -23,41 +29,7 @@ import {
   tellFeature,
   tellLogits,
 } from './outputRoles.js';
-import { type FixedSize, type Trial, type TrialOutput, trialRun } from './trialRun.js';
-
-export interface GraphDescription {
-  readonly layout: GraphLayout;
-  readonly normalisation: PixelNormalisation;
-  /** Names of outputs. */
-  readonly logits: string;
-  readonly feature: string | null;
-  readonly classes: number;
-  /** 0 without a feature. */
-  readonly featureChannels: number;
-  readonly outputStride: number;
-  readonly alignCorners: boolean;
-  /** Empty where nobody says them. */
-  readonly classNames: readonly string[];
-  /** One image at a time. */
-  readonly isSingle: boolean;
-  readonly size: FixedSize;
-}
-
-export interface Finding {
-  readonly key: SettingName;
-  readonly value: string;
-  /** "config", "model.yaml", "the graph: its name", "default". */
-  readonly from: string;
-}
-
-export interface GraphReading {
-  readonly findings: readonly Finding[];
-  /** "key (what is asked)". */
-  readonly missing: readonly string[];
-  readonly faults: readonly string[];
-  /** null where something is missing or doesn't fit. */
-  readonly description: GraphDescription | null;
-}
+import { type Trial, type TrialOutput, trialRun } from './trialRun.js';
 
 /** What may hold logits or a feature. */
 const FLOATS = new Set(['float32', 'float16', 'half', 'bfloat16', 'float64']);
@@ -141,10 +113,8 @@ class GraphReader {
       this.#ask('normalisation', ASKED.normalisation);
       return undefined;
     }
-    const { pixelMean, pixelStd, channelOrder } = normalisation;
-    const text = `${channelOrder} less ${pixelMean.join(', ')}, divided by ${pixelStd.join(', ')}`;
     const key = this.#settings.normalisation === null ? 'pixelMean' : 'normalisation';
-    this.#find(key, text, '');
+    this.#find(key, normalisationText(normalisation), '');
     const fault = dtypeFault(this.#graph.inputs[0]!, normalisation);
     if (fault !== null) this.#faults.push(fault);
     return normalisation;
@@ -220,6 +190,7 @@ class GraphReader {
   #checkClasses({ name, channels }: TrialOutput): void {
     const { classes, classNames } = this.#settings;
     this.#find('classes', String(channels), "the logits' channels");
+    if (classNames !== null) this.#find('classNames', classNames.map(printable).join(', '), '');
     const counts = { classes, classNames: classNames?.length ?? null };
     for (const key of ['classes', 'classNames'] as const) {
       if (counts[key] === null || counts[key] === channels) continue;

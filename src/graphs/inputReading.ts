@@ -14,6 +14,7 @@ export interface InputReading {
 }
 
 const CHANNELS = 3;
+const LAYOUTS = ['nchw', 'nhwc'] as const;
 const CHANNEL_AXIS = { nchw: 1, nhwc: 3 } as const;
 
 /** An Error that says what is wrong with the input. @param said the layout, where it is said */
@@ -24,8 +25,10 @@ export function readInput(input: GraphTensor, said: GraphLayout | null): InputRe
   if (shape.length !== 4) {
     return new Error(`${given}, wanted four axes: images, height, width and ${CHANNELS} channels`);
   }
-  const layouts = (['nchw', 'nhwc'] as const).filter((each) => said === null || each === said);
-  const may = layouts.filter((each) => [CHANNELS, null].includes(shape[CHANNEL_AXIS[each]]!));
+  const layouts = LAYOUTS.filter((each) => said === null || each === said);
+  const sure = LAYOUTS.filter((each) => shape[CHANNEL_AXIS[each]] === CHANNELS);
+  const open = layouts.filter((each) => shape[CHANNEL_AXIS[each]] === null && sure.length === 0);
+  const may = [...layouts.filter((each) => sure.includes(each)), ...open];
   if (may.length === 0) {
     const axes = layouts.map((each) => CHANNEL_AXIS[each]).join(' or ');
     return new Error(`${given}, wanted ${CHANNELS} channels on axis ${axes}`);
@@ -34,7 +37,6 @@ export function readInput(input: GraphTensor, said: GraphLayout | null): InputRe
   if (batch !== null && batch !== 1) {
     return new Error(`${given}, wanted one image at a time or any number of them, not ${batch}`);
   }
-  const sure = may.filter((each) => shape[CHANNEL_AXIS[each]] === CHANNELS);
   const layout = said ?? (sure.length === 1 ? sure[0]! : null);
   const [height, width] = layout === 'nhwc' ? [shape[1]!, shape[2]!] : [shape[2]!, shape[3]!];
   return { layout, isSingle: batch === 1, size: [height, width] };
@@ -43,14 +45,21 @@ export function readInput(input: GraphTensor, said: GraphLayout | null): InputRe
 /** Why pixels so normalised can't be fed; null where they can. */
 export function dtypeFault(
   { name, dtype }: GraphTensor,
-  { pixelMean, pixelStd }: PixelNormalisation,
+  normalisation: PixelNormalisation,
 ): string | null {
+  const { pixelMean, pixelStd } = normalisation;
   const isPlain = pixelMean.every((mean) => mean === 0) && pixelStd.every((std) => std === 1);
   if (dtype !== 'uint8' || isPlain) return null;
-  return `normalisation: pixels less ${pixelMean.join(', ')}, divided by ${pixelStd.join(', ')}, but input '${printable(name)}' is uint8, wanted normalisation: none`;
+  return `normalisation: ${normalisationText(normalisation)}, but input '${printable(name)}' is uint8, wanted normalisation: none`;
 }
 
-/** "[N, 3, 512, ?]" */
+/** "rgb less 0, 0, 0, divided by 255, 255, 255" */
+export function normalisationText(normalisation: PixelNormalisation): string {
+  const { pixelMean, pixelStd, channelOrder } = normalisation;
+  return `${channelOrder} less ${pixelMean.join(', ')}, divided by ${pixelStd.join(', ')}`;
+}
+
+/** "[?, 3, 512, ?]" */
 export function shapeText(shape: GraphTensor['shape']): string {
   if (shape === undefined) return '[…]';
   return `[${shape.map((size) => size ?? '?').join(', ')}]`;

@@ -47,7 +47,7 @@ export async function openOnnxGraph(path: string, options: OnnxOptions): Promise
 }
 
 async function loadRuntime(): Promise<Runtime> {
-  const { default: runtime } = await import('onnxruntime-node');
+  const runtime = await import('onnxruntime-node');
   // It writes to standard error what its errors say as well.
   runtime.env.logLevel = 'fatal';
   return runtime;

@@ -4,6 +4,7 @@ import { parseArgs } from 'node:util';
 import { normalisationText } from '../../../src/models/normalise.js';
 import { ensureFolder, replaceFile } from '../../../src/run/durableFiles.js';
 import { type Command, UsageError } from '../command.js';
+import { DESCRIBE_USAGE, describeFile } from '../describe/describeFile.js';
 import { importModel } from '../import/importModel.js';
 import { MODEL_OPTIONS, MODEL_USAGE } from '../modelOptions.js';
 import { checkOutFile } from '../outFile.js';
@@ -44,9 +45,14 @@ that of the backbone's publisher. Theirs may come without the auxiliary head. mm
 have align_corners=False, as all its configs but those for crops of 769 x 769 have. These override it:
 ${MODEL_USAGE}
 
+${DESCRIBE_USAGE}
+
 Exit codes: 0 done, 2 usage or not to be had, 5 a file that can't be used.`;
 
 async function run(argv: string[]): Promise<number> {
+  if (argv.some((word) => word === '--describe' || word.startsWith('--describe='))) {
+    return describeFile(argv);
+  }
   const { values, positionals } = parseArgs({
     args: argv,
     allowPositionals: true,

@@ -1,0 +1,29 @@
+/** Tiny graphs as files, and as teachers. */
+import { mkdtempSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { type GraphSettings, NO_SETTINGS } from '../../../src/graphs/graphSettings.js';
+import { GraphTeacher } from '../../../src/graphs/graphTeacher.js';
+import { openOnnxGraph } from '../../../src/graphs/onnxGraph.js';
+import { type TinyGraph, tinyOnnx } from './tinyGraph.js';
+
+/** Writes model.onnx, and what belongs beside it, into a new folder; returns the path. */
+export function writeTiny(parent: string, graph: TinyGraph = {}): string {
+  const folder = mkdtempSync(join(parent, 'graph-'));
+  const { model, external } = tinyOnnx(graph);
+  const path = join(folder, 'model.onnx');
+  writeFileSync(path, model);
+  if (graph.externalFile !== undefined) writeFileSync(join(folder, graph.externalFile), external);
+  return path;
+}
+
+/** Opens a file as a teacher. Pixels are plain unless the settings say otherwise. */
+export async function openTiny(
+  path: string,
+  settings: Partial<GraphSettings> = {},
+): Promise<GraphTeacher> {
+  const graph = await openOnnxGraph(path, { provider: 'cpu', threads: 1 });
+  const all: GraphSettings = { ...NO_SETTINGS, normalisation: 'none', ...settings };
+  const said = Object.entries(all).filter(([, value]) => value !== null);
+  const origins = Object.fromEntries(said.map(([key]) => [key, 'test']));
+  return GraphTeacher.open(graph, { settings: all, origins }, 'tiny');
+}

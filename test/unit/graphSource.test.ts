@@ -1,0 +1,102 @@
+/** What is said of a graph: the teacher's config before the YAML beside the graph; faults by key. */
+import assert from 'node:assert/strict';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, test } from 'node:test';
+import { graphSource } from '../../services/teacher/graphSource.js';
+import { ConfigError } from '../../src/config/configError.js';
+import { loadConfig } from '../../src/config/load.js';
+import { teacherSchema } from '../../src/config/teacher.js';
+import { normalisationOf } from '../../src/graphs/graphSettings.js';
+
+const folder = mkdtempSync(join(tmpdir(), 'cirkd-graph-source-'));
+after(() => rmSync(folder, { recursive: true }));
+const onnx = join(folder, 'model.onnx');
+
+function sourceOf(...overrides: string[]) {
+  const config = loadConfig(teacherSchema, { text: '', fileName: 'some.yaml', overrides });
+  return graphSource(config.graph, config.threads);
+}
+
+function faultsOf(...overrides: string[]): string {
+  try {
+    sourceOf(...overrides);
+  } catch (error) {
+    assert.ok(error instanceof ConfigError, String(error));
+    return error.message;
+  }
+  return assert.fail('no ConfigError');
+}
+
+const graph = `graph.onnx=${onnx}`;
+const beside = (text: string) => writeFileSync(join(folder, 'model.yaml'), text);
+
+test('the config goes before the file beside the graph', () => {
+  rmSync(join(folder, 'model.yaml'), { force: true });
+  assert.equal(sourceOf(graph)?.said.settings.normalisation, null);
+  beside('normalisation: unit\nclasses: 5\noutputStride: 8\n');
+  const said = sourceOf(graph, 'graph.classes=7', 'threads=3')!;
+  assert.equal(said.threads, 3);
+  assert.equal(said.format, 'onnx');
+  const { settings, origins } = said.said;
+  assert.deepEqual(
+    [settings.normalisation, settings.classes, settings.outputStride],
+    ['unit', 7, 8],
+  );
+  assert.deepEqual(origins, {
+    normalisation: 'model.yaml',
+    classes: 'config',
+    outputStride: 'model.yaml',
+  });
+});
+
+test('a normalisation of the config replaces all of that of the file, name or parts', () => {
+  beside('pixelMean: [1, 2, 3]\npixelStd: [1, 1, 1]\nchannelOrder: bgr\n');
+  const named = sourceOf(graph, 'graph.normalisation=unit')!.said.settings;
+  assert.deepEqual(normalisationOf(named)?.pixelStd, [255, 255, 255]);
+  beside('normalisation: unit\n');
+  const parts = ['pixelMean=[1, 2, 3]', 'pixelStd=[4, 5, 6]', 'channelOrder=bgr'];
+  const own = sourceOf(graph, ...parts.map((part) => `graph.${part}`))!.said.settings;
+  assert.deepEqual(normalisationOf(own), {
+    pixelMean: [1, 2, 3],
+    pixelStd: [4, 5, 6],
+    channelOrder: 'bgr',
+  });
+});
+
+test('a SavedModel has its settings in its folder; a named file goes before both', () => {
+  const saved = join(folder, 'saved');
+  mkdirSync(saved, { recursive: true });
+  writeFileSync(join(saved, 'cirkd.yaml'), 'normalisation: official\n');
+  const source = sourceOf(`graph.savedModel=${saved}`)!;
+  assert.equal(source.format, 'saved_model');
+  assert.equal(source.said.settings.normalisation, 'official');
+  const other = join(folder, 'other.yaml');
+  writeFileSync(other, 'normalisation: none\n');
+  const named = sourceOf(`graph.savedModel=${saved}`, `graph.settings=${other}`)!;
+  assert.equal(named.said.settings.normalisation, 'none');
+});
+
+test('faults of the file are told with its name and lines, all at once', () => {
+  beside('normalization: imagenet\nclasses: many\npixelStd: [1, 0, 1]\n');
+  const message = faultsOf(graph);
+  assert.match(message, /model\.yaml: 3 faults/);
+  assert.match(message, /normalization.*unknown key, did you mean normalisation/);
+  assert.match(message, /classes.*got "many", wanted an integer >= 1, or null/);
+  assert.match(message, /pixelStd/);
+  beside('normalisation: imagenet\nchannelOrder: bgr\nclasses: 2\nclassNames: [a, b, c]\n');
+  const across = faultsOf(graph);
+  assert.match(across, /got imagenet beside channelOrder/);
+  assert.match(across, /classes.*got 2, but classNames has 3/);
+  assert.match(faultsOf(graph, `graph.settings=${join(folder, 'no.yaml')}`), /no\.yaml.*ENOENT/s);
+});
+
+test('a teacher is made of one thing, and keys of graph belong to a graph', () => {
+  assert.match(faultsOf(), /checkpoint: none given, wanted one of checkpoint, graph\.onnx/);
+  assert.match(faultsOf(graph, 'simulate.enabled=true'), /graph\.onnx and simulate\.enabled given/);
+  assert.match(faultsOf(graph, 'graph.savedModel=x'), /graph\.onnx and graph\.savedModel given/);
+  assert.match(faultsOf('simulate.enabled=true', 'graph.classes=3'), /graph\.onnx: neither given/);
+  assert.match(faultsOf('graph.savedModel=x', 'graph.provider=cuda'), /graph\.provider: got cuda/);
+  assert.match(faultsOf('graph.onnx=model.pb'), /the path of an \.onnx file, or null/);
+});
