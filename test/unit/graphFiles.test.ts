@@ -149,7 +149,10 @@ test('inputs that are no image are refused', async () => {
       ),
     );
   assert.match(await of(['n', 3, 'h']), /input 'image': \[\?, 3, \?\] given, wanted four axes/);
-  assert.match(await of(['n', 1, 32, 48]), /\[\?, 1, 32, 48\] given, wanted 3 channels on axis 1 or 3/);
+  assert.match(
+    await of(['n', 1, 32, 48]),
+    /\[\?, 1, 32, 48\] given, wanted 3 channels on axis 1 or 3/,
+  );
   assert.match(await of([4, 3, 'h', 'w']), /wanted one image at a time or any number.*not 4/);
   const int64 = identity({
     inputs: [{ name: 'image', dtype: 'int64', shape: ['n', 3, 'h', 'w'] }],
