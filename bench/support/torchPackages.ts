@@ -16,6 +16,22 @@ export function ensureTorchvision(say: (text: string) => void): Promise<string> 
   return ensurePython({ torchvision: '0.29.2', pillow: '12.0.0' }, say, { alone: true });
 }
 
+/**
+ * mmsegmentation and what it needs besides PyTorch and torchvision, for PYTHONPATH. mmcv-lite is mmcv
+ * without its compiled operators, which the networks of the zoo don't have.
+ */
+export async function ensureMmsegmentation(say: (text: string) => void): Promise<string[]> {
+  const own = { mmsegmentation: '1.2.2', 'mmcv-lite': '2.1.0', mmengine: '0.10.7' };
+  const required = {
+    ...{ addict: '2.4.0', yapf: '0.43.0', platformdirs: '4.14.8', rich: '15.0.0' },
+    ...{ termcolor: '3.3.0', packaging: '26.4', ftfy: '6.3.1', regex: '2026.11.19' },
+    ...{ wcwidth: '0.9.4', pyyaml: '6.0.4', scipy: '1.17.1' },
+    'opencv-python-headless': '5.0.0.93',
+  };
+  const alone = { alone: true };
+  return [await ensurePython(own, say, alone), await ensurePython(required, say, alone)];
+}
+
 /** With these packages and what the peers share, and further folders of Python modules. */
 export function peerEnvironment(torch: string, ...folders: readonly string[]): NodeJS.ProcessEnv {
   const shared = fileURLToPath(new URL('.', import.meta.url));

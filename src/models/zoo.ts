@@ -62,7 +62,7 @@ function resnets(stem: StemName): Record<string, BackboneEntry> {
 }
 
 /** What networks of one code have in common. */
-interface Origin {
+export interface Origin {
   /** What stands before the names of their parts. */
   readonly names: { readonly backbone: string; readonly head: string; readonly aux: string };
   readonly makeAux: MakeHead;
@@ -186,8 +186,6 @@ export const ZOO: readonly ZooEntry[] = Object.entries(NETWORKS).flatMap(([model
     featureChannels,
   })),
 );
-
-export const MODEL_NAMES = Object.keys(NETWORKS) as readonly ModelName[];
 
 /** Those that a model stands on. */
 export const BACKBONE_NAMES: readonly string[] = [...new Set(ZOO.map(({ backbone }) => backbone))];

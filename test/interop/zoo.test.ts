@@ -20,6 +20,7 @@ import { OFFICIAL_NORMALISATION } from '../../src/models/normalise.js';
 import type { NetworkSpec } from '../../src/models/spec.js';
 import { type NetworkEntry, networkEntries } from '../support/networkEntries.js';
 import { torchPeer } from '../support/torchPeer.js';
+import { checkOutputs, checkTraining } from './zooComparison.js';
 import {
   allSpecs,
   comparedSpecs,
@@ -35,16 +36,6 @@ import { evaluated, imageValues, recipeWeights, type TrainedArrays, trained } fr
 
 const PEER = fileURLToPath(new URL('zooPeer.py', import.meta.url));
 const CLASSES = 5;
-/** Of outputs: largest difference by the largest value. */
-const OUTPUT_TOLERANCE = 1e-4;
-/**
- * Of gradients and running statistics, beside four times PyTorch's own from float64; and of the array in
- * the middle. A value that rounding moves over an activation's edge changes gradients by hundredths on
- * maps as small as these; a wrong term would by their own size.
- */
-const [TRAINING_TOLERANCE, MIDDLE_TOLERANCE] = [0.08, 0.03];
-/** A mistake is larger than this. Norms over two values, behind global pooling, may be noisier. */
-const [VAGUE, MOST_VAGUE] = [0.1, 20];
 
 const folder = mkdtempSync(join(tmpdir(), 'cirkd-zoo-'));
 after(() => rmSync(folder, { recursive: true }));
@@ -73,6 +64,7 @@ before(async () => {
   const plan = {
     keys: allSpecs(CLASSES).map(torchSpec),
     loaded: compared.map((spec) => ({ ...entry(spec, '.exported'), train: isTrained(spec) })),
+    published: [],
     saved: SAVED.map(({ spec, nested }, seed) => ({ ...entry(spec, '.saved'), nested, seed })),
   };
   const planFile = join(folder, 'plan.json');
@@ -90,39 +82,6 @@ function exportOne(spec: NetworkSpec): void {
   outputs.set(keyOf(spec), evaluated(network, imageShape(spec)));
   if (isTrained(spec)) trainings.set(keyOf(spec), trained(network, imageShape(spec)));
   network.dispose();
-}
-
-/** What PyTorch wrote: arrays of these lengths, one after the other. */
-function readArrays(path: string, like: readonly Float32Array[]): Float32Array[] {
-  const { buffer, byteOffset, byteLength } = readFileSync(path);
-  const all = new Float32Array(buffer.slice(byteOffset, byteOffset + byteLength));
-  const size = like.reduce((sum, { length }) => sum + length, 0);
-  assert.equal(all.length, size, path);
-  let at = 0;
-  return like.map(({ length }) => {
-    at += length;
-    return all.subarray(at - length, at);
-  });
-}
-
-/** Largest difference by the largest wanted value; NaN is far from everything. */
-function distance(got: Float32Array, wanted: Float32Array): number {
-  assert.equal(got.length, wanted.length);
-  let [difference, scale] = [0, 0];
-  for (const [i, value] of wanted.entries()) {
-    const here = Math.abs(got[i]! - value);
-    difference = Number.isNaN(here) ? Number.POSITIVE_INFINITY : Math.max(difference, here);
-    scale = Math.max(scale, Math.abs(value));
-  }
-  assert.ok(scale > 0, 'nothing but zeros is wanted');
-  return difference / scale;
-}
-
-function checkOutputs(got: readonly Float32Array[], path: string): void {
-  for (const [index, wanted] of readArrays(path, got).entries()) {
-    const far = distance(got[index]!, wanted);
-    assert.ok(far <= OUTPUT_TOLERANCE, `${['logits', 'feature', 'aux'][index]}: ${far} apart`);
-  }
 }
 
 for (const spec of compared) {
@@ -168,35 +127,6 @@ assert.ok(training.length >= 6, `${training.length} networks are trained`);
 
 for (const spec of training) {
   test(`${keyOf(spec)} in training mode: gradients and running statistics`, () => {
-    const { gradients, buffers } = trainings.get(keyOf(spec))!;
-    const all = [...gradients, ...buffers];
-    const arrays = all.map(([, values]) => values);
-    const [single, double] = ['32', '64'].map((bits) =>
-      readArrays(fileOf(spec, `.exported.f32.train${bits}`), arrays),
-    );
-    let vague = 0;
-    const errors: number[] = [];
-    for (const [index, [name, values]] of all.entries()) {
-      const far = relativeError(values, double![index]!);
-      // What batch statistics make of a float32 network's rounding is seen in PyTorch's own.
-      const own = relativeError(single![index]!, double![index]!);
-      errors.push(far);
-      if (own > VAGUE) vague += 1;
-      else
-        assert.ok(far <= TRAINING_TOLERANCE + 4 * own, `${name}: ${far} apart, PyTorch's ${own}`);
-    }
-    const middle = errors.sort((x, y) => x - y)[errors.length >> 1]!;
-    assert.ok(middle <= MIDDLE_TOLERANCE, `half of the arrays are ${middle} apart or more`);
-    assert.ok(vague <= MOST_VAGUE, `${vague} arrays are too noisy to be compared`);
+    checkTraining(trainings.get(keyOf(spec))!, fileOf(spec, '.exported.f32'));
   });
-}
-
-/** Euclidean norm of the difference by that of what is wanted. */
-function relativeError(got: Float32Array, wanted: Float32Array): number {
-  let [difference, size] = [0, 0];
-  for (const [i, value] of wanted.entries()) {
-    difference += (got[i]! - value) ** 2;
-    size += value ** 2;
-  }
-  return size === 0 ? Math.sqrt(difference) : Math.sqrt(difference / size);
 }

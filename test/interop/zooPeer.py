@@ -1,10 +1,13 @@
-"""PyTorch's side of zoo.test.ts: one process for all networks. Prints one JSON object.
+"""PyTorch's side of zoo.test.ts and publishedZoo.test.ts: one process for all networks. Prints one JSON object.
 
 zooPeer.py PLAN, a JSON file with
   keys     networks: their state-dict entries at full width
   loaded   networks with a .pth file and an image: strict load, outputs written beside the file;
            with "train", also the state and the gradients of one step in training mode
   saved    networks to make and to save, with their outputs for an image
+  published  the same for torchvision's and mmsegmentation's own networks: several images, also logits at
+           their size; with "train" as above
+Networks with "package" are of torchvision or mmsegmentation, the others those of support/torch.
 Maps are written channels last, as float32; weights in PyTorch's layout.
 """
 import json
@@ -15,12 +18,16 @@ from torch import nn
 
 from channels import channel_scale
 from mobilenet_v2 import MobileNetV2
-from networks import build
+from networks import Network, build
 
 AUX_WEIGHT = 0.4
 
 
 def network_of(spec):
+    if spec.get("package"):
+        import published
+
+        return published.build(spec["model"], spec["backbone"], spec["num_classes"], spec["aux"])
     names = ("model", "backbone", "variant", "num_classes", "stem", "width")
     return build(**{name: spec[name] for name in names})
 
@@ -51,7 +58,12 @@ def write(path, tensors):
 
 def outputs(network, image):
     """Logits, feature and, where there are any, auxiliary logits."""
-    logits, aux, feature = network(image)
+    if isinstance(network, Network):
+        logits, aux, feature = network(image)
+    else:
+        import published
+
+        logits, aux, feature = published.outputs(network, image)
     return [value.permute(0, 2, 3, 1) for value in (logits, feature, aux) if value is not None]
 
 
@@ -68,10 +80,10 @@ def cotangent(value):
 
 
 def train(network, entry, suffix):
-    """Gradients in the parameters' order, then the buffers after one forward pass."""
+    """Gradients in the parameters' order, then the state's buffers after one forward pass."""
     network.train()
     for module in network.modules():
-        if isinstance(module, nn.Dropout):
+        if isinstance(module, nn.modules.dropout._DropoutNd):
             module.p = 0.0
     dtype = next(network.parameters()).dtype
     logits, _, *aux = outputs(network, read_image(entry).to(dtype))
@@ -80,7 +92,10 @@ def train(network, entry, suffix):
         loss = loss + AUX_WEIGHT * (value * cotangent(value)).sum()
     loss.backward()
     gradients = [parameter.grad for parameter in network.parameters()]
-    write(entry["out"] + suffix, [*gradients, *network.buffers()])
+    # mmsegmentation's networks have buffers that aren't state: mean and deviation of pixels.
+    learnt = {name for name, _ in network.named_parameters()}
+    buffers = [value for name, value in network.state_dict().items() if name not in learnt]
+    write(entry["out"] + suffix, [*gradients, *buffers])
 
 
 def load(entry):
@@ -108,16 +123,51 @@ def as_torchvision(network):
     return {**own, **rest}
 
 
-def save(entry):
-    torch.manual_seed(entry["seed"])
-    network = network_of(entry)
-    if entry["nested"]:
-        network.pretrained = MobileNetV2(channel_scale(entry["width"]), nested=True)
+def draw_norms(network):
+    """Norms that aren't the identity."""
     for module in network.modules():
         if isinstance(module, nn.BatchNorm2d):
             nn.init.uniform_(module.running_mean, -0.1, 0.1)
             nn.init.uniform_(module.running_var, 0.8, 1.2)
             nn.init.uniform_(module.bias, -0.1, 0.1)
+
+
+def publish(entry):
+    """A file as the package's own training writes it: mmsegmentation's has more beside the weights."""
+    import published
+
+    torch.manual_seed(entry["seed"])
+    network = network_of(entry)
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d):
+            nn.init.kaiming_normal_(module.weight)
+    draw_norms(network)
+    state = network.state_dict()
+    if published.is_mmseg(network):
+        state = {"meta": {"epoch": 7, "mmseg_version": "1.2.2"}, "state_dict": state}
+    torch.save(state, entry["weights"])
+    network.eval()
+    for view in entry["views"]:
+        with torch.inference_mode():
+            write(view["out"], outputs(network, read_image(view)))
+            logits = published.segmented(network, read_image(view))
+            write(view["out"] + ".full", [logits.permute(0, 2, 3, 1)])
+    if entry["train"]:
+        saved = {name: value.clone() for name, value in network.state_dict().items()}
+        view = entry["views"][-1]
+        train(network, view, ".train32")
+        network.load_state_dict(saved, strict=True)
+        network.double().zero_grad()
+        train(network, view, ".train64")
+    return published.pixels(entry["model"], entry["backbone"])
+
+
+def save(entry):
+    torch.manual_seed(entry["seed"])
+    network = network_of(entry)
+    if entry["nested"]:
+        network.pretrained = MobileNetV2(channel_scale(entry["width"]), nested=True)
+    draw_norms(network)
     state = {"module." + name: value for name, value in network.state_dict().items()}
     torch.save({"epoch": 7, "state_dict": state}, entry["weights"])
     torch.save(as_torchvision(network), entry["weights"] + ".backbone")
@@ -130,5 +180,6 @@ result = {
     "keys": {entry["name"]: entries(entry) for entry in plan["keys"]},
     "loaded": {entry["name"]: load(entry) for entry in plan["loaded"]},
     "saved": {entry["name"]: save(entry) for entry in plan["saved"]},
+    "published": {entry["name"]: publish(entry) for entry in plan["published"]},
 }
 json.dump(result, sys.stdout)

@@ -18,9 +18,14 @@ export const IMAGE_SHAPE = [2, 33, 41, 3];
 /** Its map has 13 x 14 positions, so that a dilation of 12 meets pixels. */
 export const TRAINED_IMAGE_SHAPE = [2, 97, 105, 3];
 
-/** Every model on every backbone in both variants. */
+/** Whether torchvision or mmsegmentation make it. */
+export function isPublished({ model }: Pick<NetworkSpec, 'model'>): boolean {
+  return /^(torchvision|mmseg)_/.test(model);
+}
+
+/** Every model of CIRKD's form on every backbone in both variants. */
 export function allSpecs(numClasses: number): NetworkSpec[] {
-  return ZOO.flatMap(({ model, backbone }) =>
+  return ZOO.filter((entry) => !isPublished(entry)).flatMap(({ model, backbone }) =>
     (['v1', 'v2'] as const).map((variant) => {
       return { model, backbone, variant, numClasses, widthMultiplier: 1 };
     }),
@@ -86,3 +91,59 @@ function saved(
 ): { spec: NetworkSpec; nested: boolean } {
   return { spec: { model, backbone, variant, numClasses: 5, widthMultiplier }, nested: false };
 }
+
+/** As support/torch/published.py's build() has it. */
+export interface PackageSpec {
+  readonly name: string;
+  readonly package: true;
+  readonly model: string;
+  readonly backbone: string;
+  readonly num_classes: number;
+  readonly aux: boolean;
+}
+
+/** Every network of torchvision and mmsegmentation in the zoo, and one of each without an auxiliary head. */
+export function publishedSpecs(numClasses: number): NetworkSpec[] {
+  const rest = { variant: 'v1', numClasses, widthMultiplier: 1 } as const;
+  const all = ZOO.filter(isPublished).map(({ model, backbone }) => ({ model, backbone, ...rest }));
+  return [...all, ...all.filter(isBare).map((spec) => ({ ...spec, auxHead: false }))];
+}
+
+function isBare({ model, backbone }: NetworkSpec): boolean {
+  return ['torchvision_fcn-resnet50_plain', 'mmseg_psp-resnet18_v1c'].includes(
+    `${model}-${backbone}`,
+  );
+}
+
+/** "mmseg_psp-resnet18_v1c", with " no-aux" behind it: of the published ones each is there once. */
+export function packageKey({ model, backbone, auxHead }: NetworkSpec): string {
+  return `${model}-${backbone}${auxHead === false ? ' no-aux' : ''}`;
+}
+
+export function packageSpec(spec: NetworkSpec): PackageSpec {
+  const { model, backbone, numClasses, auxHead } = spec;
+  const name = packageKey(spec);
+  return { name, package: true, model, backbone, num_classes: numClasses, aux: auxHead ?? true };
+}
+
+/** Of published networks: each image is odd, and the last is for training mode. */
+export const PACKAGE_IMAGE_SHAPES = [
+  [1, 65, 113, 3],
+  [2, 97, 105, 3],
+];
+
+/** Each head and each kind of block in training mode, too. */
+export const TRAINED_PACKAGES: readonly string[] = [
+  'torchvision_deeplabv3-resnet50_plain',
+  'torchvision_fcn-resnet50_plain',
+  'mmseg_deeplabv3-resnet18_v1c',
+  'mmseg_psp-resnet18_v1c',
+];
+
+/** Exported here for the package to load: each head. */
+export const EXPORTED_PACKAGES: readonly string[] = [
+  'torchvision_deeplabv3-resnet50_plain',
+  'torchvision_fcn-resnet50_plain no-aux',
+  'mmseg_deeplabv3-resnet18_v1c',
+  'mmseg_psp-resnet50_v1c',
+];

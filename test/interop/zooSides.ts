@@ -8,7 +8,7 @@ import type { WeightSource } from '../../src/models/builder.js';
 import { inferenceContext } from '../../src/models/context.js';
 import { namedCount, namedFloats } from '../../src/models/namedValues.js';
 import type { NetworkOutputs, SegmentationNetwork } from '../../src/models/network.js';
-import { float32, readFloat32, scope, Tape, type Tensor } from '../../src/tensor/index.js';
+import { float32, ops, readFloat32, scope, Tape, type Tensor } from '../../src/tensor/index.js';
 import type { NamedTensor } from '../../src/wire/safetensors.js';
 
 const AUX_WEIGHT = 0.4;
@@ -28,6 +28,21 @@ export function evaluated(network: SegmentationNetwork, shape: readonly number[]
     return scope(() => {
       const input = context.tape.constant(float32(imageValues(shape), shape));
       return inOrder(network.forward(context, input)).map(({ value }) => readFloat32(value));
+    });
+  } finally {
+    context.tape.dispose();
+  }
+}
+
+/** Logits at the image's size. */
+export function segmented(network: SegmentationNetwork, shape: readonly number[]): Float32Array {
+  const context = inferenceContext();
+  const [, height = 0, width = 0] = shape;
+  try {
+    return scope(() => {
+      const input = context.tape.constant(float32(imageValues(shape), shape));
+      const { logits } = network.forward(context, input, { aux: false });
+      return readFloat32(ops.resizeBilinear(logits.value, height, width, network.alignCorners));
     });
   } finally {
     context.tape.dispose();

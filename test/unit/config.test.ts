@@ -73,7 +73,9 @@ stepz: 3
     'train.steps': 'got nothing, wanted an integer >= 1',
     'train.learningRate': 'got NaN, wanted a number > 0',
     'student.pixelMean': 'got [1,2], wanted a list of 3 values, each a number',
-    'student.model': 'got "unet", wanted one of deeplabv3, psp, deeplab_mobile, psp_mobile',
+    'student.model':
+      'got "unet", wanted one of deeplabv3, psp, deeplab_mobile, psp_mobile, ' +
+      'torchvision_deeplabv3, torchvision_fcn, mmseg_deeplabv3, mmseg_psp',
     stepz: 'unknown key',
   });
   const lines = Object.fromEntries(error.faults.map((fault) => [fault.key, fault.line]));

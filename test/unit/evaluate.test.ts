@@ -88,6 +88,19 @@ test('predictLabels: logits grow to the image with aligned corners, ties take th
   assert.deepEqual([...predictLabels(flat, { ...sample, height: 1, width: 2 })], [0, 0]);
 });
 
+test('predictLabels: logits of a network with half-pixel centres grow so', () => {
+  // One row of two positions: class 0 is ahead left of where the logits cross.
+  const sloping = (alignCorners: boolean): Segmenter => ({
+    classes: 2,
+    alignCorners,
+    logits: () => float32(Float32Array.of(1, 0, 0, 3), [1, 1, 2, 2]),
+  });
+  const image = { height: 1, width: 8, rgb: new Uint8Array(24) };
+  // They cross at a quarter of the way: 1 - t = 3 t. Pixel i is at i / 7, or at (i + 0.5) / 4 - 0.5.
+  assert.deepEqual([...predictLabels(sloping(true), image)], [0, 0, 1, 1, 1, 1, 1, 1]);
+  assert.deepEqual([...predictLabels(sloping(false), image)], [0, 0, 0, 1, 1, 1, 1, 1]);
+});
+
 test('logits that are no numbers are refused: their arg-max would be a class', async () => {
   for (const value of [Number.NaN, Number.POSITIVE_INFINITY]) {
     const broken: Segmenter = {

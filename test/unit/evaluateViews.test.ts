@@ -259,3 +259,19 @@ test('a segmenter that is elsewhere answers later; where it fails nothing leaks'
   await assert.rejects(viewLogits(failing, image, views), /gone/);
   assert.equal(numTensors(), before);
 });
+
+test('logits come to the size of the view and of the image as the network has it', async () => {
+  const image = numbered(1, 4);
+  const sloping = (alignCorners: boolean): Segmenter => ({
+    classes: 1,
+    alignCorners,
+    logits: () => float32(Float32Array.of(0, 8), [1, 1, 2, 1]),
+  });
+  // Pixel i lies at i / 3 between the two positions, or at (i + 0.5) / 2 - 0.5, held at the borders.
+  assertClose(await logitsOf(sloping(true), image, PLAIN_VIEW), [0, 8 / 3, 16 / 3, 8], 1e-5);
+  assertClose(await logitsOf(sloping(false), image, PLAIN_VIEW), [0, 2, 6, 8], 1e-5);
+  // One window over twice the size; from there to the image: 0.5, 2.5, 4.5 and 6.5 of 0 0 1 3 5 7 8 8.
+  const window = { size: { height: 2, width: 8 }, stride: { height: 2, width: 8 }, batch: 1 };
+  const views: Views = { scales: [2], flip: false, window };
+  assertClose(await logitsOf(sloping(false), image, views), [0, 2, 6, 8], 1e-5);
+});

@@ -26,13 +26,14 @@ const VARIANTS = ['v1', 'v2'] as const;
 function row(entry: ZooEntry): string {
   const { model, backbone, stem, featureChannels } = entry;
   const isOfficial = `${model}-${backbone}/v1` in official;
+  const isPackaged = /^(torchvision|mmseg)_/.test(model);
   const cells = [
     `\`${model}\``,
     `\`${backbone}\``,
     stem ?? '–',
     ...VARIANTS.map((variant) => featureChannels[variant]),
     ...VARIANTS.map((variant) => parametersOf(entry, variant).toLocaleString('en')),
-    isOfficial ? 'golden, interop' : 'interop',
+    isOfficial ? 'golden, interop' : isPackaged ? 'packages' : 'interop',
   ];
   return `| ${cells.join(' | ')} |`;
 }

@@ -88,6 +88,11 @@ test('every parameter of every kind of network gets a gradient, and nothing is l
     RESNET,
     { ...RESNET, model: 'deeplabv3', variant: 'v1' },
     { ...RESNET, model: 'deeplabv3', backbone: 'resnet101', widthMultiplier: 0.125 },
+    { ...RESNET, model: 'torchvision_deeplabv3', backbone: 'resnet50_plain' },
+    { ...RESNET, model: 'torchvision_fcn', backbone: 'resnet50_plain' },
+    { ...RESNET, model: 'mmseg_deeplabv3', backbone: 'resnet18_v1c' },
+    { ...RESNET, model: 'mmseg_psp', backbone: 'resnet50_v1c' },
+    { ...RESNET, model: 'mmseg_psp', backbone: 'resnet18_v1c', auxHead: false },
   ];
   const beforeAll = numTensors();
   for (const spec of specs) {
@@ -99,7 +104,8 @@ test('every parameter of every kind of network gets a gradient, and nothing is l
       const { logits, aux, feature } = network.forward(context, image);
       assert.deepEqual(logits.shape, [2, 5, 5, 5]);
       assert.deepEqual(feature.shape, [2, 5, 5, network.featureChannels]);
-      assert.equal(aux === null, spec.backbone === 'mobilenetv2');
+      assert.equal(aux === null, spec.backbone === 'mobilenetv2' || spec.auxHead === false);
+      assert.equal(network.alignCorners, !/^(torchvision|mmseg)_/.test(spec.model));
       const seeds = [logits, ...(aux === null ? [] : [aux])].map(
         (output) => [output, fill(output.shape, 1)] as const,
       );
@@ -228,6 +234,11 @@ test('a spec without a network is refused by field', () => {
     [{ numClasses: 0 }, /^numClasses/],
     [{ widthMultiplier: 0 }, /^widthMultiplier/],
     [{ widthMultiplier: Number.NaN }, /^widthMultiplier/],
+    [{ auxHead: false }, /^auxHead: false given/],
+    [
+      { model: 'mmseg_psp', backbone: 'resnet34_v1c' },
+      /^backbone: 'resnet34_v1c' given, mmseg_psp/,
+    ],
   ];
   for (const [change, message] of wrong) {
     const spec = { ...MOBILE, ...change } as NetworkSpec;

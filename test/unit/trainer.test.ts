@@ -162,3 +162,18 @@ test('a batch without a labelled pixel: task and memory terms 0, the step is tak
     assert.ok(outcome.terms['logits_kd']! > 0);
   });
 });
+
+test("the task loss resizes logits as the student's network has it", () => {
+  const networks = [
+    ['deeplabv3', 'resnet18', true],
+    ['torchvision_fcn', 'resnet50_plain', false],
+    ['mmseg_psp', 'resnet18_v1c', false],
+  ] as const;
+  for (const [model, backbone, alignCorners] of networks) {
+    const names = [`student.model=${model}`, `student.backbone=${backbone}`];
+    const { parts } = trainer(...names, 'teacher.addresses=[]').trainer;
+    assert.equal(parts.objective.settings.alignCorners, alignCorners, model);
+    parts.network.dispose();
+    parts.projectionHead?.dispose();
+  }
+});
