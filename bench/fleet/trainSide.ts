@@ -25,7 +25,11 @@ const teacher = await openTeacher();
 const compute = new ComputeThread();
 await compute.setup({
   ...{ config, classNames, state: null, startWeights: null },
-  teacher: { featureChannels: teacher.info.featureChannels, classifier: teacher.classifier },
+  teacher: {
+    featureChannels: teacher.info.featureChannels,
+    alignCorners: teacher.info.alignCorners,
+    classifier: teacher.classifier,
+  },
 });
 const source = madeBatches(height, width, classes);
 let done = 0;

@@ -5,9 +5,9 @@ import { STREET_CLASSES } from '../../src/data/streets/classes.js';
 import { detectNetwork, type KnownSpec } from '../../src/models/detectNetwork.js';
 import type { ImportSource } from '../../src/models/importModel.js';
 import type { ModelDescription } from '../../src/models/modelFile.js';
-import { OFFICIAL_NORMALISATION, type PixelNormalisation } from '../../src/models/normalise.js';
+import type { PixelNormalisation } from '../../src/models/normalise.js';
 import type { ModelName, NetworkSpec, Variant } from '../../src/models/spec.js';
-import { BACKBONE_NAMES, checkSpec, ZOO } from '../../src/models/zoo.js';
+import { BACKBONE_NAMES, checkSpec, originOf, ZOO } from '../../src/models/zoo.js';
 import { UsageError } from './command.js';
 
 /** For node:util's parseArgs. */
@@ -22,10 +22,12 @@ export const MODEL_OPTIONS = {
   'channel-order': { type: 'string' },
 } as const;
 
-export const MODEL_USAGE = `  --model NAME           deeplabv3, psp, deeplab_mobile or psp_mobile
-  --backbone NAME        resnet18, 34, 50 or 101 (deep stem), resnet18_plain, … (torchvision's stem) or
-                         mobilenetv2
-  --variant v1|v2        v1: as in the CVPR 2022 paper, v2: the newest official code
+export const MODEL_USAGE = `  --model NAME           deeplabv3, psp, deeplab_mobile or psp_mobile; torchvision_deeplabv3 or _fcn;
+                         mmseg_deeplabv3 or _psp
+  --backbone NAME        resnet18, 34, 50 or 101 (deep stem), resnet18_plain, … (torchvision's stem),
+                         resnet18_v1c, … (mmsegmentation's stem) or mobilenetv2
+  --variant v1|v2        v1: as in the CVPR 2022 paper, v2: the newest official code; the same for
+                         networks of other origin
   --width FACTOR         factor on every channel count
   --classes A,B,C        names of the classes, in the order of the logits; or camvid, cityscapes
                          or synthetic for the classes of that dataset
@@ -59,6 +61,7 @@ export function describeImport(
     variant: (values.variant ?? description?.spec.variant) as Variant | undefined,
     numClasses: (given ?? description?.classNames)?.length,
     widthMultiplier: positive('width', values.width) ?? description?.spec.widthMultiplier,
+    auxHead: description?.spec.auxHead,
   };
   checkKnown(known);
   const spec = description === null ? detectNetwork(tensors, known) : (known as NetworkSpec);
@@ -67,7 +70,10 @@ export function describeImport(
   const numbered = () => Array.from({ length: numClasses }, (_, index) => `class ${index}`);
   return {
     spec,
-    normalisation: normalisationOf(description?.normalisation ?? OFFICIAL_NORMALISATION, values),
+    normalisation: normalisationOf(
+      description?.normalisation ?? originOf(spec.model).normalisation,
+      values,
+    ),
     classNames: given ?? description?.classNames ?? numbered(),
   };
 }

@@ -49,6 +49,7 @@ export async function connectSegmenter(options: TeacherOptions): Promise<Teacher
   let asked = 0;
   return {
     classes: info.classes,
+    alignCorners: info.alignCorners,
     model: info.model,
     digest: info.digest,
     classNames:

@@ -30,7 +30,7 @@ export function buildTrainer({ config, classes, teacherChannels }: TrainerInput)
   const { seed, train } = config;
   const weights = initialWeights(seed);
   const network = SegmentationNetwork.create(studentSpec(config, classes), weights);
-  const objective = buildObjective(config, classes, teacherChannels);
+  const objective = buildObjective(config, network, teacherChannels);
   const projectionHead =
     teacherChannels !== null && objective.usesMemory
       ? ProjectionHead.create(network.featureChannels, teacherChannels, weights)
@@ -60,10 +60,11 @@ function dropoutSeeds(seed: number): TrainerParts['dropoutSeed'] {
 
 function buildObjective(
   config: StudentConfig,
-  classes: number,
+  network: SegmentationNetwork,
   teacherChannels: number | null,
 ): Objective {
-  const settings = objectiveSettings(config, classes, teacherChannels !== null);
+  const settings = objectiveSettings(config, network, teacherChannels !== null);
+  const { classes } = settings;
   const options = (size: number): BankOptions => ({
     classes,
     size,
@@ -86,7 +87,7 @@ function buildObjective(
 
 function objectiveSettings(
   { loss, memory, reference }: StudentConfig,
-  classes: number,
+  { spec: { numClasses: classes }, alignCorners }: SegmentationNetwork,
   hasTeacher: boolean,
 ): ObjectiveSettings {
   const { task } = loss.weights;
@@ -95,6 +96,7 @@ function objectiveSettings(
     ...loss,
     weights: hasTeacher ? loss.weights : labelsAlone,
     classes,
+    alignCorners,
     tiling: { lossMemoryMiB: loss.lossMemoryMiB },
     pixelContrastRows: rowsPerClass(memory.pixelContrastSize, classes),
     regionContrastRows: rowsPerClass(memory.regionContrastSize, classes),

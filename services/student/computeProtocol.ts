@@ -18,6 +18,8 @@ export type StateFiles = Record<string, StateFile>;
 /** What the student's parts depend on. */
 export interface TeacherSetup {
   readonly featureChannels: number;
+  /** See TeacherInfo. */
+  readonly alignCorners: boolean;
   /** See Teacher. */
   readonly classifier: EncodedTensor | null;
 }

@@ -32,6 +32,7 @@ interface Open {
   readonly trainer: Trainer;
   /** null: logits travel, or there is no teacher. */
   readonly rebuild: LogitsRebuild | null;
+  readonly withLabels: (batch: TrainingBatch) => TrainingBatch;
 }
 
 export class ComputeSession implements ComputeCalls {
@@ -50,7 +51,9 @@ export class ComputeSession implements ComputeCalls {
     if (setup.state !== null) loadState(trainer, setup.state);
     const classifier = setup.teacher?.classifier ?? null;
     const rebuild = classifier === null ? null : new LogitsRebuild(classifier);
-    this.#open = { config: setup.config, classNames: setup.classNames, trainer, rebuild };
+    const withLabels = labelSource(setup);
+    const { config, classNames } = setup;
+    this.#open = { config, classNames, trainer, rebuild, withLabels };
     const parameters = network.parameters().reduce((sum, parameter) => sum + parameter.size, 0);
     return { parameters, featureChannels: network.featureChannels, engine: engineInfo() };
   }
@@ -85,7 +88,7 @@ export class ComputeSession implements ComputeCalls {
   }
 
   #run(step: number): StepOutcome {
-    const { config, trainer, rebuild } = this.#ready();
+    const { config, trainer, rebuild, withLabels } = this.#ready();
     return scope(() => {
       const batches = this.#lastInput.map((input) => ({
         image_NHWC: normalise(input, config.student),
@@ -94,7 +97,7 @@ export class ComputeSession implements ComputeCalls {
       }));
       const images = this.#nonFiniteReplies(batches);
       if (images.length > 0) return { kind: 'nonfinite_reply', images };
-      const outcome = trainer.step(step, batches.map(withLabels(config)));
+      const outcome = trainer.step(step, batches.map(withLabels));
       if (outcome.kind === 'committed') this.#lastInput = [];
       return outcome;
     });
@@ -127,11 +130,15 @@ function outputsFinite({ logits, embedding, featureNorm }: TeacherOutputs): bool
 }
 
 /** With data.train.labels: teacher, the crops' own labels say only where the image is. */
-function withLabels({ data: { train } }: StudentConfig): (batch: TrainingBatch) => TrainingBatch {
-  if (train.labels === 'file') return (batch) => batch;
+function labelSource({ config, teacher }: ComputeSetup): Open['withLabels'] {
+  const { labels: from, minConfidence } = config.data.train;
+  if (from === 'file') return (batch) => batch;
   return (batch) => {
-    if (batch.teacher === null) throw new Error('data.train.labels: teacher, and no reply came');
-    const labels = teacherLabels(batch.teacher.logits, batch.labels, train.minConfidence);
+    if (batch.teacher === null || teacher === null) {
+      throw new Error('data.train.labels: teacher, and no reply came');
+    }
+    const options = { minConfidence, alignCorners: teacher.alignCorners };
+    const labels = teacherLabels(batch.teacher.logits, batch.labels, options);
     return { ...batch, labels };
   };
 }

@@ -221,7 +221,11 @@ async function setUp(
     teacher:
       teacher === null
         ? null
-        : { featureChannels: teacher.info.featureChannels, classifier: teacher.classifier },
+        : {
+            featureChannels: teacher.info.featureChannels,
+            alignCorners: teacher.info.alignCorners,
+            classifier: teacher.classifier,
+          },
     state: run.takeState(),
     // A checkpoint has the student's weights: what they once came from may be gone.
     startWeights: run.manifest === null ? await readStartWeights(run.config) : null,

@@ -49,12 +49,22 @@ const networkSection = section(
   "The student's network.",
   {
     model: field(
-      z.enum(['deeplabv3', 'psp', 'deeplab_mobile', 'psp_mobile']).default('deeplabv3'),
-      'Segmentation head with its layout.',
+      z
+        .enum([
+          ...(['deeplabv3', 'psp', 'deeplab_mobile', 'psp_mobile'] as const),
+          ...([
+            'torchvision_deeplabv3',
+            'torchvision_fcn',
+            'mmseg_deeplabv3',
+            'mmseg_psp',
+          ] as const),
+        ])
+        .default('deeplabv3'),
+      "Segmentation head with its layout: CIRKD's, torchvision's or mmsegmentation's.",
     ),
     backbone: field(
       text().default('resnet18'),
-      "Backbone, by its name in docs/models.md: resnet18, 34, 50 or 101, with _plain for torchvision's stem, or mobilenetv2.",
+      "Backbone, by its name in docs/models.md: resnet18, 34, 50 or 101, with _plain for torchvision's stem and _v1c for mmsegmentation's, or mobilenetv2.",
     ),
     variant: field(
       z.enum(['v1', 'v2']).default('v1'),

@@ -122,12 +122,13 @@ export class Objective {
   }
 
   #task({ logits, aux }: StudentOutputs, labels: LabelMaps, { values, seeds }: Collected): void {
-    const { weights, auxWeight, allIgnored } = this.settings;
-    const main = taskCe(logits.value, labels, IGNORED, allIgnored);
+    const { weights, auxWeight, allIgnored, alignCorners } = this.settings;
+    const options = { ignoreLabel: IGNORED, alignCorners, allIgnored };
+    const main = taskCe(logits.value, labels, options);
     seeds.push([logits, times(main.gradient_NhwK, weights.task)]);
     let value = main.loss;
     if (aux !== null && auxWeight > 0) {
-      const auxiliary = taskCe(aux.value, labels, IGNORED, allIgnored);
+      const auxiliary = taskCe(aux.value, labels, options);
       seeds.push([aux, times(auxiliary.gradient_NhwK, weights.task * auxWeight)]);
       value += auxWeight * auxiliary.loss;
     }

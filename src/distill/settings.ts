@@ -9,6 +9,8 @@ export interface ObjectiveSettings {
   readonly weights: TermWeights;
   /** Weight of the auxiliary head inside `task`. */
   readonly auxWeight: number;
+  /** How the student's logits come to the labels' size, see SegmentationNetwork.alignCorners. */
+  readonly alignCorners: boolean;
   readonly kdTemperature: number;
   readonly contrastTemperature: number;
   readonly contrastKdTemperature: number;

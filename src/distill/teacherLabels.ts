@@ -4,17 +4,23 @@
  *
  * N images, h w positions of the logits, H W pixels, P = H * W, K classes.
  *
- * The logits come to the pixels as in the task loss: bilinear, corners aligned. Of one image at a
- * time anything is at full resolution.
+ * The logits come to the pixels as the teacher's network has it (TeacherInfo.alignCorners), bilinear. Of
+ * one image at a time anything is at full resolution.
  */
 import type { LabelMaps } from '../losses/nearestLabels.js';
 import { ops, readInt32, scalar, scope, type Tensor } from '../tensor/index.js';
 import { IGNORED } from './enqueue.js';
 
+export interface TeacherLabelOptions {
+  /** Pixels whose class has no more than this probability are IGNORED; 0: none is. */
+  readonly minConfidence: number;
+  /** The teacher's. */
+  readonly alignCorners: boolean;
+}
+
 /**
  * @param logits_NhwK the teacher's, float32, finite
  * @param crops IGNORED where a crop reaches beyond its image: that stays so. Other values don't matter
- * @param minConfidence pixels whose class has no more than this probability are IGNORED; 0: none is
  * @returns class numbers or IGNORED, [N, H, W]; of equal logits the first class. A pure function:
  *   the same replies give the same bytes
  * Throws RangeError on another number of images, or classes that no label has room for.
@@ -22,7 +28,7 @@ import { IGNORED } from './enqueue.js';
 export function teacherLabels(
   logits_NhwK: Tensor,
   crops: LabelMaps,
-  minConfidence: number,
+  options: TeacherLabelOptions,
 ): LabelMaps {
   const { images, height, width } = crops;
   const [given = 0, , , classes = 0] = logits_NhwK.shape;
@@ -32,7 +38,7 @@ export function teacherLabels(
   for (let image = 0; image < images; image++) {
     const sure_P = scope(() => {
       const logits_1hwK = ops.rows(logits_NhwK, image, 1);
-      return readInt32(sureClasses(logits_1hwK, height, width, minConfidence));
+      return readInt32(sureClasses(logits_1hwK, crops, options));
     });
     const first = image * height * width;
     for (let i = 0; i < sure_P.length; i++) {
@@ -45,13 +51,14 @@ export function teacherLabels(
 /** float32 [P]: class number, or IGNORED where its probability isn't above minConfidence. */
 function sureClasses(
   logits_1hwK: Tensor,
-  height: number,
-  width: number,
-  minConfidence: number,
+  { height, width }: LabelMaps,
+  { minConfidence, alignCorners }: TeacherLabelOptions,
 ): Tensor {
   const [, h, w, classes = 0] = logits_1hwK.shape;
   const resized = h !== height || w !== width;
-  const full_1HWK = resized ? ops.resizeBilinear(logits_1hwK, height, width) : logits_1hwK;
+  const full_1HWK = resized
+    ? ops.resizeBilinear(logits_1hwK, height, width, alignCorners)
+    : logits_1hwK;
   const logits_PK = ops.reshape(full_1HWK, [height * width, classes]);
   const confidence_P = ops.max(ops.softmax(logits_PK), [1]);
   const class_P = ops.cast(ops.argMax(logits_PK, 1), 'float32');

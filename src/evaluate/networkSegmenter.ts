@@ -12,6 +12,7 @@ export function networkSegmenter(
 ): Segmenter {
   return {
     classes: network.spec.numClasses,
+    alignCorners: network.alignCorners,
     logits: (images) =>
       scope(() => {
         const context = inferenceContext();

@@ -8,6 +8,8 @@ import { readPredictions } from './segmentationMetric.js';
 /** A network together with its normalisation: all that a prediction needs. */
 export interface Segmenter {
   readonly classes: number;
+  /** How its logits come to another size, see SegmentationNetwork.alignCorners. */
+  readonly alignCorners: boolean;
   /**
    * Raw logits of images of one size, [N, h, w, K] float32, from running statistics and without
    * dropout. The tensor belongs to the caller's scope.
@@ -18,6 +20,8 @@ export interface Segmenter {
 /** A Segmenter that may be elsewhere: its tensors belong to the caller, who disposes of them. */
 export interface RemoteSegmenter {
   readonly classes: number;
+  /** See Segmenter. */
+  readonly alignCorners: boolean;
   logits(images: PixelImages): Tensor | Promise<Tensor>;
 }
 
@@ -26,7 +30,7 @@ export function predictLabels(segmenter: Segmenter, { height, width, rgb }: Rast
   return scope(() => {
     const logits_1hwK = segmenter.logits({ height, width, rgb: [rgb] });
     requireFiniteLogits(logits_1hwK);
-    const logits_1HWK = ops.resizeBilinear(logits_1hwK, height, width);
+    const logits_1HWK = ops.resizeBilinear(logits_1hwK, height, width, segmenter.alignCorners);
     return Uint8Array.from(readPredictions(logits_1HWK));
   });
 }

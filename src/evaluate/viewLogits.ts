@@ -49,7 +49,7 @@ async function oneView(
 ): Promise<Float32Array> {
   if (window !== null) {
     const logits = await windowLogits(segmenter, view, window);
-    return resizeLogits(logits, view, image, segmenter.classes);
+    return resizeLogits(logits, view, image, segmenter);
   }
   const logits_1HWK = await wholeLogits(segmenter, view, image);
   try {
@@ -64,7 +64,8 @@ async function wholeLogits(
   { height, width, rgb }: View,
   to: Size,
 ): Promise<Tensor> {
-  return resizedAndFreed(await segmenter.logits({ height, width, rgb: [rgb] }), to);
+  const logits_1hwK = await segmenter.logits({ height, width, rgb: [rgb] });
+  return resizedAndFreed(logits_1hwK, to, segmenter);
 }
 
 /** Mean over the windows of a view, [H * W * K] at the view's size. */
@@ -81,7 +82,8 @@ async function windowLogits(
   for (let first = 0; first < places.length; first += batch) {
     const batched = places.slice(first, first + batch);
     const rgb = batched.map((place) => cutWindow(view.rgb, view.width, place));
-    const logits_NHWK = resizedAndFreed(await segmenter.logits({ height, width, rgb }), windows);
+    const logits_NhwK = await segmenter.logits({ height, width, rgb });
+    const logits_NHWK = resizedAndFreed(logits_NhwK, windows, segmenter);
     try {
       batched.forEach((place, index) => {
         const window_hwK = scope(() => readFloat32(ops.rows(logits_NHWK, index, 1)));
@@ -97,10 +99,14 @@ async function windowLogits(
   return sum_HWK;
 }
 
-function resizedAndFreed(logits_NhwK: Tensor, { height, width }: Size): Tensor {
+function resizedAndFreed(
+  logits_NhwK: Tensor,
+  { height, width }: Size,
+  { alignCorners }: RemoteSegmenter,
+): Tensor {
   try {
     requireFiniteLogits(logits_NhwK);
-    return ops.resizeBilinear(logits_NhwK, height, width);
+    return ops.resizeBilinear(logits_NhwK, height, width, alignCorners);
   } finally {
     logits_NhwK.dispose();
   }

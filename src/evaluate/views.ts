@@ -1,9 +1,10 @@
 /**
  * An image as it is shown to a network several times: at other scales, mirrored, in windows.
  *
- * Combined as the official test script does (winycg/CIRKD, test.py): the logits of each view come to
- * the label's size (bilinear, corners aligned) and are averaged, raw, over mirror and scales. That
- * script has no windows; over windows logits are averaged too, at the size of the view.
+ * Combined as the official test script does (winycg/CIRKD, test.py): the image is scaled bilinearly with
+ * corners aligned; the logits of each view come to the label's size (bilinear, corners aligned unless the
+ * network has it otherwise) and are averaged, raw, over mirror and scales. That script has no windows; over
+ * windows logits are averaged too, at the size of the view.
  */
 import type { Pixels } from '../models/normalise.js';
 import { float32, ops, readFloat32, scope, uint8 } from '../tensor/index.js';
@@ -69,21 +70,21 @@ function scaled({ height, width, rgb }: Raster, scale: number): Size & { readonl
     ...to,
     rgb: scope(() => {
       const image_NHWC = ops.cast(uint8(rgb, [1, height, width, 3]), 'float32');
-      return readFloat32(ops.resizeBilinear(image_NHWC, to.height, to.width));
+      return readFloat32(ops.resizeBilinear(image_NHWC, to.height, to.width, true));
     }),
   };
 }
 
-/** Host logits [H * W * K] resized, bilinear with aligned corners. */
+/** Host logits [H * W * K] resized, bilinear. */
 export function resizeLogits(
   logits: Float32Array,
   from: Size,
   to: Size,
-  classes: number,
+  { classes, alignCorners }: { readonly classes: number; readonly alignCorners: boolean },
 ): Float32Array {
   if (from.height === to.height && from.width === to.width) return logits;
   return scope(() => {
     const logits_NHWK = float32(logits, [1, from.height, from.width, classes]);
-    return readFloat32(ops.resizeBilinear(logits_NHWK, to.height, to.width));
+    return readFloat32(ops.resizeBilinear(logits_NHWK, to.height, to.width, alignCorners));
   });
 }

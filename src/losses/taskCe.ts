@@ -3,8 +3,8 @@
  *
  * N images, h w positions of the logits, H W of the labels, K classes, P = H * W.
  *
- * The logits are upsampled bilinearly with aligned corners; the loss is the mean over labelled
- * pixels of -log softmax at the label.
+ * The logits are upsampled bilinearly, as their network has it; the loss is the mean over labelled pixels
+ * of -log softmax at the label.
  */
 import { ops, readScalar, scope, type Tensor, zeros } from '../tensor/index.js';
 import type { LabelMaps } from './nearestLabels.js';
@@ -16,16 +16,22 @@ export interface TaskCeLoss {
   readonly gradient_NhwK: Tensor;
 }
 
+export interface TaskCeOptions {
+  /** Labels of this value don't count. */
+  readonly ignoreLabel: number;
+  /** See SegmentationNetwork.alignCorners. */
+  readonly alignCorners: boolean;
+  /** What the loss is without a labelled pixel, 0 unless given; PyTorch gives NaN. */
+  readonly allIgnored?: 'zero' | 'nan';
+}
+
 /**
- * @param ignoreLabel labels of this value don't count
- * @param allIgnored what the loss is without a labelled pixel; PyTorch gives NaN
  * Throws RangeError on an ignoreLabel that's a class, a label that's neither a class nor ignoreLabel, or on another batch size.
  */
 export function taskCe(
   logits_NhwK: Tensor,
   labels: LabelMaps,
-  ignoreLabel: number,
-  allIgnored: 'zero' | 'nan' = 'zero',
+  { ignoreLabel, alignCorners, allIgnored = 'zero' }: TaskCeOptions,
 ): TaskCeLoss {
   const [images = 0, , , classes = 0] = logits_NhwK.shape;
   if (labels.images !== images) {
@@ -40,7 +46,10 @@ export function taskCe(
     return { loss, gradient_NhwK: zeros(logits_NhwK.shape) };
   }
   return scope(() => {
-    const { lossSum_1, gradient_NhwK } = ops.pixelCrossEntropy(logits_NhwK, labels, 1 / labelled);
+    const { lossSum_1, gradient_NhwK } = ops.pixelCrossEntropy(logits_NhwK, labels, {
+      scale: 1 / labelled,
+      alignCorners,
+    });
     return { loss: readScalar(lossSum_1) / labelled, gradient_NhwK };
   });
 }

@@ -2,9 +2,9 @@
 import { CheckpointError } from '../wire/checkpointError.js';
 import { printable } from '../wire/printable.js';
 import type { NamedTensors } from '../wire/safetensors.js';
-import { channelScale, type NetworkSpec, type Variant } from './spec.js';
+import { channelScale, type ModelName, type NetworkSpec, type Variant } from './spec.js';
 import { backboneName, stemOfWeights } from './resnetStem.js';
-import { BACKBONE_NAMES, findModel, type HeadName } from './zoo.js';
+import { BACKBONE_NAMES, findModel, type HeadName, originOf } from './zoo.js';
 
 /** What is known already; only the rest is told from the weights. */
 export type KnownSpec = { readonly [field in keyof NetworkSpec]?: NetworkSpec[field] | undefined };
@@ -15,25 +15,58 @@ interface HeadNames {
   readonly prefix: string;
   /** Their first dimension is the number of classes. */
   readonly classifier: readonly string[];
+  /** Their first dimension is the channels of the feature, by which v1 and v2 differ. */
+  readonly feature: readonly string[];
 }
 
 const HEADS: readonly HeadNames[] = [
   {
     head: 'deeplab',
     prefix: 'head.aspp.',
-    classifier: ['head.block.4.weight', 'head.block.4.bias'],
+    classifier: weightAndBias('head.block.4'),
+    feature: ['head.block.0.weight', 'head.block.1.weight'],
   },
   {
     head: 'psp',
     prefix: 'head.psp.',
-    classifier: ['head.classifier.weight', 'head.classifier.bias'],
+    classifier: weightAndBias('head.classifier'),
+    feature: ['head.block.0.weight', 'head.block.1.weight'],
+  },
+  {
+    head: 'torchvision_deeplab',
+    prefix: 'classifier.0.convs.',
+    classifier: weightAndBias('classifier.4'),
+    feature: ['classifier.1.weight', 'classifier.2.weight'],
+  },
+  {
+    head: 'torchvision_fcn',
+    prefix: 'classifier.0.weight',
+    classifier: weightAndBias('classifier.4'),
+    feature: ['classifier.0.weight', 'classifier.1.weight'],
+  },
+  {
+    head: 'mmseg_deeplab',
+    prefix: 'decode_head.aspp_modules.',
+    classifier: weightAndBias('decode_head.conv_seg'),
+    feature: weightsOfModule('decode_head.bottleneck'),
+  },
+  {
+    head: 'mmseg_psp',
+    prefix: 'decode_head.psp_modules.',
+    classifier: weightAndBias('decode_head.conv_seg'),
+    feature: weightsOfModule('decode_head.bottleneck'),
   },
 ];
 
-/** Their first dimension is the channels of the feature, by which v1 and v2 differ. */
-const FEATURE_WEIGHTS = ['head.block.0.weight', 'head.block.1.weight'];
+function weightAndBias(layer: string): string[] {
+  return [`${layer}.weight`, `${layer}.bias`];
+}
 
-/** Blocks of each layer, with bottlenecks or without, to ResNets with the deep stem. */
+function weightsOfModule(module: string): string[] {
+  return [`${module}.conv.weight`, `${module}.bn.weight`];
+}
+
+/** Blocks of each layer, with bottlenecks or without, to ResNets. */
 const RESNETS: Readonly<Record<string, string>> = {
   '2,2,2,2 basic': 'resnet18',
   '3,4,6,3 basic': 'resnet34',
@@ -41,31 +74,40 @@ const RESNETS: Readonly<Record<string, string>> = {
   '3,4,23,3 bottleneck': 'resnet101',
 };
 
+/** What stands before the names of a backbone: CIRKD's code; torchvision and mmsegmentation. */
+const BACKBONE_PREFIX = /^(pretrained|backbone)\./;
+
 /** Weights whose first dimension is a channel count of the backbone or of what is made of it, with the official count. */
 const CHANNELS: Readonly<Record<string, readonly (readonly [name: string, official: number])[]>> = {
   resnet: [
-    ['pretrained.conv1.weight', 64],
-    ['pretrained.conv3.weight', 128],
-    ['pretrained.layer2.0.conv1.weight', 128],
-    ['pretrained.layer3.0.conv1.weight', 256],
-    ['pretrained.layer4.0.conv1.weight', 512],
+    ['conv1.weight', 64],
+    ['conv3.weight', 128],
+    ['stem.0.weight', 32],
+    ['stem.6.weight', 64],
+    ['layer2.0.conv1.weight', 128],
+    ['layer3.0.conv1.weight', 256],
+    ['layer4.0.conv1.weight', 512],
     // Of bottlenecks only; counts of their own, as each is rounded by itself.
-    ['pretrained.layer1.0.conv3.weight', 256],
-    ['pretrained.layer2.0.conv3.weight', 512],
-    ['pretrained.layer3.0.conv3.weight', 1024],
-    ['pretrained.layer4.0.conv3.weight', 2048],
+    ['layer1.0.conv3.weight', 256],
+    ['layer2.0.conv3.weight', 512],
+    ['layer3.0.conv3.weight', 1024],
+    ['layer4.0.conv3.weight', 2048],
   ],
   mobilenetv2: [
-    ['pretrained.net.features.0.0.weight', 32],
-    ['pretrained.net.features.1.conv.3.weight', 16],
-    ['pretrained.net.features.3.conv.6.weight', 24],
-    ['pretrained.net.features.7.conv.6.weight', 64],
-    ['pretrained.net.features.11.conv.6.weight', 96],
-    ['pretrained.net.features.14.conv.6.weight', 160],
-    ['pretrained.net.features.17.conv.6.weight', 320],
-    // A quarter of the last one, rounded once more.
-    ['head.psp.conv1.0.weight', 80],
+    ['net.features.0.0.weight', 32],
+    ['net.features.1.conv.3.weight', 16],
+    ['net.features.3.conv.6.weight', 24],
+    ['net.features.7.conv.6.weight', 64],
+    ['net.features.11.conv.6.weight', 96],
+    ['net.features.14.conv.6.weight', 160],
+    ['net.features.17.conv.6.weight', 320],
   ],
+};
+
+/** The same of heads: a quarter of the backbone's last count, rounded once more. */
+const HEAD_CHANNELS: typeof CHANNELS = {
+  resnet: [],
+  mobilenetv2: [['head.psp.conv1.0.weight', 80]],
 };
 
 /** A larger one, and more classes, must be said: a file of a few bytes can claim any shape. */
@@ -81,7 +123,8 @@ const WIDTHS = [1, ...[4, 8, 16, 10, 20, 100].flatMap(fractions)];
  * same network, v1 is said.
  */
 export function detectNetwork(tensors: NamedTensors, known: KnownSpec): NetworkSpec {
-  const backbone = known.backbone ?? tellBackbone(tensors);
+  const backboneWeights = underBackbone(tensors);
+  const backbone = known.backbone ?? tellBackbone(tensors, backboneWeights);
   const names = tellHead(tensors);
   const found = findModel(names.head, backbone);
   if (found === null) {
@@ -89,26 +132,50 @@ export function detectNetwork(tensors: NamedTensors, known: KnownSpec): NetworkS
   }
   const model = known.model ?? found.model;
   const numClasses = known.numClasses ?? tellClasses(tensors, names.classifier);
-  const { widthMultiplier, variant } = tellWidth(tensors, backbone, found.featureChannels, known);
-  return { model, backbone, variant, numClasses, widthMultiplier };
+  const { widthMultiplier, variant } = tellWidth(
+    firstSize(tensors, names.feature, 'variant'),
+    officialAndActual(backbone, tensors, backboneWeights),
+    { names: names.feature, official: found.featureChannels },
+    known,
+  );
+  const spec = { model, backbone, variant, numClasses, widthMultiplier };
+  return hasAux(tensors, model, known) ? spec : { ...spec, auxHead: false };
 }
 
-function tellBackbone(tensors: NamedTensors): string {
-  const names = [...tensors.keys()];
-  if (names.some((name) => name.startsWith('pretrained.net.features.'))) return 'mobilenetv2';
+/** By their names without what networks put before them. */
+function underBackbone(tensors: NamedTensors): NamedTensors {
+  return new Map(
+    [...tensors].flatMap(([name, tensor]) =>
+      BACKBONE_PREFIX.test(name) ? [[name.replace(BACKBONE_PREFIX, ''), tensor] as const] : [],
+    ),
+  );
+}
+
+/** Where a network may lack the auxiliary head, the file has it or has nothing of it. */
+function hasAux(tensors: NamedTensors, model: ModelName, known: KnownSpec): boolean {
+  if (known.auxHead !== undefined) return known.auxHead;
+  const { mayLackAux, names } = originOf(model);
+  return !mayLackAux || [...tensors.keys()].some((name) => name.startsWith(`${names.aux}.`));
+}
+
+function tellBackbone(tensors: NamedTensors, own: NamedTensors): string {
+  const names = [...own.keys()];
+  if (names.some((name) => name.startsWith('net.features.'))) return 'mobilenetv2';
   const blocks = [0, 0, 0, 0];
   for (const name of names) {
-    const [, layer, block] = /^pretrained\.layer([1-4])\.(\d{1,3})\./.exec(name) ?? [];
+    const [, layer, block] = /^layer([1-4])\.(\d{1,3})\./.exec(name) ?? [];
     if (layer === undefined) continue;
     blocks[Number(layer) - 1] = Math.max(blocks[Number(layer) - 1]!, Number(block) + 1);
   }
-  const kind = tensors.has('pretrained.layer1.0.conv3.weight') ? 'bottleneck' : 'basic';
+  const kind = own.has('layer1.0.conv3.weight') ? 'bottleneck' : 'basic';
   const form = `${blocks} ${kind}`;
-  if (Object.hasOwn(RESNETS, form))
-    return backboneName(RESNETS[form]!, stemOfWeights(tensors.get('pretrained.conv1.weight')));
-  const seen = blocks.includes(0) ? firstNames(names) : `a ResNet of ${form} blocks`;
+  if (Object.hasOwn(RESNETS, form)) {
+    const stem = own.has('stem.0.weight') ? 'v1c' : stemOfWeights(own.get('conv1.weight'));
+    return backboneName(RESNETS[form]!, stem);
+  }
+  const seen = blocks.includes(0) ? firstNames([...tensors.keys()]) : `a ResNet of ${form} blocks`;
   throw new CheckpointError(
-    `backbone: can't be told, the weights are ${seen}; wanted one of ${BACKBONE_NAMES.join(', ')} with official names`,
+    `backbone: can't be told, the weights are ${seen}; wanted one of ${BACKBONE_NAMES.join(', ')} with the names of CIRKD's code, torchvision or mmsegmentation`,
   );
 }
 
@@ -130,15 +197,19 @@ function tellClasses(tensors: NamedTensors, classifier: readonly string[]): numb
   );
 }
 
+interface FeatureCounts {
+  /** Of the weights that show the feature's channels. */
+  readonly names: readonly string[];
+  readonly official: Readonly<Record<Variant, number>>;
+}
+
 /** The first width that fits the backbone's channels and, with a variant, the feature's. */
 function tellWidth(
-  tensors: NamedTensors,
-  backbone: string,
-  featureChannels: Readonly<Record<Variant, number>>,
+  feature: number,
+  channels: readonly (readonly [official: number, actual: number])[],
+  { names, official: featureChannels }: FeatureCounts,
   known: KnownSpec,
 ): { widthMultiplier: number; variant: Variant } {
-  const feature = firstSize(tensors, FEATURE_WEIGHTS, 'variant');
-  const channels = backboneChannels(tensors, backbone);
   const fits = (width: number) => {
     const scale = channelScale(width);
     return channels.every(([official, actual]) => scale(official) === actual);
@@ -158,20 +229,27 @@ function tellWidth(
   if (known.variant !== undefined || known.widthMultiplier !== undefined) {
     return { widthMultiplier: widths[0]!, variant: known.variant ?? 'v1' };
   }
-  const scale = channelScale(widths[0]!);
+  const [v1, v2] = [featureChannels.v1, featureChannels.v2].map(channelScale(widths[0]!));
   throw new CheckpointError(
-    `variant: can't be told, ${FEATURE_WEIGHTS[0]} has ${feature} channels; ` +
-      `v1 has ${scale(featureChannels.v1)}, v2 ${scale(featureChannels.v2)} at width ${widths[0]}`,
+    `variant: can't be told, ${names[0]} has ${feature} channels; ` +
+      (v1 === v2 ? `wanted ${v1}` : `v1 has ${v1}, v2 ${v2}`) +
+      ` at width ${widths[0]}`,
   );
 }
 
 /** Official and actual counts, of the weights that are there. */
-function backboneChannels(tensors: NamedTensors, backbone: string): [number, number][] {
-  const entries = CHANNELS[backbone === 'mobilenetv2' ? backbone : 'resnet']!;
-  return entries.flatMap(([name, official]) => {
-    const actual = tensors.get(name)?.shape[0];
-    return actual === undefined ? [] : [[official, actual] as [number, number]];
-  });
+function officialAndActual(
+  backbone: string,
+  tensors: NamedTensors,
+  ofBackbone: NamedTensors,
+): [number, number][] {
+  const kind = backbone === 'mobilenetv2' ? backbone : 'resnet';
+  const counts = (own: NamedTensors, wanted: (typeof CHANNELS)[string]) =>
+    wanted.flatMap(([name, official]) => {
+      const actual = own.get(name)?.shape[0];
+      return actual === undefined ? [] : [[official, actual] as [number, number]];
+    });
+  return [...counts(ofBackbone, CHANNELS[kind]!), ...counts(tensors, HEAD_CHANNELS[kind]!)];
 }
 
 /** Of the first of the weights that is there. */

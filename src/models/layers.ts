@@ -2,6 +2,7 @@
 import {
   type Activation,
   type AfterNorm,
+  type DropoutUnit,
   differentiable,
   type Parameter,
   scope,
@@ -154,16 +155,19 @@ export class Classifier implements Layer {
 
 export class Dropout implements Layer {
   readonly #probability: number;
+  readonly #unit: DropoutUnit;
   readonly #number: number;
 
-  constructor(at: Builder, probability: number) {
+  constructor(at: Builder, probability: number, unit: DropoutUnit = 'element') {
     this.#probability = probability;
+    this.#unit = unit;
     this.#number = at.nextDropout();
   }
 
   forward({ tape, dropoutSeed }: ForwardContext, x: Var): Var {
     if (dropoutSeed === null) return x;
-    return differentiable.dropout(tape, x, this.#probability, dropoutSeed(this.#number));
+    const options = { probability: this.#probability, unit: this.#unit };
+    return differentiable.dropout(tape, x, options, dropoutSeed(this.#number));
   }
 }
 

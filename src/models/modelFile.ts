@@ -48,6 +48,7 @@ export function writeModelMetadata(description: ModelDescription): Record<string
     variant: spec.variant,
     num_classes: String(spec.numClasses),
     width_multiplier: String(spec.widthMultiplier),
+    ...(spec.auxHead === false ? { aux_head: 'false' } : {}),
     pixel_mean: JSON.stringify(normalisation.pixelMean),
     pixel_std: JSON.stringify(normalisation.pixelStd),
     channel_order: normalisation.channelOrder,
@@ -86,6 +87,7 @@ function describe(metadata: Metadata): ModelDescription {
     variant: text(metadata, 'variant') as Variant,
     numClasses: Number(text(metadata, 'num_classes')),
     widthMultiplier: Number(text(metadata, 'width_multiplier')),
+    ...auxHead(metadata),
   };
   checkFileSpec(spec);
   const channelOrder = text(metadata, 'channel_order');
@@ -108,6 +110,14 @@ function describe(metadata: Metadata): ModelDescription {
     );
   }
   return { spec, normalisation: { pixelMean, pixelStd, channelOrder }, classNames };
+}
+
+/** Only networks without one say so. */
+function auxHead(metadata: Metadata): { readonly auxHead?: false } {
+  const said = metadata['aux_head'];
+  if (said === undefined) return {};
+  if (said === 'false') return { auxHead: false };
+  throw new CheckpointError(`aux_head: '${printable(said)}' given, wanted 'false' or none`);
 }
 
 /** zoo.ts names the spec's fields, which but for their style are the file's. */

@@ -1,4 +1,4 @@
-/** A segmentation network: backbone, head and, with a ResNet, an auxiliary head. */
+/** A segmentation network: backbone, head and, with most ResNets, an auxiliary head. */
 import { type Parameter, scope, type Tensor, type Var } from '../tensor/index.js';
 import { CheckpointError } from '../wire/checkpointError.js';
 import { elementCount, type NamedTensor, type NamedTensors } from '../wire/safetensors.js';
@@ -57,6 +57,14 @@ export class SegmentationNetwork {
     }
   }
 
+  /**
+   * How logits come to the image's size, and what the network itself resizes: true as PyTorch's
+   * align_corners=True (the official code), false with half-pixel centres (torchvision, mmsegmentation).
+   */
+  get alignCorners(): boolean {
+    return this.#parts.alignCorners;
+  }
+
   get featureChannels(): number {
     return this.#parts.head.channels;
   }
@@ -84,9 +92,12 @@ export class SegmentationNetwork {
     const { backbone, head, aux } = this.#parts;
     return scope(() => {
       const maps = backbone.forward(context, image_NHWC);
+      const auxMap = maps.aux;
       const auxLogits =
-        aux === null || maps.aux === null || !wantAux ? null : aux.forward(context, maps.aux);
-      maps.aux?.value.dispose();
+        aux === null || auxMap === null || !wantAux
+          ? null
+          : scope(() => aux.forward(context, auxMap).logits);
+      auxMap?.value.dispose();
       return { ...head.forward(context, maps.feature), aux: auxLogits };
     });
   }

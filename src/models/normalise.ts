@@ -17,6 +17,13 @@ export const OFFICIAL_NORMALISATION: PixelNormalisation = {
   channelOrder: 'bgr',
 };
 
+/** What torchvision's networks are trained with, on the 0..255 scale: mean and deviation of ImageNet. */
+export const TORCHVISION_NORMALISATION: PixelNormalisation = {
+  pixelMean: [123.675, 116.28, 103.53],
+  pixelStd: [58.395, 57.12, 57.375],
+  channelOrder: 'rgb',
+};
+
 /** HWC, R G B, 0..255: bytes, or floats where an image was resized. */
 export type Pixels = Uint8Array | Float32Array;
 

@@ -1,6 +1,7 @@
 /**
  * ResNet, dilated to stride 8.
- * Source: He et al., "Deep residual learning" (CVPR 2016); dilations as in CIRKD's code.
+ * Source: He et al., "Deep residual learning" (CVPR 2016); dilations as in CIRKD's code, torchvision and
+ * mmsegmentation, which differ in basic blocks alone.
  */
 import { scope, type Var } from '../tensor/index.js';
 import type { Backbone } from './backbone.js';
@@ -54,7 +55,8 @@ export class Resnet implements Backbone {
           planes: scale(planes),
           outputs,
           stride: first ? stride : 1,
-          dilations: [first ? firstDilation : dilation, dilation],
+          // mmsegmentation dilates only the first convolution of a basic block.
+          dilations: [first ? firstDilation : dilation, stemName === 'v1c' ? 1 : dilation],
           projection: first && changesShape,
         });
         inputs = outputs;

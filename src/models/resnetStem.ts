@@ -1,7 +1,7 @@
 /**
  * What stands before the blocks of a ResNet: convolutions with stride 2, then max pooling to stride 4.
  * Sources: plain as in He et al., "Deep residual learning" (CVPR 2016) and torchvision; deep as in
- * CIRKD's code. Names as theirs.
+ * CIRKD's code; v1c as in mmsegmentation's ResNetV1c. Names as theirs.
  */
 import { differentiable, type Var } from '../tensor/index.js';
 import type { Builder } from './builder.js';
@@ -9,8 +9,8 @@ import type { ForwardContext } from './context.js';
 import { ConvolutionUnit, type Layer } from './layers.js';
 import type { ChannelScale } from './spec.js';
 
-/** deep: three 3x3 convolutions; plain: one of 7x7. */
-export type StemName = 'deep' | 'plain';
+/** deep: three 3x3 convolutions; plain: one of 7x7; v1c: three of 3x3 with half of deep's channels. */
+export type StemName = 'deep' | 'plain' | 'v1c';
 
 /** By kernel, stride and official output channels. */
 const CONVOLUTIONS = {
@@ -20,13 +20,19 @@ const CONVOLUTIONS = {
     { kernel: 3, stride: 1, outputs: 128 },
   ],
   plain: [{ kernel: 7, stride: 2, outputs: 64 }],
+  v1c: [
+    { kernel: 3, stride: 2, outputs: 32 },
+    { kernel: 3, stride: 1, outputs: 32 },
+    { kernel: 3, stride: 1, outputs: 64 },
+  ],
 } as const;
 
 const PLAIN_SUFFIX = '_plain';
+const SUFFIXES = { deep: '', plain: PLAIN_SUFFIX, v1c: '_v1c' } as const;
 
-/** The stem is part of a backbone's name, as it decides which weights fit: resnet50, resnet50_plain. */
+/** The stem is part of a backbone's name, as it decides which weights fit: resnet50, resnet50_plain, resnet50_v1c. */
 export function backboneName(resnet: string, stem: StemName): string {
-  return stem === 'plain' ? `${resnet}${PLAIN_SUFFIX}` : resnet;
+  return `${resnet}${SUFFIXES[stem]}`;
 }
 
 /** The same ResNet with the other stem. */
@@ -57,7 +63,7 @@ class MaxPool implements Layer {
 export function resnetStem(at: Builder, name: StemName, scale: ChannelScale): Stem {
   let [officialChannels, channels] = [3, 3];
   const units = CONVOLUTIONS[name].map(({ kernel, stride, outputs }, index) => {
-    const unit = new ConvolutionUnit(at.at(`conv${index + 1}`), at.at(`bn${index + 1}`), {
+    const unit = new ConvolutionUnit(...unitPlaces(at, name, index), {
       inputs: channels,
       outputs: scale(outputs),
       kernel,
@@ -68,4 +74,11 @@ export function resnetStem(at: Builder, name: StemName, scale: ChannelScale): St
     return unit;
   });
   return { layers: [...units, new MaxPool()], officialChannels, channels };
+}
+
+/** Of the convolution and its norm; v1c has all layers in one Sequential, with the activations between. */
+function unitPlaces(at: Builder, name: StemName, index: number): [Builder, Builder] {
+  if (name !== 'v1c') return [at.at(`conv${index + 1}`), at.at(`bn${index + 1}`)];
+  const stem = at.at('stem');
+  return [stem.at(3 * index), stem.at(3 * index + 1)];
 }

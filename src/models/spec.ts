@@ -1,8 +1,19 @@
 /** Which network: what it takes to build it, apart from the weights. */
 
-export type ModelName = 'deeplabv3' | 'psp' | 'deeplab_mobile' | 'psp_mobile';
+export type ModelName =
+  | 'deeplabv3'
+  | 'psp'
+  | 'deeplab_mobile'
+  | 'psp_mobile'
+  | 'torchvision_deeplabv3'
+  | 'torchvision_fcn'
+  | 'mmseg_deeplabv3'
+  | 'mmseg_psp';
 
-/** v1: the code of the CVPR 2022 paper; v2: the newest commit. They differ in head channels. */
+/**
+ * v1: the code of the CVPR 2022 paper; v2: the newest commit. They differ in head channels. Where they
+ * don't, and for networks of other origin, both are the same.
+ */
 export type Variant = 'v1' | 'v2';
 
 export interface NetworkSpec {
@@ -12,12 +23,21 @@ export interface NetworkSpec {
   readonly numClasses: number;
   /** Scales the channel counts of backbone and head; 1 is the official network. */
   readonly widthMultiplier: number;
+  /**
+   * false: without the auxiliary head that the network may have, as torchvision makes it unless asked and
+   * as files for inference are. Unless given it is there.
+   */
+  readonly auxHead?: boolean;
 }
 
-/** "deeplabv3-resnet18/v1", with " x0.25" behind it where the width isn't the official one. */
+/**
+ * "deeplabv3-resnet18/v1", with " x0.25" behind it where the width isn't the official one, and " no-aux"
+ * without the auxiliary head.
+ */
 export function specName(spec: NetworkSpec): string {
   const width = spec.widthMultiplier === 1 ? '' : ` x${spec.widthMultiplier}`;
-  return `${spec.model}-${spec.backbone}/${spec.variant}${width}`;
+  const aux = spec.auxHead === false ? ' no-aux' : '';
+  return `${spec.model}-${spec.backbone}/${spec.variant}${width}${aux}`;
 }
 
 /** Channel counts of the official network to those of this one. */

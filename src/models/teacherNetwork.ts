@@ -72,7 +72,7 @@ export class TeacherNetwork {
       pixelMean: normalisation.pixelMean,
       pixelStd: normalisation.pixelStd,
       channelOrder: normalisation.channelOrder,
-      alignCorners: true,
+      alignCorners: network.alignCorners,
       numericMode: NUMERIC_MODE,
       classNames,
     };
@@ -168,6 +168,7 @@ function digestOf(network: SegmentationNetwork, description: ModelDescription): 
   const { pixelMean, pixelStd, channelOrder } = normalisation;
   const hash = createHash('sha256');
   const { model, backbone, variant, numClasses, widthMultiplier } = spec;
+  // Without an auxiliary head its weights are missing below: nothing more need be said here.
   const architecture = [model, backbone, variant, numClasses, widthMultiplier];
   const pixels = [pixelMean, pixelStd, channelOrder];
   hash.update(JSON.stringify([architecture, pixels, NUMERIC_MODE]));

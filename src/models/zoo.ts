@@ -1,11 +1,21 @@
 /** One table from names to networks. */
-import { AuxHead } from './auxHead.js';
 import type { Backbone } from './backbone.js';
 import type { Builder } from './builder.js';
-import { DeeplabHead } from './deeplabHead.js';
-import type { Head } from './head.js';
+import { auxHead } from './heads/auxHead.js';
+import { deeplabHead } from './heads/deeplabHead.js';
+import type { Head, MakeHead } from './heads/head.js';
+import { mmsegDeeplabHead } from './heads/mmsegDeeplabHead.js';
+import { mmsegFcnHead } from './heads/mmsegFcnHead.js';
+import { mmsegPspHead } from './heads/mmsegPspHead.js';
+import { type PspHeadOptions, pspHead } from './heads/pspHead.js';
+import { torchvisionDeeplabHead } from './heads/torchvisionDeeplabHead.js';
+import { torchvisionFcnHead } from './heads/torchvisionFcnHead.js';
 import { MobilenetV2 } from './mobilenetV2.js';
-import { PspHead } from './pspHead.js';
+import {
+  OFFICIAL_NORMALISATION,
+  type PixelNormalisation,
+  TORCHVISION_NORMALISATION,
+} from './normalise.js';
 import { RESNETS, Resnet, type ResnetName } from './resnet.js';
 import { backboneName, type StemName } from './resnetStem.js';
 import {
@@ -28,6 +38,7 @@ interface BackboneEntry {
 const BACKBONES: Readonly<Record<string, BackboneEntry>> = {
   ...resnets('deep'),
   ...resnets('plain'),
+  ...resnets('v1c'),
   mobilenetv2: {
     officialChannels: 320,
     officialAuxChannels: null,
@@ -50,38 +61,111 @@ function resnets(stem: StemName): Record<string, BackboneEntry> {
   return Object.fromEntries(entries);
 }
 
-export type HeadName = 'deeplab' | 'psp';
-
-interface NetworkEntry {
-  readonly head: HeadName;
-  /** Official channels of the feature. */
-  readonly featureChannels: Readonly<Record<Variant, number>>;
+/** What networks of one code have in common. */
+interface Origin {
+  /** What stands before the names of their parts. */
+  readonly names: { readonly backbone: string; readonly head: string; readonly aux: string };
+  readonly makeAux: MakeHead;
+  /** Whether there are such networks without the auxiliary head. */
+  readonly mayLackAux: boolean;
+  /** See SegmentationNetwork.alignCorners. */
+  readonly alignCorners: boolean;
+  /** Of the pixels that their published weights were trained on. */
+  readonly normalisation: PixelNormalisation;
 }
 
-/** By model, then backbone. The official code has 18 and 101; 34 has the heads of 18, 50 those of 101. */
-const NETWORKS: Readonly<Record<ModelName, Readonly<Record<string, NetworkEntry>>>> = {
-  deeplabv3: {
-    ...basicResnets({ head: 'deeplab', featureChannels: { v1: 128, v2: 512 } }),
-    ...bottleneckResnets({ head: 'deeplab', featureChannels: { v1: 256, v2: 512 } }),
-  },
-  psp: {
-    ...basicResnets({ head: 'psp', featureChannels: { v1: 128, v2: 128 } }),
-    ...bottleneckResnets({ head: 'psp', featureChannels: { v1: 512, v2: 256 } }),
-  },
-  deeplab_mobile: {
-    mobilenetv2: { head: 'deeplab', featureChannels: { v1: 128, v2: 128 } },
-  },
-  psp_mobile: {
-    mobilenetv2: { head: 'psp', featureChannels: { v1: 128, v2: 128 } },
-  },
+/** CIRKD's code. */
+const OFFICIAL: Origin = {
+  names: { backbone: 'pretrained', head: 'head', aux: 'auxlayer' },
+  makeAux: auxHead,
+  mayLackAux: false,
+  alignCorners: true,
+  normalisation: OFFICIAL_NORMALISATION,
 };
 
-function basicResnets(entry: NetworkEntry): Record<string, NetworkEntry> {
-  return { resnet18: entry, resnet34: entry, resnet18_plain: entry, resnet34_plain: entry };
+const TORCHVISION: Origin = {
+  names: { backbone: 'backbone', head: 'classifier', aux: 'aux_classifier' },
+  makeAux: torchvisionFcnHead,
+  mayLackAux: true,
+  alignCorners: false,
+  normalisation: TORCHVISION_NORMALISATION,
+};
+
+/** Its data preprocessor has torchvision's mean and deviation. */
+const MMSEGMENTATION: Origin = {
+  names: { backbone: 'backbone', head: 'decode_head', aux: 'auxiliary_head' },
+  makeAux: mmsegFcnHead,
+  mayLackAux: true,
+  alignCorners: false,
+  normalisation: TORCHVISION_NORMALISATION,
+};
+
+export type HeadName =
+  | 'deeplab'
+  | 'psp'
+  | 'torchvision_deeplab'
+  | 'torchvision_fcn'
+  | 'mmseg_deeplab'
+  | 'mmseg_psp';
+
+type MakeMainHead = (at: Builder, options: PspHeadOptions) => Head;
+
+const HEADS: Readonly<Record<HeadName, { readonly origin: Origin; readonly make: MakeMainHead }>> =
+  {
+    deeplab: { origin: OFFICIAL, make: deeplabHead },
+    psp: { origin: OFFICIAL, make: pspHead },
+    torchvision_deeplab: { origin: TORCHVISION, make: torchvisionDeeplabHead },
+    torchvision_fcn: { origin: TORCHVISION, make: torchvisionFcnHead },
+    mmseg_deeplab: { origin: MMSEGMENTATION, make: mmsegDeeplabHead },
+    mmseg_psp: { origin: MMSEGMENTATION, make: mmsegPspHead },
+  };
+
+/** Official channels of the feature. */
+type FeatureChannels = Readonly<Record<Variant, number>>;
+
+interface ModelEntry {
+  readonly head: HeadName;
+  readonly backbones: Readonly<Record<string, FeatureChannels>>;
 }
 
-function bottleneckResnets(entry: NetworkEntry): Record<string, NetworkEntry> {
-  return { resnet50: entry, resnet101: entry, resnet50_plain: entry, resnet101_plain: entry };
+/** The official code has ResNet-18 and 101; 34 has the heads of 18, 50 those of 101. */
+const NETWORKS: Readonly<Record<ModelName, ModelEntry>> = {
+  deeplabv3: {
+    head: 'deeplab',
+    backbones: officialResnets({ v1: 128, v2: 512 }, { v1: 256, v2: 512 }),
+  },
+  psp: { head: 'psp', backbones: officialResnets(both(128), { v1: 512, v2: 256 }) },
+  deeplab_mobile: { head: 'deeplab', backbones: { mobilenetv2: both(128) } },
+  psp_mobile: { head: 'psp', backbones: { mobilenetv2: both(128) } },
+  torchvision_deeplabv3: {
+    head: 'torchvision_deeplab',
+    backbones: { resnet50_plain: both(256), resnet101_plain: both(256) },
+  },
+  torchvision_fcn: {
+    head: 'torchvision_fcn',
+    backbones: { resnet50_plain: both(512), resnet101_plain: both(512) },
+  },
+  mmseg_deeplabv3: { head: 'mmseg_deeplab', backbones: mmsegResnets() },
+  mmseg_psp: { head: 'mmseg_psp', backbones: mmsegResnets() },
+};
+
+function both(channels: number): FeatureChannels {
+  return { v1: channels, v2: channels };
+}
+
+function officialResnets(
+  basic: FeatureChannels,
+  bottleneck: FeatureChannels,
+): Record<string, FeatureChannels> {
+  return {
+    ...{ resnet18: basic, resnet34: basic, resnet18_plain: basic, resnet34_plain: basic },
+    ...{ resnet50: bottleneck, resnet101: bottleneck },
+    ...{ resnet50_plain: bottleneck, resnet101_plain: bottleneck },
+  };
+}
+
+function mmsegResnets(): Record<string, FeatureChannels> {
+  return { resnet18_v1c: both(128), resnet50_v1c: both(512), resnet101_v1c: both(512) };
 }
 
 export interface ZooEntry {
@@ -90,12 +174,12 @@ export interface ZooEntry {
   /** null: no ResNet. */
   readonly stem: StemName | null;
   /** Official channels of the feature. */
-  readonly featureChannels: Readonly<Record<Variant, number>>;
+  readonly featureChannels: FeatureChannels;
 }
 
 /** Every model with each of its backbones. */
-export const ZOO: readonly ZooEntry[] = Object.entries(NETWORKS).flatMap(([model, backbones]) =>
-  Object.entries(backbones).map(([backbone, { featureChannels }]) => ({
+export const ZOO: readonly ZooEntry[] = Object.entries(NETWORKS).flatMap(([model, { backbones }]) =>
+  Object.entries(backbones).map(([backbone, featureChannels]) => ({
     model: model as ModelName,
     backbone,
     stem: BACKBONES[backbone]!.stem,
@@ -103,49 +187,50 @@ export const ZOO: readonly ZooEntry[] = Object.entries(NETWORKS).flatMap(([model
   })),
 );
 
-export const BACKBONE_NAMES: readonly string[] = Object.keys(BACKBONES);
+export const MODEL_NAMES = Object.keys(NETWORKS) as readonly ModelName[];
+
+/** Those that a model stands on. */
+export const BACKBONE_NAMES: readonly string[] = [...new Set(ZOO.map(({ backbone }) => backbone))];
 
 /** null: no ResNet. */
 export function stemOf(backbone: string): StemName | null {
   return own(BACKBONES, backbone)?.stem ?? null;
 }
 
+/** What is the same on all backbones of a model, see Origin. */
+export function originOf(model: ModelName): Origin {
+  return HEADS[NETWORKS[model].head].origin;
+}
+
 export interface NetworkParts {
   readonly backbone: Backbone;
   readonly head: Head;
-  readonly aux: AuxHead | null;
+  readonly aux: Head | null;
+  readonly alignCorners: boolean;
 }
 
 /** The model with this head on this backbone, and the official channels of its feature; or null. */
 export function findModel(
   head: HeadName,
   backbone: string,
-): {
-  readonly model: ModelName;
-  readonly featureChannels: Readonly<Record<Variant, number>>;
-} | null {
-  for (const [model, backbones] of Object.entries(NETWORKS)) {
-    const entry = own(backbones, backbone);
-    if (entry?.head === head) {
-      return { model: model as ModelName, featureChannels: entry.featureChannels };
-    }
-  }
-  return null;
+): { readonly model: ModelName; readonly featureChannels: FeatureChannels } | null {
+  const found = ZOO.find((e) => NETWORKS[e.model].head === head && e.backbone === backbone);
+  return found ?? null;
 }
 
 /** Throws an error that names the field of a spec for which there is no network. */
 export function checkSpec(spec: NetworkSpec): void {
-  const backbones = own<Readonly<Record<string, NetworkEntry>>>(NETWORKS, spec.model);
-  if (backbones === undefined) {
+  const entry = own<ModelEntry>(NETWORKS, spec.model);
+  if (entry === undefined) {
     throw new Error(`model: '${spec.model}' given, wanted one of ${names(NETWORKS)}`);
   }
-  const entry = own(backbones, spec.backbone);
-  if (entry === undefined) {
+  const featureChannels = own(entry.backbones, spec.backbone);
+  if (featureChannels === undefined) {
     throw new Error(
-      `backbone: '${spec.backbone}' given, ${spec.model} wants one of ${names(backbones)}`,
+      `backbone: '${spec.backbone}' given, ${spec.model} wants one of ${names(entry.backbones)}`,
     );
   }
-  if (own(entry.featureChannels, spec.variant) === undefined) {
+  if (own(featureChannels, spec.variant) === undefined) {
     throw new Error(`variant: '${spec.variant}' given, wanted v1 or v2`);
   }
   if (!Number.isSafeInteger(spec.numClasses) || spec.numClasses < 1) {
@@ -154,33 +239,35 @@ export function checkSpec(spec: NetworkSpec): void {
   if (!(spec.widthMultiplier > 0 && spec.widthMultiplier <= 8)) {
     throw new Error(`widthMultiplier: ${spec.widthMultiplier} given, wanted above 0, at most 8`);
   }
+  if (spec.auxHead === false && !originOf(spec.model).mayLackAux) {
+    throw new Error(`auxHead: false given, which ${spec.model} can't be without`);
+  }
 }
 
 /** Puts a network together, in state-dict order. */
 export function buildNetwork(at: Builder, spec: NetworkSpec): NetworkParts {
   checkSpec(spec);
-  const entry = NETWORKS[spec.model][spec.backbone]!;
+  const { head: headName, backbones } = NETWORKS[spec.model];
+  const { origin, make } = HEADS[headName];
   const { officialChannels, officialAuxChannels, build } = BACKBONES[spec.backbone]!;
   const scale = channelScale(spec.widthMultiplier);
   const classes = spec.numClasses;
-  const backbone = build(at.at('pretrained'), scale);
-  const inputs = backbone.channels;
-  const channels = scale(entry.featureChannels[spec.variant]);
-  const levelChannels = scale(officialChannels / 4);
-  const head =
-    entry.head === 'deeplab'
-      ? new DeeplabHead(at.at('head'), inputs, channels, classes)
-      : new PspHead(at.at('head'), { inputs, levelChannels, channels, classes });
-  const aux =
-    backbone.auxChannels === null || officialAuxChannels === null
-      ? null
-      : new AuxHead(
-          at.at('auxlayer'),
-          backbone.auxChannels,
-          scale(officialAuxChannels / 4),
-          classes,
-        );
-  return { backbone, head, aux };
+  const backbone = build(at.at(origin.names.backbone), scale);
+  const head = make(at.at(origin.names.head), {
+    inputs: backbone.channels,
+    levelChannels: scale(officialChannels / 4),
+    channels: scale(backbones[spec.backbone]![spec.variant]),
+    classes,
+  });
+  const hasAux = spec.auxHead !== false && backbone.auxChannels !== null;
+  const aux = hasAux
+    ? origin.makeAux(at.at(origin.names.aux), {
+        inputs: backbone.auxChannels,
+        channels: scale(officialAuxChannels! / 4),
+        classes,
+      })
+    : null;
+  return { backbone, head, aux, alignCorners: origin.alignCorners };
 }
 
 function own<T>(table: Readonly<Record<string, T>>, key: string): T | undefined {

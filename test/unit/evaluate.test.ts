@@ -52,6 +52,7 @@ test('confusion: a label out of range and a wrong length are refused, merge adds
 /** Logits that say a pixel's class is its strongest colour, at half the image's size. */
 const brightest: Segmenter = {
   classes: 3,
+  alignCorners: true,
   logits({ height, width, rgb: [rgb] }) {
     const half = new Float32Array((height / 2) * (width / 2) * 3);
     for (let y = 0; y < height / 2; y++) {
@@ -81,6 +82,7 @@ test('predictLabels: logits grow to the image with aligned corners, ties take th
   assert.deepEqual([...predictLabels(brightest, sample)], [...sample.labels]);
   const flat: Segmenter = {
     classes: 3,
+    alignCorners: true,
     logits: () => float32(new Float32Array(3), [1, 1, 1, 3]),
   };
   assert.deepEqual([...predictLabels(flat, { ...sample, height: 1, width: 2 })], [0, 0]);
@@ -90,6 +92,7 @@ test('logits that are no numbers are refused: their arg-max would be a class', a
   for (const value of [Number.NaN, Number.POSITIVE_INFINITY]) {
     const broken: Segmenter = {
       classes: 3,
+      alignCorners: true,
       logits: () => float32(Float32Array.of(0, 1, 0, 0, value, 0), [1, 1, 2, 3]),
     };
     const sample = twoHalves(0, 1);
@@ -143,6 +146,7 @@ test('evaluateDataset: other classes, no samples and an unreadable sample are Da
 test('pixel accuracy of the reference cuts logits to integers first', async () => {
   const fractions: Segmenter = {
     classes: 3,
+    alignCorners: true,
     logits: () => scope(() => float32(Float32Array.of(0.2, 0.7, 0.1), [1, 1, 1, 3])),
   };
   const sample = { height: 1, width: 1, rgb: new Uint8Array(3), labels: Uint8Array.of(1) };

@@ -43,6 +43,7 @@ function recorded(): Recorded {
     batches,
     segmenter: {
       classes: CLASSES,
+      alignCorners: true,
       logits(images) {
         const { height, width, rgb } = images;
         batches.push({ images: rgb.length, height, width });
@@ -154,6 +155,7 @@ test('scales: floor of the size, bilinear there and back with aligned corners, t
   for (let x = 0; x < 5; x++) image.rgb[x * 3] = 10 * x * x;
   const red: Segmenter = {
     classes: 1,
+    alignCorners: true,
     logits: ({ height, width, rgb }) =>
       float32(
         Float32Array.from({ length: height * width }, (_, i) => rgb[0]![i * 3]!),
@@ -177,6 +179,7 @@ test('scaled images keep fractions, and scales smaller than a pixel leave one', 
   const seen: PixelImages[] = [];
   const watcher: Segmenter = {
     classes: 1,
+    alignCorners: true,
     logits(images) {
       seen.push(images);
       return float32(new Float32Array(images.height * images.width), [
@@ -232,6 +235,7 @@ test('a segmenter that is elsewhere answers later; where it fails nothing leaks'
   const { segmenter } = recorded();
   const later: RemoteSegmenter = {
     classes: CLASSES,
+    alignCorners: true,
     logits: async (images) => {
       await new Promise((resolve) => setTimeout(resolve, 1));
       return segmenter.logits(images);
@@ -245,6 +249,7 @@ test('a segmenter that is elsewhere answers later; where it fails nothing leaks'
   let asked = 0;
   const failing: RemoteSegmenter = {
     classes: CLASSES,
+    alignCorners: true,
     logits: async (images) => {
       asked += 1;
       if (asked === 3) throw new Error('gone');

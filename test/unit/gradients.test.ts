@@ -234,26 +234,36 @@ test('average pooling: bins and borders by hand', () => {
   });
 });
 
-test('resizeBilinear with aligned corners, sizes of 1 too', () => {
+test('resizeBilinear with aligned corners and with half-pixel centres, sizes of 1 too', () => {
   const cases = [
     { from: [3, 4], to: [7, 9] },
     { from: [1, 1], to: [3, 5] },
     { from: [1, 3], to: [4, 5] },
     { from: [3, 1], to: [5, 1] },
     { from: [6, 6], to: [4, 3] },
+    { from: [2, 5], to: [9, 6] },
     { from: [3, 3], to: [1, 1] },
     { from: [3, 3], to: [3, 3] },
   ] as const;
   for (const { from, to } of cases) {
-    assertGradients(
-      (tape, [x]) => d.resizeBilinear(tape, x!, to[0], to[1]),
-      [randomInput(20, [2, ...from, 3])],
-    );
+    const [height, width] = to;
+    for (const alignCorners of [true, false]) {
+      assertGradients(
+        (tape, [x]) => d.resizeBilinear(tape, x!, { height, width }, alignCorners),
+        [randomInput(20, [2, ...from, 3])],
+      );
+    }
   }
   scope(() => {
     const tape = new Tape(false);
     const x = tape.constant(float32(Float32Array.of(0, 2), [1, 1, 2, 1]));
-    assert.deepEqual([...readFloat32(d.resizeBilinear(tape, x, 1, 5).value)], [0, 0.5, 1, 1.5, 2]);
+    const resized = (alignCorners: boolean) => {
+      const y = d.resizeBilinear(tape, x, { height: 1, width: 5 }, alignCorners);
+      return [...readFloat32(y.value)].map((value) => Number(value.toFixed(6)));
+    };
+    assert.deepEqual(resized(true), [0, 0.5, 1, 1.5, 2]);
+    // Position i has its centre at (i + 0.5) * 2 / 5 - 0.5: -0.3, 0.1, 0.5, 0.9, 1.3; held at the borders.
+    assert.deepEqual(resized(false), [0, 0.2, 1, 1.8, 2]);
   });
 });
 
@@ -277,11 +287,14 @@ test('add, concat, biasAdd', () => {
 
 test('dropout: a pure function of its seed, mean kept', () => {
   const x = randomInput(25, [2, 3, 5, 4]);
-  assertGradients((tape, [a]) => d.dropout(tape, a!, 0.5, [7, 9]), [x]);
+  for (const unit of ['element', 'channel'] as const) {
+    assertGradients((tape, [a]) => d.dropout(tape, a!, { probability: 0.5, unit }, [7, 9]), [x]);
+  }
   scope(() => {
     const tape = new Tape(false);
     const ones = tape.constant(fill([100, 1000], 1));
-    const draw = (seed: [number, number]) => d.dropout(tape, ones, 0.1, seed).value;
+    const draw = (seed: [number, number]) =>
+      d.dropout(tape, ones, { probability: 0.1, unit: 'element' }, seed).value;
     const first = readFloat32(draw([1, 2]));
     assert.deepEqual(first, readFloat32(draw([1, 2])));
     assert.notDeepEqual(first, readFloat32(draw([1, 3])));
@@ -290,6 +303,32 @@ test('dropout: a pure function of its seed, mean kept', () => {
     const zeros = first.reduce((count, value) => count + (value === 0 ? 1 : 0), 0);
     assert.ok(Math.abs(zeros / 100_000 - 0.1) < 0.006, `${zeros} zeros`);
   });
+});
+
+test('dropout of channels: all positions of an image are 0 or none', () => {
+  const [images, positions, channels] = [3, 4, 200];
+  const values = scope(() => {
+    const tape = new Tape(false);
+    const ones = tape.constant(fill([images, 2, 2, channels], 1));
+    const options = { probability: 0.3, unit: 'channel' } as const;
+    return readFloat32(d.dropout(tape, ones, options, [1, 2]).value);
+  });
+  const at = (image: number, position: number, channel: number) =>
+    values[(image * positions + position) * channels + channel]!;
+  let zeros = 0;
+  for (let image = 0; image < images; image++) {
+    for (let channel = 0; channel < channels; channel++) {
+      const own = new Set([0, 1, 2, 3].map((position) => at(image, position, channel)));
+      assert.equal(own.size, 1, `image ${image}, channel ${channel}: ${[...own]}`);
+      if (own.has(0)) zeros += 1;
+    }
+  }
+  // 600 draws: the share deviates by 0.019 (one sigma). Images are drawn apart.
+  assert.ok(Math.abs(zeros / 600 - 0.3) < 0.1, `${zeros} zeros`);
+  assert.notDeepEqual(
+    values.subarray(0, channels),
+    values.subarray(positions * channels).subarray(0, channels),
+  );
 });
 
 test('a value that is used twice gets the sum of both gradients', () => {

@@ -6,7 +6,7 @@ import { memoryContrast } from '../../src/losses/memoryContrast.js';
 import { minibatchPixel, type MinibatchPixelOptions } from '../../src/losses/minibatchPixel.js';
 import { type LabelMaps, nearestLabels } from '../../src/losses/nearestLabels.js';
 import { unitRows, unitRowsGrad } from '../../src/losses/normalize.js';
-import { taskCe } from '../../src/losses/taskCe.js';
+import { type TaskCeOptions, taskCe } from '../../src/losses/taskCe.js';
 import { drawsFor } from '../../src/random/draws.js';
 import {
   float32,
@@ -247,14 +247,20 @@ describe('taskCe', () => {
     width: 7,
   };
   const logits = uniform(2 * 3 * 4 * 3, 15);
-  const run = (values: Float32Array, maps = labels, allIgnored: 'zero' | 'nan' = 'zero') =>
+  const run = (values: Float32Array, maps = labels, changed: Partial<TaskCeOptions> = {}) =>
     scope(() => {
-      const result = taskCe(tensor(values, [2, 3, 4, 3]), maps, 255, allIgnored);
+      const options = { ignoreLabel: 255, alignCorners: true, ...changed };
+      const result = taskCe(tensor(values, [2, 3, 4, 3]), maps, options);
       return { loss: result.loss, gradient: readFloat32(result.gradient_NhwK) };
     });
 
-  it('has the gradient of its loss', () => {
-    assertLossGradient((x) => run(x).loss, logits, run(logits).gradient);
+  it('has the gradient of its loss, whatever the rule of the corners', () => {
+    const losses = [true, false].map((alignCorners) => {
+      const of = (x: Float32Array) => run(x, labels, { alignCorners });
+      assertLossGradient((x) => of(x).loss, logits, of(logits).gradient);
+      return of(logits).loss;
+    });
+    assert.ok(Math.abs(losses[0]! - losses[1]!) > 1e-3, `both rules give ${losses}`);
   });
 
   it('counts nothing where all pixels are ignored', () => {
@@ -264,7 +270,10 @@ describe('taskCe', () => {
       run(logits, ignored).gradient.every((value) => value === 0),
       'ignored pixels have a gradient',
     );
-    assert.ok(Number.isNaN(run(logits, ignored, 'nan').loss), 'the mean of no pixel is not NaN');
+    assert.ok(
+      Number.isNaN(run(logits, ignored, { allIgnored: 'nan' }).loss),
+      'the mean of no pixel is not NaN',
+    );
   });
 
   it('weighs each labelled pixel alike, one image ignored', () => {

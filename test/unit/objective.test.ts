@@ -28,6 +28,7 @@ const SETTINGS: ObjectiveSettings = {
   classes: CLASSES,
   weights: { task: 1, logits_kd: 2, minibatch_pixel: 0.5, memory_pixel: 0.25, memory_region: 3 },
   auxWeight: 0.4,
+  alignCorners: true,
   kdTemperature: 1,
   contrastTemperature: 0.5,
   contrastKdTemperature: 1,

@@ -17,16 +17,23 @@ function crops(value = 254) {
   return { data, images: N, height: H, width: W };
 }
 
-const labels = (minConfidence: number, given = crops(), logits = LOGITS) =>
-  scope(() => teacherLabels(float32(logits, [N, h, w, K]), given, minConfidence));
+const labels = (minConfidence: number, given = crops(), logits = LOGITS, alignCorners = true) =>
+  scope(() => teacherLabels(float32(logits, [N, h, w, K]), given, { minConfidence, alignCorners }));
 
-/** Logit of one class at one pixel: bilinear, corners aligned (golden/README.md, 3). */
-function logitAt(image: number, y: number, x: number, k: number): number {
-  const [atY, atX] = [(y * (h - 1)) / (H - 1), (x * (w - 1)) / (W - 1)];
+/** Where a pixel lies between positions: corners aligned (golden/README.md, 3), or half-pixel centres. */
+function between(pixel: number, size: number, pixels: number, alignCorners: boolean): number {
+  if (alignCorners) return (pixel * (size - 1)) / (pixels - 1);
+  return Math.min(size - 1, Math.max(0, ((pixel + 0.5) * size) / pixels - 0.5));
+}
+
+/** Logit of one class at one pixel, bilinear. */
+function logitAt([image, y, x, k]: readonly number[], alignCorners: boolean): number {
+  const atY = between(y!, h, H, alignCorners);
+  const atX = between(x!, w, W, alignCorners);
   const [top, left] = [Math.floor(atY), Math.floor(atX)];
   const at = (row: number, column: number) => {
     const [inRow, inColumn] = [Math.min(row, h - 1), Math.min(column, w - 1)];
-    return LOGITS[((image * h + inRow) * w + inColumn) * K + k]!;
+    return LOGITS[((image! * h + inRow) * w + inColumn) * K + k!]!;
   };
   const mix = (a: number, b: number, weight: number) => a + weight * (b - a);
   const above = mix(at(top, left), at(top, left + 1), atX - left);
@@ -35,12 +42,12 @@ function logitAt(image: number, y: number, x: number, k: number): number {
 }
 
 /** The same by a plain loop in double precision; null where a threshold is too near to call. */
-function plain(minConfidence: number): (number | null)[] {
+function plain(minConfidence: number, alignCorners = true): (number | null)[] {
   const all: (number | null)[] = [];
   for (let image = 0; image < N; image++) {
     for (let y = 0; y < H; y++) {
       for (let x = 0; x < W; x++) {
-        const logits = Array.from({ length: K }, (_, k) => logitAt(image, y, x, k));
+        const logits = Array.from({ length: K }, (_, k) => logitAt([image, y, x, k], alignCorners));
         const best = Math.max(...logits);
         const confidence = 1 / logits.reduce((sum, logit) => sum + Math.exp(logit - best), 0);
         const [first, second] = logits.toSorted((a, b) => b - a) as [number, number];
@@ -68,6 +75,15 @@ test('arg-max of the upsampled logits, where its probability is above the thresh
     sure.toSorted((a, b) => b - a),
   );
   assert.ok(sure[0]! > sure[2]! && sure[2]! > 0, `thresholds that tell nothing: ${sure}`);
+});
+
+test('logits of a network with half-pixel centres are laid over the pixels so', () => {
+  const wanted = plain(0.6, false);
+  const { data } = labels(0.6, crops(), LOGITS, false);
+  const known = wanted.map((label, i) => label ?? data[i]!);
+  assert.ok(wanted.filter((label) => label === null).length <= 2, 'too many near calls');
+  assert.deepEqual([...data], known);
+  assert.notDeepEqual(data, labels(0.6).data);
 });
 
 test('padding stays ignored whatever the crop says elsewhere, and the crop is left as it is', () => {
@@ -106,7 +122,8 @@ test('of equal logits the first class; logits that overflow exp are no fault', (
 test('logits of the crop size are taken as they are', () => {
   const logits = Float32Array.of(0, 2, 5, 1);
   const given = { data: Uint8Array.of(254, 254), images: 1, height: 1, width: 2 };
-  const got = scope(() => teacherLabels(float32(logits, [1, 1, 2, 2]), given, 0.95));
+  const options = { minConfidence: 0.95, alignCorners: true };
+  const got = scope(() => teacherLabels(float32(logits, [1, 1, 2, 2]), given, options));
   // sigmoid(2) = 0.88, sigmoid(4) = 0.98
   assert.deepEqual([...got.data], [255, 0]);
 });
@@ -114,9 +131,9 @@ test('logits of the crop size are taken as they are', () => {
 test('another number of images is refused; no tensor is left', () => {
   const before = numTensors();
   labels(0.5);
-  assert.throws(
-    () => scope(() => teacherLabels(float32(LOGITS, [N, h, w, K]), { ...crops(), images: 3 }, 0)),
-    { name: 'RangeError', message: 'logits: 2 images, wanted 3' },
-  );
+  assert.throws(() => labels(0, { ...crops(), images: 3 }), {
+    name: 'RangeError',
+    message: 'logits: 2 images, wanted 3',
+  });
   assert.equal(numTensors(), before);
 });

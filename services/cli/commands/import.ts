@@ -18,8 +18,9 @@ import { checkOutFile } from '../outFile.js';
 const usage = `cirkd import FILE --out FILE.safetensors [options]
 
 Makes a model file, which teacher, evaluate, predict and student.weights take. FILE is
-  a PyTorch file (.pth, as torch.save writes it since 1.6) of a state dict with the official names,
-  alone or under a key such as "state_dict"; nothing in it is executed;
+  a PyTorch file (.pth, as torch.save writes it since 1.6) of a state dict with the names of CIRKD's
+  code, torchvision's deeplabv3_resnet50/101 and fcn_resnet50/101 or mmsegmentation's DeepLabV3 and
+  PSPNet, alone or under a key such as "state_dict"; nothing in it is executed;
   safetensors of such a state dict;
   or a model file (student.safetensors of a checkpoint).
 A prefix "module." is taken off. The weights must be exactly those of the network: all names that are
@@ -32,8 +33,11 @@ student.backboneWeights and isn't imported.
                          several; the usual ones are found without it
 
 A model file describes its network. Of other files the network is told from names and shapes (v1 and v2
-by the channels of head.block.0.weight), the classes are numbered, and the normalisation is the official
-code's: BGR less 104.00698793, 116.66876762, 122.67891434, not scaled. These override it:
+by the channels of head.block.0.weight), the classes are numbered, and the normalisation is the network's:
+of CIRKD's code BGR less 104.00698793, 116.66876762, 122.67891434, not scaled; of torchvision and
+mmsegmentation RGB less 123.675, 116.28, 103.53, divided by 58.395, 57.12, 57.375. Theirs may come without
+the auxiliary head. mmsegmentation's are taken to have align_corners=False, as all its configs but those
+for crops of 769 x 769 have. These override it:
 ${MODEL_USAGE}
 
 Exit codes: 0 done, 2 usage, 5 a file that can't be used.`;

@@ -79,6 +79,7 @@ function objectiveSettings(golden: GoldenCase, options: OperationOptions): Objec
     classes: golden.number('num_classes'),
     weights: { task: 0, logits_kd: 0, minibatch_pixel: 0, memory_pixel: 1, memory_region: 1 },
     auxWeight: 0,
+    alignCorners: true,
     kdTemperature: 1,
     contrastTemperature: golden.number('contrast_temperature'),
     contrastKdTemperature: golden.number('contrast_kd_temperature'),

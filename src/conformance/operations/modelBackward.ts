@@ -59,6 +59,7 @@ function taskOnly(golden: GoldenCase): Objective {
       classes: golden.number('num_classes'),
       weights,
       auxWeight: typeof golden.params.aux_weight === 'number' ? golden.number('aux_weight') : 0,
+      alignCorners: true,
       kdTemperature: 1,
       contrastTemperature: 1,
       contrastKdTemperature: 1,

@@ -10,8 +10,7 @@ export const taskCe: Operation = (golden) =>
     const { loss, gradient_NhwK } = taskCeLoss(
       channelsLast(golden.float32('logits')),
       labelMaps(golden.int32('labels'), golden.number('ignore_index')),
-      IGNORED,
-      'nan',
+      { ignoreLabel: IGNORED, alignCorners: true, allIgnored: 'nan' },
     );
     return new Map([
       ['loss', hostScalar(loss)],

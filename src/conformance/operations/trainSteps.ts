@@ -130,6 +130,7 @@ function objectiveSettings(golden: GoldenCase, options: OperationOptions): Objec
       memory_region: golden.number('lambda_memory_region'),
     },
     auxWeight: typeof golden.params.aux_weight === 'number' ? golden.number('aux_weight') : 0,
+    alignCorners: true,
     kdTemperature: golden.number('kd_temperature'),
     contrastTemperature: golden.number('contrast_temperature'),
     contrastKdTemperature: golden.number('contrast_kd_temperature'),

@@ -5,21 +5,32 @@ import { statelessUniform } from '../ops/random.js';
 import type { Tape, Var } from '../tape.js';
 import { scope, type Tensor } from '../tensor.js';
 
+/** What is dropped at once; channel: all of an image's positions of it, as PyTorch's Dropout2d. */
+export type DropoutUnit = 'element' | 'channel';
+
+export interface DropoutOptions {
+  readonly probability: number;
+  readonly unit: DropoutUnit;
+}
+
 /**
- * Each element is 0 with the given probability, else x / (1 - probability).
- * The mask is kept as a byte an element, a quarter of what the factors would take.
+ * x [N, ..., C]: each element, or each of the N * C channels, is 0 with the given probability, else
+ * x / (1 - probability). The mask is kept as bytes, a quarter of what the factors would take.
  */
 export function dropout(
   tape: Tape,
   x: Var,
-  probability: number,
+  { probability, unit }: DropoutOptions,
   seed: readonly [number, number],
 ): Var {
   if (!(probability >= 0 && probability < 1)) {
     throw new Error(`probability: ${probability} given, wanted one in [0, 1)`);
   }
   const { kept, value } = scope(() => {
-    const kept = greaterEqual(statelessUniform(x.shape, seed), scalar(probability));
+    const last = x.shape.length - 1;
+    const isShared = (axis: number) => unit === 'channel' && axis > 0 && axis < last;
+    const units = x.shape.map((length, axis) => (isShared(axis) ? 1 : length));
+    const kept = greaterEqual(statelessUniform(units, seed), scalar(probability));
     return { kept, value: masked(x.value, kept, probability) };
   });
   return tape.record(value, [x], [kept], (dy) => [masked(dy, kept, probability)]);

@@ -1,6 +1,7 @@
 // CirkdPixelCrossEntropy: cross entropy of bilinearly upsampled logits with labels at full resolution,
 // and its gradient with respect to the logits as they are. Pixel by pixel: nothing at full resolution
-// is ever in memory. ../ops/pixelCrossEntropy.ts has the formula.
+// is ever in memory. ../ops/pixelCrossEntropy.ts has the formula. Corners are aligned; in
+// CirkdPixelCrossEntropyHalfPixel positions lie at the centres of their areas.
 //
 // Part of the addon, registered through TensorFlow's C API when that is loaded; CPU, float32.
 #include <algorithm>
@@ -23,18 +24,28 @@ struct Shape {
   int64_t images, height, width, classes;  // of the logits
   int64_t full_height, full_width;         // of the labels
   int64_t padded;                          // classes, padded
+  bool align_corners;
 };
 
-// Where a pixel lies between two positions of the logits: corners are aligned.
+// Where a pixel lies between two positions of the logits.
 struct Between {
   int64_t first;
   int64_t second;
   float weight;  // of the second
 };
 
-Between Position(int64_t index, int64_t size, int64_t full_size) {
-  const float step = full_size > 1 ? static_cast<float>(size - 1) / (full_size - 1) : 0.0f;
-  const float at = step * index;
+// In positions of the logits, from 0. Beyond the centres of the first and the last area the border is
+// repeated.
+float Coordinate(int64_t index, int64_t size, int64_t full_size, bool align_corners) {
+  if (align_corners) {
+    return full_size > 1 ? static_cast<float>(size - 1) / (full_size - 1) * index : 0.0f;
+  }
+  const float step = static_cast<float>(size) / full_size;
+  return std::clamp((index + 0.5f) * step - 0.5f, 0.0f, static_cast<float>(size - 1));
+}
+
+Between Position(int64_t index, int64_t size, int64_t full_size, bool align_corners) {
+  const float at = Coordinate(index, size, full_size, align_corners);
   const int64_t first = std::min(static_cast<int64_t>(at), size - 1);
   return {first, std::min(first + 1, size - 1), at - first};
 }
@@ -106,7 +117,7 @@ class Share {
     }
     e_.resize(shape.padded);
     for (int64_t x = 0; x < shape.full_width; ++x) {
-      columns_.push_back(Position(x, shape.width, shape.full_width));
+      columns_.push_back(Position(x, shape.width, shape.full_width, shape.align_corners));
     }
   }
 
@@ -146,7 +157,8 @@ class Share {
   // The two rows of the logits, counted over all images, between which a full row lies.
   Between RowsOf(int64_t at) const {
     const int64_t image = at / shape_.full_height;
-    Between rows = Position(at % shape_.full_height, shape_.height, shape_.full_height);
+    Between rows =
+        Position(at % shape_.full_height, shape_.height, shape_.full_height, shape_.align_corners);
     rows.first += image * shape_.height;
     rows.second += image * shape_.height;
     return rows;
@@ -172,6 +184,7 @@ class Share {
   double loss_ = 0.0;
 };
 
+template <bool kAlignCorners>
 void Compute(Call* call) {
   std::vector<int64_t> sides, full, one;
   const float* const logits = call->Input(0, &sides);
@@ -187,7 +200,8 @@ void Compute(Call* call) {
   float* const loss = call->Output(1, {1});
   if (gradient == nullptr || loss == nullptr) return;
   const int64_t padded = (sides[3] + kLanes - 1) / kLanes * kLanes;
-  const Shape shape = {sides[0], sides[1], sides[2], sides[3], full[1], full[2], padded};
+  const Shape shape = {sides[0], sides[1], sides[2], sides[3],
+                       full[1],  full[2],  padded,   kAlignCorners};
   std::fill_n(gradient, sides[0] * sides[1] * sides[2] * sides[3], 0.0f);
   *loss = 0.0f;
   const int64_t rows = full[0] * full[1];
@@ -207,8 +221,10 @@ void Compute(Call* call) {
 }
 
 const bool registered = [] {
-  Register<Compute>("CirkdPixelCrossEntropy", {"logits: float", "labels: uint8", "scale: float"},
-           {"gradient: float", "loss: float"});
+  const std::vector<const char*> inputs = {"logits: float", "labels: uint8", "scale: float"};
+  const std::vector<const char*> outputs = {"gradient: float", "loss: float"};
+  Register<Compute<true>>("CirkdPixelCrossEntropy", inputs, outputs);
+  Register<Compute<false>>("CirkdPixelCrossEntropyHalfPixel", inputs, outputs);
   return true;
 }();
 

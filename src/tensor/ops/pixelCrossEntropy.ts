@@ -3,7 +3,7 @@
  *
  * N images, h w positions of the logits, H W of the labels, K classes.
  *
- * Logits are upsampled bilinearly with aligned corners. The fused kernel
+ * Logits are upsampled as resizeBilinear does it. The fused kernel
  * (../native/pixelCrossEntropy.cc, CPU) has nothing at full resolution in memory; composed of
  * TensorFlow's ops (any device) one image at a time is there.
  */
@@ -24,14 +24,25 @@ export interface PixelCrossEntropy {
   readonly gradient_NhwK: Tensor;
 }
 
+export interface PixelCrossEntropyOptions {
+  /** Factor on the gradient. */
+  readonly scale: number;
+  /** See resizeBilinear. */
+  readonly alignCorners: boolean;
+}
+
 /** Labels [N, H, W] row-major; K and more: ignored. */
 export type PixelCrossEntropyKernel = (
   logits_NhwK: Tensor,
   labels: { readonly data: Uint8Array; readonly height: number; readonly width: number },
-  scale: number,
+  options: PixelCrossEntropyOptions,
 ) => PixelCrossEntropy;
 
-export const fusedPixelCrossEntropy: PixelCrossEntropyKernel = (logits_NhwK, labels, scale) =>
+export const fusedPixelCrossEntropy: PixelCrossEntropyKernel = (
+  logits_NhwK,
+  labels,
+  { scale, alignCorners },
+) =>
   scope(() => {
     // The addon may go on using the array, which is the caller's.
     const labels_NHW = uint8(labels.data.slice(), [
@@ -40,17 +51,18 @@ export const fusedPixelCrossEntropy: PixelCrossEntropyKernel = (logits_NhwK, lab
       labels.width,
     ]);
     const inputs = [logits_NhwK, labels_NHW, scalar(scale)];
-    const [gradient_NhwK, lossSum_1] = executeAll('CirkdPixelCrossEntropy', inputs, [], 2);
+    const op = alignCorners ? 'CirkdPixelCrossEntropy' : 'CirkdPixelCrossEntropyHalfPixel';
+    const [gradient_NhwK, lossSum_1] = executeAll(op, inputs, [], 2);
     return { lossSum_1: lossSum_1!, gradient_NhwK: gradient_NhwK! };
   });
 
-export const composedPixelCrossEntropy: PixelCrossEntropyKernel = (logits_NhwK, labels, scale) =>
+export const composedPixelCrossEntropy: PixelCrossEntropyKernel = (logits_NhwK, labels, options) =>
   scope(() => {
     const pixels = labels.height * labels.width;
     const parts = Array.from({ length: logits_NhwK.shape[0]! }, (_, image) =>
       scope(() => {
         const own = labels.data.subarray(image * pixels, (image + 1) * pixels);
-        return ofOneImage(rows(logits_NhwK, image, 1), { ...labels, data: own }, scale);
+        return ofOneImage(rows(logits_NhwK, image, 1), { ...labels, data: own }, options);
       }),
     );
     return {
@@ -62,10 +74,16 @@ export const composedPixelCrossEntropy: PixelCrossEntropyKernel = (logits_NhwK, 
     };
   });
 
-const ofOneImage: PixelCrossEntropyKernel = (logits_1hwK, { data, height, width }, scale) => {
+const ofOneImage: PixelCrossEntropyKernel = (
+  logits_1hwK,
+  { data, height, width },
+  { scale, alignCorners },
+) => {
   const [, h, w, classes = 0] = logits_1hwK.shape;
   const resized = h !== height || w !== width;
-  const full_1HWK = resized ? resizeBilinear(logits_1hwK, height, width) : logits_1hwK;
+  const full_1HWK = resized
+    ? resizeBilinear(logits_1hwK, height, width, alignCorners)
+    : logits_1hwK;
   // Ignored pixels take class 0 with weight 0: every index must be a class for the kernel.
   const target_P = Int32Array.from(data, (label) => (label < classes ? label : 0));
   const weight_P = Float32Array.from(data, (label) => (label < classes ? 1 : 0));
@@ -78,12 +96,14 @@ const ofOneImage: PixelCrossEntropyKernel = (logits_1hwK, { data, height, width 
   const gradient_1HWK = reshape(mul(gradient_NM, factor_P1), full_1HWK.shape);
   return {
     lossSum_1: reshape(sum(mul(loss_N, weight), [0]), [1]),
-    gradient_NhwK: resized ? resizeBilinearGrad(gradient_1HWK, logits_1hwK) : gradient_1HWK,
+    gradient_NhwK: resized
+      ? resizeBilinearGrad(gradient_1HWK, logits_1hwK, alignCorners)
+      : gradient_1HWK,
   };
 };
 
 /** By the kernel of the device that TensorFlow runs on. */
-export const pixelCrossEntropy: PixelCrossEntropyKernel = (logits_NhwK, labels, scale) =>
+export const pixelCrossEntropy: PixelCrossEntropyKernel = (logits_NhwK, labels, options) =>
   engineInfo().device === 'cpu'
-    ? fusedPixelCrossEntropy(logits_NhwK, labels, scale)
-    : composedPixelCrossEntropy(logits_NhwK, labels, scale);
+    ? fusedPixelCrossEntropy(logits_NhwK, labels, options)
+    : composedPixelCrossEntropy(logits_NhwK, labels, options);

@@ -1,0 +1,64 @@
+/** What pyramids are made of: branches that look at one map in several ways, and are joined. */
+import { differentiable, scope, type Var } from '../../tensor/index.js';
+import type { Builder } from '../builder.js';
+import type { ForwardContext } from '../context.js';
+import { ConvolutionUnit, type Layer } from '../layers.js';
+
+interface UnitOptions {
+  readonly inputs: number;
+  readonly outputs: number;
+  readonly kernel: 1 | 3;
+  readonly dilation?: number;
+}
+
+/** Convolution, batch norm, ReLU in a Sequential: 0 and 1, or from `first` on. */
+export function sequentialUnit(at: Builder, options: UnitOptions, first = 0): ConvolutionUnit {
+  const places = [at.at(first), at.at(first + 1)] as const;
+  return new ConvolutionUnit(...places, { ...options, activation: 'relu' });
+}
+
+/** The same as mmcv's ConvModule names it: conv and bn. */
+export function convModule(at: Builder, options: UnitOptions): ConvolutionUnit {
+  return new ConvolutionUnit(at.at('conv'), at.at('bn'), { ...options, activation: 'relu' });
+}
+
+/** Outputs of all branches, along the channels. */
+export class Branches implements Layer {
+  readonly #branches: readonly Layer[];
+
+  constructor(branches: readonly Layer[]) {
+    this.#branches = branches;
+  }
+
+  forward(context: ForwardContext, x: Var): Var {
+    return scope(() => {
+      const outputs = this.#branches.map((branch) => branch.forward(context, x));
+      return differentiable.concat(context.tape, outputs, 3);
+    });
+  }
+}
+
+/** The map as it is. */
+export const identity: Layer = { forward: (_, x) => x };
+
+/** Averages over bins x bins parts of the map, and their unit's output brought back to the map's size. */
+export class PooledBranch implements Layer {
+  readonly #bins: number;
+  readonly #unit: Layer;
+  readonly #alignCorners: boolean;
+
+  constructor(bins: number, unit: Layer, alignCorners: boolean) {
+    this.#bins = bins;
+    this.#unit = unit;
+    this.#alignCorners = alignCorners;
+  }
+
+  forward(context: ForwardContext, x: Var): Var {
+    const [, height = 0, width = 0] = x.shape;
+    return scope(() => {
+      const pooled = differentiable.adaptiveAveragePool(context.tape, x, this.#bins);
+      const y = this.#unit.forward(context, pooled);
+      return differentiable.resizeBilinear(context.tape, y, { height, width }, this.#alignCorners);
+    });
+  }
+}
