@@ -64,7 +64,7 @@ function checked(
   };
 }
 
-/** One kernel of the addon forward and one back (../native/batchNorm.cc): of the CPU. */
+/** One kernel of the addon forward and one back (../native/batchNorm.cc); CPU only. */
 export const nativeBatchNorm = checked((tape, x, { scale_C, offset_C }, running, after) => {
   const { activation, shortcut } = after;
   const [y_NHWC, mean_C, inverseDeviation_C, newMean_C, newVariance_C] = executeAll(
@@ -119,7 +119,7 @@ export function numbersOf(...numbers: number[]): Tensor {
   return float32(Float32Array.from(numbers), [numbers.length]);
 }
 
-/** Of TensorFlow's ops: any device. */
+/** Composed of TensorFlow's ops; any device. */
 export const composedBatchNorm = checked((tape, x, weights, running, after) => {
   const { scale_C, offset_C } = weights;
   const options = { epsilon: EPSILON, training: true, momentum: MOMENTUM };
@@ -138,7 +138,7 @@ export const composedBatchNorm = checked((tape, x, weights, running, after) => {
   return { y: finished(tape, normed, after), running: { mean_C, variance_C } };
 });
 
-/** Normalises with given statistics, which count as constants: of TensorFlow's ops, on any device. */
+/** Normalises with given statistics, which count as constants. TensorFlow's ops; any device. */
 export function batchNormInference(
   tape: Tape,
   x: Var,

@@ -10,7 +10,7 @@ import { addonOps, type ConvolutionOps, recorded, tensorflowOps } from './convol
 const addon = addonOps('CirkdConv2D');
 const tensorflow = tensorflowOps('Conv2D', () => [attribute.bool('use_cudnn_on_gpu', true)]);
 
-/** Of the CPU. */
+/** CPU only. */
 export const nativeConvolution: ConvolutionOps = {
   ...addon,
   inputGradient: (inputShape_NHWC, weights_RSCK, dy, geometry) => {
@@ -21,5 +21,5 @@ export const nativeConvolution: ConvolutionOps = {
 
 export const nativeConv2d = recorded(nativeConvolution);
 
-/** TensorFlow's ops: any device. */
+/** TensorFlow's ops; any device. */
 export const composedConv2d = recorded(tensorflow);

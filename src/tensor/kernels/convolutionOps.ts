@@ -44,7 +44,7 @@ export interface ConvolutionOps {
   ): Tensor;
 }
 
-/** The addon's: `name`, `name`InputGrad and `name`FilterGrad. */
+/** The addon's ops `name`, `name`InputGrad and `name`FilterGrad; CPU only. */
 export function addonOps(name: string): ConvolutionOps {
   return {
     forward: (x_NHWC, weights, geometry) =>
@@ -69,8 +69,8 @@ export const geometryTensor = (
 ) => vector([stride, dilation, padding, rows, columns]);
 
 /**
- * TensorFlow's: `name`, `name`BackpropInput and `name`BackpropFilter. More attributes are asked for at the
- * first call: to make one opens TensorFlow.
+ * TensorFlow's ops `name`, `name`BackpropInput and `name`BackpropFilter. `more` gives further attributes; it
+ * is a function because making an attribute opens TensorFlow.
  */
 export function tensorflowOps(
   name: string,
@@ -99,7 +99,7 @@ export function tensorflowOps(
   };
 }
 
-/** A kernel made of such ops. */
+/** The kernel on a tape that runs these ops. */
 export function recorded(ops: ConvolutionOps): ConvolutionKernel {
   return (tape, x, weights, geometry) => {
     const value = ops.forward(x.value, weights.value, geometry);
@@ -111,7 +111,7 @@ export function recorded(ops: ConvolutionOps): ConvolutionKernel {
   };
 }
 
-/** What the gradients need: each of the two inputs that of the other. */
+/** What the backward pass needs: x for the weights' gradient, the weights for that of x. */
 export function savedFor(x: Var, weights: Var): Tensor[] {
   return [...(weights.needsGradient ? [x.value] : []), ...(x.needsGradient ? [weights.value] : [])];
 }

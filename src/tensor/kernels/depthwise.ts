@@ -17,7 +17,7 @@ import {
   tensorflowOps,
 } from './convolutionOps.js';
 
-/** Of the CPU. */
+/** CPU only. */
 export const nativeDepthwise = addonOps('CirkdDepthwise');
 
 export const nativeDepthwiseConv2d = recorded(nativeDepthwise);
@@ -25,7 +25,7 @@ export const nativeDepthwiseConv2d = recorded(nativeDepthwise);
 const tensorflow = tensorflowOps('DepthwiseConv2dNative');
 const plain = recorded(tensorflow);
 
-/** Of TensorFlow's ops: any device. A dilation above 1 goes with stride 1 only. */
+/** Composed of TensorFlow's ops; any device. A dilation above 1 goes with stride 1 only. */
 export const composedDepthwiseConv2d: ConvolutionKernel = (tape, x, weights, geometry) =>
   (geometry.dilation > 1 ? dilated : plain)(tape, x, weights, geometry);
 

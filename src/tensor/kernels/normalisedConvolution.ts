@@ -47,7 +47,7 @@ function checked(kernel: NormalisedConvolutionKernel): NormalisedConvolutionKern
 
 /**
  * Norm and what follows are done to the output before that leaves the cache (../native/convolutionOps.cc,
- * ../native/depthwiseOps.cc): of the CPU.
+ * ../native/depthwiseOps.cc); CPU only.
  */
 export const nativeNormalisedConvolution = checked(
   (tape, x, weights, geometry, norm, { activation, shortcut }) => {
@@ -61,7 +61,7 @@ export const nativeNormalisedConvolution = checked(
   },
 );
 
-/** One op after the other: any device. */
+/** One op after the other; any device. */
 export const composedNormalisedConvolution = checked(
   (tape, x, weights, geometry, { scale_C, offset_C, ...running }, after) => {
     const convolve = geometry.depthwise ? composedDepthwiseConv2d : composedConv2d;

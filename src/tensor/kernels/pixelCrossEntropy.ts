@@ -9,8 +9,8 @@
 import { float32, int32, scalar, uint8 } from '../create.js';
 import { executeAll } from '../execute.js';
 import { addN, mul } from '../ops/elementwise.js';
-import { resizeBilinear, resizeBilinearGrad } from '../ops/resize.js';
 import { sum } from '../ops/reduce.js';
+import { resizeBilinear, resizeBilinearGrad } from '../ops/resize.js';
 import { concat, reshape, rows } from '../ops/shape.js';
 import { sparseSoftmaxCrossEntropy } from '../ops/softmax.js';
 import { scope, type Tensor } from '../tensor.js';
@@ -36,7 +36,7 @@ export type PixelCrossEntropyKernel = (
   options: PixelCrossEntropyOptions,
 ) => PixelCrossEntropy;
 
-/** Of the CPU. */
+/** CPU only. */
 export const nativePixelCrossEntropy: PixelCrossEntropyKernel = (
   logits_NhwK,
   labels,
@@ -55,7 +55,7 @@ export const nativePixelCrossEntropy: PixelCrossEntropyKernel = (
     return { lossSum_1: lossSum_1!, gradient_NhwK: gradient_NhwK! };
   });
 
-/** Of TensorFlow's ops: any device. */
+/** Composed of TensorFlow's ops; any device. */
 export const composedPixelCrossEntropy: PixelCrossEntropyKernel = (logits_NhwK, labels, options) =>
   scope(() => {
     const pixels = labels.height * labels.width;

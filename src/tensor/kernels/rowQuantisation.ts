@@ -48,7 +48,7 @@ const STEPS = 127;
 /** A smaller peak would make a step below float32's normal numbers: such a row is zero. */
 const SMALLEST_PEAK = STEPS * 2 ** -126;
 
-/** Of the CPU. */
+/** CPU only. */
 export const nativeQuantisation: RowQuantisation = {
   quantise(x_RD) {
     const [packed_W, scale_R] = executeAll('CirkdQuantizeRows', [x_RD], [], 2);
@@ -57,7 +57,7 @@ export const nativeQuantisation: RowQuantisation = {
   dequantise: (q_RD, scale_R) => execute('CirkdDequantizeRows', [q_RD, scale_R], []),
 };
 
-/** Of TensorFlow's ops: any device. */
+/** Composed of TensorFlow's ops; any device. */
 export const composedQuantisation: RowQuantisation = {
   quantise(x_RD) {
     return scope(() => {

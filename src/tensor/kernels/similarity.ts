@@ -43,7 +43,7 @@ export interface SimilarityKernels {
   klTile(input: KlTileInput): KlTile;
 }
 
-/** Of the CPU. */
+/** CPU only. */
 export const nativeSimilarity: SimilarityKernels = {
   expSums(similarity_RM) {
     const [rows_R, columns_M] = executeAll('CirkdExpSums', [similarity_RM], [], 2);
@@ -60,7 +60,7 @@ export const nativeSimilarity: SimilarityKernels = {
   },
 };
 
-/** Of TensorFlow's ops: any device. */
+/** Composed of TensorFlow's ops; any device. */
 export const composedSimilarity: SimilarityKernels = {
   expSums(similarity_RM) {
     return scope(() => {

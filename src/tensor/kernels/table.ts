@@ -36,7 +36,7 @@ export interface Kernels {
   readonly similarity: SimilarityKernels;
 }
 
-/** CPU only. Threads: TF_NUM_INTRAOP_THREADS, as TensorFlow has it. */
+/** For the CPU only. As many threads as TF_NUM_INTRAOP_THREADS says. */
 export const nativeKernels: Kernels = {
   conv2d: nativeConv2d,
   depthwiseConv2d: nativeDepthwiseConv2d,
@@ -47,7 +47,7 @@ export const nativeKernels: Kernels = {
   similarity: nativeSimilarity,
 };
 
-/** Any device. */
+/** For any device. */
 export const composedKernels: Kernels = {
   conv2d: composedConv2d,
   depthwiseConv2d: composedDepthwiseConv2d,
@@ -60,7 +60,7 @@ export const composedKernels: Kernels = {
 
 let chosen: Kernels | undefined;
 
-/** Those of the device. Chosen at the first call, which opens TensorFlow, and then once and for all. */
+/** The table for TensorFlow's device, chosen at the first call, which opens TensorFlow. */
 export function kernels(): Kernels {
   chosen ??= device() === 'cpu' ? nativeKernels : composedKernels;
   return chosen;

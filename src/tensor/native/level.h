@@ -1,6 +1,6 @@
-// Levels of vector instructions, for the two kinds of kernels: those written in GCC's and clang's vector
-// types (CIRKD_AT_BEST_LEVEL) and those whose loops the compiler vectorises (CIRKD_VECTORISED). Each is
-// written once; which of its copies runs is decided when the addon does.
+// Levels of vector instructions. Each kernel is written once and compiled for three levels; the processor
+// decides at run time which copy is called. CIRKD_AT_BEST_LEVEL is for kernels in GCC's and clang's vector
+// types, CIRKD_VECTORISED for those whose loops the compiler vectorises.
 #ifndef CIRKD_NATIVE_LEVEL_H_
 #define CIRKD_NATIVE_LEVEL_H_
 
@@ -8,12 +8,12 @@
 #include <cstdlib>
 #include <string_view>
 
-// What a copy for one level calls must be inlined into it: a function of its own would be compiled for the
-// least of processors.
+// Functions that a kernel calls must be inlined into each of its copies: compiled on their own they would get
+// the instructions of the narrowest level.
 #define CIRKD_INLINE inline __attribute__((always_inline))
 
-// In front of a function without vector types: a copy for each level, and the loader picks the best that the
-// processor has. Names of processors would not do: GCC takes them for these very models.
+// In front of a function without vector types: one copy per level, of which the loader picks the processor's
+// best. Names of processors would not do: GCC takes them for exactly these models.
 #if defined(__x86_64__) && defined(__clang__) && __clang_major__ >= 14
 #define CIRKD_VECTORISED __attribute__((target_clones("avx512f", "avx2", "default")))
 #elif defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && __GNUC__ >= 12
@@ -32,8 +32,8 @@
 #define CIRKD_FOR_MEDIUM
 #endif
 
-// Defines name(arguments...), which runs function<L>(arguments...), a CIRKD_INLINE template, with the L of
-// BestLevel(). References are passed on; the function takes numbers and pointers by value.
+// Defines name(arguments...), which calls function<L>(arguments...), a CIRKD_INLINE template, with L for
+// BestLevel().
 #define CIRKD_AT_BEST_LEVEL(name, function)                                       \
   template <typename... Arguments>                                                \
   CIRKD_FOR_WIDE void name##Wide(const Arguments&... arguments) {                 \
@@ -61,7 +61,7 @@
 
 namespace cirkd {
 
-// Floats a vector, and rows of a tile of a matrix product.
+// Floats per vector, and rows per tile of a matrix product.
 template <int kLanes, int kTileRows>
 struct Level {
   static constexpr int kWidth = kLanes;
@@ -75,8 +75,8 @@ using Narrow = Level<4, 6>;  // SSE, NEON
 
 enum class VectorLevel { kWide, kMedium, kNarrow };
 
-// The processor's. CIRKD_VECTOR_LEVEL=medium or narrow: at most that one, for tests and comparisons. One a
-// process: it is read at the first call.
+// The processor's, or a lower one that CIRKD_VECTOR_LEVEL=medium or narrow asks for, for tests and comparisons.
+// Decided at the first call. What CIRKD_VECTORISED marks does not follow the variable.
 inline VectorLevel BestLevel() {
   static const VectorLevel best = [] {
 #if defined(__x86_64__)
@@ -91,7 +91,7 @@ inline VectorLevel BestLevel() {
   return best;
 }
 
-// Rows and columns of a tile.
+// Of a matrix product's tiles.
 struct TileSize {
   int64_t rows, columns;
 };
