@@ -4,7 +4,7 @@
  * N images, h w positions, P = N * h * w, K classes, D teacher channels. Bytes go to TensorFlow as
  * they are and become float32 there.
  */
-import { ops, scope, type Tensor, uint8 } from '../tensor/index.js';
+import { kernels, ops, scope, type Tensor, uint8 } from '../tensor/index.js';
 import { checkTensor, TensorFormatError } from '../wire/checkTensor.js';
 import { type EncodedTensor, WIRE_DTYPE_BYTES } from '../wire/encodedTensor.js';
 import type { TeacherFeature, TeacherOutputs } from './objective.js';
@@ -49,7 +49,7 @@ export function decodeScaledRows(
     }
     const q_PD = ops.reshape(bytes, [scale.size, channels]);
     const scale_P = ops.reshape(scale, [scale.size]);
-    return ops.reshape(ops.rowQuantisation().dequantise(q_PD, scale_P), shape);
+    return ops.reshape(kernels().rowQuantisation.dequantise(q_PD, scale_P), shape);
   });
 }
 

@@ -3,7 +3,7 @@
  *
  * P rows of all images, C channels; a tile has R rows and M columns, a column block B of them.
  */
-import { float32, ops, readFloat32, scalar, scope, type Tensor } from '../tensor/index.js';
+import { float32, kernels, ops, readFloat32, scalar, scope, type Tensor } from '../tensor/index.js';
 import type { RowRange, SimilarityTile } from './similarityTiles.js';
 
 export interface NetworkOptions {
@@ -49,7 +49,7 @@ export class NetworkSimilarities {
   normalise(tile: SimilarityTile): void {
     scope(() => {
       const similarity_RM = this.#similarity(tile);
-      const { rows_R, columns_M } = ops.similarityKernels().expSums(similarity_RM);
+      const { rows_R, columns_M } = kernels().similarity.expSums(similarity_RM);
       this.#add(tile.rows, tile.columns.image, rows_R);
       if (!tile.isDiagonal) this.#add(tile.columns, tile.rows.image, columns_M);
       if (this.#kept.size < this.#options.keptTiles) this.#kept.set(tile, similarity_RM.hold());

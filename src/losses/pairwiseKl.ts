@@ -18,7 +18,7 @@
  * one number a row, image and network.
  * There's no running maximum: rows are unit, so |S| <= 1 / temperature, see SMALLEST_TEMPERATURE.
  */
-import { ops, readScalar, scope, type Tensor } from '../tensor/index.js';
+import { kernels, ops, readScalar, scope, type Tensor } from '../tensor/index.js';
 import { GradientBlocks } from './gradientBlocks.js';
 import { NetworkSimilarities } from './networkSimilarities.js';
 import { rowBlocks, type SimilarityTile, tilesOfBlock } from './similarityTiles.js';
@@ -90,7 +90,7 @@ function addTile(
   return scope(() => {
     const { gradient_RM, crossSum_1 } = teacher.lend(tile, (teacher_RM) =>
       student.lend(tile, (student_RM) =>
-        ops.similarityKernels().klTile({
+        kernels().similarity.klTile({
           student_RM,
           teacher_RM,
           studentRow_R: student.reciprocals(rows, columns.image),

@@ -9,6 +9,7 @@
  * Multiply-adds: 3 P M D. See pairwiseKl.ts for why there's no running maximum.
  */
 import {
+  kernels,
   ops,
   readFloat32,
   readScalar,
@@ -68,10 +69,10 @@ export function rowsKl(input: RowsKlInput): RowsKl {
 
 /** Sum of the rows' KL and its gradient with respect to the student's similarities. */
 function tileKl(student_RM: Tensor, teacher_RM: Tensor, none_M: Tensor) {
-  const kernels = ops.similarityKernels();
-  const studentSums_R = kernels.expSums(student_RM).rows_R;
-  const teacherSums_R = kernels.expSums(teacher_RM).rows_R;
-  const { gradient_RM, crossSum_1 } = kernels.klTile({
+  const { similarity } = kernels();
+  const studentSums_R = similarity.expSums(student_RM).rows_R;
+  const teacherSums_R = similarity.expSums(teacher_RM).rows_R;
+  const { gradient_RM, crossSum_1 } = similarity.klTile({
     student_RM,
     teacher_RM,
     studentRow_R: ops.div(scalar(1), studentSums_R),

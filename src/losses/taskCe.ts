@@ -6,7 +6,7 @@
  * The logits are upsampled bilinearly, as their network has it; the loss is the mean over labelled pixels
  * of -log softmax at the label.
  */
-import { ops, readScalar, scope, type Tensor, zeros } from '../tensor/index.js';
+import { kernels, readScalar, scope, type Tensor, zeros } from '../tensor/index.js';
 import type { LabelMaps } from './nearestLabels.js';
 
 export interface TaskCeLoss {
@@ -46,7 +46,7 @@ export function taskCe(
     return { loss, gradient_NhwK: zeros(logits_NhwK.shape) };
   }
   return scope(() => {
-    const { lossSum_1, gradient_NhwK } = ops.pixelCrossEntropy(logits_NhwK, labels, {
+    const { lossSum_1, gradient_NhwK } = kernels().pixelCrossEntropy(logits_NhwK, labels, {
       scale: 1 / labelled,
       alignCorners,
     });

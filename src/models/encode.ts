@@ -1,5 +1,5 @@
 /** Tensors to the bytes that travel. Conversions run in TensorFlow, one read a tensor. */
-import { fill, ops, readFloat32, readInt32, scope, type Tensor } from '../tensor/index.js';
+import { fill, kernels, ops, readFloat32, readInt32, scope, type Tensor } from '../tensor/index.js';
 import type { EncodedTensor } from '../wire/encodedTensor.js';
 import { isFiniteTensor } from './finiteTensor.js';
 
@@ -27,7 +27,7 @@ export function encodeRows(tensor: Tensor): EncodedRows | null {
     const shape = [...tensor.shape];
     const channels = shape.at(-1)!;
     const x_RD = ops.reshape(tensor, [tensor.size / channels, channels]);
-    const { packed_W, scale_R } = ops.rowQuantisation().quantise(x_RD);
+    const { packed_W, scale_R } = kernels().rowQuantisation.quantise(x_RD);
     if (!isFiniteTensor(scale_R)) return null;
     const scales = ownedBytes(readFloat32(scale_R));
     return {

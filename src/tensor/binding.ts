@@ -14,7 +14,7 @@ export interface OpAttribute {
   readonly value: unknown;
 }
 
-export interface OutputInfo {
+interface OutputInfo {
   readonly id: number;
   readonly shape: number[];
   readonly dtype: number;
@@ -65,20 +65,13 @@ export function binding(): Binding {
   return opened;
 }
 
+/** Where TensorFlow's ops run. */
+export function device(): 'cpu' | 'gpu' {
+  return binding().isUsingGpuDevice() ? 'gpu' : 'cpu';
+}
+
 /** Versions and device, for logs and reports. */
 export function engineInfo(): { tensorflow: string; tfjs: string; device: 'cpu' | 'gpu' } {
   const { version } = require(`${PACKAGE}/package.json`) as { version: string };
-  return {
-    tensorflow: binding().TF_Version,
-    tfjs: version,
-    device: binding().isUsingGpuDevice() ? 'gpu' : 'cpu',
-  };
-}
-
-let native: boolean | undefined;
-
-/** Whether the addon's own kernels (native/) run: they are for the CPU. */
-export function isNative(): boolean {
-  native ??= engineInfo().device === 'cpu';
-  return native;
+  return { tensorflow: binding().TF_Version, tfjs: version, device: device() };
 }

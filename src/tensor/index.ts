@@ -2,11 +2,12 @@
 export { Accumulator } from './accumulator.js';
 export * from './create.js';
 export { engineInfo } from './binding.js';
+export * as differentiable from './differentiable.js';
 export { type OpProfile, startProfile, stopProfile } from './execute.js';
-export type { AfterNorm } from './gradients/batchNorm.js';
-export type { DropoutUnit } from './gradients/dropout.js';
-export * as differentiable from './gradients/index.js';
+export type { AfterNorm } from './kernels/batchNorm.js';
+export { composedKernels, type Kernels, kernels, nativeKernels } from './kernels/table.js';
 export type { Activation } from './ops/activation.js';
+export type { DropoutUnit } from './ops/dropout.js';
 export * as ops from './ops/index.js';
 export { type Feed, numSavedModels, SavedModelSession } from './savedModel.js';
 export { Tape, Var } from './tape.js';

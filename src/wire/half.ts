@@ -21,7 +21,7 @@ const scratchFloat = new Float32Array(1);
 const scratchBits = new Uint32Array(scratchFloat.buffer);
 
 /** Bits of the half nearest to a float, given as bits. NaN becomes a quiet NaN of the same sign. */
-export function halfBitsFromFloatBits(bits: number): number {
+function halfBitsFromFloatBits(bits: number): number {
   const index = bits >>> 23;
   const mantissa = bits & 0x7fffff;
   if ((index & 0xff) === 0xff && mantissa !== 0) {
@@ -35,21 +35,10 @@ export function halfBitsFromFloatBits(bits: number): number {
   return HALF_BASE[index]! + ((significand + rounding) >>> shift);
 }
 
-/** Bits of the float with exactly the value of a half. */
-export function floatBitsFromHalfBits(half: number): number {
-  return FLOAT_BITS[half & 0xffff]!;
-}
-
 /** Bits of the half nearest to the float32 nearest to `value`. */
 export function halfFromFloat(value: number): number {
   scratchFloat[0] = value;
   return halfBitsFromFloatBits(scratchBits[0]!);
-}
-
-/** Value of a half given as bits. */
-export function floatFromHalf(half: number): number {
-  scratchBits[0] = floatBitsFromHalfBits(half);
-  return scratchFloat[0]!;
 }
 
 /** Halves (bits) of the same length, each nearest to its float. */

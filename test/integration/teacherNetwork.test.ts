@@ -10,7 +10,7 @@ import { SegmentationNetwork } from '../../src/models/network.js';
 import { TeacherNetwork } from '../../src/models/teacherNetwork.js';
 import type { TensorChunk } from '../../src/stream/generated/cirkd/teacher/v1/TensorChunk.js';
 import { crc32c } from '../../src/wire/crc32c.js';
-import { floatFromHalf } from '../../src/wire/half.js';
+import { decodeHalf } from '../../src/wire/half.js';
 import { DistillPeer } from '../support/distillPeer.js';
 import { TeacherProcess } from '../support/teacherProcess.js';
 
@@ -45,7 +45,9 @@ function joined(chunks: readonly TensorChunk[], output: string): Buffer {
 function worstDifference(wire: Buffer, isHalf: boolean, local: Float32Array): number {
   assert.equal(wire.length, local.length * (isHalf ? 2 : 4));
   const differences = Array.from(local, (value, index) => {
-    const got = isHalf ? floatFromHalf(wire.readUInt16LE(2 * index)) : wire.readFloatLE(4 * index);
+    const got = isHalf
+      ? decodeHalf(Uint16Array.of(wire.readUInt16LE(2 * index)))[0]!
+      : wire.readFloatLE(4 * index);
     return Math.abs(got - value);
   });
   return Math.max(...differences);

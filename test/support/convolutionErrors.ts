@@ -3,7 +3,9 @@
  * the level of vector instructions (CIRKD_VECTOR_LEVEL) is chosen once a process.
  */
 import { drawsFor } from '../../src/random/draws.js';
-import { float32, ops, readFloat32, scope } from '../../src/tensor/index.js';
+import { float32, readFloat32, scope } from '../../src/tensor/index.js';
+import { nativeConvolution } from '../../src/tensor/kernels/convolution.js';
+import { nativeDepthwise } from '../../src/tensor/kernels/depthwise.js';
 import { outputLength, paddingOf, type PlainShape, plainConvolution } from './plainConvolution.js';
 
 const SHAPES: readonly Partial<PlainShape>[] = [
@@ -58,9 +60,9 @@ function errorsOf(shape: PlainShape): Errors {
   const geometry = { stride, dilation, padding: paddingOf(shape) };
   const [xT, wT, dyT] = [float32(x, x_NHWC), float32(w, w_RSCK), float32(dy, dy_NhwK)];
   return {
-    y: worst(readFloat32(ops.conv2d(xT, wT, geometry)), plain.y),
-    dx: worst(readFloat32(ops.conv2dInputGrad(x_NHWC, wT, dyT, geometry)), plain.dx),
-    dw: worst(readFloat32(ops.conv2dFilterGrad(xT, w_RSCK, dyT, geometry)), plain.dw),
+    y: worst(readFloat32(nativeConvolution.forward(xT, wT, geometry)), plain.y),
+    dx: worst(readFloat32(nativeConvolution.inputGradient(x_NHWC, wT, dyT, geometry)), plain.dx),
+    dw: worst(readFloat32(nativeConvolution.filterGradient(xT, w_RSCK, dyT, geometry)), plain.dw),
   };
 }
 
@@ -77,10 +79,10 @@ function depthwiseErrorsOf(shape: PlainShape): Errors {
   const geometry = { stride, dilation, padding: paddingOf(shape) };
   const [xT, wT, dyT] = [float32(x, x_NHWC), float32(w, w_RSC1), float32(dy, dy_NhwK)];
   return {
-    y: worst(readFloat32(ops.nativeDepthwise(xT, wT, geometry)), plain.y),
-    dx: worst(readFloat32(ops.nativeDepthwiseInputGrad(x_NHWC, wT, dyT, geometry)), plain.dx),
+    y: worst(readFloat32(nativeDepthwise.forward(xT, wT, geometry)), plain.y),
+    dx: worst(readFloat32(nativeDepthwise.inputGradient(x_NHWC, wT, dyT, geometry)), plain.dx),
     dw: worst(
-      readFloat32(ops.nativeDepthwiseFilterGrad(xT, w_RSC1, dyT, geometry)),
+      readFloat32(nativeDepthwise.filterGradient(xT, w_RSC1, dyT, geometry)),
       Float64Array.from(w, (_, i) => plain.dw[diagonal(i)]!),
     ),
   };

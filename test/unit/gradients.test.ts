@@ -208,7 +208,7 @@ test('maxPool: window 3, stride 2, padding 1, odd and even sizes', () => {
   }
 });
 
-test('average pooling: global, adaptive, windows of 4', () => {
+test('average pooling: global, adaptive', () => {
   const x = randomInput(18, [2, 7, 10, 3]);
   assertGradients((tape, [a]) => d.globalAveragePool(tape, a!), [x]);
   for (const size of [1, 2, 3, 6]) {
@@ -219,18 +219,15 @@ test('average pooling: global, adaptive, windows of 4', () => {
       [randomInput(19, [1, 4, 2, 3])],
     );
   }
-  assertGradients((tape, [a]) => d.averagePool(tape, a!, 4), [x]);
 });
 
-test('average pooling: bins and borders by hand', () => {
+test('average pooling: bins by hand', () => {
   scope(() => {
     const tape = new Tape(false);
     const row = tape.constant(float32(Float32Array.of(1, 2, 3, 4, 5), [1, 1, 5, 1]));
     // 5 positions to 2 bins: [0, 3) and [2, 5); the one row falls into both bins of rows.
     const adaptive = readFloat32(d.adaptiveAveragePool(tape, row, 2).value);
     assert.deepEqual([...adaptive].map(Math.fround), [2, 4, 2, 4]);
-    // Windows of 4: 1..4, and 5 alone.
-    assert.deepEqual([...readFloat32(d.averagePool(tape, row, 4).value)], [2.5, 5]);
   });
 });
 

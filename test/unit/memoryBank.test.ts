@@ -7,7 +7,7 @@ import { RegionMemoryBank } from '../../src/memory/regionMemoryBank.js';
 import { place } from '../../src/memory/ring.js';
 import type { StoredRows } from '../../src/memory/rowStore.js';
 import { drawsFor } from '../../src/random/draws.js';
-import { floatFromHalf } from '../../src/wire/half.js';
+import { decodeHalf } from '../../src/wire/half.js';
 
 const OPTIONS: BankOptions = {
   classes: 3,
@@ -25,8 +25,7 @@ const rows = (...degrees: number[]) =>
   );
 
 /** Stored rows as numbers. */
-const floats = (data: StoredRows) =>
-  data instanceof Float32Array ? data : Float32Array.from(data, floatFromHalf);
+const floats = (data: StoredRows) => (data instanceof Float32Array ? data : decodeHalf(data));
 
 /** The angles of sampled or stored rows, in degrees, rounded. */
 const angles = (data: StoredRows) => {

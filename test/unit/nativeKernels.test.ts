@@ -3,29 +3,25 @@ import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { composedBatchNorm, fusedBatchNorm } from '../../src/tensor/gradients/batchNorm.js';
-import {
-  composedDepthwise,
-  depthwiseConv2d,
-} from '../../src/tensor/gradients/depthwiseConvolution.js';
 import {
   type Activation,
+  composedKernels,
   differentiable,
   float32,
-  ops,
+  type Kernels,
+  nativeKernels,
   readFloat32,
   scope,
   Tape,
   type Tensor,
   type Var,
 } from '../../src/tensor/index.js';
-import {
-  composedNormalisedConvolution,
-  fusedNormalisedConvolution,
-} from '../../src/tensor/gradients/normalisedConvolution.js';
+import { nativeConvolution } from '../../src/tensor/kernels/convolution.js';
+import { nativeDepthwise } from '../../src/tensor/kernels/depthwise.js';
 import { randomInput } from '../support/finiteDifference.js';
 
 const ERRORS = fileURLToPath(new URL('../support/convolutionErrors.ts', import.meta.url));
+const CHOICE = fileURLToPath(new URL('../support/kernelChoice.ts', import.meta.url));
 const ACTIVATIONS: readonly Activation[] = ['none', 'relu', 'relu6'];
 
 for (const level of ['wide', 'medium', 'narrow']) {
@@ -47,10 +43,23 @@ for (const level of ['wide', 'medium', 'narrow']) {
   });
 }
 
+for (const [device, name] of [
+  ['cpu', 'native'],
+  ['gpu', 'composed'],
+]) {
+  test(`on a ${device} the ${name} kernels are chosen, once, when TensorFlow is first used`, () => {
+    const args = ['--import', 'tsx', CHOICE, device!];
+    const env = { ...process.env, CUDA_VISIBLE_DEVICES: '' };
+    const { stdout, stderr, status } = spawnSync(process.execPath, args, { encoding: 'utf8', env });
+    assert.equal(status, 0, stderr);
+    assert.deepEqual(JSON.parse(stdout), { openedByImport: false, name, stays: true });
+  });
+}
+
 test('batch norm, shortcut and activation in one kernel: values, statistics and gradients', () => {
   for (const activation of ACTIVATIONS) {
     for (const withShortcut of [false, true]) {
-      const results = [fusedBatchNorm, composedBatchNorm].map((kernel) =>
+      const results = [nativeKernels, composedKernels].map(({ batchNormTraining }) =>
         scope(() => {
           const tape = new Tape(true);
           // 300 positions: over a chunk of sums and a rest; a mean far from 0 beside the deviation.
@@ -64,7 +73,7 @@ test('batch norm, shortcut and activation in one kernel: values, statistics and 
             variance_C: float32(new Float32Array(21).fill(2), [21]),
           };
           const after = { activation, shortcut: withShortcut ? shortcut : null };
-          const { y, running: moved } = kernel(tape, x, weights, running, after);
+          const { y, running: moved } = batchNormTraining(tape, x, weights, running, after);
           const value = readFloat32(y.value);
           const statistics = [moved.mean_C, moved.variance_C].map(readFloat32);
           const { leaves } = tape.backward([[y, float32(randomInput(6, y.shape).values, y.shape)]]);
@@ -138,8 +147,8 @@ test('a convolution with its norm, shortcut and activation in one kernel', () =>
     for (const depthwise of [false, true]) {
       for (const stride of [1, 2]) {
         for (const withShortcut of [false, true]) {
-          const results = [fusedNormalisedConvolution, composedNormalisedConvolution].map(
-            (kernel) =>
+          const results = [nativeKernels, composedKernels].map(
+            ({ normalisedConvolution: kernel }) =>
               scope(() => normalised(kernel, { activation, depthwise, stride, withShortcut })),
           );
           const what = `${activation} ${depthwise} ${stride} ${withShortcut}`;
@@ -156,7 +165,7 @@ test('a convolution with its norm, shortcut and activation in one kernel', () =>
 });
 
 function normalised(
-  kernel: typeof fusedNormalisedConvolution,
+  kernel: Kernels['normalisedConvolution'],
   {
     activation = 'relu',
     depthwise = false,
@@ -199,18 +208,30 @@ test('kernels name what is wrong', () => {
       float32(new Float32Array(shape.reduce((product, length) => product * length, 1)), shape);
     const geometry = { stride: 1, dilation: 1, padding: 1 };
     const x = zeros([1, 4, 4, 3]);
-    assert.throws(() => ops.conv2d(x, zeros([3, 3, 2, 5]), geometry), /another number of channels/);
-    assert.throws(() => ops.conv2d(x, zeros([9, 9, 3, 5]), geometry), /smaller than the kernel/);
     assert.throws(
-      () => ops.conv2dFilterGrad(x, [3, 3, 3, 0], zeros([1, 4, 4, 0]), geometry),
+      () => nativeConvolution.forward(x, zeros([3, 3, 2, 5]), geometry),
+      /another number of channels/,
+    );
+    assert.throws(
+      () => nativeConvolution.forward(x, zeros([9, 9, 3, 5]), geometry),
+      /smaller than the kernel/,
+    );
+    assert.throws(
+      () => nativeConvolution.filterGradient(x, [3, 3, 3, 0], zeros([1, 4, 4, 0]), geometry),
       /empty/,
     );
     assert.throws(
-      () => ops.conv2dInputGrad([1, 4, 5, 3], zeros([3, 3, 3, 2]), zeros([1, 4, 4, 2]), geometry),
+      () =>
+        nativeConvolution.inputGradient(
+          [1, 4, 5, 3],
+          zeros([3, 3, 3, 2]),
+          zeros([1, 4, 4, 2]),
+          geometry,
+        ),
       /dy: not of the output's shape/,
     );
     assert.throws(
-      () => ops.nativeDepthwise(x, zeros([3, 3, 2, 1]), geometry),
+      () => nativeDepthwise.forward(x, zeros([3, 3, 2, 1]), geometry),
       /one filter for each/,
     );
   });
@@ -223,12 +244,12 @@ test('depthwise convolutions: values and gradients as composed of plain ones', (
     { channels: 96, stride: 1, dilation: 2 },
     { channels: 77, stride: 1, dilation: 4 },
   ]) {
-    const results = [depthwiseConv2d, composedDepthwise].map((convolve) =>
+    const results = [nativeKernels, composedKernels].map(({ depthwiseConv2d }) =>
       scope(() => {
         const tape = new Tape(true);
         const x = leaf(tape, 1, [2, 11, 14, channels]);
         const w = leaf(tape, 2, [3, 3, channels, 1]);
-        const y = convolve(tape, x, w, { stride, dilation, padding: dilation });
+        const y = depthwiseConv2d(tape, x, w, { stride, dilation, padding: dilation });
         const value = readFloat32(y.value);
         const { leaves } = tape.backward([[y, float32(randomInput(3, y.shape).values, y.shape)]]);
         return [value, ...[x, w].map((one) => readFloat32(leaves.get(one)!))];

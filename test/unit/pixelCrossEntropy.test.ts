@@ -1,8 +1,15 @@
-/** Cross entropy at full resolution: the fused kernel against the one composed of TensorFlow's ops. */
+/** Cross entropy at full resolution: the addon's kernel against the one composed of TensorFlow's ops. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { drawsFor } from '../../src/random/draws.js';
-import { float32, numTensors, ops, readFloat32, scope } from '../../src/tensor/index.js';
+import {
+  composedKernels,
+  float32,
+  nativeKernels,
+  numTensors,
+  readFloat32,
+  scope,
+} from '../../src/tensor/index.js';
 
 const uniform = (length: number, stream: number, reach: number) => {
   const values = new Float32Array(length);
@@ -35,8 +42,8 @@ describe('pixelCrossEntropy', () => {
         const labels = { data, height, width };
         const options = { scale: 0.25, alignCorners };
         const [fused, composed] = [
-          ops.fusedPixelCrossEntropy(logits, labels, options),
-          ops.composedPixelCrossEntropy(logits, labels, options),
+          nativeKernels.pixelCrossEntropy(logits, labels, options),
+          composedKernels.pixelCrossEntropy(logits, labels, options),
         ].map((result) => ({
           loss: readFloat32(result.lossSum_1)[0]!,
           gradient: readFloat32(result.gradient_NhwK),
@@ -61,8 +68,8 @@ describe('pixelCrossEntropy', () => {
       for (const [rule, at] of Object.entries(rules)) {
         const wanted = at.reduce((sum, x) => sum + Math.log1p(Math.exp(x)), 0);
         const options = { scale: 1, alignCorners: rule === 'true' };
-        for (const kernel of [ops.fusedPixelCrossEntropy, ops.composedPixelCrossEntropy]) {
-          const loss = readFloat32(kernel(logits, labels, options).lossSum_1)[0]!;
+        for (const { pixelCrossEntropy } of [nativeKernels, composedKernels]) {
+          const loss = readFloat32(pixelCrossEntropy(logits, labels, options).lossSum_1)[0]!;
           assert.ok(Math.abs(loss - wanted) < 1e-5, `corners ${rule}: ${loss}, wanted ${wanted}`);
         }
       }
@@ -73,7 +80,9 @@ describe('pixelCrossEntropy', () => {
     scope(() => {
       const logits = float32(Float32Array.of(314, 300), [1, 1, 1, 2]);
       const labels = { data: new Uint8Array(1), height: 1, width: 1 };
-      const loss = readFloat32(ops.fusedPixelCrossEntropy(logits, labels, ALIGNED).lossSum_1)[0]!;
+      const loss = readFloat32(
+        nativeKernels.pixelCrossEntropy(logits, labels, ALIGNED).lossSum_1,
+      )[0]!;
       const wanted = Math.log1p(Math.exp(-14));
       assert.ok(Math.abs(loss - wanted) < 1.3e-7, `loss ${loss}, wanted ${wanted}`);
     });
@@ -83,7 +92,7 @@ describe('pixelCrossEntropy', () => {
     scope(() => {
       const logits = float32(uniform(12, 3, 1), [1, 2, 2, 3]);
       const labels = { data: new Uint8Array(20).fill(255), height: 4, width: 5 };
-      const { lossSum_1, gradient_NhwK } = ops.fusedPixelCrossEntropy(logits, labels, ALIGNED);
+      const { lossSum_1, gradient_NhwK } = nativeKernels.pixelCrossEntropy(logits, labels, ALIGNED);
       assert.deepEqual([...readFloat32(lossSum_1)], [0]);
       assert.deepEqual([...readFloat32(gradient_NhwK)], new Array(12).fill(0));
     });
@@ -96,10 +105,10 @@ describe('pixelCrossEntropy', () => {
       values[3] = Number.NaN;
       const logits = float32(values, [1, 2, 2, 3]);
       const labels = { data: new Uint8Array(4), height: 2, width: 2 };
-      const { lossSum_1 } = ops.fusedPixelCrossEntropy(logits, labels, ALIGNED);
+      const { lossSum_1 } = nativeKernels.pixelCrossEntropy(logits, labels, ALIGNED);
       assert.ok(Number.isNaN(readFloat32(lossSum_1)[0]), 'a NaN got lost');
       assert.throws(
-        () => ops.fusedPixelCrossEntropy(logits, { ...labels, width: 3 }, ALIGNED),
+        () => nativeKernels.pixelCrossEntropy(logits, { ...labels, width: 3 }, ALIGNED),
         /data: 4/,
       );
     });

@@ -3,23 +3,23 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { encodeRows } from '../../src/models/encode.js';
 import {
+  composedKernels,
   float32,
+  type Kernels,
+  nativeKernels,
   numTensors,
   readFloat32,
   readInt32,
   scope,
   uint8,
 } from '../../src/tensor/index.js';
-import {
-  composedQuantisation,
-  fusedQuantisation,
-  type RowQuantisation,
-} from '../../src/tensor/ops/rowQuantisation.js';
 import { drawsFor } from '../../src/random/draws.js';
 
+type RowQuantisation = Kernels['rowQuantisation'];
+
 const QUANTISATIONS: Record<string, RowQuantisation> = {
-  kernels: fusedQuantisation,
-  composed: composedQuantisation,
+  kernels: nativeKernels.rowQuantisation,
+  composed: composedKernels.rowQuantisation,
 };
 
 function randomRows(rows: number, channels: number): Float32Array {
@@ -104,8 +104,8 @@ for (const [name, by] of Object.entries(QUANTISATIONS)) {
 
 test('kernels and composed ops give the same bytes', () => {
   const x = randomRows(500, 67);
-  const [fused, composed] = [fusedQuantisation, composedQuantisation].map((by) =>
-    quantise(by, x, 500, 67),
+  const [fused, composed] = [nativeKernels, composedKernels].map((by) =>
+    quantise(by.rowQuantisation, x, 500, 67),
   );
   assert.deepEqual(fused!.scales, composed!.scales);
   const differing = fused!.q.filter((value, i) => value !== composed!.q[i]);
@@ -117,9 +117,12 @@ test('the kernels refuse shapes that do not go together', () => {
   scope(() => {
     const bytes = uint8(new Uint8Array(6), [2, 3]);
     const scales = float32(new Float32Array(3), [3]);
-    assert.throws(() => fusedQuantisation.dequantise(bytes, scales), /scales: wrong length/);
+    assert.throws(
+      () => nativeKernels.rowQuantisation.dequantise(bytes, scales),
+      /scales: wrong length/,
+    );
     const cube = float32(new Float32Array(8), [2, 2, 2]);
-    assert.throws(() => fusedQuantisation.quantise(cube), /x: not a matrix/);
+    assert.throws(() => nativeKernels.rowQuantisation.quantise(cube), /x: not a matrix/);
   });
 });
 
@@ -129,7 +132,7 @@ test('encoded rows: as many bytes as elements, a scale a row, buffers of their o
   const { rows, scales } = scope(() => encodeRows(float32(x, [2, 3, 7])))!;
   assert.deepEqual([rows.dtype, rows.shape, rows.data.byteLength], ['int8', [2, 3, 7], 42]);
   assert.deepEqual([scales.dtype, scales.shape, scales.data.byteLength], ['fp32', [2, 3], 24]);
-  assert.deepEqual(new Int8Array(rows.data), quantise(fusedQuantisation, x, 6, 7).q);
+  assert.deepEqual(new Int8Array(rows.data), quantise(nativeKernels.rowQuantisation, x, 6, 7).q);
   x[20] = Number.NaN;
   assert.equal(
     scope(() => encodeRows(float32(x, [2, 3, 7]))),

@@ -12,7 +12,9 @@ import { blockSide, keptMatrices, type Tiling, tileRowCount } from '../../src/lo
 import { drawsFor } from '../../src/random/draws.js';
 import {
   Accumulator,
+  composedKernels,
   float32,
+  nativeKernels,
   numTensors,
   ops,
   readFloat32,
@@ -64,9 +66,9 @@ describe('the kernels of a tile', () => {
     ] as const) {
       scope(() => {
         const input = tile(rows, columns);
-        const [fused, composed] = [ops.fusedKernels, ops.composedKernels].map((kernels) => ({
-          ...kernels.expSums(input.student_RM),
-          ...kernels.klTile(input),
+        const [fused, composed] = [nativeKernels, composedKernels].map(({ similarity }) => ({
+          ...similarity.expSums(input.student_RM),
+          ...similarity.klTile(input),
         }));
         for (const key of ['rows_R', 'columns_M', 'gradient_RM', 'crossSum_1'] as const) {
           assertClose(fused![key], composed![key], 2e-5, `${key} of ${rows} x ${columns}`);
@@ -79,7 +81,9 @@ describe('the kernels of a tile', () => {
     scope(() => {
       const values = Float32Array.from({ length: 1741 }, (_, i) => -87 + i / 10);
       // Columns of one row: each column's sum is one exp.
-      const { columns_M } = ops.fusedKernels.expSums(float32(values.slice(), [1, values.length]));
+      const { columns_M } = nativeKernels.similarity.expSums(
+        float32(values.slice(), [1, values.length]),
+      );
       const got = readFloat32(columns_M);
       for (const [i, value] of values.entries()) {
         const wanted = Math.exp(value);
@@ -92,7 +96,7 @@ describe('the kernels of a tile', () => {
   it('show what is too large for float32, and take what is too small for 0', () => {
     scope(() => {
       const values = float32(Float32Array.of(-1000, -88, 95, Infinity), [1, 4]);
-      const { columns_M } = ops.fusedKernels.expSums(values);
+      const { columns_M } = nativeKernels.similarity.expSums(values);
       assert.deepEqual([...readFloat32(columns_M)], [0, 0, Infinity, Infinity]);
     });
   });
@@ -102,8 +106,8 @@ describe('the kernels of a tile', () => {
       // Large enough for all threads.
       const input = tile(700, 900);
       const bits = () => {
-        const { gradient_RM, crossSum_1 } = ops.fusedKernels.klTile(input);
-        const { rows_R, columns_M } = ops.fusedKernels.expSums(input.student_RM);
+        const { gradient_RM, crossSum_1 } = nativeKernels.similarity.klTile(input);
+        const { rows_R, columns_M } = nativeKernels.similarity.expSums(input.student_RM);
         return [gradient_RM, crossSum_1, rows_R, columns_M].map(readFloat32);
       };
       assert.deepEqual(bits(), bits());
@@ -140,10 +144,10 @@ describe('the kernels of a tile', () => {
       const broken = readFloat32(input.student_RM).slice();
       broken[4] = Number.NaN;
       const student_RM = float32(broken, [2, 3]);
-      const { rows_R, columns_M } = ops.fusedKernels.expSums(student_RM);
+      const { rows_R, columns_M } = nativeKernels.similarity.expSums(student_RM);
       assert.deepEqual([...readFloat32(rows_R)].map(Number.isNaN), [false, true]);
       assert.deepEqual([...readFloat32(columns_M)].map(Number.isNaN), [false, true, false]);
-      const { crossSum_1 } = ops.fusedKernels.klTile({ ...input, student_RM });
+      const { crossSum_1 } = nativeKernels.similarity.klTile({ ...input, student_RM });
       assert.ok(Number.isNaN(readFloat32(crossSum_1)[0]), 'a NaN got lost');
     });
   });
@@ -151,7 +155,10 @@ describe('the kernels of a tile', () => {
   it('refuse factors of another length', () => {
     scope(() => {
       const input = { ...tile(2, 3), studentRow_R: vector(3, 7) };
-      assert.throws(() => ops.fusedKernels.klTile(input), /CirkdKlTile.*factors: wrong length/s);
+      assert.throws(
+        () => nativeKernels.similarity.klTile(input),
+        /CirkdKlTile.*factors: wrong length/s,
+      );
     });
   });
 });

@@ -1,5 +1,5 @@
 // CirkdBatchNorm and CirkdBatchNormGrad: batch norm in training, what is added to it and the activation
-// behind it, in two passes over the map each. ../ops/batchNormActivation.ts says what they take.
+// behind it, in two passes over the map each. ../kernels/batchNorm.ts says what they take.
 //
 // P positions, C channels. Part of the addon, registered through TensorFlow's C API when that is loaded;
 // CPU, float32.

@@ -10,45 +10,8 @@
 namespace cirkd {
 namespace {
 
-// The functions of one level.
-struct Kernels {
-  int64_t columns, rows;  // of a tile
-  void (*gathered)(const Gather&, const float*, int64_t, int64_t, int64_t, const Epilogue*, float*);
-  void (*filter)(const Gather&, const float*, int64_t, int64_t, int64_t, int64_t, float*);
-};
-
-CIRKD_WIDE void GatheredWide(const Gather& gather, const float* panels, int64_t columns,
-                             int64_t begin, int64_t end, const Epilogue* epilogue, float* out) {
-  GatheredRows<Wide>(gather, panels, columns, begin, end, epilogue, out);
-}
-CIRKD_WIDE void FilterWide(const Gather& gather, const float* dy, int64_t positions,
-                           int64_t columns, int64_t begin, int64_t end, float* dw) {
-  FilterRows<Wide>(gather, dy, positions, columns, begin, end, dw);
-}
-CIRKD_MEDIUM void GatheredMedium(const Gather& gather, const float* panels, int64_t columns,
-                                 int64_t begin, int64_t end, const Epilogue* epilogue, float* out) {
-  GatheredRows<Medium>(gather, panels, columns, begin, end, epilogue, out);
-}
-CIRKD_MEDIUM void FilterMedium(const Gather& gather, const float* dy, int64_t positions,
-                               int64_t columns, int64_t begin, int64_t end, float* dw) {
-  FilterRows<Medium>(gather, dy, positions, columns, begin, end, dw);
-}
-void GatheredNarrow(const Gather& gather, const float* panels, int64_t columns, int64_t begin,
-                    int64_t end, const Epilogue* epilogue, float* out) {
-  GatheredRows<Narrow>(gather, panels, columns, begin, end, epilogue, out);
-}
-void FilterNarrow(const Gather& gather, const float* dy, int64_t positions, int64_t columns,
-                  int64_t begin, int64_t end, float* dw) {
-  FilterRows<Narrow>(gather, dy, positions, columns, begin, end, dw);
-}
-
-const Kernels& Best() {
-  static const Kernels wide{Wide::kColumns, Wide::kRows, GatheredWide, FilterWide};
-  static const Kernels medium{Medium::kColumns, Medium::kRows, GatheredMedium, FilterMedium};
-  static const Kernels narrow{Narrow::kColumns, Narrow::kRows, GatheredNarrow, FilterNarrow};
-  static const Kernels& best = ForProcessor(wide, medium, narrow);
-  return best;
-}
+CIRKD_AT_BEST_LEVEL(GatheredRowsAtBest, GatheredRows)
+CIRKD_AT_BEST_LEVEL(FilterRowsAtBest, FilterRows)
 
 // Into how many parts a product is cut: each of about a million multiplications or more, and some for each
 // thread, so that one that is held up holds up little. The result doesn't depend on it.
@@ -84,14 +47,13 @@ std::unique_ptr<float[]> PackPanels(int64_t taps, int64_t channels, int64_t colu
 
 void RunGathered(const Gather& gather, const float* panels, int64_t rows, int64_t columns,
                  const Epilogue* epilogue, float* out) {
-  const Kernels& kernels = Best();
   const int64_t blocks = (rows + kBlockRows - 1) / kBlockRows;
   const int parts =
       Parts(blocks, 1.0 * rows * columns * gather.taps() * gather.channels);
   Pool::Get().Run(parts, [&](int part) {
     const int64_t begin = blocks * part / parts * kBlockRows;
     const int64_t end = std::min(rows, blocks * (part + 1) / parts * kBlockRows);
-    kernels.gathered(gather, panels, columns, begin, end, epilogue, out);
+    GatheredRowsAtBest(gather, panels, columns, begin, end, epilogue, out);
   });
 }
 
@@ -113,7 +75,7 @@ Gather ForwardGather(const ConvolutionShape& shape, const float* x) {
 void ConvolutionForward(const ConvolutionShape& shape, const float* x, const float* weights,
                         const Epilogue* epilogue, float* y) {
   const auto panels = PackPanels(
-      shape.taps(), shape.inputs, shape.outputs, Best().columns, 1,
+      shape.taps(), shape.inputs, shape.outputs, BestTile().columns, 1,
       [&](int64_t tap, int64_t c) { return weights + (tap * shape.inputs + c) * shape.outputs; });
   RunGathered(ForwardGather(shape, x), panels.get(), shape.out_positions(), shape.outputs,
               epilogue, y);
@@ -130,7 +92,7 @@ void ConvolutionInputGradient(const ConvolutionShape& shape, const float* dy, co
     }
   }
   const auto panels = PackPanels(
-      shape.taps(), shape.outputs, shape.inputs, Best().columns, shape.outputs,
+      shape.taps(), shape.outputs, shape.inputs, BestTile().columns, shape.outputs,
       [&](int64_t tap, int64_t k) { return weights + tap * shape.inputs * shape.outputs + k; });
   RunGathered(gather, panels.get(), shape.images * shape.height * shape.width, shape.inputs, nullptr,
               dx);
@@ -138,14 +100,13 @@ void ConvolutionInputGradient(const ConvolutionShape& shape, const float* dy, co
 
 void ConvolutionFilterGradient(const ConvolutionShape& shape, const float* x, const float* dy,
                                float* dw) {
-  const Kernels& kernels = Best();
   const Gather gather = ForwardGather(shape, x);
-  const int64_t tiles = FilterTiles(gather, kernels.rows);
+  const int64_t tiles = FilterTiles(gather, BestTile().rows);
   const double work = 1.0 * shape.out_positions() * shape.taps() * shape.inputs * shape.outputs;
   const int parts = Parts(tiles, work);
   Pool::Get().Run(parts, [&](int part) {
-    kernels.filter(gather, dy, shape.out_positions(), shape.outputs, tiles * part / parts,
-                   tiles * (part + 1) / parts, dw);
+    FilterRowsAtBest(gather, dy, shape.out_positions(), shape.outputs, tiles * part / parts,
+                     tiles * (part + 1) / parts, dw);
   });
 }
 

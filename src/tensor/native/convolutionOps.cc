@@ -1,5 +1,5 @@
-// CirkdConv2D, CirkdNormalisedConv2D, CirkdConv2DInputGrad and CirkdConv2DFilterGrad: ../ops/convolution.ts
-// and ../ops/normalisedConvolution.ts say what they take.
+// CirkdConv2D, CirkdNormalisedConv2D, CirkdConv2DInputGrad and CirkdConv2DFilterGrad: ../kernels/convolution.ts
+// and ../kernels/normalisedConvolution.ts say what they take.
 //
 // Part of the addon, registered through TensorFlow's C API when that is loaded; CPU, float32.
 #include "convolution.h"

@@ -1,5 +1,5 @@
 // CirkdDepthwise, CirkdNormalisedDepthwise, CirkdDepthwiseInputGrad and CirkdDepthwiseFilterGrad: one filter a
-// channel, any stride and dilation. ../ops/depthwise.ts says what they take.
+// channel, any stride and dilation. ../kernels/depthwise.ts says what they take.
 //
 // Part of the addon, registered through TensorFlow's C API when that is loaded; CPU, float32.
 #include "depthwise.h"
@@ -10,43 +10,8 @@
 namespace cirkd {
 namespace {
 
-// The functions of one level.
-struct Kernels {
-  void (*gather)(const Maps&, const float*, const float*, int64_t, int64_t, const Epilogue*, float*);
-  void (*filter)(const Maps&, int64_t, const float*, const float*, int64_t, int64_t, float*);
-};
-
-CIRKD_WIDE void GatherWide(const Maps& maps, const float* source, const float* weights,
-                           int64_t begin, int64_t end, const Epilogue* epilogue, float* target) {
-  GatherRows<Wide>(maps, source, weights, begin, end, epilogue, target);
-}
-CIRKD_WIDE void FilterWide(const Maps& maps, int64_t stride, const float* x, const float* dy,
-                           int64_t begin, int64_t end, float* dw) {
-  FilterGradientRows<Wide>(maps, stride, x, dy, begin, end, dw);
-}
-CIRKD_MEDIUM void GatherMedium(const Maps& maps, const float* source, const float* weights,
-                               int64_t begin, int64_t end, const Epilogue* epilogue, float* target) {
-  GatherRows<Medium>(maps, source, weights, begin, end, epilogue, target);
-}
-CIRKD_MEDIUM void FilterMedium(const Maps& maps, int64_t stride, const float* x, const float* dy,
-                               int64_t begin, int64_t end, float* dw) {
-  FilterGradientRows<Medium>(maps, stride, x, dy, begin, end, dw);
-}
-void GatherNarrow(const Maps& maps, const float* source, const float* weights, int64_t begin,
-                  int64_t end, const Epilogue* epilogue, float* target) {
-  GatherRows<Narrow>(maps, source, weights, begin, end, epilogue, target);
-}
-void FilterNarrow(const Maps& maps, int64_t stride, const float* x, const float* dy, int64_t begin,
-                  int64_t end, float* dw) {
-  FilterGradientRows<Narrow>(maps, stride, x, dy, begin, end, dw);
-}
-
-const Kernels& Best() {
-  static const Kernels wide{GatherWide, FilterWide}, medium{GatherMedium, FilterMedium},
-      narrow{GatherNarrow, FilterNarrow};
-  static const Kernels& best = ForProcessor(wide, medium, narrow);
-  return best;
-}
+CIRKD_AT_BEST_LEVEL(GatherRowsAtBest, GatherRows)
+CIRKD_AT_BEST_LEVEL(FilterGradientRowsAtBest, FilterGradientRows)
 
 void RunGather(const Maps& maps, int64_t images, const float* source, const float* weights,
                const Epilogue* epilogue, float* target) {
@@ -54,8 +19,8 @@ void RunGather(const Maps& maps, int64_t images, const float* source, const floa
   const int64_t elements = rows * maps.columns.size() * maps.channels;
   const int parts = PartsFor(rows, elements);
   Pool::Get().Run(parts, [&](int part) {
-    Best().gather(maps, source, weights, rows * part / parts, rows * (part + 1) / parts, epilogue,
-                  target);
+    GatherRowsAtBest(maps, source, weights, rows * part / parts, rows * (part + 1) / parts, epilogue,
+                     target);
   });
 }
 
@@ -139,8 +104,8 @@ void ComputeFilterGradient(Call* call) {
   const int parts = PartsFor(total, total * dy[2] * channels);
   std::vector<std::vector<float>> sums(parts, std::vector<float>(size, 0.0f));
   Pool::Get().Run(parts, [&](int part) {
-    Best().filter(maps, geometry.stride, operands.first, operands.second, total * part / parts,
-                  total * (part + 1) / parts, sums[part].data());
+    FilterGradientRowsAtBest(maps, geometry.stride, operands.first, operands.second,
+                             total * part / parts, total * (part + 1) / parts, sums[part].data());
   });
   std::copy(sums[0].begin(), sums[0].end(), dw);
   for (int part = 1; part < parts; ++part) {

@@ -1,14 +1,67 @@
-// Levels of vector instructions. What is hand-vectorised is written once, in GCC's and clang's vector
-// types, and instantiated for each; the processor's best is taken when the addon runs.
+// Levels of vector instructions. Each kernel is written once and compiled for three levels; the processor
+// decides at run time which copy is called. CIRKD_AT_BEST_LEVEL is for kernels in GCC's and clang's vector
+// types, CIRKD_VECTORISED for those whose loops the compiler vectorises.
 #ifndef CIRKD_NATIVE_LEVEL_H_
 #define CIRKD_NATIVE_LEVEL_H_
 
+#include <cstdint>
 #include <cstdlib>
 #include <string_view>
 
+// Functions that a kernel calls must be inlined into each of its copies: compiled on their own they would get
+// the instructions of the narrowest level.
+#define CIRKD_INLINE inline __attribute__((always_inline))
+
+// In front of a function without vector types: one copy per level, of which the loader picks the processor's
+// best. Names of processors would not do: GCC takes them for exactly these models.
+#if defined(__x86_64__) && defined(__clang__) && __clang_major__ >= 14
+#define CIRKD_VECTORISED __attribute__((target_clones("avx512f", "avx2", "default")))
+#elif defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && __GNUC__ >= 12
+#define CIRKD_VECTORISED __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
+#elif defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
+#define CIRKD_VECTORISED __attribute__((target_clones("avx512f", "avx2", "default")))
+#else
+#define CIRKD_VECTORISED
+#endif
+
+#if defined(__x86_64__)
+#define CIRKD_FOR_WIDE __attribute__((target("avx512f,fma")))
+#define CIRKD_FOR_MEDIUM __attribute__((target("avx2,fma")))
+#else
+#define CIRKD_FOR_WIDE
+#define CIRKD_FOR_MEDIUM
+#endif
+
+// Defines name(arguments...), which calls function<L>(arguments...), a CIRKD_INLINE template, with L for
+// BestLevel().
+#define CIRKD_AT_BEST_LEVEL(name, function)                                       \
+  template <typename... Arguments>                                                \
+  CIRKD_FOR_WIDE void name##Wide(const Arguments&... arguments) {                 \
+    function<Wide>(arguments...);                                                 \
+  }                                                                               \
+  template <typename... Arguments>                                                \
+  CIRKD_FOR_MEDIUM void name##Medium(const Arguments&... arguments) {             \
+    function<Medium>(arguments...);                                               \
+  }                                                                               \
+  template <typename... Arguments>                                                \
+  void name##Narrow(const Arguments&... arguments) {                              \
+    function<Narrow>(arguments...);                                               \
+  }                                                                               \
+  template <typename... Arguments>                                                \
+  void name(const Arguments&... arguments) {                                      \
+    switch (BestLevel()) {                                                        \
+      case VectorLevel::kWide:                                                    \
+        return name##Wide(arguments...);                                          \
+      case VectorLevel::kMedium:                                                  \
+        return name##Medium(arguments...);                                        \
+      case VectorLevel::kNarrow:                                                  \
+        return name##Narrow(arguments...);                                        \
+    }                                                                             \
+  }
+
 namespace cirkd {
 
-// Floats a vector, and rows of a tile of a matrix product.
+// Floats per vector, and rows per tile of a matrix product.
 template <int kLanes, int kTileRows>
 struct Level {
   static constexpr int kWidth = kLanes;
@@ -20,29 +73,39 @@ using Wide = Level<16, 8>;   // AVX-512
 using Medium = Level<8, 6>;  // AVX2 with FMA
 using Narrow = Level<4, 6>;  // SSE, NEON
 
-// In front of a function that is Wide's or Medium's. What it calls must be inlined.
-#if defined(__x86_64__)
-#define CIRKD_WIDE __attribute__((target("avx512f,fma")))
-#define CIRKD_MEDIUM __attribute__((target("avx2,fma")))
-#else
-#define CIRKD_WIDE
-#define CIRKD_MEDIUM
-#endif
+enum class VectorLevel { kWide, kMedium, kNarrow };
 
-// Of a table for each level the one for this processor. CIRKD_VECTOR_LEVEL=medium or narrow: at most that
-// one, for tests and comparisons.
-template <typename Table>
-const Table& ForProcessor(const Table& wide, const Table& medium, const Table& narrow) {
+// The processor's, or a lower one that CIRKD_VECTOR_LEVEL=medium or narrow asks for, for tests and comparisons.
+// Decided at the first call. What CIRKD_VECTORISED marks does not follow the variable.
+inline VectorLevel BestLevel() {
+  static const VectorLevel best = [] {
 #if defined(__x86_64__)
-  const char* const given = std::getenv("CIRKD_VECTOR_LEVEL");
-  const std::string_view most = given == nullptr ? "" : given;
-  if (most == "narrow") return narrow;
-  if (most != "medium" && __builtin_cpu_supports("avx512f")) return wide;
-  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return medium;
+    const char* const given = std::getenv("CIRKD_VECTOR_LEVEL");
+    const std::string_view most = given == nullptr ? "" : given;
+    if (most == "narrow") return VectorLevel::kNarrow;
+    if (most != "medium" && __builtin_cpu_supports("avx512f")) return VectorLevel::kWide;
+    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return VectorLevel::kMedium;
 #endif
-  (void)wide;
-  (void)medium;
-  return narrow;
+    return VectorLevel::kNarrow;
+  }();
+  return best;
+}
+
+// Of a matrix product's tiles.
+struct TileSize {
+  int64_t rows, columns;
+};
+
+inline TileSize BestTile() {
+  switch (BestLevel()) {
+    case VectorLevel::kWide:
+      return {Wide::kRows, Wide::kColumns};
+    case VectorLevel::kMedium:
+      return {Medium::kRows, Medium::kColumns};
+    case VectorLevel::kNarrow:
+      break;
+  }
+  return {Narrow::kRows, Narrow::kColumns};
 }
 
 }  // namespace cirkd

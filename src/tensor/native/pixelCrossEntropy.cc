@@ -1,6 +1,6 @@
 // CirkdPixelCrossEntropy: cross entropy of bilinearly upsampled logits with labels at full resolution,
 // and its gradient with respect to the logits as they are. Pixel by pixel: nothing at full resolution
-// is ever in memory. ../ops/pixelCrossEntropy.ts has the formula. Corners are aligned; in
+// is ever in memory. ../kernels/pixelCrossEntropy.ts has the formula. Corners are aligned; in
 // CirkdPixelCrossEntropyHalfPixel positions lie at the centres of their areas.
 //
 // Part of the addon, registered through TensorFlow's C API when that is loaded; CPU, float32.

@@ -1,5 +1,5 @@
 // Two TensorFlow ops for rows of int8 with a scale each, CirkdQuantizeRows and CirkdDequantizeRows:
-// one pass over the rows where TensorFlow's own ops would make five. ../ops/rowQuantisation.ts has
+// one pass over the rows where TensorFlow's own ops would make five. ../kernels/rowQuantisation.ts has
 // their formulas and composes the same from TensorFlow's ops for other devices.
 #include <cmath>
 #include <cstdint>

@@ -1,5 +1,5 @@
 // Two TensorFlow ops for tiles of similarity matrices, CirkdExpSums and CirkdKlTile, that go over a
-// tile once where TensorFlow's own ops would go over it ten times. ../ops/similarity.ts has their
+// tile once where TensorFlow's own ops would go over it ten times. ../kernels/similarity.ts has their
 // formulas and composes the same from TensorFlow's ops for other devices.
 //
 // Part of the addon, registered through TensorFlow's C API when that is loaded; CPU, float32.

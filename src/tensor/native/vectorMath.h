@@ -5,19 +5,7 @@
 #include <cstdint>
 #include <cstring>
 
-// One copy of a function a level of vector instructions; the loader picks the best that the processor
-// has. Names of processors would not do: GCC takes them for these very models.
-#if defined(__x86_64__) && defined(__clang__) && __clang_major__ >= 14
-#define CIRKD_VECTORISED __attribute__((target_clones("avx512f", "avx2", "default")))
-#elif defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && __GNUC__ >= 12
-#define CIRKD_VECTORISED __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
-#elif defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
-#define CIRKD_VECTORISED __attribute__((target_clones("avx512f", "avx2", "default")))
-#else
-#define CIRKD_VECTORISED
-#endif
-
-#define CIRKD_INLINE inline __attribute__((always_inline))
+#include "level.h"
 
 namespace cirkd {
 

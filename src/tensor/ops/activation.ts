@@ -1,10 +1,20 @@
-/** Activations behind a batch norm. */
+/** Rectifiers on a tape. Their gradients are told from their outputs, which the next layer keeps anyway. */
+import { attribute, execute } from '../execute.js';
+import type { Tape, Var } from '../tape.js';
 
+/** What may stand behind a batch norm. */
 export type Activation = 'none' | 'relu' | 'relu6';
 
-/** As the addon's kernels number them (../native/activation.h). */
-export const ACTIVATION_NUMBER: Readonly<Record<Activation, number>> = {
-  none: 0,
-  relu: 1,
-  relu6: 2,
-};
+const rectifier =
+  (op: string) =>
+  (tape: Tape, x: Var): Var => {
+    const type = [attribute.type('T', x.value.dtype)];
+    const y = execute(op, [x.value], type);
+    return tape.record(y, [x], [y], (dy) => [execute(`${op}Grad`, [dy, y], type)]);
+  };
+
+/** max(x, 0). */
+export const relu = rectifier('Relu');
+
+/** min(max(x, 0), 6). */
+export const relu6 = rectifier('Relu6');

@@ -13,22 +13,16 @@ export const sub = binary('Sub');
 export const mul = binary('Mul');
 export const div = binary('RealDiv');
 export const maximum = binary('Maximum');
-export const minimum = binary('Minimum');
-export const equal = binary('Equal');
 export const greater = binary('Greater');
 export const greaterEqual = binary('GreaterEqual');
-export const less = binary('Less');
 export const lessEqual = binary('LessEqual');
 
 export const exp = unary('Exp');
-export const log = unary('Log');
 export const sqrt = unary('Sqrt');
 export const square = unary('Square');
 export const abs = unary('Abs');
 /** To the nearest whole number, ties to even. */
 export const round = unary('Round');
-export const relu = unary('Relu');
-export const relu6 = unary('Relu6');
 export const finite = unary('IsFinite');
 
 /** Of two bool tensors. */
@@ -37,12 +31,6 @@ export const logicalAnd = (a: Tensor, b: Tensor) => execute('LogicalAnd', [a, b]
 /** a where the condition (bool) holds, else b; all broadcast. */
 export const select = (condition: Tensor, a: Tensor, b: Tensor) =>
   execute('SelectV2', [condition, a, b], [attribute.type('T', a.dtype)]);
-
-/** dy where the activation's output y (or input) was inside its linear range, else 0. */
-export const reluGrad = (dy: Tensor, y: Tensor) =>
-  execute('ReluGrad', [dy, y], [attribute.type('T', dy.dtype)]);
-export const relu6Grad = (dy: Tensor, y: Tensor) =>
-  execute('Relu6Grad', [dy, y], [attribute.type('T', dy.dtype)]);
 
 /** The sum of tensors of one shape. */
 export function addN(inputs: readonly Tensor[]): Tensor {

@@ -1,15 +1,8 @@
-/** Every typed op under one name: `ops.matMul(a, b)`. */
-export * from './convolution.js';
-export * from './depthwise.js';
+/** Every typed op of tensors under one name: `ops.matMul(a, b)`. Those on a tape: ../differentiable.ts. */
 export * from './elementwise.js';
-export * from './image.js';
 export * from './linalg.js';
-export * from './normalisation.js';
-export * from './pixelCrossEntropy.js';
-export * from './pooling.js';
-export * from './random.js';
+export { meanPool, meanPoolGrad } from './pooling.js';
 export * from './reduce.js';
-export * from './rowQuantisation.js';
+export { resizeBilinear } from './resize.js';
 export * from './shape.js';
-export * from './similarity.js';
 export * from './softmax.js';

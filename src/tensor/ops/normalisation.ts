@@ -1,8 +1,8 @@
-/** Batch normalisation, channels last, fused kernels. */
+/** TensorFlow's batch normalisation, channels last. */
 import { attribute, executeAll } from '../execute.js';
 import { scope, type Tensor } from '../tensor.js';
 
-export interface BatchNormResult {
+interface BatchNormResult {
   readonly y_NHWC: Tensor;
   /** In training (1 - momentum) * mean given + momentum * mean of the batch. */
   readonly mean_C: Tensor;
@@ -51,7 +51,7 @@ export function batchNormGrad(
   scale_C: Tensor,
   reserves: readonly [Tensor, Tensor, Tensor],
   options: { epsilon: number; training: boolean },
-): { dx_NHWC: Tensor; dscale_C: Tensor; doffset_C: Tensor } {
+): [dx_NHWC: Tensor, dscale_C: Tensor, doffset_C: Tensor] {
   return scope(() => {
     const [dx_NHWC, dscale_C, doffset_C] = executeAll(
       'FusedBatchNormGradV3',
@@ -59,6 +59,6 @@ export function batchNormGrad(
       normAttributes(options.epsilon, options.training),
       5,
     ) as [Tensor, Tensor, Tensor];
-    return { dx_NHWC, dscale_C, doffset_C };
+    return [dx_NHWC, dscale_C, doffset_C];
   });
 }

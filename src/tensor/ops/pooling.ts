@@ -1,7 +1,17 @@
-/** Pooling over windows, channels last. */
-import { vector } from '../create.js';
+/**
+ * Pooling, channels last: on a tape, and means of tensors.
+ *
+ * N batch, H W positions, C channels, P = pooled positions.
+ */
+import { float32, scalar, vector } from '../create.js';
 import { attribute, execute } from '../execute.js';
-import type { Tensor } from '../tensor.js';
+import type { Tape, Var } from '../tape.js';
+import { scope, type Tensor } from '../tensor.js';
+import { mul } from './elementwise.js';
+import { batchMatMul } from './linalg.js';
+import { paddingAttributes } from './padding.js';
+import { mean } from './reduce.js';
+import { broadcastTo, reshape } from './shape.js';
 
 export interface MaxPoolGeometry {
   readonly window: number;
@@ -10,26 +20,87 @@ export interface MaxPoolGeometry {
   readonly padding: number;
 }
 
-const geometryAttributes = ({ window, stride, padding }: MaxPoolGeometry) => [
+const maxPoolAttributes = ({ window, stride, padding }: MaxPoolGeometry) => [
   attribute.type('T', 'float32'),
   attribute.int('ksize', [1, window, window, 1]),
   attribute.int('strides', [1, stride, stride, 1]),
   attribute.string('data_format', 'NHWC'),
-  ...(padding === 0
-    ? [attribute.string('padding', 'VALID')]
-    : [
-        attribute.string('padding', 'EXPLICIT'),
-        attribute.int('explicit_paddings', [0, 0, padding, padding, padding, padding, 0, 0]),
-      ]),
+  ...paddingAttributes(padding),
 ];
 
-export function maxPool(x_NHWC: Tensor, geometry: MaxPoolGeometry): Tensor {
-  return execute('MaxPool', [x_NHWC], geometryAttributes(geometry));
+export function maxPool(tape: Tape, x: Var, geometry: MaxPoolGeometry): Var {
+  const attributes = maxPoolAttributes(geometry);
+  const y = execute('MaxPool', [x.value], attributes);
+  return tape.record(y, [x], [x.value, y], (dy) => [
+    execute('MaxPoolGrad', [x.value, y, dy], attributes),
+  ]);
 }
 
-/** From the pooling's input x and output y. */
-export function maxPoolGrad(x: Tensor, y: Tensor, dy: Tensor, geometry: MaxPoolGeometry): Tensor {
-  return execute('MaxPoolGrad', [x, y, dy], geometryAttributes(geometry));
+/** Mean over all positions: [N, H, W, C] -> [N, 1, 1, C]. */
+export function globalAveragePool(tape: Tape, x: Var): Var {
+  const shape = x.shape;
+  const positions = shape[1]! * shape[2]!;
+  return tape.record(mean(x.value, [1, 2], true), [x], [], (dy) => [
+    broadcastTo(mul(dy, scalar(1 / positions)), shape),
+  ]);
+}
+
+/** A bin of positions along one axis: [begin, end). */
+type Bin = readonly [number, number];
+
+/** PyTorch's adaptive pooling to size x size: bin i is floor(iN/k) to ceil((i+1)N/k) - 1. */
+export function adaptiveAveragePool(tape: Tape, x: Var, size: number): Var {
+  if (size === 1) return globalAveragePool(tape, x);
+  const bins = (length: number) =>
+    Array.from(
+      { length: size },
+      (_, i): Bin => [Math.floor((i * length) / size), Math.ceil(((i + 1) * length) / size)],
+    );
+  return binAveragePool(tape, x, bins(x.shape[1]!), bins(x.shape[2]!));
+}
+
+/** Mean over every pair of a bin of rows and a bin of columns: one matrix product an axis. */
+function binAveragePool(tape: Tape, x: Var, rows: readonly Bin[], columns: readonly Bin[]): Var {
+  const [batch, height, width, channels] = x.shape as [number, number, number, number];
+  const forward = (x_NHWC: Tensor) => {
+    const rowsPooled = batchMatMul(
+      averages(rows, height),
+      reshape(x_NHWC, [batch, height, width * channels]),
+    );
+    const pooled = batchMatMul(
+      averages(columns, width),
+      reshape(rowsPooled, [batch * rows.length, width, channels]),
+    );
+    return reshape(pooled, [batch, rows.length, columns.length, channels]);
+  };
+  const backward = (dy: Tensor) => {
+    const columnsSpread = batchMatMul(
+      averages(columns, width),
+      reshape(dy, [batch * rows.length, columns.length, channels]),
+      { transposeA: true },
+    );
+    const spread = batchMatMul(
+      averages(rows, height),
+      reshape(columnsSpread, [batch, rows.length, width * channels]),
+      { transposeA: true },
+    );
+    return reshape(spread, [batch, height, width, channels]);
+  };
+  return tape.record(
+    scope(() => forward(x.value)),
+    [x],
+    [],
+    (dy) => [backward(dy)],
+  );
+}
+
+/** [bins, length]: 1 / n where a position lies in a bin of n, else 0. */
+function averages(bins: readonly Bin[], length: number): Tensor {
+  const matrix = new Float32Array(bins.length * length);
+  for (const [index, [begin, end]] of bins.entries()) {
+    matrix.fill(1 / (end - begin), index * length + begin, index * length + end);
+  }
+  return float32(matrix, [bins.length, length]);
 }
 
 const meanAttributes = (window: number) => [

@@ -84,16 +84,6 @@ export function gather(x: Tensor, indices: Tensor, axis = 0): Tensor {
   );
 }
 
-export function tile(x: Tensor, multiples: readonly number[]): Tensor {
-  return scope(() =>
-    execute(
-      'Tile',
-      [x, vector(multiples)],
-      [attribute.type('T', x.dtype), attribute.type('Tmultiples', 'int32')],
-    ),
-  );
-}
-
 export function broadcastTo(x: Tensor, shape: readonly number[]): Tensor {
   return scope(() =>
     execute(

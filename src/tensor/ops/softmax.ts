@@ -5,9 +5,6 @@ import type { Tensor } from '../tensor.js';
 export const softmax = (logits_NM: Tensor) =>
   execute('Softmax', [logits_NM], [attribute.type('T', logits_NM.dtype)]);
 
-export const logSoftmax = (logits_NM: Tensor) =>
-  execute('LogSoftmax', [logits_NM], [attribute.type('T', logits_NM.dtype)]);
-
 /** -sum p log softmax(logits) a row: loss [N], and gradient softmax - p, [N, M], in one kernel. */
 export function softmaxCrossEntropy(
   logits_NM: Tensor,

@@ -3,19 +3,17 @@
  *
  * N images, h w positions of the logits, H W of the labels, K classes.
  *
- * Logits are upsampled as resizeBilinear does it. The fused kernel
- * (../native/pixelCrossEntropy.cc, CPU) has nothing at full resolution in memory; composed of
- * TensorFlow's ops (any device) one image at a time is there.
+ * Logits are upsampled as resizeBilinear does it. The addon's kernel (../native/pixelCrossEntropy.cc) has
+ * nothing at full resolution in memory; composed of TensorFlow's ops one image at a time is there.
  */
-import { engineInfo } from '../binding.js';
 import { float32, int32, scalar, uint8 } from '../create.js';
 import { executeAll } from '../execute.js';
+import { addN, mul } from '../ops/elementwise.js';
+import { sum } from '../ops/reduce.js';
+import { resizeBilinear, resizeBilinearGrad } from '../ops/resize.js';
+import { concat, reshape, rows } from '../ops/shape.js';
+import { sparseSoftmaxCrossEntropy } from '../ops/softmax.js';
 import { scope, type Tensor } from '../tensor.js';
-import { addN, mul } from './elementwise.js';
-import { resizeBilinear, resizeBilinearGrad } from './image.js';
-import { sum } from './reduce.js';
-import { concat, reshape, rows } from './shape.js';
-import { sparseSoftmaxCrossEntropy } from './softmax.js';
 
 export interface PixelCrossEntropy {
   /** Sum over the labelled pixels of -log softmax at the label, float32 [1]. */
@@ -38,7 +36,8 @@ export type PixelCrossEntropyKernel = (
   options: PixelCrossEntropyOptions,
 ) => PixelCrossEntropy;
 
-export const fusedPixelCrossEntropy: PixelCrossEntropyKernel = (
+/** CPU only. */
+export const nativePixelCrossEntropy: PixelCrossEntropyKernel = (
   logits_NhwK,
   labels,
   { scale, alignCorners },
@@ -56,6 +55,7 @@ export const fusedPixelCrossEntropy: PixelCrossEntropyKernel = (
     return { lossSum_1: lossSum_1!, gradient_NhwK: gradient_NhwK! };
   });
 
+/** Composed of TensorFlow's ops; any device. */
 export const composedPixelCrossEntropy: PixelCrossEntropyKernel = (logits_NhwK, labels, options) =>
   scope(() => {
     const pixels = labels.height * labels.width;
@@ -101,9 +101,3 @@ const ofOneImage: PixelCrossEntropyKernel = (
       : gradient_1HWK,
   };
 };
-
-/** By the kernel of the device that TensorFlow runs on. */
-export const pixelCrossEntropy: PixelCrossEntropyKernel = (logits_NhwK, labels, options) =>
-  engineInfo().device === 'cpu'
-    ? fusedPixelCrossEntropy(logits_NhwK, labels, options)
-    : composedPixelCrossEntropy(logits_NhwK, labels, options);

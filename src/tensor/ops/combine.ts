@@ -1,7 +1,8 @@
-/** Joining several values. */
-import { add as addOp } from '../ops/elementwise.js';
-import { concat as concatOp, slice } from '../ops/shape.js';
+/** Joining several values on a tape. */
+import { attribute, execute } from '../execute.js';
 import type { Tape, Var } from '../tape.js';
+import { add as addOp } from './elementwise.js';
+import { concat as concatOp, slice } from './shape.js';
 
 /** a + b, of one shape. */
 export function add(tape: Tape, a: Var, b: Var): Var {
@@ -11,6 +12,16 @@ export function add(tape: Tape, a: Var, b: Var): Var {
   return tape.record(addOp(a.value, b.value), [a, b], [], (dy) => [
     a.needsGradient ? dy : null,
     b.needsGradient ? dy : null,
+  ]);
+}
+
+/** x + bias_K along the last axis. */
+export function biasAdd(tape: Tape, x: Var, bias: Var): Var {
+  const attributes = [attribute.type('T', x.value.dtype), attribute.string('data_format', 'NHWC')];
+  const value = execute('BiasAdd', [x.value, bias.value], attributes);
+  return tape.record(value, [x, bias], [], (dy) => [
+    x.needsGradient ? dy : null,
+    bias.needsGradient ? execute('BiasAddGrad', [dy], attributes) : null,
   ]);
 }
 

@@ -1,9 +1,9 @@
-/** Dropout whose mask is a pure function of a seed. */
-import { scalar } from '../create.js';
-import { cast, greaterEqual, mul } from '../ops/elementwise.js';
-import { statelessUniform } from '../ops/random.js';
+/** Dropout on a tape, whose mask is a pure function of a seed. */
+import { scalar, vector } from '../create.js';
+import { attribute, execute } from '../execute.js';
 import type { Tape, Var } from '../tape.js';
 import { scope, type Tensor } from '../tensor.js';
+import { cast, greaterEqual, mul } from './elementwise.js';
 
 /** What is dropped at once; channel: all of an image's positions of it, as PyTorch's Dropout2d. */
 export type DropoutUnit = 'element' | 'channel';
@@ -38,4 +38,19 @@ export function dropout(
 
 function masked(x: Tensor, kept: Tensor, probability: number): Tensor {
   return scope(() => mul(mul(x, cast(kept, 'float32')), scalar(1 / (1 - probability))));
+}
+
+/** Uniform in [0, 1), float32: Philox keyed by two int32, whatever the number of threads. */
+function statelessUniform(shape: readonly number[], seed: readonly [number, number]): Tensor {
+  return scope(() =>
+    execute(
+      'StatelessRandomUniform',
+      [vector(shape), vector(seed)],
+      [
+        attribute.type('dtype', 'float32'),
+        attribute.type('T', 'int32'),
+        attribute.type('Tseed', 'int32'),
+      ],
+    ),
+  );
 }

@@ -1,10 +1,13 @@
-/** Resizing, channels last. */
+/** Bilinear resizing, channels last, of tensors and on a tape. */
 import { vector } from '../create.js';
 import { attribute, execute } from '../execute.js';
+import type { Tape, Var } from '../tape.js';
 import { scope, type Tensor } from '../tensor.js';
+import { sum } from './reduce.js';
+import { broadcastTo } from './shape.js';
 
 /**
- * Bilinear: [N, h, w, C] to [N, H, W, C], float32. Nothing is smoothed first where it gets smaller.
+ * [N, h, w, C] to [N, H, W, C], float32. Nothing is smoothed first where it gets smaller.
  *
  * @param alignCorners as in PyTorch's interpolate: true lays the outermost positions of both sizes over
  *   each other, false lays the areas over each other (half-pixel centres, borders repeated)
@@ -31,6 +34,28 @@ export function resizeBilinearGrad(dy: Tensor, original: Tensor, alignCorners: b
     [dy, original],
     [attribute.type('T', original.dtype), ...cornerRule(alignCorners)],
   );
+}
+
+/**
+ * [N, h, w, C] to [N, height, width, C], see resizeBilinear; a 1x1 map is spread over all positions.
+ */
+export function resizeBilinearOnTape(
+  tape: Tape,
+  x: Var,
+  { height, width }: { readonly height: number; readonly width: number },
+  alignCorners: boolean,
+): Var {
+  const [batch, h, w, channels] = x.shape as [number, number, number, number];
+  if (h === height && w === width) return x;
+  if (h === 1 && w === 1) {
+    const spread = broadcastTo(x.value, [batch, height, width, channels]);
+    return tape.record(spread, [x], [], (dy) => [sum(dy, [1, 2], true)]);
+  }
+  // The gradient's op wants the input, but for its shape only.
+  const resized = resizeBilinear(x.value, height, width, alignCorners);
+  return tape.record(resized, [x], [x.value], (dy) => [
+    resizeBilinearGrad(dy, x.value, alignCorners),
+  ]);
 }
 
 function cornerRule(alignCorners: boolean) {

@@ -5,13 +5,10 @@
  *
  *     scale = max |x| / 127,  q = round(x / scale) in -127..127,  x ~ q * scale
  *
- * On the CPU these are two kernels of our own (../native/rowQuantisation.cc), on a GPU they are
- * composed of TensorFlow's ops.
+ * The addon's two kernels: ../native/rowQuantisation.cc.
  */
-import { engineInfo } from '../binding.js';
 import { fill, scalar } from '../create.js';
 import { execute, executeAll } from '../execute.js';
-import { scope, type Tensor } from '../tensor.js';
 import {
   abs,
   add,
@@ -25,9 +22,10 @@ import {
   round,
   select,
   sub,
-} from './elementwise.js';
-import { max, sum } from './reduce.js';
-import { concat, reshape } from './shape.js';
+} from '../ops/elementwise.js';
+import { max, sum } from '../ops/reduce.js';
+import { concat, reshape } from '../ops/shape.js';
+import { scope, type Tensor } from '../tensor.js';
 
 export interface QuantisedRows {
   /** int32 [W]: the bytes of q, row after row, with zeros up to a whole word. */
@@ -50,8 +48,8 @@ const STEPS = 127;
 /** A smaller peak would make a step below float32's normal numbers: such a row is zero. */
 const SMALLEST_PEAK = STEPS * 2 ** -126;
 
-/** CPU only. Threads: TF_NUM_INTRAOP_THREADS, as TensorFlow has it. */
-export const fusedQuantisation: RowQuantisation = {
+/** CPU only. */
+export const nativeQuantisation: RowQuantisation = {
   quantise(x_RD) {
     const [packed_W, scale_R] = executeAll('CirkdQuantizeRows', [x_RD], [], 2);
     return { packed_W: packed_W!, scale_R: scale_R! };
@@ -59,7 +57,7 @@ export const fusedQuantisation: RowQuantisation = {
   dequantise: (q_RD, scale_R) => execute('CirkdDequantizeRows', [q_RD, scale_R], []),
 };
 
-/** Any device. */
+/** Composed of TensorFlow's ops; any device. */
 export const composedQuantisation: RowQuantisation = {
   quantise(x_RD) {
     return scope(() => {
@@ -84,11 +82,6 @@ export const composedQuantisation: RowQuantisation = {
     });
   },
 };
-
-/** What the device that TensorFlow runs on computes it with. */
-export function rowQuantisation(): RowQuantisation {
-  return engineInfo().device === 'cpu' ? fusedQuantisation : composedQuantisation;
-}
 
 /** Whole numbers in -127..127 as bytes, four to a word. */
 function packed(q: Tensor): Tensor {

@@ -3,15 +3,14 @@
  *
  * R rows, M columns of a tile.
  *
- * On the CPU these are two kernels of our own (../native/similarityTile.cc): one pass over the
- * tile where TensorFlow's ops would make ten. On a GPU they are composed of TensorFlow's ops.
+ * The addon's two kernels (../native/similarityTile.cc) go over the tile once where TensorFlow's ops would
+ * ten times.
  */
-import { engineInfo } from '../binding.js';
 import { executeAll } from '../execute.js';
+import { add, exp, mul, sub } from '../ops/elementwise.js';
+import { sum } from '../ops/reduce.js';
+import { reshape } from '../ops/shape.js';
 import { scope, type Tensor } from '../tensor.js';
-import { add, exp, mul, sub } from './elementwise.js';
-import { sum } from './reduce.js';
-import { reshape } from './shape.js';
 
 export interface ExpSums {
   /** float32 [R]: sum of exp over the columns. */
@@ -38,15 +37,14 @@ export interface KlTile {
   readonly crossSum_1: Tensor;
 }
 
-/** What a device computes the tiles with. */
 export interface SimilarityKernels {
   expSums(similarity_RM: Tensor): ExpSums;
   /** With p = exp(teacher) (teacherRow + teacherColumn) and q = the same of the student. */
   klTile(input: KlTileInput): KlTile;
 }
 
-/** CPU only. Threads: TF_NUM_INTRAOP_THREADS, as TensorFlow has it. */
-export const fusedKernels: SimilarityKernels = {
+/** CPU only. */
+export const nativeSimilarity: SimilarityKernels = {
   expSums(similarity_RM) {
     const [rows_R, columns_M] = executeAll('CirkdExpSums', [similarity_RM], [], 2);
     return { rows_R: rows_R!, columns_M: columns_M! };
@@ -62,8 +60,8 @@ export const fusedKernels: SimilarityKernels = {
   },
 };
 
-/** Any device. */
-export const composedKernels: SimilarityKernels = {
+/** Composed of TensorFlow's ops; any device. */
+export const composedSimilarity: SimilarityKernels = {
   expSums(similarity_RM) {
     return scope(() => {
       const exp_RM = exp(similarity_RM);
@@ -88,8 +86,3 @@ export const composedKernels: SimilarityKernels = {
     });
   },
 };
-
-/** The kernels of the device that TensorFlow runs on. */
-export function similarityKernels(): SimilarityKernels {
-  return engineInfo().device === 'cpu' ? fusedKernels : composedKernels;
-}

@@ -1,0 +1,20 @@
+/** Functions of values on a tape: each computes its value and records its gradient. */
+import { type Kernels, kernels } from './kernels/table.js';
+
+export { batchNormInference } from './kernels/batchNorm.js';
+export { relu, relu6 } from './ops/activation.js';
+export { add, biasAdd, concat } from './ops/combine.js';
+export { dropout } from './ops/dropout.js';
+export { adaptiveAveragePool, globalAveragePool, maxPool } from './ops/pooling.js';
+export { resizeBilinearOnTape as resizeBilinear } from './ops/resize.js';
+
+export const conv2d: Kernels['conv2d'] = (...call) => kernels().conv2d(...call);
+
+export const depthwiseConv2d: Kernels['depthwiseConv2d'] = (...call) =>
+  kernels().depthwiseConv2d(...call);
+
+export const batchNormTraining: Kernels['batchNormTraining'] = (...call) =>
+  kernels().batchNormTraining(...call);
+
+export const normalisedConvolution: Kernels['normalisedConvolution'] = (...call) =>
+  kernels().normalisedConvolution(...call);

@@ -1,0 +1,170 @@
+/**
+ * Batch normalisation with what is added to it and the activation behind it, and its gradients, channels
+ * last.
+ */
+import { float32 } from '../create.js';
+import { executeAll } from '../execute.js';
+import { type Activation, relu, relu6 } from '../ops/activation.js';
+import { add } from '../ops/combine.js';
+import { batchNorm, batchNormGrad } from '../ops/normalisation.js';
+import type { Tape, Var } from '../tape.js';
+import { scope, type Tensor } from '../tensor.js';
+
+/** PyTorch's defaults, which the official networks keep. */
+export const EPSILON = 1e-5;
+const MOMENTUM = 0.1;
+
+export interface BatchNormWeights {
+  readonly scale_C: Var;
+  readonly offset_C: Var;
+}
+
+export interface RunningStatistics {
+  readonly mean_C: Tensor;
+  readonly variance_C: Tensor;
+}
+
+/** What follows: activation(norm + shortcut). */
+export interface AfterNorm {
+  readonly activation: Activation;
+  /** Of the norm's shape, or null. */
+  readonly shortcut: Var | null;
+}
+
+const NOTHING: AfterNorm = { activation: 'none', shortcut: null };
+
+interface TrainedNorm {
+  readonly y: Var;
+  readonly running: RunningStatistics;
+}
+
+/**
+ * Normalises with the batch's mean and biased variance. Gives also the running statistics after this
+ * batch, 0.9 old + 0.1 new, where the new variance is the unbiased one.
+ * Throws where a channel has a single value: its variance says nothing.
+ */
+export type BatchNormKernel = (
+  tape: Tape,
+  x: Var,
+  weights: BatchNormWeights,
+  running: RunningStatistics,
+  after?: AfterNorm,
+) => TrainedNorm;
+
+function checked(
+  kernel: (...call: Required<Parameters<BatchNormKernel>>) => TrainedNorm,
+): BatchNormKernel {
+  return (tape, x, weights, running, after = NOTHING) => {
+    if (x.value.size <= weights.scale_C.value.size) {
+      throw new Error(
+        `batch norm: shape [${x.shape}] has one value a channel, training wants more (a batch of one image with a globally pooled layer?)`,
+      );
+    }
+    return scope(() => kernel(tape, x, weights, running, after));
+  };
+}
+
+/** One kernel of the addon forward and one back (../native/batchNorm.cc); CPU only. */
+export const nativeBatchNorm = checked((tape, x, { scale_C, offset_C }, running, after) => {
+  const { activation, shortcut } = after;
+  const [y_NHWC, mean_C, inverseDeviation_C, newMean_C, newVariance_C] = executeAll(
+    'CirkdBatchNorm',
+    [
+      ...[x.value, shortcut?.value ?? numbersOf(), scale_C.value, offset_C.value],
+      ...[running.mean_C, running.variance_C],
+      numbersOf(EPSILON, MOMENTUM, ACTIVATION_NUMBER[activation]),
+    ],
+    [],
+    5,
+  ) as [Tensor, Tensor, Tensor, Tensor, Tensor];
+  // Tells where the activation let through; without one any finite map will do.
+  const gate_NHWC = activation === 'none' ? x.value : y_NHWC;
+  const inputs = [x, scale_C, offset_C, ...(shortcut === null ? [] : [shortcut])];
+  const saved = [x.value, gate_NHWC, scale_C.value, mean_C, inverseDeviation_C];
+  const y = tape.record(y_NHWC, inputs, saved, (dy) => nativeGradients(dy, saved, after));
+  return { y, running: { mean_C: newMean_C, variance_C: newVariance_C } };
+});
+
+/** Of x, scale, offset and the shortcut if there is one. */
+function nativeGradients(
+  dy_NHWC: Tensor,
+  saved: readonly Tensor[],
+  { activation, shortcut }: AfterNorm,
+): (Tensor | null)[] {
+  const wantsShortcut = shortcut?.needsGradient ?? false;
+  // What is added passes its gradient on as it is where nothing is cut off.
+  const writesShortcut = wantsShortcut && activation !== 'none';
+  const numbers = numbersOf(ACTIVATION_NUMBER[activation], writesShortcut ? 1 : 0);
+  const [dx_NHWC, dscale_C, doffset_C, dshortcut] = executeAll(
+    'CirkdBatchNormGrad',
+    [dy_NHWC, ...saved, numbers],
+    [],
+    4,
+  ) as [Tensor, Tensor, Tensor, Tensor];
+  const own = [dx_NHWC, dscale_C, doffset_C];
+  if (shortcut === null) return own;
+  const passedOn = writesShortcut ? dshortcut : dy_NHWC;
+  return [...own, wantsShortcut ? passedOn : null];
+}
+
+/** Activations as the addon's kernels number them (../native/activation.h). */
+export const ACTIVATION_NUMBER: Readonly<Record<Activation, number>> = {
+  none: 0,
+  relu: 1,
+  relu6: 2,
+};
+
+/** A float32 vector; of nothing: an input of the addon's kernels that is left out. */
+export function numbersOf(...numbers: number[]): Tensor {
+  return float32(Float32Array.from(numbers), [numbers.length]);
+}
+
+/** Composed of TensorFlow's ops; any device. */
+export const composedBatchNorm = checked((tape, x, weights, running, after) => {
+  const { scale_C, offset_C } = weights;
+  const options = { epsilon: EPSILON, training: true, momentum: MOMENTUM };
+  const { y_NHWC, mean_C, variance_C, reserves } = batchNorm(
+    x.value,
+    scale_C.value,
+    offset_C.value,
+    running.mean_C,
+    running.variance_C,
+    options,
+  );
+  const saved = [x.value, scale_C.value, ...reserves];
+  const normed = tape.record(y_NHWC, [x, scale_C, offset_C], saved, (dy) =>
+    batchNormGrad(dy, x.value, scale_C.value, reserves, options),
+  );
+  return { y: finished(tape, normed, after), running: { mean_C, variance_C } };
+});
+
+/** Normalises with given statistics, which count as constants. TensorFlow's ops; any device. */
+export function batchNormInference(
+  tape: Tape,
+  x: Var,
+  { scale_C, offset_C }: BatchNormWeights,
+  { mean_C, variance_C }: RunningStatistics,
+  after: AfterNorm = NOTHING,
+): Var {
+  const options = { epsilon: EPSILON, training: false, momentum: 0 };
+  return scope(() => {
+    const y_NHWC = scope(
+      () => batchNorm(x.value, scale_C.value, offset_C.value, mean_C, variance_C, options).y_NHWC,
+    );
+    const saved = [x.value, scale_C.value, mean_C, variance_C];
+    const normed = tape.record(y_NHWC, [x, scale_C, offset_C], saved, (dy) =>
+      batchNormGrad(dy, x.value, scale_C.value, [mean_C, variance_C, variance_C], options),
+    );
+    return finished(tape, normed, after);
+  });
+}
+
+/** What lies between is freed as soon as nothing needs it. */
+function finished(tape: Tape, normed: Var, { activation, shortcut }: AfterNorm): Var {
+  const sum = shortcut === null ? normed : add(tape, normed, shortcut);
+  if (sum !== normed) normed.value.dispose();
+  if (activation === 'none') return sum;
+  const y = activation === 'relu' ? relu(tape, sum) : relu6(tape, sum);
+  sum.value.dispose();
+  return y;
+}

@@ -1,0 +1,25 @@
+/**
+ * Dense convolutions with their gradients, any stride and dilation, the same padding on both sides.
+ *
+ * The addon's kernels (../native/convolution.h) take any dilation also on processors on which TensorFlow's
+ * gradients take none, and are faster than TensorFlow's (docs/performance.md).
+ */
+import { attribute } from '../execute.js';
+import { addonOps, type ConvolutionOps, recorded, tensorflowOps } from './convolutionOps.js';
+
+const addon = addonOps('CirkdConv2D');
+const tensorflow = tensorflowOps('Conv2D', () => [attribute.bool('use_cudnn_on_gpu', true)]);
+
+/** CPU only. */
+export const nativeConvolution: ConvolutionOps = {
+  ...addon,
+  inputGradient: (inputShape_NHWC, weights_RSCK, dy, geometry) => {
+    const by = geometry.stride === 1 ? addon : tensorflow;
+    return by.inputGradient(inputShape_NHWC, weights_RSCK, dy, geometry);
+  },
+};
+
+export const nativeConv2d = recorded(nativeConvolution);
+
+/** TensorFlow's ops; any device. */
+export const composedConv2d = recorded(tensorflow);

@@ -1,0 +1,117 @@
+/**
+ * What dense and depthwise convolutions share, channels last: geometry, ops for the value and both
+ * gradients, and the tape's side.
+ *
+ * N batch, H W input positions, C input channels, K output channels, R S kernel; weights_RSCK, of a
+ * depthwise convolution weights_RSC1.
+ */
+import type { OpAttribute } from '../binding.js';
+import { vector } from '../create.js';
+import { attribute, execute } from '../execute.js';
+import { paddingAttributes } from '../ops/padding.js';
+import type { Tape, Var } from '../tape.js';
+import { scope, type Tensor } from '../tensor.js';
+
+export interface ConvolutionGeometry {
+  readonly stride: number;
+  readonly dilation: number;
+  /** Rows and columns of zeros on each side. */
+  readonly padding: number;
+}
+
+/** On a tape: x_NHWC, weights -> [N, H', W', K]. */
+export type ConvolutionKernel = (
+  tape: Tape,
+  x: Var,
+  weights: Var,
+  geometry: ConvolutionGeometry,
+) => Var;
+
+/** Of tensors. */
+export interface ConvolutionOps {
+  forward(x_NHWC: Tensor, weights: Tensor, geometry: ConvolutionGeometry): Tensor;
+  inputGradient(
+    inputShape_NHWC: readonly number[],
+    weights: Tensor,
+    dy: Tensor,
+    geometry: ConvolutionGeometry,
+  ): Tensor;
+  filterGradient(
+    x_NHWC: Tensor,
+    filterShape: readonly number[],
+    dy: Tensor,
+    geometry: ConvolutionGeometry,
+  ): Tensor;
+}
+
+/** The addon's ops `name`, `name`InputGrad and `name`FilterGrad; CPU only. */
+export function addonOps(name: string): ConvolutionOps {
+  return {
+    forward: (x_NHWC, weights, geometry) =>
+      scope(() => execute(name, [x_NHWC, weights, geometryTensor(geometry)], [])),
+    inputGradient: ([, height = 0, width = 0], weights, dy, geometry) =>
+      scope(() => {
+        const numbers = geometryTensor(geometry, [height, width]);
+        return execute(`${name}InputGrad`, [dy, weights, numbers], []);
+      }),
+    filterGradient: (x_NHWC, [rows = 0, columns = 0], dy, geometry) =>
+      scope(() => {
+        const numbers = geometryTensor(geometry, [rows, columns]);
+        return execute(`${name}FilterGrad`, [x_NHWC, dy, numbers], []);
+      }),
+  };
+}
+
+/** The geometry as the addon's kernels want it, with two sizes that shapes don't tell. */
+export const geometryTensor = (
+  { stride, dilation, padding }: ConvolutionGeometry,
+  [rows, columns]: readonly [number, number] = [0, 0],
+) => vector([stride, dilation, padding, rows, columns]);
+
+/**
+ * TensorFlow's ops `name`, `name`BackpropInput and `name`BackpropFilter. `more` gives further attributes; it
+ * is a function because making an attribute opens TensorFlow.
+ */
+export function tensorflowOps(
+  name: string,
+  more: () => readonly OpAttribute[] = () => [],
+): ConvolutionOps {
+  const attributes = ({ stride, dilation, padding }: ConvolutionGeometry) => [
+    attribute.type('T', 'float32'),
+    attribute.int('strides', [1, stride, stride, 1]),
+    attribute.int('dilations', [1, dilation, dilation, 1]),
+    ...paddingAttributes(padding),
+    attribute.string('data_format', 'NHWC'),
+    ...more(),
+  ];
+  return {
+    forward: (x_NHWC, weights, geometry) => execute(name, [x_NHWC, weights], attributes(geometry)),
+    inputGradient: (inputShape_NHWC, weights, dy, geometry) =>
+      scope(() => {
+        const inputs = [vector(inputShape_NHWC), weights, dy];
+        return execute(`${name}BackpropInput`, inputs, attributes(geometry));
+      }),
+    filterGradient: (x_NHWC, filterShape, dy, geometry) =>
+      scope(() => {
+        const inputs = [x_NHWC, vector(filterShape), dy];
+        return execute(`${name}BackpropFilter`, inputs, attributes(geometry));
+      }),
+  };
+}
+
+/** The kernel on a tape that runs these ops. */
+export function recorded(ops: ConvolutionOps): ConvolutionKernel {
+  return (tape, x, weights, geometry) => {
+    const value = ops.forward(x.value, weights.value, geometry);
+    const inputShape = x.shape;
+    return tape.record(value, [x, weights], savedFor(x, weights), (dy) => [
+      x.needsGradient ? ops.inputGradient(inputShape, weights.value, dy, geometry) : null,
+      weights.needsGradient ? ops.filterGradient(x.value, weights.shape, dy, geometry) : null,
+    ]);
+  };
+}
+
+/** What the backward pass needs: x for the weights' gradient, the weights for that of x. */
+export function savedFor(x: Var, weights: Var): Tensor[] {
+  return [...(weights.needsGradient ? [x.value] : []), ...(x.needsGradient ? [weights.value] : [])];
+}

@@ -1,0 +1,71 @@
+/**
+ * A convolution with its batch norm, given statistics, what is added and the activation behind it: for
+ * inference.
+ */
+import { execute } from '../execute.js';
+import type { Tape, Var } from '../tape.js';
+import { scope } from '../tensor.js';
+import {
+  ACTIVATION_NUMBER,
+  type AfterNorm,
+  type BatchNormWeights,
+  batchNormInference,
+  EPSILON,
+  numbersOf,
+  type RunningStatistics,
+} from './batchNorm.js';
+import { composedConv2d } from './convolution.js';
+import { type ConvolutionGeometry, geometryTensor } from './convolutionOps.js';
+import { composedDepthwiseConv2d } from './depthwise.js';
+
+interface NormalisedGeometry extends ConvolutionGeometry {
+  /** One filter a channel: weights [R, S, C, 1] in place of [R, S, C, K]. */
+  readonly depthwise: boolean;
+}
+
+/**
+ * activation(scale * (convolution of x - mean) / sqrt(variance + epsilon) + offset [+ shortcut]).
+ * Throws on a tape that records: there are no gradients here.
+ */
+export type NormalisedConvolutionKernel = (
+  tape: Tape,
+  x: Var,
+  weights: Var,
+  geometry: NormalisedGeometry,
+  norm: BatchNormWeights & RunningStatistics,
+  after: AfterNorm,
+) => Var;
+
+function checked(kernel: NormalisedConvolutionKernel): NormalisedConvolutionKernel {
+  return (tape, ...rest) => {
+    if (tape.recording) {
+      throw new Error('normalisedConvolution: a tape that records wants gradients');
+    }
+    return scope(() => kernel(tape, ...rest));
+  };
+}
+
+/**
+ * Norm and what follows are done to the output before that leaves the cache (../native/convolutionOps.cc,
+ * ../native/depthwiseOps.cc); CPU only.
+ */
+export const nativeNormalisedConvolution = checked(
+  (tape, x, weights, geometry, norm, { activation, shortcut }) => {
+    const op = geometry.depthwise ? 'CirkdNormalisedDepthwise' : 'CirkdNormalisedConv2D';
+    const inputs = [
+      ...[x.value, weights.value, geometryTensor(geometry), shortcut?.value ?? numbersOf()],
+      ...[norm.scale_C.value, norm.offset_C.value, norm.mean_C, norm.variance_C],
+      numbersOf(EPSILON, ACTIVATION_NUMBER[activation]),
+    ];
+    return tape.constant(execute(op, inputs, []));
+  },
+);
+
+/** One op after the other; any device. */
+export const composedNormalisedConvolution = checked(
+  (tape, x, weights, geometry, { scale_C, offset_C, ...running }, after) => {
+    const convolve = geometry.depthwise ? composedDepthwiseConv2d : composedConv2d;
+    const convolved = convolve(tape, x, weights, geometry);
+    return batchNormInference(tape, convolved, { scale_C, offset_C }, running, after);
+  },
+);
