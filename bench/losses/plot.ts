@@ -1,8 +1,8 @@
 /** Time and extra memory against positions, both axes logarithmic, as one SVG. */
-import { type ChartSeries, lineStyle, PALETTE, renderLine } from '../../src/run/chartLines.js';
-import { FONT, INK, label, MUTED } from '../../src/run/chartParts.js';
-import { logScale, type Scale } from '../../src/run/chartScale.js';
-import { element, escapeText, textWidth } from '../../src/run/markup.js';
+import { type ChartSeries, lineStyle, PALETTE, renderLine } from '../../src/report/charts/lines.js';
+import { FONT, INK, label, MUTED } from '../../src/report/charts/parts.js';
+import { logScale, type Scale } from '../../src/report/charts/scale.js';
+import { element, escapeText, textWidth } from '../../src/report/markup.js';
 import type { Point } from './points.js';
 import { extraMiB, isMeasured, medianMs, type PointResult, type SideResult } from './results.js';
 

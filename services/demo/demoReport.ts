@@ -1,9 +1,8 @@
 /** The report of a demo: teacher, labels alone and CIRKD side by side. */
 import type { GridPicture } from '../../src/evaluate/pictures.js';
 import type { ScoreReport } from '../../src/evaluate/scoreTable.js';
-import type { Chart } from '../../src/run/chart.js';
-import type { ReportData, ReportTable } from '../../src/run/report.js';
-import { percent } from '../../src/run/reportTable.js';
+import type { Chart } from '../../src/report/charts/chart.js';
+import type { ReportData, ReportTable } from '../../src/report/reportData.js';
 import {
   classChart,
   learningRateChart,
@@ -12,13 +11,14 @@ import {
   termChart,
   timeChart,
   timeShareChart,
-} from '../../src/run/runCharts.js';
+} from '../../src/report/runCharts.js';
 import {
   evaluationRecords,
   stepRecords,
   type Throughput,
   throughput,
-} from '../../src/run/stepRecords.js';
+} from '../../src/report/stepRecords.js';
+import { percent } from '../../src/report/table.js';
 import type { LagRecord } from './lagProbe.js';
 import type { StudentRun } from './studentChild.js';
 

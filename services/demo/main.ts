@@ -7,10 +7,11 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { StudentConfig } from '../../src/config/student.js';
 import { openDataset } from '../../src/data/datasets.js';
+import { alignedText, environmentIn } from '../../src/report/source.js';
+import { textTable } from '../../src/report/textTable.js';
+import { writeReport } from '../../src/report/writeReport.js';
 import { latestCheckpoint } from '../../src/run/checkpoint.js';
 import { ensureFolder, replaceFile } from '../../src/run/durableFiles.js';
-import { writeReport } from '../../src/run/report.js';
-import { alignedText, environmentIn } from '../../src/run/reportSource.js';
 import { runFolderAt, writeSummary } from '../../src/run/runFolder.js';
 import { validationConfig } from '../student/datasetConfigs.js';
 import { Children } from './children.js';
@@ -27,7 +28,6 @@ import {
 import { watchLag } from './lagProbe.js';
 import { metricsUrlOf, runStudentChild, type StudentRun } from './studentChild.js';
 import { startTeacher, type TeacherChild } from './teacherChild.js';
-import { textTable } from './textTable.js';
 
 export interface DemoOptions {
   /** An empty folder. */

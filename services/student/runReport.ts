@@ -3,11 +3,11 @@ import { join } from 'node:path';
 import type { Dataset, Sample } from '../../src/data/types.js';
 import type { LabelArray } from '../../src/evaluate/confusion.js';
 import { gridPicture } from '../../src/evaluate/pictures.js';
+import { savePictures } from '../../src/report/pictures.js';
+import { runReport } from '../../src/report/runReport.js';
+import { readReportSource } from '../../src/report/source.js';
+import { writeReport } from '../../src/report/writeReport.js';
 import { ensureFolder, replaceFile } from '../../src/run/durableFiles.js';
-import { writeReport } from '../../src/run/report.js';
-import { savePictures } from '../../src/run/reportPictures.js';
-import { runReport } from '../../src/run/reportRun.js';
-import { readReportSource } from '../../src/run/reportSource.js';
 import type { RunFolder } from '../../src/run/runFolder.js';
 
 const PICTURES_TITLE = 'Predictions on val; errors: red wrong, white right, grey not counted';

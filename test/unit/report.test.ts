@@ -4,13 +4,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { decode, encode } from 'fast-png';
-import { renderChart } from '../../src/run/chart.js';
-import { linearScale, logScale } from '../../src/run/chartScale.js';
-import { escapeText } from '../../src/run/markup.js';
-import type { ReportData } from '../../src/run/report.js';
-import { writeReport } from '../../src/run/report.js';
-import { reportSvg } from '../../src/run/reportPng.js';
-import { isNumeric } from '../../src/run/reportTable.js';
+import { renderChart } from '../../src/report/charts/chart.js';
+import { linearScale, logScale } from '../../src/report/charts/scale.js';
+import { escapeText } from '../../src/report/markup.js';
+import { reportSvg } from '../../src/report/png.js';
+import type { ReportData } from '../../src/report/reportData.js';
+import { isNumeric } from '../../src/report/table.js';
+import { writeReport } from '../../src/report/writeReport.js';
 
 const EVIL = `</pre></svg><script>alert("1")</script>'&\u0000\u001b\ud800`;
 

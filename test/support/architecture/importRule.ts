@@ -23,7 +23,8 @@ export const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   // data: the types of a batch, which the loop hands on.
   train: ['distill', 'models', 'tensor', 'random', 'memory', 'losses', 'wire', 'data'],
   evaluate: ['tensor', 'data', 'models', 'wire'],
-  run: ['wire', 'telemetry'],
+  run: ['wire'],
+  report: ['run', 'telemetry'],
   conformance: [
     ...['random', 'tensor', 'wire', 'data', 'memory', 'losses'],
     ...['models', 'distill', 'train', 'evaluate'],

@@ -1,7 +1,7 @@
 /** Charts as SVG: lines, bars, shares; colour-blind-safe, with a legend. */
-import { renderXAxis, renderYAxis } from './chartAxes.js';
-import { type BarChart, renderBars } from './chartBars.js';
-import { type ChartSeries, type Frame, renderLine, usablePoints } from './chartLines.js';
+import { renderXAxis, renderYAxis } from './axes.js';
+import { type BarChart, renderBars } from './bars.js';
+import { type ChartSeries, type Frame, renderLine, usablePoints } from './lines.js';
 import {
   type ChartPlace,
   type ChartSize,
@@ -10,9 +10,9 @@ import {
   LEGEND_ROW_HEIGHT,
   renderLegend,
   TITLE_HEIGHT,
-} from './chartParts.js';
-import { linearScale, logScale } from './chartScale.js';
-import { renderShares, type ShareChart } from './chartShares.js';
+} from './parts.js';
+import { linearScale, logScale } from './scale.js';
+import { renderShares, type ShareChart } from './shares.js';
 
 export interface LineChart {
   readonly kind?: 'lines';

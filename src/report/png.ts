@@ -2,11 +2,11 @@
 import { createRequire } from 'node:module';
 import { renderAsync } from '@resvg/resvg-js';
 import sharp from 'sharp';
-import { renderChart } from './chart.js';
-import { FONT, INK, label, MUTED } from './chartParts.js';
+import { renderChart } from './charts/chart.js';
+import { FONT, INK, label, MUTED } from './charts/parts.js';
 import { element, pngDataUri, textWidth } from './markup.js';
-import type { ReportData, ReportPictures, ReportTable } from './report.js';
-import { isNumeric } from './reportTable.js';
+import type { ReportData, ReportPictures, ReportTable } from './reportData.js';
+import { isNumeric } from './table.js';
 
 const PAGE_WIDTH = 1200;
 const MARGIN = 36;

@@ -1,6 +1,7 @@
 /** What every chart has: colours, words, a title, a legend, the frame around it. */
-import { lineStyle } from './chartLines.js';
-import { element, escapeText, textWidth } from './markup.js';
+
+import { element, escapeText, textWidth } from '../markup.js';
+import { lineStyle } from './lines.js';
 
 export const FONT = "'DejaVu Sans', system-ui, sans-serif";
 export const INK = '#1f2933';

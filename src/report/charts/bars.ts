@@ -1,6 +1,8 @@
 /** Bars in groups: a group a class, a bar a run. */
-import { renderYAxis } from './chartAxes.js';
-import { lineStyle } from './chartLines.js';
+
+import { element } from '../markup.js';
+import { renderYAxis } from './axes.js';
+import { lineStyle } from './lines.js';
 import {
   type ChartSize,
   emptyNote,
@@ -12,9 +14,8 @@ import {
   type Plot,
   renderLegend,
   TITLE_HEIGHT,
-} from './chartParts.js';
-import { linearScale, type Scale } from './chartScale.js';
-import { element } from './markup.js';
+} from './parts.js';
+import { linearScale, type Scale } from './scale.js';
 
 export interface BarSeries {
   readonly name: string;

@@ -1,12 +1,9 @@
 /** Several runs side by side. */
 import { TERMS } from '../telemetry/metricNames.js';
-import type { Chart } from './chart.js';
-import { lineStyle } from './chartLines.js';
+import type { Chart } from './charts/chart.js';
+import { lineStyle } from './charts/lines.js';
 import { configDifferences } from './configDifferences.js';
-import type { ReportData, ReportPictures, ReportTable } from './report.js';
-import { bestEvaluation, namesFor } from './reportRun.js';
-import { alignedText, type ReportSource } from './reportSource.js';
-import { percent } from './reportTable.js';
+import type { ReportData, ReportPictures, ReportTable } from './reportData.js';
 import {
   classChart,
   learningRatesChart,
@@ -14,7 +11,10 @@ import {
   termChart,
   timeShareChart,
 } from './runCharts.js';
+import { bestEvaluation, namesFor } from './runReport.js';
+import { alignedText, type ReportSource } from './source.js';
 import { throughput } from './stepRecords.js';
+import { percent } from './table.js';
 
 /** Two and more runs; the first is what the others are compared with. */
 export function compareReport(runs: readonly ReportSource[]): ReportData {

@@ -1,7 +1,8 @@
 /** The lines of a chart: colours, gaps, thinning, running means. */
-import type { Plot } from './chartParts.js';
-import type { Scale } from './chartScale.js';
-import { element } from './markup.js';
+
+import { element } from '../markup.js';
+import type { Plot } from './parts.js';
+import type { Scale } from './scale.js';
 
 export interface ChartSeries {
   readonly name: string;

@@ -1,7 +1,8 @@
 /** The axes of a plot, with ticks and a muted grid. */
-import { AXIS, GRID, label, MUTED, type Plot } from './chartParts.js';
-import type { Scale } from './chartScale.js';
-import { element } from './markup.js';
+
+import { element } from '../markup.js';
+import { AXIS, GRID, label, MUTED, type Plot } from './parts.js';
+import type { Scale } from './scale.js';
 
 const SMALL = { 'font-size': 11, fill: MUTED };
 const MIDDLE = { 'text-anchor': 'middle', 'font-size': 12, fill: MUTED };

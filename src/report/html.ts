@@ -1,8 +1,8 @@
 /** A report as one HTML file that fetches nothing and runs nothing. */
-import { renderChart } from './chart.js';
+import { renderChart } from './charts/chart.js';
 import { attributes, element, escapeText, pngDataUri } from './markup.js';
-import type { ReportData, ReportPictures, ReportTable } from './report.js';
-import { isNumeric } from './reportTable.js';
+import type { ReportData, ReportPictures, ReportTable } from './reportData.js';
+import { isNumeric } from './table.js';
 
 const CHART_SIZE = { width: 560, height: 330 };
 

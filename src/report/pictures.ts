@@ -2,8 +2,8 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { ensureFolder, replaceFile } from './durableFiles.js';
-import type { ReportImage, ReportPictures } from './report.js';
+import { ensureFolder, replaceFile } from '../run/durableFiles.js';
+import type { ReportImage, ReportPictures } from './reportData.js';
 
 const INDEX_NAME = 'report.json';
 

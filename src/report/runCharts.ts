@@ -1,8 +1,8 @@
 /** The charts of a run: the same ones in a run's own report and where runs are compared. */
 import { PHASES, TERMS } from '../telemetry/metricNames.js';
-import type { LineChart } from './chart.js';
-import type { BarChart } from './chartBars.js';
-import type { ShareChart } from './chartShares.js';
+import type { BarChart } from './charts/bars.js';
+import type { LineChart } from './charts/chart.js';
+import type { ShareChart } from './charts/shares.js';
 import { type EvaluationRecord, type StepRecord, timeSplit } from './stepRecords.js';
 
 /** One run in a chart of several. */

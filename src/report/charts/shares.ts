@@ -1,5 +1,7 @@
 /** What makes up a whole: a lying bar a row, each as long as the others, cut into parts. */
-import { lineStyle } from './chartLines.js';
+
+import { element, textWidth } from '../markup.js';
+import { lineStyle } from './lines.js';
 import {
   type ChartSize,
   emptyNote,
@@ -10,8 +12,7 @@ import {
   MUTED,
   renderLegend,
   TITLE_HEIGHT,
-} from './chartParts.js';
-import { element, textWidth } from './markup.js';
+} from './parts.js';
 
 export interface ShareRow {
   readonly name: string;
