@@ -7,6 +7,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { StudentConfig } from '../../src/config/student.js';
 import { openDataset } from '../../src/data/datasets.js';
+import { classLegend } from '../../src/report/pictures.js';
 import { alignedText, environmentIn } from '../../src/report/source.js';
 import { textTable } from '../../src/report/textTable.js';
 import { writeReport } from '../../src/report/writeReport.js';
@@ -136,6 +137,7 @@ async function conclude(options: DemoOptions, runs: Runs, began: number): Promis
     seed: config.seed,
     teacher: teacher.scores,
     pictures,
+    legend: classLegend(dataset.classNames, dataset.palette),
     details: await details(runs),
   };
   const { html, png } = await writeReport(out, demoReport(result));

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import type { Dataset, Sample } from '../../src/data/types.js';
 import type { LabelArray } from '../../src/evaluate/confusion.js';
 import { gridPicture } from '../../src/evaluate/pictures.js';
-import { savePictures } from '../../src/report/pictures.js';
+import { classLegend, savePictures } from '../../src/report/pictures.js';
 import { runReport } from '../../src/report/runReport.js';
 import { readReportSource } from '../../src/report/source.js';
 import { writeReport } from '../../src/report/writeReport.js';
@@ -41,13 +41,6 @@ async function writePictures(folder: string, { dataset, shown }: RunReportInput)
   );
   await ensureFolder(folder);
   await replaceFile(join(folder, 'grid.png'), sheet.png);
-  const legend = dataset.classNames.map((name, k) => ({
-    name,
-    color: hexColour(dataset.palette[k] ?? [0, 0, 0]),
-  }));
+  const legend = classLegend(dataset.classNames, dataset.palette);
   await savePictures(folder, { title: PICTURES_TITLE, legend, rowLabels, images });
-}
-
-function hexColour(channels: readonly number[]): string {
-  return `#${channels.map((value) => value.toString(16).padStart(2, '0')).join('')}`;
 }

@@ -1,6 +1,7 @@
 /** The report of a run: report.html, whole in itself, and the same as one picture, report.png. */
 import { join } from 'node:path';
 import { replaceFile } from '../run/durableFiles.js';
+import { renderCharts } from './charts/render.js';
 import { reportHtml } from './html.js';
 import { reportPng } from './png.js';
 import type { ReportData } from './reportData.js';
@@ -12,7 +13,8 @@ export async function writeReport(
 ): Promise<{ html: string; png: string }> {
   const html = join(folder, 'report.html');
   const png = join(folder, 'report.png');
-  await replaceFile(html, reportHtml(data));
-  await replaceFile(png, await reportPng(data));
+  const charts = await renderCharts(data.charts);
+  await replaceFile(html, reportHtml(data, charts));
+  await replaceFile(png, await reportPng(data, charts));
   return { html, png };
 }

@@ -1,18 +1,12 @@
-/** Charts as SVG: lines, bars, shares; colour-blind-safe, with a legend. */
-import { renderXAxis, renderYAxis } from './axes.js';
-import { type BarChart, renderBars } from './bars.js';
-import { type ChartSeries, type Frame, renderLine, usablePoints } from './lines.js';
-import {
-  type ChartPlace,
-  type ChartSize,
-  chartSvg,
-  emptyNote,
-  LEGEND_ROW_HEIGHT,
-  renderLegend,
-  TITLE_HEIGHT,
-} from './parts.js';
-import { linearScale, logScale } from './scale.js';
-import { renderShares, type ShareChart } from './shares.js';
+/** What a chart shows. How it is drawn: options.ts. */
+
+export interface ChartSeries {
+  readonly name: string;
+  /** [x, y], x ascending; a y that isn't finite leaves a gap. */
+  readonly points: readonly (readonly [number, number])[];
+  /** #rrggbb or a name; the one of its place in the palette where it is left out. */
+  readonly color?: string;
+}
 
 export interface LineChart {
   readonly kind?: 'lines';
@@ -20,55 +14,49 @@ export interface LineChart {
   readonly xLabel: string;
   readonly yLabel: string;
   readonly series: readonly ChartSeries[];
-  /** Logarithmic y axis; values of 0 and below leave gaps. */
+  /** Logarithmic axes; values of 0 and below leave gaps. */
+  readonly logX?: boolean;
   readonly logY?: boolean;
   /** Draws the running mean over so many points, and the points themselves faintly behind. */
   readonly smoothing?: number;
 }
 
-export type Chart = LineChart | BarChart | ShareChart;
-
-const MARGIN = { left: 62, right: 18, bottom: 46 };
-
-/** An svg element of that size; it can stand in HTML or inside another svg (with x and y). */
-export function renderChart(
-  chart: Chart,
-  size: ChartSize,
-  place: ChartPlace = { x: 0, y: 0 },
-): string {
-  const content =
-    chart.kind === 'bars'
-      ? renderBars(chart, size)
-      : chart.kind === 'shares'
-        ? renderShares(chart, size)
-        : renderLines(chart, size);
-  return chartSvg(chart.title, size, place, content);
+export interface BarSeries {
+  readonly name: string;
+  /** One per category, 0 and more; null: no bar. */
+  readonly values: readonly (number | null)[];
+  readonly color?: string;
 }
 
-function renderLines(chart: LineChart, size: ChartSize): string[] {
-  const legend = renderLegend(chart.series, size.width);
-  const top = TITLE_HEIGHT + legend.rows * LEGEND_ROW_HEIGHT + 8;
-  const usable = chart.series.map((series) => usablePoints(series, chart.logY === true));
-  const xs = usable.flat().map(([x]) => x);
-  const ys = usable.flat().map(([, y]) => y);
-  const width = size.width - MARGIN.left - MARGIN.right;
-  const height = size.height - top - MARGIN.bottom;
-  const frame: Frame = {
-    left: MARGIN.left,
-    top,
-    width,
-    height,
-    x: linearScale(xs, Math.max(2, Math.floor(width / 90)), 0),
-    y:
-      chart.logY === true
-        ? logScale(ys)
-        : linearScale(ys, Math.max(2, Math.floor(height / 45)), 0.05),
-  };
-  return [
-    legend.markup,
-    renderYAxis(chart.yLabel, frame, frame.y),
-    renderXAxis(chart.xLabel, frame, frame.x, size.height - 9),
-    ...chart.series.map((series, index) => renderLine(series, index, frame, chart)),
-    xs.some(Number.isFinite) ? '' : emptyNote(frame),
-  ];
+/** Bars in groups: a group per category, a bar per series. */
+export interface BarChart {
+  readonly kind: 'bars';
+  readonly title: string;
+  readonly yLabel: string;
+  readonly categories: readonly string[];
+  readonly series: readonly BarSeries[];
+}
+
+export interface ShareRow {
+  readonly name: string;
+  /** One per part, 0 and more, in any unit. */
+  readonly values: readonly number[];
+  /** What the whole comes to, in words, at the right. */
+  readonly note: string;
+}
+
+/** What makes up a whole: a lying bar per row, each as long as the others, cut into parts. */
+export interface ShareChart {
+  readonly kind: 'shares';
+  readonly title: string;
+  readonly parts: readonly string[];
+  readonly rows: readonly ShareRow[];
+}
+
+export type Chart = LineChart | BarChart | ShareChart;
+
+/** Pixels. */
+export interface ChartSize {
+  readonly width: number;
+  readonly height: number;
 }

@@ -36,6 +36,7 @@ const OWNERS: readonly { readonly packages: RegExp; readonly folders: readonly s
   { packages: /^@tensorflow\//, folders: ['src/tensor'] },
   { packages: /^@grpc\/|^grpc-/, folders: ['src/rpc', 'src/stream'] },
   { packages: /^(prom-client|pino)$/, folders: ['src/telemetry'] },
+  { packages: /^echarts/, folders: ['src/report'] },
 ];
 
 export function importViolations(source: Source): Violation[] {
