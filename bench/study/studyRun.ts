@@ -1,8 +1,8 @@
 /** One finished student of a study: its scores, and what its steps took. */
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { stepRecords } from '../../src/report/stepRecords.js';
 import { readEvents } from '../../src/run/events.js';
-import { stepRecords } from '../../src/run/stepRecords.js';
 
 export interface StudyRun {
   readonly seed: number;

@@ -17,6 +17,8 @@ const NOT_RUN = /\.([cm]?ts|map|md|markdown|flow|gypi?|cc|h|sh|ya?ml)$/;
 /** What a package carries beside its code, right below its folder, and links to its programs. */
 const NOT_CODE =
   /node_modules\/(@[^/]+\/)?[^/]+\/(tests?|bench(marks)?|docs?|examples|\.github)$|\/\.bin$/;
+/** Of ECharts one built file is loaded, which has all modules of it and of zrender in it. */
+const NOT_LOADED = /node_modules\/(echarts|zrender)\/(?!dist\/echarts\.min\.js$).*\.[cm]?js$/;
 const LICENCE = /licen[cs]e|notice|copying/i;
 
 async function main() {
@@ -78,7 +80,9 @@ function prune(folder) {
   const paths = readdirSync(folder, { recursive: true, encoding: 'utf8' });
   for (const path of paths.map((name) => join(folder, name))) {
     const isPaper = NOT_RUN.test(path) && !LICENCE.test(path.slice(path.lastIndexOf('/')));
-    if (isPaper || NOT_CODE.test(path)) rmSync(path, { recursive: true, force: true });
+    if (isPaper || NOT_CODE.test(path) || NOT_LOADED.test(path)) {
+      rmSync(path, { recursive: true, force: true });
+    }
   }
 }
 

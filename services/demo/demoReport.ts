@@ -1,9 +1,9 @@
 /** The report of a demo: teacher, labels alone and CIRKD side by side. */
 import type { GridPicture } from '../../src/evaluate/pictures.js';
 import type { ScoreReport } from '../../src/evaluate/scoreTable.js';
-import type { Chart } from '../../src/run/chart.js';
-import type { ReportData, ReportTable } from '../../src/run/report.js';
-import { percent } from '../../src/run/reportTable.js';
+import type { Chart } from '../../src/report/charts/chart.js';
+import { paletteColor } from '../../src/report/palette.js';
+import type { ReportData, ReportPictures, ReportTable } from '../../src/report/reportData.js';
 import {
   classChart,
   learningRateChart,
@@ -12,13 +12,14 @@ import {
   termChart,
   timeChart,
   timeShareChart,
-} from '../../src/run/runCharts.js';
+} from '../../src/report/runCharts.js';
 import {
   evaluationRecords,
   stepRecords,
   type Throughput,
   throughput,
-} from '../../src/run/stepRecords.js';
+} from '../../src/report/stepRecords.js';
+import { percent, pointsBetween } from '../../src/report/table.js';
 import type { LagRecord } from './lagProbe.js';
 import type { StudentRun } from './studentChild.js';
 
@@ -31,6 +32,7 @@ export interface DemoResult {
   /** Event-loop lag during the CIRKD run. */
   readonly lag: { readonly teacher: LagRecord; readonly student: LagRecord };
   readonly pictures: GridPicture | null;
+  readonly legend: ReportPictures['legend'];
   /** For the end of the HTML. */
   readonly details: ReportData['details'];
 }
@@ -39,7 +41,7 @@ export const BASELINE = 'labels alone';
 export const CIRKD = 'CIRKD';
 
 export function demoReport(result: DemoResult): ReportData {
-  const { steps, seed, pictures, details } = result;
+  const { steps, seed, pictures, legend = [], details } = result;
   return {
     title: `CIRKD demo: ${steps} steps, seed ${seed}`,
     table: demoTable(result),
@@ -47,7 +49,10 @@ export function demoReport(result: DemoResult): ReportData {
     pictures:
       pictures === null
         ? null
-        : { title: 'Predictions on val', rowLabels: pictures.rowLabels, images: pictures.images },
+        : {
+            ...{ title: 'Predictions on val', legend },
+            ...{ rowLabels: pictures.rowLabels, images: pictures.images },
+          },
     details,
   };
 }
@@ -59,7 +64,7 @@ export function demoTable({ teacher, baseline, cirkd, lag }: DemoResult): Report
     percent(of),
     percent(labels),
     percent(distilled),
-    points(distilled - labels),
+    pointsBetween(distilled, labels, 1),
   ];
   const [base, distilled] = [baseline.scores, cirkd.scores];
   const { imagesPerSecond, teacherShare } = speed(cirkd);
@@ -88,14 +93,25 @@ export function speed({ events }: StudentRun): Throughput {
   return throughput(stepRecords(events));
 }
 
+/** A network has one colour in all charts. */
+const COLORS = {
+  [BASELINE]: paletteColor(0),
+  [CIRKD]: paletteColor(1),
+  teacher: paletteColor(2),
+} as const;
+
+function shown(name: keyof typeof COLORS) {
+  return { name, color: COLORS[name] };
+}
+
 function demoCharts({ teacher, baseline, cirkd, lag }: DemoResult): Chart[] {
   const runs = [
-    { name: BASELINE, records: stepRecords(baseline.events) },
-    { name: CIRKD, records: stepRecords(cirkd.events) },
+    { ...shown(BASELINE), records: stepRecords(baseline.events) },
+    { ...shown(CIRKD), records: stepRecords(cirkd.events) },
   ];
   const evaluations = [
-    { name: BASELINE, records: evaluationRecords(baseline.events) },
-    { name: CIRKD, records: evaluationRecords(cirkd.events) },
+    { ...shown(BASELINE), records: evaluationRecords(baseline.events) },
+    { ...shown(CIRKD), records: evaluationRecords(cirkd.events) },
   ];
   const distilled = stepRecords(cirkd.events);
   const classNames = teacher.classes.map(({ name }) => name);
@@ -104,9 +120,9 @@ function demoCharts({ teacher, baseline, cirkd, lag }: DemoResult): Chart[] {
     termChart('task', runs, 'Task loss of both students'),
     ...(evaluations.some(({ records }) => records.length > 1) ? [miouChart(evaluations)] : []),
     classChart(classNames, [
-      { name: 'teacher', iou: teacher.classes.map(({ iou }) => iou) },
-      { name: BASELINE, iou: classNames.map((name) => baseline.scores.iou[name] ?? null) },
-      { name: CIRKD, iou: classNames.map((name) => cirkd.scores.iou[name] ?? null) },
+      { ...shown('teacher'), iou: teacher.classes.map(({ iou }) => iou) },
+      { ...shown(BASELINE), iou: classNames.map((name) => baseline.scores.iou[name] ?? null) },
+      { ...shown(CIRKD), iou: classNames.map((name) => cirkd.scores.iou[name] ?? null) },
     ]),
     timeShareChart(runs),
     timeChart(distilled, 'CIRKD: time of a step'),
@@ -116,20 +132,14 @@ function demoCharts({ teacher, baseline, cirkd, lag }: DemoResult): Chart[] {
 }
 
 function lagChart({ teacher, student }: DemoResult['lag']): Chart {
-  const series = (name: string, { points }: LagRecord) => ({
-    name,
+  const series = (name: string, color: string, { points }: LagRecord) => ({
+    ...{ name, color },
     points: points.map(([seconds, lag]) => [seconds, 1000 * lag] as const),
   });
   return {
     title: 'Event-loop lag during the CIRKD run, p99',
     xLabel: 'seconds',
     yLabel: 'ms',
-    series: [series('teacher', teacher), series('student', student)],
+    series: [series('teacher', COLORS.teacher, teacher), series('student', COLORS[CIRKD], student)],
   };
-}
-
-/** A difference of shares, in percentage points. */
-function points(difference: number): string {
-  const value = (100 * difference).toFixed(1);
-  return difference >= 0 ? `+${value}` : value.replace('-', '−');
 }

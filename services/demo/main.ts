@@ -7,10 +7,12 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { StudentConfig } from '../../src/config/student.js';
 import { openDataset } from '../../src/data/datasets.js';
+import { classLegend } from '../../src/report/pictures.js';
+import { alignedText, environmentIn } from '../../src/report/source.js';
+import { textTable } from '../../src/report/textTable.js';
+import { writeReport } from '../../src/report/writeReport.js';
 import { latestCheckpoint } from '../../src/run/checkpoint.js';
 import { ensureFolder, replaceFile } from '../../src/run/durableFiles.js';
-import { writeReport } from '../../src/run/report.js';
-import { alignedText, environmentIn } from '../../src/run/reportSource.js';
 import { runFolderAt, writeSummary } from '../../src/run/runFolder.js';
 import { validationConfig } from '../student/datasetConfigs.js';
 import { Children } from './children.js';
@@ -27,7 +29,6 @@ import {
 import { watchLag } from './lagProbe.js';
 import { metricsUrlOf, runStudentChild, type StudentRun } from './studentChild.js';
 import { startTeacher, type TeacherChild } from './teacherChild.js';
-import { textTable } from './textTable.js';
 
 export interface DemoOptions {
   /** An empty folder. */
@@ -136,6 +137,7 @@ async function conclude(options: DemoOptions, runs: Runs, began: number): Promis
     seed: config.seed,
     teacher: teacher.scores,
     pictures,
+    legend: classLegend(dataset.classNames, dataset.palette),
     details: await details(runs),
   };
   const { html, png } = await writeReport(out, demoReport(result));

@@ -1,9 +1,8 @@
 /** One of the demo's students: `cirkd student` as a process of its own, to its end. */
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { readEvents, type RunEvent } from '../../src/run/events.js';
-import { lastStart } from '../../src/run/reportSource.js';
-import { runFolderAt, type RunFolder } from '../../src/run/runFolder.js';
+import { lastStart, type RunEvent, readEvents } from '../../src/run/events.js';
+import { type RunFolder, runFolderAt } from '../../src/run/runFolder.js';
 import { ChildFailedError, type Children } from './children.js';
 import { SCRAPE_EVERY_MS } from './lagProbe.js';
 import { aborted } from './stop.js';

@@ -3,11 +3,11 @@ import { join } from 'node:path';
 import type { Dataset, Sample } from '../../src/data/types.js';
 import type { LabelArray } from '../../src/evaluate/confusion.js';
 import { gridPicture } from '../../src/evaluate/pictures.js';
+import { classLegend, savePictures } from '../../src/report/pictures.js';
+import { runReport } from '../../src/report/runReport.js';
+import { readReportSource } from '../../src/report/source.js';
+import { writeReport } from '../../src/report/writeReport.js';
 import { ensureFolder, replaceFile } from '../../src/run/durableFiles.js';
-import { writeReport } from '../../src/run/report.js';
-import { savePictures } from '../../src/run/reportPictures.js';
-import { runReport } from '../../src/run/reportRun.js';
-import { readReportSource } from '../../src/run/reportSource.js';
 import type { RunFolder } from '../../src/run/runFolder.js';
 
 const PICTURES_TITLE = 'Predictions on val; errors: red wrong, white right, grey not counted';
@@ -41,13 +41,6 @@ async function writePictures(folder: string, { dataset, shown }: RunReportInput)
   );
   await ensureFolder(folder);
   await replaceFile(join(folder, 'grid.png'), sheet.png);
-  const legend = dataset.classNames.map((name, k) => ({
-    name,
-    color: hexColour(dataset.palette[k] ?? [0, 0, 0]),
-  }));
+  const legend = classLegend(dataset.classNames, dataset.palette);
   await savePictures(folder, { title: PICTURES_TITLE, legend, rowLabels, images });
-}
-
-function hexColour(channels: readonly number[]): string {
-  return `#${channels.map((value) => value.toString(16).padStart(2, '0')).join('')}`;
 }

@@ -48,6 +48,11 @@ export async function readEvents(path: string): Promise<RunEvent[]> {
   return (await linesOf(path)).map(parseEvent).filter((event) => event !== null);
 }
 
+/** What the last start of a run said of itself; empty where there is none. */
+export function lastStart(events: readonly RunEvent[]): Readonly<Record<string, unknown>> {
+  return events.findLast(({ kind }) => kind === 'start') ?? {};
+}
+
 /**
  * Cuts the log back to a checkpoint: events of later steps go, and lines that are torn. Atomic.
  * Returns how many lines went.

@@ -8,7 +8,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { writeReport } from '../../src/run/report.js';
+import { writeReport } from '../../src/report/writeReport.js';
 import { CirkdProcess } from '../support/cirkdProcess.js';
 import { eventually } from '../support/eventually.js';
 import { panelQueries, rules, rulesText, scaler, selectorsIn } from '../support/monitoringFiles.js';

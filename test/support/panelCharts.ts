@@ -1,5 +1,5 @@
 /** The dashboard's panels as charts of what a Prometheus server has: for eyes, not for checks. */
-import type { LineChart } from '../../src/run/chart.js';
+import type { LineChart } from '../../src/report/charts/chart.js';
 import { panelQueries } from './monitoringFiles.js';
 import type { PrometheusServer } from './tools/prometheusServer.js';
 

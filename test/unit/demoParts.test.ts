@@ -1,15 +1,15 @@
 import assert from 'node:assert/strict';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { makeDemoFolder } from '../../services/demo/demoFolder.js';
 import { lagOf, watchLag } from '../../services/demo/lagProbe.js';
-import { textTable } from '../../services/demo/textTable.js';
-import { learningRateChart, lossChart } from '../../src/run/runCharts.js';
-import { evaluationRecords, stepRecords, throughput } from '../../src/run/stepRecords.js';
+import { learningRateChart, lossChart } from '../../src/report/runCharts.js';
+import { evaluationRecords, stepRecords, throughput } from '../../src/report/stepRecords.js';
+import { textTable } from '../../src/report/textTable.js';
 import { createRegistry } from '../../src/telemetry/registry.js';
 import { eventually } from '../support/eventually.js';
 

@@ -1,16 +1,18 @@
 import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { createContext, runInContext } from 'node:vm';
 import { decode, encode } from 'fast-png';
-import { renderChart } from '../../src/run/chart.js';
-import { linearScale, logScale } from '../../src/run/chartScale.js';
-import { escapeText } from '../../src/run/markup.js';
-import type { ReportData } from '../../src/run/report.js';
-import { writeReport } from '../../src/run/report.js';
-import { reportSvg } from '../../src/run/reportPng.js';
-import { isNumeric } from '../../src/run/reportTable.js';
+import type { Chart } from '../../src/report/charts/chart.js';
+import { CHART_SIZE, renderChart, renderCharts } from '../../src/report/charts/render.js';
+import { escapeText } from '../../src/report/markup.js';
+import { reportSvg } from '../../src/report/png.js';
+import type { ReportData } from '../../src/report/reportData.js';
+import { isNumeric } from '../../src/report/table.js';
+import { writeReport } from '../../src/report/writeReport.js';
 
 const EVIL = `</pre></svg><script>alert("1")</script>'&\u0000\u001b\ud800`;
 
@@ -61,27 +63,47 @@ function report(text: string): ReportData {
   };
 }
 
-const CHART_SIZE = { width: 560, height: 330 };
-
 function chartOf(points: [number, number][], more: { logY?: boolean; smoothing?: number } = {}) {
   const series = [{ name: 'a', points }];
   return renderChart({ title: 't', xLabel: 'x', yLabel: 'y', series, ...more }, CHART_SIZE);
 }
+
+/** Of each line its unbroken stretches, of each stretch its points in pixels. */
+function linesOf(svg: string): [number, number][][][] {
+  return [...svg.matchAll(/<g clip-path[^>]*>\s*<path d="([^"]*)"/g)].map(([, d]) =>
+    (d!.match(/M[^M]+/g) ?? []).map((stretch) =>
+      stretch
+        .slice(1)
+        .split('L')
+        .map((point): [number, number] => {
+          const [x, y] = point.trim().split(' ').map(Number);
+          return [x!, y!];
+        }),
+    ),
+  );
+}
+
+const dotsOf = (svg: string) => svg.match(/transform="matrix[^>]*ecmeta_ssr_type="chart"/g) ?? [];
+/** Everything of a page but what its scripts are. */
+const withoutScripts = (html: string) => html.replaceAll(/<script[\s\S]*?<\/script>/g, '');
 
 test('both files are written, whole in themselves', async (t) => {
   const folder = mkdtempSync(join(tmpdir(), 'cirkd-report-'));
   t.after(() => rmSync(folder, { recursive: true, force: true }));
   const { html, png } = await writeReport(folder, report('plain'));
   assert.deepEqual(readdirSync(folder).sort(), ['report.html', 'report.png']);
-  const text = readFileSync(html, 'utf8');
+  const text = withoutScripts(readFileSync(html, 'utf8'));
   for (const part of ['title plain', 'teacher plain', '71.2 %', 'chart plain', 'seed: 1 plain']) {
     assert.ok(text.includes(part), part);
   }
   assert.equal(text.match(/<svg /g)?.length, 2);
   assert.equal(text.match(/src="data:image\/png;base64,/g)?.length, 4);
-  // Nothing to fetch: the only address is the name of a namespace.
+  // Nothing to fetch: the only addresses are the names of namespaces.
   const addresses = text.match(/(https?:)?\/\/[a-z][^"'\s]*/g) ?? [];
-  assert.deepEqual([...new Set(addresses)], ['http://www.w3.org/2000/svg']);
+  assert.deepEqual(
+    [...new Set(addresses)],
+    ['http://www.w3.org/2000/svg', 'http://www.w3.org/1999/xlink'],
+  );
   const image = decode(readFileSync(png));
   assert.equal(image.width, 1800);
   assert.ok(image.height > 1000, String(image.height));
@@ -110,21 +132,23 @@ test('no text can become markup', async (t) => {
   const folder = mkdtempSync(join(tmpdir(), 'cirkd-report-'));
   t.after(() => rmSync(folder, { recursive: true, force: true }));
   const { html, png } = await writeReport(folder, report(EVIL));
-  const text = readFileSync(html, 'utf8');
-  assert.doesNotMatch(text, /<script/);
+  const page = readFileSync(html, 'utf8');
+  assert.doesNotMatch(page, /<script>alert/);
+  assert.equal(page.match(/<script/g)?.length, 3);
+  const text = withoutScripts(page);
   const escaped =
     '&lt;/pre&gt;&lt;/svg&gt;&lt;script&gt;alert(&quot;1&quot;)&lt;/script&gt;&#39;&amp;\uFFFD\uFFFD\uFFFD';
   assert.equal(escapeText(EVIL), escaped);
-  // Title twice, table, chart title twice, axes, series twice, colour, pictures, details.
-  assert.ok(text.split(escaped).length > 11, String(text.split(escaped).length));
-  assert.doesNotMatch(reportSvg(report(EVIL)), /<script/);
+  // Title twice, table, pictures twice, details twice, the chart's name.
+  assert.ok(text.split(escaped).length > 8, String(text.split(escaped).length));
+  const data = report(EVIL);
+  assert.doesNotMatch(reportSvg(data, await renderCharts(data.charts)), /<script/);
   // The renderer took it as well-formed XML.
   assert.equal(decode(readFileSync(png)).width, 1800);
 });
 
-test('a gap in the values is a gap in the line; single points are dots', () => {
-  const polylines = (svg: string) =>
-    (svg.match(/<polyline points="[^"]*"/g) ?? []).map((line) => line.match(/,/g)?.length);
+test('a gap in the values is a gap in the line; few points are dots', () => {
+  const counts = (svg: string) => linesOf(svg).map((line) => line.map(({ length }) => length));
   const gapped: [number, number][] = [
     [0, 1],
     [1, 2],
@@ -133,54 +157,127 @@ test('a gap in the values is a gap in the line; single points are dots', () => {
     [4, 3],
     [5, 4],
   ];
-  assert.deepEqual(polylines(chartOf(gapped)), [2, 3]);
-  assert.deepEqual(
-    polylines(
-      chartOf(
-        [
-          [0, 1],
-          [1, 0],
-          [2, 10],
-          [3, 20],
-        ],
-        { logY: true },
-      ),
-    ),
+  assert.deepEqual(counts(chartOf(gapped)), [[2, 3]]);
+  assert.equal(dotsOf(chartOf(gapped)).length, 5);
+  const zero: [number, number][] = [
+    [0, 1],
     [1, 2],
-  );
-  assert.equal(chartOf([[3, 1]]).match(/<circle/g)?.length, 1);
+    [2, 0],
+    [3, 10],
+    [4, 20],
+  ];
+  assert.deepEqual(counts(chartOf(zero, { logY: true })), [[2, 2]]);
+  assert.deepEqual(counts(chartOf(zero)), [[5]]);
+  assert.equal(dotsOf(chartOf([[3, 1]])).length, 1);
   assert.match(chartOf([]), /no values/);
   assert.match(chartOf([[0, Number.NaN]]), /no values/);
+  assert.doesNotMatch(chartOf([[3, 1]]), /no values/);
 });
 
 test('long curves are thinned without losing their peak; smoothing adds a mean', () => {
   const points = Array.from({ length: 5000 }, (_, i): [number, number] => [i, i === 1234 ? 9 : 1]);
-  const svg = chartOf(points);
-  const line = /<polyline points="([^"]*)"/.exec(svg)?.[1]?.split(' ') ?? [];
-  assert.ok(line.length <= 500, String(line.length));
-  const heights = line.map((point) => Number(point.split(',')[1]));
+  const [line] = linesOf(chartOf(points));
+  assert.ok(line![0]!.length <= 500, String(line![0]!.length));
+  const heights = line![0]!.map(([, y]) => y);
   assert.ok(Math.min(...heights) < Math.max(...heights) - 100, `heights ${heights}`);
-  const smoothed = chartOf(points.slice(0, 100), { smoothing: 5 });
-  assert.equal(smoothed.match(/<polyline/g)?.length, 2);
+  assert.equal(dotsOf(chartOf(points)).length, 0);
+  const [raw, mean] = linesOf(chartOf(points.slice(1200, 1300), { smoothing: 5 }));
+  const rise = (stretch: [number, number][]) =>
+    Math.max(...stretch.map(([, y]) => y)) - Math.min(...stretch.map(([, y]) => y));
+  // A peak of 8 over five points is 1.6.
+  assert.ok(Math.abs(rise(raw![0]!) / rise(mean![0]!) - 5) < 0.05, `${rise(mean![0]!)}`);
 });
 
-test('ticks are round and inside', () => {
-  const labels = (values: number[]) => linearScale(values, 5, 0).ticks.map((tick) => tick.label);
-  assert.deepEqual(labels([0, 100]), ['0', '20', '40', '60', '80', '100']);
-  assert.deepEqual(labels([0.31, 0.56]), ['0.35', '0.40', '0.45', '0.50', '0.55']);
-  assert.deepEqual(labels([-1, 1]), ['-1.0', '-0.5', '0', '0.5', '1.0']);
-  assert.deepEqual(labels([0, 12]), ['0', '2.5', '5.0', '7.5', '10.0']);
-  assert.deepEqual(labels([5, 5]), ['3', '4', '5', '6', '7']);
+test('logarithmic axes: round numbers, powers of two over a narrow range and of ten over a wide one', () => {
+  const labels = (values: number[]) => {
+    const points = values.map((value, i): [number, number] => [i, value]);
+    // The numbers of the y axis end at the axis.
+    const words = chartOf(points, { logY: true }).matchAll(/<text[^>]*"end"[^>]*>([^<]*)/g);
+    return [...words].map(([, word]) => word);
+  };
+  assert.deepEqual(labels([0.06, 0.9]), ['0.0625', '0.125', '0.25', '0.5']);
+  assert.deepEqual(labels([0.002, 0.9]), ['0.01', '0.1']);
+});
+
+test('one colour for each series, its own where it has one', () => {
+  const series = ['#123456', undefined, 'red', '"><script>'].map((color, i) => ({
+    name: `s${i}`,
+    ...(color === undefined ? {} : { color }),
+    points: [
+      [0, i],
+      [1, i],
+    ] as const,
+  }));
+  const svg = renderChart({ title: 't', xLabel: 'x', yLabel: 'y', series }, CHART_SIZE);
+  const strokes = [...svg.matchAll(/<g clip-path[^>]*>\s*<path [^>]*stroke="([^"]*)"/g)];
   assert.deepEqual(
-    logScale([0.05, 3]).ticks.map((tick) => tick.label),
-    ['0.05', '0.1', '0.2', '0.5', '1', '2'],
+    strokes.map(([, stroke]) => stroke),
+    ['#123456', '#D55E00', 'red', '#CC79A7'],
+  );
+});
+
+test("the page's scripts are those that its policy names, and draw the charts again", async (t) => {
+  const folder = mkdtempSync(join(tmpdir(), 'cirkd-report-'));
+  t.after(() => rmSync(folder, { recursive: true, force: true }));
+  const data = report('</script>');
+  const { html } = await writeReport(folder, data);
+  const page = readFileSync(html, 'utf8');
+  const scripts = [...page.matchAll(/<script([^>]*)>([\s\S]*?)<\/script>/g)];
+  assert.deepEqual(
+    scripts.map(([, kind]) => kind),
+    [' type="application/json" id="chart-options"', '', ''],
+  );
+  const [, options] = scripts[0]!.slice(1);
+  const sources = scripts.slice(1).map(([, , source]) => source!);
+  const hashes = sources.map((source) => createHash('sha256').update(source).digest('base64'));
+  const policy = / script-src ([^"]*)"/.exec(page)?.[1];
+  assert.equal(policy, hashes.map((hash) => `'sha256-${hash}'`).join(' '));
+
+  // As a browser runs them, but for the drawing surface.
+  const drawn: string[] = [];
+  const figures = [0, 1].map(() => ({
+    emptied: 0,
+    replaceChildren() {
+      this.emptied += 1;
+    },
+  }));
+  const context = createContext({ setTimeout, clearTimeout });
+  runInContext(sources[0]!, context);
+  Object.assign(context, {
+    document: {
+      createElement: () => null,
+      getElementById: (id: string) => (id === 'chart-options' ? { textContent: options } : null),
+      querySelectorAll: (wanted: string) => (wanted === 'figure.chart' ? figures : []),
+    },
+    ResizeObserver: class {
+      observe() {}
+    },
+  });
+  const { init } = context['echarts'];
+  context['echarts'].init = (figure: unknown) => {
+    assert.ok(figures.includes(figure as (typeof figures)[number]), 'another element');
+    const chart = init(null, null, { renderer: 'svg', ssr: true, ...CHART_SIZE });
+    const { setOption } = chart;
+    chart.setOption = (option: unknown) => {
+      setOption.call(chart, option);
+      drawn.push(chart.renderToSVGString());
+      chart.dispose();
+    };
+    return chart;
+  };
+  runInContext(sources[1]!, context);
+  assert.deepEqual(
+    figures.map(({ emptied }) => emptied),
+    [1, 1],
+  );
+  const expected = data.charts.map(
+    (chart: Chart) => linesOf(renderChart(chart, CHART_SIZE))[0]!.length,
   );
   assert.deepEqual(
-    logScale([1e-6, 1e-4]).ticks.map((tick) => tick.label),
-    ['1e-6', '2e-6', '5e-6', '1e-5', '2e-5', '5e-5', '1e-4'],
+    drawn.map((svg) => linesOf(svg)[0]!.length),
+    expected,
   );
-  const { position } = logScale([1, 100]);
-  assert.equal(position(10), 0.5);
+  assert.match(drawn[0]!, /chart &lt;\/script&gt;/);
 });
 
 test('columns of figures stand to the right', () => {

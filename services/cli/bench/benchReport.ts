@@ -1,5 +1,5 @@
 /** What was measured, for people. */
-import { textTable } from '../../demo/textTable.js';
+import { textTable } from '../../../src/report/textTable.js';
 import type { WorkMeasurement } from './measureWork.js';
 import type { WorkProfile } from './opProfile.js';
 

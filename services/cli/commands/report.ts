@@ -1,10 +1,11 @@
 /** `cirkd report`: a run's report made anew from its folder, or several runs compared. */
 import { parseArgs } from 'node:util';
-import { type ReportData, writeReport } from '../../../src/run/report.js';
-import { compareReport } from '../../../src/run/reportCompare.js';
-import { runReport } from '../../../src/run/reportRun.js';
-import { readReportSource, type ReportSource } from '../../../src/run/reportSource.js';
-import { textTable } from '../../demo/textTable.js';
+import { compareReport } from '../../../src/report/compareReport.js';
+import type { ReportData } from '../../../src/report/reportData.js';
+import { runReport } from '../../../src/report/runReport.js';
+import { type ReportSource, readReportSource } from '../../../src/report/source.js';
+import { textTable } from '../../../src/report/textTable.js';
+import { writeReport } from '../../../src/report/writeReport.js';
 import { type Command, UsageError } from '../command.js';
 import { checkOutFolder, makeOutFolder } from '../outFolder.js';
 

@@ -23,7 +23,8 @@ export const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   // data: the types of a batch, which the loop hands on.
   train: ['distill', 'models', 'tensor', 'random', 'memory', 'losses', 'wire', 'data'],
   evaluate: ['tensor', 'data', 'models', 'wire'],
-  run: ['wire', 'telemetry'],
+  run: ['wire'],
+  report: ['run', 'telemetry'],
   conformance: [
     ...['random', 'tensor', 'wire', 'data', 'memory', 'losses'],
     ...['models', 'distill', 'train', 'evaluate'],
@@ -35,6 +36,7 @@ const OWNERS: readonly { readonly packages: RegExp; readonly folders: readonly s
   { packages: /^@tensorflow\//, folders: ['src/tensor'] },
   { packages: /^@grpc\/|^grpc-/, folders: ['src/rpc', 'src/stream'] },
   { packages: /^(prom-client|pino)$/, folders: ['src/telemetry'] },
+  { packages: /^echarts/, folders: ['src/report'] },
 ];
 
 export function importViolations(source: Source): Violation[] {

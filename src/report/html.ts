@@ -1,10 +1,9 @@
-/** A report as one HTML file that fetches nothing and runs nothing. */
-import { renderChart } from './chart.js';
+/** A report as one HTML file that fetches nothing, and runs nothing but its charts' scripts. */
+import type { Chart } from './charts/chart.js';
+import { liveCharts } from './charts/live.js';
 import { attributes, element, escapeText, pngDataUri } from './markup.js';
-import type { ReportData, ReportPictures, ReportTable } from './report.js';
-import { isNumeric } from './reportTable.js';
-
-const CHART_SIZE = { width: 560, height: 330 };
+import type { ReportData, ReportPictures, ReportTable } from './reportData.js';
+import { isNumeric } from './table.js';
 
 const STYLE = `
   body { font: 15px/1.5 system-ui, "DejaVu Sans", sans-serif; color: #1f2933; background: #fff;
@@ -19,7 +18,8 @@ const STYLE = `
   table.figures th { color: #5f6b7a; font-weight: 600; border-bottom: 2px solid #b6bec8; }
   table.figures .number { text-align: right; font-variant-numeric: tabular-nums; }
   .charts { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 480px), 1fr)); gap: 1rem; }
-  .charts svg { width: 100%; height: auto; border: 1px solid #e4e8ed; border-radius: 6px; }
+  .chart { aspect-ratio: 554 / 330; margin: 0; border: 1px solid #e4e8ed; border-radius: 6px; }
+  .chart > svg { width: 100%; height: 100%; }
   .pictures { overflow-x: auto; }
   .pictures th { text-align: right; padding-right: .8rem; font-weight: 600; color: #5f6b7a; white-space: nowrap; }
   .pictures img { display: block; width: 100%; min-width: 170px; height: auto; border-radius: 3px; }
@@ -27,18 +27,19 @@ const STYLE = `
   pre { background: #f5f7f9; border-radius: 6px; padding: .8rem; overflow-x: auto; font-size: 13px; }
 `;
 
-export function reportHtml(data: ReportData): string {
+/** `charts`: an svg element for each of the report's, shown where no script may run. */
+export function reportHtml(data: ReportData, charts: readonly string[]): string {
   const details = data.details.map(
     ({ name, text, isOpen = false }) =>
       `<details${isOpen ? ' open' : ''}><summary>${escapeText(name)}</summary><pre>${escapeText(text)}</pre></details>`,
   );
-  const charts = data.charts.map((chart) => renderChart(chart, CHART_SIZE));
+  const live = liveCharts(data.charts);
   return `<!doctype html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; img-src data:; style-src 'unsafe-inline'">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; img-src data:; style-src 'unsafe-inline'${live.policy}">
 <title>${escapeText(data.title)}</title>
 <style>${STYLE}</style>
 </head>
@@ -46,13 +47,22 @@ export function reportHtml(data: ReportData): string {
 <h1>${escapeText(data.title)}</h1>
 ${data.subtitle === undefined ? '' : `<p class="subtitle">${escapeText(data.subtitle)}</p>`}
 ${tableHtml(data.table)}
-${charts.length === 0 ? '' : `<h2>Curves</h2>\n<div class="charts">\n${charts.join('\n')}\n</div>`}
+${chartsHtml(data.charts, charts)}
 ${data.pictures === null ? '' : picturesHtml(data.pictures)}
 ${(data.moreTables ?? []).map(({ title, table }) => `<h2>${escapeText(title)}</h2>\n${tableHtml(table)}`).join('\n')}
 ${details.length === 0 ? '' : `<h2>Details</h2>\n${details.join('\n')}`}
+${live.scripts}
 </body>
 </html>
 `;
+}
+
+function chartsHtml(charts: readonly Chart[], drawn: readonly string[]): string {
+  if (charts.length === 0) return '';
+  const figures = charts.map(({ title }, i) =>
+    element('figure', { class: 'chart', role: 'img', 'aria-label': title }, drawn[i]),
+  );
+  return `<h2>Curves</h2>\n<div class="charts">\n${figures.join('\n')}\n</div>`;
 }
 
 function tableHtml({ columns, rows }: ReportTable): string {

@@ -1,10 +1,10 @@
 /** What a run's folder tells of the run: all that its report is made of. */
 import { readFile } from 'node:fs/promises';
 import { basename, resolve } from 'node:path';
-import { type RunEvent, readEvents } from './events.js';
-import type { ReportPictures } from './report.js';
-import { loadPictures } from './reportPictures.js';
-import { RunFolderError, runFolderAt } from './runFolder.js';
+import { lastStart, type RunEvent, readEvents } from '../run/events.js';
+import { RunFolderError, runFolderAt } from '../run/runFolder.js';
+import { loadPictures } from './pictures.js';
+import type { ReportPictures } from './reportData.js';
 import {
   type EvaluationRecord,
   evaluationRecords,
@@ -50,11 +50,6 @@ export async function readReportSource(path: string): Promise<ReportSource> {
     leftOut: record(start['leftOut']),
     pictures: await loadPictures(folder.picturesFolder),
   };
-}
-
-/** What the last start of a run said of itself. */
-export function lastStart(events: readonly RunEvent[]): Readonly<Record<string, unknown>> {
-  return events.findLast(({ kind }) => kind === 'start') ?? {};
 }
 
 /** Versions and machine, by name; of a run that is older than this record, the engine's versions. */

@@ -13,9 +13,12 @@ const ENTITIES: Readonly<Record<string, string>> = {
 
 /** For element content and quoted attributes, in SVG and HTML alike. */
 export function escapeText(text: string): string {
-  return text
-    .replace(UNWRITABLE, (c) => (c === '\n' || c === '\t' ? c : '\uFFFD'))
-    .replace(/[&<>"']/g, (c) => ENTITIES[c] ?? c);
+  return writable(text).replace(/[&<>"']/g, (c) => ENTITIES[c] ?? c);
+}
+
+/** The text with a mark in place of what no XML can hold. */
+export function writable(text: string): string {
+  return text.replace(UNWRITABLE, (c) => (c === '\n' || c === '\t' ? c : '\uFFFD'));
 }
 
 /** name="value" for each; numbers cut to what a picture needs. */
@@ -41,15 +44,9 @@ export function pngDataUri(png: Uint8Array): string {
   return `data:image/png;base64,${base64}`;
 }
 
-/** Width in pixels of a text in DejaVu Sans, near enough to lay out legends and columns. */
-export function textWidth(text: string, fontSize: number): number {
-  let width = 0;
-  for (const character of text) {
-    if ("iljIt.,:;|!'()[] f".includes(character)) width += 0.36;
-    else if ('mwMW@%'.includes(character)) width += 0.95;
-    else width += 0.63;
-  }
-  return width * fontSize;
+/** A text element, in SVG. */
+export function label(text: string, values: Readonly<Record<string, string | number>>): string {
+  return element('text', values, escapeText(text));
 }
 
 function shortNumber(value: string | number): string {

@@ -1,8 +1,6 @@
 /** The report of one run, from what its folder tells. */
-import type { Chart } from './chart.js';
-import type { ReportData, ReportTable } from './report.js';
-import { alignedText, type ReportSource } from './reportSource.js';
-import { percent } from './reportTable.js';
+import type { Chart } from './charts/chart.js';
+import type { ReportData, ReportTable } from './reportData.js';
 import {
   classChart,
   learningRateChart,
@@ -11,7 +9,9 @@ import {
   timeChart,
   timeShareChart,
 } from './runCharts.js';
+import { alignedText, type ReportSource } from './source.js';
 import { type EvaluationRecord, throughput } from './stepRecords.js';
+import { percent } from './table.js';
 
 export function runReport(source: ReportSource): ReportData {
   const { id, configText, teacher, environment, leftOut, pictures } = source;

@@ -1,8 +1,6 @@
 /** The charts of a run: the same ones in a run's own report and where runs are compared. */
 import { PHASES, TERMS } from '../telemetry/metricNames.js';
-import type { LineChart } from './chart.js';
-import type { BarChart } from './chartBars.js';
-import type { ShareChart } from './chartShares.js';
+import type { BarChart, LineChart, ShareChart } from './charts/chart.js';
 import { type EvaluationRecord, type StepRecord, timeSplit } from './stepRecords.js';
 
 /** One run in a chart of several. */
@@ -57,8 +55,9 @@ export function miouChart(runs: readonly Named<EvaluationRecord>[]): LineChart {
     title: 'Mean IoU on val',
     xLabel: 'step',
     yLabel: 'mIoU, %',
-    series: runs.map(({ name, records }) => ({
+    series: runs.map(({ name, records, color }) => ({
       name,
+      ...(color === undefined ? {} : { color }),
       points: records.map(({ step, miou }) => [step, 100 * miou] as const),
     })),
   };
@@ -83,15 +82,20 @@ export function learningRatesChart(runs: readonly Named<StepRecord>[]): LineChar
 /** IoU in percent, a group a class, a bar a run. */
 export function classChart(
   classNames: readonly string[],
-  runs: readonly { readonly name: string; readonly iou: readonly (number | null)[] }[],
+  runs: readonly {
+    readonly name: string;
+    readonly iou: readonly (number | null)[];
+    readonly color?: string;
+  }[],
 ): BarChart {
   return {
     kind: 'bars',
     title: 'IoU of each class on val, last evaluation',
     yLabel: 'IoU, %',
     categories: classNames,
-    series: runs.map(({ name, iou }) => ({
+    series: runs.map(({ name, iou, color }) => ({
       name,
+      ...(color === undefined ? {} : { color }),
       values: classNames.map((_, k) => (iou[k] == null ? null : 100 * iou[k])),
     })),
   };

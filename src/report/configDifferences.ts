@@ -1,6 +1,6 @@
 /** The keys in which the configs of runs differ. */
 import { parse } from 'yaml';
-import type { ReportTable } from './report.js';
+import type { ReportTable } from './reportData.js';
 
 /** A row a key, a column a run; a key that a config lacks is a dash. */
 export function configDifferences(

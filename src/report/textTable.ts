@@ -1,5 +1,5 @@
 /** A table for the terminal. */
-import type { ReportTable } from '../../src/run/report.js';
+import type { ReportTable } from './reportData.js';
 
 /** The first column to the left, the others to the right. Ends with a newline. */
 export function textTable({ columns, rows }: ReportTable): string {

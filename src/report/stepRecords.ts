@@ -1,5 +1,5 @@
 /** The events of a run as figures: what its charts and tables are made of. */
-import type { RunEvent } from './events.js';
+import type { RunEvent } from '../run/events.js';
 
 export interface StepRecord {
   /** Steps done. */

@@ -2,16 +2,16 @@
 import { createRequire } from 'node:module';
 import { renderAsync } from '@resvg/resvg-js';
 import sharp from 'sharp';
-import { renderChart } from './chart.js';
-import { FONT, INK, label, MUTED } from './chartParts.js';
-import { element, pngDataUri, textWidth } from './markup.js';
-import type { ReportData, ReportPictures, ReportTable } from './report.js';
-import { isNumeric } from './reportTable.js';
+import { CHART_SIZE } from './charts/render.js';
+import { element, label, pngDataUri } from './markup.js';
+import { AXIS, FONT, GRID, INK, MUTED } from './palette.js';
+import type { ReportData, ReportPictures, ReportTable } from './reportData.js';
+import { isNumeric } from './table.js';
+import { textWidth } from './textWidth.js';
 
 const PAGE_WIDTH = 1200;
 const MARGIN = 36;
 const GAP = 20;
-const CHART = { width: (PAGE_WIDTH - 2 * MARGIN - GAP) / 2, height: 330 };
 const ROW_HEIGHT = 30;
 /** Small pictures are enlarged, but not beyond recognition. */
 const MAX_ENLARGEMENT = 2;
@@ -24,8 +24,9 @@ interface Block {
   readonly bottom: number;
 }
 
-export async function reportPng(data: ReportData): Promise<Uint8Array> {
-  const svg = reportSvg(data);
+/** `charts`: one svg element of CHART_SIZE for each of the report's. */
+export async function reportPng(data: ReportData, charts: readonly string[]): Promise<Uint8Array> {
+  const svg = reportSvg(data, charts);
   const image = await renderAsync(svg, {
     fitTo: { mode: 'zoom', value: ZOOM },
     background: '#ffffff',
@@ -45,7 +46,7 @@ export async function reportPng(data: ReportData): Promise<Uint8Array> {
 }
 
 /** The page as SVG: title, table, charts two a row, pictures. */
-export function reportSvg(data: ReportData): string {
+export function reportSvg(data: ReportData, charts: readonly string[]): string {
   const title = label(data.title, {
     x: MARGIN,
     y: 52,
@@ -55,7 +56,7 @@ export function reportSvg(data: ReportData): string {
   });
   const blocks: ((top: number) => Block)[] = [
     (top) => tableBlock(data.table, top),
-    (top) => chartsBlock(data, top),
+    (top) => chartsBlock(charts, top),
   ];
   const { pictures } = data;
   if (pictures !== null) blocks.push((top) => picturesBlock(pictures, top));
@@ -104,21 +105,21 @@ function tableBlock({ columns, rows }: ReportTable, top: number): Block {
   const right = Math.min(x, PAGE_WIDTH - MARGIN);
   for (let row = 0; row <= rows.length; row++) {
     const y = top + (row + 1) * ROW_HEIGHT;
-    const stroke = row === 0 ? '#b6bec8' : '#e4e8ed';
+    const stroke = row === 0 ? AXIS : GRID;
     parts.push(element('line', { x1: MARGIN, y1: y, x2: right, y2: y, stroke }));
   }
   return { markup: parts.join(''), bottom: top + (rows.length + 1) * ROW_HEIGHT + GAP };
 }
 
-function chartsBlock({ charts }: ReportData, top: number): Block {
+function chartsBlock(charts: readonly string[], top: number): Block {
   const parts = charts.map((chart, index) => {
-    const x = MARGIN + (index % 2) * (CHART.width + GAP);
-    const y = top + Math.floor(index / 2) * (CHART.height + GAP);
-    const frame = element('rect', { x, y, ...CHART, rx: 6, fill: 'none', stroke: '#e4e8ed' });
-    return frame + renderChart(chart, CHART, { x, y });
+    const x = MARGIN + (index % 2) * (CHART_SIZE.width + GAP);
+    const y = top + Math.floor(index / 2) * (CHART_SIZE.height + GAP);
+    const frame = element('rect', { ...CHART_SIZE, rx: 6, fill: 'none', stroke: GRID });
+    return element('g', { transform: `translate(${x} ${y})` }, frame + chart);
   });
   const rows = Math.ceil(charts.length / 2);
-  return { markup: parts.join(''), bottom: top + rows * (CHART.height + GAP) };
+  return { markup: parts.join(''), bottom: top + rows * (CHART_SIZE.height + GAP) };
 }
 
 function picturesBlock({ title, rowLabels, images }: ReportPictures, top: number): Block {

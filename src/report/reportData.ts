@@ -1,9 +1,5 @@
-/** The report of a run: report.html, whole in itself, and the same as one picture, report.png. */
-import { join } from 'node:path';
-import type { Chart } from './chart.js';
-import { replaceFile } from './durableFiles.js';
-import { reportHtml } from './reportHtml.js';
-import { reportPng } from './reportPng.js';
+/** What a report shows, whatever form it takes. */
+import type { Chart } from './charts/chart.js';
 
 export interface ReportTable {
   readonly columns: readonly string[];
@@ -42,16 +38,4 @@ export interface ReportData {
     readonly text: string;
     readonly isOpen?: boolean;
   }[];
-}
-
-/** Writes report.html and report.png into a run's folder; returns their paths. */
-export async function writeReport(
-  folder: string,
-  data: ReportData,
-): Promise<{ html: string; png: string }> {
-  const html = join(folder, 'report.html');
-  const png = join(folder, 'report.png');
-  await replaceFile(html, reportHtml(data));
-  await replaceFile(png, await reportPng(data));
-  return { html, png };
 }

@@ -2,8 +2,8 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { ensureFolder, replaceFile } from './durableFiles.js';
-import type { ReportImage, ReportPictures } from './report.js';
+import { ensureFolder, replaceFile } from '../run/durableFiles.js';
+import type { ReportImage, ReportPictures } from './reportData.js';
 
 const INDEX_NAME = 'report.json';
 
@@ -24,6 +24,18 @@ const indexSchema = z.strictObject({
     }),
   ),
 });
+
+/** What the colours of label maps mean; `palette`: RGB, 0 to 255. */
+export function classLegend(
+  classNames: readonly string[],
+  palette: readonly (readonly number[])[],
+): NonNullable<ReportPictures['legend']> {
+  const hex = (value: number) => value.toString(16).padStart(2, '0');
+  return classNames.map((name, k) => ({
+    name,
+    color: `#${(palette[k] ?? [0, 0, 0]).map(hex).join('')}`,
+  }));
+}
 
 /** `report-<row>-<column>.png`, and at last the list of them, report.json. */
 export async function savePictures(folder: string, pictures: ReportPictures): Promise<void> {

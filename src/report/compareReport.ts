@@ -1,12 +1,9 @@
 /** Several runs side by side. */
 import { TERMS } from '../telemetry/metricNames.js';
-import type { Chart } from './chart.js';
-import { lineStyle } from './chartLines.js';
+import type { Chart } from './charts/chart.js';
 import { configDifferences } from './configDifferences.js';
-import type { ReportData, ReportPictures, ReportTable } from './report.js';
-import { bestEvaluation, namesFor } from './reportRun.js';
-import { alignedText, type ReportSource } from './reportSource.js';
-import { percent } from './reportTable.js';
+import { paletteColor } from './palette.js';
+import type { ReportData, ReportPictures, ReportTable } from './reportData.js';
 import {
   classChart,
   learningRatesChart,
@@ -14,7 +11,10 @@ import {
   termChart,
   timeShareChart,
 } from './runCharts.js';
+import { bestEvaluation, namesFor } from './runReport.js';
+import { alignedText, type ReportSource } from './source.js';
 import { throughput } from './stepRecords.js';
+import { percent, pointsBetween } from './table.js';
 
 /** Two and more runs; the first is what the others are compared with. */
 export function compareReport(runs: readonly ReportSource[]): ReportData {
@@ -71,9 +71,11 @@ function compareTable(runs: readonly NamedRun[]): ReportTable {
     columns: ['', ...runs.map(({ name }) => name)],
     rows: [
       row('mean IoU', (run) => share(last(run)?.miou)),
-      row(`mean IoU against ${runs[0]!.name}, points`, (run, index) =>
-        index === 0 ? undefined : points(last(run)?.miou, first?.miou),
-      ),
+      row(`mean IoU against ${runs[0]!.name}, points`, (run, index) => {
+        const miou = last(run)?.miou;
+        if (index === 0 || miou === undefined || first === undefined) return undefined;
+        return pointsBetween(miou, first.miou, 2);
+      }),
       row('pixel accuracy', (run) => share(last(run)?.pixelAccuracy)),
       row('best mean IoU', (run) => share(bestEvaluation(run.evaluations)?.miou)),
       row('at step', (run) => bestEvaluation(run.evaluations)?.step.toString()),
@@ -95,13 +97,13 @@ function compareTable(runs: readonly NamedRun[]): ReportTable {
 function compareCharts(runs: readonly NamedRun[]): Chart[] {
   // A run has one colour, also in charts where others are missing.
   const steps = runs.map(({ name, run }, i) => {
-    return { name, records: run.steps, color: lineStyle(i, undefined).stroke };
+    return { name, records: run.steps, color: paletteColor(i) };
   });
   const evaluations = runs.map(({ name, run }) => ({ name, records: run.evaluations }));
   const { names, fit } = classesOf(runs);
   const classes = runs.flatMap(({ name, run }, i) => {
     const iou = run.evaluations.at(-1)?.iou;
-    return iou == null || !fit[i] ? [] : [{ name, iou }];
+    return iou == null || !fit[i] ? [] : [{ name, iou, color: paletteColor(i) }];
   });
   const terms = TERMS.filter((term) =>
     steps.some(({ records }) => records.some(({ terms }) => (terms[term] ?? 0) !== 0)),
@@ -136,10 +138,4 @@ function comparePictures(runs: readonly NamedRun[]): ReportPictures | null {
     rowLabels: [...first.rowLabels.slice(0, 2), ...shown.map(({ name }) => name)],
     images: [...first.images.slice(0, 2), ...shown.map(({ images }) => images)],
   };
-}
-
-function points(value: number | undefined, against: number | undefined): string | undefined {
-  if (value === undefined || against === undefined) return undefined;
-  const difference = (100 * (value - against)).toFixed(2);
-  return value >= against ? `+${difference}` : difference.replace('-', '−');
 }

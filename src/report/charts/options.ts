@@ -1,0 +1,234 @@
+/**
+ * Charts as Apache ECharts' options: plain data, which draws the SVG here and, written into the
+ * HTML, the chart in the reader's browser. Numbers are rounded to what a tooltip should say.
+ */
+import type { EChartsOption } from 'echarts';
+import { writable } from '../markup.js';
+import { AXIS, FONT, GRID, INK, MUTED, paletteColor } from '../palette.js';
+import { textWidth } from '../textWidth.js';
+import type { BarChart, Chart, LineChart, ShareChart } from './chart.js';
+import { type CurvePoint, curve } from './curve.js';
+
+const TITLE_HEIGHT = 30;
+const LEGEND_ROW_HEIGHT = 22;
+const LEGEND_KEY = 20;
+/** The narrowest that the HTML shows a chart; its legend may need so many rows. */
+const NARROWEST = 480;
+/** Up to so many points each gets a dot: they are measurements, not a curve. */
+const MAX_DOTS = 30;
+/** Dash patterns once the palette is used up. */
+const DASHES = ['solid', 'dashed', 'dotted'] as const;
+/** Above this ratio of the largest to the smallest value a logarithmic axis has powers of ten. */
+const WIDE = 300;
+
+export function chartOption(chart: Chart): EChartsOption {
+  const option =
+    chart.kind === 'bars'
+      ? barsOption(chart)
+      : chart.kind === 'shares'
+        ? sharesOption(chart)
+        : linesOption(chart);
+  return {
+    animation: false,
+    textStyle: { fontFamily: FONT, color: INK },
+    title: {
+      text: writable(chart.title),
+      ...{ left: 8, top: 5, padding: 5 },
+      textStyle: { fontSize: 15, fontWeight: 'bold', color: INK, fontFamily: FONT },
+    },
+    ...option,
+  };
+}
+
+function linesOption(chart: LineChart): EChartsOption {
+  const { xLabel, yLabel, series, logX = false, logY = false, smoothing = 1 } = chart;
+  const isUsable = ([x, y]: readonly [number, number]) =>
+    Number.isFinite(x) && Number.isFinite(y) && (!logX || x > 0) && (!logY || y > 0);
+  const usable = series.flatMap(({ points }) => points.filter(isUsable));
+  const isWhole = usable.every(([x]) => Number.isInteger(x));
+  return {
+    ...frame(series, 4),
+    ...(usable.length === 0 ? emptyNote : {}),
+    tooltip: { trigger: 'axis', confine: true, order: 'valueDesc', textStyle: { fontSize: 12 } },
+    xAxis: {
+      ...scaleOf(
+        usable.map(([x]) => x),
+        logX,
+      ),
+      ...nameOf(xLabel, 24),
+      ...{ min: 'dataMin', max: 'dataMax', splitLine: { show: false } },
+      axisLine: { lineStyle: { color: AXIS }, onZero: false },
+      axisLabel: { ...small, hideOverlap: true },
+      axisPointer: {
+        label: { formatter: `${writable(xLabel)} {value}`, precision: isWhole ? 0 : 2 },
+      },
+    },
+    yAxis: {
+      ...valueAxis(yLabel),
+      ...scaleOf(
+        usable.map(([, y]) => y),
+        logY,
+      ),
+    },
+    series: series.flatMap(({ name, points, color }, i) => {
+      const line = {
+        ...{ type: 'line' as const, name: writable(name), symbol: 'circle', symbolSize: 6 },
+        showSymbol: points.length <= MAX_DOTS,
+        color: colorOf(color, i),
+        emphasis: { disabled: true },
+      };
+      const type = DASHES[Math.floor(i / 7) % DASHES.length]!;
+      const raw = rounded(curve(points, 1, isUsable));
+      if (smoothing <= 1 || points.length <= 2) {
+        return [{ ...line, data: raw, lineStyle: { width: 1.8, type } }];
+      }
+      const mean = rounded(curve(points, smoothing, isUsable));
+      return [
+        {
+          ...line,
+          ...{ data: raw, silent: true, tooltip: { show: false } },
+          lineStyle: { width: 1, opacity: 0.25, type },
+        },
+        { ...line, data: mean, lineStyle: { width: 2, type } },
+      ];
+    }),
+  };
+}
+
+function barsOption({ yLabel, categories, series }: BarChart): EChartsOption {
+  const barWidth = (0.75 * NARROWEST) / Math.max(1, categories.length * series.length);
+  const isEmpty = series.every(({ values }) => values.every((value) => value === null));
+  return {
+    ...frame(series.length === 1 ? [] : series, 10),
+    ...(isEmpty ? emptyNote : {}),
+    tooltip: { trigger: 'axis', axisPointer: { type: 'shadow' }, confine: true },
+    xAxis: {
+      type: 'category',
+      data: categories.map(writable),
+      axisTick: { show: false },
+      axisLine: { lineStyle: { color: AXIS } },
+      axisLabel: {
+        ...{ color: INK, fontSize: 11, rotate: 38, width: 100, overflow: 'truncate' },
+        interval: categories.length > 32 ? 'auto' : 0,
+      },
+    },
+    yAxis: { type: 'value', ...valueAxis(yLabel) },
+    series: series.map(({ name, values, color }, i) => ({
+      ...{ type: 'bar', name: writable(name), color: colorOf(color, i) },
+      ...{ barCategoryGap: '22%', barGap: '4%', emphasis: { disabled: true } },
+      data: values.map((value) => (Number.isFinite(value) ? Number(value?.toFixed(1)) : null)),
+      label: { show: barWidth > 26, position: 'top', fontSize: 10, color: MUTED },
+    })),
+  };
+}
+
+function sharesOption({ parts, rows }: ShareChart): EChartsOption {
+  const total = (values: readonly number[]) => values.reduce((sum, value) => sum + value, 0);
+  const shown = rows.filter(({ values }) => total(values) > 0);
+  const side = { inverse: true, axisLine: { show: false }, axisTick: { show: false } };
+  return {
+    ...frame(
+      parts.map((name) => ({ name })),
+      10,
+    ),
+    ...(shown.length === 0 ? emptyNote : {}),
+    tooltip: { trigger: 'item', confine: true, formatter: '{b}, {a}: {c} %' },
+    xAxis: { type: 'value', max: 100, show: false },
+    yAxis: [
+      {
+        ...{ type: 'category', ...side, data: shown.map(({ name }) => writable(name)) },
+        axisLabel: { color: INK, fontSize: 12, width: 130, overflow: 'truncate' },
+      },
+      {
+        ...{ type: 'category', ...side, data: shown.map(({ note }) => writable(note)) },
+        ...{ position: 'right', axisLabel: { color: MUTED, fontSize: 12 } },
+      },
+    ],
+    series: parts.map((name, p) => ({
+      ...{ type: 'bar', stack: 'whole', name: writable(name), color: paletteColor(p) },
+      ...{ barMaxWidth: 60, emphasis: { disabled: true } },
+      data: shown.map(({ values }) => {
+        const percent = (100 * values[p]!) / total(values);
+        // Where there is no room for it the percentage is in the tooltip alone.
+        const label = { show: percent >= 8, formatter: `${percent.toFixed(0)} %`, color: '#fff' };
+        return { value: Number(percent.toFixed(1)), label };
+      }),
+    })),
+  };
+}
+
+const small = { color: MUTED, fontSize: 11 };
+const emptyNote: EChartsOption = {
+  graphic: {
+    ...{ type: 'text', left: 'center', top: 'middle' },
+    style: { text: 'no values', font: `13px ${FONT}`, fill: MUTED },
+  },
+};
+
+/** ECharts writes colours into attributes as they are: a text that is no colour isn't handed on. */
+function colorOf(color: string | undefined, index: number): string {
+  return color !== undefined && /^(#[0-9a-f]{3,8}|[a-z]+)$/i.test(color)
+    ? color
+    : paletteColor(index);
+}
+
+function nameOf(name: string, nameGap: number) {
+  const nameTextStyle = { color: MUTED, fontSize: 12 };
+  return { name: writable(name), nameLocation: 'middle' as const, nameGap, nameTextStyle };
+}
+
+function valueAxis(name: string) {
+  return {
+    ...nameOf(name, 38),
+    splitNumber: 4,
+    splitLine: { lineStyle: { color: GRID } },
+    axisLine: { show: false },
+    axisTick: { show: false },
+    axisLabel: small,
+  };
+}
+
+/** Values that aren't shares needn't begin at 0. */
+function scaleOf(values: readonly number[], isLog: boolean) {
+  if (!isLog) return { type: 'value' as const, scale: true };
+  let [low, high] = [Number.POSITIVE_INFINITY, 0];
+  for (const value of values) [low, high] = [Math.min(low, value), Math.max(high, value)];
+  const logBase = high / low > WIDE ? 10 : 2;
+  // From the smallest to the largest value, whose labels would not be round.
+  const ends = { min: 'dataMin' as const, max: 'dataMax' as const };
+  const axisLabel = { ...small, showMinLabel: false, showMaxLabel: false };
+  return {
+    type: 'log' as const,
+    logBase,
+    ...(high / low < 8 ? {} : { ...ends, axisLabel }),
+  };
+}
+
+/** A legend in as many rows as it needs, and the plot in the room that it leaves. */
+function frame(entries: readonly { readonly name: string }[], keyHeight: number): EChartsOption {
+  let [rows, x] = [entries.length === 0 ? 0 : 1, 0];
+  for (const { name } of entries) {
+    const width = LEGEND_KEY + 5 + textWidth(name, 12) + 14;
+    if (x > 0 && x + width > NARROWEST - 26) [rows, x] = [rows + 1, 0];
+    x += width;
+  }
+  return {
+    legend: {
+      show: rows > 0,
+      ...{ left: 8, top: TITLE_HEIGHT, itemWidth: LEGEND_KEY, itemHeight: keyHeight, itemGap: 14 },
+      ...{ icon: 'rect', textStyle: { color: INK, fontSize: 12, fontFamily: FONT } },
+    },
+    grid: {
+      ...{ left: 10, right: 20, top: TITLE_HEIGHT + rows * LEGEND_ROW_HEIGHT + 14, bottom: 10 },
+      ...{ outerBoundsMode: 'same', outerBoundsContain: 'all' },
+    },
+  };
+}
+
+/** Four digits: more would only make the tooltip longer. */
+function rounded(points: readonly CurvePoint[]): CurvePoint[] {
+  return points.map(([x, y]) => [
+    Number(x.toPrecision(7)),
+    y === null ? null : Number(y.toPrecision(4)),
+  ]);
+}
