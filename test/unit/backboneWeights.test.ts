@@ -271,7 +271,7 @@ test('what is told of a file: prefix, classifier, pixels; a prefix of one’s ch
   );
   const [prefix, classifier, pixels] = told;
   const at = `student.backboneWeights: ${path}:`;
-  assert.ok(prefix?.startsWith(`${at} took 'module.encoder_q.' off every name; left out `), prefix);
+  assert.ok(prefix?.startsWith(`${at} prefix taken off: 'module.encoder_q.'; left out `), prefix);
   assert.equal(classifier, `${at} left out fc.weight, fc.bias`);
   assert.match(pixels!, /^! .*trained on pixels rgb less 123\.675, .* this student's are bgr less/);
   assert.equal(told.length, 3);
