@@ -49,6 +49,9 @@ const SEEDS: readonly Seed[] = soundFiles().map((file) => {
   return { bytes, entries: bytes[0] === 0x50 && isWhole(bytes) ? readZip(bytes) : null };
 });
 
+const isZip = ({ bytes }: Seed) => bytes[0] === 0x50;
+const FORMS = [SEEDS.filter(isZip), SEEDS.filter((seed) => !isZip(seed))] as const;
+
 function isWhole(bytes: Buffer): boolean {
   return bytes.includes('PK\x05\x06');
 }
@@ -132,10 +135,14 @@ function inserted(bytes: Buffer, draws: Draws, more: Uint8Array): Buffer {
   return Buffer.concat([bytes.subarray(0, at), more, bytes.subarray(at)]);
 }
 
-/** The mutated file of this number. One to three mutations; half of them are of opcodes. */
+/**
+ * The mutated file of this number: even ones zip archives, odd ones of before PyTorch 1.6. Half have one
+ * to three changes of bytes, half one of opcodes.
+ */
 export function mutatedCheckpoint(number: number): Uint8Array {
   const draws = drawsFor(14, 'test', number);
-  const { bytes, entries } = SEEDS[number % SEEDS.length]!;
+  const seeds = FORMS[number % 2]!;
+  const { bytes, entries } = seeds[Math.floor(number / 2) % seeds.length]!;
   const once: Mutation = (given, by) =>
     given.length === 0 ? given : OF_BYTES[by.integer(OF_BYTES.length)]!(given, by);
   if (draws.integer(2) === 0) {

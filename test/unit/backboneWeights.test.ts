@@ -245,10 +245,14 @@ test('student.backboneWeights: .pth and .safetensors; faults name key and file',
   }
   const trainer = join(folder, 'trainer.pth');
   writeFileSync(trainer, writeTrainerFile(file));
-  const notRead: string[] = [];
+  const notes: string[] = [];
   const config = configured(`student.backboneWeights=${trainer}`);
-  await readStartWeights(config, (classes) => notRead.push(classes));
-  assert.deepEqual(notRead, ['argparse.Namespace (1 object beside the weights)']);
+  const keep = (text: string) => notes.push(text);
+  await readStartWeights(config, { info: keep, warn: keep });
+  assert.ok(
+    notes.some((note) => note.includes('argparse.Namespace (1 object beside the weights)')),
+    notes.join('\n'),
+  );
   await assert.rejects(readStartWeights(configured('student.backboneWeights=none.pth')), {
     name: 'CheckpointError',
     message: /^student\.backboneWeights: none\.pth: ENOENT/,
@@ -278,7 +282,7 @@ test('what is told of a file: prefix, classifier, pixels; a prefix of one’s ch
   );
   const [prefix, classifier, pixels] = told;
   const at = `student.backboneWeights: ${path}:`;
-  assert.ok(prefix?.startsWith(`${at} took 'module.encoder_q.' off every name; left out `), prefix);
+  assert.ok(prefix?.startsWith(`${at} prefix taken off: 'module.encoder_q.'; left out `), prefix);
   assert.equal(classifier, `${at} left out fc.weight, fc.bias`);
   assert.match(pixels!, /^! .*trained on pixels rgb less 123\.675, .* this student's are bgr less/);
   assert.equal(told.length, 3);

@@ -7,7 +7,6 @@ import { after, test } from 'node:test';
 import { UsageError } from '../../services/cli/command.js';
 import { command as exportCommand } from '../../services/cli/commands/export.js';
 import { command } from '../../services/cli/commands/import.js';
-import { describeFault } from '../../services/cli/exitCode.js';
 import { readModelFile, writeModelFile } from '../../src/models/modelFile.js';
 import { namedFloats } from '../../src/models/namedValues.js';
 import { OFFICIAL_NORMALISATION } from '../../src/models/normalise.js';
@@ -21,6 +20,7 @@ import {
 } from '../../src/wire/safetensors.js';
 import { readTorchCheckpoint } from '../../src/wire/torch/torchCheckpoint.js';
 import { writeTorchCheckpoint } from '../../src/wire/torch/torchWriter.js';
+import { floatsOf, importFault } from '../support/importRuns.js';
 import { writeTrainerFile } from '../support/trainerFile.js';
 import { writeUntrainedModel } from '../support/untrainedModel.js';
 
@@ -44,21 +44,6 @@ function write(name: string, content: NamedTensors, metadata: Record<string, str
   return at(name);
 }
 
-/** What the command throws, as the program shows it. */
-async function fault(...argv: string[]): Promise<{ exitCode: number; message: string }> {
-  try {
-    await command.run(argv);
-  } catch (error) {
-    return describeFault(error);
-  }
-  return assert.fail(`${argv.join(' ')}: no error`);
-}
-
-function floats(dict: NamedTensors): Map<string, Float32Array> {
-  const all = [...dict].filter(([, { dtype }]) => dtype !== 'I64');
-  return new Map(all.map(([name, tensor]) => [name, namedFloats(name, tensor)]));
-}
-
 const isStatistic = (name: string) => /\.running_(mean|var)$/.test(name);
 
 test('fp16 halves the weights, rounds each to the nearest half, and is stable', async () => {
@@ -73,8 +58,8 @@ test('fp16 halves the weights, rounds each to the nearest half, and is stable', 
     assert.equal(there.dtype, kept ? dtype : 'F16', name);
     assert.equal(there.data.length * (kept ? 1 : 2), data.length, name);
   }
-  const halves = floats(made.tensors);
-  for (const [name, values] of floats(tensors)) {
+  const halves = floatsOf(made.tensors);
+  for (const [name, values] of floatsOf(tensors)) {
     for (const [i, value] of values.entries()) {
       // Half a unit in the last place: 11 bits of a normal half, steps of 2^-24 below.
       const bound = Math.max(Math.abs(value) * 2 ** -11, 2 ** -25);
@@ -84,7 +69,7 @@ test('fp16 halves the weights, rounds each to the nearest half, and is stable', 
   const again = at('full.safetensors');
   assert.equal(await command.run([out, '--out', again]), 0);
   const back = readModelFile(readFileSync(again));
-  assert.deepEqual(floats(back.tensors), halves);
+  assert.deepEqual(floatsOf(back.tensors), halves);
   const dtypes = new Set([...back.tensors.values()].map(({ dtype }) => dtype));
   assert.deepEqual(dtypes, new Set(['F32', 'I64']));
 });
@@ -106,7 +91,7 @@ test('a plain state dict, wrapped by DataParallel, with the flags', async () => 
     normalisation: { pixelMean: [104.5, 116, 122], pixelStd: [1, 2, 3], channelOrder: 'bgr' },
     classNames: description.classNames,
   });
-  assert.deepEqual(floats(made.tensors), floats(tensors));
+  assert.deepEqual(floatsOf(made.tensors), floatsOf(tensors));
 });
 
 test('a .pth file: everything is told from the weights, or overridden', async () => {
@@ -120,14 +105,14 @@ test('a .pth file: everything is told from the weights, or overridden', async ()
     normalisation: OFFICIAL_NORMALISATION,
     classNames: description.classNames.map((_, index) => `class ${index}`),
   });
-  assert.deepEqual(floats(made.tensors), floats(tensors));
+  assert.deepEqual(floatsOf(made.tensors), floatsOf(tensors));
   const flags = ['--classes', 'synthetic', '--channel-order', 'rgb', '--pixel-std', '1,2,3'];
   assert.equal(await command.run([at('weights.pth'), '--out', out, ...flags]), 0);
   const named = readModelFile(readFileSync(out)).description;
   assert.deepEqual(named.classNames, description.classNames);
   assert.equal(named.normalisation.channelOrder, 'rgb');
   assert.deepEqual(named.normalisation.pixelStd, [1, 2, 3]);
-  const camvid = await fault(at('weights.pth'), '--out', out, '--classes', 'camvid');
+  const camvid = await importFault(at('weights.pth'), '--out', out, '--classes', 'camvid');
   assert.match(camvid.message, /wrong shape: head\.block\.4\.weight \[12,16,1,1\], wanted \[11,/);
 });
 
@@ -160,7 +145,7 @@ test('half precision and bfloat16 become floats', async () => {
     writeFileSync(at('narrow.pth'), writeTorchCheckpoint(given));
     const out = at('widened.safetensors');
     assert.equal(await command.run([at('narrow.pth'), '--out', out]), 0);
-    assert.deepEqual(floats(readModelFile(readFileSync(out)).tensors), floats(given));
+    assert.deepEqual(floatsOf(readModelFile(readFileSync(out)).tensors), floatsOf(given));
   }
 });
 
@@ -203,7 +188,7 @@ test('weights that are not the network are listed; nothing is written', async ()
   changed.set(second, float32Tensor(new Float32Array(3), [3]));
   const file = write('changed.safetensors', changed);
   const out = at('never.safetensors');
-  const { exitCode, message } = await fault(file, '--out', out, ...DESCRIBED);
+  const { exitCode, message } = await importFault(file, '--out', out, ...DESCRIBED);
   assert.equal(exitCode, 5);
   assert.ok(
     message.startsWith(`${file}: weights: missing: ${first}; unexpected: head.extra; `),
@@ -215,9 +200,9 @@ test('weights that are not the network are listed; nothing is written', async ()
   );
   const odd = new Map(tensors).set('\u001b[2J', float32Tensor(new Float32Array(1), [1]));
   writeFileSync(at('odd.pth'), writeTorchCheckpoint(odd));
-  const shown = (await fault(at('odd.pth'), '--out', out)).message;
+  const shown = (await importFault(at('odd.pth'), '--out', out)).message;
   assert.equal(shown, `${at('odd.pth')}: weights: unexpected: \ufffd[2J`);
-  const wide = await fault(MODEL, '--out', out, '--width', '0.25');
+  const wide = await importFault(MODEL, '--out', out, '--width', '0.25');
   assert.equal(wide.exitCode, 5);
   const shapes = wide.message.split('wrong shape: ')[1]!.split('], ').length;
   assert.ok(shapes > 100, wide.message);
@@ -233,10 +218,14 @@ test('values that are not finite or too large for halves are refused', async () 
     writeFileSync(at(name), writeModelFile(description, changed));
     return at(name);
   };
-  const nan = await fault(holding('nan.safetensors', Number.NaN), '--out', at('x.safetensors'));
+  const nan = await importFault(
+    holding('nan.safetensors', Number.NaN),
+    '--out',
+    at('x.safetensors'),
+  );
   assert.deepEqual([nan.exitCode, nan.message.includes(`${first}: holds NaN`)], [5, true]);
   const large = holding('large.safetensors', 70_000);
-  const half = await fault(large, '--out', at('x.safetensors'), '--precision', 'fp16');
+  const half = await importFault(large, '--out', at('x.safetensors'), '--precision', 'fp16');
   assert.equal(half.exitCode, 5);
   assert.match(half.message, /holds 70000, too large for fp16/);
   assert.equal(await command.run([large, '--out', at('x.safetensors')]), 0);
@@ -256,20 +245,23 @@ test('files that cannot be used are 5', async () => {
     ['truncated.pth', /zip archive: no end of the central directory/],
   ];
   for (const [name, wanted] of faults) {
-    const { exitCode, message } = await fault(new URL(name, pth).pathname, ...out);
+    const { exitCode, message } = await importFault(new URL(name, pth).pathname, ...out);
     assert.equal(exitCode, 5, name);
     assert.match(message, wanted);
   }
-  const keyed = await fault(MODEL, ...out, '--key', 'state_dict');
+  const keyed = await importFault(MODEL, ...out, '--key', 'state_dict');
   assert.match(keyed.message, /key 'state_dict' given, only PyTorch files have/);
   writeFileSync(at('cut.safetensors'), readFileSync(MODEL).subarray(0, -8));
-  assert.match((await fault(at('cut.safetensors'), ...out)).message, /^\S*cut\.safetensors: /);
-  assert.equal((await fault(at('cut.safetensors'), ...out)).exitCode, 5);
-  assert.equal((await fault(at('nowhere.safetensors'), ...out)).exitCode, 5);
+  assert.match(
+    (await importFault(at('cut.safetensors'), ...out)).message,
+    /^\S*cut\.safetensors: /,
+  );
+  assert.equal((await importFault(at('cut.safetensors'), ...out)).exitCode, 5);
+  assert.equal((await importFault(at('nowhere.safetensors'), ...out)).exitCode, 5);
   const both = new Map(tensors);
   both.set('module.head.x', float32Tensor(new Float32Array(1), [1]));
   both.set('head.x', float32Tensor(new Float32Array(1), [1]));
-  const twice = await fault(write('twice.safetensors', both), ...out, ...DESCRIBED);
+  const twice = await importFault(write('twice.safetensors', both), ...out, ...DESCRIBED);
   assert.match(twice.message, /with and without the prefix 'module\.'/);
   assert.equal(readdirSync(folder).includes('never.safetensors'), false);
 });

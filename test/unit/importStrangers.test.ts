@@ -5,7 +5,6 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { command } from '../../services/cli/commands/import.js';
-import { describeFault } from '../../services/cli/exitCode.js';
 import { type ImportValues, importModel } from '../../services/cli/import/importModel.js';
 import { loadStartWeights } from '../../services/student/startWeights.js';
 import { initialWeights } from '../../src/models/initialise.js';
@@ -16,6 +15,7 @@ import { SegmentationNetwork } from '../../src/models/network.js';
 import { OFFICIAL_NORMALISATION } from '../../src/models/normalise.js';
 import { float32Tensor, type NamedTensor, type NamedTensors } from '../../src/wire/safetensors.js';
 import { writeTorchCheckpoint } from '../../src/wire/torch/torchWriter.js';
+import { floatsOf, importFault } from '../support/importRuns.js';
 import { writeUntrainedModel } from '../support/untrainedModel.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'cirkd-strangers-'));
@@ -27,28 +27,13 @@ const MODEL = at('model.safetensors');
 writeUntrainedModel(MODEL, 0.125);
 const { description, tensors } = readModelFile(readFileSync(MODEL));
 
-/** What the command throws, as the program shows it. */
-async function fault(...argv: string[]): Promise<{ exitCode: number; message: string }> {
-  try {
-    await command.run(argv);
-  } catch (error) {
-    return describeFault(error);
-  }
-  return assert.fail(`${argv.join(' ')}: no error`);
-}
-
-function floats(dict: NamedTensors): Map<string, Float32Array> {
-  const all = [...dict].filter(([, { dtype }]) => dtype !== 'I64');
-  return new Map(all.map(([name, tensor]) => [name, namedFloats(name, tensor)]));
-}
-
 const renamed = (rename: (name: string) => string, dict: NamedTensors = tensors) =>
   new Map([...dict].map(([name, tensor]) => [rename(name), tensor]));
 
 /** The file that would be written, and what is said before its own line. */
 async function made(file: string, values: ImportValues = {}) {
   const { bytes, lines } = await importModel([file], values, 'F32');
-  return { made: floats(readModelFile(bytes).tensors), lines };
+  return { made: floatsOf(readModelFile(bytes).tensors), lines };
 }
 
 test('what wrappers leave before every name goes, and a line says so', async () => {
@@ -63,8 +48,8 @@ test('what wrappers leave before every name goes, and a line says so', async () 
     const file = at('wrapped.pth');
     writeFileSync(file, writeTorchCheckpoint(renamed((name) => prefix + name)));
     assert.deepEqual(await made(file), {
-      made: floats(tensors),
-      lines: [`took '${prefix}' off every name`],
+      made: floatsOf(tensors),
+      lines: [`prefix taken off: '${prefix}'`],
     });
   }
   assert.deepEqual((await made(MODEL)).lines, []);
@@ -80,14 +65,14 @@ test('--strip-prefix takes one of two networks and says how many names are of th
   const file = at('lightning.pth');
   writeFileSync(file, writeTorchCheckpoint(new Map([...student!, ...teacher!])));
   const out = at('one.safetensors');
-  const refused = await fault(file, '--out', out);
+  const refused = await importFault(file, '--out', out);
   assert.equal(refused.exitCode, 5);
   assert.match(refused.message, /with and without the prefix 'student\.'.*--strip-prefix/);
   const one = await made(file, { 'strip-prefix': 'student.' });
-  const line = `took 'student.' off every name; left out ${teacher!.size} names without it`;
+  const line = `prefix taken off: 'student.'; left out ${teacher!.size} names without it`;
   assert.ok(one.lines[0]?.startsWith(line), one.lines[0]);
-  assert.deepEqual(one.made, floats(tensors));
-  const other = await fault(file, '--out', out, '--strip-prefix', 'ema.');
+  assert.deepEqual(one.made, floatsOf(tensors));
+  const other = await importFault(file, '--out', out, '--strip-prefix', 'ema.');
   assert.equal(other.exitCode, 5);
   assert.match(other.message, /no name begins with 'ema\.', they are student\.pretrained/);
 });
@@ -106,7 +91,7 @@ test('batch counts may be missing in a state dict, not in a model file of our ow
     assert.deepEqual([...made.keys()], [...tensors.keys()]);
     assert.equal(namedCount(counts[3]!, made.get(counts[3]!)!), 0);
     writeFileSync(at('uncounted.safetensors'), writeModelFile(description, dict));
-    const own = await fault(at('uncounted.safetensors'), '--out', out);
+    const own = await importFault(at('uncounted.safetensors'), '--out', out);
     assert.equal(own.exitCode, 5);
     assert.match(own.message, /weights: missing: \S*num_batches_tracked/);
   }
@@ -152,7 +137,7 @@ test('a backbone and a drawn head: the first weights of a student with that seed
     importModel([], { ...START, 'backbone-weights': file, seed }, 'F32');
   const { bytes, lines } = await start('7');
   assert.deepEqual(lines, [
-    "took 'module.' off every name",
+    "prefix taken off: 'module.'",
     'left out: classifier.1.bias',
     'head: drawn from seed 7',
   ]);
@@ -167,14 +152,14 @@ test('a backbone and a drawn head: the first weights of a student with that seed
   });
   const state = network.stateDict();
   network.dispose();
-  assert.deepEqual(floats(made.tensors), floats(state));
+  assert.deepEqual(floatsOf(made.tensors), floatsOf(state));
   assert.notDeepEqual((await start('8')).bytes, bytes);
 });
 
 test('a backbone and a drawn head: what has to be said, and what does not fit', async () => {
   const out = ['--out', at('never.safetensors')];
   const file = backboneFile();
-  const given = (...argv: string[]) => fault('--backbone-weights', file, ...out, ...argv);
+  const given = (...argv: string[]) => importFault('--backbone-weights', file, ...out, ...argv);
   const said = ['--model', 'deeplab_mobile', '--classes', 'camvid'];
   const cases: readonly (readonly [string[], number, RegExp])[] = [
     [['--classes', 'camvid'], 2, /^--model: wanted with --backbone-weights/],
@@ -198,16 +183,16 @@ test('a backbone and a drawn head: what has to be said, and what does not fit', 
     assert.equal(seen.exitCode, exitCode, seen.message);
   }
   assert.match(
-    (await fault(file, ...out)).message,
+    (await importFault(file, ...out)).message,
     /backbone\.pth: weights: of mobilenetv2 alone, no head is there; --backbone-weights in place/,
   );
-  const bare = await fault('imagenet', ...out);
+  const bare = await importFault('imagenet', ...out);
   assert.match(bare.message, /^import: imagenet names a backbone's weights: --backbone-weights /);
-  const whole = await fault('--backbone-weights', MODEL, ...out, ...said);
+  const whole = await importFault('--backbone-weights', MODEL, ...out, ...said);
   assert.match(whole.message, /names begin with 'pretrained\.': a whole network's.*--strip-prefix/);
   const values = { ...START, 'backbone-weights': MODEL, 'strip-prefix': 'pretrained' };
   const { lines } = await importModel([], values, 'F32');
-  assert.match(lines[0]!, /^took 'pretrained\.net\.' off every name; left out \d+ names/);
+  assert.match(lines[0]!, /^prefix taken off: 'pretrained\.net\.'; left out \d+ names/);
   for (const [more, wanted] of [
     [['--width', '0.5'], /^--width: 0\.5 given, imagenet has the weights of the whole width/],
     [
@@ -215,7 +200,7 @@ test('a backbone and a drawn head: what has to be said, and what does not fit', 
       /^No package carries imagenet weights of resnet18; .* mobilenetv2/,
     ],
   ] as const) {
-    const seen = await fault('--backbone-weights', 'imagenet', ...out, ...said, ...more);
+    const seen = await importFault('--backbone-weights', 'imagenet', ...out, ...said, ...more);
     assert.deepEqual([seen.exitCode, wanted.test(seen.message)], [2, true], seen.message);
   }
 });

@@ -113,7 +113,7 @@ test('a prefix that is asked for: the names under it, the others are told', () =
     assert.equal(bare.prefix, 'student._orig_mod.');
     assert.equal(
       prefixNote(bare),
-      "took 'student._orig_mod.' off every name; left out 3 names without it " +
+      "prefix taken off: 'student._orig_mod.'; left out 3 names without it " +
         '(teacher._orig_mod.pretrained.conv1.weight, ' +
         'teacher._orig_mod.head.aspp.b0.0.weight, teacher._orig_mod.auxlayer.block.0.weight)',
     );

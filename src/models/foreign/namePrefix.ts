@@ -72,7 +72,7 @@ export function prefixNote({ prefix, leftOut }: BareTensors): string | null {
   if (prefix === '') return null;
   const others = leftOut.length === 0 ? '' : `; left out ${leftOut.length} names without it`;
   const which = leftOut.length === 0 ? '' : ` (${listed(leftOut)})`;
-  return `took '${printable(prefix)}' off every name${others}${which}`;
+  return `prefix taken off: '${printable(prefix)}'${others}${which}`;
 }
 
 /** Up to three names, for a message. */

@@ -70,7 +70,7 @@ function readRoot(bytes: Uint8Array, rulesOf: (storages: StorageSource) => Torch
 
 function isTar(bytes: Uint8Array): boolean {
   const header = Buffer.from(bytes.subarray(0, TAR_HEADER_BYTES)).toString('latin1');
-  return /^[^]{100}[0-7 \0]{8}[^]{149}ustar[ \0]/.test(header);
+  return /^.{100}[0-7 \0]{8}.{149}ustar[ \0]/s.test(header);
 }
 
 /** Names of one tensor object share its contents. All is checked before anything is copied. */
