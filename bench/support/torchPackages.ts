@@ -32,6 +32,13 @@ export async function ensureMmsegmentation(say: (text: string) => void): Promise
   return [await ensurePython(own, say, alone), await ensurePython(required, say, alone)];
 }
 
+/** What torch.onnx.export needs besides PyTorch, for PYTHONPATH. */
+export function ensureOnnxExporter(say: (text: string) => void): Promise<string> {
+  const own = { onnx: '1.23.2', onnxscript: '0.7.2', 'onnx-ir': '1.1.0' };
+  const required = { 'ml-dtypes': '0.6.0', protobuf: '7.36.2', packaging: '26.4' };
+  return ensurePython({ ...own, ...required }, say, { alone: true });
+}
+
 /** With these packages and what the peers share, and further folders of Python modules. */
 export function peerEnvironment(torch: string, ...folders: readonly string[]): NodeJS.ProcessEnv {
   const shared = fileURLToPath(new URL('.', import.meta.url));

@@ -4,6 +4,7 @@ import { delimiter } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import {
   ensureMmsegmentation,
+  ensureOnnxExporter,
   ensureTorch,
   ensureTorchvision,
 } from '../../bench/support/torchPackages.js';
@@ -23,6 +24,14 @@ export async function torchPeer<T>(file: string, ...args: string[]): Promise<T> 
 export async function packagesPeer<T>(file: string, ...args: string[]): Promise<T> {
   const packages = [await ensureTorch(say), await ensureTorchvision(say)];
   return runPeer<T>([...packages, ...(await ensureMmsegmentation(say))], file, args);
+}
+
+/** With what torch.onnx.export needs besides. */
+export async function exporterPeer<T>(file: string, ...args: string[]): Promise<T> {
+  const packages = [await ensureTorch(say), await ensureTorchvision(say)];
+  const mmsegmentation = await ensureMmsegmentation(say);
+  const exporter = await ensureOnnxExporter(say);
+  return runPeer<T>([...packages, ...mmsegmentation, exporter], file, args);
 }
 
 async function runPeer<T>(
