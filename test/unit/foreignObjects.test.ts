@@ -1,4 +1,5 @@
 /** What trainers save beside weights becomes names; what stands for a tensor is refused where it's wanted. */
+// @own-process: works in a folder of its own
 import assert from 'node:assert/strict';
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';

@@ -124,7 +124,7 @@ test('what is beside the weights is left out and named in a line', async (t) => 
   const shown = mock.calls.map(({ arguments: [text] }) => String(text)).join('');
   mock.restore();
   assert.match(shown, /\nnot read: argparse\.Namespace \(1 object beside the weights\)\n/);
-  assert.deepEqual(floats(readModelFile(readFileSync(out)).tensors), floats(tensors));
+  assert.deepEqual(floatsOf(readModelFile(readFileSync(out)).tensors), floatsOf(tensors));
 });
 
 test('half precision and bfloat16 become floats', async () => {

@@ -1,4 +1,5 @@
 /** Images that a graph doesn't take leave no memory behind: a stranger may send many. */
+// @own-process: measures the process' memory
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';

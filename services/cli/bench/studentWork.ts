@@ -47,7 +47,8 @@ export class StudentWork {
 
   #tensors(): Tensor[] {
     const { image_NHWC, teacher } = this.#batch;
-    return [image_NHWC, ...(teacher === null ? [] : Object.values(teacher))];
+    if (teacher === null) return [image_NHWC];
+    return [image_NHWC, teacher.logits, ...Object.values(teacher.feature ?? {})];
   }
 
   #run(trainer: Trainer, observe?: GradientObserver): TermValues {
