@@ -55,8 +55,8 @@ test('relative links lead to files that are there', () => {
 test('the link check sees a broken link', () => {
   const text = 'a [b](docs/config.md#student), [c](https://example.org/x) and ![d](no/such.png)';
   assert.deepEqual(brokenLinks('README.md', text), ['README.md: no/such.png']);
-  assert.deepEqual(brokenLinks('docs/x.md', '[b](../README.md) [c](README.md)'), [
-    'docs/x.md: README.md',
+  assert.deepEqual(brokenLinks('docs/x.md', '[b](../README.md) [c](LICENSE)'), [
+    'docs/x.md: LICENSE',
   ]);
 });
 
