@@ -3,6 +3,7 @@ import { engineInfo, ops, SavedModelSession, scope, type Tensor } from '../tenso
 import { CheckpointError } from '../wire/checkpointError.js';
 import { printable, withoutControls } from '../wire/printable.js';
 import type { Graph, GraphTensor } from './graph.js';
+import { tryApart } from './savedModelApart.js';
 import { checkVariables, hashSavedModel, readMetaGraph, SERVE } from './savedModelFiles.js';
 import type { MetaGraphDef } from './savedModelProto.js';
 import {
@@ -17,15 +18,21 @@ import {
  * its signature "serving_default" or the only one. A SavedModel is a program and runs with this
  * process' rights: open only those that you trust.
  *
+ * @param apart try it out in a process of its own first: TensorFlow ends the process over some damaged
+ *   graphs
  * @throws CheckpointError naming the folder: a file missing, truncated or damaged, no signature with
  *   one image as input, a dtype that can't be fed, an op that this TensorFlow doesn't know
  */
-export async function openSavedModel(directory: string): Promise<Graph> {
+export async function openSavedModel(
+  directory: string,
+  { apart = true }: { readonly apart?: boolean } = {},
+): Promise<Graph> {
   try {
     const graph = await readMetaGraph(directory);
     const signature = readSignature(graph);
     await checkVariables(directory, graph);
     const hash = await hashSavedModel(directory);
+    if (apart) await tryApart(directory);
     return new SavedModelGraph(load(directory, graph), signature, hash);
   } catch (error) {
     if (!(error instanceof CheckpointError)) throw error;

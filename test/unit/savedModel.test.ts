@@ -14,7 +14,7 @@ import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import type { Graph } from '../../src/graphs/graph.js';
-import { openSavedModel } from '../../src/graphs/savedModel.js';
+import { openSavedModel as openTriedApart } from '../../src/graphs/savedModel.js';
 import { SavedModelType } from '../../src/graphs/savedModelProto.js';
 import { drawsFor } from '../../src/random/draws.js';
 import { float32, numSavedModels, numTensors, readFloat32 } from '../../src/tensor/index.js';
@@ -35,6 +35,9 @@ interface Answer {
 const answers = JSON.parse(readFileSync(join(FIXTURE, 'answers.json'), 'utf8')) as Answer[];
 const scratch = mkdtempSync(join(tmpdir(), 'cirkd-saved-model-'));
 after(() => rmSync(scratch, { recursive: true }));
+
+/** Without a process of its own, which takes a second, where none is what a test is about. */
+const openSavedModel = (folder: string) => openTriedApart(folder, { apart: false });
 
 let copies = 0;
 
@@ -172,6 +175,20 @@ test('flipped bits: refused, refused by the run, or harmless; never a crash or a
     }
   }
   assert.ok(refused >= 20, `${refused} of 60 refused: each of the 20 in the data has a checksum`);
+});
+
+test('a graph that TensorFlow ends the process over is refused, and this process goes on', async () => {
+  // An attribute without its value: the number of outputs of a function's call, the one before the last.
+  const folder = changedFile(GRAPH, (bytes) => {
+    const at = bytes.lastIndexOf('Tout', bytes.lastIndexOf('Tout') - 1) + 'Tout'.length;
+    bytes[at] = bytes[at]! ^ 0x40;
+    return bytes;
+  });
+  const [tried] = await Promise.allSettled([openTriedApart(folder)]);
+  const { reason } = tried as PromiseRejectedResult;
+  assert.equal(reason?.name, 'CheckpointError');
+  assert.match(reason.message, /: TensorFlow breaks down over the graph \(SIGABRT: Check failed: /);
+  await (await openTriedApart(TINY)).close();
 });
 
 test('variables that are missing, cut off or changed', async () => {
