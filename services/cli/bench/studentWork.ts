@@ -47,7 +47,9 @@ export class StudentWork {
 
   #tensors(): Tensor[] {
     const { image_NHWC, teacher } = this.#batch;
-    return [image_NHWC, ...(teacher === null ? [] : Object.values(teacher))];
+    const ofTeacher =
+      teacher === null ? [] : [teacher.logits, ...Object.values(teacher.feature ?? {})];
+    return [image_NHWC, ...ofTeacher];
   }
 
   #run(trainer: Trainer, observe?: GradientObserver): TermValues {
