@@ -39,7 +39,7 @@ after(() => rmSync(root, { recursive: true }));
 
 function block(name: string): string {
   const found = new RegExp(
-    `<!-- ${name}: begin -->\\n\`\`\`python\\n([\s\S]*?)\`\`\`\\n<!-- ${name}: end`,
+    `<!-- ${name}: begin -->\\n\`\`\`python\\n([\\s\\S]*?)\`\`\`\\n<!-- ${name}: end`,
   ).exec(PAGE);
   assert.ok(found, `no block ${name} on the page`);
   return found[1]!;
