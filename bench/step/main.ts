@@ -15,8 +15,9 @@ import { keepResults, readOrMeasure, say } from '../support/benchResults.js';
 import { machine } from '../support/machine.js';
 import { endOnSignals } from '../support/endOnSignals.js';
 import { ensureTorch } from '../support/torchPackages.js';
-import { type CaseSize, caseGroups, chooseCases, GOAL_SIZE } from './cases.js';
-import { section, writeDocument } from './document.js';
+import { type CaseSize, caseGroups, chooseCases, GOAL_SIZE, type StepCase } from './cases.js';
+import { wholeText, writeDocument } from './document.js';
+import { GRAPH_CASE, type GraphResult, graphCase, measureGraph } from './graphCase.js';
 import { type Measurement, measureGroup } from './measure.js';
 import type { CaseResult, StepResults } from './results.js';
 
@@ -41,10 +42,10 @@ endOnSignals();
 
 const results = await readOrMeasure(values.render, measureAll);
 if (values.out !== undefined) await writeDocument(values.out, results);
-process.stdout.write(`${section(results)}\n`);
+process.stdout.write(`${wholeText(results)}\n`);
 
 async function measureAll(): Promise<StepResults> {
-  const groups = wantedGroups();
+  const { groups, graphs: graphCases } = wantedCases();
   const torch = await ensureTorch(say);
   await ensureFolder(dirname(values.results));
   const started = new Date();
@@ -56,6 +57,7 @@ async function measureAll(): Promise<StepResults> {
     say,
   };
   const cases: CaseResult[] = [];
+  const graphs: GraphResult[] = [];
   const soFar = (): StepResults => ({
     date: started.toISOString(),
     minutes: (Date.now() - started.getTime()) / 60_000,
@@ -63,15 +65,20 @@ async function measureAll(): Promise<StepResults> {
     threads: measurement.threads,
     engines: measurement.engines,
     cases,
+    graphs,
   });
   for (const group of groups) {
     cases.push(...(await measureGroup(group, measurement)));
     await keepResults(values.results, soFar());
   }
+  for (const each of graphCases) {
+    graphs.push(await measureGraph(each, measurement));
+    await keepResults(values.results, soFar());
+  }
   return soFar();
 }
 
-function wantedGroups() {
+function wantedCases() {
   const pixel = wholeNumber('bank-rows');
   const size: CaseSize = {
     height: wholeNumber('height'),
@@ -80,8 +87,13 @@ function wantedGroups() {
     // In the paper's proportion.
     bankRows: { pixel, region: Math.max(1, Math.round(pixel / 10)) },
   };
-  const groups = caseGroups(size);
-  return values.cases === undefined ? groups : chooseCases(groups, values.cases.split(','));
+  const all = [...caseGroups(size), [graphCase(size)]];
+  const chosen = values.cases === undefined ? all : chooseCases(all, values.cases.split(','));
+  const isGraph = ({ name }: StepCase) => name === GRAPH_CASE;
+  return {
+    groups: chosen.filter((group) => !group.some(isGraph)),
+    graphs: chosen.flat().filter(isGraph),
+  };
 }
 
 function wholeNumber(option: 'rounds' | 'threads' | 'height' | 'width' | 'bank-rows'): number {

@@ -4,6 +4,7 @@ import type { MeasuredThere } from '../support/machine.js';
 import { median, quartiles } from '../support/statistics.js';
 import type { Distance } from './agreement.js';
 import type { StepCase } from './cases.js';
+import type { GraphResult } from './graphCase.js';
 import type { SideName, Timing } from './protocol.js';
 
 export interface SideResult {
@@ -25,6 +26,8 @@ export interface CaseResult {
 
 export interface StepResults extends MeasuredThere {
   readonly cases: readonly CaseResult[];
+  /** Teachers as graphs. */
+  readonly graphs?: readonly GraphResult[];
 }
 
 /** Of a whole repetition, one a round. */

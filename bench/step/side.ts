@@ -14,11 +14,11 @@ export class Side {
   readonly #process: MeasuredProcess;
 
   /** Resolves once the process is ready. @param torch folder of PyTorch's packages */
-  static async start(name: SideName, task: SideTask, torch: string): Promise<Side> {
+  static async start(name: SideName | 'graph', task: SideTask, torch: string): Promise<Side> {
     const [program, args] =
-      name === 'cirkd'
-        ? [process.execPath, ['--expose-gc', '--import', 'tsx', join(HERE, 'cirkdSide.ts')]]
-        : ['python3', [join(HERE, 'peer.py')]];
+      name === 'torch'
+        ? ['python3', [join(HERE, 'peer.py')]]
+        : [process.execPath, ['--expose-gc', '--import', 'tsx', join(HERE, `${name}Side.ts`)]];
     const environment = sideEnvironment(name, torch);
     const side = new MeasuredProcess(name, program, [...args, JSON.stringify(task)], environment);
     return new Side(side, (await side.first()) as Ready);
@@ -39,7 +39,7 @@ export class Side {
 }
 
 /** Both on the CPU, also where there is a GPU; this side as `cirkd` itself starts. */
-function sideEnvironment(name: SideName, torch: string): NodeJS.ProcessEnv {
+function sideEnvironment(name: SideName | 'graph', torch: string): NodeJS.ProcessEnv {
   const env = name === 'torch' ? peerEnvironment(torch, NETWORKS) : process.env;
   const hidden = { ...env, CUDA_VISIBLE_DEVICES: '' };
   return name === 'torch' ? hidden : { ...hidden, ...engineEnvironment(hidden) };

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { StudentWork } from '../../services/cli/bench/studentWork.js';
 import { TeacherWork } from '../../services/cli/bench/teacherWork.js';
 import { timeOf } from '../../services/cli/bench/measureWork.js';
+import type { InferredOutput } from '../../src/models/encodeOutputs.js';
 import type { BankChoices } from '../../src/memory/choices.js';
 import { type Parameter, readFloat32, type Tensor } from '../../src/tensor/index.js';
 import type { NamedTensors } from '../../src/wire/safetensors.js';
@@ -44,6 +45,15 @@ function write({ folder }: SideTask, name: string, weights: NamedTensors): void 
   writeFileSync(join(folder, name), writeTorchCheckpoint(weights));
 }
 
+/** Samples of every output, all images one after the other. */
+export function checkOf(images: readonly (readonly InferredOutput[])[]): Check {
+  const check: Record<string, number[]> = {};
+  for (const { output, tensor } of images.flat()) {
+    check[output] = [...(check[output] ?? []), ...sampled(new Float32Array(tensor.data))];
+  }
+  return check;
+}
+
 class TeacherStep implements StepWork {
   readonly #work: TeacherWork;
 
@@ -52,12 +62,7 @@ class TeacherStep implements StepWork {
   }
 
   check(): Check {
-    const images = this.#work.forward();
-    const check: Record<string, number[]> = {};
-    for (const { output, tensor } of images.flat()) {
-      check[output] = [...(check[output] ?? []), ...sampled(new Float32Array(tensor.data))];
-    }
-    return check;
+    return checkOf(this.#work.forward());
   }
 
   step(): Timing {

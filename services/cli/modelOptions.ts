@@ -3,6 +3,11 @@ import { CAMVID_CLASSES } from '../../src/data/camvid.js';
 import { CITYSCAPES_CLASSES } from '../../src/data/cityscapesClasses.js';
 import { STREET_CLASSES } from '../../src/data/streets/classes.js';
 import { detectNetwork, type KnownSpec } from '../../src/models/detectNetwork.js';
+import {
+  type MmsegSettings,
+  mmsegSettings,
+  type TrainerMeta,
+} from '../../src/models/foreign/mmsegMeta.js';
 import type { ImportSource } from '../../src/models/importModel.js';
 import type { ModelDescription } from '../../src/models/modelFile.js';
 import type { PixelNormalisation } from '../../src/models/normalise.js';
@@ -20,6 +25,7 @@ export const MODEL_OPTIONS = {
   'pixel-mean': { type: 'string' },
   'pixel-std': { type: 'string' },
   'channel-order': { type: 'string' },
+  'align-corners': { type: 'string' },
 } as const;
 
 export const MODEL_USAGE = `  --model NAME           deeplabv3, psp, deeplab_mobile or psp_mobile; torchvision_deeplabv3 or _fcn;
@@ -33,7 +39,9 @@ export const MODEL_USAGE = `  --model NAME           deeplabv3, psp, deeplab_mob
                          or synthetic for the classes of that dataset
   --pixel-mean X,Y,Z     subtracted from a pixel (0..255), in the network's channel order
   --pixel-std X,Y,Z      divides what is left
-  --channel-order ORDER  rgb or bgr: the order in which the network sees the channels`;
+  --channel-order ORDER  rgb or bgr: the order in which the network sees the channels
+  --align-corners true|false
+                         how logits come to the image's size, as the align_corners of PyTorch`;
 
 export type DescriptionValues = {
   readonly [option in keyof typeof MODEL_OPTIONS]?: string | undefined;
@@ -51,10 +59,11 @@ const CLASS_SETS: Readonly<Record<string, readonly (readonly [name: string, ...u
  * Throws UsageError naming the option, CheckpointError where the weights don't show what isn't given.
  */
 export function describeImport(
-  { description, tensors }: ImportSource,
+  { description, tensors, meta }: ImportSource,
   values: DescriptionValues,
 ): ModelDescription {
   const given = values.classes === undefined ? undefined : classNames(values.classes);
+  const givenCorners = corners(values['align-corners']);
   const known = {
     model: (values.model ?? description?.spec.model) as ModelName | undefined,
     backbone: values.backbone ?? description?.spec.backbone,
@@ -64,18 +73,44 @@ export function describeImport(
     auxHead: description?.spec.auxHead,
   };
   checkKnown(known);
-  const spec = description === null ? detectNetwork(tensors, known) : (known as NetworkSpec);
+  const told = description === null ? detectNetwork(tensors, known) : (known as NetworkSpec);
+  const said = description === null ? saidBeside(told, meta) : {};
+  const spec = withCorners(
+    told,
+    givenCorners ?? said.alignCorners ?? description?.spec.alignCorners,
+  );
   checkNetwork(spec);
   const { numClasses } = spec;
   const numbered = () => Array.from({ length: numClasses }, (_, index) => `class ${index}`);
   return {
     spec,
     normalisation: normalisationOf(
-      description?.normalisation ?? originOf(spec.model).normalisation,
+      description?.normalisation ?? said.normalisation ?? originOf(spec.model).normalisation,
       values,
     ),
-    classNames: given ?? description?.classNames ?? numbered(),
+    classNames: given ?? description?.classNames ?? namesBeside(meta, numClasses) ?? numbered(),
   };
+}
+
+/** Of networks whose trainer writes its config beside the weights. */
+function saidBeside({ model }: NetworkSpec, { config }: TrainerMeta): MmsegSettings {
+  return model.startsWith('mmseg_') && config !== null ? mmsegSettings(config) : {};
+}
+
+function namesBeside({ classNames }: TrainerMeta, classes: number): readonly string[] | null {
+  return classNames?.length === classes ? classNames : null;
+}
+
+/** Said only where it isn't what networks of this origin have. */
+function withCorners(spec: NetworkSpec, alignCorners: boolean | undefined): NetworkSpec {
+  const isOwn = alignCorners !== undefined && alignCorners !== originOf(spec.model).alignCorners;
+  return isOwn ? { ...spec, alignCorners } : spec;
+}
+
+function corners(text: string | undefined): boolean | undefined {
+  if (text === undefined) return undefined;
+  if (text === 'true' || text === 'false') return text === 'true';
+  throw new UsageError(`--align-corners: ${text} given, wanted true or false`);
 }
 
 /** What the options say laid over what is known. Throws UsageError naming the option. */

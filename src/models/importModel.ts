@@ -2,7 +2,7 @@
 import { CheckpointError } from '../wire/checkpointError.js';
 import { type NamedTensors, parseSafetensors } from '../wire/safetensors.js';
 import { describeNotRead } from '../wire/torch/foreignObjects.js';
-import { isTorchFile, readTorchFile } from '../wire/torch/torchCheckpoint.js';
+import { isTorchFile, readTorchFile, type TorchCheckpoint } from '../wire/torch/torchCheckpoint.js';
 import { type ModelDescription, readModelFile, writeModelFile } from './modelFile.js';
 import {
   type BareTensors,
@@ -11,6 +11,7 @@ import {
   underPrefix,
   withoutPrefix,
 } from './foreign/namePrefix.js';
+import type { TrainerMeta } from './foreign/mmsegMeta.js';
 import { isRunningStatistic } from './modelState.js';
 import { namedFloats } from './namedValues.js';
 import { SegmentationNetwork } from './network.js';
@@ -25,6 +26,8 @@ export interface ImportSource extends BareTensors {
   readonly description: ModelDescription | null;
   /** Names of the classes of what a PyTorch file has beside tensors and plain data; null: nothing. */
   readonly notRead: string | null;
+  /** What the trainer wrote beside the weights. */
+  readonly meta: TrainerMeta;
 }
 
 export interface ImportChoices {
@@ -46,8 +49,13 @@ export function readImportSource(bytes: Uint8Array, choices: ImportChoices = {})
   const bare = (tensors: NamedTensors) =>
     prefix === undefined ? withoutPrefix(tensors, namesOf) : underPrefix(tensors, prefix, namesOf);
   if (isTorchFile(bytes)) {
-    const { tensors, notRead } = readTorchFile(bytes, key);
-    return { description: null, notRead: describeNotRead(notRead), ...bare(tensors) };
+    const file = readTorchFile(bytes, key);
+    return {
+      description: null,
+      notRead: describeNotRead(file.notRead),
+      meta: trainerMeta(file),
+      ...bare(file.tensors),
+    };
   }
   if (key !== undefined) {
     throw new CheckpointError(`key '${key}' given, only PyTorch files have state dicts by key`);
@@ -57,7 +65,15 @@ export function readImportSource(bytes: Uint8Array, choices: ImportChoices = {})
   return {
     description: described ? readModelFile(bytes).description : null,
     notRead: null,
+    meta: { config: null, classNames: null },
     ...bare(tensors),
+  };
+}
+
+function trainerMeta(file: TorchCheckpoint): TrainerMeta {
+  return {
+    config: file.text('meta', 'cfg') ?? file.text('meta', 'config'),
+    classNames: file.texts('meta', 'dataset_meta', 'classes') ?? file.texts('meta', 'CLASSES'),
   };
 }
 

@@ -53,6 +53,7 @@ export function writeModelMetadata(description: ModelDescription): Record<string
     num_classes: String(spec.numClasses),
     width_multiplier: String(spec.widthMultiplier),
     ...(spec.auxHead === false ? { aux_head: 'false' } : {}),
+    ...(spec.alignCorners === undefined ? {} : { align_corners: String(spec.alignCorners) }),
     pixel_mean: JSON.stringify(normalisation.pixelMean),
     pixel_std: JSON.stringify(normalisation.pixelStd),
     channel_order: normalisation.channelOrder,
@@ -92,6 +93,7 @@ function describe(metadata: Metadata): ModelDescription {
     numClasses: Number(text(metadata, 'num_classes')),
     widthMultiplier: Number(text(metadata, 'width_multiplier')),
     ...auxHead(metadata),
+    ...alignCorners(metadata),
   };
   checkFileSpec(spec);
   const channelOrder = text(metadata, 'channel_order');
@@ -122,6 +124,14 @@ function auxHead(metadata: Metadata): { readonly auxHead?: false } {
   if (said === undefined) return {};
   if (said === 'false') return { auxHead: false };
   throw new CheckpointError(`aux_head: '${printable(said)}' given, wanted 'false' or none`);
+}
+
+/** Only networks that differ from others of their origin say so. */
+function alignCorners(metadata: Metadata): { readonly alignCorners?: boolean } {
+  const said = metadata['align_corners'];
+  if (said === undefined) return {};
+  if (said === 'true' || said === 'false') return { alignCorners: said === 'true' };
+  throw new CheckpointError(`align_corners: '${printable(said)}' given, wanted 'true' or 'false'`);
 }
 
 /** zoo.ts names the spec's fields, which but for their style are the file's. */

@@ -28,16 +28,23 @@ export interface NetworkSpec {
    * as files for inference are. Unless given it is there.
    */
   readonly auxHead?: boolean;
+  /**
+   * See SegmentationNetwork.alignCorners. Given only where it differs from what networks of that origin
+   * have: mmsegmentation's configs for crops of 769 x 769 say align_corners=True.
+   */
+  readonly alignCorners?: boolean;
 }
 
 /**
- * "deeplabv3-resnet18/v1", with " x0.25" behind it where the width isn't the official one, and " no-aux"
- * without the auxiliary head.
+ * "deeplabv3-resnet18/v1", with " x0.25" behind it where the width isn't the official one, " no-aux"
+ * without the auxiliary head, and " align-corners" or " half-pixel" where the spec says so.
  */
 export function specName(spec: NetworkSpec): string {
   const width = spec.widthMultiplier === 1 ? '' : ` x${spec.widthMultiplier}`;
   const aux = spec.auxHead === false ? ' no-aux' : '';
-  return `${spec.model}-${spec.backbone}/${spec.variant}${width}${aux}`;
+  const resize = { true: ' align-corners', false: ' half-pixel', undefined: '' };
+  const corners = resize[`${spec.alignCorners}`];
+  return `${spec.model}-${spec.backbone}/${spec.variant}${width}${aux}${corners}`;
 }
 
 /** Channel counts of the official network to those of this one. */

@@ -174,7 +174,8 @@ function digestOf(network: SegmentationNetwork, description: ModelDescription): 
   const hash = createHash('sha256');
   const { model, backbone, variant, numClasses, widthMultiplier } = spec;
   // Without an auxiliary head its weights are missing below: nothing more need be said here.
-  const architecture = [model, backbone, variant, numClasses, widthMultiplier];
+  const corners = spec.alignCorners === undefined ? [] : [spec.alignCorners];
+  const architecture = [model, backbone, variant, numClasses, widthMultiplier, ...corners];
   const pixels = [pixelMean, pixelStd, channelOrder];
   hash.update(JSON.stringify([architecture, pixels, NUMERIC_MODE]));
   for (const [name, { dtype, shape, data }] of network.stateDict()) {

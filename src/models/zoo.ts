@@ -244,23 +244,26 @@ export function buildNetwork(at: Builder, spec: NetworkSpec): NetworkParts {
   const { origin, make } = HEADS[headName];
   const { officialChannels, officialAuxChannels, build } = BACKBONES[spec.backbone]!;
   const scale = channelScale(spec.widthMultiplier);
-  const classes = spec.numClasses;
+  const shared = {
+    classes: spec.numClasses,
+    alignCorners: spec.alignCorners ?? origin.alignCorners,
+  };
   const backbone = build(at.at(origin.names.backbone), scale);
   const head = make(at.at(origin.names.head), {
     inputs: backbone.channels,
     levelChannels: scale(officialChannels / 4),
     channels: scale(backbones[spec.backbone]![spec.variant]),
-    classes,
+    ...shared,
   });
   const hasAux = spec.auxHead !== false && backbone.auxChannels !== null;
   const aux = hasAux
     ? origin.makeAux(at.at(origin.names.aux), {
         inputs: backbone.auxChannels,
         channels: scale(officialAuxChannels! / 4),
-        classes,
+        ...shared,
       })
     : null;
-  return { backbone, head, aux, alignCorners: origin.alignCorners };
+  return { backbone, head, aux, alignCorners: shared.alignCorners };
 }
 
 function own<T>(table: Readonly<Record<string, T>>, key: string): T | undefined {

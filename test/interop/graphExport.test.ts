@@ -39,7 +39,7 @@ after(() => rmSync(root, { recursive: true }));
 
 function block(name: string): string {
   const found = new RegExp(
-    `<!-- ${name}: begin -->\\n\`\`\`python\\n([^]*?)\`\`\`\\n<!-- ${name}: end`,
+    `<!-- ${name}: begin -->\\n\`\`\`python\\n([\\s\\S]*?)\`\`\`\\n<!-- ${name}: end`,
   ).exec(PAGE);
   assert.ok(found, `no block ${name} on the page`);
   return found[1]!;
@@ -103,7 +103,7 @@ for (const { name, published, replace, info } of CASES) {
     const files = images.map(({ rgb: _, ...file }) => file);
     const task = { folder, code, replace, published, mean, std, images: files };
     await exporterPeer(PEER, JSON.stringify(task));
-    writeFileSync(join(folder, 'teacher.yaml'), /```yaml\n([^]*?)```/.exec(PAGE)![1]!);
+    writeFileSync(join(folder, 'teacher.yaml'), /```yaml\n([\s\S]*?)```/.exec(PAGE)![1]!);
     const { grpcPort, metricsUrl } = await serve(folder);
     const [classes, channels] = info;
     student = await connectTeachers(

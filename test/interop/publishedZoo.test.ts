@@ -115,7 +115,8 @@ for (const spec of specs) {
     assert.deepEqual(description.spec, spec);
     checkPixels(spec, description.normalisation);
     const network = SegmentationNetwork.load(description.spec, tensors);
-    assert.equal(network.alignCorners, false);
+    assert.equal(network.alignCorners, spec.alignCorners ?? false);
+    if (spec.model.startsWith('mmseg_')) assert.equal(description.classNames[1], 'thing 1');
     for (const shape of PACKAGE_IMAGE_SHAPES) {
       checkOutputs(evaluated(network, shape), viewFile(spec, shape));
       checkOutputs([segmented(network, shape)], `${viewFile(spec, shape)}.full`, ['full size']);

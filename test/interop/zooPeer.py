@@ -27,7 +27,8 @@ def network_of(spec):
     if spec.get("package"):
         import published
 
-        return published.build(spec["model"], spec["backbone"], spec["num_classes"], spec["aux"])
+        names = ("model", "backbone", "num_classes", "aux", "align_corners")
+        return published.build(**{name: spec[name] for name in names})
     names = ("model", "backbone", "variant", "num_classes", "stem", "width")
     return build(**{name: spec[name] for name in names})
 
@@ -144,7 +145,9 @@ def publish(entry):
     draw_norms(network)
     state = network.state_dict()
     if published.is_mmseg(network):
-        state = {"meta": {"epoch": 7, "mmseg_version": "1.2.2"}, "state_dict": state}
+        names = ("model", "backbone", "num_classes", "align_corners")
+        meta = published.meta(**{name: entry[name] for name in names})
+        state = {"meta": meta, "state_dict": state}
     torch.save(state, entry["weights"])
     network.eval()
     for view in entry["views"]:

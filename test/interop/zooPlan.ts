@@ -100,13 +100,21 @@ export interface PackageSpec {
   readonly backbone: string;
   readonly num_classes: number;
   readonly aux: boolean;
+  readonly align_corners: boolean;
 }
 
-/** Every network of torchvision and mmsegmentation in the zoo, and one of each without an auxiliary head. */
+/**
+ * Every network of torchvision and mmsegmentation in the zoo, one of each without an auxiliary head, and
+ * one with the corners aligned.
+ */
 export function publishedSpecs(numClasses: number): NetworkSpec[] {
   const rest = { variant: 'v1', numClasses, widthMultiplier: 1 } as const;
   const all = ZOO.filter(isPublished).map(({ model, backbone }) => ({ model, backbone, ...rest }));
-  return [...all, ...all.filter(isBare).map((spec) => ({ ...spec, auxHead: false }))];
+  return [
+    ...all,
+    ...all.filter(isBare).map((spec) => ({ ...spec, auxHead: false })),
+    ...all.filter(isAligned).map((spec) => ({ ...spec, alignCorners: true })),
+  ];
 }
 
 function isBare({ model, backbone }: NetworkSpec): boolean {
@@ -115,15 +123,21 @@ function isBare({ model, backbone }: NetworkSpec): boolean {
   );
 }
 
-/** "mmseg_psp-resnet18_v1c", with " no-aux" behind it: of the published ones each is there once. */
-export function packageKey({ model, backbone, auxHead }: NetworkSpec): string {
-  return `${model}-${backbone}${auxHead === false ? ' no-aux' : ''}`;
+function isAligned({ model, backbone }: NetworkSpec): boolean {
+  return model === 'mmseg_psp' && backbone === 'resnet18_v1c';
+}
+
+/** "mmseg_psp-resnet18_v1c", with what is different behind it: each published one is there once. */
+export function packageKey({ model, backbone, auxHead, alignCorners }: NetworkSpec): string {
+  const aux = auxHead === false ? ' no-aux' : '';
+  return `${model}-${backbone}${aux}${alignCorners === true ? ' align-corners' : ''}`;
 }
 
 export function packageSpec(spec: NetworkSpec): PackageSpec {
-  const { model, backbone, numClasses, auxHead } = spec;
+  const { model, backbone, numClasses, auxHead = true, alignCorners = false } = spec;
   const name = packageKey(spec);
-  return { name, package: true, model, backbone, num_classes: numClasses, aux: auxHead ?? true };
+  const choices = { num_classes: numClasses, aux: auxHead, align_corners: alignCorners };
+  return { name, package: true, model, backbone, ...choices };
 }
 
 /** Of published networks: each image is odd, and the last is for training mode. */

@@ -14,6 +14,7 @@ import { SegmentationNetwork } from '../../src/models/network.js';
 import { OFFICIAL_NORMALISATION, TORCHVISION_NORMALISATION } from '../../src/models/normalise.js';
 import { readBackboneFile, tellBackboneName } from '../../src/models/foreign/backboneFile.js';
 import type { NetworkSpec } from '../../src/models/spec.js';
+import { originOf } from '../../src/models/zoo.js';
 import { CheckpointError } from '../../src/wire/checkpointError.js';
 import {
   float32Tensor,
@@ -46,11 +47,13 @@ function stateOf(spec: NetworkSpec, seed: number): Map<string, NamedTensor> {
   return state;
 }
 
+const prefixOf = ({ model }: NetworkSpec) => originOf(model).names.backbone;
+
 const some = (length: number) => float32Tensor(new Float32Array(length).fill(9), [length]);
 
 /** The backbone's part as a file has it, with a classifier behind. */
 function published(spec: NetworkSpec, rename = (name: string) => name): Map<string, NamedTensor> {
-  const prefix = spec === MOBILE ? 'pretrained.net.' : 'pretrained.';
+  const prefix = spec === MOBILE ? 'pretrained.net.' : `${prefixOf(spec)}.`;
   const own = [...stateOf(spec, 1)].filter(([name]) => name.startsWith(prefix));
   const rest: [string, NamedTensor][] =
     spec === MOBILE
@@ -79,7 +82,7 @@ function checkTaken(spec: NetworkSpec, file: NamedTensors): void {
   const { before, state } = loaded(spec, file);
   const source = stateOf(spec, 1);
   for (const [name, tensor] of state) {
-    const wanted = name.startsWith('pretrained.') ? source : before;
+    const wanted = name.startsWith(`${prefixOf(spec)}.`) ? source : before;
     assert.deepEqual(tensor, wanted.get(name), name);
   }
 }
@@ -110,6 +113,20 @@ function torchvisionName(name: string): string {
       `features.${block}.conv.${(block === '1' ? NESTED_FIRST : NESTED)[layer]}.`,
   );
 }
+
+test('networks of torchvision and mmsegmentation take the backbones that are published for them', () => {
+  const torchvision: NetworkSpec = {
+    ...PLAIN,
+    ...{ model: 'torchvision_deeplabv3', backbone: 'resnet50_plain' },
+  };
+  checkTaken(torchvision, published(torchvision));
+  const mmseg: NetworkSpec = { ...PLAIN, model: 'mmseg_psp', backbone: 'resnet18_v1c' };
+  checkTaken(mmseg, published(mmseg));
+  assert.match(
+    refusal(mmseg, published(PLAIN)),
+    /conv1\.weight .* is of the stem of resnet18_plain/,
+  );
+});
 
 test('a ResNet of either stem: the backbone is taken, the rest stays, fc is left out', () => {
   checkTaken(PLAIN, published(PLAIN));

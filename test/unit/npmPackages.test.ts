@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { engineEnvironment } from '../../services/setup/engineEnvironment.mjs';
 import { forgetOldTrees, missingPackages } from '../../services/setup/npmPackages.mjs';
+import { removeOtherPlatforms } from '../../services/setup/platformFiles.mjs';
 
 const root = mkdtempSync(join(tmpdir(), 'cirkd-packages-'));
 after(() => rmSync(root, { recursive: true, force: true }));
@@ -89,4 +90,18 @@ test('oneDNN is on; GPU memory grows as needed, and a limit becomes what must st
     name: 'ConfigError',
     message: /'4 GiB'; wanted a whole number/,
   });
+});
+
+test("of a package with every platform's binaries this one's stay", async () => {
+  const modules = join(root, 'several', 'node_modules');
+  const home = join(modules, 'onnxruntime-node', 'bin', 'napi-v6');
+  const here = join(process.platform, process.arch);
+  for (const folder of [here, join(process.platform, 'other'), join('win33', process.arch)]) {
+    mkdirSync(join(home, folder), { recursive: true });
+    writeFileSync(join(home, folder, 'binding.node'), '');
+  }
+  await removeOtherPlatforms(modules);
+  const left = readdirSync(home, { recursive: true, encoding: 'utf8' });
+  assert.deepEqual(left.sort(), [process.platform, here, join(here, 'binding.node')]);
+  await removeOtherPlatforms(join(root, 'nowhere'));
 });

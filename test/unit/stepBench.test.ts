@@ -1,9 +1,13 @@
 /** The step's bench: its figures, its goals, when it refuses numbers, what it writes. */
 import assert from 'node:assert/strict';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
 import { test } from 'node:test';
 import { compareChecks } from '../../bench/step/agreement.js';
 import { caseGroups, chooseCases } from '../../bench/step/cases.js';
-import { section } from '../../bench/step/document.js';
+import { section, wholeText, writeDocument } from '../../bench/step/document.js';
+import { graphCase } from '../../bench/step/graphCase.js';
 import { goalTable } from '../../bench/step/goals.js';
 import type { Timing } from '../../bench/step/protocol.js';
 import {
@@ -160,4 +164,36 @@ test('the section has each table and each profile, and goes between its markers'
     'a\n<!-- step: begin -->\nnew\n<!-- step: end -->\nz\n',
   );
   assert.throws(() => withMarkedSection('a', 'step', 'new', 'page.md'), /page\.md has no/);
+});
+
+test('a teacher as a graph has a section of its own, which says what is faster', async () => {
+  const graphs = [
+    {
+      case: graphCase({ height: 256, width: 512, bankRows: { pixel: 1, region: 1 } }),
+      agreement: [{ what: 'logits', worst: 2e-6, tolerance: 1e-3 }],
+      own: side([{ forward: 2000 }, { forward: 2000 }], 400, 900),
+      graph: side([{ forward: 1000 }, { forward: 1000 }], 400, 1100),
+      runtime: 'onnxruntime 1 cpu',
+    },
+  ];
+  const results = {
+    ...{ date: '2026-11-30T08:00:00Z', minutes: 1, threads: 2, engines: {}, cases: [], graphs },
+    machine: { processor: 'any', memoryGiB: 1, node: '20' },
+  };
+  const text = wholeText(results);
+  assert.match(text, /2 rounds, 2×256×512 pixels/);
+  assert.match(
+    text,
+    /by the medians the graph is faster, 2\.00 times, by the fastest rounds .*differ by 2\.0e-6/,
+  );
+  assert.doesNotMatch(text, /Goals of a step/);
+  const page = join(mkdtempSync(join(tmpdir(), 'cirkd-page-')), 'page.md');
+  writeFileSync(
+    page,
+    '<!-- step: begin -->\nkept\n<!-- step: end -->\n<!-- graph: begin -->\n<!-- graph: end -->\n',
+  );
+  await writeDocument(page, results);
+  const written = readFileSync(page, 'utf8');
+  rmSync(dirname(page), { recursive: true });
+  assert.match(written, /kept\n[\s\S]*the graph is faster/);
 });

@@ -10,7 +10,7 @@ import { rgbImages, SALT } from './inputs.js';
 import { configOf, type Workload } from './workload.js';
 
 /** In fp32, so that nothing is measured but the network and what any teacher has to do. */
-const OUTPUTS = [
+export const TEACHER_OUTPUTS = [
   { output: 'logits', encoding: 'fp32' },
   { output: 'embedding', encoding: 'fp32' },
   { output: 'feature_norm', encoding: 'fp32' },
@@ -39,7 +39,7 @@ export class TeacherWork {
 
   /** One batch: a list of outputs for each image. */
   forward(): InferredOutput[][] {
-    return this.#teacher.infer(this.#images, OUTPUTS).map((outputs) => {
+    return this.#teacher.infer(this.#images, TEACHER_OUTPUTS).map((outputs) => {
       if (outputs instanceof Error) throw outputs;
       return outputs;
     });

@@ -41,8 +41,9 @@ A model file describes its network. Of other files the network is told from name
 by the channels of head.block.0.weight), the classes are numbered, and the normalisation is the network's:
 of CIRKD's code BGR less 104.00698793, 116.66876762, 122.67891434, not scaled; of torchvision and
 mmsegmentation RGB less 123.675, 116.28, 103.53, divided by 58.395, 57.12, 57.375; with --backbone-weights
-that of the backbone's publisher. Theirs may come without the auxiliary head. mmsegmentation's are taken to
-have align_corners=False, as all its configs but those for crops of 769 x 769 have. These override it:
+that of the backbone's publisher. Theirs may come without the auxiliary head. Of mmsegmentation's checkpoints
+the config beside the weights is read, too: pixels, classes, align_corners; other strides or dilations are
+refused. Where there is no config, align_corners is False. These override it:
 ${MODEL_USAGE}
 
 ${DESCRIBE_USAGE}

@@ -18,6 +18,8 @@ export interface HeadOptions {
   /** Of the feature. */
   readonly channels: number;
   readonly classes: number;
+  /** How a head resizes its branches, see SegmentationNetwork.alignCorners. */
+  readonly alignCorners: boolean;
 }
 
 /** Makes a head's entries in state-dict order. */

@@ -11,7 +11,8 @@ import type { MakeHead } from './head.js';
 /** A dilation of 1 has a 1x1 kernel. */
 const DILATIONS = [1, 12, 24, 36];
 
-export const mmsegDeeplabHead: MakeHead = (at, { inputs, channels, classes }) => {
+export const mmsegDeeplabHead: MakeHead = (at, options) => {
+  const { inputs, channels, classes, alignCorners } = options;
   const classifier = new Classifier(at.at('conv_seg'), channels, classes);
   const toChannels = { inputs, outputs: channels };
   const pooled = convModule(at.at('image_pool').at(1), { ...toChannels, kernel: 1 });
@@ -19,7 +20,7 @@ export const mmsegDeeplabHead: MakeHead = (at, { inputs, channels, classes }) =>
     const kernel = dilation === 1 ? 1 : 3;
     return convModule(at.at('aspp_modules').at(index), { ...toChannels, kernel, dilation });
   });
-  const branches = [new PooledBranch(1, pooled, false), ...atrous];
+  const branches = [new PooledBranch(1, pooled, alignCorners), ...atrous];
   const joined = branches.length * channels;
   const layers = [
     new Branches(branches),

@@ -11,12 +11,13 @@ import type { MakeHead } from './head.js';
 
 const PYRAMID_SIZES = [1, 2, 3, 6];
 
-export const mmsegPspHead: MakeHead = (at, { inputs, channels, classes }) => {
+export const mmsegPspHead: MakeHead = (at, options) => {
+  const { inputs, channels, classes, alignCorners } = options;
   const classifier = new Classifier(at.at('conv_seg'), channels, classes);
   const levels = PYRAMID_SIZES.map((size, index) => {
     const level = at.at('psp_modules').at(index).at(1);
     const unit = convModule(level, { inputs, outputs: channels, kernel: 1 });
-    return new PooledBranch(size, unit, false);
+    return new PooledBranch(size, unit, alignCorners);
   });
   const joined = inputs + levels.length * channels;
   const layers = [

@@ -16,11 +16,11 @@ export interface PspHeadOptions extends HeadOptions {
 }
 
 export function pspHead(at: Builder, options: PspHeadOptions): Head {
-  const { inputs, levelChannels, channels, classes } = options;
+  const { inputs, levelChannels, channels, classes, alignCorners } = options;
   const levels = PYRAMID_SIZES.map((size, index) => {
     const level = at.at('psp').at(`conv${index + 1}`);
     const unit = sequentialUnit(level, { inputs, outputs: levelChannels, kernel: 1 });
-    return new PooledBranch(size, unit, true);
+    return new PooledBranch(size, unit, alignCorners);
   });
   const joined = inputs + levels.length * levelChannels;
   const block = at.at('block');

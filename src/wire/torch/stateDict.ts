@@ -1,7 +1,7 @@
 /** Where in a checkpoint the weights are: the dict of names to tensors, alone or under a key. */
 import { CheckpointError } from '../checkpointError.js';
 import { ForeignName, ForeignObject } from './foreignObjects.js';
-import { kindOf, PickleDict, shown } from './pickleValues.js';
+import { kindOf, PickleDict, PickleTuple, shown } from './pickle/values.js';
 import { PickledTensor } from './tensorForms.js';
 import type { TorchTensor } from './torchTensor.js';
 
@@ -38,6 +38,30 @@ export function stateDictTensors(root: unknown, wrapper?: string): Map<string, T
   throw new CheckpointError(
     `the checkpoint holds no tensors by name; its keys are ${keysOf(dict)}`,
   );
+}
+
+/** The string at the end of these keys; null where there is none. */
+export function textAt(root: unknown, path: readonly string[]): string | null {
+  const value = valueAt(root, path);
+  return typeof value === 'string' ? value : null;
+}
+
+/** The strings of the list or tuple at the end of these keys; null where it is none, or not of strings. */
+export function textsAt(root: unknown, path: readonly string[]): string[] | null {
+  const value = valueAt(root, path);
+  const items: readonly unknown[] = value instanceof PickleTuple ? value.items : asList(value);
+  const texts = items.filter((item) => typeof item === 'string');
+  return texts.length > 0 && texts.length === items.length ? texts : null;
+}
+
+function asList(value: unknown): readonly unknown[] {
+  return Array.isArray(value) ? value : [];
+}
+
+function valueAt(root: unknown, path: readonly string[]): unknown {
+  let value: unknown = root;
+  for (const key of path) value = dictOf(value)?.entries.get(key);
+  return value;
 }
 
 /** Goes down the usual keys as long as there is one with a dict; then that dict holds the tensors. */

@@ -7,8 +7,8 @@ import type { NamedTensor } from '../safetensors.js';
 import type { NotRead } from './foreignObjects.js';
 import { isLegacy, readLegacyFile } from './legacyFile.js';
 import { isZip, readZipFile } from './zipFile.js';
-import { shown } from './pickleValues.js';
-import { stateDictTensors } from './stateDict.js';
+import { shown } from './pickle/values.js';
+import { stateDictTensors, textAt, textsAt } from './stateDict.js';
 import { TorchRules } from './torchRules.js';
 import type { StorageSource } from './torchStorage.js';
 import { contiguous, copiedBytes, type TorchTensor } from './torchTensor.js';
@@ -24,6 +24,10 @@ export interface TorchCheckpoint {
   readonly tensors: Map<string, NamedTensor>;
   /** What else is in the file and no plain data: names alone, see foreignObjects.ts. */
   readonly notRead: NotRead;
+  /** A string beside the tensors, by the keys that lead to it; null where there is none. */
+  text(...path: readonly string[]): string | null;
+  /** A list of strings likewise. */
+  texts(...path: readonly string[]): readonly string[] | null;
 }
 
 /** Whether the bytes begin like a file of torch.save, of today or of before PyTorch 1.6. */
@@ -51,7 +55,12 @@ export function readTorchFile(bytes: Uint8Array, wrapper?: string): TorchCheckpo
   };
   const root = readRoot(bytes, rulesOf);
   const tensors = materialised(stateDictTensors(root, wrapper), bytes.byteLength);
-  return { tensors, notRead: rules!.foreign.notRead() };
+  return {
+    tensors,
+    notRead: rules!.foreign.notRead(),
+    text: (...path) => textAt(root, path),
+    texts: (...path) => textsAt(root, path),
+  };
 }
 
 function readRoot(bytes: Uint8Array, rulesOf: (storages: StorageSource) => TorchRules): unknown {

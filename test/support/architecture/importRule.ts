@@ -35,6 +35,7 @@ export const ALLOWED: Readonly<Record<string, readonly string[]>> = {
 const OWNERS: readonly { readonly packages: RegExp; readonly folders: readonly string[] }[] = [
   { packages: /^@tensorflow\//, folders: ['src/tensor'] },
   { packages: /^@grpc\/|^grpc-/, folders: ['src/rpc', 'src/stream'] },
+  { packages: /^onnxruntime-/, folders: ['src/graphs'] },
   { packages: /^(prom-client|pino)$/, folders: ['src/telemetry'] },
   { packages: /^echarts/, folders: ['src/report'] },
 ];

@@ -43,10 +43,19 @@ CONFIGS = os.path.join(os.path.dirname(mmseg.__file__), ".mim", "configs")
 MMSEG_CONFIGS = {"mmseg_deeplabv3": "deeplabv3/deeplabv3", "mmseg_psp": "pspnet/pspnet"}
 
 
-def mmseg_config(model, backbone):
+def mmseg_config(model, backbone, align_corners=False):
+    """The configs for crops of 769 x 769 are those with align_corners=True."""
     depth = backbone.removeprefix("resnet").removesuffix("_v1c")
-    name = f"{MMSEG_CONFIGS[model]}_r{depth}-d8_4xb2-80k_cityscapes-512x1024.py"
-    return Config.fromfile(os.path.join(CONFIGS, name)).model
+    size = "769x769" if align_corners else "512x1024"
+    name = f"{MMSEG_CONFIGS[model]}_r{depth}-d8_4xb2-80k_cityscapes-{size}.py"
+    return Config.fromfile(os.path.join(CONFIGS, name))
+
+
+def meta(model, backbone, num_classes, align_corners):
+    """What mmengine's runner saves beside the weights, as far as it is plain data."""
+    classes = tuple(f"thing {index}" for index in range(num_classes))
+    config = mmseg_config(model, backbone, align_corners)
+    return {"epoch": 7, "iter": 80000, "cfg": config.pretty_text, "dataset_meta": {"classes": classes}}
 
 
 def with_plain_norms(value):
@@ -57,8 +66,8 @@ def with_plain_norms(value):
             with_plain_norms(inner)
 
 
-def build_mmseg(model, backbone, num_classes, aux):
-    config = mmseg_config(model, backbone)
+def build_mmseg(model, backbone, num_classes, aux, align_corners):
+    config = mmseg_config(model, backbone, align_corners).model
     with_plain_norms(config)
     config.pretrained = None
     config.decode_head.num_classes = num_classes
@@ -68,10 +77,10 @@ def build_mmseg(model, backbone, num_classes, aux):
     return MODELS.build(config)
 
 
-def build(model, backbone, num_classes, aux=True):
+def build(model, backbone, num_classes, aux=True, align_corners=False):
     """`model` and `backbone` as src/models/zoo.ts names them."""
     if model in MMSEG_CONFIGS:
-        return build_mmseg(model, backbone, num_classes, aux)
+        return build_mmseg(model, backbone, num_classes, aux, align_corners)
     name = f"{model.removeprefix('torchvision_')}_{backbone.removesuffix('_plain')}"
     make = getattr(torchvision.models.segmentation, name)
     return make(weights=None, weights_backbone=None, num_classes=num_classes, aux_loss=aux)
@@ -108,7 +117,7 @@ def segmented(network, image):
 def pixels(model, backbone):
     """Mean and deviation that published weights were trained with, 0..255, and whether in R G B order."""
     if model in MMSEG_CONFIGS:
-        preprocessor = mmseg_config(model, backbone).data_preprocessor
+        preprocessor = mmseg_config(model, backbone).model.data_preprocessor
         return {"mean": preprocessor.mean, "std": preprocessor.std, "rgb": preprocessor.bgr_to_rgb}
     weights = getattr(torchvision.models.segmentation, {
         "torchvision_deeplabv3": "DeepLabV3_ResNet50_Weights",

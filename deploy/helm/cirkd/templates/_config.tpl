@@ -2,7 +2,7 @@
 
 {{- define "cirkd.teacherConfig" -}}
 {{- $config := deepCopy .Values.teacher.config -}}
-{{- if not (dig "simulate" "enabled" false $config) -}}
+{{- if not (or (dig "simulate" "enabled" false $config) (dig "graph" "onnx" "" $config) (dig "graph" "savedModel" "" $config)) -}}
 {{- $_ := set $config "checkpoint" .Values.teacher.weights.file -}}
 {{- end -}}
 {{- $listen := dict "host" "0.0.0.0" "port" 50051 "healthPort" 50052 -}}

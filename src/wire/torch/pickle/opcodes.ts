@@ -2,18 +2,11 @@
  * What each opcode of a pickle does to the machine.
  * Source: pickletools.py of CPython 3.11.
  */
-import { CheckpointError } from '../checkpointError.js';
-import type { PickleCursor } from './pickleCursor.js';
-import type { PickleMachine } from './pickleReader.js';
-import {
-  textFloat,
-  textIndex,
-  textInteger,
-  textLong,
-  textString,
-  textUnicode,
-} from './pickleText.js';
-import { argumentTuple, kindOf, PickleDict, PickleSet, PickleTuple } from './pickleValues.js';
+import { CheckpointError } from '../../checkpointError.js';
+import type { PickleCursor } from './cursor.js';
+import type { PickleMachine } from './machine.js';
+import { textFloat, textIndex, textInteger, textLong, textString, textUnicode } from './text.js';
+import { argumentTuple, kindOf, PickleDict, PickleSet, PickleTuple } from './values.js';
 
 /** A state of NumPy's generators has 17; the magic number of older files 10. */
 const LONGEST_INTEGER_BYTES = 256;

@@ -5,8 +5,8 @@
  * "unicodestringnl".
  */
 import { isUtf8 } from 'node:buffer';
-import { CheckpointError } from '../checkpointError.js';
-import { shown } from './pickleValues.js';
+import { CheckpointError } from '../../checkpointError.js';
+import { shown } from './values.js';
 
 /** 128 bits have 39 digits; conversion of more takes time that grows with the square. */
 const LONGEST_DECIMAL = 512;

@@ -5,8 +5,8 @@
  *
  * Checksums aren't compared: PyTorch can be told to leave them wrong, and doesn't look at them.
  */
-import { CheckpointError } from '../checkpointError.js';
-import { printable } from '../printable.js';
+import { CheckpointError } from '../../checkpointError.js';
+import { printable } from '../../printable.js';
 
 const LOCAL = { signature: 0x04034b50, bytes: 30 };
 const CENTRAL = { signature: 0x02014b50, bytes: 46 };

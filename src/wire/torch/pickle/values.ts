@@ -4,8 +4,8 @@
  * Nothing out of a file is hashed but strings: JavaScript's hash of numbers has no seed, so a file
  * could choose numbers that all collide.
  */
-import { CheckpointError } from '../checkpointError.js';
-import { printable } from '../printable.js';
+import { CheckpointError } from '../../checkpointError.js';
+import { printable } from '../../printable.js';
 
 export class PickleTuple {
   readonly items: readonly unknown[];

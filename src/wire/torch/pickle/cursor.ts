@@ -1,7 +1,7 @@
 /** Walks over a pickle's bytes; nothing is read past their end. */
 import { isUtf8 } from 'node:buffer';
-import { CheckpointError } from '../checkpointError.js';
-import { shown } from './pickleValues.js';
+import { CheckpointError } from '../../checkpointError.js';
+import { shown } from './values.js';
 
 /** Of a module's or a global's name, in bytes. */
 const LONGEST_GLOBAL = 128;

@@ -2,8 +2,8 @@
  * Writes the pickle (protocol 2) of a state dict as torch.save does: an OrderedDict of names to tensors,
  * each with a storage of its own under its number.
  */
-import { elementCount, type NamedTensors } from '../safetensors.js';
-import { storageClass } from './torchStorage.js';
+import { elementCount, type NamedTensors } from '../../safetensors.js';
+import { storageClass } from '../torchStorage.js';
 
 /** C-order tensors; storage `i` is that of the i-th tensor. */
 export function pickleStateDict(tensors: NamedTensors): Uint8Array {

@@ -1,0 +1,138 @@
+/** What mmsegmentation's checkpoints say beside the weights. */
+import assert from 'node:assert/strict';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, test } from 'node:test';
+import { command } from '../../services/cli/commands/import.js';
+import { describeFault } from '../../services/cli/exitCode.js';
+import { mmsegSettings } from '../../src/models/foreign/mmsegMeta.js';
+import { initialWeights } from '../../src/models/initialise.js';
+import { readModelFile } from '../../src/models/modelFile.js';
+import { SegmentationNetwork } from '../../src/models/network.js';
+import type { NetworkSpec } from '../../src/models/spec.js';
+import { TeacherNetwork } from '../../src/models/teacherNetwork.js';
+import { CheckpointError } from '../../src/wire/checkpointError.js';
+import { dict, madePickle, raw, text } from '../support/madePickle.js';
+import { writeTorchCheckpoint } from '../../src/wire/torch/torchWriter.js';
+import { readZip } from '../../src/wire/torch/zip/reader.js';
+import { writeZip } from '../../src/wire/torch/zip/writer.js';
+
+const folder = mkdtempSync(join(tmpdir(), 'cirkd-mmseg-'));
+after(() => rmSync(folder, { recursive: true }));
+
+/** As mmengine prints a config, with what matters here. */
+const CONFIG = `
+data_preprocessor = dict(
+    bgr_to_rgb=True,
+    mean=[
+        123.675,
+        116.28,
+        103.53,
+    ],
+    std=[58.395, 57.12, 57.375])
+model = dict(
+    backbone=dict(contract_dilation=True, dilations=(1, 1, 2, 4), strides=(
+        1,
+        2,
+        1,
+        1,
+    )),
+    data_preprocessor=dict(bgr_to_rgb=True, mean=[123.675, 116.28, 103.53], std=[58.395, 57.12, 57.375]),
+    decode_head=dict(align_corners=True, dilations=(1, 12, 24, 36)),
+    auxiliary_head=dict(align_corners=True))
+`;
+
+test('corners, mean, deviation and channel order, wherever and however often they stand', () => {
+  const normalisation = {
+    pixelMean: [123.675, 116.28, 103.53],
+    pixelStd: [58.395, 57.12, 57.375],
+    channelOrder: 'rgb',
+  };
+  assert.deepEqual(mmsegSettings(CONFIG), { alignCorners: true, normalisation });
+  assert.deepEqual(mmsegSettings('decode_head=dict(align_corners=False)'), { alignCorners: false });
+  const old = 'img_norm_cfg = dict(mean=[1.5, 2, -3e1], std=[1, 2, 4], to_rgb=False)';
+  assert.deepEqual(mmsegSettings(old), {
+    normalisation: { pixelMean: [1.5, 2, -30], pixelStd: [1, 2, 4], channelOrder: 'bgr' },
+  });
+  assert.deepEqual(mmsegSettings('lr = 0.01'), {});
+});
+
+test('a network with the same names that is another one is refused, by the setting', () => {
+  const cases: [string, RegExp][] = [
+    ['strides=(1, 2, 2, 1)', /config says strides=\(1,2,2,1\), wanted 1,2,1,1: .* ONNX/],
+    ['dilations=(1, 1, 1, 2)', /config says dilations=\(1,1,1,2\), wanted 1,1,2,4 or 1,12,24,36/],
+    ['multi_grid=(1, 2, 4)', /config says multi_grid=\(1,2,4\), wanted none/],
+    ['contract_dilation=False', /config says contract_dilation=False, wanted True/],
+    ['align_corners=True, align_corners=False', /says align_corners in 2 ways: True; False/],
+    ['mean=[1, 2], std=[1, 2], to_rgb=True', /says mean=\[1,2\], std=\[1,2\]/],
+    ['mean=[1, 2, 3], std=[1, 0, 3], to_rgb=True', /std=\[1,0,3\]/],
+  ];
+  for (const [config, message] of cases) {
+    assert.throws(
+      () => mmsegSettings(config),
+      (error: Error) => error instanceof CheckpointError && message.test(error.message),
+      config,
+    );
+  }
+});
+
+const SPEC: NetworkSpec = {
+  ...{ model: 'mmseg_psp', backbone: 'resnet18_v1c', variant: 'v1' },
+  ...{ numClasses: 3, widthMultiplier: 0.125 },
+};
+
+/** A .pth file with meta.cfg and meta.dataset_meta.classes beside the state dict. */
+function writeChecked(config: string): string {
+  const network = SegmentationNetwork.create(SPEC, initialWeights(1));
+  const entries = [...readZip(writeTorchCheckpoint(network.stateDict()))];
+  network.dispose();
+  // Three on the stack to a tuple.
+  const classes = raw(...['road', 'sky', 'tree'].map(text), 0x87);
+  const meta = dict(['cfg', text(config)], ['dataset_meta', dict(['classes', classes])]);
+  const beside = (state: Uint8Array) =>
+    madePickle(dict(['meta', meta], ['state_dict', state.subarray(2, -1)]));
+  const path = join(folder, 'checked.pth');
+  const made = entries.map(
+    ([name, data]) => [name, name.endsWith('.pkl') ? beside(data) : data] as const,
+  );
+  writeFileSync(path, writeZip(new Map(made)));
+  return path;
+}
+
+async function imported(path: string, ...options: string[]) {
+  const out = join(folder, 'out.safetensors');
+  assert.equal(await command.run([path, '--out', out, ...options]), 0);
+  return readFileSync(out);
+}
+
+test('import takes them over into the model file; a flag overrides; the digest tells them apart', async () => {
+  const path = writeChecked(CONFIG);
+  const bytes = await imported(path);
+  const { description } = readModelFile(bytes);
+  assert.deepEqual(description.spec, { ...SPEC, alignCorners: true });
+  assert.deepEqual(description.classNames, ['road', 'sky', 'tree']);
+  const teacher = TeacherNetwork.load(bytes);
+  const other = TeacherNetwork.load(await imported(path, '--align-corners', 'false'));
+  assert.deepEqual([teacher.info.alignCorners, other.info.alignCorners], [true, false]);
+  assert.match(teacher.info.model, / align-corners$/);
+  assert.notEqual(teacher.info.digest, other.info.digest);
+  teacher.dispose();
+  other.dispose();
+});
+
+test('import refuses another network by its config: exit code 5, and a wrong flag: 2', async () => {
+  const path = writeChecked('strides=(1, 2, 2, 1)');
+  const fault = await command.run([path, '--out', join(folder, 'no.safetensors')]).then(
+    () => assert.fail('was imported'),
+    (error: Error) => describeFault(error),
+  );
+  assert.equal(fault.exitCode, 5);
+  assert.match(fault.message, /checked\.pth: meta: the config says strides=\(1,2,2,1\)/);
+  const usage = await imported(path, '--align-corners', 'maybe').then(
+    () => assert.fail('was imported'),
+    (error: Error) => describeFault(error),
+  );
+  assert.equal(usage.exitCode, 2);
+  assert.match(usage.message, /--align-corners: maybe given, wanted true or false/);
+});
