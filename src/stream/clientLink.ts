@@ -3,7 +3,7 @@
  * that are there. What fails here goes back to the owner, which asks again.
  */
 import { status } from '@grpc/grpc-js';
-import { ContractMismatchError } from '../distill/teacher.js';
+import { ContractMismatchError } from '../contract/teacher.js';
 import type { Endpoint } from '../rpc/target.js';
 import { readEnd } from './clientErrors.js';
 import { ImageExchange } from './clientExchange.js';

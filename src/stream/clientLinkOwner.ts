@@ -1,5 +1,5 @@
 /** What a teacher's link tells the fleet that it belongs to. */
-import type { TeacherReply } from '../distill/teacher.js';
+import type { TeacherReply } from '../contract/teacher.js';
 import type { Admission } from './clientHandshake.js';
 import type { ImageRefusedError } from './clientErrors.js';
 import type { TeacherLink } from './clientLink.js';
