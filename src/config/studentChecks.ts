@@ -2,7 +2,7 @@
 import { TEACHER_TERMS } from '../contract/terms.js';
 import type { CrossFault } from './fields.js';
 import { teacherFaults } from './securitySections.js';
-import type { StudentConfig } from './student.js';
+import type { StudentConfig } from './studentSections.js';
 
 /** What `student.backboneWeights: imagenet` is there for (services/setup/pins.mjs has the files). */
 export const IMAGENET_BACKBONES: readonly string[] = ['mobilenetv2'];
