@@ -3,7 +3,7 @@ import type { Worker } from 'node:worker_threads';
 import { startThread } from '../../src/data/startThread.js';
 import type { TeacherInfo } from '../../src/contract/teacherInfo.js';
 import { ProviderError } from '../../src/graphs/providerError.js';
-import type { InferenceEngine } from '../../src/stream/engine.js';
+import type { InferenceEngine } from '../../src/stream/server/serving.js';
 import {
   type InferenceImage,
   NonFiniteOutputError,
