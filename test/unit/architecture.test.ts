@@ -73,6 +73,17 @@ test('no file names a path of one machine or the host of a registry', () => {
   assertNone(texts.flatMap((path) => leakViolations(path, readFileSync(join(ROOT, path), 'utf8'))));
 });
 
+test('what rests on parts of grpc-js that nobody promises is in one file, and the version is exact', () => {
+  const internals = /\b_createSecureConnector\b|\bhttp2Servers\b|\bnextCall\b|byteLength: \{ value/;
+  const found = [...src, ...services].filter(({ text }) => internals.test(text));
+  assert.deepEqual(
+    found.map(({ path }) => path),
+    ['src/rpc/grpcInternals.ts'],
+  );
+  const { dependencies } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'));
+  assert.match(dependencies['@grpc/grpc-js'], /^\d+\.\d+\.\d+$/);
+});
+
 test('the import rule sees every way to import', () => {
   const text = [
     "import { a } from '../tensor/index.js';",

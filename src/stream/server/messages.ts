@@ -4,6 +4,7 @@
  * protobufjs.
  */
 import type { ServiceDefinition } from '@grpc/grpc-js';
+import { messageOfParts } from '../../rpc/grpcInternals.js';
 import {
   checkMessageBounds,
   REQUEST_BULK_FIELD,
@@ -40,17 +41,7 @@ const HEAD_BYTES = 128;
  */
 export function encodeTensorResponse(chunk: TensorChunkInput): Buffer {
   const { data } = chunk as OutgoingChunk;
-  const head = messageHead(chunk as OutgoingChunk);
-  return Object.defineProperties(head, {
-    byteLength: { value: head.length + data.length },
-    copy: {
-      value: (target: Buffer, targetStart: number) => {
-        target.set(head, targetStart);
-        target.set(data, targetStart + head.length);
-        return head.length + data.length;
-      },
-    },
-  });
+  return messageOfParts(messageHead(chunk as OutgoingChunk), data);
 }
 
 /** All of the message up to the first byte of the data. */
