@@ -2,7 +2,7 @@
 import { expectBulkBuffers } from '../../services/cli/bulkHeap.js';
 import { configOf } from '../../services/cli/bench/workload.js';
 import { ComputeThread } from '../../services/student/computeThread.js';
-import type { Teacher } from '../../src/distill/teacher.js';
+import type { Teacher } from '../../src/contract/teacher.js';
 import { Feed } from '../../src/train/feed.js';
 import { runLoop } from '../../src/train/loop.js';
 import { connectBench } from '../support/benchTeacher.js';

@@ -7,9 +7,9 @@ import { block } from '../../services/teacher/block.js';
 import { computeInBackground } from '../../src/data/threadPriority.js';
 import { decodeReplies } from '../../src/distill/decodeReply.js';
 import { LogitsRebuild } from '../../src/distill/rebuildLogits.js';
-import type { TeacherReply } from '../../src/distill/teacher.js';
+import type { TeacherReply } from '../../src/contract/teacher.js';
 import { scope } from '../../src/tensor/index.js';
-import type { EncodedTensor } from '../../src/wire/encodedTensor.js';
+import type { EncodedTensor } from '../../src/contract/encodedTensor.js';
 
 type Message =
   | { readonly classifier: EncodedTensor | null }

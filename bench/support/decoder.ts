@@ -1,8 +1,8 @@
 /** The main thread's end of decodeThread.ts. */
 import { startThread } from '../../src/data/startThread.js';
 import { replyBuffers } from '../../src/distill/replyBuffers.js';
-import type { TeacherReply } from '../../src/distill/teacher.js';
-import type { EncodedTensor } from '../../src/wire/encodedTensor.js';
+import type { TeacherReply } from '../../src/contract/teacher.js';
+import type { EncodedTensor } from '../../src/contract/encodedTensor.js';
 
 export class Decoder {
   readonly #thread = startThread(import.meta.url, './decodeThread.ts', null);

@@ -2,7 +2,7 @@
 import type { StudentConfig } from '../../src/config/student.js';
 import type { Sample } from '../../src/data/types.js';
 import type { MicroBatch, ReplyReplacement, StepOutcome } from '../../src/train/outcome.js';
-import type { EncodedTensor } from '../../src/wire/encodedTensor.js';
+import type { EncodedTensor } from '../../src/contract/encodedTensor.js';
 import type { NamedTensor } from '../../src/wire/safetensors.js';
 import type { StartWeights } from './startWeights.js';
 

@@ -5,9 +5,9 @@
 import type { StudentConfig } from '../../src/config/student.js';
 import { studentConfigNotes } from '../../src/config/studentChecks.js';
 import type { Dataset } from '../../src/data/types.js';
-import { NonFiniteReplyError, type Teacher } from '../../src/distill/teacher.js';
+import { NonFiniteReplyError, type Teacher } from '../../src/contract/teacher.js';
 import { discardRunFolder, writeSummary } from '../../src/run/runFolder.js';
-import { unlessAborted } from '../../src/stream/unlessAborted.js';
+import { unlessAborted } from '../../src/stream/client/promises.js';
 import type { ProgressStream } from '../../src/telemetry/progress.js';
 import type { Feed } from '../../src/train/feed.js';
 import { runLoop } from '../../src/train/loop.js';

@@ -4,8 +4,8 @@
  */
 import { parentPort, workerData } from 'node:worker_threads';
 import { computeInBackground } from '../../src/data/threadPriority.js';
-import { type EncodedOutput, isOfFeature } from '../../src/stream/names.js';
-import { RefusedImageError } from '../../src/graphs/refusedImage.js';
+import { type EncodedOutput, OUTPUTS } from '../../src/contract/outputs.js';
+import { RefusedImageError } from '../../src/contract/inference.js';
 import { CheckpointError } from '../../src/wire/checkpointError.js';
 import { firstNonFinite } from '../../src/wire/checkTensor.js';
 import { FaultInjector } from './faultInjector.js';
@@ -42,7 +42,7 @@ try {
 
 async function warmUp(network: Network, { warmUp, warmUpOutputs }: WorkerSetup): Promise<void> {
   const hasFeature = network.info.featureChannels > 0;
-  const outputs = warmUpOutputs.filter(({ output }) => hasFeature || !isOfFeature(output));
+  const outputs = warmUpOutputs.filter(({ output }) => hasFeature || !OUTPUTS[output].isOfFeature);
   for (const [height, width] of warmUp) {
     const rgb = new Uint8Array(height * width * 3);
     const [result] = await network.infer([{ height, width, rgb }], outputs);

@@ -1,16 +1,16 @@
 /** The inference thread as an engine: pixels and answers are moved, not copied, between threads. */
 import type { Worker } from 'node:worker_threads';
 import { startThread } from '../../src/data/startThread.js';
-import type { TeacherInfo } from '../../src/distill/teacher.js';
+import type { TeacherInfo } from '../../src/contract/teacherInfo.js';
 import { ProviderError } from '../../src/graphs/providerError.js';
+import type { InferenceEngine } from '../../src/stream/server/serving.js';
 import {
-  type InferenceEngine,
   type InferenceImage,
   NonFiniteOutputError,
   RefusedImageError,
-} from '../../src/stream/engine.js';
-import type { EncodedOutput, OutputRequest } from '../../src/stream/names.js';
-import type { EncodedTensor } from '../../src/wire/encodedTensor.js';
+} from '../../src/contract/inference.js';
+import type { EncodedOutput, OutputRequest } from '../../src/contract/outputs.js';
+import type { EncodedTensor } from '../../src/contract/encodedTensor.js';
 import { CheckpointError } from '../../src/wire/checkpointError.js';
 import type {
   ErrorParts,

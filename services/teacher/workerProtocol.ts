@@ -1,9 +1,9 @@
 /** What the main thread and the inference thread say to each other. */
 import type { OnnxProvider } from '../../src/graphs/onnxGraph.js';
 import type { SaidSettings } from '../../src/graphs/graphSettings.js';
-import type { TeacherInfo } from '../../src/distill/teacher.js';
-import type { EncodedOutput, OutputRequest } from '../../src/stream/names.js';
-import type { EncodedTensor } from '../../src/wire/encodedTensor.js';
+import type { TeacherInfo } from '../../src/contract/teacherInfo.js';
+import type { EncodedOutput, OutputRequest } from '../../src/contract/outputs.js';
+import type { EncodedTensor } from '../../src/contract/encodedTensor.js';
 
 /** Which network to load. */
 export type NetworkSource =
