@@ -2,7 +2,7 @@
 import type { DatasetConfig } from '../../src/data/datasets.js';
 import { readSequentially } from '../../src/data/readSequentially.js';
 import { ConfusionMatrix, type SegmentationScores, scores } from '../../src/evaluate/confusion.js';
-import type { ComputeThread } from './computeThread.js';
+import type { ComputeClient } from './computeProtocol.js';
 import type { ShownPrediction } from './runReport.js';
 
 /** Samples decoded ahead of the one being computed. */
@@ -25,7 +25,7 @@ export interface StudentEvaluation {
 
 /** Throws DataError, as the dataset does; the signal's reason where it is aborted. */
 export async function evaluateStudent(
-  compute: ComputeThread,
+  compute: ComputeClient,
   { dataset, classes, workers, pictures, stop }: EvaluationOptions,
 ): Promise<StudentEvaluation> {
   const confusion = new ConfusionMatrix(classes);

@@ -7,15 +7,14 @@ import { studentConfigNotes } from '../../src/config/studentChecks.js';
 import type { Dataset } from '../../src/data/types.js';
 import { NonFiniteReplyError, type Teacher } from '../../src/distill/teacher.js';
 import { discardRunFolder, writeSummary } from '../../src/run/runFolder.js';
-import { unlessAborted } from '../../src/stream/unlessAborted.js';
+import { unlessAborted } from '../../src/threads/unlessAborted.js';
 import type { ProgressStream } from '../../src/telemetry/progress.js';
 import type { Feed } from '../../src/train/feed.js';
 import { runLoop } from '../../src/train/loop.js';
 import { NonFiniteLossError } from '../../src/train/outcome.js';
 import { killChildren } from '../setup/subprocess.mjs';
 import { Checkpointing } from './checkpointing.js';
-import type { ComputeReady } from './computeProtocol.js';
-import { ComputeThread } from './computeThread.js';
+import { type ComputeClient, type ComputeReady, startComputing } from './computeProtocol.js';
 import { connectTeacher } from './connectTeacher.js';
 import { openTrainingData, validationConfig } from './datasetConfigs.js';
 import { environmentOf } from './environment.js';
@@ -91,7 +90,8 @@ async function trainReported(
   const reporting = await openReporting(config, run, stream);
   reporting.log.info({ config }, 'config');
   for (const message of [...notes, ...studentConfigNotes(config)]) reporting.log.warn(message);
-  const compute = new ComputeThread();
+  const thread = startComputing();
+  const compute = thread.call;
   let lingerMs = 0;
   try {
     const ended = await train({ dataset, run, reporting, compute, stop }, progress);
@@ -102,7 +102,7 @@ async function trainReported(
     if (isNonFinite(error)) lingerMs = config.metrics.lingerMs;
     throw error;
   } finally {
-    await compute.close();
+    await thread.terminate();
     await reporting.close(lingerMs, stop);
   }
 }
@@ -111,7 +111,7 @@ interface Opened {
   readonly dataset: Dataset;
   readonly run: OpenedRun;
   readonly reporting: Reporting;
-  readonly compute: ComputeThread;
+  readonly compute: ComputeClient;
   readonly stop: AbortSignal;
 }
 
@@ -238,7 +238,7 @@ async function startWeightsOf({ run, reporting, stop }: Opened): Promise<StartWe
 }
 
 async function setUp(
-  compute: ComputeThread,
+  compute: ComputeClient,
   { run, dataset, teacher, startWeights }: Setup,
 ): Promise<ComputeReady> {
   return compute.setup({

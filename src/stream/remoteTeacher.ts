@@ -7,7 +7,7 @@ import type { ClientOptions, ClientSettings } from './clientOptions.js';
 import { outputsOf } from './clientOutputs.js';
 import { answerBytes, expectedOutputs, ImageRequest, type OutputSizes } from './clientRequest.js';
 import type { EncodedTensor } from '../wire/encodedTensor.js';
-import { unlessAborted } from './unlessAborted.js';
+import { unlessAborted } from '../threads/unlessAborted.js';
 
 /** Who answered is remembered for this many images, for requestElsewhere. */
 const REMEMBERED_ANSWERS = 4096;
