@@ -3,6 +3,7 @@
  * that computes, never a socket or a thread.
  */
 import type { Teacher } from '../distill/teacher.js';
+import { unlessAborted } from '../threads/unlessAborted.js';
 import { type FedBatch, type Feed, teacherImages } from './feed.js';
 import {
   type MicroBatch,
@@ -64,7 +65,6 @@ export async function runLoop(options: LoopOptions): Promise<'finished' | 'stopp
   try {
     for (let step = options.firstStep; step < options.steps; step += 1) {
       const fed = await nextInput(options);
-      if (fed === null) return 'stopped';
       await options.afterStep(await runStep(options, step, fed));
     }
   } catch (error) {
@@ -74,24 +74,14 @@ export async function runLoop(options: LoopOptions): Promise<'finished' | 'stopp
   return 'finished';
 }
 
-/** The micro-batches of a step, or null when the run shall stop first. */
-async function nextInput({ feed, accumulateSteps, stop }: LoopOptions): Promise<FedBatch[] | null> {
-  let onStop = () => {};
-  const stopped = new Promise<null>((resolve) => {
-    onStop = () => resolve(null);
-  });
-  stop.addEventListener('abort', onStop);
-  try {
-    const fed: FedBatch[] = [];
-    while (fed.length < accumulateSteps) {
-      const next = stop.aborted ? null : await Promise.race([feed.next(), stopped]);
-      if (next === null) return null;
-      fed.push(next);
-    }
-    return fed;
-  } finally {
-    stop.removeEventListener('abort', onStop);
+/** The micro-batches of a step. Rejects with the signal's reason when the run shall stop first. */
+async function nextInput({ feed, accumulateSteps, stop }: LoopOptions): Promise<FedBatch[]> {
+  const fed: FedBatch[] = [];
+  while (fed.length < accumulateSteps) {
+    stop.throwIfAborted();
+    fed.push(await unlessAborted(feed.next(), stop));
   }
+  return fed;
 }
 
 async function runStep(options: LoopOptions, step: number, fed: FedBatch[]): Promise<StepReport> {
