@@ -2,7 +2,7 @@
 import { expectBulkBuffers } from '../../services/cli/bulkHeap.js';
 import { configOf } from '../../services/cli/bench/workload.js';
 import { startComputing } from '../../services/student/computeProtocol.js';
-import type { Teacher } from '../../src/distill/teacher.js';
+import type { Teacher } from '../../src/contract/teacher.js';
 import { Feed } from '../../src/train/feed.js';
 import { runLoop } from '../../src/train/loop.js';
 import { connectBench } from '../support/benchTeacher.js';

@@ -1,10 +1,10 @@
 /** The student's computing thread, as far as its tensors. */
 import { replyBuffers } from '../../src/distill/replyBuffers.js';
-import type { TeacherReply } from '../../src/distill/teacher.js';
+import type { TeacherReply } from '../../src/contract/teacher.js';
 import { startThread } from '../../src/threads/startThread.js';
 import { ThreadCalls } from '../../src/threads/threadCalls.js';
 import type { ThreadClient, ThreadService } from '../../src/threads/threadService.js';
-import type { EncodedTensor } from '../../src/wire/encodedTensor.js';
+import type { EncodedTensor } from '../../src/contract/encodedTensor.js';
 
 export interface DecoderCalls {
   /** For replies of teachers with this classifier; null: with logits. */

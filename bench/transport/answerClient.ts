@@ -1,6 +1,6 @@
 /** The student's side: asks for images and makes tensors of the answers in a computing thread. */
 import { expectBulkBuffers } from '../../services/cli/bulkHeap.js';
-import type { TeacherImage, TeacherReply } from '../../src/distill/teacher.js';
+import type { TeacherImage, TeacherReply } from '../../src/contract/teacher.js';
 import type { RemoteTeacher } from '../../src/stream/remoteTeacher.js';
 import { connectBench } from '../support/benchTeacher.js';
 import { startDecoder } from '../support/decoder.js';

@@ -1,4 +1,5 @@
 /** Running teachers as something that predicts: only pixels go there, logits come back. */
+import { OUTPUT_STRIDE } from '../../src/contract/teacherInfo.js';
 import { decodeStacked } from '../../src/distill/decodeReply.js';
 import type { RemoteSegmenter } from '../../src/evaluate/predict.js';
 import type { Pixels } from '../../src/models/normalise.js';
@@ -22,7 +23,6 @@ export interface TeacherSegmenter extends RemoteSegmenter {
   close(): Promise<void>;
 }
 
-const OUTPUT_STRIDE = 8;
 /** Room for the answers of a batch of windows, which bring the embedding along. */
 const MAX_INFLIGHT_BYTES = 2 ** 30;
 

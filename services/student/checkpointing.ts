@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import type { StudentConfig } from '../../src/config/student.js';
 import type { Dataset } from '../../src/data/types.js';
-import { ContractMismatchError, type Teacher } from '../../src/distill/teacher.js';
+import { ContractMismatchError, type Teacher } from '../../src/contract/teacher.js';
 import { saveCheckpoint } from '../../src/run/checkpoint.js';
 import { bestCheckpoint, markBestCheckpoint } from '../../src/run/checkpointFolder.js';
 import { type Manifest, stepFolderName } from '../../src/run/manifest.js';

@@ -8,7 +8,7 @@ import { ThreadCalls } from '../../src/threads/threadCalls.js';
 import type { ThreadClient, ThreadService } from '../../src/threads/threadService.js';
 import type { MicroBatch, ReplyReplacement, StepOutcome } from '../../src/train/outcome.js';
 import { CheckpointError } from '../../src/wire/checkpointError.js';
-import type { EncodedTensor } from '../../src/wire/encodedTensor.js';
+import type { EncodedTensor } from '../../src/contract/encodedTensor.js';
 import type { NamedTensor } from '../../src/wire/safetensors.js';
 import type { StartWeights } from './startWeights.js';
 

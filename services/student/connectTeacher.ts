@@ -2,7 +2,8 @@
 import { ConfigError } from '../../src/config/configError.js';
 import type { StudentConfig } from '../../src/config/student.js';
 import type { Dataset } from '../../src/data/types.js';
-import { ContractMismatchError, type Teacher } from '../../src/distill/teacher.js';
+import { ContractMismatchError, type Teacher } from '../../src/contract/teacher.js';
+import { OUTPUT_STRIDE } from '../../src/contract/teacherInfo.js';
 import type { ClientSecurity } from '../../src/rpc/clientSecurity.js';
 import { parseDnsName } from '../../src/rpc/target.js';
 import { drawsFor } from '../../src/random/draws.js';
@@ -12,9 +13,6 @@ import { connectTeachers, type RemoteTeacher } from '../../src/stream/remoteTeac
 import type { OpenedRun } from './openRun.js';
 import type { Reporting } from './reporting.js';
 import { openSecurity } from './security.js';
-
-/** Stride of every network of the zoo, so of the labels that the losses see. */
-const OUTPUT_STRIDE = 8;
 
 /** States that a run's log keeps; between them a teacher that is away is tried again and again. */
 const TOLD_STATES: ReadonlySet<TeacherState['state']> = new Set([

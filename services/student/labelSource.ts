@@ -1,7 +1,7 @@
 /** Where a run's labels come from, as it tells once when it starts. */
 import type { StudentConfig } from '../../src/config/student.js';
 import type { Dataset } from '../../src/data/types.js';
-import type { Teacher } from '../../src/distill/teacher.js';
+import type { Teacher } from '../../src/contract/teacher.js';
 import type { Reporting } from './reporting.js';
 
 export type LabelSource =

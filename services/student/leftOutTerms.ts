@@ -1,8 +1,8 @@
 /** Terms of the objective that a run's teacher can't have, as it tells once when it starts. */
 import { ConfigError } from '../../src/config/configError.js';
 import type { StudentConfig } from '../../src/config/student.js';
-import type { Teacher } from '../../src/distill/teacher.js';
-import { FEATURE_TERMS, type WeightedTerm } from '../../src/distill/terms.js';
+import type { Teacher } from '../../src/contract/teacher.js';
+import { FEATURE_TERMS, type WeightedTerm } from '../../src/contract/terms.js';
 import type { Reporting } from './reporting.js';
 
 /** In the start event. */

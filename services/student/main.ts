@@ -5,7 +5,7 @@
 import type { StudentConfig } from '../../src/config/student.js';
 import { studentConfigNotes } from '../../src/config/studentChecks.js';
 import type { Dataset } from '../../src/data/types.js';
-import { NonFiniteReplyError, type Teacher } from '../../src/distill/teacher.js';
+import { NonFiniteReplyError, type Teacher } from '../../src/contract/teacher.js';
 import { discardRunFolder, writeSummary } from '../../src/run/runFolder.js';
 import { unlessAborted } from '../../src/threads/unlessAborted.js';
 import type { ProgressStream } from '../../src/telemetry/progress.js';

@@ -1,7 +1,7 @@
 /** Loader and teacher, joined and running ahead of the training. */
 import type { StudentConfig } from '../../src/config/student.js';
 import { createLoader } from '../../src/data/loader.js';
-import type { Teacher } from '../../src/distill/teacher.js';
+import type { Teacher } from '../../src/contract/teacher.js';
 import { Feed } from '../../src/train/feed.js';
 import { trainingConfig } from './datasetConfigs.js';
 

@@ -1,7 +1,7 @@
 /** What a run tells while it goes: progress, log, events, metrics. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { StudentConfig } from '../../src/config/student.js';
-import { TERMS } from '../../src/distill/terms.js';
+import { TERMS } from '../../src/contract/terms.js';
 import type { SegmentationScores } from '../../src/evaluate/confusion.js';
 import { type EventLog, openEventLog, type RunEvent } from '../../src/run/events.js';
 import { createLogger, type Logger } from '../../src/telemetry/log.js';

@@ -2,9 +2,8 @@
  * Entry of the inference thread: loads the network and warms it up, then answers one batch after the
  * other.
  */
-import { RefusedImageError as RefusedByNetwork } from '../../src/graphs/refusedImage.js';
-import { NonFiniteOutputError, RefusedImageError } from '../../src/stream/engine.js';
-import { type EncodedOutput, isOfFeature } from '../../src/stream/names.js';
+import { NonFiniteOutputError, RefusedImageError } from '../../src/contract/inference.js';
+import { type EncodedOutput, OUTPUTS } from '../../src/contract/outputs.js';
 import { serveCalls } from '../../src/threads/serveCalls.js';
 import { CheckpointError } from '../../src/wire/checkpointError.js';
 import { firstNonFinite } from '../../src/wire/checkTensor.js';
@@ -35,19 +34,17 @@ serveCalls(INFERENCE, {
 
 async function warmUp(network: Network, { warmUp, warmUpOutputs }: WorkerSetup): Promise<void> {
   const hasFeature = network.info.featureChannels > 0;
-  const outputs = warmUpOutputs.filter(({ output }) => hasFeature || !isOfFeature(output));
+  const outputs = warmUpOutputs.filter(({ output }) => hasFeature || !OUTPUTS[output].isOfFeature);
   for (const [height, width] of warmUp) {
     const rgb = new Uint8Array(height * width * 3);
     const [result] = await network.infer([{ height, width, rgb }], outputs);
     // Every student's image of this size would be refused.
-    if (result instanceof RefusedByNetwork) throw new CheckpointError(`warmUp: ${result.message}`);
+    if (result instanceof RefusedImageError) throw new CheckpointError(`warmUp: ${result.message}`);
   }
 }
 
-/** A network's own errors become those that the server knows. */
 function toResult(answer: EncodedOutput[] | Error, faults: FaultInjector): EncodedOutput[] | Error {
-  if (answer instanceof RefusedByNetwork) return new RefusedImageError(answer.message);
-  if (answer instanceof Error) return new NonFiniteOutputError(answer.message);
+  if (answer instanceof Error) return answer;
   const faulty = faults.apply(answer);
   if (faulty instanceof Error) return faulty;
   // The network has checked its own numbers; those of a fault on purpose go the same way.

@@ -1,11 +1,12 @@
 /** The inference thread as an engine: pixels and answers are moved, not copied, between threads. */
-import type { TeacherInfo } from '../../src/distill/teacher.js';
-import type { InferenceEngine, InferenceImage } from '../../src/stream/engine.js';
-import type { OutputRequest } from '../../src/stream/names.js';
+import type { InferenceImage } from '../../src/contract/inference.js';
+import type { OutputRequest } from '../../src/contract/outputs.js';
+import type { TeacherInfo } from '../../src/contract/teacherInfo.js';
+import type { InferenceEngine } from '../../src/stream/engine.js';
 import { startThread } from '../../src/threads/startThread.js';
 import { ThreadCalls } from '../../src/threads/threadCalls.js';
 import { unlessAborted } from '../../src/threads/unlessAborted.js';
-import type { EncodedTensor } from '../../src/wire/encodedTensor.js';
+import type { EncodedTensor } from '../../src/contract/encodedTensor.js';
 import {
   INFERENCE,
   type InferenceCalls,

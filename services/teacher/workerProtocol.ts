@@ -2,16 +2,13 @@
 import { ProviderError } from '../../src/graphs/providerError.js';
 import type { OnnxProvider } from '../../src/graphs/onnxGraph.js';
 import type { SaidSettings } from '../../src/graphs/graphSettings.js';
-import type { TeacherInfo } from '../../src/distill/teacher.js';
-import {
-  type InferenceEngine,
-  NonFiniteOutputError,
-  RefusedImageError,
-} from '../../src/stream/engine.js';
-import type { EncodedOutput, OutputRequest } from '../../src/stream/names.js';
+import { NonFiniteOutputError, RefusedImageError } from '../../src/contract/inference.js';
+import type { EncodedOutput, OutputRequest } from '../../src/contract/outputs.js';
+import type { TeacherInfo } from '../../src/contract/teacherInfo.js';
+import type { InferenceEngine } from '../../src/stream/engine.js';
 import type { ThreadService } from '../../src/threads/threadService.js';
 import { CheckpointError } from '../../src/wire/checkpointError.js';
-import type { EncodedTensor } from '../../src/wire/encodedTensor.js';
+import type { EncodedTensor } from '../../src/contract/encodedTensor.js';
 
 /** Which network to load. */
 export type NetworkSource =

@@ -5,8 +5,9 @@
  */
 import { setImmediate } from 'node:timers/promises';
 import { crc32c } from '../wire/crc32c.js';
-import type { EncodedTensor } from '../wire/encodedTensor.js';
-import { DTYPE_TO_WIRE, type EncodedOutput, OUTPUT_TO_WIRE } from './names.js';
+import type { EncodedTensor } from '../contract/encodedTensor.js';
+import { DTYPE_TO_WIRE, OUTPUT_TO_WIRE } from './names.js';
+import type { EncodedOutput } from '../contract/outputs.js';
 import type { TeacherServerHooks } from './serverHooks.js';
 import type { OutgoingChunk } from './tensorResponse.js';
 

@@ -2,9 +2,10 @@
  * The contract check: what a welcome says against what the student needs, and against the first
  * teacher that was taken. All images of a run must go through the same network.
  */
-import { ContractMismatchError, type TeacherInfo } from '../distill/teacher.js';
+import { ContractMismatchError } from '../contract/teacher.js';
+import type { TeacherInfo } from '../contract/teacherInfo.js';
 import { firstNonFinite, tensorBytes } from '../wire/checkTensor.js';
-import type { EncodedTensor } from '../wire/encodedTensor.js';
+import type { EncodedTensor } from '../contract/encodedTensor.js';
 import type { ClientSettings, ExpectedContract } from './clientOptions.js';
 import { wantsClassifier, welcomeOutputs } from './clientOutputs.js';
 import type { OutputEncodingInput } from './generated/cirkd/teacher/v1/OutputEncoding.js';

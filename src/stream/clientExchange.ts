@@ -3,7 +3,7 @@
  * means for the teacher is its link's business.
  */
 import { status } from '@grpc/grpc-js';
-import type { TeacherReply } from '../distill/teacher.js';
+import type { TeacherReply } from '../contract/teacher.js';
 import { type Attempt, Attempts } from './clientAttempts.js';
 import { ImageRefusedError, requeueReason, statusName } from './clientErrors.js';
 import type { AttemptEvent, ClientSettings, RequeueReason } from './clientOptions.js';

@@ -5,21 +5,20 @@
 import {
   ContractMismatchError,
   NonFiniteReplyError,
-  type TeacherInfo,
   type TeacherReply,
   TeacherUnavailableError,
-} from '../distill/teacher.js';
+} from '../contract/teacher.js';
+import type { TeacherInfo } from '../contract/teacherInfo.js';
 import { status } from '@grpc/grpc-js';
 import { type Agreement, FleetContract } from './clientContract.js';
 import { ImageRefusedError } from './clientErrors.js';
-import { TeacherLink } from './clientLink.js';
+import { type LinkOwner, TeacherLink } from './clientLink.js';
 import { refusalOfAll, TeacherChoice } from './clientChoice.js';
-import type { LinkOwner } from './clientLinkOwner.js';
 import { Members } from './clientMembers.js';
 import type { ClientSettings, RequeueReason } from './clientOptions.js';
 import { type ImageRequest, withResolvers } from './clientRequest.js';
 import { AnswerWatch } from './clientWatch.js';
-import type { EncodedTensor } from '../wire/encodedTensor.js';
+import type { EncodedTensor } from '../contract/encodedTensor.js';
 import type { Welcome } from './generated/cirkd/teacher/v1/Welcome.js';
 
 /** Asked twice, an image whose answers aren't finite is given up. */

@@ -2,13 +2,13 @@
  * How a stream begins, seen from the client: the welcome and, where logits are rebuilt, the teacher's
  * classifier. Only then the teacher gets images.
  */
-import type { TeacherInfo } from '../distill/teacher.js';
+import type { TeacherInfo } from '../contract/teacherInfo.js';
 import type { Agreement } from './clientContract.js';
 import type { ClientSettings } from './clientOptions.js';
 import { wantsClassifier } from './clientOutputs.js';
 import type { Welcome } from './generated/cirkd/teacher/v1/Welcome.js';
 import { tensorBytes } from '../wire/checkTensor.js';
-import type { EncodedTensor } from '../wire/encodedTensor.js';
+import type { EncodedTensor } from '../contract/encodedTensor.js';
 import { ReplyAssembly } from './replyAssembly.js';
 import type { TeacherMessage } from './replyDecoder.js';
 

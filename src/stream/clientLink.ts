@@ -3,13 +3,12 @@
  * that are there. What fails here goes back to the owner, which asks again.
  */
 import { status } from '@grpc/grpc-js';
-import { ContractMismatchError } from '../distill/teacher.js';
+import { ContractMismatchError, type TeacherReply } from '../contract/teacher.js';
 import type { Endpoint } from '../rpc/target.js';
-import { readEnd } from './clientErrors.js';
+import { type ImageRefusedError, readEnd } from './clientErrors.js';
 import { ImageExchange } from './clientExchange.js';
-import { Handshake, HandshakeError } from './clientHandshake.js';
+import { type Admission, Handshake, HandshakeError } from './clientHandshake.js';
 import { TeacherHealth } from './clientHealth.js';
-import type { LinkOwner } from './clientLinkOwner.js';
 import type { ClientSettings, RequeueReason, TeacherState } from './clientOptions.js';
 import { TeacherPace } from './clientPace.js';
 import type { ImageRequest } from './clientRequest.js';
@@ -26,6 +25,22 @@ const CLOSE_TIMEOUT_MS = 500;
 
 /** setTimeout takes no more. */
 const MAX_TIMER_MS = 2 ** 31 - 1;
+
+/** What a link tells the fleet that it belongs to. */
+export interface LinkOwner extends Admission {
+  /** The whole answer came. */
+  onReply(link: TeacherLink, request: ImageRequest, reply: TeacherReply): void;
+  /** Asking again is no use. */
+  onRefused(link: TeacherLink, request: ImageRequest, error: ImageRefusedError): void;
+  /** To be asked again. */
+  onFailed(link: TeacherLink, request: ImageRequest, reason: RequeueReason, detail: string): void;
+  /** A stream that was open has ended; it will be tried again. */
+  onLost(link: TeacherLink): void;
+  /** Told to leave, it owes nothing any more. */
+  onLeft(link: TeacherLink): void;
+  /** The teacher may take more than before, or became ready, or was refused. */
+  onChange(link: TeacherLink): void;
+}
 
 export class TeacherLink {
   readonly address: string;

@@ -1,6 +1,6 @@
 /** What a client of teachers is told: by the config, and by those who watch it. */
 import type { ChannelCredentials } from '@grpc/grpc-js';
-import type { Encoding } from '../wire/encodedTensor.js';
+import type { Encoding } from '../contract/outputs.js';
 
 /** Why an image was asked for again: the label of cirkd_student_requeued_total. */
 export type RequeueReason =

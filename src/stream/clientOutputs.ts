@@ -1,9 +1,10 @@
 /** What a student asks its teachers for. */
-import type { TeacherInfo } from '../distill/teacher.js';
-import type { OutputName, WireDType } from '../wire/encodedTensor.js';
+import type { TeacherInfo } from '../contract/teacherInfo.js';
+import { type OutputName, OUTPUTS } from '../contract/outputs.js';
+import type { WireDType } from '../contract/encodedTensor.js';
 import type { ClientSettings } from './clientOptions.js';
 import type { OutputEncodingInput } from './generated/cirkd/teacher/v1/OutputEncoding.js';
-import { ENCODING_TO_WIRE, isOfFeature, OUTPUT_TO_WIRE } from './names.js';
+import { ENCODING_TO_WIRE, OUTPUT_TO_WIRE } from './names.js';
 
 type Wishes = Pick<ClientSettings, 'encoding' | 'logits'>;
 
@@ -32,7 +33,9 @@ export function outputsOf(
   { featureChannels }: Pick<TeacherInfo, 'featureChannels'>,
   wishes: Wishes,
 ): ReturnType<typeof wantedOutputs> {
-  return wantedOutputs(wishes).filter(({ name }) => featureChannels > 0 || !isOfFeature(name));
+  return wantedOutputs(wishes).filter(
+    ({ name }) => featureChannels > 0 || !OUTPUTS[name].isOfFeature,
+  );
 }
 
 /** All that the hello asks for, as the contract spells it. */

@@ -1,9 +1,10 @@
 /** One image on its way to its one answer, over as many attempts as that takes. */
 import { status } from '@grpc/grpc-js';
-import type { TeacherImage, TeacherReply } from '../distill/teacher.js';
+import type { TeacherImage, TeacherReply } from '../contract/teacher.js';
 import { outputSize, tensorBytes } from '../wire/checkTensor.js';
 import { crc32c } from '../wire/crc32c.js';
-import type { OutputName, WireDType } from '../wire/encodedTensor.js';
+import type { OutputName } from '../contract/outputs.js';
+import type { WireDType } from '../contract/encodedTensor.js';
 import { blamesImage } from './clientErrors.js';
 import type { ImageError } from './generated/cirkd/teacher/v1/ImageError.js';
 import type { ExpectedOutput } from './replyAssembly.js';

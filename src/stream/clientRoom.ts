@@ -1,5 +1,5 @@
 /** What a teacher takes of one stream's images: limits of the welcome, and pixels granted. */
-import type { TeacherImage } from '../distill/teacher.js';
+import type { TeacherImage } from '../contract/teacher.js';
 import type { Agreement } from './clientContract.js';
 
 export class TeacherRoom {

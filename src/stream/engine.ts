@@ -1,14 +1,8 @@
 /** What the server needs of a network, wherever it runs. */
-import type { TeacherInfo } from '../distill/teacher.js';
-import type { EncodedTensor } from '../wire/encodedTensor.js';
-import type { EncodedOutput, OutputRequest } from './names.js';
-
-export interface InferenceImage {
-  readonly height: number;
-  readonly width: number;
-  /** uint8 HWC, R G B; a view at any offset, unchanged while `infer` runs. */
-  readonly rgb: Uint8Array;
-}
+import type { TeacherInfo } from '../contract/teacherInfo.js';
+import type { InferenceImage } from '../contract/inference.js';
+import type { EncodedTensor } from '../contract/encodedTensor.js';
+import type { EncodedOutput, OutputRequest } from '../contract/outputs.js';
 
 export interface InferenceEngine {
   readonly info: TeacherInfo;
@@ -26,20 +20,4 @@ export interface InferenceEngine {
     outputs: readonly OutputRequest[],
   ): Promise<Array<EncodedOutput[] | Error>>;
   close(): Promise<void>;
-}
-
-/**
- * The network gave a NaN or an infinity. The message names the output and the place and may be
- * shown to the peer.
- */
-export class NonFiniteOutputError extends Error {
-  override readonly name = 'NonFiniteOutputError';
-}
-
-/**
- * The network can't take such an image, so that asking again is no use. The message says why and may be
- * shown to the peer.
- */
-export class RefusedImageError extends Error {
-  override readonly name = 'RefusedImageError';
 }

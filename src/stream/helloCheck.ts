@@ -1,12 +1,12 @@
 /** Reads a hello: what the client wants, or why this server can't give it. */
-import type { TeacherInfo } from '../distill/teacher.js';
+import type { TeacherInfo } from '../contract/teacherInfo.js';
 import { GrpcStatus, RpcError } from '../rpc/errors.js';
-import type { Encoding } from '../wire/encodedTensor.js';
+import type { Encoding, OutputRequest } from '../contract/outputs.js';
 import type { InferenceEngine } from './engine.js';
 import type { Hello } from './generated/cirkd/teacher/v1/Hello.js';
 import type { TeacherInfoInput } from './generated/cirkd/teacher/v1/TeacherInfo.js';
 import { checkWishes, grantedOutputs } from './helloOutputs.js';
-import { CHANNEL_ORDER_TO_WIRE, ENCODING_TO_WIRE, type OutputRequest } from './names.js';
+import { CHANNEL_ORDER_TO_WIRE, ENCODING_TO_WIRE } from './names.js';
 import { MAX_RUN_ID_BYTES } from './serverLimits.js';
 import { PROTOCOL_VERSION } from './teacherService.js';
 

@@ -1,19 +1,11 @@
 /** Reads the outputs that a hello asks for, or says why this server can't give them. */
-import type { TeacherInfo } from '../distill/teacher.js';
+import type { TeacherInfo } from '../contract/teacherInfo.js';
 import { GrpcStatus, RpcError } from '../rpc/errors.js';
 import { tensorBytes } from '../wire/checkTensor.js';
-import type { Encoding } from '../wire/encodedTensor.js';
+import { type Encoding, type OutputRequest, OUTPUTS } from '../contract/outputs.js';
 import type { InferenceEngine } from './engine.js';
 import type { Hello } from './generated/cirkd/teacher/v1/Hello.js';
-import {
-  ENCODING_TO_WIRE,
-  encodingFromWire,
-  isAlwaysFp32,
-  isOfFeature,
-  OUTPUT_TO_WIRE,
-  type OutputRequest,
-  outputFromWire,
-} from './names.js';
+import { ENCODING_TO_WIRE, encodingFromWire, OUTPUT_TO_WIRE, outputFromWire } from './names.js';
 
 /** More than any version has: the checks below go over every pair. */
 const MAX_OUTPUTS = 16;
@@ -52,7 +44,7 @@ export function grantedOutputs(
       `hello.outputs: OUTPUT_CLASSIFIER given, but this teacher ${why}: its logits can't be rebuilt, set teacher.logits: sent`,
     );
   }
-  const granted = wishes.filter(({ output }) => hasFeature || !isOfFeature(output));
+  const granted = wishes.filter(({ output }) => hasFeature || !OUTPUTS[output].isOfFeature);
   if (granted.length > 0) return granted;
   const given = wishes.map(({ output }) => OUTPUT_TO_WIRE[output]).join(', ');
   throw lacking(
@@ -62,7 +54,7 @@ export function grantedOutputs(
 
 /** Those that every image is answered with: without the stream's own. */
 export function imageOutputs(outputs: readonly OutputRequest[]): OutputRequest[] {
-  return outputs.filter(({ output }) => output !== 'classifier');
+  return outputs.filter(({ output }) => OUTPUTS[output].scope === 'image');
 }
 
 /** Throws FAILED_PRECONDITION where a row of the classifier is larger than a piece may be. */
@@ -96,9 +88,9 @@ function checkWish(
     const offered = Object.values(OUTPUT_TO_WIRE).join(', ');
     throw lacking(`${name}.output: ${wish.output} given, this server sends ${offered}`);
   }
-  if (isAlwaysFp32(output)) return { output, encoding: 'fp32' };
+  if (OUTPUTS[output].isAlwaysFp32) return { output, encoding: 'fp32' };
   const encoding = encodingFromWire(wish.encoding);
-  const offered = encodings.filter((one) => output === 'embedding' || one !== 'int8');
+  const offered = encodings.filter((one) => OUTPUTS[output].encodings.includes(one));
   if (encoding === undefined || !offered.includes(encoding)) {
     const words = offered.map((one) => ENCODING_TO_WIRE[one]).join(', ');
     throw lacking(

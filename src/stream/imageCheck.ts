@@ -1,12 +1,13 @@
 /** Checks one image before anything is allocated for it. */
-import type { TeacherInfo } from '../distill/teacher.js';
+import type { TeacherInfo } from '../contract/teacherInfo.js';
 import { type GrpcCode, GrpcStatus } from '../rpc/errors.js';
 import { outputSize } from '../wire/checkTensor.js';
 import { crc32c } from '../wire/crc32c.js';
-import { WIRE_DTYPE_BYTES } from '../wire/encodedTensor.js';
+import { WIRE_DTYPE_BYTES } from '../contract/encodedTensor.js';
 import type { ErrorReason } from './generated/cirkd/teacher/v1/ErrorReason.js';
 import type { Image } from './generated/cirkd/teacher/v1/Image.js';
-import { dtypeOfOutput, OUTPUT_TO_WIRE, type OutputRequest } from './names.js';
+import { dtypeOfOutput, type OutputRequest } from '../contract/outputs.js';
+import { OUTPUT_TO_WIRE } from './names.js';
 import { channelsOf } from './outputCheck.js';
 
 /** A fault of one image alone: it becomes an ImageError, and the stream goes on. */

@@ -5,12 +5,12 @@
 import { type GrpcCode, GrpcStatus, grpcCodeName, RpcError } from '../rpc/errors.js';
 import { AnswerRoom } from './answerRoom.js';
 import type { ChunkSender } from './chunkSender.js';
-import { NonFiniteOutputError, RefusedImageError } from './engine.js';
+import { NonFiniteOutputError, RefusedImageError } from '../contract/inference.js';
 import type { Image } from './generated/cirkd/teacher/v1/Image.js';
 import type { Agreement } from './helloCheck.js';
 import { imageOutputs } from './helloOutputs.js';
 import { checkImage, ImageFault } from './imageCheck.js';
-import type { EncodedOutput, OutputRequest } from './names.js';
+import type { EncodedOutput, OutputRequest } from '../contract/outputs.js';
 import { answerBytes, checkOutputs } from './outputCheck.js';
 import type { Serving } from './serving.js';
 import type { DropReason, Work } from './work.js';

@@ -3,7 +3,7 @@
  * again image by image, so that the guilty one fails alone.
  */
 import type { InferenceEngine } from './engine.js';
-import type { EncodedOutput } from './names.js';
+import type { EncodedOutput } from '../contract/outputs.js';
 import type { Work } from './work.js';
 
 export type Results = Array<EncodedOutput[] | Error>;

@@ -1,21 +1,10 @@
 /** Outputs, encodings and dtypes: the contract's names and ours, both ways. */
-import type { EncodedTensor, Encoding, OutputName, WireDType } from '../wire/encodedTensor.js';
+import type { WireDType } from '../contract/encodedTensor.js';
+import type { Encoding, OutputName } from '../contract/outputs.js';
 import type { ChannelOrder } from './generated/cirkd/teacher/v1/ChannelOrder.js';
 import type { DType } from './generated/cirkd/teacher/v1/DType.js';
 import type { Encoding as EncodingOnWire } from './generated/cirkd/teacher/v1/Encoding.js';
 import type { Output } from './generated/cirkd/teacher/v1/Output.js';
-
-/** One output of a network, and how it should travel. */
-export interface OutputRequest {
-  readonly output: OutputName;
-  readonly encoding: Encoding;
-}
-
-/** One output of one image, ready to travel. */
-export interface EncodedOutput {
-  readonly output: OutputName;
-  readonly tensor: EncodedTensor;
-}
 
 export const OUTPUT_TO_WIRE = {
   logits: 'OUTPUT_LOGITS',
@@ -47,35 +36,6 @@ export const outputFromWire = reverse<OutputName>(OUTPUT_TO_WIRE);
 export const encodingFromWire = reverse<Encoding>(ENCODING_TO_WIRE);
 export const dtypeFromWire = reverse<WireDType>(DTYPE_TO_WIRE);
 export const channelOrderFromWire = reverse<'rgb' | 'bgr'>(CHANNEL_ORDER_TO_WIRE);
-
-/** Small beside the maps, and what the others are made whole with: always fp32. */
-const ALWAYS_FP32: ReadonlySet<OutputName> = new Set([
-  'feature_norm',
-  'embedding_scale',
-  'classifier',
-]);
-
-/** Whether the encoding that is asked for makes no difference. */
-export function isAlwaysFp32(output: OutputName): boolean {
-  return ALWAYS_FP32.has(output);
-}
-
-const OF_THE_FEATURE: ReadonlySet<OutputName> = new Set([
-  'embedding',
-  'feature_norm',
-  'embedding_scale',
-  'classifier',
-]);
-
-/** Whether a teacher without a feature lacks the output. */
-export function isOfFeature(output: OutputName): boolean {
-  return OF_THE_FEATURE.has(output);
-}
-
-/** The dtype in which an output travels. */
-export function dtypeOfOutput({ output, encoding }: OutputRequest): WireDType {
-  return isAlwaysFp32(output) ? 'fp32' : encoding;
-}
 
 function reverse<Name extends string>(
   toWire: Readonly<Record<Name, string>>,

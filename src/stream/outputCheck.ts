@@ -1,7 +1,7 @@
 /** Checks what an engine gave before any of it is sent: sizes only, no value is read. */
-import type { TeacherInfo } from '../distill/teacher.js';
+import type { TeacherInfo } from '../contract/teacherInfo.js';
 import { checkTensor, outputSize, tensorBytes } from '../wire/checkTensor.js';
-import { dtypeOfOutput, type EncodedOutput, type OutputRequest } from './names.js';
+import { dtypeOfOutput, type EncodedOutput, type OutputRequest } from '../contract/outputs.js';
 
 /** Channels of an image's output: those of the contract; 1 for norms and scales, which have no axis. */
 export function channelsOf({ output }: OutputRequest, info: TeacherInfo): number {

@@ -1,12 +1,13 @@
 /** Teachers over gRPC, seen from the student as one Teacher. */
-import type { Teacher, TeacherImage, TeacherInfo, TeacherReply } from '../distill/teacher.js';
+import type { Teacher, TeacherImage, TeacherReply } from '../contract/teacher.js';
+import type { TeacherInfo } from '../contract/teacherInfo.js';
 
 import { plaintext } from '../rpc/endingConnections.js';
 import { Fleet } from './clientFleet.js';
 import type { ClientOptions, ClientSettings } from './clientOptions.js';
 import { outputsOf } from './clientOutputs.js';
 import { answerBytes, expectedOutputs, ImageRequest, type OutputSizes } from './clientRequest.js';
-import type { EncodedTensor } from '../wire/encodedTensor.js';
+import type { EncodedTensor } from '../contract/encodedTensor.js';
 import { unlessAborted } from '../threads/unlessAborted.js';
 
 /** Who answered is remembered for this many images, for requestElsewhere. */

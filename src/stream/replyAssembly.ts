@@ -2,10 +2,11 @@
  * The answer to one attempt, put together from its chunks. Each chunk is checked whole before a
  * byte of memory is taken for it; its data is copied once, into a buffer that nothing else owns.
  */
-import type { TeacherReply } from '../distill/teacher.js';
+import type { TeacherReply } from '../contract/teacher.js';
 import { sameShape, tensorBytes } from '../wire/checkTensor.js';
 import { crc32c } from '../wire/crc32c.js';
-import type { EncodedTensor, OutputName, WireDType } from '../wire/encodedTensor.js';
+import type { EncodedTensor, WireDType } from '../contract/encodedTensor.js';
+import type { OutputName } from '../contract/outputs.js';
 import type { TensorChunkView } from './replyDecoder.js';
 
 /** What an output of an image has to be: follows from the welcome and the image's size. */

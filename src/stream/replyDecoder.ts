@@ -3,7 +3,8 @@
  * without copying their data. Everything else, and any chunk laid out in an unusual way, goes
  * through protobufjs.
  */
-import type { OutputName, WireDType } from '../wire/encodedTensor.js';
+import type { OutputName } from '../contract/outputs.js';
+import type { WireDType } from '../contract/encodedTensor.js';
 import type { DistillResponse } from './generated/cirkd/teacher/v1/DistillResponse.js';
 import type { ImageError } from './generated/cirkd/teacher/v1/ImageError.js';
 import type { Welcome } from './generated/cirkd/teacher/v1/Welcome.js';

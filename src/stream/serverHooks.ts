@@ -1,5 +1,5 @@
 /** What a server tells of itself: the caller turns it into metrics and log lines. */
-import type { WireDType } from '../wire/encodedTensor.js';
+import type { WireDType } from '../contract/encodedTensor.js';
 import type { RequestName } from './work.js';
 
 /** One forward pass of the network. */

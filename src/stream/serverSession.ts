@@ -5,7 +5,7 @@
 import type { ServerDuplexStream } from '@grpc/grpc-js';
 import { GrpcStatus, grpcCodeName, RpcError } from '../rpc/errors.js';
 import { ChunkSender, type WriteChunk } from './chunkSender.js';
-import type { EncodedTensor } from '../wire/encodedTensor.js';
+import type { EncodedTensor } from '../contract/encodedTensor.js';
 import type { DistillRequest } from './generated/cirkd/teacher/v1/DistillRequest.js';
 import type { DistillResponseInput } from './generated/cirkd/teacher/v1/DistillResponse.js';
 import { type Agreement, checkByteCount, checkHello, teacherInfoToWire } from './helloCheck.js';

@@ -1,5 +1,5 @@
 /** What the streams of one server share. */
-import type { Encoding } from '../wire/encodedTensor.js';
+import type { Encoding } from '../contract/outputs.js';
 import type { AnswerBudget } from './answerRoom.js';
 import type { WriteChunk } from './chunkSender.js';
 import type { InferenceEngine } from './engine.js';

@@ -9,7 +9,7 @@ import { duplexHandler, unaryHandler } from '../rpc/handlers.js';
 import { Health, healthPackageDefinition } from '../rpc/health.js';
 import { addReflection } from '../rpc/reflection.js';
 import { RpcServer } from '../rpc/server.js';
-import type { Encoding } from '../wire/encodedTensor.js';
+import type { Encoding } from '../contract/outputs.js';
 import { AnswerBudget } from './answerRoom.js';
 import type { InferenceEngine } from './engine.js';
 import type { GetTeacherRequest } from './generated/cirkd/teacher/v1/GetTeacherRequest.js';

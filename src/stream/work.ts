@@ -1,6 +1,6 @@
 /** One image on its way through the queue and the network. */
-import type { InferenceImage } from './engine.js';
-import type { EncodedOutput, OutputRequest } from './names.js';
+import type { InferenceImage } from '../contract/inference.js';
+import type { EncodedOutput, OutputRequest } from '../contract/outputs.js';
 
 /** What log lines of both sides call a request by. */
 export interface RequestName {

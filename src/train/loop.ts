@@ -2,7 +2,7 @@
  * The training loop: feed → compute → report, a step at a time. It sees a Teacher and something
  * that computes, never a socket or a thread.
  */
-import type { Teacher } from '../distill/teacher.js';
+import type { Teacher } from '../contract/teacher.js';
 import { unlessAborted } from '../threads/unlessAborted.js';
 import { type FedBatch, type Feed, teacherImages } from './feed.js';
 import {

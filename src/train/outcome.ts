@@ -1,5 +1,5 @@
 /** What a training step takes and says, in plain data that crosses threads. */
-import type { TeacherReply } from '../distill/teacher.js';
+import type { TeacherReply } from '../contract/teacher.js';
 
 /** One forward pass' worth of crops. */
 export interface MicroBatch {

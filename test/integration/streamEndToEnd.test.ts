@@ -1,7 +1,7 @@
 /** The student's side of the stream against real teacher processes, killed, stopped and restarted. */
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
-import type { TeacherImage, TeacherReply } from '../../src/distill/teacher.js';
+import type { TeacherImage, TeacherReply } from '../../src/contract/teacher.js';
 import type { ClientOptions, RequeueReason } from '../../src/stream/clientOptions.js';
 import { connectTeachers, type RemoteTeacher } from '../../src/stream/remoteTeacher.js';
 import { checkTensor, firstNonFinite } from '../../src/wire/checkTensor.js';

@@ -4,6 +4,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { circles, importGraph } from '../support/architecture/importGraph.js';
 import { ALLOWED, importViolations } from '../support/architecture/importRule.js';
 import { leakViolations } from '../support/architecture/leakRule.js';
 import {
@@ -38,6 +39,10 @@ test('every folder of src is in the import rule', () => {
     folders.filter((name) => !(name in ALLOWED)),
     [],
   );
+});
+
+test('no files import each other in a circle, types included', () => {
+  assert.deepEqual(circles(importGraph([...src, ...services])), []);
 });
 
 test('files and functions are short', () => {
@@ -87,6 +92,16 @@ test('the import rule sees every way to import', () => {
     '6: only src/tensor may import @tensorflow/tfjs-node-gpu',
     '8: only src/rpc and src/stream may import @grpc/grpc-js',
   ]);
+});
+
+test('circles are seen through types and chains', () => {
+  const graph = importGraph([
+    parseSource('src/data/a.ts', "import type { B } from './b.js';"),
+    parseSource('src/data/b.ts', "export { c } from './c.js';"),
+    parseSource('src/data/c.ts', "const a = await import('./a.js');"),
+    parseSource('src/data/d.ts', "import { a } from './a.js';"),
+  ]);
+  assert.deepEqual(circles(graph), [['src/data/a.ts', 'src/data/b.ts', 'src/data/c.ts']]);
 });
 
 test('the other rules see what breaks them', () => {

@@ -6,8 +6,6 @@ import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import type { Registry } from 'prom-client';
 import { COMMANDS } from '../../services/cli/commandTable.js';
-import { TERMS as OBJECTIVE_TERMS } from '../../src/distill/terms.js';
-import { TERMS } from '../../src/telemetry/metricNames.js';
 import { createStudentMetrics } from '../../src/telemetry/studentMetrics.js';
 import { createTeacherMetrics } from '../../src/telemetry/teacherMetrics.js';
 import { ALLOWED } from '../support/architecture/importRule.js';
@@ -83,10 +81,6 @@ interface Described {
   readonly name: string;
   readonly labelNames: readonly string[];
 }
-
-test('metrics and objective spell the terms alike', () => {
-  assert.deepEqual(TERMS, OBJECTIVE_TERMS);
-});
 
 test('docs/architecture.md shows the import rule that is applied', () => {
   const text = read('docs/architecture.md');

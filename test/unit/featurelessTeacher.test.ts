@@ -6,7 +6,7 @@ import { leaveOutTerms } from '../../services/student/leftOutTerms.js';
 import { saveState } from '../../services/student/trainerState.js';
 import { loadConfig } from '../../src/config/load.js';
 import { type StudentConfig, studentSchema } from '../../src/config/student.js';
-import type { TeacherReply } from '../../src/distill/teacher.js';
+import type { TeacherReply } from '../../src/contract/teacher.js';
 import { GrpcStatus } from '../../src/rpc/errors.js';
 import type { ClientOptions } from '../../src/stream/clientOptions.js';
 import type { InferenceEngine } from '../../src/stream/engine.js';

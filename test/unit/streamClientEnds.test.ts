@@ -5,7 +5,7 @@ import { once } from 'node:events';
 import { describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { status } from '@grpc/grpc-js';
-import { ContractMismatchError, TeacherUnavailableError } from '../../src/distill/teacher.js';
+import { ContractMismatchError, TeacherUnavailableError } from '../../src/contract/teacher.js';
 import type { ClientOptions } from '../../src/stream/clientOptions.js';
 import { connectTeachers } from '../../src/stream/remoteTeacher.js';
 import { DnsServer } from '../support/dnsServer.js';

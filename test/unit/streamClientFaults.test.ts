@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import { status } from '@grpc/grpc-js';
-import { ContractMismatchError, NonFiniteReplyError } from '../../src/distill/teacher.js';
+import { ContractMismatchError, NonFiniteReplyError } from '../../src/contract/teacher.js';
 import { ImageRefusedError } from '../../src/stream/clientErrors.js';
 import type { ClientOptions, RequeueReason } from '../../src/stream/clientOptions.js';
 import type { Image } from '../../src/stream/generated/cirkd/teacher/v1/Image.js';

@@ -10,7 +10,7 @@ import { after, test, type TestContext } from 'node:test';
 import { createServer as createTlsServer } from 'node:tls';
 import { promisify } from 'node:util';
 import { ServerCredentials } from '@grpc/grpc-js';
-import { ContractMismatchError, TeacherUnavailableError } from '../../src/distill/teacher.js';
+import { ContractMismatchError, TeacherUnavailableError } from '../../src/contract/teacher.js';
 import { type ClientSecurity, openClientSecurity } from '../../src/rpc/clientSecurity.js';
 import type { ClientOptions } from '../../src/stream/clientOptions.js';
 import { Authority, type Pem } from '../support/certificates/authority.js';

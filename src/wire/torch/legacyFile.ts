@@ -5,7 +5,8 @@
  * Source: _legacy_save and _legacy_load in torch/serialization.py of PyTorch 2.15.
  */
 import { CheckpointError } from '../checkpointError.js';
-import { type PickleRules, readPickleAt } from './pickleReader.js';
+import type { PickleRules } from './pickleMachine.js';
+import { readPickleAt } from './pickleReader.js';
 import { kindOf, PickleDict, shown } from './pickleValues.js';
 import type { StorageClass, StorageSource } from './torchStorage.js';
 

@@ -4,7 +4,7 @@
  */
 import { CheckpointError } from '../checkpointError.js';
 import type { PickleCursor } from './pickleCursor.js';
-import type { PickleMachine } from './pickleReader.js';
+import type { PickleMachine } from './pickleMachine.js';
 import {
   textFloat,
   textIndex,

@@ -5,7 +5,7 @@
 import { CheckpointError } from '../checkpointError.js';
 import { ForeignName, ForeignObject, ForeignObjects, MOST_PARTS } from './foreignObjects.js';
 import { foreignResult } from './foreignResults.js';
-import type { PickleRules } from './pickleReader.js';
+import type { PickleRules } from './pickleMachine.js';
 import { kindOf, PickleDict, PickleTuple, shown } from './pickleValues.js';
 import {
   DtypeName,

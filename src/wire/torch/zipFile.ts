@@ -4,7 +4,8 @@
  * Source: _save and _load in torch/serialization.py of PyTorch 2.15.
  */
 import { CheckpointError } from '../checkpointError.js';
-import { type PickleRules, readPickle } from './pickleReader.js';
+import type { PickleRules } from './pickleMachine.js';
+import { readPickle } from './pickleReader.js';
 import { shown } from './pickleValues.js';
 import type { StorageSource } from './torchStorage.js';
 import { readZip, type ZipEntries } from './zipReader.js';

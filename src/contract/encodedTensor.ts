@@ -2,12 +2,6 @@
 
 export type WireDType = 'fp32' | 'fp16' | 'int8';
 
-/** Encodings that a hello may ask for. */
-export type Encoding = 'fp32' | 'fp16' | 'int8';
-
-/** `classifier` is the stream's, the others are an image's. */
-export type OutputName = 'logits' | 'embedding' | 'feature_norm' | 'embedding_scale' | 'classifier';
-
 export const WIRE_DTYPE_BYTES: Readonly<Record<WireDType, number>> = { fp32: 4, fp16: 2, int8: 1 };
 
 export interface EncodedTensor {
