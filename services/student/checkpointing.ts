@@ -9,7 +9,7 @@ import { saveCheckpoint } from '../../src/run/checkpoint.js';
 import { bestCheckpoint, markBestCheckpoint } from '../../src/run/checkpointFolder.js';
 import { type Manifest, stepFolderName } from '../../src/run/manifest.js';
 import { CheckpointError } from '../../src/wire/checkpointError.js';
-import { packageVersion } from '../cli/packageVersion.js';
+import { packageVersion } from '../program/packageVersion.js';
 import type { ComputeClient } from './computeProtocol.js';
 import type { StudentEvaluation } from './evaluation.js';
 import type { OpenedRun } from './openRun.js';

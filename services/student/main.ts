@@ -17,7 +17,7 @@ import { Checkpointing } from './checkpointing.js';
 import { type ComputeClient, type ComputeReady, startComputing } from './computeProtocol.js';
 import { connectTeacher } from './connectTeacher.js';
 import { openTrainingData, validationConfig } from './datasetConfigs.js';
-import { environmentOf } from './environment.js';
+import { environmentOf } from '../program/environment.js';
 import { evaluateStudent } from './evaluation.js';
 import { labelSource, tellLabels } from './labelSource.js';
 import { leaveOutTerms } from './leftOutTerms.js';
