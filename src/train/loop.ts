@@ -2,7 +2,7 @@
  * The training loop: feed → compute → report, a step at a time. It sees a Teacher and something
  * that computes, never a socket or a thread.
  */
-import type { Teacher } from '../contract/teacher.js';
+import { NonFiniteReplyError, type Teacher } from '../contract/teacher.js';
 import { unlessAborted } from '../threads/unlessAborted.js';
 import { type FedBatch, type Feed, teacherImages } from './feed.js';
 import {
@@ -59,7 +59,10 @@ export interface LoopOptions {
   readonly afterStep: (report: StepReport) => Promise<void> | void;
 }
 
-/** Runs until the last step or until a stop is requested; says which. */
+/**
+ * Runs until the last step or until a stop is requested; says which. Throws NonFiniteReplyError where a
+ * teacher's reply isn't finite, nor the one in its place, NonFiniteLossError where the step isn't.
+ */
 export async function runLoop(options: LoopOptions): Promise<'finished' | 'stopped'> {
   const { stop } = options;
   try {
@@ -127,8 +130,9 @@ async function computeStep(
     const names = outcome.images.map(
       ({ microBatch, crop }) => fed[microBatch]!.batch.crops[crop]!.sample,
     );
-    throw new NonFiniteLossError(
-      `step ${step}: teacher reply not finite, asked twice, for ${names.join(', ')}`,
+    const of = teacher === null ? '' : ` (${teacher.info.model}, ${teacher.info.digest})`;
+    throw new NonFiniteReplyError(
+      `step ${step}: teacher reply not finite, asked twice, for ${names.join(', ')}${of}`,
     );
   }
   const terms = Object.entries(outcome.terms).map(([term, value]) => `${term}=${value}`);
