@@ -86,6 +86,11 @@ export function startComputing(): ThreadCalls<ComputeCalls> {
   return new ThreadCalls(startThread(import.meta.url, './computeWorker.ts', null), COMPUTE);
 }
 
+/** Read by TensorFlow when the computing thread opens it: to be called before. */
+export function setTensorflowThreads({ train }: StudentConfig): void {
+  process.env.TF_NUM_INTRAOP_THREADS = String(train.threads);
+}
+
 /** The buffers of a state, each once: a file's tensors may share one. */
 function stateBuffers(files: StateFiles): ArrayBuffer[] {
   const tensors = Object.values(files).flatMap((file) => [...file.tensors.values()]);

@@ -15,7 +15,7 @@ import { scores, ConfusionMatrix } from '../../src/evaluate/confusion.js';
 import { float32Tensor } from '../../src/wire/safetensors.js';
 import { Checkpointing } from '../../services/student/checkpointing.js';
 import { connectTeacher } from '../../services/student/connectTeacher.js';
-import { openTrainingData } from '../../services/student/datasetConfigs.js';
+import { openTrainingData } from '../../services/student/trainingData.js';
 import { type OpenedRun, openRun } from '../../services/student/openRun.js';
 import { openReporting } from '../../services/student/reporting.js';
 import { CamvidFolder } from '../support/camvidFolder.js';
@@ -237,7 +237,7 @@ test('a stop ends the wait for teachers; two digests are refused before it', asy
   const run = await open(given);
   const reporting = await openReporting(given, run, stream);
   const stop = new AbortController();
-  const parts = { dataset: openTrainingData(given), run, reporting, stepsDone: () => 0 };
+  const parts = { dataset: openTrainingData(given), run, reporting };
   const waiting = connectTeacher(given, { ...parts, stop: stop.signal });
   stop.abort();
   await assert.rejects(waiting, (error) => error === stop.signal.reason);
