@@ -5,6 +5,7 @@ import { ConfigError } from '../../src/config/configError.js';
 import { changedFixedKeys } from '../../src/config/fixedKeys.js';
 import { formatConfig } from '../../src/config/format.js';
 import { loadConfig } from '../../src/config/load.js';
+import { withoutRetiredKeys } from '../../src/config/retiredKeys.js';
 import { type StudentConfig, studentSchema } from '../../src/config/student.js';
 import { type Checkpoint, latestCheckpoint, loadCheckpoint } from '../../src/run/checkpoint.js';
 import { stepFolders } from '../../src/run/checkpointFolder.js';
@@ -166,7 +167,7 @@ function stateOf({ files }: Checkpoint): StateFiles {
 
 function refuseChanges({ manifest, path }: Checkpoint, config: StudentConfig): void {
   // Through the schema: a key that is newer than the checkpoint had what is its default now.
-  const parsed = studentSchema.root.safeParse(manifest.config);
+  const parsed = studentSchema.root.safeParse(withoutRetiredKeys(studentSchema, manifest.config));
   const saved = parsed.success ? parsed.data : (manifest.config as unknown as StudentConfig);
   const was = resolveThreads(saved, null);
   const changed = changedFixedKeys(studentSchema, was, config);

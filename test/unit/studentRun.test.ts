@@ -122,6 +122,28 @@ test('a checkpoint from before a key was there goes on with its default', async 
   );
 });
 
+test('a run from before a key was retired goes on, its own numbers kept', async (t) => {
+  const given = config(t);
+  const run = await open(given);
+  const { warmupSteps: _missing, ...train } = { ...run.config.train, threads: 7 };
+  const old = { ...run.config, train, evaluate: { mode: 'whole', pictures: 6 } };
+  writeFileSync(run.folder.configFile, formatConfig(old));
+  await run.lock.release();
+  const begun = await open(given, true);
+  assert.equal(begun.config.train.threads, 7);
+  assert.doesNotMatch(readFileSync(run.folder.configFile, 'utf8'), /mode: whole/);
+  await saveCheckpoint(run.folder.checkpointsFolder, {
+    ...{ step: 2, packageVersion: '1', teacherDigest: null, datasetHash: 'd', state: {} },
+    config: old,
+    files: {},
+  });
+  await begun.lock.release();
+  const resumed = await open(given, true);
+  assert.equal(resumed.manifest?.step, 2);
+  assert.equal(resumed.config.train.threads, 7);
+  await resumed.lock.release();
+});
+
 test('a run in use is refused, new or resumed, and stays whole', async (t) => {
   const given = config(t);
   const run = await open(given);
