@@ -6,7 +6,7 @@ import { createLoader } from '../../src/data/loader.js';
 import { DataError, type Dataset } from '../../src/data/types.js';
 import { Feed } from '../../src/train/feed.js';
 
-export function trainingConfig({ data }: StudentConfig): DatasetConfig {
+function trainingConfig({ data }: StudentConfig): DatasetConfig {
   const { labels, minConfidence: _, ...dataset } = data.train;
   return { ...dataset, split: 'train', unlabelled: labels === 'teacher' };
 }

@@ -48,20 +48,6 @@ export const NORMALISATIONS = {
 
 export type NormalisationName = keyof typeof NORMALISATIONS;
 
-export const NO_SETTINGS: GraphSettings = {
-  logits: null,
-  feature: null,
-  layout: null,
-  normalisation: null,
-  pixelMean: null,
-  pixelStd: null,
-  channelOrder: null,
-  classes: null,
-  classNames: null,
-  outputStride: null,
-  alignCorners: null,
-};
-
 /** undefined where neither a name nor all three parts are there. */
 export function normalisationOf(settings: GraphSettings): PixelNormalisation | undefined {
   const { normalisation, pixelMean, pixelStd, channelOrder } = settings;
