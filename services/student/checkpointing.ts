@@ -9,8 +9,8 @@ import { saveCheckpoint } from '../../src/run/checkpoint.js';
 import { bestCheckpoint, markBestCheckpoint } from '../../src/run/checkpointFolder.js';
 import { type Manifest, stepFolderName } from '../../src/run/manifest.js';
 import { CheckpointError } from '../../src/wire/checkpointError.js';
-import { packageVersion } from '../cli/packageVersion.js';
-import type { ComputeThread } from './computeThread.js';
+import { packageVersion } from '../program/packageVersion.js';
+import type { ComputeClient } from './computeProtocol.js';
 import type { StudentEvaluation } from './evaluation.js';
 import type { OpenedRun } from './openRun.js';
 import type { Reporting } from './reporting.js';
@@ -20,7 +20,7 @@ interface Parts {
   readonly run: Pick<OpenedRun, 'folder' | 'manifest' | 'isEvaluated'>;
   readonly dataset: Pick<Dataset, 'digest'>;
   readonly teacher: Pick<Teacher, 'info'> | null;
-  readonly compute: Pick<ComputeThread, 'snapshot'>;
+  readonly compute: Pick<ComputeClient, 'snapshot'>;
   readonly reporting: Pick<Reporting, 'events' | 'evaluation'>;
 }
 

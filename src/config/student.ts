@@ -9,4 +9,5 @@ export const studentSchema: ConfigSchema<StudentConfig> = {
   service: 'student',
   root: studentSections,
   crossFaults: studentCrossFaults,
+  retired: { 'evaluate.mode': 'whole' },
 };

@@ -158,10 +158,12 @@ const teacherSection = section('The teachers that the student listens to.', {
   ),
 });
 
-const evaluateSection = section('How a network is judged on data.val.', {
-  mode: field(z.enum(['whole']).default('whole'), 'whole: the whole image in one forward pass.'),
-  pictures: field(count().max(64).default(6), 'Images of data.val drawn for the report.'),
-});
+const evaluateSection = section(
+  'How a network is judged on data.val: whole images, in one forward pass.',
+  {
+    pictures: field(count().max(64).default(6), 'Images of data.val drawn for the report.'),
+  },
+);
 
 export const studentSections = z.strictObject({
   seed: field(

@@ -64,7 +64,7 @@ export class ContractMismatchError extends Error {
   override readonly name = 'ContractMismatchError';
 }
 
-/** A teacher computed NaN or infinity for an image, and so did the next one. Exit code 6. */
+/** A teacher's answer for an image isn't finite, by its own word or as it came, nor is the next one. Exit code 6. */
 export class NonFiniteReplyError extends Error {
   override readonly name = 'NonFiniteReplyError';
 }

@@ -5,6 +5,7 @@
  */
 import { ops, scalar, scope, type Tensor } from '../tensor/index.js';
 import type { EncodedTensor } from '../contract/encodedTensor.js';
+import { NonFiniteOutputError } from '../contract/inference.js';
 import {
   dtypeOfOutput,
   type EncodedOutput,
@@ -17,7 +18,7 @@ import { type EncodedRows, encodeFinite, encodeRows } from './encode.js';
 const SMALLEST_NORM = 1e-12;
 
 /**
- * In the order of the requests; an Error where one of them holds a non-finite value.
+ * In the order of the requests; NonFiniteOutputError where one of them holds a non-finite value.
  *
  * @param feature_hwD null where the network has none: then logits alone can be asked for
  */
@@ -25,13 +26,15 @@ export function encodeOutputs(
   logits_hwK: Tensor,
   feature_hwD: Tensor | null,
   requests: readonly OutputRequest[],
-): EncodedOutput[] | Error {
+): EncodedOutput[] | NonFiniteOutputError {
   const image = new ImageOutputs(logits_hwK, feature_hwD);
   const encoded: EncodedOutput[] = [];
   for (const request of requests) {
     const tensor = scope(() => image.encode(request));
-    if (tensor === null)
-      return new Error(`non-finite ${request.output} (${dtypeOfOutput(request)})`);
+    if (tensor === null) {
+      const type = dtypeOfOutput(request);
+      return new NonFiniteOutputError(`non-finite ${request.output} (${type})`);
+    }
     encoded.push({ output: request.output, tensor });
   }
   return encoded;

@@ -71,6 +71,6 @@ export const PHASES = ['data', 'teacher', 'compute'] as const;
 
 export type Phase = (typeof PHASES)[number];
 
-export const BANKS = ['pixel', 'region'] as const;
+const BANKS = ['pixel', 'region'] as const;
 
 export type Bank = (typeof BANKS)[number];

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, afterEach, test } from 'node:test';
 import { buildTrainer } from '../../services/student/buildTrainer.js';
-import { leaveOutTerms } from '../../services/student/leftOutTerms.js';
+import { leaveOutTerms } from '../../services/student/teacherUse.js';
 import { saveState } from '../../services/student/trainerState.js';
 import { loadConfig } from '../../src/config/load.js';
 import { type StudentConfig, studentSchema } from '../../src/config/student.js';

@@ -168,7 +168,7 @@ test('not finite again, or a loss that is not finite, ends the run and says what
   };
   const replies: Compute = { step: async () => nonfiniteReply, retry: async () => nonfiniteReply };
   await assert.rejects(runLoop(loop(replies)), {
-    name: 'NonFiniteLossError',
+    name: 'NonFiniteReplyError',
     message: /step 0: teacher reply not finite, asked twice, for 0\/0/,
   });
   const terms = { task: Number.NaN, logits_kd: 0.5, total: Number.NaN };

@@ -11,7 +11,7 @@ import {
   grantedOutputs,
   withDefaults,
 } from './options.js';
-import { unlessAborted } from './promises.js';
+import { unlessAborted } from '../../threads/unlessAborted.js';
 import { ImageRequest } from './request.js';
 
 /** Who answered is remembered for this many images, for requestElsewhere. */

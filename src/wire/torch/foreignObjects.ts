@@ -64,7 +64,7 @@ export class ForeignObject {
 }
 
 /** Throws CheckpointError that names what is refused. */
-export function foreignName(module: string, name: string): ForeignName {
+function foreignName(module: string, name: string): ForeignName {
   const whole = `${module}.${name}`;
   const parts = name.split('.');
   const last = parts.pop()!;

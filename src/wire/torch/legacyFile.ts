@@ -10,7 +10,7 @@ import { readPickleAt } from './pickle/reader.js';
 import { kindOf, PickleDict, shown } from './pickle/values.js';
 import type { StorageClass, StorageSource } from './torchStorage.js';
 
-export const MAGIC_NUMBER = 0x1950a86a20f9469cfc6cn;
+const MAGIC_NUMBER = 0x1950a86a20f9469cfc6cn;
 const VERSION = 1001;
 const COUNT_BYTES = 8;
 

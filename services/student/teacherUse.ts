@@ -1,7 +1,8 @@
-/** Terms of the objective that a run's teacher can't have, as it tells once when it starts. */
+/** What a run takes from its teacher, as it tells once when it starts: labels, and which terms. */
 import { ConfigError } from '../../src/config/configError.js';
 import type { StudentConfig } from '../../src/config/student.js';
 import type { Teacher } from '../../src/contract/teacher.js';
+import type { Dataset } from '../../src/data/types.js';
 import { FEATURE_TERMS, type WeightedTerm } from '../../src/contract/terms.js';
 import type { Reporting } from './reporting.js';
 
@@ -35,4 +36,34 @@ export function leaveOutTerms(config: StudentConfig, { teacher, log }: Parts): L
   }
   log.warn({ terms, reason }, 'terms left out');
   return { terms, reason };
+}
+
+/** Where a run's labels come from. */
+export type LabelSource =
+  | { readonly from: 'file' }
+  | { readonly from: 'teacher'; readonly minConfidence: number };
+
+export function labelSource({ data: { train } }: StudentConfig): LabelSource {
+  return train.labels === 'file'
+    ? { from: 'file' }
+    : { from: 'teacher', minConfidence: train.minConfidence };
+}
+
+/**
+ * A line of the log where the teacher gives the labels. It's a warning where the teacher's classes
+ * are called otherwise than data.train's: which of its outputs is which class then is on trust.
+ */
+export function tellLabels(
+  config: StudentConfig,
+  { dataset, teacher, log }: Parts & { readonly dataset: Pick<Dataset, 'classNames'> },
+): void {
+  const labels = labelSource(config);
+  if (labels.from === 'file') return;
+  log.info({ ...labels }, 'labels');
+  const given = teacher?.info.classNames ?? [];
+  if (given.join() === dataset.classNames.join()) return;
+  log.warn(
+    { teacher: given, data: dataset.classNames },
+    "labels: the teacher's class names differ",
+  );
 }

@@ -4,8 +4,8 @@ import { existsSync } from 'node:fs';
 import { arch, cpus, platform, release, totalmem } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { packageRoot } from '../cli/packageRoot.js';
-import { packageVersion } from '../cli/packageVersion.js';
+import { packageRoot } from './packageRoot.js';
+import { packageVersion } from './packageVersion.js';
 
 export type Environment = Readonly<Record<string, string | number>>;
 

@@ -1,9 +1,12 @@
-/** The config's datasets as the data layer takes them. */
+/** The config's datasets as the data layer takes them, and the feed that training draws on. */
 import type { StudentConfig } from '../../src/config/student.js';
+import type { Teacher } from '../../src/contract/teacher.js';
 import { type DatasetConfig, openDataset } from '../../src/data/datasets.js';
+import { createLoader } from '../../src/data/loader.js';
 import { DataError, type Dataset } from '../../src/data/types.js';
+import { Feed } from '../../src/train/feed.js';
 
-export function trainingConfig({ data }: StudentConfig): DatasetConfig {
+function trainingConfig({ data }: StudentConfig): DatasetConfig {
   const { labels, minConfidence: _, ...dataset } = data.train;
   return { ...dataset, split: 'train', unlabelled: labels === 'teacher' };
 }
@@ -28,6 +31,48 @@ export function openTrainingData(config: StudentConfig): Dataset {
   }
   requireSameClasses(train, val);
   return train;
+}
+
+export interface OpenFeed {
+  readonly feed: Feed;
+  close(): Promise<void>;
+}
+
+/** Loader and teacher, joined and running ahead of the training. `firstStep` counts updates; each takes accumulateSteps batches. */
+export function openFeed(
+  config: StudentConfig,
+  teacher: Teacher | null,
+  firstStep: number,
+): OpenFeed {
+  const { data, train } = config;
+  const loader = createLoader({
+    dataset: trainingConfig(config),
+    augmentation: {
+      cropHeight: data.crop.height,
+      cropWidth: data.crop.width,
+      scaleMin: data.scale.min,
+      scaleMax: data.scale.max,
+      scaleStep: data.scale.step,
+      mirror: data.mirror,
+      paddingPixel: data.paddingPixel,
+    },
+    batchSize: train.batchSize,
+    seed: config.seed,
+    startStep: firstStep * train.accumulateSteps,
+    workers: data.workers,
+    prefetchBatches: data.prefetchBatches,
+    cacheBytes: data.cacheMiB * 2 ** 20,
+  });
+  const batches = (train.steps - firstStep) * train.accumulateSteps;
+  const prefetchBatches = config.teacher.prefetchSteps * train.accumulateSteps;
+  const feed = new Feed(loader, teacher, prefetchBatches, batches);
+  return {
+    feed,
+    async close() {
+      feed.close();
+      await loader.close();
+    },
+  };
 }
 
 function requireSameClasses(train: Dataset, val: Dataset): void {
