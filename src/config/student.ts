@@ -185,6 +185,8 @@ const root = z.strictObject({
 });
 
 export type StudentConfig = z.infer<typeof root>;
+/** As it may be written: keys with defaults may be left out. */
+export type StudentConfigInput = z.input<typeof root>;
 
 export const studentSchema: ConfigSchema<StudentConfig> = {
   service: 'student',
