@@ -162,7 +162,7 @@ test('graphs that can not be served: exit codes and what is wrong', async () => 
     [
       ['--onnx', graphFile({}, 'classes: 3\n')],
       5,
-      /classes: 3 given \(model\.yaml\).*12 channels[^]*missing: normalisation[^]*model\.yaml/,
+      /classes: 3 given \(model\.yaml\).*12 channels[\s\S]*missing: normalisation[\s\S]*model\.yaml/,
     ],
     [
       ['--onnx', graphFile({ size: [32, 32] }), '--set', 'warmUp=[[48,64]]'],

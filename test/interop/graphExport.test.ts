@@ -103,7 +103,7 @@ for (const { name, published, replace, info } of CASES) {
     const files = images.map(({ rgb: _, ...file }) => file);
     const task = { folder, code, replace, published, mean, std, images: files };
     await exporterPeer(PEER, JSON.stringify(task));
-    writeFileSync(join(folder, 'teacher.yaml'), /```yaml\n([^]*?)```/.exec(PAGE)![1]!);
+    writeFileSync(join(folder, 'teacher.yaml'), /```yaml\n([\s\S]*?)```/.exec(PAGE)![1]!);
     const { grpcPort, metricsUrl } = await serve(folder);
     const [classes, channels] = info;
     student = await connectTeachers(

@@ -21,6 +21,7 @@ import { after, before, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { eventually } from '../support/eventually.js';
+import { writeTiny } from '../support/onnx/openTiny.js';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const folder = mkdtempSync(join(tmpdir(), 'cirkd-package-'));
@@ -66,7 +67,7 @@ function start(...args: string[]): Running {
     child,
     text: () => `${out}\n${err}`,
     async says(pattern) {
-      await eventually(() => pattern.test(out) || child.exitCode !== null);
+      await eventually(() => pattern.test(out) || child.exitCode !== null, SLOW_MS);
       const found = pattern.exec(out);
       assert.ok(found, `ended with ${child.exitCode}: ${out}\n${err}`);
       return found;
@@ -172,4 +173,22 @@ test('the programs of examples/api compile against the types, and train with one
   const lonely = start('out/student.js', '127.0.0.1:1', 'no address');
   assert.equal(await lonely.exitCode(), 2, lonely.text());
   assert.match(lonely.text(), /ConfigError: student config: 1 fault\n +teacher\.addresses\.1: got/);
+});
+
+test('ONNX files are served by the optional dependency; without it exit code 2 says what is missing', async () => {
+  const graph = writeTiny(folder, {});
+  const words = ['--onnx', graph, '--set', 'graph.normalisation=imagenet'];
+  const ports = ['--port', '0', '--metrics-port', '0'];
+  const teacher = start(BIN, 'teacher', ...words, ...ports);
+  await teacher.says(/^teacher ready: .* model model\.onnx,/m);
+  teacher.child.kill('SIGTERM');
+  assert.equal(await teacher.exitCode(), 0, teacher.text());
+
+  rmSync(join(app, 'node_modules', 'onnxruntime-node'), { recursive: true });
+  const without = start(BIN, 'teacher', ...words, ...ports);
+  assert.equal(await without.exitCode(), 2, without.text());
+  assert.match(
+    without.text(),
+    /^cirkd: graph\.onnx: the package onnxruntime-node, which .* is not in/m,
+  );
 });
