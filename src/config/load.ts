@@ -26,14 +26,34 @@ export function loadConfig<T>(schema: ConfigSchema<T>, given: ConfigText): T {
   const source = { ...read, value: withoutRetiredKeys(schema, read.value) };
   // After broken YAML the rest would be guesses.
   if (source.faults.length > 0) throw new ConfigError(given.fileName, source.faults);
+  return checkSource(schema, source, given.fileName);
+}
+
+/**
+ * The same for a value that is there already; it is copied. `name` is for messages. Throws
+ * ConfigError, also where the value holds what is no plain data (a function, say).
+ */
+export function checkConfig<T>(schema: ConfigSchema<T>, value: unknown, name: string): T {
+  const nowhere = { line: null, override: null };
+  let copy: unknown;
+  try {
+    copy = structuredClone(value);
+  } catch (error) {
+    const message = `got what is no plain data: ${(error as Error).message}`;
+    throw new ConfigError(name, [{ key: '', ...nowhere, message }]);
+  }
+  return checkSource(schema, { value: copy, faults: [], place: () => nowhere }, name);
+}
+
+function checkSource<T>(schema: ConfigSchema<T>, source: ConfigSource, name: string): T {
   const parsed = schema.root.safeParse(source.value);
   if (parsed.success) {
     const faults = crossFaults(schema, parsed.data, source);
-    if (faults.length > 0) throw new ConfigError(given.fileName, faults);
+    if (faults.length > 0) throw new ConfigError(name, faults);
     return parsed.data;
   }
   const faults = keyFaults(schema, parsed.error.issues, source);
-  throw new ConfigError(given.fileName, [...faults, ...crossFaultsBesides(schema, faults, source)]);
+  throw new ConfigError(name, [...faults, ...crossFaultsBesides(schema, faults, source)]);
 }
 
 function keyFaults<T>(

@@ -185,3 +185,6 @@ export const studentSections = z.strictObject({
 });
 
 export type StudentConfig = z.infer<typeof studentSections>;
+
+/** As it may be written: keys with defaults may be left out. */
+export type StudentConfigInput = z.input<typeof studentSections>;

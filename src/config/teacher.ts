@@ -163,6 +163,8 @@ const root = z.strictObject({
 });
 
 export type TeacherConfig = z.infer<typeof root>;
+/** As it may be written: keys with defaults may be left out. */
+export type TeacherConfigInput = z.input<typeof root>;
 
 export const teacherSchema: ConfigSchema<TeacherConfig> = {
   service: 'teacher',

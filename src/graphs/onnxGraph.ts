@@ -47,10 +47,21 @@ export async function openOnnxGraph(path: string, options: OnnxOptions): Promise
 }
 
 async function loadRuntime(): Promise<Runtime> {
-  const runtime = await import('onnxruntime-node');
+  const runtime = await import('onnxruntime-node').catch(refuseMissing);
   // It writes to standard error what its errors say as well.
   runtime.env.logLevel = 'fatal';
   return runtime;
+}
+
+/** An optional dependency: npm goes on without it where its install script fails. */
+function refuseMissing(error: unknown): never {
+  if (!(error instanceof Error && 'code' in error && error.code === 'ERR_MODULE_NOT_FOUND'))
+    throw error;
+  throw new ProviderError(
+    `graph.onnx: the package ${PACKAGE}, which runs ONNX files, is not installed. ` +
+      'docs/library.md, section "ONNX", says how to bring it in.',
+    { cause: error },
+  );
 }
 
 async function openSession(
