@@ -1,7 +1,7 @@
 /** A student without a network: takes answers of a fleet as fast as they come, or step by step. */
 import { expectBulkBuffers } from '../../services/cli/bulkHeap.js';
 import type { TeacherReply } from '../../src/contract/teacher.js';
-import type { RemoteTeacher } from '../../src/stream/remoteTeacher.js';
+import type { RemoteTeacher } from '../../src/stream/client/remoteTeacher.js';
 import { Feed, teacherImages } from '../../src/train/feed.js';
 import { runLoop, type StepReport } from '../../src/train/loop.js';
 import { connectBench } from '../support/benchTeacher.js';

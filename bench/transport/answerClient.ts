@@ -1,7 +1,7 @@
 /** The student's side: asks for images and makes tensors of the answers in a computing thread. */
 import { expectBulkBuffers } from '../../services/cli/bulkHeap.js';
 import type { TeacherImage, TeacherReply } from '../../src/contract/teacher.js';
-import type { RemoteTeacher } from '../../src/stream/remoteTeacher.js';
+import type { RemoteTeacher } from '../../src/stream/client/remoteTeacher.js';
 import { connectBench } from '../support/benchTeacher.js';
 import { startDecoder } from '../support/decoder.js';
 import { answerRequests } from '../support/linesOfInput.js';

@@ -6,7 +6,7 @@ import type {
   OutputRequest,
 } from '../../src/contract/outputs.js';
 import type { TeacherReply } from '../../src/contract/teacher.js';
-import { wantedOutputs } from '../../src/stream/clientOutputs.js';
+import { requestedOutputs } from '../../src/stream/client/options.js';
 
 export interface WireCase {
   readonly encoding: Encoding;
@@ -22,7 +22,7 @@ export const caseName = ({ encoding, logits }: WireCase) => `${encoding}, logits
 
 /** What a teacher is asked for. */
 export function requestsOf(wireCase: WireCase): OutputRequest[] {
-  return wantedOutputs(wireCase).map(({ name, dtype }) => ({ output: name, encoding: dtype }));
+  return requestedOutputs(wireCase);
 }
 
 /** As the client puts an answer together. */

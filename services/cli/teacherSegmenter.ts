@@ -4,8 +4,8 @@ import { decodeStacked } from '../../src/distill/decodeReply.js';
 import type { RemoteSegmenter } from '../../src/evaluate/predict.js';
 import type { Pixels } from '../../src/models/normalise.js';
 import { drawsFor } from '../../src/random/draws.js';
-import type { ClientOptions } from '../../src/stream/clientOptions.js';
-import { connectTeachers } from '../../src/stream/remoteTeacher.js';
+import type { ClientOptions } from '../../src/stream/client/options.js';
+import { connectTeachers } from '../../src/stream/client/remoteTeacher.js';
 
 export interface TeacherOptions extends Pick<ClientOptions, 'credentials' | 'serverName'> {
   /** host:port, at least one. */

@@ -8,8 +8,8 @@ import { type ClientSecurity, openClientSecurity } from '../../src/rpc/clientSec
 import { parseDnsName } from '../../src/rpc/target.js';
 import { drawsFor } from '../../src/random/draws.js';
 import type { Logger } from '../../src/telemetry/log.js';
-import type { AttemptEvent, ClientOptions, TeacherState } from '../../src/stream/clientOptions.js';
-import { connectTeachers, type RemoteTeacher } from '../../src/stream/remoteTeacher.js';
+import type { AttemptEvent, ClientOptions, TeacherState } from '../../src/stream/client/options.js';
+import { connectTeachers, type RemoteTeacher } from '../../src/stream/client/remoteTeacher.js';
 import type { OpenedRun } from './openRun.js';
 import type { Reporting } from './reporting.js';
 

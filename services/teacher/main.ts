@@ -8,7 +8,7 @@
 import type { TeacherConfig } from '../../src/config/teacher.js';
 import { callObserver } from '../../src/rpc/callObserver.js';
 import { grpcCodeName } from '../../src/rpc/errors.js';
-import { TeacherServer } from '../../src/stream/teacherServer.js';
+import { TeacherServer } from '../../src/stream/server/teacherServer.js';
 import { createLogger, type Logger } from '../../src/telemetry/log.js';
 import { type MetricsServer, startMetricsServer } from '../../src/telemetry/metricsServer.js';
 import { createTeacherMetrics, type TeacherMetrics } from '../../src/telemetry/teacherMetrics.js';

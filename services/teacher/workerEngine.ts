@@ -2,7 +2,7 @@
 import type { InferenceImage } from '../../src/contract/inference.js';
 import type { OutputRequest } from '../../src/contract/outputs.js';
 import type { TeacherInfo } from '../../src/contract/teacherInfo.js';
-import type { InferenceEngine } from '../../src/stream/engine.js';
+import type { InferenceEngine } from '../../src/stream/server/serving.js';
 import { startThread } from '../../src/threads/startThread.js';
 import { ThreadCalls } from '../../src/threads/threadCalls.js';
 import { unlessAborted } from '../../src/threads/unlessAborted.js';

@@ -5,7 +5,7 @@ import type { SaidSettings } from '../../src/graphs/graphSettings.js';
 import { NonFiniteOutputError, RefusedImageError } from '../../src/contract/inference.js';
 import type { EncodedOutput, OutputRequest } from '../../src/contract/outputs.js';
 import type { TeacherInfo } from '../../src/contract/teacherInfo.js';
-import type { InferenceEngine } from '../../src/stream/engine.js';
+import type { InferenceEngine } from '../../src/stream/server/serving.js';
 import type { ThreadService } from '../../src/threads/threadService.js';
 import { CheckpointError } from '../../src/wire/checkpointError.js';
 import type { EncodedTensor } from '../../src/contract/encodedTensor.js';
