@@ -1,5 +1,5 @@
 /**
- * A frozen network that answers with encoded tensors: what a teacher computes for an image.
+ * The frozen network of a teacher: computes the encoded output tensors for images.
  *
  * N images of one size, H W pixels, h w positions of the outputs, K classes, D feature channels.
  */
@@ -21,11 +21,11 @@ import { specName } from './spec.js';
 export interface InferenceImage {
   readonly height: number;
   readonly width: number;
-  /** uint8 HWC, R G B. Not changed; may not change during the call. */
+  /** uint8 HWC, R G B. Not modified; must not change during the call. */
   readonly rgb: Uint8Array;
 }
 
-/** Has the fields of distill/teacher.ts' TeacherInfo. */
+/** Has the fields of TeacherInfo in distill/teacher.ts. */
 export interface TeacherNetworkInfo {
   /** "sha256:<hex>" over weights, architecture, normalisation and numeric mode. */
   readonly digest: string;
@@ -37,8 +37,8 @@ export interface TeacherNetworkInfo {
   readonly pixelStd: readonly number[];
   readonly channelOrder: 'rgb' | 'bgr';
   /**
-   * How logits are brought to the image's size: true as PyTorch's align_corners=True (the official
-   * code), false with half-pixel centres (torchvision, mmsegmentation).
+   * How logits are resized to the image: true as with PyTorch's align_corners=True (the official code),
+   * false with half-pixel centres (torchvision, mmsegmentation).
    */
   readonly alignCorners: boolean;
   readonly numericMode: string;
@@ -58,7 +58,7 @@ export class TeacherNetwork {
     return new TeacherNetwork(SegmentationNetwork.load(description.spec, tensors), description);
   }
 
-  /** Takes the network over. */
+  /** Takes ownership of the network. */
   constructor(network: SegmentationNetwork, description: ModelDescription) {
     const { spec, normalisation, classNames } = description;
     this.#network = network;
@@ -79,12 +79,12 @@ export class TeacherNetwork {
   }
 
   /**
-   * For each image the wanted outputs, in their order: logits [h, w, K], embedding (unit rows)
-   * [h, w, D], with embedding_scale [h, w] where it's int8, feature_norm [h, w]; or an Error where
-   * one of them holds a non-finite value, without effect on the other images. Neighbours of one size
-   * are computed as one batch.
-   * Every result's buffer is its own. Throws RangeError on an output or encoding that isn't offered
-   * and on an image whose bytes don't fit its size.
+   * Returns, for each image, the requested outputs in the order requested: logits [h, w, K], embedding
+   * (unit rows) [h, w, D], embedding_scale [h, w] for an int8 embedding, feature_norm [h, w]. An image with
+   * a non-finite output gets an Error instead, which doesn't affect the other images. Consecutive images of
+   * one size are computed as one batch.
+   * Every result owns its buffer. Throws RangeError on an output or encoding that isn't offered and on an
+   * image whose bytes don't fit its size.
    */
   infer(
     images: readonly InferenceImage[],
@@ -141,14 +141,14 @@ export class TeacherNetwork {
   }
 }
 
-/** Neighbours of one size, in order. Throws RangeError on an image whose bytes don't fit its size. */
+/** Groups consecutive images of one size. Throws RangeError on an image whose bytes don't fit its size. */
 export function batchesOfOneSize(images: readonly InferenceImage[]): InferenceImage[][] {
   for (const [index, image] of images.entries()) checkImage(index, image);
   const batches: InferenceImage[][] = [];
   for (const image of images) {
     const last = batches.at(-1);
-    const isNeighbour = last?.[0]?.height === image.height && last[0].width === image.width;
-    if (isNeighbour) last.push(image);
+    const isSameSize = last?.[0]?.height === image.height && last[0].width === image.width;
+    if (isSameSize) last.push(image);
     else batches.push([image]);
   }
   return batches;
@@ -173,7 +173,7 @@ function digestOf(network: SegmentationNetwork, description: ModelDescription): 
   const { pixelMean, pixelStd, channelOrder } = normalisation;
   const hash = createHash('sha256');
   const { model, backbone, variant, numClasses, widthMultiplier } = spec;
-  // Without an auxiliary head its weights are missing below: nothing more need be said here.
+  // auxHead needs no entry: without the head its weights are absent from the state dict below.
   const corners = spec.alignCorners === undefined ? [] : [spec.alignCorners];
   const architecture = [model, backbone, variant, numClasses, widthMultiplier, ...corners];
   const pixels = [pixelMean, pixelStd, channelOrder];
