@@ -1,6 +1,6 @@
 /** What the main thread and the inference thread say to each other. */
 import type { OnnxProvider } from '../../src/graphs/onnxGraph.js';
-import type { SaidSettings } from '../../src/graphs/graphSettings.js';
+import type { GivenSettings } from '../../src/graphs/graphSettings.js';
 import type { TeacherInfo } from '../../src/distill/teacher.js';
 import type { EncodedOutput, OutputRequest } from '../../src/stream/names.js';
 import type { EncodedTensor } from '../../src/wire/encodedTensor.js';
@@ -18,7 +18,7 @@ export interface GraphSource {
   readonly provider: OnnxProvider;
   /** Inside one operation; 0: all cores. A SavedModel has those of TensorFlow. */
   readonly threads: number;
-  readonly said: SaidSettings;
+  readonly said: GivenSettings;
   /** Where settings may be said: for the message that asks for them. */
   readonly settingsFile: string;
 }

@@ -1,4 +1,4 @@
-/** An image that a graph can't take or answers in another size: asking again is no use. */
+/** The graph can't take images of this size, or answers in an unexpected size. Retrying won't help. */
 export class RefusedImageError extends Error {
   override readonly name = 'RefusedImageError';
 }
