@@ -1,4 +1,4 @@
-/** op `memory_contrast`: enqueue, projection head and both memory losses, as a training step has them. */
+/** op `memory_contrast`: enqueue, projection head and both memory losses, as in a training step. */
 import { Objective } from '../../distill/objective.js';
 import type { ObjectiveSettings } from '../../distill/settings.js';
 import { PixelMemoryBank } from '../../memory/pixelMemoryBank.js';

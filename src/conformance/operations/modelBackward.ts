@@ -1,4 +1,4 @@
-/** op `model_backward`: gradients of the task loss through a whole network, running statistics. */
+/** op `model_backward`: gradients of the task loss through a whole network, with running statistics. */
 import { Objective } from '../../distill/objective.js';
 import { StagedBuffers } from '../../models/buffers.js';
 import type { SegmentationNetwork } from '../../models/network.js';
@@ -51,7 +51,7 @@ function lossAndGradients(
   return result;
 }
 
-/** The objective of a student without a teacher. */
+/** The objective of training on labels alone. */
 function taskOnly(golden: GoldenCase): Objective {
   const weights = { task: 1, logits_kd: 0, minibatch_pixel: 0, memory_pixel: 0, memory_region: 0 };
   return new Objective(
