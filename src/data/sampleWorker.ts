@@ -1,4 +1,4 @@
-/** Entry of a loader thread: jobs in, arrays out, one after the other until told to stop. */
+/** Entry of a loader thread: processes jobs one by one until it gets 'stop'. */
 import { parentPort, workerData } from 'node:worker_threads';
 import { type Job, localSource, type SourceConfig } from './sampleSource.js';
 import { computeInBackground } from './threadPriority.js';
@@ -36,7 +36,7 @@ async function run(id: number, job: Job): Promise<void> {
 port.on('message', (message: ToWorker) => {
   if (message === 'stop') {
     stopped = true;
-    // Not process.exit: a decoder thread of sharp may still be writing into our memory.
+    // Not process.exit(): a decoder thread of sharp may still be writing to this thread's memory.
     previous = previous.then(() => port.close());
   } else {
     previous = previous.then(() => run(message.id, message.job));

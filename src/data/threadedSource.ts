@@ -1,11 +1,11 @@
-/** A SampleSource whose work is done by worker threads. */
+/** A SampleSource that runs its jobs in worker threads. */
 import type { Worker } from 'node:worker_threads';
 import type { Job, SampleSource, SourceConfig } from './sampleSource.js';
 import type { FromWorker, ToWorker } from './sampleWorker.js';
 import { startThread } from './startThread.js';
 import { DataError, type Sample } from './types.js';
 
-/** A thread that is inside a decoder gets this long to end by itself. */
+/** How long a thread inside a decoder may take to end by itself before it is terminated. */
 const STOP_TIMEOUT_MS = 5000;
 
 interface Waiting {
@@ -13,7 +13,7 @@ interface Waiting {
   readonly reject: (error: Error) => void;
 }
 
-/** One thread and the jobs that it has been given. */
+/** One thread and its pending jobs. */
 class SampleThread {
   readonly #worker: Worker;
   readonly #waiting = new Map<number, Waiting>();
@@ -64,7 +64,7 @@ class SampleThread {
     }
   }
 
-  /** The first failure is the one that tells; later ones follow from it. */
+  /** Keeps the first failure, because later ones follow from it. */
   #fail(error: Error): void {
     this.#failure ??= error;
     for (const { reject } of this.#waiting.values()) reject(this.#failure);
@@ -77,7 +77,7 @@ export function threadedSource(config: SourceConfig, threads: number): SampleSou
   const share = { ...config, cacheBytes: Math.floor(config.cacheBytes / threads) };
   const all = Array.from({ length: threads }, (_, number) => new SampleThread(number, share));
   return {
-    // A sample always goes to the same thread: so none is cached twice.
+    // A sample always goes to the same thread, so that none is cached twice.
     run: (job) => all[job.index % threads]!.run(job),
     async close() {
       await Promise.all(all.map((thread) => thread.close()));
