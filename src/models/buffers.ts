@@ -18,7 +18,7 @@ export class StagedBuffers {
   readonly #values = new Map<Parameter, Tensor>();
   readonly #batches = new Map<BatchCounter, number>();
 
-  /** The value after the latest forward pass. This object or the caller's scope owns it: don't dispose of it. */
+  /** The value after the latest forward pass, owned by this object or the caller's scope: don't dispose of it. */
   latest(buffer: Parameter): Tensor {
     return this.#values.get(buffer) ?? buffer.read();
   }

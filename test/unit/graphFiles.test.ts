@@ -64,7 +64,7 @@ test('other files and missing ones are refused', async () => {
   };
   for (const [name, bytes] of Object.entries(notOnnx)) {
     const message = await faultOf(openOnnxGraph(writeBytes(`${name}.onnx`, bytes), CPU));
-    assert.match(message, /no ONNX model \(.+\): truncated, or another file/, name);
+    assert.match(message, /that aren't an ONNX model \(.+\): truncated, or another file/, name);
   }
   assert.match(await faultOf(openOnnxGraph(join(folder, 'no.onnx'), CPU)), /no such file/);
   assert.match(await faultOf(openOnnxGraph(folder, CPU)), /EISDIR/);

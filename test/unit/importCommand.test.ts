@@ -123,7 +123,7 @@ test('what is beside the weights is left out and named in a line', async (t) => 
   assert.equal(await command.run([at('trainer.pth'), '--out', out]), 0);
   const shown = mock.calls.map(({ arguments: [text] }) => String(text)).join('');
   mock.restore();
-  assert.match(shown, /not read: argparse\.Namespace \(1 object beside the weights\)\n/);
+  assert.match(shown, /not read: argparse\.Namespace \(1 object besides the weights\)\n/);
   assert.deepEqual(floatsOf(readModelFile(readFileSync(out)).tensors), floatsOf(tensors));
 });
 

@@ -142,11 +142,11 @@ test('archives that are not a checkpoint', () => {
 
 test("the golden set's faulty files and their errors", () => {
   const wanted: Readonly<Record<string, RegExp>> = {
-    'malicious_system.pth': /^pickle, byte 2: global "posix\.system" is refused: of Python's/,
+    'malicious_system.pth': /^pickle, byte 2: global "posix\.system" is refused: from Python's/,
     'malicious_after_tensors.pth': /global "posix\.system" is refused/,
     'malicious_eval.pth': /^pickle, byte 1619: global "__builtin__\.eval" is refused/,
     'malicious_legacy.pth': /^pickle, byte 2: global "posix\.system" is refused/,
-    'truncated.pth': /no end of the central directory: the file is cut off/,
+    'truncated.pth': /no end of the central directory: the file is truncated/,
     'short_storage.pth': /storage "0" has 162 bytes, 81 elements of F32 want 324/,
     'missing_storage.pth': /storage "1" is missing/,
     'not_a_checkpoint.pth': /begins neither like a zip archive nor with torch\.save's magic/,

@@ -96,7 +96,7 @@ export class PickleMachine {
     this.push(value);
   }
 
-  /** Default index: the next free one. Each entry takes at least a byte, so no valid index exceeds the position. */
+  /** Default: the next free index. Each entry takes at least a byte, so no valid index exceeds the position. */
   memoise(index = this.#memoised): void {
     if (index > this.cursor.position) {
       throw new CheckpointError(

@@ -105,7 +105,7 @@ class ZipFile {
       if (this.#view.getUint32(at, true) !== END.signature) continue;
       if (this.#view.getUint16(at + 20, true) === last - at) return at;
     }
-    throw fault('no end of the central directory: the file is cut off or damaged');
+    throw fault('no end of the central directory: the file is truncated or damaged');
   }
 
   #directory64(endRecord: number): Directory {
