@@ -1,12 +1,12 @@
 /**
- * KL divergence between the teacher's and the student's softmax over similarities of rows to keys
- * that are constants and the same for both, such as the rows of a memory bank.
+ * KL divergence between the teacher's and the student's softmax over similarities between rows and
+ * keys, where the keys are constants shared by both, such as the rows of a memory bank.
  *
  * P rows, M keys, D channels; a tile has R rows and all keys.
  *
- * With S = student similarities / temperature and T the teacher's, a tile is all that its rows'
- * distributions depend on: one pass, KL = sum of p (T - S) + log Zs - log Zt, dKL/dS = q - p.
- * Multiply-adds: 3 P M D. See pairwiseKl.ts for why there's no running maximum.
+ * With S = student similarities / temperature and T the teacher's, a tile determines the
+ * distributions of its rows, so one pass suffices: KL = sum of p (T - S) + log Zs - log Zt,
+ * dKL/dS = q - p. Multiply-adds: 3 P M D. pairwiseKl.ts says why no running maximum is needed.
  */
 import {
   kernels,
@@ -25,9 +25,9 @@ export interface RowsKlInput {
   readonly student_PD: Tensor;
   readonly teacher_PD: Tensor;
   readonly keys_MD: Tensor;
-  /** Divides the similarities; at least SMALLEST_TEMPERATURE of pairwiseKl.ts. */
+  /** Divides the similarities; at least SMALLEST_TEMPERATURE (pairwiseKl.ts). */
   readonly temperature: number;
-  /** Factor of the sum over all rows. */
+  /** Factor on the sum over all rows. */
   readonly scale: number;
   readonly tiling: Tiling;
 }
@@ -35,7 +35,7 @@ export interface RowsKlInput {
 export interface RowsKl {
   /** scale * sum over rows of KL(teacher || student). */
   readonly loss: number;
-  /** float32 [P, D], of the loss. */
+  /** float32 [P, D], with respect to student_PD. */
   readonly gradient_PD: Tensor;
 }
 
