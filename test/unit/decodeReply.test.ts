@@ -144,7 +144,7 @@ it('refuses what int8 rows and classifiers do not go together with', () => {
   );
   assert.throws(() => decode(int8([1, 2, 3], [2, 2]), fp32([1, 1], [2])), /3 bytes given, int8/);
   assert.throws(() => decode(fp32([1, 2], [2, 1]), fp32([1, 1], [2])), /fp32 given, wanted int8/);
-  assert.throws(() => decoded([rows]), /int8, which wants scales/);
+  assert.throws(() => decoded([rows]), /int8 given, which needs scales/);
   assert.throws(() => new LogitsRebuild(fp16([1, 2], [1, 2])), /classifier: dtype fp16/);
   assert.throws(() => new LogitsRebuild(fp32([1, 2, 3], [2, 2])), /classifier: 12 bytes given/);
   const plain = { embeddingScale: null, featureNorm: fp32([1], [1, 1]), logits: null };

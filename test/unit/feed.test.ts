@@ -65,7 +65,7 @@ test('batches and replies come in order, and no further ahead than asked', async
     assert.deepEqual(replies?.map(nameOf), [`${step}/0`, `${step}/1`]);
   }
   assert.equal(source.asked, 5);
-  await assert.rejects(feed.next(), /more batches than the run has/);
+  await assert.rejects(feed.next(), /more batches requested than the run has/);
 });
 
 test('without prefetch nothing is asked for ahead', async () => {
