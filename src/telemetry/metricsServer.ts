@@ -1,26 +1,26 @@
-/** GET /metrics over plain HTTP. */
+/** Serves GET /metrics over plain HTTP. */
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Registry } from 'prom-client';
 
-/** How long a scrape that is under way may take once the server closes. */
+/** How long a scrape in progress may take after the server has been told to close. */
 const CLOSE_GRACE_MS = 1000;
 
 export interface MetricsServer {
-  /** The port listened on, also where 0 was asked for. */
+  /** The actual port, also if 0 was requested. */
   readonly port: number;
   /** http://host:port/metrics */
   readonly url: string;
   close(): Promise<void>;
 }
 
-/** An address that can't be listened on; the message names it. Exit code 2. */
+/** The address can't be listened on; the message names it. Exit code 2. */
 export class ListenError extends Error {
   override readonly name = 'ListenError';
 }
 
-/** Serves a registry. Port 0: any free one. Throws ListenError, e.g. where the port is in use. */
+/** Serves a registry. Port 0: any free port. Throws ListenError, e.g. if the port is in use. */
 export async function startMetricsServer(options: {
   readonly registry: Registry;
   readonly host: string;
@@ -71,10 +71,10 @@ function listen(server: Server, host: string, port: number): Promise<void> {
 
 function close(server: Server): Promise<void> {
   return new Promise((resolve) => {
-    const impatient = setTimeout(() => server.closeAllConnections(), CLOSE_GRACE_MS);
-    // Idle keep-alive connections are closed by close() itself.
+    const grace = setTimeout(() => server.closeAllConnections(), CLOSE_GRACE_MS);
+    // close() itself closes idle keep-alive connections.
     server.close(() => {
-      clearTimeout(impatient);
+      clearTimeout(grace);
       resolve();
     });
   });
