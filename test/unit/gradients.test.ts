@@ -160,7 +160,7 @@ test('batchNorm moves the running statistics by a tenth, variance unbiased', () 
           mean_C: fill([1], 10),
           variance_C: fill([1], 5),
         }),
-      /one value a channel/,
+      /one value per channel/,
     );
   });
 });
