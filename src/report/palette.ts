@@ -6,7 +6,7 @@ export const MUTED = '#5f6b7a';
 export const GRID = '#e4e8ed';
 export const AXIS = '#b6bec8';
 
-/** Okabe and Ito's palette, told apart by colour-blind people too; yellow left out on white. */
+/** Okabe and Ito's palette, suited to colour-blind people, without yellow, which is faint on white. */
 export const PALETTE = [
   '#0072B2',
   '#D55E00',
@@ -17,7 +17,7 @@ export const PALETTE = [
   '#222222',
 ] as const;
 
-/** The colour at a place in a list, which may be longer than the palette. */
+/** The colour for an index, which may exceed the palette's length. */
 export function paletteColor(index: number): string {
   return PALETTE[index % PALETTE.length]!;
 }

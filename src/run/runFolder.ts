@@ -52,7 +52,7 @@ export async function createRunFolder(path: string, configText: string): Promise
   const folder = runFolderAt(path);
   if (await exists(folder.configFile)) {
     throw new RunFolderError(
-      `${path}: a run lies there already; --resume goes on with it, another run.id starts a new one`,
+      `${path}: already contains a run; --resume continues it, another run.id starts a new one`,
     );
   }
   await ensureFolder(folder.checkpointsFolder);
@@ -82,7 +82,7 @@ export async function openRunFolder(
 ): Promise<{ folder: RunFolder; configText: string }> {
   const folder = runFolderAt(path);
   if (!(await exists(folder.configFile))) {
-    throw new RunFolderError(`${path}: no run lies there (config.yaml is missing)`);
+    throw new RunFolderError(`${path}: contains no run (config.yaml is missing)`);
   }
   await ensureFolder(folder.checkpointsFolder);
   await ensureFolder(folder.picturesFolder);

@@ -81,7 +81,7 @@ test('a torn last line harms no other', async (t) => {
 
 test('a run folder is made once and opened again', async (t) => {
   const path = join(temporaryFolder(t), 'runs', 'demo');
-  await assert.rejects(openRunFolder(path), /no run lies there/);
+  await assert.rejects(openRunFolder(path), /contains no run/);
   const folder = await createRunFolder(path, 'seed: 1\n');
   assert.deepEqual(readdirSync(path).sort(), ['checkpoints', 'config.yaml', 'pictures']);
   await assert.rejects(createRunFolder(path, ''), (error) => {

@@ -74,7 +74,7 @@ test('one run: scores of the last evaluation, the best one, every chart, environ
     'best at step': '2',
     'IoU road': '80.0 %',
     'IoU car': '–',
-    'images a second': '0.5',
+    'images per second': '0.5',
     'waiting for teachers': '0.0 %',
   });
   const titles = data.charts.map(({ title }) => title);
@@ -88,9 +88,9 @@ test('one run: scores of the last evaluation, the best one, every chart, environ
   ]);
   const shares = data.charts[4]!;
   assert.ok(shares.kind === 'shares', titles[4]);
-  // Of 4 s a step 1 s for data, 2 s for computing, 1 s in none of the phases.
+  // Of the 4 s per step, 1 s is for data, 2 s for computing and 1 s outside of the phases.
   assert.deepEqual(shares.rows, [
-    { name: 'all steps', values: [3, 0, 6, 3], note: '4.00 s a step' },
+    { name: 'all steps', values: [3, 0, 6, 3], note: '4.00 s per step' },
   ]);
   assert.match(data.details[0]!.text, /commit +abc123/);
   assert.match(data.details[1]!.text, /learningRate: 0\.1/);
@@ -111,7 +111,7 @@ test('a folder without a run is a RunFolderError that names it', async () => {
   const empty = join(directory, 'nothing-here');
   await assert.rejects(readReportSource(empty), (error: Error) => {
     assert.ok(error instanceof RunFolderError, error.name);
-    assert.match(error.message, /nothing-here: no run lies there/);
+    assert.match(error.message, /nothing-here: contains no run/);
     return true;
   });
 });

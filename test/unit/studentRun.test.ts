@@ -132,7 +132,7 @@ test('a run in use is refused, new or resumed, and stays whole', async (t) => {
     });
   }
   await run.lock.release();
-  await assert.rejects(open(given), /a run lies there already/);
+  await assert.rejects(open(given), /already contains a run/);
   await (await open(given, true)).lock.release();
 });
 
