@@ -1,4 +1,4 @@
-/** From text and overrides to a checked config, or to one error with every fault. */
+/** Turns text and overrides into a checked config, or throws one error with every fault. */
 import type { z } from 'zod';
 import type { ConfigFault } from './configError.js';
 import { ConfigError } from './configError.js';
@@ -11,18 +11,18 @@ import type { ConfigSource } from './yamlSource.js';
 import { readSource } from './yamlSource.js';
 
 export interface ConfigText {
-  /** YAML; empty text is a config of defaults. */
+  /** YAML; empty text stands for all defaults. */
   readonly text: string;
-  /** For messages. */
+  /** The file's name in messages. */
   readonly fileName: string;
-  /** key.path=value, the value YAML; later ones win. */
+  /** key.path=value, where the value is YAML; later overrides win. */
   readonly overrides?: readonly string[];
 }
 
-/** The resolved config, defaults filled in. Throws ConfigError with all faults at once. */
+/** Returns the resolved config, with defaults. Throws ConfigError with all faults at once. */
 export function loadConfig<T>(schema: ConfigSchema<T>, given: ConfigText): T {
   const source = readSource(given.text, given.overrides ?? []);
-  // After broken YAML the rest would be guesses.
+  // With broken YAML, further faults would be guesses.
   if (source.faults.length > 0) throw new ConfigError(given.fileName, source.faults);
   const parsed = schema.root.safeParse(source.value);
   if (parsed.success) {
@@ -79,9 +79,9 @@ function crossFaults<T>(schema: ConfigSchema<T>, config: T, source: ConfigSource
 }
 
 /**
- * Faults across keys beside faulty keys: the faulty ones are taken out, defaults stand in for
- * them, and only faults in which none of them takes part count. None where a key without a
- * default is among the faulty.
+ * Finds faults that involve several keys although some keys are faulty: the faulty ones are replaced
+ * by their defaults, and faults that involve them are left out. Finds none if a faulty key has no
+ * default.
  */
 function crossFaultsBesides<T>(
   schema: ConfigSchema<T>,
@@ -102,7 +102,7 @@ function crossFaultsBesides<T>(
   return crossFaults({ ...schema, crossFaults: untouched }, parsed.data, source);
 }
 
-/** The place of the first key that the source has: the others are defaults. */
+/** The place of the first of the keys that the source contains; the others are defaults. */
 function placeOfAny(
   source: ConfigSource,
   keys: readonly string[],

@@ -216,8 +216,8 @@ test('student.backboneWeights: imagenet is for backbones whose weights a package
   );
   assert.deepEqual(faults, {
     'student.backboneWeights':
-      'got imagenet, wanted the path of a file for resnet18: imagenet is there for mobilenetv2',
-    'student.widthMultiplier': 'got 0.5, wanted 1: imagenet has the weights of the whole width',
+      'got imagenet, wanted the path of a file for resnet18: imagenet is available for mobilenetv2',
+    'student.widthMultiplier': 'got 0.5, wanted 1: the imagenet weights are for full width',
   });
   const prefix = 'student.backboneWeightsPrefix=encoder.';
   for (const overrides of [[prefix], [...mobile, prefix]]) {

@@ -39,7 +39,9 @@ export type NormalisedConvolutionKernel = (
 function checked(kernel: NormalisedConvolutionKernel): NormalisedConvolutionKernel {
   return (tape, ...rest) => {
     if (tape.recording) {
-      throw new Error('normalisedConvolution: a recording tape given, but it has no gradients');
+      throw new Error(
+        'normalisedConvolution: a recording tape given, wanted one that does not record',
+      );
     }
     return scope(() => kernel(tape, ...rest));
   };
