@@ -81,7 +81,7 @@ test('training forward stages running statistics; commit writes them, discard do
   network.dispose();
 });
 
-test('every parameter of every kind of network gets a gradient, and nothing is left over', () => {
+test('every parameter of every kind of network gets a gradient, and no tensor is left', () => {
   const specs: NetworkSpec[] = [
     MOBILE,
     { ...MOBILE, model: 'psp_mobile' },
@@ -123,7 +123,7 @@ test('every parameter of every kind of network gets a gradient, and nothing is l
   assert.equal(numTensors(), beforeAll);
 });
 
-test('dropout is a pure function of its seeds, one pair a layer', () => {
+test('dropout is a pure function of its seeds, one pair per layer', () => {
   const network = SegmentationNetwork.create(RESNET, initialWeights(3));
   const layers: number[] = [];
   const context = (seed: number): ForwardContext => ({

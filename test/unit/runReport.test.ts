@@ -1,4 +1,4 @@
-/** The report of a run and of several, from folders as runs leave them. */
+/** The reports of one run and of several, made from run folders. */
 import assert from 'node:assert/strict';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -96,7 +96,7 @@ test('one run: scores of the last evaluation, the best one, every chart, environ
   assert.match(data.details[1]!.text, /learningRate: 0\.1/);
 });
 
-test('a run that was cut off, and one that only began, are shown as far as they are', async () => {
+test('an interrupted run, and one that has only begun, are shown up to their last event', async () => {
   const cut = runReport(await readReportSource(madeRun('cut', { isFinished: false })));
   assert.equal(cut.subtitle, '2 steps, not finished · seed 3 · labels alone');
   const begun = madeRun('begun', { mious: [], isFinished: false });
@@ -116,7 +116,7 @@ test('a folder without a run is a RunFolderError that names it', async () => {
   });
 });
 
-test('several runs: a column each, differences to the first, curves in one chart', async () => {
+test('several runs: one column per run, differences to the first, curves in one chart', async () => {
   const paths = [madeRun('a', { rate: 0.1 }), madeRun('b', { rate: 0.2, mious: [0.3, 0.3725] })];
   const sources = await Promise.all(paths.map(readReportSource));
   const data = compareReport(sources);
@@ -159,7 +159,7 @@ test('a run keeps its colour in a chart of a term that the first one lacks', asy
   assert.equal(kd![0]!.color, total![1]!.color);
 });
 
-test('runs of one name are numbered; IoUs of other classes are not set side by side', async () => {
+test('runs with the same name are numbered; IoUs of different classes are not compared', async () => {
   const one = await readReportSource(madeRun('x/same'));
   const other = await readReportSource(madeRun('y/same', { classNames: ['sky', 'tree'] }));
   const { table } = compareReport([one, other]);
@@ -217,7 +217,7 @@ function barsOf(svg: string): { x: number; width: number; height: number }[] {
   }));
 }
 
-test('bars: a group a class, none where there is no value, heights in proportion', () => {
+test('bars: one group per class, no bar without a value, heights in proportion', () => {
   const svg = renderChart(
     {
       kind: 'bars',
@@ -237,7 +237,7 @@ test('bars: a group a class, none where there is no value, heights in proportion
   assert.ok(bars[2]!.x > bars[1]!.x, 'not beside each other');
 });
 
-test('shares: widths in proportion, percentages where there is room, rows of nothing left out', () => {
+test('shares: widths in proportion, percentages where there is room, empty rows left out', () => {
   const svg = renderChart(
     {
       kind: 'shares',
@@ -257,7 +257,7 @@ test('shares: widths in proportion, percentages where there is room, rows of not
   assert.doesNotMatch(svg, /empty/);
 });
 
-test('config differences: nested keys by dots, what one lacks is a dash, no YAML has no keys', () => {
+test('config differences: nested keys by dots, a missing key is a dash, and invalid YAML has no keys', () => {
   const table = configDifferences([
     { name: 'a', text: 'x: {y: 1, z: [1, 2]}\nonly: true\n' },
     { name: 'b', text: 'x: {y: 2, z: [1, 2]}\n' },
