@@ -6,7 +6,7 @@ import type { ConfigSchema } from './fields.js';
 import type { KeyPath, SchemaNode } from './schemaTree.js';
 import { keyOf, memberOf, nodeAt, schemaTree } from './schemaTree.js';
 import { suggestKey } from './suggest.js';
-import { cameText, wantedText } from './wanted.js';
+import { givenText, wantedText } from './wanted.js';
 import type { ConfigSource } from './yamlSource.js';
 import { readSource } from './yamlSource.js';
 
@@ -53,7 +53,7 @@ function keyFaults<T>(
     }
     const node = nodeAt(tree, path, source.value);
     const wanted = node === undefined ? issue.message : wantedText(node);
-    add(path, `got ${cameText(valueAt(source.value, path))}, wanted ${wanted}`);
+    add(path, `got ${givenText(valueAt(source.value, path))}, wanted ${wanted}`);
   }
   return [...faults.values()];
 }

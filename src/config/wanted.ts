@@ -33,7 +33,7 @@ export function wantedText(node: SchemaNode): string {
 }
 
 /** A value as shown in messages: JSON, shortened if long; "nothing" if it is missing. */
-export function cameText(value: unknown): string {
+export function givenText(value: unknown): string {
   if (value === undefined) return 'nothing';
   // JSON would write null.
   if (typeof value === 'number' && !Number.isFinite(value)) return String(value);

@@ -75,6 +75,10 @@ interface Collected {
   readonly seeds: (readonly [Var, Tensor])[];
 }
 
+/**
+ * Computes the terms with a weight above 0. Without a teacher only `task` is computed. The banks are
+ * changed by evaluate() and have to be settled by commit() or discard() before their state is saved.
+ */
 export class Objective {
   readonly settings: ObjectiveSettings;
   readonly banks: MemoryBanks;

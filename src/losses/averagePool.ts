@@ -18,7 +18,7 @@ export const isPooledSize = (height: number, width: number): boolean =>
 export function averagePool(x_NHWK: Tensor): Tensor {
   return scope(() => {
     const [, height = 0, width = 0] = x_NHWK.shape;
-    const [bottom, right] = [missing(height), missing(width)];
+    const [bottom, right] = [paddingFor(height), paddingFor(width)];
     const padded =
       bottom + right === 0
         ? x_NHWK
@@ -36,10 +36,10 @@ export function averagePool(x_NHWK: Tensor): Tensor {
 export function averagePoolGrad(dy_NhwK: Tensor, inputShape_NHWK: readonly number[]): Tensor {
   return scope(() => {
     const [n = 0, height = 0, width = 0, channels = 0] = inputShape_NHWK;
-    const paddedShape = [n, height + missing(height), width + missing(width), channels];
+    const paddedShape = [n, height + paddingFor(height), width + paddingFor(width), channels];
     const dx = ops.meanPoolGrad(paddedShape, dy_NhwK, WINDOW);
     return ops.slice(dx, [0, 0, 0, 0], inputShape_NHWK);
   });
 }
 
-const missing = (length: number) => (WINDOW - (length % WINDOW)) % WINDOW;
+const paddingFor = (length: number) => (WINDOW - (length % WINDOW)) % WINDOW;

@@ -46,7 +46,7 @@ export function rowsKl(input: RowsKlInput): RowsKl {
     const [keys = 0] = keys_MD.shape;
     if (rows === 0 || keys === 0) return { loss: 0, gradient_PD: zeros(student_PD.shape) };
     const keys_DM = scope(() => ops.transpose(ops.mul(keys_MD, scalar(1 / temperature)), [1, 0]));
-    const none_M = zeros([keys]);
+    const zeros_M = zeros([keys]);
     const factor = scalar(scale / temperature);
     const step = tileRowCount(rows, keys, input.tiling);
     const gradients: Tensor[] = [];
@@ -56,7 +56,7 @@ export function rowsKl(input: RowsKlInput): RowsKl {
         const count = Math.min(step, rows - begin);
         const similarity = (rows_PD: Tensor) =>
           ops.matMul(ops.rows(rows_PD, begin, count), keys_DM);
-        const { kl, gradient_RM } = tileKl(similarity(student_PD), similarity(teacher_PD), none_M);
+        const { kl, gradient_RM } = tileKl(similarity(student_PD), similarity(teacher_PD), zeros_M);
         const gradient_RD = ops.mul(ops.matMul(gradient_RM, keys_MD), factor);
         return { kl, gradient_RD };
       });
@@ -68,7 +68,7 @@ export function rowsKl(input: RowsKlInput): RowsKl {
 }
 
 /** Sum of the rows' KL and its gradient with respect to the student's similarities. */
-function tileKl(student_RM: Tensor, teacher_RM: Tensor, none_M: Tensor) {
+function tileKl(student_RM: Tensor, teacher_RM: Tensor, zeros_M: Tensor) {
   const { similarity } = kernels();
   const studentSums_R = similarity.expSums(student_RM).rows_R;
   const teacherSums_R = similarity.expSums(teacher_RM).rows_R;
@@ -76,9 +76,9 @@ function tileKl(student_RM: Tensor, teacher_RM: Tensor, none_M: Tensor) {
     student_RM,
     teacher_RM,
     studentRow_R: ops.div(scalar(1), studentSums_R),
-    studentColumn_M: none_M,
+    studentColumn_M: zeros_M,
     teacherRow_R: ops.div(scalar(1), teacherSums_R),
-    teacherColumn_M: none_M,
+    teacherColumn_M: zeros_M,
   });
   const kl = readScalar(crossSum_1) + sumOfLogs(studentSums_R) - sumOfLogs(teacherSums_R);
   return { kl, gradient_RM };

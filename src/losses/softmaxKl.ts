@@ -44,7 +44,7 @@ export function softmaxKl(input: SoftmaxKlInput): SoftmaxKl {
   return scope(() => {
     const [rowCount = 0, channels = 0] = input.studentRows_PC.shape;
     const keyCount = input.studentKeys_QC.shape[0]!;
-    if (rowCount === 0 || keyCount === 0) return nothing(input);
+    if (rowCount === 0 || keyCount === 0) return emptyResult(input);
     const step = tileRowCount(rowCount, keyCount, input.tiling);
     const invTemperature = scalar(1 / input.temperature);
     let klSum = 0;
@@ -115,7 +115,7 @@ function tileKl(student_RC: Tensor, teacher_RD: Tensor, input: SoftmaxKlInput): 
   };
 }
 
-function nothing(input: SoftmaxKlInput): SoftmaxKl {
+function emptyResult(input: SoftmaxKlInput): SoftmaxKl {
   return {
     loss: 0,
     rowsGradient_PC: zeros(input.studentRows_PC.shape),

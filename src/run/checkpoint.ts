@@ -37,6 +37,7 @@ export interface CheckpointContent extends Omit<Manifest, 'formatVersion' | 'fil
   >;
 }
 
+/** A checkpoint in memory, with all its files' hashes checked. */
 export interface Checkpoint {
   readonly path: string;
   readonly manifest: Manifest;

@@ -20,7 +20,9 @@ export interface RunEvent {
 export interface EventLog {
   /** Adds the field `time` (ISO 8601). Numbers that JSON lacks, such as NaN, are written as text. */
   append(event: RunEvent): void;
+  /** Flushes all lines to disk. */
   sync(): void;
+  /** Flushes and closes the file; append() must not be called afterwards. */
   close(): void;
 }
 

@@ -36,6 +36,7 @@ const TIMES: LockTimes = { beatMs: 5000, silentMs: 20_000 };
 /** How often another host's lock is checked for having been touched. */
 const POLL_MS = 200;
 
+/** A lock that is held: its file is touched regularly until release(), and stays after a kill. */
 export interface RunLock {
   /** Removes the lock, and the folder if nothing else is in it. */
   release(): Promise<void>;

@@ -12,6 +12,7 @@ export interface MetricsServer {
   readonly port: number;
   /** http://host:port/metrics */
   readonly url: string;
+  /** Stops listening; connections with a scrape in progress are closed after a second. */
   close(): Promise<void>;
 }
 
@@ -47,7 +48,7 @@ async function answer(
 ): Promise<void> {
   const path = (request.url ?? '').split('?')[0];
   if (path !== '/metrics') {
-    response.writeHead(404, { 'content-type': 'text/plain' }).end('404: only /metrics is here\n');
+    response.writeHead(404, { 'content-type': 'text/plain' }).end('404: only /metrics is served\n');
   } else if (request.method !== 'GET' && request.method !== 'HEAD') {
     response
       .writeHead(405, { 'content-type': 'text/plain', allow: 'GET, HEAD' })

@@ -50,6 +50,10 @@ export interface Gradients {
   readonly leaves: Map<Var, Tensor>;
 }
 
+/**
+ * Records one forward pass. Afterwards call backward() for the gradients, or dispose() without: until
+ * then a recording tape holds tensors, which leak if neither is called. Both leave the tape empty.
+ */
 export class Tape {
   readonly recording: boolean;
   #nodes: Node[] = [];

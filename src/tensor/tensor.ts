@@ -8,6 +8,11 @@
 import { binding } from './binding.js';
 import type { DType } from './dtype.js';
 
+/**
+ * One TensorFlow tensor. It belongs to the scope in which it is made, if there is one. It is freed
+ * when its scope ends, unless the scope returns it or it is held; when its last hold is undone; or by
+ * dispose(). An op on a disposed tensor throws.
+ */
 export class Tensor {
   readonly id: number;
   readonly shape: readonly number[];

@@ -25,6 +25,10 @@ interface Prefetched {
   readonly replies: Promise<TeacherReply[]> | null;
 }
 
+/**
+ * Starts to load and request batches at the first next(), which keeps the queue filled. Failed
+ * batches are reported by the next() whose turn it is. close() ends a feed; don't call next() after it.
+ */
 export class Feed {
   readonly #source: BatchSource;
   readonly #teacher: Teacher | null;

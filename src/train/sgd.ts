@@ -10,6 +10,7 @@ export interface SgdSettings {
   readonly weightDecay: number;
 }
 
+/** Holds one velocity per parameter, initially zero, until dispose(). */
 export class Sgd {
   readonly #velocities = new Map<Parameter, Parameter>();
   readonly #settings: SgdSettings;

@@ -47,6 +47,11 @@ type CommittedOrNonFinite = Exclude<StepOutcome, { kind: 'nonfinite_reply' }>;
 /** Is called with an update's gradients before they are applied; for conformance and profiles. */
 export type GradientObserver = (gradients: ReadonlyMap<Parameter, Tensor>) => void;
 
+/**
+ * Makes updates. A step that isn't finite, or that fails before the update, leaves the state as it
+ * was, and the next step may follow. A step that fails during the update makes the state unusable:
+ * step() and requireWholeState() throw from then on.
+ */
 export class Trainer {
   readonly parts: TrainerParts;
   /** Whether an update has begun and not ended: weights, velocities and banks are inconsistent. */

@@ -135,7 +135,7 @@ export const composedBatchNorm = checked((tape, x, weights, running, after) => {
   const normed = tape.record(y_NHWC, [x, scale_C, offset_C], saved, (dy) =>
     batchNormGrad(dy, x.value, scale_C.value, reserves, options),
   );
-  return { y: finished(tape, normed, after), running: { mean_C, variance_C } };
+  return { y: finish(tape, normed, after), running: { mean_C, variance_C } };
 });
 
 /** Normalises with given statistics, which are constants. TensorFlow's ops; any device. */
@@ -155,12 +155,12 @@ export function batchNormInference(
     const normed = tape.record(y_NHWC, [x, scale_C, offset_C], saved, (dy) =>
       batchNormGrad(dy, x.value, scale_C.value, [mean_C, variance_C, variance_C], options),
     );
-    return finished(tape, normed, after);
+    return finish(tape, normed, after);
   });
 }
 
 /** Adds shortcut and activation; frees intermediate results as soon as nothing needs them. */
-function finished(tape: Tape, normed: Var, { activation, shortcut }: AfterNorm): Var {
+function finish(tape: Tape, normed: Var, { activation, shortcut }: AfterNorm): Var {
   const sum = shortcut === null ? normed : add(tape, normed, shortcut);
   if (sum !== normed) normed.value.dispose();
   if (activation === 'none') return sum;
