@@ -145,7 +145,7 @@ test('training a globally pooled head on one image is refused', () => {
   const network = SegmentationNetwork.create(MOBILE, initialWeights(1));
   const before = numTensors();
   const context = trainingContext();
-  assert.throws(() => logitsOf(network, context, 1), /one value a channel/);
+  assert.throws(() => logitsOf(network, context, 1), /one value per channel/);
   context.tape.dispose();
   context.staged.discard();
   assert.equal(numTensors(), before);
