@@ -4,7 +4,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { circles, importGraph } from '../support/architecture/importGraph.js';
+import { circles, groupedGraph, importGraph } from '../support/architecture/importGraph.js';
 import { ALLOWED, importViolations, INNER } from '../support/architecture/importRule.js';
 import { leakViolations } from '../support/architecture/leakRule.js';
 import {
@@ -103,6 +103,13 @@ test('the import rule sees every way to import', () => {
     '6: only src/tensor may import @tensorflow/tfjs-node-gpu',
     '8: only src/rpc and src/stream may import @grpc/grpc-js',
   ]);
+});
+
+test('no folders of src and services import each other in a circle', () => {
+  const folders = groupedGraph(importGraph([...src, ...services]), (path) =>
+    path.split('/').slice(0, 2).join('/'),
+  );
+  assert.deepEqual(circles(folders), []);
 });
 
 test('circles are seen through types and chains', () => {
