@@ -117,6 +117,13 @@ test('the import rule sees every way to import', () => {
   ]);
 });
 
+test('no folders of src and services import each other in a circle', () => {
+  const folders = groupedGraph(importGraph([...src, ...services]), (path) =>
+    path.split('/').slice(0, 2).join('/'),
+  );
+  assert.deepEqual(circles(folders), []);
+});
+
 test('circles are seen through types and chains', () => {
   const graph = importGraph([
     parseSource('src/data/a.ts', "import type { B } from './b.js';"),
