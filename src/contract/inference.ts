@@ -1,4 +1,4 @@
-/** What a network is asked for and how it says that it can't answer. */
+/** What is requested of a network, and the errors with which it declines to answer. */
 
 export interface InferenceImage {
   readonly height: number;
@@ -16,8 +16,8 @@ export class NonFiniteOutputError extends Error {
 }
 
 /**
- * The network can't take such an image or answers in another size, so asking again is no use. The
- * message says why and may be shown to the peer.
+ * The network can't process the image, or answers in another size; a retry would fail the same way.
+ * The message says why and may be shown to the peer.
  */
 export class RefusedImageError extends Error {
   override readonly name = 'RefusedImageError';

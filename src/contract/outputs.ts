@@ -4,17 +4,17 @@ import type { EncodedTensor, WireDType } from './encodedTensor.js';
 /** Encodings that a hello may ask for. */
 export type Encoding = 'fp32' | 'fp16' | 'int8';
 
-/** `classifier` is the stream's, the others are an image's. */
+/** `classifier` is sent once per stream, the others once per image. */
 export type OutputName = 'logits' | 'embedding' | 'feature_norm' | 'embedding_scale' | 'classifier';
 
 interface OutputFacts {
   /** stream: comes once per stream, before it is needed. */
   readonly scope: 'image' | 'stream';
-  /** A teacher without a feature lacks it. */
+  /** Whether only a teacher with a feature has it. */
   readonly isOfFeature: boolean;
-  /** Small beside the maps, and what they are made whole with: the encoding asked for has no effect. */
+  /** Whether the requested encoding has no effect: it is small, and the maps are decoded with it. */
   readonly isAlwaysFp32: boolean;
-  /** What may be asked for. */
+  /** The encodings that may be requested. */
   readonly encodings: readonly Encoding[];
 }
 

@@ -1,6 +1,6 @@
 /**
- * What the training loop knows of teachers: ask for an image, get tensors. No socket is visible
- * from here, so a local network, a remote fleet and a test double are the same thing.
+ * A teacher as the training loop sees it: an image goes in, tensors come out. The interface shows no
+ * socket, so a local network, a remote fleet and a test double are interchangeable.
  */
 import type { EncodedTensor } from './encodedTensor.js';
 import type { TeacherInfo } from './teacherInfo.js';
@@ -22,8 +22,8 @@ export interface TeacherReply {
   /** [h, w, classes]; null: to be rebuilt with the teacher's classifier. */
   readonly logits: EncodedTensor | null;
   /**
-   * Unit rows, [h, w, channels]; as int8 they are to be multiplied with embeddingScale. null: the
-   * teacher gives no feature; then there are no scales and norms either.
+   * Unit rows, [h, w, channels]; int8 rows have to be multiplied by embeddingScale. null: the
+   * teacher gives no feature, and so no scales or norms either.
    */
   readonly embedding: EncodedTensor | null;
   /** [h, w], fp32, 0 to 1; null unless the embedding is int8. */
@@ -43,7 +43,7 @@ export interface Teacher {
   /**
    * Resolves once with the whole answer. Rejects with TeacherUnavailableError when no teacher
    * answered within the configured time, ContractMismatchError when none of the teachers fits,
-   * NonFiniteReplyError when teachers said twice that they can't give finite numbers, or with the
+   * NonFiniteReplyError when teachers reported twice that their answer isn't finite, or with the
    * signal's reason on abort.
    */
   request(image: TeacherImage, signal?: AbortSignal): Promise<TeacherReply>;
@@ -65,7 +65,7 @@ export class ContractMismatchError extends Error {
   override readonly name = 'ContractMismatchError';
 }
 
-/** A teacher's answer for an image isn't finite, by its own word or as it came, nor is the next one. Exit code 6. */
+/** Two answers for an image weren't finite, as the teacher reported or the student found. Exit code 6. */
 export class NonFiniteReplyError extends Error {
   override readonly name = 'NonFiniteReplyError';
 }

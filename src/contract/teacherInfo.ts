@@ -1,6 +1,6 @@
-/** What a teacher says of itself. */
+/** The description that a teacher gives of itself. */
 
-/** Input pixels per output position, each way, of every network of the zoo, so of the labels that the losses see. */
+/** Input pixels per output position, along each axis: fixed for every network of the zoo and for the labels. */
 export const OUTPUT_STRIDE = 8;
 
 /** The contract of a teacher, checked against the student's before the first step. */
@@ -9,7 +9,7 @@ export interface TeacherInfo {
   readonly digest: string;
   readonly model: string;
   readonly classes: number;
-  /** Of the embedding; 0: the teacher gives no feature. */
+  /** Channels of the embedding; 0: the teacher gives no feature. */
   readonly featureChannels: number;
   readonly outputStride: number;
   /** On the 0..255 scale, in channelOrder. */
@@ -17,7 +17,7 @@ export interface TeacherInfo {
   readonly pixelStd: readonly number[];
   readonly channelOrder: 'rgb' | 'bgr';
   /**
-   * How logits are brought to the image's size: true as PyTorch's align_corners=True (the official
+   * How logits are resized to the image: true as with PyTorch's align_corners=True (the official
    * code), false with half-pixel centres (torchvision, mmsegmentation).
    */
   readonly alignCorners: boolean;

@@ -1,12 +1,12 @@
 /** The terms of the objective, spelled as in config, log, metrics and report. */
 
-/** Those that compare the student's feature with the teacher's. */
+/** The terms that compare the student's feature with the teacher's. */
 export const FEATURE_TERMS = ['minibatch_pixel', 'memory_pixel', 'memory_region'] as const;
 
-/** Those that need a teacher. */
+/** The terms that need a teacher. */
 export const TEACHER_TERMS = ['logits_kd', ...FEATURE_TERMS] as const;
 
-/** Each has a weight. */
+/** The terms that have a weight. */
 export const WEIGHTED_TERMS = ['task', ...TEACHER_TERMS] as const;
 
 export const TERMS = [...WEIGHTED_TERMS, 'total'] as const;
@@ -22,7 +22,7 @@ export type Terms = { readonly [term in WeightedTerm]?: number } & { readonly to
 
 export type TermWeights = Readonly<Record<WeightedTerm, number>>;
 
-/** 0 for each term that isn't given. */
+/** The given weights, and 0 for each other term. */
 export function termWeights(given: Partial<TermWeights>): TermWeights {
   const zeros = Object.fromEntries(WEIGHTED_TERMS.map((term) => [term, 0]));
   return { ...(zeros as Record<WeightedTerm, number>), ...given };

@@ -1,10 +1,10 @@
 /**
- * Who may call: an interceptor that ends calls of strangers before a message of theirs is read.
+ * Authentication: an interceptor that ends unauthenticated calls before any of their messages is read.
  *
  * A client certificate is checked here and not in the handshake. There Node.js could only hang up,
- * and the client would not learn why. grpc-js gives a peer's certificate where TLS found it valid
- * and of a trusted authority, else none. That was when the connection began, so its time is looked
- * at again.
+ * and the client would not learn why. grpc-js gives a peer's certificate only if TLS found it valid
+ * and from a trusted authority. TLS checked it when the connection began, so its expiry is checked
+ * again for each call.
  */
 import type { PeerCertificate } from 'node:tls';
 import { ServerInterceptingCall, type ServerInterceptor } from '@grpc/grpc-js';
@@ -14,12 +14,12 @@ import { GrpcStatus } from './errors.js';
 export interface AdmissionRules {
   /** Callers must have shown a certificate in the handshake. */
   readonly clientCertificate: boolean;
-  /** The tokens of this moment; null: none is asked for. */
+  /** The tokens accepted now; null: no token is required. */
   readonly tokens: (() => readonly string[]) | null;
   readonly onRefused?: (refused: { readonly peer: string; readonly reason: string }) => void;
 }
 
-/** Ends what doesn't fit as UNAUTHENTICATED. */
+/** Ends each call that breaks the rules with UNAUTHENTICATED. */
 export function admission(rules: AdmissionRules): ServerInterceptor {
   return (_method, call) =>
     new ServerInterceptingCall(call, {
@@ -29,7 +29,7 @@ export function admission(rules: AdmissionRules): ServerInterceptor {
             const { sslPeerCertificate } = call.getAuthContext();
             const reason = refusal(rules, sslPeerCertificate, metadata.get('authorization'));
             if (reason === undefined) {
-              // No handler needs it, so none can tell it.
+              // No handler needs the token, so none should be able to leak it.
               metadata.remove('authorization');
               admit(metadata);
               return;

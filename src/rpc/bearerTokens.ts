@@ -1,14 +1,14 @@
 /**
- * Bearer tokens (RFC 6750) from a file, one a line. The server takes each of them, so that a new one
- * can be there before the old one goes; the client brings the first.
+ * Bearer tokens (RFC 6750) from a file, one per line. The server accepts each of them, so that a new
+ * token can be added before the old one is removed; the client sends the first.
  */
 import { createHash, timingSafeEqual } from 'node:crypto';
 import { type NamedFile, SecurityFileError } from './watchedFiles.js';
 
-/** Short ones can be guessed. */
+/** Shorter tokens could be guessed. */
 const TOKEN = /^[\x21-\x7e]{16,4096}$/;
 
-/** At least one. Throws SecurityFileError, whose message has the line's number, not the token. */
+/** Returns at least one token. Throws SecurityFileError; its message has the line's number, not the token. */
 export function readTokens(file: NamedFile, content: Buffer): readonly string[] {
   const lines = content.toString('latin1').split(/\r?\n/);
   const tokens = lines.flatMap((line, i) => {
@@ -23,14 +23,14 @@ export function readTokens(file: NamedFile, content: Buffer): readonly string[] 
   return tokens;
 }
 
-/** "Bearer …", as the metadata's field authorization has it. */
+/** "Bearer …", the value of the metadata field `authorization`. */
 export function bearer(token: string): string {
   return `Bearer ${token}`;
 }
 
 /**
- * Whether the field's value is that of one of the tokens. The time that it takes says nothing about
- * them: digests are compared, all of them, to the last byte.
+ * Whether the field's value holds one of the tokens. The time taken reveals nothing about them:
+ * the digests of all tokens are compared, to the last byte.
  */
 export function isAccepted(value: string, tokens: readonly string[]): boolean {
   const given = digest(value);

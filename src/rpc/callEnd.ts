@@ -1,21 +1,21 @@
 /**
- * The end of a server's stream as the connection sees it. A handler that has finished leaves
- * messages and a status behind, which a client that doesn't read holds up for as long as it likes.
+ * The end of a server's stream as the connection sees it. When a handler has finished, messages and a
+ * status may still be unsent, and a client that doesn't read can delay them indefinitely.
  */
 import type { ServerDuplexStream } from '@grpc/grpc-js';
 import { resetStream } from './grpcInternals.js';
 
-/** A call as far as its end goes. */
+/** The part of a call that concerns its end. */
 export type EndingCall = Pick<ServerDuplexStream<unknown, unknown>, 'cancelled' | 'once'>;
 
-/** Calls back once, when the status is handed over or the call is cut, whoever did it. */
+/** Calls back once, when the status is handed over or either side has cut the call. */
 export function onCallEnd(call: EndingCall, callback: () => void): void {
-  // grpc-js says 'cancelled' after every end.
+  // grpc-js emits 'cancelled' after every end, also a regular one.
   if (call.cancelled) callback();
   else call.once('cancelled', callback);
 }
 
-/** Cuts the call if it hasn't ended in `graceMs`: what is unsent is dropped. */
+/** Cuts the call unless it ends within `graceMs`; unsent messages are dropped. */
 export function cutUnlessEnded(call: EndingCall, graceMs: number): void {
   if (call.cancelled) return;
   const timer = setTimeout(() => resetStream(call), graceMs);

@@ -1,4 +1,4 @@
-/** An interceptor that tells hooks of every call: metrics and logs stay out of src/rpc. */
+/** An interceptor that reports every call to hooks, so that metrics and logs stay out of src/rpc. */
 import { ServerInterceptingCall, type ServerInterceptor } from '@grpc/grpc-js';
 import { type GrpcCode, GrpcStatus } from './errors.js';
 
@@ -6,7 +6,7 @@ export interface CallHooks {
   /** @param method the full path, "/package.Service/Method" */
   onStart?(method: string): void;
   /**
-   * Exactly once a call. CANCELLED stands also for calls that the library itself ended, for
+   * Called exactly once per call. CANCELLED also stands for calls that the library itself ended, for
    * example because of a message beyond the receive limit.
    */
   onEnd?(method: string, code: GrpcCode, seconds: number): void;

@@ -1,4 +1,4 @@
-/** PEM files to what TLS wants of them, checked: what is found here is not found in a handshake. */
+/** Reads PEM files for TLS and checks them early, so that a fault doesn't first show in a handshake. */
 import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto';
 import { createSecureContext } from 'node:tls';
 import { type NamedFile, SecurityFileError } from './watchedFiles.js';
@@ -16,8 +16,8 @@ export interface Identity {
 const CERTIFICATE = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g;
 
 /**
- * Throws SecurityFileError where a file isn't what it should be, the key is of another certificate,
- * or the time is not the certificate's.
+ * Throws SecurityFileError if a file has the wrong content, the key belongs to another certificate,
+ * or the certificate isn't valid at this time.
  */
 export function readIdentity(
   files: { readonly certificate: NamedFile; readonly key: NamedFile },
@@ -29,7 +29,7 @@ export function readIdentity(
     throw new SecurityFileError(files.key, `not the key of ${files.certificate.path}`);
   }
   try {
-    // What only TLS itself refuses: keys too small, digests too old.
+    // Only TLS itself refuses small keys and old digests.
     createSecureContext({ cert: certificate!, key: privateKey! });
   } catch (cause) {
     const reason = `TLS refuses it (${(cause as NodeJS.ErrnoException).code})`;
@@ -47,7 +47,7 @@ export function readIdentity(
   return { certificate: certificate!, privateKey: privateKey!, expires };
 }
 
-/** The certificates of authorities, as they are. Throws SecurityFileError. */
+/** Checks the authorities' certificates and returns them unchanged. Throws SecurityFileError. */
 export function readAuthorities(file: NamedFile, content: Buffer): Buffer {
   readChain(file, content);
   return content;

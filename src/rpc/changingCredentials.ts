@@ -7,7 +7,7 @@ import type { Identity } from './certificates.js';
 export class ChangingCredentials extends ServerCredentials {
   /**
    * `clientCa`: PEM, the authorities of clients' certificates; null: clients are asked for none.
-   * After `handshakeTimeoutMs` who has connected and doesn't get on with TLS is hung up on.
+   * A connection whose handshake takes longer than `handshakeTimeoutMs` is closed.
    */
   constructor(identity: Identity, clientCa: Buffer | null, handshakeTimeoutMs: number) {
     super(
@@ -21,7 +21,7 @@ export class ChangingCredentials extends ServerCredentials {
     );
   }
 
-  /** For every handshake from now on. */
+  /** Replaces the certificates for every handshake from now on. */
   set(identity: Identity, clientCa: Buffer | null): void {
     this.updateSecureContextOptions(contextOptions(identity, clientCa));
   }
@@ -37,7 +37,7 @@ function contextOptions(identity: Identity, clientCa: Buffer | null): SecureCont
     key: identity.privateKey,
     ...(clientCa === null ? {} : { ca: clientCa }),
     minVersion: 'TLSv1.2',
-    // Who resumes a session is taken for what its first handshake found, for hours, whatever has
+    // A resumed session keeps the result of its first handshake for hours, even if a certificate has
     // expired since. Students keep one connection and resume none.
     secureOptions: constants.SSL_OP_NO_TICKET,
   };

@@ -1,4 +1,4 @@
-/** What a client shows to servers and wants of them, from files that may change while it runs. */
+/** A client's certificates, authorities and token, from files that may change while it runs. */
 import { type ChannelCredentials, credentials } from '@grpc/grpc-js';
 import { Metadata } from '@grpc/grpc-js';
 import { bearer } from './bearerTokens.js';
@@ -10,7 +10,7 @@ import { type NamedFile, WatchedFiles } from './watchedFiles.js';
 export interface ClientSecurityOptions extends SecurityHooks {
   /** null: plaintext. */
   readonly tls: {
-    /** A server must have a certificate of one of these authorities. */
+    /** The server's certificate must come from one of these authorities. */
     readonly ca: NamedFile;
     /** null: no certificate of our own. */
     readonly identity: { readonly certificate: NamedFile; readonly key: NamedFile } | null;
@@ -22,7 +22,7 @@ export interface ClientSecurityOptions extends SecurityHooks {
 }
 
 export interface ClientSecurity {
-  /** For a connection that is made now. */
+  /** Credentials for a connection that is opened now. */
   credentials(): ChannelCredentials;
   close(): void;
 }

@@ -1,12 +1,12 @@
 /**
- * Why a connection didn't come about, from what grpc-js says of it: text alone, around Node's and
- * OpenSSL's own words. Some reasons last until somebody changes a file.
+ * Why a connection failed, read from grpc-js' error text, the only source: it wraps the messages of
+ * Node and OpenSSL. Some reasons last until a file is changed.
  */
 
 export interface ConnectionFault {
-  /** In words of ours where they are known, else grpc-js' without its frame. */
+  /** Our wording for known faults, else the text that grpc-js wraps. */
   readonly reason: string;
-  /** Another try doesn't change it: the peer can't be trusted, or speaks no TLS. */
+  /** Whether a retry can't help: the peer isn't trusted, or doesn't speak TLS. */
   readonly lasting: boolean;
 }
 
@@ -29,18 +29,18 @@ const LASTING: readonly (readonly [RegExp, (match: RegExpExecArray) => string])[
   ],
 ];
 
-/** What a peer that hangs up may have against us. */
+/** The likely reasons of a peer that hangs up. */
 const GUESS = 'does it want TLS, or another client certificate?';
 
-/** Of a call that got no answer; undefined where `details` doesn't tell of its connection. */
+/** The fault behind a call that got no answer; undefined if `details` isn't about the connection. */
 export function connectionFault(details: string): ConnectionFault | undefined {
-  // So end calls to a server on Node.js with a certificate that another authority of the same name
-  // has signed: OpenSSL's error from the handshake is found when the connection is read.
+  // This is how calls to a Node.js server end when its certificate was signed by another authority of
+  // the same name: OpenSSL's handshake error shows only when the connection is read.
   if (details === 'Connection dropped') {
     return { reason: `it dropped the connection: ${GUESS}`, lasting: false };
   }
   const framed = /^No connection established\. Last error: (.*?)\. Resolution note: /s.exec(
-    // OpenSSL ends its words with a new line.
+    // OpenSSL ends its messages with a newline.
     details.replaceAll('\n', ''),
   );
   if (framed === null) return undefined;
@@ -49,7 +49,7 @@ export function connectionFault(details: string): ConnectionFault | undefined {
     const match = pattern.exec(said);
     if (match !== null) return { reason: words(match), lasting: true };
   }
-  // grpc-js' words for a peer that took the connection and closed it before HTTP/2 began.
+  // grpc-js' text for a peer that accepted the connection and closed it before HTTP/2 began.
   if (said !== 'Failed to connect') return { reason: said, lasting: false };
   return { reason: `it closed the connection before a word of HTTP/2: ${GUESS}`, lasting: false };
 }

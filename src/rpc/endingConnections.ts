@@ -1,37 +1,37 @@
 /**
- * Connections that end with their channel. grpc-js waits for ever for the first word of a peer that
+ * Connections that end with their channel. grpc-js waits for ever for the first bytes of a peer that
  * has stopped, in TLS and again in HTTP/2, and forgets the socket when the channel is closed
- * meanwhile: each try would leave one.
+ * meanwhile, so each attempt would leak one.
  */
 import type { Socket } from 'node:net';
 import { type ChannelCredentials, credentials } from '@grpc/grpc-js';
 import { type Connector, wrapConnectors } from './grpcInternals.js';
 
-/** What a channel that is closed has still to say takes less. */
+/** Long enough for a closed channel to send its remaining frames. */
 const LAST_WORDS_MS = 1000;
 
-/** The same credentials; a channel of theirs is to be closed only after the last of its calls. */
+/** The same credentials; close a channel that uses them only after the last of its calls. */
 export function endingConnections(channel: ChannelCredentials): ChannelCredentials {
   wrapConnectors(channel, ending);
   return channel;
 }
 
-/** Neither TLS nor a token. */
+/** Credentials with neither TLS nor a token. */
 export function plaintext(): ChannelCredentials {
   return endingConnections(credentials.createInsecure());
 }
 
 function ending(connector: Connector): Connector {
-  /** In TLS' handshake. */
+  /** Sockets in the TLS handshake. */
   const underWay = new Set<Socket>();
-  /** With HTTP/2, whether it has begun or not. */
+  /** Sockets handed to HTTP/2, whether it has begun or not. */
   const handedOver = new Set<Socket>();
   let over = false;
   return {
     waitForReady: () => connector.waitForReady(),
     getCallCredentials: () => connector.getCallCredentials(),
     async connect(socket) {
-      // The channel was closed before the socket was there.
+      // The channel was closed before the socket was connected.
       if (over) throw new Error('closed');
       underWay.add(socket);
       try {

@@ -1,5 +1,5 @@
 /**
- * One error type for everything that leaves as a gRPC status, and the one door it leaves through.
+ * The error type that becomes a gRPC status, and the only function that converts errors to statuses.
  */
 import { status as GrpcStatus } from '@grpc/grpc-js';
 
@@ -20,18 +20,18 @@ export class RpcError extends Error {
   }
 }
 
-/** What goes over the wire when a call ends. */
+/** The status that is sent when a call ends. */
 export interface CallStatus {
   readonly code: GrpcCode;
   readonly details: string;
 }
 
-/** Takes errors that no RpcError announced: they are bugs, and belong in the log. */
+/** Receives every error that isn't an RpcError: it is a bug, and belongs in the log. */
 export type UnexpectedErrorSink = (error: unknown) => void;
 
 /**
- * The door: an RpcError as it is, anything else as INTERNAL without its message, which could tell
- * a stranger about paths and innards. The whole error goes to `onUnexpected`.
+ * Converts an RpcError unchanged, and any other error to INTERNAL without its message, which could
+ * reveal paths and internals to a stranger. The whole error goes to `onUnexpected`.
  */
 export function toCallStatus(error: unknown, onUnexpected: UnexpectedErrorSink): CallStatus {
   if (error instanceof RpcError) return { code: error.code, details: error.message };

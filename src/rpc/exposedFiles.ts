@@ -4,7 +4,7 @@ import type { NamedFile } from './watchedFiles.js';
 
 const READ_BY_OTHERS = 0o004;
 
-/** A line for each such file. Said, not refused: in a container there may be nobody else. */
+/** One line for each such file. Only a warning, as a container may have no other users. */
 export async function exposedFiles(files: readonly NamedFile[]): Promise<string[]> {
   const lines = await Promise.all(
     files.map(async ({ key, path }) => {

@@ -1,6 +1,6 @@
 /**
- * All that rests on parts of grpc-js that its types or its documentation don't promise. package.json
- * pins the version exactly for their sake: look at each of these before it is raised.
+ * All code that relies on parts of grpc-js which its types or documentation don't promise. package.json
+ * therefore pins the exact version: check each function here before raising it.
  */
 import { constants, type ServerHttp2Stream } from 'node:http2';
 import type { Server as NetServer } from 'node:net';
@@ -9,7 +9,7 @@ import type { ChannelCredentials, Server } from '@grpc/grpc-js';
 /** What a channel's connections are secured with; `destroy` is called when the channel is closed. */
 export type Connector = ReturnType<ChannelCredentials['_createSecureConnector']>;
 
-/** Changes `channel`: its connectors are those that `wrap` makes of its own. */
+/** Changes `channel` so that each of its connectors is passed through `wrap`. */
 export function wrapConnectors(
   channel: ChannelCredentials,
   wrap: (connector: Connector) => Connector,
@@ -18,21 +18,21 @@ export function wrapConnectors(
   channel._createSecureConnector = (...args) => wrap(create(...args));
 }
 
-/** Node's servers below a server that is bound: grpc-js has no option for what is set on them. */
+/** The Node.js servers below a bound server, for settings that grpc-js has no option for. */
 export function listenersOf(server: Server): NetServer[] {
   const { http2Servers } = server as unknown as { http2Servers: Map<NetServer, unknown> };
   return [...http2Servers.keys()];
 }
 
 /**
- * Resets the HTTP/2 stream below a server's call. grpc-js has no way of its own: a status waits behind
- * the messages. So this follows its private fields, from the call through the interceptors.
+ * Resets the HTTP/2 stream below a server's call. grpc-js offers no way to: a status waits behind the
+ * messages. So this follows its private fields, from the call through the interceptors.
  */
 export function resetStream(call: object): void {
   let layer = (call as CallLayer).call;
   while (layer !== undefined && layer.stream === undefined) layer = layer.nextCall;
   layer?.stream?.close(constants.NGHTTP2_CANCEL);
-  // Also where the reset itself can't be sent, on a connection that takes nothing any more.
+  // Works even if the reset itself can't be sent, because the connection accepts nothing any more.
   layer?.stream?.destroy();
 }
 
@@ -43,8 +43,8 @@ interface CallLayer {
 }
 
 /**
- * A serialised message of two parts that is copied once. grpc-js asks a message for its length and
- * copies it behind a header of its own: this one writes both parts into their places.
+ * A serialised message of two parts that is copied only once. grpc-js asks a message for its length and
+ * copies it behind its own header: this one writes both parts straight into that buffer.
  *
  * @returns a Buffer of which only `byteLength` and `copy` may be used; its own bytes are `head`
  */

@@ -1,4 +1,4 @@
-/** Handlers as plain async functions: what they throw leaves through the door in errors.ts. */
+/** Handlers as plain async functions; their errors become statuses as errors.ts says. */
 import type {
   handleBidiStreamingCall,
   handleUnaryCall,
@@ -8,7 +8,7 @@ import type {
 import { cutUnlessEnded } from './callEnd.js';
 import { toCallStatus, type UnexpectedErrorSink } from './errors.js';
 
-/** A unary call that answers with what `handle` resolves to. */
+/** A unary call, answered with the value that `handle` resolves to. */
 export function unaryHandler<Request, Response>(
   handle: (request: Request, call: ServerUnaryCall<Request, Response>) => Promise<Response>,
   onUnexpected: UnexpectedErrorSink,
@@ -23,9 +23,9 @@ export function unaryHandler<Request, Response>(
 }
 
 /**
- * A stream both ways. It ends OK when `handle` resolves, after everything written was sent, and
- * with the status of the error when it rejects. A call that the client has left takes neither; one
- * that it doesn't read is cut `closeGraceMs` later.
+ * A bidirectional stream. It ends OK when `handle` resolves, after everything written was sent, and
+ * with the error's status when it rejects. If the client has left, no status is sent; if it doesn't
+ * read, the call is cut `closeGraceMs` later.
  */
 export function duplexHandler<Request, Response>(
   handle: (call: ServerDuplexStream<Request, Response>) => Promise<void>,

@@ -1,6 +1,6 @@
 /**
- * grpc.health.v1: what a load balancer or an orchestrator asks before it sends traffic. Only the
- * contract is grpc-health-check's: its service remembers every name that anybody ever watched.
+ * grpc.health.v1, which load balancers and orchestrators query before they send traffic. Only the
+ * .proto comes from grpc-health-check: its service remembers every name that was ever watched.
  */
 import type {
   sendUnaryData,
@@ -54,7 +54,7 @@ export class Health {
     else answer({ code: GrpcStatus.NOT_FOUND, details: 'service: no such one here' });
   }
 
-  /** A name that isn't known now never will be, but the contract keeps its watch open. */
+  /** An unknown name never becomes known, but the contract requires its watch to stay open. */
   #watch(call: Watch): void {
     if (!this.#services.has(call.request.service)) {
       call.write({ status: 'SERVICE_UNKNOWN' });
@@ -71,15 +71,15 @@ export class Health {
 }
 
 function healthDefinition(): ServiceDefinition {
-  // Probes that ask for the whole server send no name at all, which is to be ''.
+  // Probes of the whole server send no name at all, which has to be decoded as ''.
   const options = { enums: String, defaults: true };
   const { 'grpc.health.v1.Health': service } = loadSync(protoPath, options);
   return service as ServiceDefinition;
 }
 
 /**
- * Check and Watch for reflection. Not health.proto itself: its List has a map, whose entry protobufjs
- * describes by a name that Go's clients refuse, and then they refuse the whole file.
+ * Check and Watch for reflection. health.proto itself doesn't work: protobufjs gives the entry of the
+ * map in List a name that Go's clients refuse, and the whole file with it.
  */
 export function healthPackageDefinition(): PackageDefinition {
   const [requestType, responseType] = ['HealthCheckRequest', 'HealthCheckResponse'];

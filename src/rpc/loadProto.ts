@@ -4,8 +4,8 @@
  * Decoding: camelCase names, enums as their names, absent scalars as their defaults, one
  * virtual field per oneof that names the member present, bytes as a Buffer (a view on the
  * message, which lives as long as the view). 64-bit integers become numbers: exact up to
- * 2^53 - 1, which a contract that is loaded here has to state. For encoding, a 64-bit field also
- * takes a decimal string.
+ * 2^53 - 1, a bound that each .proto loaded here has to state. For encoding, a 64-bit field also
+ * accepts a decimal string.
  * services/setup/proto-types.mjs generates types with the same options.
  */
 import { existsSync } from 'node:fs';
@@ -14,7 +14,7 @@ import { fileURLToPath } from 'node:url';
 import { loadPackageDefinition } from '@grpc/grpc-js';
 import { loadSync, type PackageDefinition } from '@grpc/proto-loader';
 
-/** A loaded .proto file: what reflection wants, and the typed tree of its services. */
+/** A loaded .proto file: the definition for reflection, and the typed tree of its services. */
 export interface LoadedProto<Tree> {
   readonly packageDefinition: PackageDefinition;
   readonly tree: Tree;

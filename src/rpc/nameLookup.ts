@@ -1,22 +1,22 @@
-/** The addresses behind a DNS name, asked for once. */
+/** A single look-up of the addresses behind a DNS name. */
 import { lookup, Resolver } from 'node:dns/promises';
 import type { DnsName } from './target.js';
 
-/** Of one question to one server: a look-up that fails is made again soon. */
+/** Limit for one query to one server; short, as a failed look-up is soon repeated. */
 const QUESTION_TIMEOUT_MS = 2000;
 const TRIES = 2;
 
-/** What resolvers say where a name has no address of the kind that was asked for. */
+/** The resolvers' codes for a name without an address of the requested family. */
 const NONE: ReadonlySet<unknown> = new Set(['ENODATA', 'ENOTFOUND']);
 
 /**
- * The IPv4 addresses, or where there are none the IPv6 ones: a host that has both is one host.
- * Empty where the name has no address; rejects when nobody could say. The signal ends questions to a
- * server; the system's go on to their own end.
+ * The IPv4 addresses or, if there are none, the IPv6 addresses: a host that has both is one host.
+ * Empty if the name has no address; rejects if no resolver could tell. The signal cancels queries to a
+ * given server; the system's own look-ups run to their end.
  */
 export async function lookUp(name: DnsName, signal: AbortSignal): Promise<string[]> {
   if (name.server === null) return askBoth(askSystem(name));
-  // Made anew each time: what it may keep of earlier answers is gone.
+  // A new resolver for each look-up, so that it can't reuse earlier answers.
   const resolver = new Resolver({ timeout: QUESTION_TIMEOUT_MS, tries: TRIES });
   resolver.setServers([name.server]);
   const cancel = () => resolver.cancel();

@@ -12,24 +12,24 @@ import { listenersOf } from './grpcInternals.js';
 export interface RpcServerOptions {
   /** Host or IP address to listen on. */
   readonly host: string;
-  /** 0 takes a free port; `bind` tells which. */
+  /** 0 takes a free port; `bind` resolves with it. */
   readonly port: number;
   /** Largest message that a peer may send. */
   readonly maxReceiveBytes: number;
   readonly credentials?: ServerCredentials;
   readonly interceptors?: readonly ServerInterceptor[];
-  /** After this much silence the peer is pinged; without an answer its calls are cancelled. */
+  /** A peer that is silent for this long is pinged; if it doesn't answer, its calls are cancelled. */
   readonly keepaliveTimeMs?: number;
   readonly keepaliveTimeoutMs?: number;
-  /** Calls of one connection at a time. Default 100. */
+  /** Concurrent calls per connection. Default 100. */
   readonly maxConnectionCalls?: number;
-  /** Connections at a time, whoever opened them; more are closed at once. Default 256. */
+  /** Concurrent connections, from all peers together; more are closed at once. Default 256. */
   readonly maxConnections?: number;
-  /** One was closed for that; at most once a minute. */
+  /** A connection beyond maxConnections was closed; called at most once per minute. */
   readonly onConnectionsFull?: () => void;
 }
 
-/** A connection without a call is closed after this: strangers may open them, too. */
+/** An idle connection is closed after this time: strangers can open connections, too. */
 const MAX_IDLE_MS = 60_000;
 
 const FULL_TOLD_EVERY_MS = 60_000;
@@ -111,8 +111,8 @@ export class RpcServer {
   }
 
   /**
-   * Takes no new calls, tells connected peers (GOAWAY), waits for running calls at most
-   * `graceMs`, then cuts what is left. Resolves with whether everything ended by itself.
+   * Accepts no new calls, tells connected peers (GOAWAY), waits at most `graceMs` for running calls,
+   * then cuts the rest. Resolves with whether every call ended by itself.
    */
   async shutdown(graceMs: number): Promise<'drained' | 'forced'> {
     let timer: NodeJS.Timeout | undefined;

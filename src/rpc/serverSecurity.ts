@@ -1,4 +1,4 @@
-/** What a server wants of its callers and shows to them, from files that may change while it runs. */
+/** A server's certificates, authorities and tokens, from files that may change while it runs. */
 import { ServerCredentials, type ServerInterceptor } from '@grpc/grpc-js';
 import { admission } from './admission.js';
 import { readTokens } from './bearerTokens.js';
@@ -8,13 +8,13 @@ import { exposedFiles } from './exposedFiles.js';
 import { type NamedFile, type SecurityFileError, WatchedFiles } from './watchedFiles.js';
 
 export interface SecurityHooks {
-  /** An own certificate is in use: at the start, and after each change of its files. */
+  /** The server's certificate is in use: called at the start, and after each change of its files. */
   readonly onCertificate?: (expires: Date) => void;
-  /** Files have changed, and what is new in them is in use. */
+  /** Files have changed, and their new contents are in use. */
   readonly onReloaded?: (keys: readonly string[]) => void;
-  /** Files have changed and can't be used; what they held before stays in use. */
+  /** Files have changed and can't be used; their old contents stay in use. */
   readonly onProblem?: (error: SecurityFileError) => void;
-  /** At the start: a key or token that every user of the machine may read. */
+  /** Called at the start for each key or token file that every user of the machine may read. */
   readonly onExposed?: (reason: string) => void;
 }
 
@@ -23,26 +23,26 @@ export interface ServerSecurityOptions extends SecurityHooks {
   readonly tls: {
     readonly certificate: NamedFile;
     readonly key: NamedFile;
-    /** null: no certificate is asked of clients. */
+    /** null: clients need no certificate. */
     readonly clientCa: NamedFile | null;
   } | null;
-  /** null: no token is asked for. */
+  /** null: clients need no token. */
   readonly tokens: NamedFile | null;
   /** Default RELOAD_EVERY_MS. */
   readonly reloadEveryMs?: number;
-  /** For the whole TLS handshake. Default 10 s. */
+  /** Limit for the whole TLS handshake. Default 10 s. */
   readonly handshakeTimeoutMs?: number;
   readonly onRefused?: (refused: { readonly peer: string; readonly reason: string }) => void;
 }
 
 export interface ServerSecurity {
   readonly credentials: ServerCredentials;
-  /** To be the last one of the server's: those before it see what it refuses. */
+  /** Must come last among the server's interceptors, so that the earlier ones see refused calls. */
   readonly interceptors: readonly ServerInterceptor[];
   close(): void;
 }
 
-/** How often files are read; what is new in them is in use half a second later. */
+/** How often files are read; new contents are in use half a second later. */
 export const RELOAD_EVERY_MS = 3000;
 
 interface Material {
@@ -81,7 +81,7 @@ export async function openServerSecurity(options: ServerSecurityOptions): Promis
   };
 }
 
-/** For both sides. */
+/** Reports files that every user may read, for server and client. */
 export async function tellExposed(
   secrets: readonly NamedFile[],
   { onExposed }: SecurityHooks,
@@ -89,7 +89,7 @@ export async function tellExposed(
   for (const reason of await exposedFiles(secrets)) onExposed?.(reason);
 }
 
-/** Tokens of a file; for both sides. */
+/** Watches the tokens of a file, for server and client. */
 export function watchTokens(
   file: NamedFile,
   { onReloaded, onProblem, reloadEveryMs }: SecurityHooks & { readonly reloadEveryMs?: number },
@@ -116,7 +116,7 @@ async function watchCertificates(
   const { certificate, key, clientCa } = tls;
   const files = [certificate, key, ...(clientCa === null ? [] : [clientCa])];
   let credentials: ChangingCredentials | undefined;
-  // One watch for all: a new identity and the authority that comes with it are taken together.
+  // One watch for all files: a new identity and its authority take effect together.
   const watched = await WatchedFiles.open<Material>({
     files,
     parse: (contents) => ({

@@ -1,15 +1,15 @@
 /**
- * Where a client connects to, in gRPC's name syntax: one address, or a DNS name that stands for all
+ * The target of a client, in gRPC's name syntax: one address, or a DNS name that stands for all
  * addresses behind it.
  */
 import { Resolver } from 'node:dns/promises';
 import { isIP, isIPv6 } from 'node:net';
 
-/** One connection's far end. */
+/** The remote end of one connection. */
 export interface Endpoint {
-  /** As gRPC takes it: host:port, [IPv6]:port, unix:path. */
+  /** In gRPC's form: host:port, [IPv6]:port, unix:path. */
   readonly address: string;
-  /** What gave the address; undefined: the address speaks for itself. */
+  /** The DNS name behind which the address was found; undefined: the address itself was given. */
   readonly name?: { readonly host: string; readonly port: number };
 }
 
@@ -25,7 +25,7 @@ export interface DnsName {
 
 const DNS_NAME = /^dns:(?:\/\/([^/\s]*)\/)?(\[[^\]\s]+\]|[^/:\s]+):(\d{1,5})$/;
 
-/** The name, or null where the text is one address. Throws RangeError for a name that can't be. */
+/** The name, or null if the text is an address. Throws RangeError for a malformed name. */
 export function parseDnsName(text: string): DnsName | null {
   if (!text.startsWith('dns:')) return null;
   const match = DNS_NAME.exec(text);

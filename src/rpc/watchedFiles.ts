@@ -1,12 +1,12 @@
 /**
- * Files that are read again every few seconds: what they say now or, where that can't be used, what
- * they said last. Reading finds what notifications miss: renamed links, mounted volumes. It also
- * finds files half written, or some of them exchanged and others not yet: so what is new counts once
- * two looks in a row have found the same.
+ * Files that are read again every few seconds. Unusable contents are reported, and the last usable ones
+ * stay in use. Reading finds what notifications miss: renamed links, mounted volumes. It may also find
+ * a file half written, or only some of the files exchanged, so new contents count only once two
+ * reads in a row have found the same.
  */
 import { readFile } from 'node:fs/promises';
 
-/** The part of the time between two looks after which what is new is looked at again. */
+/** New contents are read again after this fraction of the time between two reads. */
 const SETTLING_PART = 1 / 6;
 
 /** A file and the key of the config that named it, for messages. */
@@ -26,11 +26,11 @@ export class SecurityFileError extends Error {
 
 export interface WatchOptions<T> {
   readonly files: readonly NamedFile[];
-  /** Contents in the order of `files` to what they mean. Throws SecurityFileError. */
+  /** Parses the contents, in the order of `files`. Throws SecurityFileError. */
   readonly parse: (contents: readonly Buffer[]) => T;
   /** New contents are in use. */
   readonly onChange?: (value: T) => void;
-  /** What is there now can't be used, the old stays in use; once for each reason. */
+  /** The new contents can't be used and the old stay in use; called once for each reason. */
   readonly onProblem?: (error: SecurityFileError) => void;
   readonly everyMs: number;
 }
@@ -38,9 +38,9 @@ export interface WatchOptions<T> {
 export class WatchedFiles<T> {
   readonly #options: WatchOptions<T>;
   #current: T;
-  /** Of `#current`. */
+  /** The contents that `#current` was parsed from. */
   #contents: readonly Buffer[];
-  /** Of the last look, where it isn't `#contents`. */
+  /** The contents found by the last read, if they differ from `#contents`. */
   #next: readonly Buffer[] | undefined;
   #problem: string | undefined;
   #timer: NodeJS.Timeout | undefined;
@@ -68,7 +68,7 @@ export class WatchedFiles<T> {
   }
 
   #schedule(afterMs: number): void {
-    // Nobody waits for the next look: a process may end before it.
+    // unref: the timer mustn't keep the process alive.
     this.#timer = setTimeout(() => void this.#look(), afterMs).unref();
   }
 
@@ -88,7 +88,7 @@ export class WatchedFiles<T> {
     if (!this.#closed) this.#schedule(nextMs);
   }
 
-  /** Whether this is new and may not be all yet. Throws SecurityFileError where it can't be used. */
+  /** Whether the contents are new and may be incomplete. Throws SecurityFileError for unusable ones. */
   #settles(contents: readonly Buffer[]): boolean {
     if (same(contents, this.#contents)) {
       this.#next = undefined;

@@ -1,11 +1,11 @@
-/** A DNS name that is looked up again and again, as the hosts behind it come and go. */
+/** A DNS name that is looked up periodically, as the hosts behind it come and go. */
 import { lookUp } from './nameLookup.js';
 import type { DnsName } from './target.js';
 
 export interface NameEvents {
-  /** After each look-up that found some; never none. */
+  /** Called after each look-up that found addresses, with at least one. */
   onAddresses(ips: readonly string[]): void;
-  /** A look-up found none, or failed; told once for each cause, until one finds some again. */
+  /** A look-up found no address, or failed; called once for each cause, until one succeeds again. */
   onProblem(words: string): void;
 }
 
@@ -26,21 +26,21 @@ export class WatchedName {
     this.#events = events;
   }
 
-  /** Some address was found, now or before. */
+  /** Whether any look-up has found an address. */
   get wasFound(): boolean {
     return this.#wasFound;
   }
 
-  /** Why the last look-up found none; undefined when it did, or when none has ended. */
+  /** Why the last look-up found no address; undefined if it found some, or if none has ended. */
   get problem(): string | undefined {
     return this.#problem;
   }
 
-  /** Looks now, and then every so often. */
+  /** Looks the name up now, and then periodically. */
   look(): void {
     if (this.#stop.signal.aborted) return;
     if (this.#isAsking) {
-      // The answer that is under way may be older than the reason to ask.
+      // The answer to the running query may predate the reason to ask.
       this.#askAgain = true;
       return;
     }
@@ -48,7 +48,7 @@ export class WatchedName {
     void this.#look();
   }
 
-  /** Nothing is told any more. */
+  /** Stops the look-ups; no callback is called any more. */
   close(): void {
     clearTimeout(this.#timer);
     this.#stop.abort();

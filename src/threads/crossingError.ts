@@ -1,5 +1,5 @@
 /**
- * Errors as they cross threads. A structured clone keeps the class of JavaScript's own errors only,
+ * Errors in a form that can cross threads. A structured clone keeps the class of built-in errors only,
  * and none of the fields.
  */
 import type { ErrorClass } from './threadService.js';
@@ -8,7 +8,7 @@ export interface CrossingError {
   readonly name: string;
   readonly message: string;
   readonly stack: string | undefined;
-  /** The error's own fields (code, exitCode, …) but those that can't be cloned. */
+  /** The error's own fields (code, exitCode, …), except those that can't be cloned. */
   readonly fields: Readonly<Record<string, unknown>>;
   readonly cause: { readonly error: CrossingError } | { readonly value: unknown } | null;
 }
@@ -17,7 +17,7 @@ const OWN_CLASSES: readonly ErrorClass[] = [
   ...[Error, TypeError, RangeError, SyntaxError, ReferenceError, EvalError, URIError],
 ];
 
-/** Of anything that was thrown. */
+/** Converts any thrown value. */
 export function toCrossing(thrown: unknown): CrossingError {
   if (!(thrown instanceof Error)) return toCrossing(new Error(String(thrown)));
   const { name, message, stack } = thrown;
@@ -28,8 +28,8 @@ export function toCrossing(thrown: unknown): CrossingError {
 }
 
 /**
- * The error again: of its class where that is one of `classes` or JavaScript's own, with its name, stack,
- * fields and cause in any case. No constructor runs, so a class's private fields are not there.
+ * Restores the error: of its class if that is in `classes` or built in, and always with its name, stack,
+ * fields and cause. No constructor runs, so private fields are missing.
  */
 export function fromCrossing(
   { name, message, stack, fields, cause }: CrossingError,

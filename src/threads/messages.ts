@@ -1,4 +1,4 @@
-/** What the two ends of a thread send each other. */
+/** The messages between a thread and its caller. */
 import type { CrossingError } from './crossingError.js';
 
 export interface CallMessage {
@@ -7,13 +7,13 @@ export interface CallMessage {
   readonly args: readonly unknown[];
 }
 
-/** In place of a call: the thread is to end by itself when the call that it is in is done. */
+/** Sent in place of a call: asks the thread to end once its current call is done. */
 export const FINISH = 'finish';
 
 export type AnswerMessage = { readonly id: number } & (
   | {
       readonly result: unknown;
-      /** Errors in a list of results, by their places: a clone would lose their classes. */
+      /** Errors within a list of results, with their indices: a clone would lose their classes. */
       readonly errors: readonly (readonly [place: number, error: CrossingError])[];
     }
   | { readonly error: CrossingError }

@@ -1,4 +1,4 @@
-/** The thread's end of its calls. */
+/** The worker thread's side of its calls. */
 import { parentPort } from 'node:worker_threads';
 import { toCrossing } from './crossingError.js';
 import { type AnswerMessage, type CallMessage, FINISH } from './messages.js';
@@ -8,11 +8,11 @@ import type { CallsOf, ThreadHandlers, ThreadService, Transfers } from './thread
 type Untyped = (...args: unknown[]) => unknown;
 
 /**
- * Answers the calls of the thread that started this one, one after the other in the order they came, a
- * call that gives a promise included. What a handler throws is that call's error and ends nothing.
- * From here on the thread gives way to those that answer (see computeInBackground).
+ * Answers the calls of the thread that started this one, strictly one after the other in order of
+ * arrival, also if a handler is asynchronous. A handler's error rejects its call and ends nothing else.
+ * From here on the thread has a lower priority than the event loop (see computeInBackground).
  *
- * For the end of a worker thread's module; throws anywhere else.
+ * Call it at the end of a worker thread's module; it throws anywhere else.
  */
 export function serveCalls<Api extends CallsOf<Api>>(
   service: ThreadService<Api>,

@@ -1,23 +1,23 @@
-/** The caller's end of a thread. */
+/** The caller's side of a worker thread. */
 import type { Worker } from 'node:worker_threads';
 import { fromCrossing } from './crossingError.js';
 import { type AnswerMessage, type CallMessage, FINISH } from './messages.js';
 import type { CallsOf, ThreadClient, ThreadService, Transfers } from './threadService.js';
 
-/** The thread can't be ended, and so keeps the process alive: it is inside of native code. */
+/** The thread is inside native code and can't be ended, so it keeps the process alive. */
 export class ThreadStuckError extends Error {
   override readonly name = 'ThreadStuckError';
 }
 
-/** The thread ended without having been told to, and with no error. */
+/** The thread ended unasked and without an error. */
 export class ThreadEndedError extends Error {
   override readonly name = 'ThreadEndedError';
 }
 
-/** Of one call, from when it is made: a thread that takes longer counts as dead. */
+/** Time limit for a call, from when it is made: a thread that takes longer counts as dead. */
 export interface Deadline {
   readonly ms: number;
-  /** What the call works on, for the message: "a batch". */
+  /** The object of the call's work, for the message: "a batch". */
   readonly work: string;
 }
 
@@ -34,16 +34,16 @@ interface Waiting {
 }
 
 /**
- * Calls of a thread that runs serveCalls() with the same service. A call rejects with what its handler
- * threw (see fromCrossing).
+ * Calls to a thread that runs serveCalls() with the same service. A call rejects with its handler's
+ * error (see fromCrossing).
  *
- * The thread is dead when it ends without having been told to, when an error in it is caught by
- * nobody, or when a call is past its deadline. Then every call that waits and every later one
- * rejects with the same error: the thread's own, or one that says how it ended.
+ * The thread is dead when it ends unasked, when an error in it is uncaught, or when a call is past
+ * its deadline. Then every pending and every later call rejects with the same error: the thread's
+ * own, or one that says how it ended.
  */
 export class ThreadCalls<Api extends CallsOf<Api>> {
   readonly call: ThreadClient<Api>;
-  /** Resolves with what calls then reject with; never, where the thread ends because it was told to. */
+  /** Resolves with the error that calls then reject with; never, if the thread was asked to end. */
   readonly died: Promise<Error>;
   readonly #worker: Worker;
   readonly #service: ThreadService<Api>;
@@ -51,7 +51,7 @@ export class ThreadCalls<Api extends CallsOf<Api>> {
   readonly #waiting = new Map<number, Waiting>();
   readonly #exited: Promise<void>;
   #nextId = 0;
-  /** Why there are no more answers. */
+  /** The reason why no more answers come. */
   #end: Error | null = null;
   #tellDeath: (error: Error) => void = () => {};
 
@@ -75,8 +75,8 @@ export class ThreadCalls<Api extends CallsOf<Api>> {
   }
 
   /**
-   * Ends the thread when the call that it is in is done; one that isn't done in `limitMs` is cut off. Calls
-   * that still wait are rejected. For threads that mustn't be cut off in the middle.
+   * Ends the thread when its current call is done, or after `limitMs` at the latest. Calls that still wait
+   * are rejected. For threads that mustn't be interrupted in the middle of a call.
    */
   async finish(limitMs: number): Promise<void> {
     this.#close();
@@ -85,8 +85,8 @@ export class ThreadCalls<Api extends CallsOf<Api>> {
   }
 
   /**
-   * Ends the thread at once, and rejects the calls that wait. Rejects with ThreadStuckError where it
-   * doesn't end in `limitMs`; without a limit, waits until native code lets go of it.
+   * Ends the thread at once and rejects the pending calls. Rejects with ThreadStuckError if it doesn't
+   * end within `limitMs`; without a limit, waits until native code returns.
    */
   async terminate(limitMs?: number): Promise<void> {
     this.#close();
@@ -137,7 +137,7 @@ export class ThreadCalls<Api extends CallsOf<Api>> {
     waiting.resolve(answer.result);
   }
 
-  /** The first cause is the one that tells; later ones follow from it. */
+  /** Only the first cause is kept, as later ones follow from it. */
   #die(cause: Error): void {
     if (this.#end !== null) return;
     const { deathError = (error) => error } = this.#options;

@@ -1,12 +1,12 @@
-/** What both ends of a thread agree on: the calls, what moves with them, the errors that may come. */
+/** The contract between a thread and its caller: calls, transferred buffers, expected errors. */
 
 /** Any function. */
 export type Call = (...args: never[]) => unknown;
 
-/** Plain functions by name; what they take and give crosses threads by structured clone. */
+/** Plain functions by name; their arguments and results cross threads by structured clone. */
 export type CallsOf<Api> = { readonly [Name in keyof Api]: Call };
 
-/** The buffers that move to the other thread in place of being copied: they are empty here then. */
+/** The buffers that are moved to the other thread instead of copied; they are empty here afterwards. */
 export interface Transfers<OneCall extends Call> {
   readonly given?: (...args: Parameters<OneCall>) => ArrayBuffer[];
   readonly result?: (result: Awaited<ReturnType<OneCall>>) => ArrayBuffer[];
@@ -18,18 +18,18 @@ export interface ThreadService<Api extends CallsOf<Api>> {
   /** For messages: "the inference thread". */
   readonly thread: string;
   readonly calls: { readonly [Name in keyof Api]: Transfers<Api[Name]> };
-  /** Classes of the project's own that its calls throw, or give in the place of a result. */
+  /** The project's own error classes that its calls throw or return in place of a result. */
   readonly errors: readonly ErrorClass[];
 }
 
-/** The calls as they are done: in the thread, or elsewhere without one. */
+/** The implementation of the calls, in the thread or, without one, in the caller. */
 export type ThreadHandlers<Api extends CallsOf<Api>> = {
   readonly [Name in keyof Api]: (
     ...args: Parameters<Api[Name]>
   ) => ReturnType<Api[Name]> | Promise<Awaited<ReturnType<Api[Name]>>>;
 };
 
-/** The calls as they are made from another thread. */
+/** The calls as another thread makes them. */
 export type ThreadClient<Api extends CallsOf<Api>> = {
   readonly [Name in keyof Api]: (
     ...args: Parameters<Api[Name]>

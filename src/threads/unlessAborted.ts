@@ -1,8 +1,8 @@
-/** Waiting that a signal ends. */
+/** Waiting that a signal can cut short. */
 
 /**
- * What `promise` comes to, unless the signal is aborted first: then it rejects with the signal's
- * reason, and what becomes of the promise is nobody's concern any more.
+ * Settles as `promise` does, unless the signal is aborted first: then it rejects with the signal's
+ * reason, and the promise's outcome is ignored.
  */
 export async function unlessAborted<T>(promise: Promise<T>, signal?: AbortSignal): Promise<T> {
   if (signal === undefined) return promise;

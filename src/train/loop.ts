@@ -1,6 +1,6 @@
 /**
- * The training loop: feed → compute → report, a step at a time. It sees a Teacher and something
- * that computes, never a socket or a thread.
+ * The training loop: feed → compute → report, one step at a time. It depends on the Teacher and
+ * Compute interfaces, never on a socket or a thread.
  */
 import { NonFiniteReplyError, type Teacher } from '../contract/teacher.js';
 import { unlessAborted } from '../threads/unlessAborted.js';
@@ -16,11 +16,11 @@ import {
 /** Holds the state that a step changes. */
 export interface Compute {
   /**
-   * One update from one or more micro-batches; all or nothing. Takes over the reply buffers (they
+   * One atomic update from one or more micro-batches. Takes ownership of the reply buffers (they
    * move to the computing thread). After 'nonfinite_reply' it keeps the input for retry().
    */
   step(step: number, microBatches: readonly MicroBatch[]): Promise<StepOutcome>;
-  /** The last step again, with other replies in some places. */
+  /** Repeats the last step with some replies replaced. */
   retry(step: number, replacements: readonly ReplyReplacement[]): Promise<StepOutcome>;
 }
 
@@ -31,13 +31,13 @@ export interface StepReport {
   /** Share of filled rows, 0..1, of each memory bank after the step. */
   readonly bankFill: Readonly<Record<string, number>>;
   readonly images: number;
-  /** Names of the crops, in order: the ledger of what was trained on. */
+  /** Names of the crops, in order: the record of what was trained on. */
   readonly samples: readonly string[];
   readonly seconds: {
     readonly total: number;
-    /** Waited for the loader. */
+    /** Time waited for the loader. */
     readonly data: number;
-    /** Waited for teachers, those asked again included. */
+    /** Time waited for teachers, repeated requests included. */
     readonly teacher: number;
     readonly compute: number;
   };
@@ -53,15 +53,15 @@ export interface LoopOptions {
   /** Stops the run between steps, or while it waits for data, for a teacher or in afterStep. */
   readonly stop: AbortSignal;
   /**
-   * Awaited before the next step begins: evaluation and checkpoints happen here. Where the signal
-   * ends it, it rejects with the signal's reason.
+   * Awaited before the next step begins: evaluation and checkpoints happen here. If the signal
+   * interrupts it, it rejects with the signal's reason.
    */
   readonly afterStep: (report: StepReport) => Promise<void> | void;
 }
 
 /**
- * Runs until the last step or until a stop is requested; says which. Throws NonFiniteReplyError where a
- * teacher's reply isn't finite, nor the one in its place, NonFiniteLossError where the step isn't.
+ * Runs until the last step or until a stop is requested; returns which. Throws NonFiniteReplyError if a
+ * teacher's reply and its replacement aren't finite, NonFiniteLossError if the step itself isn't.
  */
 export async function runLoop(options: LoopOptions): Promise<'finished' | 'stopped'> {
   const { stop } = options;
@@ -77,7 +77,7 @@ export async function runLoop(options: LoopOptions): Promise<'finished' | 'stopp
   return 'finished';
 }
 
-/** The micro-batches of a step. Rejects with the signal's reason when the run shall stop first. */
+/** The micro-batches of a step. Rejects with the signal's reason if the run is stopped first. */
 async function nextInput({ feed, accumulateSteps, stop }: LoopOptions): Promise<FedBatch[]> {
   const fed: FedBatch[] = [];
   while (fed.length < accumulateSteps) {
@@ -106,11 +106,11 @@ async function runStep(options: LoopOptions, step: number, fed: FedBatch[]): Pro
 
 interface ComputedStep {
   readonly outcome: Extract<StepOutcome, { kind: 'committed' }>;
-  /** Waited for answers in place of those that weren't finite. */
+  /** Time waited for replacements of replies that weren't finite. */
   readonly askedAgainSeconds: number;
 }
 
-/** A non-finite reply is asked for again once; what isn't finite then ends the run. */
+/** Requests a non-finite reply again once; if the replacement isn't finite either, the run ends. */
 async function computeStep(
   options: LoopOptions,
   step: number,
