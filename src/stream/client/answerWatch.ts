@@ -1,4 +1,4 @@
-/** Notices that something waits and no teacher has answered for a given time. */
+/** A watchdog: fires when requests wait and no teacher has answered for a given time. */
 export class AnswerWatch {
   readonly #timeoutMs: number;
   readonly #onExpired: () => void;
@@ -10,19 +10,19 @@ export class AnswerWatch {
     this.#onExpired = onExpired;
   }
 
-  /** Something waits: the time runs, from now if it didn't before. */
+  /** A request waits: starts the time unless it is running. */
   start(): void {
     if (this.#timer === undefined) this.#arm();
   }
 
-  /** A teacher answered: the time starts anew, if it ran. */
+  /** A teacher answered: restarts the time if it is running. */
   answered(): void {
     if (this.#timer === undefined) return;
     clearTimeout(this.#timer);
     this.#arm();
   }
 
-  /** Nothing waits. */
+  /** No request waits: stops the time. */
   stop(): void {
     clearTimeout(this.#timer);
     this.#timer = undefined;
@@ -34,7 +34,7 @@ export class AnswerWatch {
   }
 
   #expire(): void {
-    // A process that was stopped or starved for long hasn't listened: answers may lie ready.
+    // A process that was stopped or starved for long hasn't listened: answers may be ready to read.
     if (performance.now() - this.#dueAt > this.#timeoutMs / 2 + 1000) {
       this.#arm();
       return;

@@ -1,16 +1,16 @@
-/** Which teacher gets an image: one that idles, or the one that will have answered it first. */
+/** Chooses the teacher for an image: an idle one, or the one expected to answer it first. */
 import type { TeacherLink } from './link.js';
 import type { ImageRequest } from './request.js';
 
-/** What the choice knows of a teacher. */
+/** The part of a link that the choice depends on. */
 export type Candidate = Pick<
   TeacherLink,
   'address' | 'available' | 'failing' | 'hasRoom' | 'load' | 'msAnImage' | 'refusal' | 'refusalOf'
 >;
 
 /**
- * Why no teacher will ever take such an image; undefined while one does, or may: who hasn't said
- * welcome yet may take what the others don't.
+ * Why no teacher will ever take the image; undefined while one does or may: a teacher that hasn't said
+ * welcome yet may accept what the others refuse.
  */
 export function refusalOfAll(
   request: ImageRequest,
@@ -25,7 +25,7 @@ export function refusalOfAll(
 export class TeacherChoice {
   #turn = 0;
 
-  /** Undefined: the image waits. Then some teacher has something to do and will say when it has room. */
+  /** Undefined: the image has to wait. Then some teacher is busy and will report when it has room. */
   pick<L extends Candidate>(request: ImageRequest, links: readonly L[]): L | undefined {
     const takers = links.filter(
       (link) =>
@@ -33,10 +33,10 @@ export class TeacherChoice {
     );
     const preferred = preferredOf(request, takers);
     const roomy = preferred.filter((link) => link.hasRoom(request));
-    // Nobody idles while something waits, and a teacher that was slow shows whether it still is.
+    // No teacher should idle while images wait; besides, a slow one can show whether it still is.
     const idle = roomy.filter(({ load }) => load === 0);
     if (idle.length > 0) return this.#inTurn(idle);
-    // With a fast teacher's queue full, waiting for it may still be faster than a slow one.
+    // Even when a fast teacher's queue is full, waiting for it may beat using a slow one.
     const worthWaiting = preferred.filter(
       (link) => (link.load > 0 && !link.failing) || link.hasRoom(request),
     );
@@ -44,10 +44,10 @@ export class TeacherChoice {
     return first?.hasRoom(request) ? first : undefined;
   }
 
-  /** Of those that answer soonest the one with the least to do; of these each in its turn. */
+  /** The teacher that answers soonest; ties go to the one with the least load, then by turns. */
   #first<L extends Candidate>(links: readonly L[]): L | undefined {
     const known = links.flatMap(({ msAnImage }) => msAnImage ?? []);
-    // A new teacher is taken to be as fast as the fastest, until it has shown.
+    // A new teacher is assumed to be as fast as the fastest until it has answered.
     const guessMs = known.length > 0 ? Math.min(...known) : 0;
     const doneMs = ({ load, msAnImage }: L) => (load + 1) * (msAnImage ?? guessMs);
     const soonest = least(links, doneMs);
@@ -60,8 +60,8 @@ export class TeacherChoice {
 }
 
 /**
- * The image of a failed attempt goes elsewhere, and to a teacher that is well: a sick one says nothing
- * about the image, and mustn't use up its attempts. Even if that one is busy.
+ * The image of a failed attempt goes to another teacher that is well, even a busy one: a failure at a
+ * sick teacher says nothing about the image and mustn't use up its attempts.
  */
 function preferredOf<L extends Candidate>(
   request: ImageRequest,
@@ -71,7 +71,7 @@ function preferredOf<L extends Candidate>(
   const isNew = ({ address }: L) => !request.failedAt.has(address);
   const isWell = ({ failing }: L) => !failing;
   const both = (link: L) => isNew(link) && isWell(link);
-  // A second answer that isn't finite is the last: it should be another's.
+  // A second non-finite answer is the last, so it should come from another teacher.
   const rules = request.nonFiniteReplies > 0 ? [both, isNew, isWell] : [both, isWell, isNew];
   for (const rule of rules) {
     const preferred = takers.filter(rule);

@@ -1,7 +1,7 @@
 /**
- * The contract check: what a welcome says against what the student needs, and against the first
- * teacher that was taken; and the handshake that a stream begins with. All images of a run must go
- * through the same network.
+ * The contract check: compares a welcome with the student's needs and with the first teacher that was
+ * admitted, as all images of a run must go through the same network. Also the handshake that a stream
+ * begins with.
  */
 import type { EncodedTensor } from '../../contract/encodedTensor.js';
 import { ContractMismatchError } from '../../contract/teacher.js';
@@ -21,12 +21,12 @@ import {
 import { ReplyAssembly } from './replyAssembly.js';
 import type { TeacherMessage } from './responseDecoder.js';
 
-/** 1000 classes of 4096 channels are a quarter of it. */
+/** Four times the size of 1000 classes of 4096 channels. */
 const MAX_CLASSIFIER_BYTES = 64 * 2 ** 20;
 
 type OutputOptions = Pick<ClientSettings, 'encoding' | 'logits'>;
 
-/** What one teacher and the student agreed upon. */
+/** The terms agreed between one teacher and the student. */
 export interface Agreement {
   readonly info: TeacherInfo;
   /** Infinity where the teacher states no limit. */
@@ -47,12 +47,12 @@ export class FleetContract {
     this.#outputOptions = { encoding, logits };
   }
 
-  /** The first teacher's; undefined before one was taken whole. */
+  /** The first teacher's info; undefined before one is admitted, with its classifier if wanted. */
   get info(): TeacherInfo | undefined {
     return this.#first?.info;
   }
 
-  /** Every teacher's; null where none is wanted. */
+  /** The classifier that all teachers share; null if none is wanted. */
   get classifier(): EncodedTensor | null {
     return this.#first?.classifier ?? null;
   }
@@ -82,7 +82,7 @@ export class FleetContract {
     if (wantsClassifier(this.#outputOptions)) checkClassifierSize(address, info);
     this.#checkOutputs(welcome, info, refuse);
     this.#checkFirst(address, info);
-    // One that owes its classifier is not taken yet: it may never send it.
+    // A teacher that has yet to send its classifier isn't admitted: it may never send it.
     if (!wantsClassifier(this.#outputOptions)) this.#first ??= { address, info, classifier: null };
     return {
       info,
@@ -93,8 +93,8 @@ export class FleetContract {
   }
 
   /**
-   * Of a teacher that was admitted with `info`. Throws ContractMismatchError where it isn't finite,
-   * or isn't the first one's: the digest says that it is.
+   * Checks the classifier of a teacher that was admitted with `info`. Throws ContractMismatchError if
+   * it isn't finite, or differs from the first teacher's although the digests agree.
    */
   admitClassifier(address: string, info: TeacherInfo, tensor: EncodedTensor): void {
     const broken = firstNonFinite(tensor);
@@ -145,7 +145,7 @@ export class FleetContract {
   }
 }
 
-/** The classes are the student's; the channels are what the teacher says. */
+/** Only the channels need a bound: the classes already match, the channels are the teacher's own claim. */
 function checkClassifierSize(address: string, { classes, featureChannels }: TeacherInfo): void {
   if (featureChannels === 0) {
     throw new ContractMismatchError(
@@ -178,20 +178,20 @@ function readInfo(address: string, wire: WireInfo | null): TeacherInfo {
   };
 }
 
-/** Something came that has no place before the stream is open. */
+/** A message came that isn't allowed before the stream is open. */
 export class HandshakeError extends Error {
   override readonly name = 'HandshakeError';
 }
 
-/** Each throws ContractMismatchError. */
+/** The checks of a handshake. Each throws ContractMismatchError. */
 export interface Admission {
   admit(address: string, welcome: Welcome): Agreement;
   admitClassifier(address: string, info: TeacherInfo, classifier: EncodedTensor): void;
 }
 
 /**
- * How a stream begins, seen from the client: the welcome and, where logits are rebuilt, the teacher's
- * classifier. Only then the teacher gets images.
+ * The start of a stream, seen from the client: the welcome and, if logits are rebuilt, the teacher's
+ * classifier. Only then does the teacher get images.
  */
 export class Handshake {
   readonly #address: string;
@@ -207,13 +207,13 @@ export class Handshake {
     this.#admission = admission;
   }
 
-  /** Tensor bytes that have to come before the stream is open, as far as is known. */
+  /** Tensor bytes known to be missing before the stream is open. */
   get missingBytes(): number {
     return this.#missingBytes;
   }
 
   /**
-   * What was agreed once the stream is open; undefined while more has to come. Throws
+   * The agreement once the stream is open; undefined while a message is missing. Throws
    * ContractMismatchError, HandshakeError, ChunkError.
    */
   receive(message: TeacherMessage): Agreement | undefined {

@@ -1,6 +1,6 @@
 /**
- * One Distill call on a connection of its own: messages out, messages in, one end. It keeps the
- * account of the bytes that the server may send; what the messages mean is its owner's business.
+ * One Distill call on a connection of its own: sends messages, receives messages, ends once. It keeps
+ * the server's send credit; its owner interprets the messages.
  */
 import {
   type ChannelOptions,
@@ -17,16 +17,16 @@ import { decodeResponse, type TeacherMessage } from './responseDecoder.js';
 
 export interface StreamEvents {
   onMessage(message: TeacherMessage): void;
-  /** Once, and nothing after it. Not called when the owner destroyed the stream. */
+  /** Called once, as the last event. Not called if the owner destroyed the stream. */
   onEnd(code: status, details: string): void;
 }
 
 const MIB = 1024 * 1024;
 
-/** Larger pieces would hold the event loop for too long at a time. */
+/** Larger chunks would block the event loop for too long. */
 const MAX_CHUNK_BYTES = 8 * MIB;
 
-/** Messages are a chunk and less than this of everything else. */
+/** A message holds one chunk and at most this much besides. */
 const MESSAGE_OVERHEAD_BYTES = 64 * 1024;
 
 export class DistillStream {
@@ -38,7 +38,7 @@ export class DistillStream {
   #creditBytes = 0;
   #ended = false;
 
-  /** Opens the connection and says hello. The server may send no tensor before it is granted. */
+  /** Opens the connection and says hello. The server may not send tensors before it gets credit. */
   constructor(endpoint: Endpoint, settings: ClientSettings, events: StreamEvents) {
     this.#events = events;
     this.#settings = settings;
@@ -50,7 +50,7 @@ export class DistillStream {
       decodeResponse,
     );
     this.#call.on('data', (message: TeacherMessage) => this.#receive(message));
-    // A failed call emits both; its status says it all.
+    // A failed call emits 'error' and 'status'; the status is enough.
     this.#call.on('error', () => {});
     // Messages that came before the status may still be in the stream's buffer.
     this.#call.on('status', ({ code, details }: StatusObject) =>
@@ -68,9 +68,9 @@ export class DistillStream {
   }
 
   /**
-   * Lets the server send `bytes` of tensors, what it may send already included. Call it with all
-   * that the open images still lack whenever that may be more than before, and after each chunk: one
-   * that nobody waited for has used up credit of the others.
+   * Raises the server's credit to `bytes` of tensors. Call it with the bytes that all open images
+   * still lack whenever that may have grown, and after each chunk: an unwanted chunk has used up
+   * credit that the others need.
    */
   grantUpTo(bytes: number): void {
     const grant = bytes - this.#creditBytes;
@@ -87,7 +87,7 @@ export class DistillStream {
     this.#write({ cancel: { id } });
   }
 
-  /** No more images: the server answers what it has and ends the call. */
+  /** Sends no more images: the server answers those it has and ends the call. */
   finish(): void {
     if (!this.#ended) this.#call.end();
   }
@@ -143,10 +143,10 @@ function maxChunkBytes({ maxInflightBytes }: ClientSettings): number {
 }
 
 function channelOptions({ name }: Endpoint, settings: ClientSettings): ChannelOptions {
-  // A certificate is for a name, not for the number that DNS gave.
+  // A certificate is issued for a name, not for the IP address that DNS returned.
   const serverName = settings.serverName ?? name?.host;
   return {
-    // What stands behind a name is called by it, as if gRPC had looked it up.
+    // The authority is the DNS name, as if gRPC had looked it up.
     ...(name === undefined ? {} : { 'grpc.default_authority': `${name.host}:${name.port}` }),
     ...(serverName === undefined ? {} : { 'grpc.ssl_target_name_override': serverName }),
     // The default of 64 KiB halves the throughput of large messages.
@@ -155,11 +155,11 @@ function channelOptions({ name }: Endpoint, settings: ClientSettings): ChannelOp
     'grpc.max_send_message_length': -1,
     'grpc.keepalive_time_ms': 30_000,
     'grpc.keepalive_timeout_ms': 10_000,
-    // Failures are answered above: another teacher, back-off, a new connection. gRPC's own
+    // The caller handles failures: another teacher, back-off, a new connection. gRPC's own
     // retries would only keep copies of the images.
     'grpc.enable_retries': 0,
     'grpc.use_local_subchannel_pool': 1,
-    // Teachers are peers inside a cluster, not sites behind the web proxy of the environment.
+    // Teachers are peers inside a cluster, not sites behind the environment's web proxy.
     'grpc.enable_http_proxy': 0,
   };
 }

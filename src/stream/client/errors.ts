@@ -1,12 +1,12 @@
-/** What statuses and errors of a teacher mean for the client. */
+/** Interprets a teacher's statuses and errors for the client. */
 import { status } from '@grpc/grpc-js';
 import { connectionFault } from '../../rpc/connectionFault.js';
 import type { ImageError } from '../generated/cirkd/teacher/v1/ImageError.js';
 import type { RequeueReason } from './options.js';
 
 /**
- * A teacher said that asking again is no use, or no teacher takes such an image. The message
- * holds what the teacher said.
+ * A teacher refused the image for good, or no teacher accepts such an image. The message holds the
+ * teacher's reason.
  */
 export class ImageRefusedError extends Error {
   override readonly name = 'ImageRefusedError';
@@ -18,12 +18,12 @@ export class ImageRefusedError extends Error {
   }
 }
 
-/** "UNAVAILABLE" of 14. */
+/** "UNAVAILABLE" for 14. */
 export function statusName(code: number): string {
   return status[code] ?? `status ${code}`;
 }
 
-/** Statuses before the welcome that another try doesn't change. */
+/** Statuses before the welcome that a retry can't change. */
 const REFUSALS = new Set([
   status.FAILED_PRECONDITION,
   status.INVALID_ARGUMENT,
@@ -33,8 +33,8 @@ const REFUSALS = new Set([
 ]);
 
 /**
- * Why a stream ended, `early`: before the welcome. `refusal` where an early end says: not with this
- * student.
+ * Why a stream ended; `early`: before the welcome. `refusal` is set if an early end means that the
+ * teacher refuses this student.
  */
 export function readEnd(
   code: status,
@@ -51,15 +51,15 @@ export function readEnd(
   };
 }
 
-/** Of a teacher with too much to do, or one that shuts down: they say nothing about the image. */
+/** Statuses of an overloaded teacher or one that shuts down: they say nothing about the image. */
 const INNOCENT = new Set([status.RESOURCE_EXHAUSTED, status.DEADLINE_EXCEEDED, status.UNAVAILABLE]);
 
-/** Whether a retryable error may be the image's own doing; non-finite answers are counted apart. */
+/** Whether the image may have caused a retryable error; non-finite answers are counted apart. */
 export function blamesImage(code: status, reason: ImageError['reason']): boolean {
   return !INNOCENT.has(code) && reason === 'ERROR_REASON_UNSPECIFIED';
 }
 
-/** The label under which an image with a retryable error is asked for again. */
+/** The metric label for an image that is requeued after a retryable error. */
 export function requeueReason(error: ImageError): RequeueReason {
   if (error.reason === 'ERROR_REASON_NON_FINITE') return 'nonfinite';
   if (error.reason === 'ERROR_REASON_DRAINING') return 'draining';

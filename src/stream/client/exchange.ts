@@ -1,6 +1,6 @@
 /**
- * The images at one teacher: each is sent, and then answered, refused, failed or dropped. What that
- * means for the teacher is its link's business.
+ * The images at one teacher: each is sent, and then answered, refused, failed or dropped. The link
+ * decides what each outcome means for the teacher.
  */
 import { status } from '@grpc/grpc-js';
 import type { TeacherReply } from '../../contract/teacher.js';
@@ -14,27 +14,27 @@ import type { TensorChunkView } from './responseDecoder.js';
 
 export interface ExchangeEvents {
   onAnswered(request: ImageRequest, reply: TeacherReply): void;
-  /** Asking again is no use. */
+  /** The teacher refused the image for good. */
   onRefused(request: ImageRequest, error: ImageRefusedError): void;
-  /** `said`: by the teacher itself, which is alive then; else it was silent or sent rubbish. */
+  /** `said`: the teacher itself reported it, so it is alive; else it was silent or sent garbage. */
   onFailed(request: ImageRequest, reason: RequeueReason, detail: string, said: boolean): void;
 }
 
 /** One image at one teacher. */
 interface Attempt {
-  /** The request's: unique in the client's life, and so in every stream. */
+  /** The request's id: unique during the client's life, and so in every stream. */
   readonly id: number;
-  /** 0 for the first time that the image was sent anywhere. */
+  /** 0 for the first time that the image was sent to any teacher. */
   readonly number: number;
   readonly request: ImageRequest;
   readonly assembly: ReplyAssembly;
   readonly timer: NodeJS.Timeout;
   readonly sentAtMs: number;
-  /** Bytes of the answer that haven't come. */
+  /** Bytes of the answer that haven't arrived. */
   missingBytes: number;
 }
 
-/** The unanswered images of one stream, each with its deadline and what has come of its answer. */
+/** The unanswered images of one stream, each with its deadline and the received part of its answer. */
 class Attempts {
   readonly #open = new Map<number, Attempt>();
   readonly #timeoutMs: number;
@@ -51,7 +51,7 @@ class Attempts {
     return this.#open.size;
   }
 
-  /** What the open attempts' answers lack. */
+  /** Bytes missing from the answers of all open attempts. */
   get missingBytes(): number {
     return this.#missingBytes;
   }
@@ -70,13 +70,13 @@ class Attempts {
     return attempt;
   }
 
-  /** So much more of an answer is there. */
+  /** Records that `bytes` more of an answer have arrived. */
   arrived(attempt: Attempt, bytes: number): void {
     attempt.missingBytes -= bytes;
     this.#missingBytes -= bytes;
   }
 
-  /** Undefined for one that was never sent here, or has been answered or given up. */
+  /** Undefined for an attempt that was never made here, or is over. */
   get(id: number, number: number): Attempt | undefined {
     const attempt = this.#open.get(id);
     return attempt?.number === number ? attempt : undefined;
@@ -118,7 +118,7 @@ export class ImageExchange {
     return this.#attempts.size;
   }
 
-  /** Where images go from now on. */
+  /** Sends images over `stream` from now on. */
   open(stream: DistillStream): void {
     this.#stream = stream;
   }
@@ -148,7 +148,7 @@ export class ImageExchange {
     for (const attempt of this.#attempts.closeAll()) this.#dropped(attempt);
   }
 
-  /** The stream is over. Returns the images that were there. */
+  /** Ends all attempts, as the stream is over; returns their images. */
   end(reason: string): ImageRequest[] {
     this.#stream = undefined;
     return this.#attempts.closeAll().map((attempt) => {
@@ -159,7 +159,7 @@ export class ImageExchange {
 
   chunk(chunk: TensorChunkView): void {
     this.#accept(chunk);
-    // What a late, cancelled or doubled answer has used up is granted again.
+    // Restores the credit that a late, cancelled or duplicate answer has used up.
     this.#grant();
   }
 
@@ -227,7 +227,7 @@ export class ImageExchange {
     onAttempt({ kind, request: id, attempt: number, teacher, sample, batch, bytes, ms, reason });
   }
 
-  /** As many bytes as the images here lack: the answer to each is granted when it is asked for. */
+  /** Grants credit for all missing bytes, so each answer has its credit as soon as it is requested. */
   #grant(): void {
     this.#stream?.grantUpTo(this.#attempts.missingBytes);
   }

@@ -22,12 +22,12 @@ import type { ClientSettings, RequeueReason } from './options.js';
 import { withResolvers } from './promises.js';
 import type { ImageRequest } from './request.js';
 
-/** Asked twice, an image whose answers aren't finite is given up. */
+/** An image is given up after this many non-finite answers. */
 const MAX_NON_FINITE_REPLIES = 2;
 
 /**
- * Answered with a fault so often, wherever it was asked, while others were answered well, an image is
- * given up. Where nobody is answered, the teachers are at fault: they have teacherTimeoutMs.
+ * An image is given up after this many faults, at any teachers, if other images were answered meanwhile.
+ * If none was answered, the teachers are at fault, and teacherTimeoutMs applies.
  */
 const MAX_FAULTS = 10;
 
@@ -38,10 +38,10 @@ export class Fleet implements LinkOwner {
   readonly #choice = new TeacherChoice();
   readonly #watch: AnswerWatch;
   readonly #ready = withResolvers<TeacherInfo>();
-  /** In the order of requests; what is asked for again goes back to its place. */
+  /** In the order of requests; a requeued image goes back to its place. */
   readonly #queue: ImageRequest[] = [];
   readonly #unsettled = new Set<ImageRequest>();
-  /** Images at teachers, and where. */
+  /** The images at teachers, each with its teacher's link. */
   readonly #sent = new Map<ImageRequest, TeacherLink>();
   #inflightBytes = 0;
   #requests = 0;
@@ -81,7 +81,8 @@ export class Fleet implements LinkOwner {
     this.#watch.start();
     request.onAbort((reason) => {
       this.#reject(request, reason);
-      // After all of the signal's other listeners: their requests mustn't take the room.
+      // Deferred until the signal's other listeners have run, so that room freed here doesn't go to
+      // requests that they are about to withdraw.
       queueMicrotask(() => this.#dispatch());
     });
     this.#dispatch();
@@ -92,7 +93,7 @@ export class Fleet implements LinkOwner {
     return this.#closed;
   }
 
-  /** The teachers'; null where none is wanted, or none has come. */
+  /** The teachers' classifier; null if none is wanted, or none has arrived. */
   get classifier(): EncodedTensor | null {
     return this.#contract.classifier;
   }
@@ -138,7 +139,7 @@ export class Fleet implements LinkOwner {
     this.#dispatch();
   }
 
-  /** At its old place; where it may be at fault itself, after the others, which will show. */
+  /** Requeues at the old place; a suspect image goes last, so that the others can show who is at fault. */
   #askAgain(request: ImageRequest): void {
     const suspect = request.faults >= MAX_FAULTS;
     const after = suspect ? -1 : this.#queue.findIndex(({ id }) => id > request.id);
@@ -175,7 +176,7 @@ export class Fleet implements LinkOwner {
     }
   }
 
-  /** There are teachers, and none that fits. */
+  /** Whether there are teachers but none that fits. */
   get #allRefused(): boolean {
     const { links } = this.#members;
     return links.length > 0 && links.every(({ refusal }) => refusal !== undefined);
@@ -204,12 +205,12 @@ export class Fleet implements LinkOwner {
     }
   }
 
-  /** A link has reported what became of a request, and has it no more. */
+  /** A link has reported a request's outcome and no longer holds it. */
   #returned(request: ImageRequest): void {
     if (this.#sent.delete(request)) this.#addInflight(-request.replyBytes);
   }
 
-  /** Takes a request from where it is: the queue or a teacher. */
+  /** Removes a request from the queue or from its teacher. */
   #withdraw(request: ImageRequest): void {
     const link = this.#sent.get(request);
     if (link !== undefined) {
@@ -236,7 +237,7 @@ export class Fleet implements LinkOwner {
     this.#settings.onInflightBytes?.(this.#inflightBytes);
   }
 
-  /** Nobody answered for too long. Teachers are still tried: the caller decides what comes next. */
+  /** No teacher answered for too long. Teachers are still tried: the caller decides what comes next. */
   #expired(): void {
     const error = this.#members.links.some(({ refusal }) => refusal !== undefined)
       ? this.#expiredWithRefusals()
@@ -245,7 +246,7 @@ export class Fleet implements LinkOwner {
     for (const request of [...this.#unsettled]) this.#reject(request, error);
   }
 
-  /** A teacher that fits but is away is waited for; if there was none, the contract is at fault. */
+  /** Blames the contract if no teacher has ever fitted; otherwise one that fits is merely away. */
   #expiredWithRefusals(): Error {
     return this.#allRefused || !this.#isReady ? this.#mismatch() : this.#unavailable();
   }

@@ -1,4 +1,4 @@
-/** What a client knows of one teacher: how it has done of late, how fast it answers, what it takes. */
+/** A client's record of one teacher: its recent failures, its speed and its limits. */
 import type { TeacherImage } from '../../contract/teacher.js';
 import type { Agreement } from './contract.js';
 
@@ -13,12 +13,12 @@ export interface BackoffPolicy {
 }
 
 /**
- * Failures in a row, when the teacher may be tried again, and how many images it is trusted with.
+ * Counts failures in a row, and derives the back-off and the number of images in flight from them.
  */
 export class TeacherHealth {
   readonly #policy: BackoffPolicy;
   #failures = 0;
-  /** Not whole while it grows. */
+  /** May be fractional while it grows. */
   #windowImages: number;
   /** Until the first time-out the window grows with every answer. */
   #growsFast = true;
@@ -29,12 +29,12 @@ export class TeacherHealth {
     this.#windowImages = Math.min(firstInflightImagesPerTeacher, maxInflightImagesPerTeacher);
   }
 
-  /** Sick: so many failures in a row that the stream is to be given up. */
+  /** Whether so many failures came in a row that the stream is to be given up. */
   get sick(): boolean {
     return this.#failures >= this.#policy.breakerFailures;
   }
 
-  /** The last that came of it was a failure. */
+  /** Whether its latest outcome was a failure. */
   get failing(): boolean {
     return this.#failures > 0;
   }
@@ -52,33 +52,33 @@ export class TeacherHealth {
     return this.#spread(delayMs);
   }
 
-  /** A failure that says: too much at once. The window halves. */
+  /** Counts a failure that means too many images at once, and halves the window. */
   timedOut(): number {
     this.#growsFast = false;
     this.#windowImages = Math.max(1, Math.floor(this.#windowImages) / 2);
     return this.failed();
   }
 
-  /** Wait for a teacher that won't fit before somebody changes it. */
+  /** How long to leave alone a teacher that won't fit until it is reconfigured, in ms. */
   refused(): number {
     return this.#spread(this.#policy.maxBackoffMs);
   }
 
   succeeded(): void {
     this.#failures = 0;
-    // After a time-out one more for every window of answers.
+    // After a time-out the window grows by one image per window of answers.
     const { maxInflightImagesPerTeacher } = this.#policy;
     const grown = this.#windowImages + (this.#growsFast ? 1 : 1 / this.#windowImages);
     this.#windowImages = Math.min(maxInflightImagesPerTeacher, grown);
   }
 
-  /** Half to whole of a delay, so that students that failed together don't return together. */
+  /** A random 50 to 100 % of a delay, so that students that failed together don't return together. */
   #spread(delayMs: number): number {
     return delayMs * (0.5 + 0.5 * this.#policy.jitter());
   }
 }
 
-/** Time in which a teacher that is connected gets no image. */
+/** A time during which a connected teacher gets no image. */
 export class Pause {
   #timer: NodeJS.Timeout | undefined;
 
@@ -86,7 +86,7 @@ export class Pause {
     return this.#timer !== undefined;
   }
 
-  /** For so long from now, then calls back; replaces an earlier pause, which doesn't call back. */
+  /** Pauses for `delayMs`, then calls back; replaces an earlier pause, which doesn't call back. */
   begin(delayMs: number, onOver: () => void): void {
     clearTimeout(this.#timer);
     this.#timer = setTimeout(() => {
@@ -95,14 +95,14 @@ export class Pause {
     }, delayMs);
   }
 
-  /** Ends it now, without the call. */
+  /** Ends the pause now, without calling back. */
   end(): void {
     clearTimeout(this.#timer);
     this.#timer = undefined;
   }
 }
 
-/** Share of the newest answer in the mean. */
+/** Weight of the newest answer in the mean. */
 const NEWEST = 0.2;
 
 /** How fast one teacher answers while it has something to do. */
@@ -115,7 +115,7 @@ export class TeacherPace {
     return this.#msAnImage;
   }
 
-  /** An image is sent to it; `load` images were there before. */
+  /** Records that an image is sent; `load` images were at the teacher before. */
   sent(load: number): void {
     if (load === 0) this.#sinceMs = performance.now();
   }
@@ -129,7 +129,7 @@ export class TeacherPace {
   }
 }
 
-/** What a teacher takes of one stream's images: limits of the welcome, and pixels granted. */
+/** The bounds on one stream's images: the welcome's limits and the upload credit. */
 export class TeacherRoom {
   readonly #address: string;
   readonly #agreement: Agreement;
@@ -145,7 +145,7 @@ export class TeacherRoom {
     return this.#agreement.maxInflightImages;
   }
 
-  /** Why such an image will never be taken; undefined when it will. */
+  /** Why the image would never be accepted; undefined if it would. */
   refusalOf({ height, width, rgb }: TeacherImage): string | undefined {
     const { maxImagePixels, uploadCreditBytes } = this.#agreement;
     if (height * width > maxImagePixels) {

@@ -1,14 +1,14 @@
 /**
- * One teacher of a fleet: a stream to it, opened anew for as long as the fleet has it, and the images
- * that are there. What fails here goes back to the owner, which asks again.
+ * One teacher of a fleet: a stream to it, reopened for as long as it is a member, and the images sent
+ * to it. Failed images go back to the owner, which requests them again.
  *
  *     closed → connecting → ready ⇄ leaving
  *                             ↓        ↓
  *                             draining
  *
- * When the stream ends by itself a link goes to `backoff`, when the teacher doesn't fit from
- * `connecting` to `refused`; both lead back to `connecting`. When the owner closes the link it goes to
- * `closing`, or to `closed` at once where no stream is open.
+ * When the stream ends by itself, a link goes to `backoff`; when the teacher doesn't fit, it goes from
+ * `connecting` to `refused`; both lead back to `connecting`. When the owner closes the link, it goes to
+ * `closing`, or to `closed` at once if no stream is open.
  */
 import { status } from '@grpc/grpc-js';
 import { ContractMismatchError, type TeacherReply } from '../../contract/teacher.js';
@@ -23,35 +23,35 @@ import { ChunkError } from './replyAssembly.js';
 import type { ImageRequest } from './request.js';
 import type { TeacherMessage } from './responseDecoder.js';
 
-/** A teacher that is there says welcome sooner than this. */
+/** A live teacher says welcome within this time. */
 const WELCOME_TIMEOUT_MS = 10_000;
 
 /** How long a closing stream may take to end by itself. */
 const CLOSE_TIMEOUT_MS = 500;
 
-/** setTimeout takes no more. */
+/** The longest delay that setTimeout accepts. */
 const MAX_TIMER_MS = 2 ** 31 - 1;
 
 /**
- * What a link tells the fleet that it belongs to. An image that it reports, whichever way, isn't at the
- * link any more.
+ * The events that a link reports to its fleet. Once it has reported an image, in any way, it no longer
+ * holds it.
  */
 export interface LinkOwner extends Admission {
   /** The whole answer came. */
   onReply(link: TeacherLink, request: ImageRequest, reply: TeacherReply): void;
-  /** Asking again is no use. */
+  /** The teacher refused the image for good. */
   onRefused(link: TeacherLink, request: ImageRequest, error: ImageRefusedError): void;
-  /** To be asked again. */
+  /** The image has to be requested again. */
   onFailed(link: TeacherLink, request: ImageRequest, reason: RequeueReason, detail: string): void;
-  /** A stream that was open has ended; it will be tried again. */
+  /** An open stream has ended; the link will try again. */
   onLost(link: TeacherLink): void;
-  /** Told to leave, it owes nothing any more: the owner closes the link before it returns. */
+  /** The link was told to leave and has answered everything: the owner closes it before it returns. */
   onLeft(link: TeacherLink): void;
-  /** The teacher may take more than before, or became ready, or was refused. */
+  /** The teacher has more room, became ready, or was refused. */
   onChange(link: TeacherLink): void;
 }
 
-/** What the last welcome came to: remembered while there is no stream. */
+/** The outcome of the last welcome, remembered while there is no stream. */
 type Verdict =
   | { readonly kind: 'unknown' }
   | { readonly kind: 'fits'; readonly room: TeacherRoom }
@@ -59,19 +59,19 @@ type Verdict =
 
 /** `timer` belongs to its state and is cleared when the state is left. */
 type LinkState =
-  /** Not connected yet, or closed for good and the stream is over. */
+  /** Not connected yet, or closed for good with its stream over. */
   | { readonly kind: 'closed'; readonly verdict: Verdict }
-  /** The stream is there, its welcome isn't. `timer`: until the link gives up on it. */
+  /** The stream is open, its handshake incomplete. `timer`: until the link gives up on it. */
   | ({ readonly kind: 'connecting'; readonly handshake: Handshake } & Attempted & Timed)
-  /** Takes images, unless it is left alone after a failure. */
+  /** Takes images, unless it is paused after a failure. */
   | ({ readonly kind: 'ready'; readonly pause: Pause } & Open)
-  /** The owner wants no more of it: it takes no image and answers those it has. */
+  /** The owner has dropped it from the fleet: it takes no image and answers those it has. */
   | ({ readonly kind: 'leaving' } & Open)
-  /** As `leaving`, by the teacher's own wish. `timer`: the grace that it has given itself. */
+  /** As `leaving`, but because the teacher shuts down. `timer`: the grace that it announced. */
   | ({ readonly kind: 'draining'; isLeaving: boolean } & Open & Timed)
   /** The stream has ended. `timer`: until the next try. */
   | ({ readonly kind: 'backoff'; readonly verdict: Verdict } & Timed)
-  /** The teacher doesn't fit. `timer`: until the next try, for somebody may change it. */
+  /** The teacher doesn't fit. `timer`: until the next try, as it may be reconfigured. */
   | ({ readonly kind: 'refused'; readonly verdict: Verdict } & Timed)
   /** The owner has closed the link; the stream may end by itself. `timer`: until it is cut. */
   | ({ readonly kind: 'closing'; readonly onEnd: () => void } & Attempted & Timed);
@@ -124,12 +124,12 @@ export class TeacherLink {
     });
   }
 
-  /** Takes images now, or as soon as it has room. */
+  /** Whether it takes images now, or will as soon as it has room. */
   get available(): boolean {
     return this.#state.kind === 'ready' && !this.#state.pause.isOn;
   }
 
-  /** Its last answer was a failure, or none has come since one. */
+  /** Whether its latest outcome was a failure. */
   get failing(): boolean {
     return this.#health.failing;
   }
@@ -139,18 +139,18 @@ export class TeacherLink {
     return this.#exchange.size;
   }
 
-  /** From one answer to the next while it has something to do; undefined before its first. */
+  /** Mean time between two answers while it is busy; undefined before the first. */
   get msAnImage(): number | undefined {
     return this.#pace.msAnImage;
   }
 
-  /** Why the teacher doesn't fit; undefined when it does, or nobody knows yet. */
+  /** Why the teacher doesn't fit; undefined if it does, or if that isn't known yet. */
   get refusal(): ContractMismatchError | undefined {
     const { verdict } = this.#state;
     return verdict.kind === 'refused' ? verdict.error : undefined;
   }
 
-  /** Why this teacher will never take such an image; undefined when it will. */
+  /** Why this teacher would never accept the image; undefined if it would. */
   refusalOf({ image }: ImageRequest): string | undefined {
     const { verdict } = this.#state;
     return verdict.kind === 'fits' ? verdict.room.refusalOf(image) : undefined;
@@ -164,7 +164,7 @@ export class TeacherLink {
     return room.holds(image) && this.#exchange.size < limit;
   }
 
-  /** Opens a stream; call once. From then on the link connects anew by itself. */
+  /** Opens a stream; call once. From then on the link reconnects by itself. */
   connect(): void {
     const stream = new DistillStream(this.#endpoint, this.#settings, {
       onMessage: (message) => this.#receive(message),
@@ -188,15 +188,15 @@ export class TeacherLink {
     this.#exchange.send(request);
   }
 
-  /** Forgets an image that nobody wants any more; its answer may still arrive and is then ignored. */
+  /** Forgets an image that is no longer wanted; its answer may still arrive and is then ignored. */
   drop(request: ImageRequest): void {
     this.#exchange.drop(request);
     this.#finishIfDone();
   }
 
   /**
-   * Takes no image any more, answers what it has, and is not tried again. Then, or at once when
-   * there is nothing to answer, the owner is told; it closes the link.
+   * Takes no more images, answers those it has, and isn't reopened. Then, or at once if none is
+   * unanswered, calls the owner's onLeft, which closes the link.
    */
   leave(): void {
     const state = this.#state;
@@ -222,7 +222,7 @@ export class TeacherLink {
     this.#finishIfDone();
   }
 
-  /** Takes leave() back; the owner hasn't been told of its end. */
+  /** Reverts leave(); call it only before onLeft was called. */
   stay(): void {
     const state = this.#state;
     if (state.kind === 'draining') state.isLeaving = false;
@@ -232,7 +232,7 @@ export class TeacherLink {
     this.#owner.onChange(this);
   }
 
-  /** Ends the stream; call once. The owner has settled every request before. */
+  /** Ends the stream; call once, after every request is settled. */
   close(): Promise<void> {
     this.#exchange.dropAll();
     const state = this.#state;
@@ -322,9 +322,9 @@ export class TeacherLink {
   }
 
   /**
-   * One attempt came to nothing: the teacher is left alone for a while. A teacher that says itself
-   * what is wrong is alive, and the stream stays; silence and rubbish end it. Errors and time-outs
-   * of one moment count as one failure, rubbish counts each.
+   * An attempt failed: the teacher is paused for a while. A teacher that reports its error itself is
+   * alive, and the stream stays; silence and garbage end it. Simultaneous errors and time-outs count
+   * as one failure, whereas each garbage answer counts.
    */
   #failed(request: ImageRequest, reason: RequeueReason, detail: string, said: boolean): void {
     this.lastError = `${reason}: ${detail}`;
@@ -357,7 +357,7 @@ export class TeacherLink {
     this.#finishIfDone();
   }
 
-  /** A teacher that leaves, or is left, and owes nothing. */
+  /** Finishes with a leaving or draining teacher that has answered everything. */
   #finishIfDone(): void {
     const state = this.#state;
     if (this.#exchange.size > 0) return;
@@ -366,7 +366,7 @@ export class TeacherLink {
     } else if (state.kind === 'draining') state.stream.finish();
   }
 
-  /** The stream is over, whoever ended it: what was there is asked for again, then reconnect. */
+  /** The stream is over, from either side: requests its images again, then reconnects. */
   #ended(code: status, details: string): void {
     const state = this.#state;
     if (!('stream' in state)) return;
@@ -396,7 +396,7 @@ export class TeacherLink {
     if (isLeft && this.#state.kind === 'backoff') this.#owner.onLeft(this);
   }
 
-  /** Ends what the state before had running, and tells of the new one. */
+  /** Stops the previous state's timers and reports the new state. */
   #enter(state: LinkState, detail: string): void {
     const before = this.#state;
     if ('timer' in before) clearTimeout(before.timer);

@@ -1,6 +1,6 @@
 /**
- * Who belongs to the fleet: the addresses that were given, and those behind the names that were
- * given, which come and go. Every address is one link, however many entries it stands for.
+ * The members of the fleet: the given addresses, and those behind the given names, which come and go.
+ * Each address has one link, even if several entries lead to it.
  */
 import { type DnsName, type Endpoint, endpointOf, parseDnsName } from '../../rpc/target.js';
 import { WatchedName } from '../../rpc/watchedName.js';
@@ -15,14 +15,14 @@ export class Members {
   readonly #onChange: () => void;
   readonly #fixed: readonly Endpoint[];
   readonly #names: readonly WatchedName[];
-  /** What stood behind each name when it was last found. */
+  /** The addresses that each name had when it was last found. */
   readonly #behind = new Map<WatchedName, readonly Endpoint[]>();
   readonly #links = new Map<string, TeacherLink>();
-  /** Streams of those that left, until they have ended. */
+  /** The streams of former members, until they have ended. */
   readonly #closing = new Set<Promise<void>>();
   #isClosed = false;
 
-  /** `onChange`: members came or went. Throws RangeError for a name that can't be. */
+  /** `onChange`: members came or went. Throws RangeError for a malformed name. */
   constructor(settings: Settings, link: (endpoint: Endpoint) => TeacherLink, onChange: () => void) {
     this.#settings = settings;
     this.#link = link;
@@ -34,17 +34,17 @@ export class Members {
     this.#names = names.filter((name) => name !== null).map((name) => this.#watch(name));
   }
 
-  /** Those that leave included, until they have gone. */
+  /** All links; leaving ones are included until they have gone. */
   get links(): readonly TeacherLink[] {
     return [...this.#links.values()];
   }
 
-  /** Whether each name has been found once: until then more teachers may come at any time. */
+  /** Whether each name has been found once: until then more teachers may join at any time. */
   get namesFound(): boolean {
     return this.#names.every(({ wasFound }) => wasFound);
   }
 
-  /** Each member, and each name behind which nobody is, with what is wrong about it. */
+  /** A list of every member and every name without addresses, each with its problem. */
   get problems(): string {
     const links = this.links.map(({ address, lastError }) => `${address} (${lastError})`);
     const names = this.#names
@@ -58,17 +58,17 @@ export class Members {
     for (const name of this.#names) name.look();
   }
 
-  /** A teacher was lost: others may be there in its place. */
+  /** A teacher was lost: looks the names up again, as others may have replaced it. */
   lookAgain(): void {
     for (const name of this.#names) name.look();
   }
 
-  /** A member that was told to leave owes nothing any more. */
+  /** A member that was told to leave has answered everything: closes its link. */
   left(link: TeacherLink): void {
     this.#links.delete(link.address);
     const closing = link.close().finally(() => this.#closing.delete(closing));
     this.#closing.add(closing);
-    // Its address may have come back while it left.
+    // Its address may have come back while it was leaving.
     this.#sync();
   }
 
@@ -103,7 +103,7 @@ export class Members {
     this.#onChange();
   }
 
-  /** Makes the links those of the addresses that are wanted now. */
+  /** Opens and leaves links until they match the wanted addresses. */
   #sync(): void {
     if (this.#isClosed) return;
     const wanted = new Map<string, Endpoint>();
