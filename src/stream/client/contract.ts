@@ -47,7 +47,7 @@ export class FleetContract {
     this.#outputOptions = { encoding, logits };
   }
 
-  /** The first teacher's info; undefined before one is admitted, with its classifier if wanted. */
+  /** The first teacher's info; undefined before one fits and has sent its classifier, if wanted. */
   get info(): TeacherInfo | undefined {
     return this.#first?.info;
   }
@@ -82,7 +82,7 @@ export class FleetContract {
     if (wantsClassifier(this.#outputOptions)) checkClassifierSize(address, info);
     this.#checkOutputs(welcome, info, refuse);
     this.#checkFirst(address, info);
-    // A teacher that has yet to send its classifier isn't admitted: it may never send it.
+    // A teacher that has yet to send its classifier isn't the first one yet: it may never send it.
     if (!wantsClassifier(this.#outputOptions)) this.#first ??= { address, info, classifier: null };
     return {
       info,

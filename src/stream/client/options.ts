@@ -1,4 +1,4 @@
-/** What a client of teachers is told: by the config, and by those who watch it. */
+/** The options of a client of teachers, its hooks and the events that they report. */
 import type { ChannelCredentials } from '@grpc/grpc-js';
 import { type Encoding, type OutputRequest, OUTPUTS } from '../../contract/outputs.js';
 import type { TeacherInfo } from '../../contract/teacherInfo.js';
@@ -11,13 +11,13 @@ import type { OutputEncodingInput } from '../generated/cirkd/teacher/v1/OutputEn
  * `request` never sees any of these; it waits a little longer.
  */
 export type RequeueReason =
-  /** No whole answer within requestTimeoutMs, or the teacher says that it was too late. */
+  /** No complete answer within requestTimeoutMs, or the teacher reports that its deadline passed. */
   | 'timeout'
-  /** A chunk's bytes don't have its checksum. */
+  /** A chunk's bytes don't match its checksum. */
   | 'crc'
-  /** A chunk has another output, dtype, shape, row range or length than was agreed. */
+  /** A chunk's output, dtype, shape, row range or length differs from what was agreed. */
   | 'shape'
-  /** The stream ended while the image was there. */
+  /** The stream ended while the image was unanswered. */
   | 'stream'
   /** The teacher answered with an error that it calls retryable. */
   | 'error'
@@ -26,9 +26,9 @@ export type RequeueReason =
   /** The teacher shuts down. */
   | 'draining';
 
-/** What the student needs a teacher to be. */
+/** The student's requirements for a teacher. */
 export interface ExpectedContract {
-  /** Undefined: as many as the first teacher has. */
+  /** Undefined: the number that the first teacher has. */
   readonly classes?: number;
   readonly outputStride: number;
   /** null: that of the first teacher that fits. */
@@ -46,35 +46,35 @@ export interface TeacherState {
   readonly state: /** A stream is being opened. Without a welcome within 10 s, or requestTimeoutMs, it is given up. */
     | 'connecting'
     /**
-     * Its contract fits, and it gets images. After a failure it gets none for a back-off, which is no
-     * state of its own.
+     * Its contract fits, and it gets images. After a failure it gets none during a back-off, which isn't
+     * a separate state.
      */
     | 'ready'
-    /** It shuts down: it answers what it has and gets nothing new. Then, or after its grace: backoff. */
+    /** It shuts down: it answers its images and gets no new ones. Then, or after its grace: `backoff`. */
     | 'draining'
     /**
-     * Its address isn't behind its name any more: it answers what it has and gets nothing new. Then
+     * Its name no longer resolves to its address: it answers its images and gets no new ones. Then
      * `closed`, or `ready` if the address comes back first.
      */
     | 'leaving'
-    /** The stream ended, whoever ended it. Its images are requested again; the next try follows. */
+    /** The stream ended, from either side. Its images are requested again; the next try follows. */
     | 'backoff'
     /**
-     * It doesn't fit this student, or doesn't let it in. It is tried again after maxBackoffMs all the
-     * same, as somebody may replace it.
+     * It doesn't fit this student, or refuses it access. It is still tried again after maxBackoffMs, as
+     * it may be replaced.
      */
     | 'refused'
-    /** `close()` was called, or it has left; its stream may still take half a second to end. */
+    /** `close()` was called, or it has left; its stream may take another half second to end. */
     | 'closed';
-  /** Why the state was entered, for people: the digest for `ready`, empty where there is nothing to say. */
+  /** Why the state was entered, for people: the digest for `ready`, empty if there is nothing to say. */
   readonly detail: string;
 }
 
-/** What a look-up of a name has changed. */
+/** The result of a look-up that changed something. */
 export interface NameState {
-  /** As in the options' addresses. */
+  /** The name as given in the options' addresses. */
   readonly name: string;
-  /** All that it stands for now; null: the look-up failed or found none, all stays as it is. */
+  /** Its current addresses; null: the look-up failed or found none, and the old ones stay in use. */
   readonly addresses: readonly string[] | null;
   /** What went wrong, for people; empty if nothing did. */
   readonly detail: string;
@@ -87,35 +87,35 @@ export interface NameState {
 export interface AttemptEvent {
   readonly kind:
     | 'sent'
-    /** Every output came whole. */
+    /** Every output arrived complete. */
     | 'answered'
-    /** To be requested again; `reason` says why. */
+    /** The image is requested again; `reason` says why. */
     | 'failed'
-    /** The teacher says that asking again is no use: the request rejects with ImageRefusedError. */
+    /** The teacher refused the image for good: the request rejects with ImageRefusedError. */
     | 'refused'
-    /** Nobody wants the answer any more: aborted, or the client was closed. */
+    /** The answer is no longer wanted: the request was aborted or the client closed. */
     | 'dropped';
-  /** The id on the wire: with the run's id it names the image's request, in all its attempts. */
+  /** The id on the wire: together with the run's id it identifies the request in all its attempts. */
   readonly request: number;
   /** 0 for the first. */
   readonly attempt: number;
   readonly teacher: string;
   readonly sample: string;
   readonly batch: number | undefined;
-  /** Of the tensors that came; of the image where it was sent. */
+  /** Bytes of the image for `sent`, else of the tensors that arrived. */
   readonly bytes: number;
-  /** Since it was sent. */
+  /** Time since the image was sent. */
   readonly ms: number;
   /** Why it failed or was refused, for people; else empty. */
   readonly reason: string;
 }
 
-/** For metrics and logs. They are called in the middle of things: none may throw, or call the client back. */
+/** Hooks for metrics and logs, called while the client's state changes: none may throw or call the client. */
 export interface ClientHooks {
   readonly onRequeued?: (reason: RequeueReason, detail: string) => void;
-  /** Bytes of tensor data that came, whatever became of them. */
+  /** Bytes of tensor data that arrived, whether used or not. */
   readonly onReceivedBytes?: (bytes: number) => void;
-  /** Bytes of all answers that are asked for and haven't come, after each change. */
+  /** Bytes of all requested answers that haven't arrived, after each change. */
   readonly onInflightBytes?: (bytes: number) => void;
   readonly onTeacher?: (state: TeacherState) => void;
   readonly onAttempt?: (event: AttemptEvent) => void;
@@ -125,47 +125,48 @@ export interface ClientHooks {
 export type LogitsSource = 'sent' | 'rebuilt';
 
 /**
- * What a client is told once. connectTeachers throws RangeError on a number that isn't above 0 and on
- * an empty `addresses`; all else is taken as it is.
+ * A client's fixed options. connectTeachers throws RangeError for a number that isn't above 0 and for
+ * empty `addresses`; nothing else is checked.
  */
 export interface ClientOptions extends ClientHooks {
   /**
-   * At least one; the same one twice is one teacher. host:port, [IPv6]:port, unix:path: one teacher. dns:///host:port, or
-   * dns://server[:port]/host:port: one at each address behind the name, as they come and go.
+   * At least one; duplicates count once. host:port, [IPv6]:port or unix:path is one teacher;
+   * dns:///host:port or dns://server[:port]/host:port is one teacher per address behind the name, as
+   * they come and go.
    */
   readonly addresses: readonly string[];
   /** [A-Za-z0-9._-]{1,128} */
   readonly runId: string;
-  /** How logits and embeddings travel; norms are always fp32, and logits fp16 where this is int8. */
+  /** Encoding of logits and embeddings; norms are always fp32, and with int8 logits are fp16. */
   readonly encoding: Encoding;
-  /** Whether logits travel, or are made here with the teacher's classifier. Default 'sent'. */
+  /** Whether logits are sent, or rebuilt here with the teacher's classifier. Default 'sent'. */
   readonly logits?: LogitsSource;
   readonly expected: ExpectedContract;
-  /** From sending an image to the last byte of its answer. */
+  /** Time limit from sending an image to the last byte of its answer. */
   readonly requestTimeoutMs: number;
-  /** With something waiting and no answer from any teacher for so long, all that waits fails. */
+  /** If no teacher answers for this long while requests wait, all waiting requests fail. */
   readonly teacherTimeoutMs: number;
-  /** Bound of the answers asked for and not yet here, over all teachers. */
+  /** Bound on the bytes of answers requested but not yet received, over all teachers. */
   readonly maxInflightBytes: number;
   /** Draws in [0, 1) that keep the back-offs of several students apart. */
   readonly jitter: () => number;
-  /** Asked for each connection anew; default: plaintext. */
+  /** Called for each new connection; default: plaintext. */
   readonly credentials?: () => ChannelCredentials;
-  /** The name that certificates must be for; default: the host in `addresses`. */
+  /** The name that certificates must be issued for; default: the host in `addresses`. */
   readonly serverName?: string;
-  /** Between two look-ups of a name. Default 5000. */
+  /** Time between two look-ups of a name. Default 5000. */
   readonly lookupIntervalMs?: number;
-  /** Images that wait at one teacher at once, if it allows so many. Default 8. */
+  /** Most unanswered images per teacher, if it allows so many. Default 8. */
   readonly maxInflightImagesPerTeacher?: number;
   /**
-   * Images that a teacher gets before it has answered one; with each answer one more. Others may be
-   * about to come, and would do them sooner. Default 2.
+   * Images that a teacher gets before its first answer; each answer allows one more. It starts low, as
+   * teachers that are about to join would answer the images sooner. Default 2.
    */
   readonly firstInflightImagesPerTeacher?: number;
   /** First and longest wait before a failed teacher is tried again. Default 100 and 5000. */
   readonly firstBackoffMs?: number;
   readonly maxBackoffMs?: number;
-  /** Failures in a row after which a stream is given up and opened anew. Default 3. */
+  /** Failures in a row after which a stream is given up and reopened. Default 3. */
   readonly breakerFailures?: number;
 }
 
@@ -181,7 +182,7 @@ export type ClientSettings = ClientOptions & {
   readonly breakerFailures: number;
 };
 
-/** Throws RangeError that names an option out of range. */
+/** Throws a RangeError that names the option that is out of range. */
 export function withDefaults(options: ClientOptions): ClientSettings {
   const settings = {
     credentials: plaintext,
@@ -218,7 +219,7 @@ export function withDefaults(options: ClientOptions): ClientSettings {
 
 type OutputOptions = Pick<ClientSettings, 'encoding' | 'logits'>;
 
-/** Whether logits are made of the feature here, with the teacher's last layer. */
+/** Whether logits are rebuilt here from the feature, with the teacher's last layer. */
 export function wantsClassifier({ logits }: OutputOptions): boolean {
   return logits === 'rebuilt';
 }
@@ -235,7 +236,7 @@ export function requestedOutputs({ encoding, logits }: OutputOptions): OutputReq
   ];
 }
 
-/** What a teacher answers to them: one without a feature (0 channels) leaves its outputs out. */
+/** The outputs that a teacher grants: one without a feature (0 channels) omits the feature's. */
 export function grantedOutputs(
   { featureChannels }: Pick<TeacherInfo, 'featureChannels'>,
   options: OutputOptions,
@@ -245,7 +246,7 @@ export function grantedOutputs(
   );
 }
 
-/** All that the hello asks for, as the contract spells it. */
+/** All outputs that the hello requests, with the contract's names. */
 export function helloOutputs(options: OutputOptions): OutputEncodingInput[] {
   return onWire(requestedOutputs(options), options);
 }

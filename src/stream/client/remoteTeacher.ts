@@ -14,16 +14,16 @@ import {
 import { unlessAborted } from '../../threads/unlessAborted.js';
 import { ImageRequest } from './request.js';
 
-/** Who answered is remembered for this many images, for requestElsewhere. */
+/** For this many images the answering teacher is remembered, for requestElsewhere. */
 const REMEMBERED_ANSWERS = 4096;
 
 /**
- * Connects to the teachers and checks the contract; resolves when the first one fits. The others
- * join as they come, and those lost are tried again until close(): the caller has no connection to
- * look after. What it is told of them goes to the options' hooks (see TeacherState).
+ * Connects to the teachers and checks the contract; resolves when the first one fits. The others join
+ * as they become reachable, and lost ones are tried again until close(): the caller has no connection
+ * to manage. The options' hooks report the teachers' states (see TeacherState).
  *
- * A process that ends should close() the teacher; else its connections keep the event loop alive. The
- * signal ends the wait for the first teacher, and nothing later.
+ * Call close() before the process ends; otherwise the connections keep the event loop alive. The
+ * signal only ends the wait for the first teacher.
  *
  * Rejects with ContractMismatchError when no teacher fits (the message names the field, its value
  * at each teacher and at the student), TeacherUnavailableError when none answered within
@@ -45,13 +45,13 @@ export async function connectTeachers(
 
 /**
  * A fleet as one teacher. Requests are independent: they may be made at any time, many at once, and are
- * answered in any order. The client bounds what is under way; the others wait here, in order.
+ * answered in any order. The client bounds the requests in flight; the others wait here, in order.
  *
  * - Lost connections, time-outs and damaged answers are no errors: the image is requested again, at
  *   another teacher where there is one.
- * - A request rejects when nothing more can come of it: see Teacher.request, and below.
- * - After close() every open request has been rejected, and so is every new one. Closing twice is
- *   closing once.
+ * - A request rejects only when a retry can't help: see Teacher.request, and below.
+ * - After close() every open request has been rejected, and every new one is. A second close() has no
+ *   effect.
  */
 export class RemoteTeacher implements Teacher {
   readonly info: TeacherInfo;
@@ -61,7 +61,7 @@ export class RemoteTeacher implements Teacher {
   readonly #outputs: readonly OutputRequest[];
   readonly #answeredBy = new Map<string, string>();
 
-  /** For connectTeachers. */
+  /** Use connectTeachers instead. */
   constructor(fleet: Fleet, info: TeacherInfo, settings: ClientSettings) {
     this.#fleet = fleet;
     this.info = info;
@@ -70,23 +70,23 @@ export class RemoteTeacher implements Teacher {
     this.#outputs = grantedOutputs(info, settings);
   }
 
-  /** The least maxInflightBytes with which the answer to an image of this size can come. */
+  /** The smallest maxInflightBytes that admits the answer to an image of this size. */
   inflightBytesFor(size: { readonly height: number; readonly width: number }): number {
     return answerBytes(expectedOutputs(size, this.info, this.#outputs));
   }
 
   /**
    * Resolves with outputs whose buffers are owned by the caller alone. Also rejects with
-   * ImageRefusedError when a teacher says that asking again is no use, RangeError when the image
-   * contradicts itself or its answer doesn't fit into maxInflightBytes.
+   * ImageRefusedError if a teacher refuses the image for good, RangeError if the image's fields
+   * contradict each other or its answer doesn't fit into maxInflightBytes.
    */
   request(image: TeacherImage, signal?: AbortSignal): Promise<TeacherReply> {
     return this.#submit(image, signal);
   }
 
   /**
-   * Counts as the second of two answers that weren't finite. For an image that nobody has answered, or
-   * one answered more than 4096 images ago, any teacher will do.
+   * Counts the earlier answer as the image's first non-finite one; a second ends the request. For an
+   * image that wasn't answered, or was answered more than 4096 images ago, any teacher is used.
    */
   requestElsewhere(image: TeacherImage, signal?: AbortSignal): Promise<TeacherReply> {
     const avoid = this.#answeredBy.get(keyOf(image));
@@ -98,7 +98,7 @@ export class RemoteTeacher implements Teacher {
     });
   }
 
-  /** Rejects what is open and ends the streams; resolves, within about half a second, once they are gone. */
+  /** Rejects open requests and ends the streams; resolves within about half a second, when they have ended. */
   close(): Promise<void> {
     return this.#fleet.close();
   }

@@ -1,6 +1,6 @@
 /**
- * The answer to one attempt, put together from its chunks. Each chunk is checked whole before a
- * byte of memory is taken for it; its data is copied once, into a buffer that nothing else owns.
+ * The answer to one attempt, assembled from its chunks. Each chunk is checked completely before any
+ * memory is allocated for it; its data is copied once, into a buffer that nothing else owns.
  */
 import type { EncodedTensor } from '../../contract/encodedTensor.js';
 import type { OutputName } from '../../contract/outputs.js';
@@ -10,7 +10,7 @@ import { crc32c } from '../../wire/crc32c.js';
 import { type ExpectedOutput, rowBytes } from '../codec/outputShapes.js';
 import type { TensorChunkView } from './responseDecoder.js';
 
-/** A chunk that isn't what was agreed. The message names the field, what came, what was wanted. */
+/** A chunk that breaks the agreement. The message names the field, the value and the expected one. */
 export class ChunkError extends Error {
   override readonly name = 'ChunkError';
   readonly reason: 'crc' | 'shape';
@@ -46,7 +46,7 @@ export class ReplyAssembly {
     this.#missing = outputs.length;
   }
 
-  /** True when this chunk was the last one missing. Throws ChunkError, then holds what it held. */
+  /** Returns true if this was the last missing chunk. If it throws ChunkError, nothing has changed. */
   accept(chunk: TensorChunkView): boolean {
     const tensor = chunk.output && this.#tensors.get(chunk.output);
     if (tensor === undefined) {
@@ -77,7 +77,7 @@ export class ReplyAssembly {
     return this.#tensors.has(name) ? this.tensor(name) : null;
   }
 
-  /** One output of it. */
+  /** One output of the answer. */
   tensor(name: OutputName): EncodedTensor {
     const tensor = this.#tensors.get(name);
     if (tensor === undefined || tensor.data === null || tensor.nextRow !== tensor.rows) {
@@ -87,7 +87,7 @@ export class ReplyAssembly {
   }
 }
 
-/** Not zeroed: an answer is handed on only once every byte of it was written. */
+/** An uninitialised buffer: an answer is handed on only after every byte was written. */
 function unwritten(bytes: number): ArrayBuffer {
   return Buffer.allocUnsafeSlow(bytes).buffer as ArrayBuffer;
 }

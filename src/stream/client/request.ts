@@ -1,4 +1,4 @@
-/** One image on its way to its one answer, over as many attempts as that takes. */
+/** One image from its request to its single answer, over any number of attempts. */
 import { status } from '@grpc/grpc-js';
 import type { TeacherImage, TeacherReply } from '../../contract/teacher.js';
 import { crc32c } from '../../wire/crc32c.js';
@@ -16,14 +16,14 @@ export class ImageRequest {
   attempts = 0;
   /** Answers that weren't finite. */
   nonFiniteReplies = 0;
-  /** Answers that were an error or unusable, and the last one's code. */
+  /** Number of answers that were an error or unusable; faultCode is the last one's code. */
   faults = 0;
-  /** Replies to any image that there had been at its first fault. */
+  /** Number of replies to all images at the time of its first fault. */
   repliesBefore: number | undefined;
   faultCode: status = status.UNKNOWN;
-  /** Place in the order of requests, from 1: the image's name on the wire, in every attempt. */
+  /** Place in the order of requests, from 1: the image's id on the wire, in every attempt. */
   id = 0;
-  /** Addresses to pass by where there are others: they failed, or their answer was unusable. */
+  /** Addresses to avoid if there are others: they failed, or their answer was unusable. */
   readonly failedAt = new Set<string>();
   settled = false;
   answeredBy: string | undefined;
@@ -45,13 +45,13 @@ export class ImageRequest {
     this.#reject = reject;
   }
 
-  /** Summed up once, however often the image is sent. */
+  /** Checksum of the pixels, computed once for all attempts. */
   get crc32c(): number {
     this.#crc32c ??= crc32c(this.image.rgb);
     return this.#crc32c;
   }
 
-  /** An answer was a fault; counted if it may be the image's. */
+  /** Records a faulty answer; counts it if the image may be the cause. */
   blame(code: status, reason: ImageError['reason'] = 'ERROR_REASON_UNSPECIFIED'): void {
     if (!blamesImage(code, reason)) return;
     this.faults++;
@@ -70,7 +70,7 @@ export class ImageRequest {
     }
   }
 
-  /** True if this was the first and only settlement. */
+  /** Returns false if the request was already settled. */
   resolve(address: string, reply: TeacherReply): boolean {
     if (!this.#settle()) return false;
     this.answeredBy = address;

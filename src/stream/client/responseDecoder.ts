@@ -21,11 +21,11 @@ import type { DistillResponse } from '../generated/cirkd/teacher/v1/DistillRespo
 import type { ImageError } from '../generated/cirkd/teacher/v1/ImageError.js';
 import type { Welcome } from '../generated/cirkd/teacher/v1/Welcome.js';
 
-/** TensorChunk as it came; nothing is checked. */
+/** A TensorChunk as received; nothing is checked. */
 export interface TensorChunkView {
   id: number;
   attempt: number;
-  /** Undefined for one that this version doesn't know. */
+  /** Undefined for an output that this version doesn't know. */
   output: OutputName | undefined;
   dtype: WireDType | undefined;
   shape: number[];
@@ -48,12 +48,12 @@ export type TeacherMessage =
 
 const TENSOR_TAG = tag(2, LENGTH_DELIMITED);
 
-/** The contract has three at most. */
+/** The contract has at most three. */
 const MAX_DIMENSIONS = 16;
 
 const { responseDeserialize } = TeacherService.service.Distill;
 
-/** Never throws: bytes that are no message come out as `malformed`. */
+/** Never throws: bytes that aren't a message are returned as `malformed`. */
 export function decodeResponse(bytes: Buffer): TeacherMessage {
   try {
     checkMessageBounds(bytes, RESPONSE_BULK_FIELD);
@@ -64,7 +64,7 @@ export function decodeResponse(bytes: Buffer): TeacherMessage {
   }
 }
 
-/** The chunk, when it is all of the message and plainly laid out. */
+/** The chunk, if it makes up the whole message and has the usual layout. */
 function readWholeChunk(bytes: Uint8Array): TensorChunkView | undefined {
   const reader = new WireReader(bytes, 1);
   const body = reader.view();

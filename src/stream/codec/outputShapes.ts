@@ -4,7 +4,7 @@ import { dtypeOfOutput, type OutputName, type OutputRequest } from '../../contra
 import type { TeacherInfo } from '../../contract/teacherInfo.js';
 import { outputSize, tensorBytes } from '../../wire/checkTensor.js';
 
-/** What an output of an image has to be. */
+/** The dtype and shape that an image's output must have. */
 export interface ExpectedOutput {
   readonly name: OutputName;
   readonly dtype: WireDType;
@@ -36,7 +36,7 @@ export function answerBytes(outputs: readonly ExpectedOutput[]): number {
   return outputs.reduce((sum, { dtype, shape }) => sum + tensorBytes(dtype, shape), 0);
 }
 
-/** Bytes of one row: tensors travel in pieces of whole rows. */
+/** Bytes of one row: tensors are sent in chunks of whole rows. */
 export function rowBytes({ dtype, shape }: ExpectedOutput): number {
   return tensorBytes(dtype, shape.slice(1));
 }

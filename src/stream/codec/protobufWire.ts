@@ -1,10 +1,10 @@
 /**
- * The protobuf wire format, no more than bulk messages need: a reader and a writer of tags, varints,
- * fixed32 and length-delimited fields, and a bound on what decoding a message may cost.
+ * The part of the protobuf wire format that bulk messages need: a reader and a writer of tags, varints,
+ * fixed32 and length-delimited fields, and a bound on the cost of decoding a message.
  * Source: protobuf.dev/programming-guides/encoding.
  */
 
-/** Bytes that are no protobuf message, or hold a wire type that this reader leaves to others. */
+/** Bytes that aren't a protobuf message, or have a wire type that this reader doesn't support. */
 export class WireFormatError extends Error {
   override readonly name = 'WireFormatError';
 }
@@ -14,7 +14,7 @@ export const FIXED64 = 1;
 export const LENGTH_DELIMITED = 2;
 export const FIXED32 = 5;
 
-/** What a field begins with. */
+/** The tag that a field begins with. */
 export function tag(field: number, wireType: number): number {
   return (field << 3) | wireType;
 }
@@ -101,7 +101,7 @@ export class WireReader {
   }
 }
 
-/** Writes into a buffer that is large enough; `at` is behind what was written. */
+/** Writes into a buffer, which must be large enough; `at` is the end of the written part. */
 export class WireWriter {
   readonly buffer: Buffer;
   at = 0;
@@ -110,7 +110,7 @@ export class WireWriter {
     this.buffer = Buffer.allocUnsafe(bytes);
   }
 
-  /** What has been written; a view. */
+  /** A view on the bytes written so far. */
   get written(): Buffer {
     return this.buffer.subarray(0, this.at);
   }
@@ -169,7 +169,7 @@ export function varintBytes(value: number): number {
   return bytes;
 }
 
-/** What a message may hold besides the contents of its bulk field. */
+/** Limit on a message's bytes outside the contents of its bulk field. */
 export const MAX_PLAIN_BYTES = 65_536;
 
 /** Later versions add a few fields, not hundreds. */
@@ -184,9 +184,9 @@ export const REQUEST_BULK_FIELD = 8;
 export const RESPONSE_BULK_FIELD = 9;
 
 /**
- * Bounds what decoding a message costs, before it is decoded: two bytes can make an object, so that a
- * message of the largest size could hold the event loop for seconds. Pixels and tensor data are views
- * and cost nothing; they are all that a large message may be large with.
+ * Bounds the cost of decoding a message before it is decoded. Two bytes can become an object, so a
+ * message of the largest size could block the event loop for seconds. Pixels and tensor data become
+ * views and cost nothing, so only they may make a message large.
  *
  * Throws WireFormatError for a message over MAX_PLAIN_BYTES that isn't exactly one image (or
  * tensor) with its field `bulkField`, of type bytes, holding all but MAX_PLAIN_BYTES.

@@ -1,8 +1,8 @@
-/** Outputs, encodings, dtypes and channel orders: our names, the contract's names and its numbers. */
+/** Outputs, encodings, dtypes and channel orders: our names, the contract's names and numbers. */
 import type { WireDType } from '../../contract/encodedTensor.js';
 import type { Encoding, OutputName } from '../../contract/outputs.js';
 
-/** An enum of teacher.proto. Values that this version doesn't know are undefined, as is `..._UNSPECIFIED`. */
+/** An enum of teacher.proto. Values unknown to this version are undefined, as is `..._UNSPECIFIED`. */
 interface WireEnum<Name extends string, WireName extends string> {
   readonly toWire: Readonly<Record<Name, WireName>>;
   /** By the contract's name. */

@@ -1,11 +1,11 @@
 /**
- * The memory that answers take from the start of their computation until the connection has them,
- * over all streams of a server.
+ * The memory held by answers, from the start of their computation until the connection has taken
+ * them, over all streams of a server.
  *
- * A stream may hold as much as is still free. So one that takes nothing stops at a half, two at a
- * third each, and whoever comes next finds as much again: nobody's stalled answers stop the others
+ * A stream may hold as much as is still free. So one stalled client stops at a half, two at a third
+ * each, and the next stream finds the same amount free: stalled answers never block the other streams
  * (dynamic thresholds, A. Choudhury and E. Hahne, IEEE/ACM Transactions on Networking 6(2), 1998).
- * One answer a stream is always allowed.
+ * One answer per stream is always allowed.
  */
 export class AnswerBudget {
   readonly #maxBytes: number;
@@ -27,7 +27,7 @@ export class AnswerBudget {
   }
 }
 
-/** One stream's part of it. */
+/** One stream's share of the budget. */
 export class AnswerRoom {
   readonly #budget: AnswerBudget;
   #heldBytes = 0;

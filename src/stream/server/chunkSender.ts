@@ -1,7 +1,7 @@
 /**
- * Sends the answers of one stream in pieces of whole rows: never beyond the client's credit, and
- * never more than a few MiB ahead of what the connection has taken. It waits alone: other streams
- * have senders of their own, and the event loop is given back after every piece.
+ * Sends the answers of one stream in chunks of whole rows: never beyond the client's credit, and
+ * never more than a few MiB ahead of the connection. Waiting delays no other stream: each has its
+ * own sender, which yields to the event loop after every chunk.
  */
 import { setImmediate } from 'node:timers/promises';
 import type { EncodedTensor } from '../../contract/encodedTensor.js';
@@ -11,22 +11,22 @@ import { DTYPE, OUTPUT } from '../codec/wireNames.js';
 import type { OutgoingChunk } from './messages.js';
 import type { TeacherServerHooks } from './serving.js';
 
-/** One image's outputs on their way out, or the stream's own. */
+/** The outputs of one image, or of the stream, that are being sent. */
 export interface Answer {
-  /** null: the stream's; on the wire 0. */
+  /** null: the stream's own outputs, 0 on the wire. */
   readonly id: number | null;
   readonly attempt: number;
   readonly outputs: readonly EncodedOutput[];
-  /** The last piece was handed to gRPC. */
+  /** The last chunk was handed to gRPC. */
   readonly onSent: () => void;
-  /** The connection has taken it. */
+  /** The connection has taken the whole answer. */
   readonly onFlushed: () => void;
 }
 
-/** Writes one piece; calls `flushed` when the connection has taken it. */
+/** Writes one chunk; calls `flushed` when the connection has taken it. */
 export type WriteChunk = (chunk: OutgoingChunk, flushed: () => void) => void;
 
-/** gRPC buffers 16 messages of any size before it says no: what is ahead is bounded in bytes. */
+/** A bound in bytes, as gRPC buffers 16 messages of any size before it applies back-pressure. */
 const MAX_UNFLUSHED_BYTES = 4 * 1_048_576;
 
 export class ChunkSender {
@@ -36,7 +36,7 @@ export class ChunkSender {
   #creditBytes: number;
   #unflushedBytes = 0;
   #answers: Answer[] = [];
-  /** Place in the first answer: output and row. */
+  /** Position in the first answer: output and row. */
   #output = 0;
   #row = 0;
   #pumping = false;
@@ -69,7 +69,7 @@ export class ChunkSender {
     this.#wake();
   }
 
-  /** Forgets what is unsent of an answer. */
+  /** Forgets the unsent part of an answer. */
   drop(id: number): void {
     if (this.#answers[0]?.id === id) this.#rewind();
     this.#answers = this.#answers.filter((answer) => answer.id !== id);
@@ -87,7 +87,7 @@ export class ChunkSender {
     void this.#pump();
   }
 
-  /** Ends when there is nothing that may be sent now; grant, send and flushes start it again. */
+  /** Ends when nothing may be sent now; grant, send and flushes start it again. */
   async #pump(): Promise<void> {
     try {
       while (!this.#closed && this.#unflushedBytes < MAX_UNFLUSHED_BYTES) {
@@ -115,7 +115,7 @@ export class ChunkSender {
     });
   }
 
-  /** Undefined when the credit doesn't hold one row. */
+  /** Undefined if the credit doesn't suffice for one row. */
   #nextChunk(answer: Answer): OutgoingChunk | undefined {
     const { output, tensor } = outputAt(answer, this.#output);
     const rows = rowCount(tensor);

@@ -1,10 +1,10 @@
-/** Eviction: which images leave a full queue when another one comes. */
+/** Eviction: which images leave a full queue when another one arrives. */
 import type { QueuedRequest } from './turns.js';
 
 /**
- * Bounds of all that waits. An image takes one slot of `maxImages`, a large one as many as its
- * pixels need at maxBytes / maxImages each: so both bounds hold, and one number says who has how
- * much.
+ * Bounds on all waiting images. An image takes one slot of `maxImages`; a large one takes as many as
+ * its pixels need at maxBytes / maxImages each. So both bounds hold, and slots alone measure each
+ * run's share.
  */
 export interface QueueLimits {
   readonly maxImages: number;
@@ -12,13 +12,14 @@ export interface QueueLimits {
 }
 
 /**
- * The images that are evicted for `newcomer`: none when there is room. Undefined where there is none
- * and nobody has to make some.
+ * The images to evict for `newcomer`; none if there is room. Undefined if there is no room and no
+ * image may be evicted.
  *
- * The newest image of the run that has most is evicted, or else that of the own run's stream that
- * has most; unless that left the victim with less than the winner, who would only swap slots.
+ * Evicts the newest image of the run with the most slots or, failing that, of the newcomer's run's
+ * stream with the most. Not if the victim then had less than the newcomer's side: slots would only be
+ * swapped.
  *
- * @param waiting each stream's in order of arrival
+ * @param waiting each stream's images in order of arrival
  */
 export function chooseEvictions(
   waiting: readonly QueuedRequest[],
@@ -29,7 +30,7 @@ export function chooseEvictions(
     requests.reduce((sum, { image }) => sum + slots(image.rgb.length, limits), 0);
   const needed = slotsOf([newcomer]);
 
-  /** Of the group that has most, its newest image, if `newcomer`'s group still had less. */
+  /** The newest image of the group with the most slots, if `newcomer`'s group would still have less. */
   function newestOfRichest(
     groups: Map<unknown, QueuedRequest[]>,
     own: unknown,

@@ -1,4 +1,4 @@
-/** Reads a hello: what the client wants, or why this server can't give it. */
+/** Reads a hello: the client's request, or the reason why this server can't fulfil it. */
 import { type Encoding, type OutputRequest, OUTPUTS } from '../../contract/outputs.js';
 import type { TeacherInfo } from '../../contract/teacherInfo.js';
 import { GrpcStatus, RpcError } from '../../rpc/errors.js';
@@ -9,14 +9,14 @@ import type { Hello } from '../generated/cirkd/teacher/v1/Hello.js';
 import type { TeacherInfoInput } from '../generated/cirkd/teacher/v1/TeacherInfo.js';
 import { type InferenceEngine, MAX_RUN_ID_BYTES } from './serving.js';
 
-/** What was agreed for one stream. */
+/** The terms agreed for one stream. */
 export interface Agreement {
   readonly runId: string;
-  /** The classifier, too, where it's wanted. */
+  /** Includes the classifier if it is requested. */
   readonly outputs: readonly OutputRequest[];
   /** First grant of tensor bytes. */
   readonly creditBytes: number;
-  /** Largest piece that the client takes; Infinity when it states none. */
+  /** Largest chunk that the client accepts; Infinity if it states none. */
   readonly maxChunkBytes: number;
 }
 
@@ -47,7 +47,7 @@ export function checkHello(
   };
 }
 
-/** Throws INVALID_ARGUMENT for a count that isn't exact any more as a number. */
+/** Throws INVALID_ARGUMENT for a count too large to be an exact number. */
 export function checkByteCount(name: string, bytes: number): number {
   if (!Number.isSafeInteger(bytes)) {
     throw invalid(`${name}: ${bytes} given, wanted at most 2^53 - 1`);
@@ -70,7 +70,7 @@ export function teacherInfoToWire(
   };
 }
 
-/** More than any version has: the checks below go over every pair. */
+/** More than any version has; a bound is needed, as the checks below compare every pair. */
 const MAX_OUTPUTS = 16;
 
 /** Throws RpcError: INVALID_ARGUMENT for nonsense, FAILED_PRECONDITION for what we lack. */
@@ -95,8 +95,8 @@ export function checkOutputs(
 }
 
 /**
- * What this teacher sends of the requested outputs: all of them, without those of a feature where it has
- * none. Throws FAILED_PRECONDITION where it can't be done without those.
+ * The requested outputs that this teacher sends: all of them, except those of a feature if it has
+ * none. Throws FAILED_PRECONDITION if the request makes no sense without those.
  */
 export function grantedOutputs(
   requested: readonly OutputRequest[],
@@ -117,12 +117,12 @@ export function grantedOutputs(
   );
 }
 
-/** Those that every image is answered with: without the stream's own. */
+/** The outputs sent for every image, without the stream's own. */
 export function imageOutputs(outputs: readonly OutputRequest[]): OutputRequest[] {
   return outputs.filter(({ output }) => OUTPUTS[output].scope === 'image');
 }
 
-/** Throws FAILED_PRECONDITION where a row of the classifier is larger than a piece may be. */
+/** Throws FAILED_PRECONDITION if a row of the classifier is larger than a chunk may be. */
 export function checkClassifierRow({ featureChannels }: TeacherInfo, maxChunkBytes: number): void {
   const rowBytes = tensorBytes('fp32', [featureChannels + 1]);
   if (rowBytes <= maxChunkBytes) return;

@@ -30,7 +30,7 @@ export class ImageFault extends Error {
   }
 }
 
-/** Of an image that the queue took out by itself. */
+/** The fault reported for an image that the queue dropped. */
 export function faultOfDrop(reason: DropReason): ImageFault {
   const [code, message] = {
     evicted: [
@@ -42,10 +42,10 @@ export function faultOfDrop(reason: DropReason): ImageFault {
   return new ImageFault(code, message, true);
 }
 
-/** What the answer has to fit into. */
+/** The bounds that the answer has to fit into. */
 export interface AnswerShape {
   readonly outputs: readonly OutputRequest[];
-  /** Largest piece that is sent: the smaller one of server's and client's. */
+  /** Largest chunk that is sent: the smaller of the server's and the client's limit. */
   readonly maxChunkBytes: number;
 }
 
@@ -83,7 +83,7 @@ export function checkImage(
   }
 }
 
-/** A piece is whole rows, so one row of each output must fit into it. */
+/** A chunk consists of whole rows, so one row of each output must fit into it. */
 function checkRows(
   width: number,
   info: TeacherInfo,
@@ -108,8 +108,8 @@ function hex(checksum: number): string {
 }
 
 /**
- * Checks what an engine gave before any of it is sent: sizes only, no value is read. Throws
- * TensorFormatError, or Error where an output is missing or another one than asked for.
+ * Checks an engine's result before any of it is sent: sizes only, no value is read. Throws
+ * TensorFormatError, or Error if an output is missing or wasn't requested.
  */
 export function checkResult(
   outputs: readonly EncodedOutput[],

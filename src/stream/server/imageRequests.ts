@@ -15,7 +15,7 @@ import type { RequestQueue } from './requestQueue.js';
 import type { InferenceEngine, ServerLimits, TeacherServerHooks } from './serving.js';
 import type { DropReason, QueuedRequest } from './turns.js';
 
-/** What the streams of one server share. */
+/** State shared by the streams of one server. */
 export interface Serving {
   readonly engine: InferenceEngine;
   readonly queue: RequestQueue;
@@ -24,15 +24,15 @@ export interface Serving {
   /** Encodings that a client may ask for. */
   readonly encodings: readonly Encoding[];
   readonly hooks: TeacherServerHooks;
-  /** Stands between each stream's sender and its connection; undefined: nothing does. */
+  /** Wraps the writer between each stream's sender and its connection; undefined: none. */
   readonly tapChunks: ((write: WriteChunk) => WriteChunk) | undefined;
 }
 
-/** The stream as its images see it. */
+/** The part of the stream that its images use. */
 export interface ImageReplies {
   fail(image: { readonly id: number; readonly attempt: number }, fault: ImageFault): void;
   returnUploadCredit(bytes: number): void;
-  /** Every image is answered, and the answers are on the connection. */
+  /** Every image is answered, and the connection has taken the answers. */
   onIdle(): void;
 }
 
@@ -41,7 +41,7 @@ interface Unanswered {
   readonly attempt: number;
   readonly request: QueuedRequest;
   readonly answerBytes: number;
-  /** The answer lies at the sender, not yet handed over in full. */
+  /** The sender has the answer and hasn't handed all of it to gRPC. */
   isSending: boolean;
   readonly deadline: NodeJS.Timeout;
 }
@@ -57,7 +57,7 @@ export class ImageRequests {
   readonly #answerRoom: AnswerRoom;
   /** Answers handed to gRPC that the connection hasn't taken yet. */
   #unflushed = 0;
-  /** Of the answer room, what is with the network. */
+  /** The part of the answer room held by images in the network. */
   #computingBytes = 0;
   #uploadCreditBytes: number;
   #closed = false;
@@ -84,8 +84,8 @@ export class ImageRequests {
   }
 
   /**
-   * Queues an image, or answers it with its fault. Throws RpcError RESOURCE_EXHAUSTED when the
-   * client has overdrawn its upload credit: that ends the stream.
+   * Queues an image, or answers it with its fault. Throws RpcError RESOURCE_EXHAUSTED if the client
+   * has exceeded its upload credit, which ends the stream.
    */
   accept(image: Image, draining: boolean): void {
     const bytes = image.rgb.length;
@@ -110,7 +110,7 @@ export class ImageRequests {
     }
   }
 
-  /** The client doesn't want the answer any more. An unknown id is an answer that crossed it. */
+  /** The client no longer wants the answer. An unknown id means that the answer crossed the cancel. */
   cancel(id: number): void {
     const entry = this.#unanswered.get(id);
     if (!entry) return;
@@ -118,7 +118,7 @@ export class ImageRequests {
     this.#forget(entry);
   }
 
-  /** Drops everything; nothing is called afterwards. */
+  /** Drops all images; no callback is called afterwards. */
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
@@ -128,7 +128,7 @@ export class ImageRequests {
       this.#serving.hooks.onAnswer('CANCELLED');
     }
     this.#unanswered.clear();
-    // What is with the network goes when it comes back.
+    // The room of images in the network is released when they return.
     this.#releaseRoom(this.#answerRoom.heldBytes - this.#computingBytes);
   }
 
@@ -157,7 +157,7 @@ export class ImageRequests {
     const { limits, queue, engine } = this.#serving;
     const bytes = rgb.length;
     const reply = answerBytes(expectedOutputs(image, engine.info, this.#outputs));
-    // A finished answer takes memory until it is sent: how long is for the server to say.
+    // A finished answer takes memory until it is sent, so the server's limit applies, too.
     const timeoutMs = Math.min(image.timeoutMs || limits.requestTimeoutMs, limits.requestTimeoutMs);
     const sample = image.sampleKey?.sample ?? '';
     const request: QueuedRequest = {
@@ -225,7 +225,7 @@ export class ImageRequests {
     });
   }
 
-  /** The result, or the Error that it isn't what was asked for. */
+  /** The result, or an Error if it doesn't match the request. */
   #checked(request: QueuedRequest, result: EncodedOutput[] | Error): EncodedOutput[] | Error {
     if (result instanceof Error) return result;
     try {
@@ -271,7 +271,7 @@ export class ImageRequests {
     this.#replies.fail(image, fault);
   }
 
-  /** Takes an image out, wherever it is. */
+  /** Takes an image out, in any state. */
   #forget(entry: Unanswered): void {
     clearTimeout(entry.deadline);
     this.#unanswered.delete(entry.id);
@@ -281,7 +281,7 @@ export class ImageRequests {
     if (this.idle) this.#replies.onIdle();
   }
 
-  /** Of an answer that is on the connection, or given up: another may be computed. */
+  /** Releases the room of an answer that was flushed or given up, so that another can be computed. */
   #releaseRoom(bytes: number): void {
     this.#answerRoom.release(bytes);
     this.#serving.queue.wake();

@@ -1,6 +1,6 @@
 /**
- * What a server reads and writes. Tensors, nearly all of the traffic, are laid out by hand: the fields
- * and their order are those of protobufjs, so the bytes are the same. Everything else goes through
+ * The messages that a server reads and writes. Tensors, nearly all of the traffic, are encoded by hand
+ * with the fields and order of protobufjs, so the bytes are the same. Everything else goes through
  * protobufjs.
  */
 import type { ServiceDefinition } from '@grpc/grpc-js';
@@ -31,12 +31,12 @@ export interface OutgoingChunk {
   readonly data: Buffer;
 }
 
-/** More than the fields before the data ever take: eight varints of 10 bytes and a shape. */
+/** More than the fields before the data ever need: eight varints of 10 bytes and a shape. */
 const HEAD_BYTES = 128;
 
 /**
- * The message as grpc-js takes it: a Buffer of which only `byteLength` and `copy` may be used. Its
- * own bytes are the fields before the data. Throws when the chunk wasn't made by this server (see
+ * The message for grpc-js: a Buffer of which only `byteLength` and `copy` may be used. Its own bytes
+ * are the fields before the data. Throws if the chunk wasn't made by this server (see
  * OutgoingChunk).
  */
 export function encodeTensorResponse(chunk: TensorChunkInput): Buffer {
@@ -64,13 +64,13 @@ function messageHead(chunk: OutgoingChunk): Buffer {
   return head.buffer;
 }
 
-/** What a server reads: a request, or why the bytes were none. */
+/** A request as the server reads it, or the reason why the bytes aren't one. */
 export type IncomingRequest = DistillRequest | { readonly malformed: string };
 
 /**
- * The definition for a server. Tensors are written by hand (same bytes, one copy), and bytes that
- * are no DistillRequest, or cost too much to decode, arrive as `malformed`, so that the stream can
- * end with a status of ours.
+ * The definition for a server. Tensors are written by hand (same bytes, one copy). Bytes that aren't
+ * a DistillRequest, or cost too much to decode, arrive as `malformed`, so that the stream can end
+ * with our own status.
  */
 export function teacherServerDefinition(): ServiceDefinition {
   const plain: TeacherServiceDefinition = TeacherService.service;

@@ -1,9 +1,9 @@
 /**
  * The images that wait for the network: one queue over all streams, bounded in images and bytes.
  *
- * Whose turn it is stands in turns.ts, who is evicted when it is full in eviction.ts. Images of one
- * size and with the same outputs may share a batch; an image waits for company at most
- * `maxDelayMs`. One batch is in the network at a time.
+ * turns.ts decides whose turn it is, eviction.ts which image leaves a full queue. Images of one size
+ * and with the same outputs may share a batch; an image waits for others at most `maxDelayMs`. One
+ * batch is in the network at a time.
  */
 import type { EncodedOutput } from '../../contract/outputs.js';
 import { chooseEvictions, type QueueLimits } from './eviction.js';
@@ -21,7 +21,7 @@ type Results = Array<EncodedOutput[] | Error>;
 interface ForwardPass {
   readonly requests: readonly QueuedRequest[];
   readonly seconds: number;
-  /** The engine took all of them for failed. */
+  /** The error of a pass that failed as a whole. */
   readonly fault?: Error;
 }
 
@@ -35,7 +35,7 @@ export class RequestQueue {
   #wakes = false;
   #companyTimer: NodeJS.Timeout | undefined;
   #passes = 0;
-  /** No forward pass was shorter; 0 before the first. */
+  /** Duration of the shortest forward pass so far; 0 before the first. */
   #shortestPassMs = 0;
 
   constructor(
@@ -55,7 +55,7 @@ export class RequestQueue {
     return this.#turns.size;
   }
 
-  /** False when the queue is full and nobody is evicted for it; nothing is called then. */
+  /** Returns false, and calls nothing, if the queue is full and no image may be evicted. */
   submit(request: QueuedRequest): boolean {
     const waiting = this.#turns.lines().flatMap((line) => line.map((one) => one.request));
     const victims = chooseEvictions(waiting, request, this.#limits);
@@ -63,12 +63,12 @@ export class RequestQueue {
     for (const victim of victims) this.#drop(victim, 'evicted');
     this.#turns.add({ request, batchKey: batchKeyOf(request), arrivedAtMs: performance.now() });
     this.#tellSize();
-    // Not at once: images that arrived together get into one batch without a delay.
+    // Deferred, so that images which arrived together share a batch without a delay.
     this.wake();
     return true;
   }
 
-  /** Takes a waiting request out. False when its batch has started already. */
+  /** Takes a waiting request out. Returns false if its batch has already started. */
   remove(request: QueuedRequest): boolean {
     if (!this.#turns.remove(request)) return false;
     this.#tellSize();
@@ -76,7 +76,7 @@ export class RequestQueue {
     return true;
   }
 
-  /** Requests that couldn't start may start now. */
+  /** Tries again to start requests that couldn't start before. */
   wake(): void {
     if (this.#wakes) return;
     this.#wakes = true;
@@ -105,9 +105,9 @@ export class RequestQueue {
   }
 
   /**
-   * Under more load than the network takes, images would be computed for nobody: those whose time
-   * ends before any pass could. An image that never had that much time is tried all the same, so
-   * that one slow start doesn't last for ever.
+   * Drops images whose deadline comes before even the shortest pass could end: under overload they would
+   * be computed in vain. An image that had less time from the start is tried all the same, as otherwise
+   * one slow first pass would refuse such images for ever.
    */
   #dropLate(): void {
     const now = performance.now();
@@ -119,8 +119,8 @@ export class RequestQueue {
   }
 
   /**
-   * The first run's, by turns, whose image has waited long enough or has a whole batch of company;
-   * undefined when all have to wait.
+   * The batch key of the first image, by turns, that has waited long enough or can fill a batch;
+   * undefined if all have to wait.
    */
   #nextKey(): string | undefined {
     const { maxImages, maxDelayMs } = this.#batch;
@@ -154,7 +154,7 @@ export class RequestQueue {
     return count;
   }
 
-  /** One image a turn; whoever's next image doesn't fit keeps its place. */
+  /** Takes one image per turn; a run whose next image doesn't fit keeps its place. */
   #takeBatch(batchKey: string): Waiting[] {
     const { maxImages } = this.#batch;
     const batch: Waiting[] = [];
@@ -212,9 +212,9 @@ function batchKeyOf({ image, outputs }: QueuedRequest): string {
 }
 
 /**
- * A batch through the network, with the isolation of requests kept: what fails as a whole is tried again
- * image by image, so that the guilty one fails alone. Never rejects: a result or an Error for each
- * of the requests, which have at least one.
+ * Runs a batch through the network and keeps its requests isolated: a batch that fails as a whole is
+ * tried again image by image, so that only the faulty one fails. Never rejects: resolves with a result
+ * or an Error for each request, of which there is at least one.
  */
 async function inferBatch(
   engine: InferenceEngine,
@@ -226,7 +226,7 @@ async function inferBatch(
   if (requests.length === 1) return [whole];
   const results: Results = [];
   for (const request of requests) {
-    // Nobody asks for the result of one whose client has left.
+    // If the client has left, the result isn't needed.
     const alone = request.isWanted() ? await inferOnce(engine, [request], onPass) : whole;
     results.push(alone instanceof Error ? alone : (alone[0] ?? whole));
   }

@@ -1,4 +1,4 @@
-/** What a server is given: a network, limits, and somebody to tell. */
+/** The parts that a server is given: a network, limits and hooks. */
 import type { EncodedTensor, WireDType } from '../../contract/encodedTensor.js';
 import type { InferenceImage } from '../../contract/inference.js';
 import type { EncodedOutput, OutputRequest } from '../../contract/outputs.js';
@@ -7,14 +7,14 @@ import type { LimitsInput } from '../generated/cirkd/teacher/v1/Limits.js';
 import type { RequestName } from './turns.js';
 
 /**
- * What the server needs of a network, wherever it runs. The server makes one call of `infer` at a
- * time. It never calls `close`: whoever opened the engine closes it, after the server.
+ * A network as the server uses it, wherever it runs. The server calls `infer` once at a time. It
+ * never calls `close`: the code that opened the engine closes it, after the server.
  */
 export interface InferenceEngine {
   readonly info: TeacherInfo;
   /**
-   * OUTPUT_CLASSIFIER of the contract: fp32 [classes, channels + 1], weights, then bias; null: the
-   * logits can't be made of the feature so, or there is none.
+   * OUTPUT_CLASSIFIER of the contract: fp32 [classes, channels + 1], weights, then bias; null: there is
+   * no feature, or the logits can't be computed from it that way.
    */
   readonly classifier: EncodedTensor | null;
   /**
@@ -31,15 +31,15 @@ export interface InferenceEngine {
 }
 
 /**
- * What one server takes on; the part that clients must know goes into the welcome. All are above 0 and
+ * The limits of one server; the welcome tells clients those that concern them. All are above 0 and
  * aren't checked here: the config has their defaults and bounds (docs/config.md). A stream that breaks
- * what its welcome says is ended; an image that breaks a limit of its own gets an ImageError, and its
- * stream goes on.
+ * the welcome's limits is ended; an image that breaks a limit on single images gets an ImageError, and
+ * its stream goes on.
  */
 export interface ServerLimits {
-  /** Images that wait, over all streams. */
+  /** Waiting images, over all streams. */
   readonly maxQueueImages: number;
-  /** Their pixels. */
+  /** Bytes of the waiting images' pixels. */
   readonly maxQueueBytes: number;
   /** height * width of one image. */
   readonly maxImagePixels: number;
@@ -48,17 +48,17 @@ export interface ServerLimits {
   readonly maxInflightImages: number;
   /** gRPC receive limit. */
   readonly maxMessageBytes: number;
-  /** Bytes of Image.rgb that a stream may send before it gets new credit. */
+  /** Bytes of Image.rgb that a stream may send before it gets more credit. */
   readonly uploadCreditBytes: number;
   /** Largest TensorChunk.data that is sent. */
   readonly chunkBytes: number;
-  /** Answers that are being computed or wait to be sent, over all streams: see answerRoom.ts. */
+  /** Bytes of answers being computed or waiting to be sent, over all streams: see answerRoom.ts. */
   readonly maxAnswerBytes: number;
-  /** Of any image, from arrival to the last byte of the answer; it may name a shorter one. */
+  /** Limit from an image's arrival to the last byte of its answer; the image may name a shorter one. */
   readonly requestTimeoutMs: number;
-  /** A stream that hasn't said hello by then is ended. */
+  /** A stream that hasn't said hello within this time is ended. */
   readonly helloTimeoutMs: number;
-  /** A stream that has ended, but whose client doesn't take what is left of it, is cut after. */
+  /** An ended stream whose client doesn't read the rest is cut after this time. */
   readonly closeGraceMs: number;
 }
 
@@ -80,31 +80,31 @@ export interface BatchReport {
   /** 1, 2, … in this process. */
   readonly batch: number;
   readonly images: readonly RequestName[];
-  /** Of its images. */
+  /** The longest time that one of its images waited in the queue. */
   readonly longestQueuedSeconds: number;
   readonly seconds: number;
 }
 
-/** What a server tells of itself: the caller turns it into metrics and log lines. None may throw. */
+/** The events of a server, which the caller turns into metrics and log lines. No hook may throw. */
 export interface TeacherServerHooks {
   /** Open Distill streams. */
   onStreams(count: number): void;
-  /** Images waiting, over all streams, and bytes of their pixels. */
+  /** Waiting images, over all streams, and bytes of their pixels. */
   onQueueSize(images: number, bytes: number): void;
   /** Bytes of answers being computed or not yet on a connection, over all streams. */
   onAnswerBytes(bytes: number): void;
-  /** Time from arrival to the start of the batch, of one image. */
+  /** One image's time from arrival to the start of its batch. */
   onQueued(seconds: number): void;
-  /** The network gave answers, or failed. */
+  /** A forward pass has ended, well or not. */
   onBatch(report: BatchReport): void;
-  /** One image was answered: 'OK' or the name of the gRPC code; 'CANCELLED' when nobody waited. */
+  /** One image was answered: 'OK' or the gRPC code's name; 'CANCELLED' if it was no longer wanted. */
   onAnswer(code: string): void;
   /** Tensor bytes handed to gRPC. */
   onSent(dtype: WireDType, bytes: number): void;
   onEvent(level: 'info' | 'warn' | 'error', message: string, fields: object): void;
 }
 
-/** Tells nobody. */
+/** Hooks that do nothing. */
 export const silentHooks: TeacherServerHooks = {
   onStreams() {},
   onQueueSize() {},

@@ -24,19 +24,19 @@ import { limitsToWire } from './serving.js';
 
 export type DistillCall = ServerDuplexStream<IncomingRequest, DistillResponseInput>;
 
-/** What a stream has once hello and welcome are exchanged. */
+/** The state of a stream once hello and welcome are exchanged. */
 interface OpenStream {
   readonly agreement: Agreement;
   readonly sender: ChunkSender;
   readonly images: ImageRequests;
 }
 
-/** With more unsent messages than this, a client that doesn't read isn't listened to either. */
+/** Back-pressure: with more unsent messages than this, the client's messages aren't read. */
 const MAX_UNSENT_MESSAGES = 256;
 
 export class ServerSession {
   readonly #call: DistillCall;
-  /** Kept: a connection that is gone has no address any more. */
+  /** Stored at the start, as a closed connection has no address any more. */
   readonly #peer: string;
   readonly #serving: Serving;
   readonly #helloTimer: NodeJS.Timeout;
@@ -61,8 +61,8 @@ export class ServerSession {
   }
 
   /**
-   * Serves the stream to its end. Resolves when the client has left, or has half-closed and is
-   * answered; rejects with the RpcError that the stream ends with.
+   * Serves the stream to its end. Resolves when the client has left, or has half-closed and got all its
+   * answers; rejects with the RpcError that the stream ends with.
    */
   run(): Promise<void> {
     const call = this.#call;
@@ -74,7 +74,7 @@ export class ServerSession {
     return this.#ended;
   }
 
-  /** Takes no new images; ends UNAVAILABLE when what was accepted is answered. */
+  /** Takes no new images; ends the stream UNAVAILABLE when the accepted ones are answered. */
   drain(graceMs: number): void {
     if (this.#closed || this.#draining) return;
     this.#draining = true;
@@ -202,12 +202,12 @@ export class ServerSession {
     this.#open?.images.close();
     this.#open?.sender.close();
     this.#logEnd(error);
-    // Whatever else the client sends is read and dropped, so that the status can reach it.
+    // Further messages of the client are read and dropped, so that the status can reach it.
     this.#call.resume();
     this.#settle(error);
   }
 
-  /** A stream that the client broke is worth a warning; that of a bug is logged where it leaves. */
+  /** Warns of a stream that the client broke; errors from bugs are logged by toCallStatus. */
   #logEnd(error: unknown): void {
     const { hooks } = this.#serving;
     const fields = { run: this.#open?.agreement.runId, peer: this.#peer };
@@ -221,7 +221,7 @@ export class ServerSession {
   }
 }
 
-/** First in line. It isn't waited for: a client that leaves before it came has no use for it. */
+/** Sends the classifier first, without waiting: a client that leaves early doesn't need it. */
 function sendClassifier(sender: ChunkSender, tensor: EncodedTensor): void {
   const outputs = [{ output: 'classifier', tensor }] as const;
   sender.send({ id: null, attempt: 0, outputs, onSent() {}, onFlushed() {} });

@@ -30,7 +30,7 @@ import {
 } from './serving.js';
 import { type DistillCall, ServerSession } from './session.js';
 
-/** What a server is told once; nothing of it changes later. */
+/** The fixed options of a server. */
 export interface TeacherServerOptions {
   readonly host: string;
   /** 0: any free port. */
@@ -42,29 +42,29 @@ export interface TeacherServerOptions {
   /** Default: plaintext. */
   readonly credentials?: ServerCredentials;
   readonly interceptors?: readonly ServerInterceptor[];
-  /** Of a second port with health alone, in plaintext; 0: any free one, null: none. */
+  /** A second port that serves only health, in plaintext; 0: any free one, null: none. */
   readonly healthPort?: number | null;
-  /** For faults on purpose: see Serving. */
+  /** For fault injection: see Serving. */
   readonly tapChunks?: Serving['tapChunks'];
 }
 
 /** The ports that a server listens on. */
 export interface TeacherPorts {
   readonly port: number;
-  /** null: health is on `port` alone. */
+  /** null: health is served only on `port`. */
   readonly healthPort: number | null;
 }
 
 /** How long calls other than Distill (a health watch) may keep a drained server alive. */
 const OTHER_CALLS_GRACE_MS = 500;
 
-/** For health, reflection and GetTeacher, where a proxy brings many students on one connection. */
+/** Calls reserved for health, reflection and GetTeacher if a proxy shares one connection among students. */
 const OTHER_CALLS = 16;
 
-/** Beside those of students that are there, and of their next ones, before the last are gone. */
+/** Connections beyond those of the current streams and of the streams that are about to replace them. */
 const OTHER_CONNECTIONS = 64;
 
-/** More than the name of a service. */
+/** Enough for the name of a service. */
 const MAX_HEALTH_REQUEST_BYTES = 4096;
 
 /**
@@ -80,7 +80,7 @@ export class TeacherServer {
   readonly #healthRpc: RpcServer | undefined;
   readonly #health = new Health([TEACHER_SERVICE_NAME]);
   readonly #sessions = new Set<ServerSession>();
-  /** Streams that take up memory: open, or ended and not yet read to their end. */
+  /** Streams that hold memory: open ones, and ended ones that the client hasn't read to the end. */
   #streams = 0;
   #serving: Serving | undefined;
   #draining = false;
@@ -123,7 +123,7 @@ export class TeacherServer {
     return { port, healthPort: (await this.#healthRpc?.bind()) ?? null };
   }
 
-  /** Images are answered from now on, and health says SERVING. */
+  /** Starts to answer images; health says SERVING. */
   serve(engine: InferenceEngine): void {
     const { limits, encodings, batch, hooks, tapChunks } = this.#options;
     const bounds = { maxImages: limits.maxQueueImages, maxBytes: limits.maxQueueBytes };
@@ -134,8 +134,8 @@ export class TeacherServer {
   }
 
   /**
-   * Health says NOT_SERVING, clients are told, accepted images are answered for at most `drainMs`,
-   * then every connection is closed. Resolves with whether everything accepted was answered.
+   * Sets health to NOT_SERVING, tells the clients, answers accepted images for at most `drainMs`, then
+   * closes every connection. Resolves with whether every accepted image was answered.
    */
   async drain(drainMs: number): Promise<'drained' | 'forced'> {
     this.#draining = true;
@@ -153,7 +153,7 @@ export class TeacherServer {
     clearTimeout(timer);
     for (const session of this.#sessions) session.stop();
     await this.#rpc.shutdown(OTHER_CALLS_GRACE_MS);
-    // Last, so that probes see NOT_SERVING and not nothing.
+    // Last, so that probes see NOT_SERVING and not a refused connection.
     await this.#healthRpc?.shutdown(OTHER_CALLS_GRACE_MS);
     return outcome === 'late' ? 'forced' : 'drained';
   }

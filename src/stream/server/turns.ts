@@ -1,45 +1,45 @@
 /**
- * The images that wait, in order of turns: round-robin over runs, and inside a run over its streams. A
- * student gets the same share with one stream or several, with many images in flight or few.
+ * The waiting images in order of turns: round-robin over runs, and within a run over its streams. A
+ * student's share doesn't depend on its number of streams or of images in flight.
  */
 import type { InferenceImage } from '../../contract/inference.js';
 import type { EncodedOutput, OutputRequest } from '../../contract/outputs.js';
 
-/** What log lines of both sides call a request by. */
+/** The name of a request in the logs of both sides. */
 export interface RequestName {
-  /** The student's run: it takes turns with other runs. */
+  /** The student's run, which takes turns with other runs. */
   readonly run: string;
   readonly request: number;
   readonly attempt: number;
-  /** Empty where the client gave none. */
+  /** Empty if the client gave none. */
   readonly sample: string;
 }
 
 /**
- * Why an image is not computed. evicted: its place went to somebody who held less; late: less time
- * is left than the network ever took.
+ * Why an image is not computed. evicted: its place went to a run or stream that held less; late: less
+ * time is left than the fastest forward pass took.
  */
 export type DropReason = 'evicted' | 'late';
 
 /** One image on its way through the queue and the network. */
 export interface QueuedRequest {
   readonly name: RequestName;
-  /** Takes turns with other streams of its run. */
+  /** The image's stream, which takes turns with other streams of its run. */
   readonly stream: object;
   readonly image: InferenceImage;
   readonly outputs: readonly OutputRequest[];
   readonly timeoutMs: number;
-  /** False while there is no room for the answer; `wake` says that there may be some again. */
+  /** False while there is no room for the answer; call the queue's `wake` when there may be some. */
   readonly mayStart: () => boolean;
-  /** It goes into the next batch; asked for the stream's next image, `mayStart` counts it. */
+  /** The image joins the next batch; from now on `mayStart` of the stream's next image counts it. */
   readonly onStart: () => void;
-  /** The image is not held by the queue any more: its batch starts, or it was removed. */
+  /** The queue no longer holds the image: its batch starts, or it was removed. */
   readonly onLeave: () => void;
-  /** The queue took it out by itself; onLeave came before. */
+  /** The queue dropped the image, after calling onLeave. */
   readonly onDropped: (reason: DropReason) => void;
-  /** Somebody waits for the result: asked before it is computed a second time. */
+  /** Whether the result is still wanted: checked before it is computed a second time. */
   readonly isWanted: () => boolean;
-  /** Not called for one that was removed or dropped. */
+  /** Not called for an image that was removed or dropped. */
   readonly onResult: (result: EncodedOutput[] | Error) => void;
 }
 
@@ -50,21 +50,21 @@ export interface Waiting {
   readonly batchKey: string;
 }
 
-/** By stream, in order of turns; no line is empty. */
+/** Waiting images by stream, in order of turns; no line is empty. */
 type Lines = Map<object, Waiting[]>;
 
 export class Turns {
-  /** In order of turns; no run is empty. */
+  /** Runs in order of turns; none is empty. */
   readonly #runs = new Map<string, Lines>();
   #size = 0;
   #bytes = 0;
 
-  /** Images. */
+  /** Number of images. */
   get size(): number {
     return this.#size;
   }
 
-  /** Of their pixels. */
+  /** Bytes of the images' pixels. */
   get bytes(): number {
     return this.#bytes;
   }
@@ -75,8 +75,8 @@ export class Turns {
   }
 
   /**
-   * One image of each run, in order of turns: the first of a stream, and one that `fits`. It may be
-   * taken before the next one is asked for.
+   * One image of each run, in order of turns: the first that `fits` among the heads of the run's
+   * streams. The caller may take it before it asks for the next one.
    */
   *firsts(fits: (waiting: Waiting) => boolean): Generator<Waiting> {
     for (const lines of [...this.#runs.values()]) {
@@ -99,7 +99,7 @@ export class Turns {
     this.#bytes += image.rgb.length;
   }
 
-  /** Takes an image out; its stream and its run have had their turn. */
+  /** Takes an image out and moves its stream and its run to the end of the order. */
   take({ request }: Waiting): void {
     const { name, stream } = request;
     this.remove(request);
@@ -109,7 +109,7 @@ export class Turns {
     if (lines) toEnd(this.#runs, name.run, lines);
   }
 
-  /** False when it doesn't wait. */
+  /** Returns false if the request isn't waiting. */
   remove(request: QueuedRequest): boolean {
     const lines = this.#runs.get(request.name.run);
     const line = lines?.get(request.stream);
@@ -124,7 +124,7 @@ export class Turns {
   }
 }
 
-/** A Map keeps the order in which keys came. */
+/** Moves a key to the end: a Map keeps the order of insertion. */
 function toEnd<Key, Value>(map: Map<Key, Value>, key: Key, value: Value): void {
   map.delete(key);
   map.set(key, value);
