@@ -1,4 +1,4 @@
-/** From a config to the parts that train: network, projection head, banks, objective, optimizer. */
+/** Builds the trainer from a config: network, projection head, banks, objective, optimizer. */
 import type { StudentConfig } from '../../src/config/student.js';
 import { Objective } from '../../src/distill/objective.js';
 import { type ObjectiveSettings, rowsPerClass } from '../../src/distill/settings.js';
@@ -18,7 +18,7 @@ import { Trainer, type TrainerParts } from '../../src/train/trainer.js';
 export interface TrainerInput {
   readonly config: StudentConfig;
   readonly classes: number;
-  /** Channels of the teacher's embedding; 0: it gives none; null: labels alone. */
+  /** Channels of the teacher's embedding; 0: it gives none; null: no teacher. */
   readonly teacherChannels: number | null;
 }
 
@@ -49,7 +49,7 @@ export function buildTrainer({ config, classes, teacherChannels }: TrainerInput)
   return new Trainer(parts);
 }
 
-/** Layers of one pass are told apart by their number; a network has far fewer than this. */
+/** Layers of one pass are distinguished by number; a network has far fewer than this. */
 const LAYERS_PER_PASS = 1024;
 
 function dropoutSeeds(seed: number): TrainerParts['dropoutSeed'] {
@@ -106,7 +106,7 @@ function objectiveSettings(
   };
 }
 
-/** Terms that this teacher can't have count nothing: they have no bank and no head either. */
+/** Sets terms that this teacher can't provide to 0, so that they get no bank and no head either. */
 function weightsFor(weights: TermWeights, teacherChannels: number | null): TermWeights {
   const noFeature = Object.fromEntries(FEATURE_TERMS.map((term) => [term, 0]));
   if (teacherChannels === null) return { ...weights, ...noFeature, logits_kd: 0 };

@@ -1,4 +1,4 @@
-/** When a run evaluates and saves, and what a checkpoint says besides the state. */
+/** Decides when a run evaluates and saves, and what a checkpoint records besides the state. */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
@@ -41,7 +41,7 @@ export class Checkpointing {
   #best: Best | null = null;
   #evaluated: { step: number; evaluation: StudentEvaluation } | null = null;
 
-  /** Throws where the checkpoint that a run goes on from was made with other data or teacher. */
+  /** Throws if the checkpoint that is resumed was made with other data or another teacher. */
   constructor(parts: Parts) {
     this.#parts = parts;
     const { manifest } = parts.run;
@@ -56,25 +56,25 @@ export class Checkpointing {
   }
 
   /**
-   * Makes up for what the end of the process before cut off: the mark of the best checkpoint, and
-   * an evaluation that was due after its last step. To be awaited before the first step.
+   * Completes what the end of the previous process cut off: the mark of the best checkpoint, and an
+   * evaluation that was due after its last step. Await it before the first step.
    */
   async catchUp(evaluate: () => Promise<StudentEvaluation>): Promise<void> {
     const { run, config } = this.#parts;
     if (run.manifest === null) return;
     await this.#recallBest(run.manifest);
-    // What the end of a run shows isn't in the events: the last evaluation is made again.
+    // The events lack the data for the report of a finished run, so the last evaluation is repeated.
     const isMissing = !run.isEvaluated || this.#step === config.train.steps;
     if (!isMissing || !this.#isEvaluationDue()) return;
     if (await this.#evaluate(evaluate)) await this.#markBest();
   }
 
-  /** One more update is done. To be called before anything else after a step. */
+  /** Counts an update. Call it before anything else after a step. */
   stepDone(): void {
     this.#step += 1;
   }
 
-  /** Evaluates and saves where the config says so. The last step is always evaluated. */
+  /** Evaluates and saves if they are due by the config. The last step is always evaluated. */
   async afterStep(evaluate: () => Promise<StudentEvaluation>): Promise<void> {
     const { run } = this.#parts.config;
     const isBest = this.#isEvaluationDue() && (await this.#evaluate(evaluate));
@@ -82,12 +82,12 @@ export class Checkpointing {
     if (isBest) await this.#markBest();
   }
 
-  /** The evaluation after `step` updates, if that is when the last one was. */
+  /** The last evaluation, if it was made after `step` updates. */
   evaluationAt(step: number): StudentEvaluation | null {
     return this.#evaluated?.step === step ? this.#evaluated.evaluation : null;
   }
 
-  /** Saves the state as of the last update, unless it's saved already; gives the path. */
+  /** Saves the state as of the last update, unless it's saved already; resolves with the path. */
   async save(): Promise<string | null> {
     if (this.#savedStep === this.#step) return null;
     const { config, run, dataset, teacher, compute, reporting } = this.#parts;
@@ -120,7 +120,7 @@ export class Checkpointing {
     return this.#step === train.steps || isDue(this.#step, run.evaluateEverySteps);
   }
 
-  /** Whether the network is the best so far. */
+  /** Evaluates the network; resolves with whether it is the best so far. */
   async #evaluate(evaluate: () => Promise<StudentEvaluation>): Promise<boolean> {
     const step = this.#step;
     const evaluation = await evaluate();
@@ -138,9 +138,9 @@ export class Checkpointing {
   }
 
   /**
-   * Of the manifest's figures and best.json, the better: a kill between save and mark leaves the
-   * mark behind, one after an evaluation that was made up for the manifest. A mark of a step that is
-   * yet to come, or whose checkpoint is gone, says nothing.
+   * Takes the better of the manifest's best and best.json. A kill between save and mark leaves
+   * best.json behind; a kill after a caught-up evaluation leaves the manifest behind. A mark of a
+   * later step, or of a checkpoint that is gone, is ignored.
    */
   async #recallBest({ state, step }: Manifest): Promise<void> {
     const folder = this.#parts.run.folder.checkpointsFolder;

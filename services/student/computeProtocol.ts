@@ -1,4 +1,4 @@
-/** What the student's main thread asks of its computing thread. */
+/** The calls from the student's main thread to its computing thread. */
 import type { StudentConfig } from '../../src/config/student.js';
 import type { Sample } from '../../src/data/types.js';
 import { replyBuffers } from '../../src/distill/replyBuffers.js';
@@ -18,10 +18,10 @@ export interface StateFile {
   readonly metadata: Record<string, string>;
 }
 
-/** By file name without extension: student, projection_head, optimizer, banks. */
+/** Files by name without extension: student, projection_head, optimizer, banks. */
 export type StateFiles = Record<string, StateFile>;
 
-/** What the student's parts depend on. */
+/** The properties of the teacher that the student's parts depend on. */
 export interface TeacherSetup {
   /** 0: no feature. */
   readonly featureChannels: number;
@@ -35,7 +35,7 @@ export interface ComputeSetup {
   readonly config: StudentConfig;
   readonly classNames: readonly string[];
   readonly teacher: TeacherSetup | null;
-  /** State to go on from; null at the start of a run. */
+  /** State to resume from; null at the start of a run. */
   readonly state: StateFiles | null;
   /** null: drawn from the seed, or part of the state. */
   readonly startWeights: StartWeights | null;
@@ -47,7 +47,7 @@ export interface ComputeReady {
   readonly engine: { readonly tensorflow: string; readonly device: string };
 }
 
-/** What one whole image adds to the scores. */
+/** The contribution of one whole image to the scores. */
 export interface EvaluatedImage {
   /** Confusion matrix of this image, [truth, prediction], row-major. */
   readonly counts: Float64Array;
@@ -67,7 +67,7 @@ export interface ComputeCalls {
 
 export type ComputeClient = ThreadClient<ComputeCalls>;
 
-/** Replies and states move, uncopied; everything else is small, or stays with its owner. */
+/** Replies and states are moved, not copied; everything else is small, or stays with its owner. */
 export const COMPUTE: ThreadService<ComputeCalls> = {
   thread: 'the computing thread',
   calls: {
@@ -86,7 +86,7 @@ export function startComputing(): ThreadCalls<ComputeCalls> {
   return new ThreadCalls(startThread(import.meta.url, './computeWorker.ts', null), COMPUTE);
 }
 
-/** Read by TensorFlow when the computing thread opens it: to be called before. */
+/** Call it before the computing thread opens TensorFlow, which reads the setting only then. */
 export function setTensorflowThreads({ train }: StudentConfig): void {
   process.env.TF_NUM_INTRAOP_THREADS = String(train.threads);
 }

@@ -1,4 +1,4 @@
-/** What the computing thread holds and does; its calls are those of the protocol. */
+/** The computing thread's state and its implementation of the protocol's calls. */
 import type { StudentConfig } from '../../src/config/student.js';
 import { ConfusionMatrix } from '../../src/evaluate/confusion.js';
 import { networkSegmenter } from '../../src/evaluate/networkSegmenter.js';
@@ -25,12 +25,12 @@ import type {
 import { loadStartWeights } from './startWeights.js';
 import { loadState, saveState } from './trainerState.js';
 
-/** What stays after setup; the state that came with it doesn't. */
+/** The parts kept after setup; the state that came with it isn't. */
 interface Open {
   readonly config: StudentConfig;
   readonly classNames: readonly string[];
   readonly trainer: Trainer;
-  /** null: logits travel, or there is no teacher. */
+  /** null: the teacher sends logits, or there is no teacher. */
   readonly rebuild: LogitsRebuild | null;
   readonly withLabels: (batch: TrainingBatch) => TrainingBatch;
 }
@@ -103,7 +103,7 @@ export class ComputeSession implements ComputeCalls {
     });
   }
 
-  /** A teacher's reply is looked at before anything is computed from it. */
+  /** The crops whose replies aren't finite, found before anything is computed from them. */
   #nonFiniteReplies(batches: readonly TrainingBatch[]): { microBatch: number; crop: number }[] {
     const broken = batches.map(({ teacher }) => teacher !== null && !outputsFinite(teacher));
     return broken.flatMap((isBroken, microBatch) =>
@@ -130,7 +130,7 @@ function outputsFinite({ logits, feature }: TeacherOutputs): boolean {
   return [logits, ...ofFeature].every(isFiniteTensor);
 }
 
-/** With data.train.labels: teacher, the crops' own labels say only where the image is. */
+/** With data.train.labels: teacher, the crops' own labels only mark where the image is. */
 function labelSource({ config, teacher }: ComputeSetup): Open['withLabels'] {
   const { labels: from, minConfidence } = config.data.train;
   if (from === 'file') return (batch) => batch;

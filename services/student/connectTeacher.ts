@@ -1,4 +1,4 @@
-/** The teachers of a run, checked against what the student needs. */
+/** The teachers of a run, checked against the student's requirements. */
 import { ConfigError } from '../../src/config/configError.js';
 import type { StudentConfig } from '../../src/config/student.js';
 import type { Dataset } from '../../src/data/types.js';
@@ -13,7 +13,7 @@ import { connectTeachers, type RemoteTeacher } from '../../src/stream/client/rem
 import type { OpenedRun } from './openRun.js';
 import type { Reporting } from './reporting.js';
 
-/** States that a run's log keeps; between them a teacher that is away is tried again and again. */
+/** The states worth logging; the others repeat while an absent teacher is retried. */
 const TOLD_STATES: ReadonlySet<TeacherState['state']> = new Set([
   'ready',
   'draining',
@@ -31,10 +31,10 @@ interface Parts {
 }
 
 /**
- * null when the config names no teacher. Throws TeacherUnavailableError; ContractMismatchError:
- * classes and stride are the student's, the digest that of the config and, on resume, of the
- * checkpoint, the teachers' certificates and ours are taken; ConfigError where an answer is larger
- * than what may be under way, or a name can't be looked up; SecurityFileError.
+ * null when the config names no teacher. Throws TeacherUnavailableError; ContractMismatchError if
+ * classes or stride aren't the student's, the digest isn't that of the config and, on resume, of the
+ * checkpoint, or either side refuses the other's certificate; ConfigError if an answer is larger
+ * than the bound on answers in flight, or a name can't be looked up; SecurityFileError.
  */
 export async function connectTeacher(config: StudentConfig, parts: Parts): Promise<Teacher | null> {
   if (config.teacher.addresses.length === 0) return null;
@@ -54,7 +54,7 @@ export async function connectTeacher(config: StudentConfig, parts: Parts): Promi
   }
 }
 
-/** What the student shows to teachers and wants of them. Rejects with SecurityFileError. */
+/** Opens the student's certificates and token for its teachers. Rejects with SecurityFileError. */
 function openSecurity(
   { tls, tokenFile }: StudentConfig['teacher'],
   { metrics, log }: Pick<Reporting, 'metrics' | 'log'>,
@@ -62,7 +62,7 @@ function openSecurity(
   const { ca, certificate, key } = tls;
   const named = (name: string, path: string) => ({ key: `teacher.${name}`, path });
   const identity =
-    // One without the other is a fault of the config.
+    // The config's checks refuse one without the other.
     certificate === null || key === null
       ? null
       : {
@@ -79,7 +79,7 @@ function openSecurity(
   });
 }
 
-/** The teacher, and with it what was opened for it. */
+/** The teacher; closing it also closes its security files. */
 function withSecurity(remote: RemoteTeacher, security: ClientSecurity): Teacher {
   return {
     info: remote.info,
@@ -116,7 +116,7 @@ function clientOptions(config: StudentConfig, { dataset, run, reporting }: Parts
     jitter: () => jitter.uniform(),
     onRequeued(reason, detail) {
       metrics.requeued.inc({ reason });
-      // Each reply that isn't finite comes by here once, whoever found it; but the last of a run.
+      // Called once for each non-finite reply, found here or at the teacher, except one that ends the run.
       if (reason === 'nonfinite') metrics.nonfinite.inc();
       log.warn({ reason, detail }, 'asked for again');
       reporting.tell({ kind: 'requeue', reason });
@@ -136,7 +136,7 @@ function clientOptions(config: StudentConfig, { dataset, run, reporting }: Parts
   };
 }
 
-/** A line for each image that is sent and for what came of it; `step` as in events.jsonl. */
+/** Logs a line for each image that is sent and for its outcome; `step` as in events.jsonl. */
 function attemptLog(
   log: Logger,
   { train: { accumulateSteps } }: StudentConfig,
@@ -147,7 +147,7 @@ function attemptLog(
   };
 }
 
-/** Throws ContractMismatchError where config and checkpoint name two teachers. */
+/** Throws ContractMismatchError if config and checkpoint name different teachers. */
 function expectedDigest(
   { digest }: StudentConfig['teacher'],
   { manifest }: OpenedRun,
@@ -159,7 +159,7 @@ function expectedDigest(
   return saved ?? digest;
 }
 
-/** Tells what changes about a teacher, once: not each try to reach one that is away. */
+/** Reports each change of a teacher once, and not every attempt to reach an absent one. */
 function teacherNews({ log, tell }: Reporting): (state: TeacherState) => void {
   const told = new Map<string, string>();
   return (news) => {
@@ -176,7 +176,7 @@ function teacherNews({ log, tell }: Reporting): (state: TeacherState) => void {
   };
 }
 
-/** What the schema doesn't see: an address like that of a DNS server that is none. */
+/** Checks names beyond what the schema can: for example that a DNS server is given by its address. */
 function checkNames(addresses: readonly string[]): void {
   for (const address of addresses) {
     try {

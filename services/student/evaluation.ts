@@ -1,4 +1,4 @@
-/** The student on data.val: scores, predictions for pictures, and the report made of them. */
+/** Evaluates the student on data.val: scores, predictions for pictures, and their report. */
 import { join } from 'node:path';
 import type { DatasetConfig } from '../../src/data/datasets.js';
 import { readSequentially } from '../../src/data/readSequentially.js';
@@ -27,13 +27,13 @@ export interface EvaluationOptions {
   readonly dataset: DatasetConfig;
   readonly classes: number;
   readonly workers: number;
-  /** Of the first so many images, image and prediction are given back. */
+  /** For this many images, from the first, the image and its prediction are returned. */
   readonly pictures: number;
-  /** Looked at between images. */
+  /** Checked between images. */
   readonly stop: AbortSignal;
 }
 
-/** One image of the validation set and what the student sees in it. */
+/** One image of the validation set and the student's prediction. */
 export interface ShownPrediction {
   readonly sample: Sample;
   readonly prediction: LabelArray;
@@ -44,7 +44,7 @@ export interface StudentEvaluation {
   readonly shown: readonly ShownPrediction[];
 }
 
-/** Throws DataError, as the dataset does; the signal's reason where it is aborted. */
+/** Throws DataError, as the dataset does, or the signal's reason on abort. */
 export async function evaluateStudent(
   compute: ComputeClient,
   { dataset, classes, workers, pictures, stop }: EvaluationOptions,
@@ -62,7 +62,7 @@ export async function evaluateStudent(
 
 export interface RunReportInput {
   readonly dataset: Pick<Dataset, 'classNames' | 'palette'>;
-  /** None: no pictures. */
+  /** Empty: no pictures are written. */
   readonly shown: readonly ShownPrediction[];
 }
 

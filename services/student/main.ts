@@ -13,23 +13,23 @@ import { openTrainingData } from './trainingData.js';
 
 export interface StudentOptions {
   readonly resume: boolean;
-  /** Where progress and log lines go. */
+  /** Receives progress and log lines. */
   readonly stream: ProgressStream;
-  /** Aborted when the run shall stop after the present step, with its state saved. */
+  /** Abort it to stop the run after the current step, with its state saved. */
   readonly stop: AbortSignal;
 }
 
 export interface StudentEnd {
-  /** 'stopped': by the signal, state saved. */
+  /** 'stopped': by the signal, with the state saved. */
   readonly ended: 'finished' | 'stopped';
-  /** null: stopped before it began, nothing is left. */
+  /** null: stopped before it began, leaving no folder. */
   readonly folder: string | null;
 }
 
 /**
- * Runs to the last step. Throws the errors that the exit codes stand for; where training had begun
- * the state after the last whole step is saved first. A new run that is refused or stopped before
- * it begins leaves no folder.
+ * Runs to the last step. Throws the errors that the exit codes stand for; if training had begun, the
+ * state after the last complete step is saved first. A new run that is refused or stopped before it
+ * begins leaves no folder.
  */
 export async function runStudent(
   config: StudentConfig,

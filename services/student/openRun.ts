@@ -1,4 +1,4 @@
-/** A new run's folder, or an earlier one's with the checkpoint to go on from. */
+/** Opens a new run's folder, or an earlier run's with the checkpoint to resume from. */
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { ConfigError } from '../../src/config/configError.js';
@@ -23,32 +23,31 @@ import { lockRun, type RunLock } from '../../src/run/runLock.js';
 import { CheckpointError } from '../../src/wire/checkpointError.js';
 import type { StateFiles } from './computeProtocol.js';
 
-/** The most that the schema takes. */
+/** The schema's maximum. */
 const MAX_THREADS = 1024;
 
 export interface OpenedRun {
   readonly id: string;
   readonly folder: RunFolder;
-  /** As given, with what the machine or the run's beginning decides filled in; saved so. */
+  /** The given config, completed with values that the machine or the run's start decides; saved so. */
   readonly config: StudentConfig;
-  /** The folder was made now; there was no such run before. */
+  /** Whether the folder was just created, as no such run existed. */
   readonly isNew: boolean;
-  /** Of the checkpoint that the run goes on from; null: from the start. */
+  /** Manifest of the checkpoint that the run resumes from; null: from the start. */
   readonly manifest: Manifest | null;
-  /** Events tell of an evaluation after the checkpoint's step. */
+  /** Whether the events have an evaluation after the checkpoint's step. */
   readonly isEvaluated: boolean;
   /** Keeps other processes out of the folder until it's released. */
   readonly lock: RunLock;
-  /** The state of the checkpoint, once: it isn't kept. */
+  /** The checkpoint's state; only the first call returns it, as it isn't kept. */
   takeState(): StateFiles | null;
 }
 
 /**
- * With `resume`, goes on from the newest whole checkpoint (from the start if there is none yet, or
- * no run: a restarted container doesn't know). Throws RunFolderError, also where another process
- * has the folder; CheckpointError where there are checkpoints and none is whole: to start again
- * without a word would throw a run's work away; ConfigError where a key that decides the result has
- * changed.
+ * With `resume`, continues from the newest complete checkpoint, or from the start if there is no
+ * checkpoint or no run yet: a restarted container can't know. Throws RunFolderError, also if another
+ * process has the folder; CheckpointError if there are checkpoints but none is complete, since a silent
+ * restart would discard a run's work; ConfigError if a key that affects the result has changed.
  */
 export async function openRun(
   config: StudentConfig,
@@ -114,7 +113,7 @@ async function goOn(
   };
 }
 
-/** The end is made again from the last state, and told once. */
+/** Removes the events of a run's end: it is repeated from the last state and mustn't appear twice. */
 async function dropEnd(eventsFile: string, step: number): Promise<void> {
   await dropEvents(
     eventsFile,
@@ -136,7 +135,7 @@ async function openEarlier(path: string): Promise<Earlier | null> {
   }
 }
 
-/** null where nothing was saved yet. */
+/** null if nothing was saved yet. */
 async function newestWhole(
   folder: string,
   note: (message: string) => void,
@@ -166,7 +165,7 @@ function stateOf({ files }: Checkpoint): StateFiles {
 }
 
 function refuseChanges({ manifest, path }: Checkpoint, config: StudentConfig): void {
-  // Through the schema: a key that is newer than the checkpoint had what is its default now.
+  // Parsed by the schema, so that a key newer than the checkpoint gets its default.
   const parsed = studentSchema.root.safeParse(withoutRetiredKeys(studentSchema, manifest.config));
   const saved = parsed.success ? parsed.data : (manifest.config as unknown as StudentConfig);
   const was = resolveThreads(saved, null);
@@ -184,8 +183,8 @@ function refuseChanges({ manifest, path }: Checkpoint, config: StudentConfig): v
 }
 
 /**
- * The config with train.threads 0 made a number: the saved one, else one for each core. It is a number of
- * the run, since it decides the last bits of sums.
+ * The config with train.threads 0 replaced by the saved number, else by the number of cores. It is fixed
+ * for a run, since it affects the last bits of sums.
  */
 function resolveThreads(config: StudentConfig, saved: number | null): StudentConfig {
   const { train } = config;
@@ -194,7 +193,7 @@ function resolveThreads(config: StudentConfig, saved: number | null): StudentCon
   return { ...config, train: { ...train, threads } };
 }
 
-/** What a run began with: from its checkpoint, before the first one from its config.yaml. */
+/** The thread count that a run began with: from its checkpoint, else from its config.yaml. */
 function savedThreads(manifest: Manifest | null, configText: string): number | null {
   const threads = manifest === null ? threadsIn(configText) : trainOf(manifest.config)?.threads;
   return typeof threads === 'number' && threads > 0 ? threads : null;
@@ -205,7 +204,7 @@ function threadsIn(configText: string): number | null {
     const config = loadConfig(studentSchema, { text: configText, fileName: 'config.yaml' });
     return config.train.threads;
   } catch {
-    // Torn, or of another version: nothing that a run without a checkpoint depends on.
+    // Truncated or of another version; a run without a checkpoint doesn't depend on it.
     return null;
   }
 }

@@ -1,4 +1,4 @@
-/** What a run tells while it goes: progress, log, events, metrics. */
+/** A run's output while it trains: progress, log, events, metrics. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { StudentConfig } from '../../src/config/student.js';
 import { TERMS } from '../../src/contract/terms.js';
@@ -26,17 +26,17 @@ export interface Reporting {
   readonly metricsUrl: string | null;
   /** Updates done, those before a resume included. */
   readonly stepsDone: number;
-  /** One finished step, everywhere. */
+  /** Reports a finished step to progress, events and metrics. */
   step(report: StepReport): void;
   evaluation(step: number, scores: SegmentationScores): void;
   /**
-   * An event after so many updates as are done, for callbacks that must not throw: where it can't be
-   * written, throwMissed() does.
+   * Writes an event at the current step. For callbacks that must not throw: if it can't be written,
+   * throwMissed() throws later.
    */
   tell(event: ToldEvent): void;
   throwMissed(): void;
   /**
-   * Serves /metrics for so long after the end of a run, less where the signal comes, then closes
+   * Serves /metrics for `lingerMs` after the end of a run, or until the signal, then closes
    * everything. Never rejects.
    */
   close(lingerMs: number, stop: AbortSignal): Promise<void>;
@@ -92,7 +92,7 @@ export async function openReporting(
         log.error({ file: eventsFile, error: (error as Error).message }, 'events not flushed');
       }
       if (server === null) return;
-      // Rejects when the signal comes: the wait is over either way.
+      // It rejects on the signal, which ends the wait just as well.
       if (lingerMs > 0) await sleep(lingerMs, null, { signal: stop }).catch(() => {});
       await server.close();
     },

@@ -1,4 +1,4 @@
-/** The file that a new run's student begins with: a whole network's weights, or its backbone's. */
+/** The initial weights of a new run's student: of the whole network, or of its backbone. */
 import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import type { StudentConfig } from '../../src/config/student.js';
@@ -15,15 +15,15 @@ import {
 import { CheckpointError } from '../../src/wire/checkpointError.js';
 import { ensureNamedBackbone, isBackboneKey } from '../setup/backboneFiles.mjs';
 
-/** Travels between threads. */
+/** Initial weights, in a form that can cross threads. */
 export interface StartWeights {
-  /** Of the config's student section. */
+  /** The key in the config's student section. */
   readonly key: 'weights' | 'backboneWeights';
-  /** As the config names it: a path, or imagenet. */
+  /** The config's value: a path, or imagenet. */
   readonly file: string;
   readonly prefix: string | null;
   readonly bytes: Uint8Array;
-  /** Of the bytes, lower-case hexadecimal. */
+  /** SHA-256 of the bytes, lower-case hexadecimal. */
   readonly sha256: string;
 }
 
@@ -35,9 +35,9 @@ export interface StartNotes {
 const SILENT: StartNotes = { info: () => undefined, warn: () => undefined };
 
 /**
- * null where everything is drawn from the seed. Tells what is brought in, what of the file's names is not
- * taken, and pixels that the weights were not trained on. Throws CheckpointError naming key and file,
- * SetupError where weights that are known by name can't be had.
+ * null if all weights are drawn from the seed. Reports a download, the file's unused names, and a
+ * normalisation that the weights weren't trained with. Throws CheckpointError naming key and file,
+ * SetupError if weights given by name can't be downloaded.
  */
 export async function readStartWeights(
   { student }: StudentConfig,
@@ -58,7 +58,7 @@ export async function readStartWeights(
   }
 }
 
-/** Throws CheckpointError naming key and file where the weights don't fit the network. */
+/** Throws CheckpointError naming key and file if the weights don't fit the network. */
 export function loadStartWeights(network: SegmentationNetwork, start: StartWeights): void {
   const { key, file, bytes } = start;
   try {

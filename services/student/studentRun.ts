@@ -28,7 +28,7 @@ import { openFeed, validationConfig } from './trainingData.js';
 export interface RunOptions {
   /** data.train. */
   readonly dataset: Dataset;
-  /** To be told when there is a log. */
+  /** Notes to write as soon as the log is open. */
   readonly notes: readonly string[];
   /** Where progress and log lines go. */
   readonly stream: ProgressStream;
@@ -47,7 +47,7 @@ interface Parts {
   readonly feed: Feed;
   readonly checkpointing: Checkpointing;
   readonly stop: AbortSignal;
-  /** Of all but the reporting, in the order in which they were opened. */
+  /** Closes all parts except the reporting, in reverse order of opening. */
   readonly closers: Closers;
   /** For the start event. */
   readonly start: {
@@ -57,7 +57,7 @@ interface Parts {
   };
 }
 
-/** A run that has begun: it has its teacher, and its network is there. */
+/** A run that has begun: its teacher is connected and its network built. */
 export class StudentRun {
   readonly #parts: Parts;
   /** How long /metrics is served after the end. */
@@ -68,8 +68,8 @@ export class StudentRun {
   }
 
   /**
-   * Opens all that a run needs. Where one of it can't be had, what was opened is closed again, and
-   * nothing was trained. Rejects with the signal's reason where that ends a wait.
+   * Opens everything that a run needs. If a part can't be opened, those opened before are closed again,
+   * and nothing was trained. Rejects with the signal's reason if that ends a wait.
    */
   static async begin(opened: OpenedRun, options: RunOptions): Promise<StudentRun> {
     const { dataset, notes, stream, stop } = options;
@@ -90,7 +90,7 @@ export class StudentRun {
       const run = { config, run: opened, dataset, teacher, compute, reporting };
       const checkpointing = new Checkpointing(run);
       const leftOut = leaveOutTerms(config, { teacher, log });
-      // A checkpoint has the student's weights: what they once came from may be gone.
+      // A checkpoint has the student's weights, and the file that they started from may be gone.
       const isStart = opened.manifest === null;
       const startWeights = isStart ? await startWeightsOf(opened, log, stop) : null;
       const setup = compute.setup(setupOf(opened, { dataset, teacher, startWeights }));
@@ -108,8 +108,8 @@ export class StudentRun {
   }
 
   /**
-   * From the first step that is left to the last and its report, or to a stop. The state as of the last
-   * whole step is saved, whatever ends the training.
+   * Trains from the next step to the last and its report, or to a stop. The state as of the last
+   * complete step is saved in any case.
    */
   async train(): Promise<Ended> {
     const { lingerMs } = this.#parts.opened.config.metrics;
@@ -122,13 +122,13 @@ export class StudentRun {
       }
       return ended;
     } catch (error) {
-      // What went wrong is to be seen by whoever scrapes, too.
+      // A scraper should see the failure, too.
       if (isNonFinite(error)) this.#lingerMs = lingerMs;
       throw error;
     }
   }
 
-  /** Serves /metrics for a while where the run came to an end worth seeing. */
+  /** Closes the run; if its end is worth scraping, serves /metrics for a while first. */
   async close(): Promise<void> {
     const { closers, reporting, stop } = this.#parts;
     await closers.close().finally(() => reporting.close(this.#lingerMs, stop));
@@ -192,14 +192,14 @@ export class StudentRun {
     });
   }
 
-  /** Saves the state as of the last whole step: what failed changed nothing. Never rejects. */
+  /** Saves the state as of the last complete step: the failed one changed nothing. Never rejects. */
   async #saveBeforeEnd(error: unknown): Promise<void> {
     const { checkpointing, reporting } = this.#parts;
     const { metrics, log } = reporting;
     if (isNonFinite(error)) metrics.nonfinite.inc();
     if (error instanceof NonFiniteLossError) metrics.recordNonFinite(error.terms);
     const { step } = checkpointing;
-    // Before the first step there is nothing that the seed doesn't give again.
+    // Before the first step the seed reproduces the whole state.
     if (step === 0) return;
     try {
       await checkpointing.save();
@@ -212,7 +212,7 @@ export class StudentRun {
   async #finish(): Promise<void> {
     const { opened, dataset, reporting, checkpointing } = this.#parts;
     const { seed, teacher, train } = opened.config;
-    // The last step always is evaluated.
+    // The last step is always evaluated.
     const { scores, shown } = checkpointing.evaluationAt(train.steps)!;
     const { miou, pixelAccuracy, iou } = scores;
     const result = {
@@ -228,7 +228,7 @@ export class StudentRun {
   }
 }
 
-/** Closes what was opened, the last first, each whatever comes of the others. */
+/** Closes parts in reverse order of opening, each even if another fails. */
 class Closers {
   readonly #closers: (() => Promise<void>)[] = [];
 
@@ -246,7 +246,7 @@ function isNonFinite(error: unknown): boolean {
   return error instanceof NonFiniteLossError || error instanceof NonFiniteReplyError;
 }
 
-/** A stop ends a download, too. */
+/** Reads the initial weights; a stop also ends a download. */
 async function startWeightsOf(
   { config }: OpenedRun,
   log: Reporting['log'],

@@ -1,4 +1,4 @@
-/** What a run takes from its teacher, as it tells once when it starts: labels, and which terms. */
+/** What a run uses its teacher for, reported once at the start: labels, and which terms. */
 import { ConfigError } from '../../src/config/configError.js';
 import type { StudentConfig } from '../../src/config/student.js';
 import type { Teacher } from '../../src/contract/teacher.js';
@@ -6,7 +6,7 @@ import type { Dataset } from '../../src/data/types.js';
 import { FEATURE_TERMS, type WeightedTerm } from '../../src/contract/terms.js';
 import type { Reporting } from './reporting.js';
 
-/** In the start event. */
+/** Terms left out, for the start event. */
 export interface LeftOutTerms {
   readonly terms: readonly WeightedTerm[];
   readonly reason: string;
@@ -18,8 +18,8 @@ interface Parts {
 }
 
 /**
- * Terms with a weight that compare features, where the teacher gives none; warned of in one line of the
- * log. null: nothing is left out. Throws ConfigError where nothing would be left of the teacher.
+ * The weighted terms that compare features, if the teacher gives none; warns of them in one line of the
+ * log. null: no term is left out. Throws ConfigError if no term would use the teacher.
  */
 export function leaveOutTerms(config: StudentConfig, { teacher, log }: Parts): LeftOutTerms | null {
   if (teacher === null || teacher.info.featureChannels > 0) return null;
@@ -38,7 +38,7 @@ export function leaveOutTerms(config: StudentConfig, { teacher, log }: Parts): L
   return { terms, reason };
 }
 
-/** Where a run's labels come from. */
+/** The source of a run's labels. */
 export type LabelSource =
   | { readonly from: 'file' }
   | { readonly from: 'teacher'; readonly minConfidence: number };
@@ -50,8 +50,8 @@ export function labelSource({ data: { train } }: StudentConfig): LabelSource {
 }
 
 /**
- * A line of the log where the teacher gives the labels. It's a warning where the teacher's classes
- * are called otherwise than data.train's: which of its outputs is which class then is on trust.
+ * Logs a line if the teacher gives the labels. It is a warning if the teacher's class names differ
+ * from data.train's: then nothing verifies which output is which class.
  */
 export function tellLabels(
   config: StudentConfig,

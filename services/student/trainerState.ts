@@ -1,4 +1,4 @@
-/** Everything that training changes, as files of a checkpoint and back. */
+/** Converts everything that training changes to the files of a checkpoint and back. */
 import { writeModelMetadata } from '../../src/models/modelFile.js';
 import type { ModelState } from '../../src/models/modelState.js';
 import { CheckpointError } from '../../src/wire/checkpointError.js';
@@ -9,7 +9,7 @@ import type { ComputeSetup, StateFile, StateFiles } from './computeProtocol.js';
 
 /**
  * Copies of the whole state. `student` is a model file, for evaluation and as a teacher.
- * Throws where an update failed halfway.
+ * Throws if an update failed halfway.
  */
 export function saveState(
   trainer: Trainer,
@@ -31,12 +31,12 @@ export function saveState(
   if (projectionHead !== null) files.projection_head = file(projectionHead.stateDict());
   const { pixel, region } = objective.banks;
   const banks = new Map([...(pixel?.exportState() ?? []), ...(region?.exportState() ?? [])]);
-  // A bank gives views of its rows, which the next step overwrites.
+  // A bank returns views of its rows, which the next step overwrites.
   if (banks.size > 0) files.banks = file(copied(banks));
   return files;
 }
 
-/** Takes over a saved state. Throws CheckpointError where it doesn't belong to this trainer. */
+/** Restores a saved state. Throws CheckpointError if it doesn't belong to this trainer. */
 export function loadState(trainer: Trainer, files: StateFiles): void {
   const { network, projectionHead, objective } = trainer.parts;
   network.loadStateDict(need(files, 'student').tensors, { strict: true });

@@ -1,4 +1,4 @@
-/** The config's datasets as the data layer takes them, and the feed that training draws on. */
+/** Opens the config's datasets, and the feed that training draws on. */
 import type { StudentConfig } from '../../src/config/student.js';
 import type { Teacher } from '../../src/contract/teacher.js';
 import { type DatasetConfig, openDataset } from '../../src/data/datasets.js';
@@ -16,7 +16,7 @@ export function validationConfig({ data }: StudentConfig): DatasetConfig {
 }
 
 /**
- * data.train; data.val is looked at too, so that a run doesn't train for days to find it missing.
+ * data.train. Also checks data.val, so that a run doesn't train for days before finding it missing.
  * Throws DataError.
  */
 export function openTrainingData(config: StudentConfig): Dataset {
@@ -38,7 +38,7 @@ export interface OpenFeed {
   close(): Promise<void>;
 }
 
-/** Loader and teacher, joined and running ahead of the training. `firstStep` counts updates; each takes accumulateSteps batches. */
+/** Joins loader and teacher and prefetches. `firstStep` counts updates of accumulateSteps batches each. */
 export function openFeed(
   config: StudentConfig,
   teacher: Teacher | null,

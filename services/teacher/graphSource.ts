@@ -1,4 +1,4 @@
-/** A graph with what is said of it: the config's keys before those of the YAML file beside the graph. */
+/** A graph with its settings: the config's keys override those of the YAML file beside the graph. */
 import { existsSync, readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { ConfigError } from '../../src/config/configError.js';
@@ -14,8 +14,8 @@ import type { GraphSource } from './workerProtocol.js';
 const PARTS = ['pixelMean', 'pixelStd', 'channelOrder'] as const;
 
 /**
- * null where the config names no graph. Throws ConfigError naming the file where it can't be read or isn't
- * right.
+ * null if the config names no graph. Throws ConfigError naming the settings file if it can't be read or
+ * is invalid.
  */
 export function graphSource(graph: GraphSection, threads: number): GraphSource | null {
   const { onnx, savedModel, settings, provider } = graph;
@@ -31,7 +31,7 @@ export function graphSource(graph: GraphSection, threads: number): GraphSource |
   };
 }
 
-/** null where nobody names a file and none lies beside the graph. */
+/** null if the config names no file and none is beside the graph. */
 function readSettingsFile(given: string | null, beside: string): GraphFileConfig | null {
   const file = given ?? beside;
   if (given === null && !existsSync(beside)) return null;
@@ -51,7 +51,7 @@ function laidOver(
   fileName: string,
 ): GivenSettings {
   const lower: Partial<GraphFileConfig> = { ...file };
-  // A name and the parts stand for the same: who says one in the config doesn't mean the file's other.
+  // A preset and its parts exclude each other: either one in the config removes the file's other one.
   if (config.normalisation !== null) for (const key of PARTS) delete lower[key];
   if (PARTS.some((key) => config[key] !== null)) delete lower.normalisation;
   const settings: Record<string, unknown> = {};

@@ -1,4 +1,4 @@
-/** The network that a config asks for. Only called in the inference thread. */
+/** Loads the network that a config names. Only called in the inference thread. */
 import { readFileSync } from 'node:fs';
 import { basename } from 'node:path';
 import type { Graph } from '../../src/graphs/graph.js';
@@ -11,7 +11,7 @@ export async function loadNetwork(source: NetworkSource): Promise<Network> {
   if (source.kind === 'simulate') return new SimulatedNetwork(source);
   if (source.kind === 'graph') return loadGraph(source);
   const file = readCheckpoint(source.path);
-  // Only here: a simulated teacher needs no TensorFlow.
+  // Imported late, as a simulated teacher needs no TensorFlow.
   const { TeacherNetwork } = await import('../../src/models/teacherNetwork.js');
   try {
     return TeacherNetwork.load(file);
@@ -21,7 +21,7 @@ export async function loadNetwork(source: NetworkSource): Promise<Network> {
   }
 }
 
-/** Opens a graph; its library is loaded here. Throws CheckpointError, or ProviderError. */
+/** Opens a graph and loads the library that runs it. Throws CheckpointError, or ProviderError. */
 export async function openGraph(source: GraphSource): Promise<Graph> {
   const { path, provider, threads } = source;
   if (source.format === 'onnx') {

@@ -6,8 +6,8 @@ import { unlessAborted } from '../../src/threads/unlessAborted.js';
 import { type RunningTeacher, startService } from './service.js';
 
 /**
- * Serves until SIGTERM or SIGINT, then resolves to 0. Rejects as startService() does, with what ended
- * the inference thread, or with what went wrong with the drain.
+ * Serves until SIGTERM or SIGINT, then resolves to 0. Rejects as startService() does, with the error
+ * that ended the inference thread, or with an error of the drain.
  */
 export async function runTeacher(config: TeacherConfig): Promise<number> {
   const log = createLogger({ service: 'teacher', ...config.log, sink: process.stderr });
@@ -30,7 +30,7 @@ export async function runTeacher(config: TeacherConfig): Promise<number> {
   return 0;
 }
 
-/** Undefined when the signal came before the network was there. */
+/** Undefined if the signal came before the network was loaded. */
 async function startUnlessStopped(
   config: TeacherConfig,
   log: Logger,
@@ -54,7 +54,7 @@ async function close(teacher: RunningTeacher, log: Logger): Promise<void> {
   }
 }
 
-/** Aborts on the first SIGTERM or SIGINT; a second one ends the process as it always does. */
+/** Aborts on the first SIGTERM or SIGINT; a second one ends the process as by default. */
 function stopSignal(): AbortSignal {
   const controller = new AbortController();
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {

@@ -1,4 +1,4 @@
-/** From the config's words to the options of the parts. */
+/** Converts the config to the options of the parts. */
 import type { TeacherConfig } from '../../src/config/teacher.js';
 import type { Encoding, OutputRequest } from '../../src/contract/outputs.js';
 import type { ServerLimits } from '../../src/stream/server/serving.js';
@@ -7,13 +7,13 @@ import type { NetworkSource, WorkerSetup } from './workerProtocol.js';
 
 const MIB = 1_048_576;
 
-/** A client says hello at once; this long is for slow links. */
+/** A client says hello at once; the limit allows for slow links. */
 const HELLO_TIMEOUT_MS = 10_000;
 
-/** What is left of a stream that has ended is worth no more to a client that wants it. */
+/** Enough for a client that still reads to receive the rest of an ended stream. */
 const CLOSE_GRACE_MS = 5000;
 
-/** Slow machines, and networks that compile on their first batch. */
+/** Allows for slow machines, and for networks that compile on their first batch. */
 const MIN_BATCH_LIMIT_MS = 60_000;
 
 export function serverLimits({ limits, requestTimeoutMs }: TeacherConfig): ServerLimits {
@@ -33,7 +33,7 @@ export function serverLimits({ limits, requestTimeoutMs }: TeacherConfig): Serve
   };
 }
 
-/** A batch that takes longer than any of its images may wait has hung. */
+/** A batch that takes longer than any of its images may wait is considered hung. */
 export function maxBatchMs({ requestTimeoutMs }: TeacherConfig): number {
   return Math.max(2 * requestTimeoutMs, MIN_BATCH_LIMIT_MS);
 }

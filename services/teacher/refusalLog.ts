@@ -1,4 +1,4 @@
-/** Refused calls in the log, where strangers could fill it. */
+/** Logs refused calls at a limited rate, as strangers could fill the log. */
 import type { Logger } from '../../src/telemetry/log.js';
 
 interface Refused {
@@ -6,7 +6,7 @@ interface Refused {
   readonly reason: string;
 }
 
-/** A line a reason and `everyMs`; it counts those before it that got none. */
+/** At most one line per reason and `everyMs`; each counts the refusals since the last line. */
 export function refusalLog(log: Logger, everyMs = 1000): (refused: Refused) => void {
   const told = new Map<string, { atMs: number; untold: number }>();
   return ({ peer, reason }) => {

@@ -1,4 +1,4 @@
-/** The server's certificates and tokens, from the config's files to metrics and log. */
+/** Opens the server's certificates and tokens, and reports their changes to metrics and log. */
 import type { TeacherConfig } from '../../src/config/teacher.js';
 import { openServerSecurity, type ServerSecurity } from '../../src/rpc/serverSecurity.js';
 import type { Logger } from '../../src/telemetry/log.js';
@@ -15,7 +15,7 @@ export function openSecurity(
   const named = (name: string, path: string) => ({ key: `listen.${name}`, path });
   return openServerSecurity({
     tls:
-      // One without the other is a fault of the config.
+      // The config's checks refuse one without the other.
       certificate === null || key === null
         ? null
         : {

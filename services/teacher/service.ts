@@ -3,8 +3,8 @@
  *
  *     listen → load and warm up (thread) → serve → close: drain, end the thread
  *
- * The main thread does network and HTTP; the network computes in a thread of its own. Signals and
- * standard output are the caller's.
+ * The main thread serves gRPC and HTTP; the network computes in a thread of its own. Signals and
+ * standard output are left to the caller.
  */
 import type { TeacherConfig } from '../../src/config/teacher.js';
 import type { TeacherInfo } from '../../src/contract/teacherInfo.js';
@@ -21,25 +21,25 @@ import { openSecurity } from './security.js';
 import { wireFaults } from './wireFaults.js';
 import { WorkerEngine } from './workerEngine.js';
 
-/** A teacher that serves. It keeps its process alive until it is closed. */
+/** A serving teacher. It keeps its process alive until it is closed. */
 export interface RunningTeacher {
   /** gRPC, `host:port`: the teacher service, reflection and, without a port of its own, health. */
   readonly address: string;
   /** `grpc.health.v1`, `host:port`: `address` unless `listen.healthPort` is set. */
   readonly healthAddress: string;
-  /** Of Prometheus' metrics; null where `metrics.port` is null. */
+  /** URL of the Prometheus metrics; null if `metrics.port` is null. */
   readonly metricsUrl: string | null;
-  /** What students are told: digest, classes, channels, stride, normalisation. */
+  /** The contract that students see: digest, classes, channels, stride, normalisation. */
   readonly info: TeacherInfo;
   /**
-   * Resolves with the reason when the thread with the network ends by itself, and never rejects. Then
-   * images are no longer answered; what is left to do is `close()`.
+   * Resolves with the reason if the thread with the network ends by itself, and never rejects. From then
+   * on no image is answered; call `close()`.
    */
   readonly died: Promise<Error>;
   /**
-   * Takes no new images, answers those already taken for at most `drainMs`, then ends everything.
-   * `forced`: images were left when the time was over. Every further call gives the first one's
-   * promise. Rejects with ThreadStuckError where the thread is inside native code and can't be ended:
+   * Takes no new images, answers accepted ones for at most `drainMs`, then ends everything.
+   * `forced`: the time ran out before all were answered. Every further call returns the first one's
+   * promise. Rejects with ThreadStuckError if the thread is inside native code and can't be ended:
    * then only the end of the process ends it.
    */
   close(): Promise<'drained' | 'forced'>;
@@ -47,11 +47,11 @@ export interface RunningTeacher {
 
 export interface ServiceOptions {
   readonly log: Logger;
-  /** Aborted while the network loads: everything is closed, and the start rejects with the reason. */
+  /** If aborted while the network loads, everything is closed and the start rejects with the reason. */
   readonly stop?: AbortSignal;
 }
 
-/** The parts that are open, in the order in which they were opened. */
+/** The open parts, in order of opening. */
 interface Parts {
   readonly server: TeacherServer;
   readonly security: ServerSecurity;
@@ -61,8 +61,8 @@ interface Parts {
 
 /**
  * Resolves once the teacher serves. Rejects with BindError or ListenError (an address is taken),
- * SecurityFileError, CheckpointError, ProviderError, or with what ended the inference thread; nothing
- * is left open then.
+ * SecurityFileError, CheckpointError, ProviderError, or the error that ended the inference thread;
+ * nothing is left open then.
  */
 export async function startService(
   config: TeacherConfig,

@@ -1,7 +1,7 @@
 /**
- * A made-up teacher: answers of the right sizes after a fixed time, without a network. For scaling
- * and fault tests, where the number of teachers matters and their skill doesn't. Every answer is a
- * function of its image, so one that got to the wrong image shows in the student's weights.
+ * A simulated teacher: answers of the right sizes after a fixed time, without a network. For scaling
+ * and fault tests, where the number of teachers matters and their accuracy doesn't. Every answer is a
+ * function of its image, so an answer assigned to the wrong image changes the student's weights.
  */
 import { createHash } from 'node:crypto';
 import type { TeacherInfo } from '../../src/contract/teacherInfo.js';
@@ -17,20 +17,20 @@ import { encodeHalf } from '../../src/wire/half.js';
 import { block } from './block.js';
 import type { Network, SimulateOptions, WorkerImage } from './workerProtocol.js';
 
-/** Values repeat after so many elements: a prime, so that rows differ, and seeds, too. */
+/** Period of the values, in elements: a prime, so that rows and seeds differ. */
 const PATTERN_LENGTH = 4099;
-/** From one element to the next, in places of the pattern: neighbours differ much. */
+/** Step through the pattern per element, so that neighbours differ much. */
 const PATTERN_STRIDE = 1231;
 
-/** A template has so many positions more than an answer, which begins at one of them. */
+/** A template has this many more positions than an answer, which begins at one of them. */
 const SPARE_POSITIONS = 1021;
 
 export class SimulatedNetwork implements Network {
   readonly info: TeacherInfo;
   readonly #options: SimulateOptions;
   /**
-   * By output and encoding, for the largest image that came: an answer is a copy of a part of it, the
-   * same part of a larger one. One for each size would let clients fill the memory.
+   * One template per output and encoding, for the largest image so far: an answer is a copy of a part
+   * of it, the same whatever the template's size. One per image size would let clients fill the memory.
    */
   readonly #templates = new Map<string, EncodedOutput>();
 
@@ -54,8 +54,8 @@ export class SimulatedNetwork implements Network {
   }
 
   /**
-   * Blocks for the latency, as a network would. Where in the made-up numbers an answer begins
-   * follows from the image's checksum; every feature norm is 1 + (first byte of the image) / 256.
+   * Blocks for the latency, as a network would. The image's checksum selects the position in the
+   * template where the answer begins; every feature norm is 1 + (first byte of the image) / 256.
    */
   infer(images: readonly WorkerImage[], outputs: readonly OutputRequest[]): EncodedOutput[][] {
     const { latencyMs, imageMs } = this.#options;
@@ -88,7 +88,7 @@ export class SimulatedNetwork implements Network {
     return { output, tensor: { ...tensor, shape: [h, w, ...tensor.shape.slice(1)], data } };
   }
 
-  /** Of shape [at least the positions and the spare ones, channels], norms and scales without channels. */
+  /** Shape: [at least positions + SPARE_POSITIONS, channels], without channels for norms and scales. */
   #template(positions: number, request: OutputRequest): EncodedOutput {
     const key = `${request.output}:${request.encoding}`;
     const rows = positions + SPARE_POSITIONS;
@@ -114,7 +114,7 @@ export class SimulatedNetwork implements Network {
     return encoded(request, unit, [rows, featureChannels]);
   }
 
-  /** Values between -1 and 1, never 0. Every seed takes a stride of its own through them. */
+  /** Values between -1 and 1, never 0. Each seed steps through them with its own stride. */
   #pattern(length: number): Float32Array<ArrayBuffer> {
     const stride = (PATTERN_STRIDE * (1 + this.#options.seed)) % PATTERN_LENGTH;
     return Float32Array.from({ length }, (_, index) => {
@@ -134,7 +134,7 @@ function floats(values: Float32Array, dtype: 'fp32' | 'fp16'): ArrayBuffer {
   return (dtype === 'fp16' ? encodeHalf(values) : values.slice()).buffer;
 }
 
-/** Of each row its largest size, in steps of int8. */
+/** The int8 step of each row: its largest magnitude over 127. */
 function scalesOf(rows: Float32Array, channels: number): Float32Array {
   return Float32Array.from({ length: rows.length / channels }, (_, row) => {
     const sizes = rows.subarray(row * channels, (row + 1) * channels).map(Math.abs);

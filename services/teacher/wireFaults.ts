@@ -1,22 +1,22 @@
 /**
- * Faults on purpose (config section `faults`) of the wire: they happen to the pieces of an answer
- * between the stream's sender and gRPC. The sender thinks that all went well.
+ * Fault injection (config section `faults`) into the wire: changes the chunks of an answer between the
+ * stream's sender and gRPC. The sender doesn't notice.
  */
 import type { WriteChunk } from '../../src/stream/server/chunkSender.js';
 import type { OutgoingChunk } from '../../src/stream/server/messages.js';
 import { isTurn } from './faultInjector.js';
 
-/** Every n-th answer, over all streams, gets the fault; 0: none does. */
+/** Each fault hits every n-th answer, over all streams; 0: none. */
 export interface WireFaultOptions {
   readonly corruptEvery: number;
   readonly truncateEvery: number;
   readonly duplicateEvery: number;
 }
 
-/** What is to become of one answer. */
+/** The faults planned for one answer. */
 interface Plan {
   readonly corrupt: boolean;
-  /** Of the first piece left out, the second one left out, the first one cut short. */
+  /** Which chunk to omit, the first or the second, or `short`: truncate the first one. */
   readonly truncate: 'first' | 'second' | 'short' | undefined;
   readonly duplicate: 'piece' | 'answer' | undefined;
 }
@@ -24,7 +24,7 @@ interface Plan {
 const TRUNCATIONS = ['first', 'second', 'short'] as const;
 const DUPLICATES = ['piece', 'answer'] as const;
 
-/** Undefined when no fault is wanted: then there is nothing between sender and gRPC. */
+/** Undefined if no fault is configured: then nothing is put between sender and gRPC. */
 export function wireFaults(
   options: WireFaultOptions,
 ): ((write: WriteChunk) => WriteChunk) | undefined {
@@ -45,18 +45,18 @@ export function wireFaults(
   };
 }
 
-/** The kinds of a fault take turns. */
+/** The kinds of a fault alternate. */
 function inTurn<T>(answer: number, every: number, kinds: readonly T[]): T | undefined {
   return isTurn(answer, every) ? kinds[(answer / every - 1) % kinds.length] : undefined;
 }
 
-/** The faults of one stream: answers come one after the other, each in its pieces. */
+/** The faults of one stream, whose answers come one after the other, each in chunks. */
 class StreamFaults {
   readonly #write: WriteChunk;
   readonly #nextPlan: () => Plan;
   #answer = '';
   #plan: Plan | undefined;
-  /** Pieces of this answer that came by. */
+  /** Chunks of this answer seen so far. */
   #sent: OutgoingChunk[] = [];
 
   constructor(write: WriteChunk, nextPlan: () => Plan) {
@@ -65,7 +65,7 @@ class StreamFaults {
   }
 
   write(chunk: OutgoingChunk, flushed: () => void): void {
-    // The stream's own, not an image's.
+    // An output of the stream, not of an image.
     if (chunk.id === 0) {
       this.#write(chunk, flushed);
       return;
@@ -93,7 +93,7 @@ class StreamFaults {
   }
 }
 
-/** A copy: the data may be another piece's, too. */
+/** Returns a damaged copy, as the data may be shared with another chunk. */
 function damage(chunk: OutgoingChunk, corrupt: boolean, short: boolean): OutgoingChunk {
   if (!corrupt && !short) return chunk;
   const data = Buffer.from(short ? chunk.data.subarray(0, chunk.data.length / 2) : chunk.data);

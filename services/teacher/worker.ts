@@ -38,7 +38,7 @@ async function warmUp(network: Network, { warmUp, warmUpOutputs }: WorkerSetup):
   for (const [height, width] of warmUp) {
     const rgb = new Uint8Array(height * width * 3);
     const [result] = await network.infer([{ height, width, rgb }], outputs);
-    // Every student's image of this size would be refused.
+    // The network would refuse every image of this size.
     if (result instanceof RefusedImageError) throw new CheckpointError(`warmUp: ${result.message}`);
   }
 }
@@ -47,7 +47,7 @@ function toResult(answer: EncodedOutput[] | Error, faults: FaultInjector): Encod
   if (answer instanceof Error) return answer;
   const faulty = faults.apply(answer);
   if (faulty instanceof Error) return faulty;
-  // The network has checked its own numbers; those of a fault on purpose go the same way.
+  // The network has checked its own numbers; injected NaNs are checked the same way.
   return (faults.writesNaN && findNonFinite(faulty)) || faulty;
 }
 

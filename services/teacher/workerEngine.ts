@@ -15,7 +15,7 @@ import {
   type WorkerSetup,
 } from './workerProtocol.js';
 
-/** A thread inside of native code hears nothing. */
+/** A thread inside native code doesn't react to a request to end. */
 const CLOSE_LIMIT_MS = 5000;
 
 export class WorkerEngine implements InferenceEngine {
@@ -26,7 +26,7 @@ export class WorkerEngine implements InferenceEngine {
   /**
    * Starts the thread; resolves when the network is loaded and warm. Rejects with CheckpointError,
    * with the thread's own error, or with the signal's reason. A thread that takes longer than
-   * `maxBatchMs` for one batch counts as dead: it will not come back.
+   * `maxBatchMs` for one batch counts as dead.
    */
   static async start(
     setup: WorkerSetup,
@@ -51,7 +51,7 @@ export class WorkerEngine implements InferenceEngine {
     this.classifier = classifier;
   }
 
-  /** Resolves with the reason when the thread ends without being told to. */
+  /** Resolves with the reason if the thread ends unasked. */
   get died(): Promise<Error> {
     return this.#thread.died;
   }
@@ -60,7 +60,7 @@ export class WorkerEngine implements InferenceEngine {
     images: readonly InferenceImage[],
     outputs: readonly OutputRequest[],
   ): Promise<NetworkResults> {
-    // Pixels are views on gRPC's message: a copy of their own can be moved.
+    // Pixels are views on gRPC's message; only a copy can be moved.
     const moved = images.map(({ height, width, rgb }) => ({
       ...{ height, width },
       rgb: new Uint8Array(rgb),
@@ -68,7 +68,7 @@ export class WorkerEngine implements InferenceEngine {
     return this.#thread.call.infer(moved, outputs);
   }
 
-  /** Ends the thread; rejects with ThreadStuckError when it is inside of native code and stays there. */
+  /** Ends the thread; rejects with ThreadStuckError if it stays inside native code. */
   close(): Promise<void> {
     return this.#thread.terminate(CLOSE_LIMIT_MS);
   }

@@ -1,4 +1,4 @@
-/** What the main thread asks of the inference thread. */
+/** The calls from the main thread to the inference thread. */
 import { ProviderError } from '../../src/graphs/providerError.js';
 import type { OnnxProvider } from '../../src/graphs/onnxGraph.js';
 import type { GivenSettings } from '../../src/graphs/graphSettings.js';
@@ -16,15 +16,15 @@ export type NetworkSource =
   | ({ readonly kind: 'graph' } & GraphSource)
   | ({ readonly kind: 'simulate' } & SimulateOptions);
 
-/** A graph with what was said of it. */
+/** A graph with its settings. */
 export interface GraphSource {
   readonly format: 'onnx' | 'saved_model';
   readonly path: string;
   readonly provider: OnnxProvider;
-  /** Inside one operation; 0: all cores. A SavedModel has those of TensorFlow. */
+  /** Threads within one operation; 0: all cores. A SavedModel uses TensorFlow's. */
   readonly threads: number;
   readonly said: GivenSettings;
-  /** Where settings may be said: for the message that asks for them. */
+  /** The file that may hold settings, for the message that asks for them. */
   readonly settingsFile: string;
 }
 
@@ -33,14 +33,14 @@ export interface SimulateOptions {
   /** 0: no feature, no classifier. */
   readonly featureChannels: number;
   readonly outputStride: number;
-  /** 0..4097; another one is another teacher. */
+  /** 0..4097; each seed is a different teacher. */
   readonly seed: number;
-  /** Of a batch, and of each image in it besides. */
+  /** Latency per batch, and additionally per image. */
   readonly latencyMs: number;
   readonly imageMs: number;
 }
 
-/** Every n-th image gets the fault; 0: none does. */
+/** Each fault hits every n-th image; 0: none. */
 export interface FaultOptions {
   readonly nonFiniteEvery: number;
   readonly failEvery: number;
@@ -48,13 +48,13 @@ export interface FaultOptions {
   readonly stallMs: number;
 }
 
-/** What the thread opens. */
+/** The arguments of `open`. */
 export interface WorkerSetup {
   readonly source: NetworkSource;
   readonly faults: FaultOptions;
-  /** [height, width] of images put through the network before it is ready. */
+  /** [height, width] of the images run through the network before it is ready. */
   readonly warmUp: readonly (readonly [number, number])[];
-  /** What the warm-up asks for: all that a student can; without a feature its outputs are left out. */
+  /** Requested in the warm-up: all that a student may request; without a feature its outputs are left out. */
   readonly warmUpOutputs: readonly OutputRequest[];
 }
 
@@ -66,14 +66,14 @@ export interface WorkerImage {
 }
 
 /**
- * One result for each image: its outputs, or the Error that concerns it alone (NonFiniteOutputError,
- * RefusedImageError, or a fault on purpose).
+ * One result per image: its outputs, or an Error that concerns it alone (NonFiniteOutputError,
+ * RefusedImageError, or an injected fault).
  */
 export type NetworkResults = Array<EncodedOutput[] | Error>;
 
 /**
- * A network as the thread drives it, one batch after the other. RefusedImageError in the place of an
- * image's outputs: the network can't take such an image.
+ * A network as the thread runs it, one batch after the other. It returns a RefusedImageError in place
+ * of an image's outputs if it can't process the image.
  */
 export interface Network {
   readonly info: TeacherInfo;
@@ -93,7 +93,7 @@ export type OpenedNetwork = Pick<InferenceEngine, 'info' | 'classifier'>;
 export interface InferenceCalls {
   /** Throws CheckpointError, ProviderError. */
   open(setup: WorkerSetup): Promise<OpenedNetwork>;
-  /** A network that fails on a batch fails it as a whole: who asks knows what to try next. */
+  /** An error of the network fails the whole batch: the caller decides what to try next. */
   infer(images: readonly WorkerImage[], outputs: readonly OutputRequest[]): Promise<NetworkResults>;
 }
 
