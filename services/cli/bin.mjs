@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-// The package's bin. Plain JavaScript: it must be able to say that nothing is installed yet.
+// The package's bin. Plain JavaScript, as it must be able to report that nothing is installed yet.
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { engineEnvironment } from '../setup/engineEnvironment.mjs';
@@ -17,7 +17,7 @@ async function load() {
   return import(source.href);
 }
 
-/** Before the set-up nothing else can be loaded. An image has none, and says so in the command. */
+/** Runs the set-up, before which nothing else can be loaded. In an image, which has none, the command says so. */
 async function run() {
   const setup = new URL('../setup/setUp.mjs', import.meta.url);
   if (command === 'setup' && existsSync(setup)) {
@@ -40,8 +40,8 @@ process.stdout.on('error', (error) => {
   throw error;
 });
 
-// A service of the demo ends with it, even where the demo was killed and could tell nobody: the
-// channel between them closes. It ends as on SIGTERM, or else is ended.
+// A service of the demo ends with it, even if the demo was killed and couldn't signal it: the channel
+// between them closes. The service then ends as on SIGTERM, or is killed after this time.
 const PARENT_GONE_GRACE_MS = 15_000;
 if (process.env.CIRKD_PARENT_PIPE === '1') {
   if (!process.connected) process.exit(143); // it was killed while this process started
@@ -53,7 +53,7 @@ if (process.env.CIRKD_PARENT_PIPE === '1') {
 }
 delete process.env.CIRKD_PARENT_PIPE; // not for children of its own
 
-// The first process of a container ignores a signal that nobody listens to: one that comes while
+// The first process of a container ignores signals that have no listener: a signal that arrives while
 // the command is still being loaded would be lost, and the container killed much later.
 for (const [signal, exitCode] of /** @type {const} */ ([
   ['SIGTERM', 143],

@@ -5,8 +5,8 @@ export interface Command {
   readonly name: string;
   /** One line for `cirkd --help`. */
   readonly summary: string;
-  /** What `cirkd <name> --help` prints: a usage line, then the options. */
+  /** The output of `cirkd <name> --help`: a usage line, then the options. */
   readonly usage: string;
-  /** `argv` is what follows the command's name. Resolves to the exit code; throws on a fault. */
+  /** `argv` has the arguments after the command's name. Resolves to the exit code; throws on a fault. */
   run(argv: string[]): Promise<number>;
 }

@@ -47,7 +47,7 @@ export interface DatasetValues {
   readonly seed: string;
 }
 
-/** Throws UsageError for options that don't name a dataset, DataError where it can't be opened. */
+/** Throws UsageError for options that don't name a dataset, DataError if it can't be opened. */
 export function datasetFromOptions(values: DatasetValues): Dataset {
   return openDataset(datasetConfig(values));
 }

@@ -1,4 +1,4 @@
-/** Which pictures of a prediction a command writes, and what they are called. */
+/** The pictures of a prediction that a command writes, and their file names. */
 import { join } from 'node:path';
 import { DataError, type Sample } from '../../src/data/types.js';
 import type { LabelArray } from '../../src/evaluate/confusion.js';
@@ -14,13 +14,13 @@ import {
 import { replaceFile } from '../../src/run/durableFiles.js';
 import { UsageError } from './command.js';
 
-/** Those that want no labels. */
+/** The pictures that need no labels. */
 export const PREDICTION_PICTURES = ['classes', 'overlay', 'ids'] as const;
 export const PICTURES = ['strip', ...PREDICTION_PICTURES, 'errors'] as const;
 
 export type Picture = (typeof PICTURES)[number];
 
-/** Names with commas between. Throws UsageError. */
+/** Parses comma-separated names. Throws UsageError. */
 export function picturesFromOption<Known extends Picture>(
   text: string,
   known: readonly Known[],
@@ -39,7 +39,7 @@ export interface Predicted {
   readonly palette: Palette;
 }
 
-/** `<path>-classes.png` and so on, each whole or not there; returns their paths. */
+/** Writes `<path>-classes.png` and so on, each atomically; resolves with their paths. */
 export async function writePredictionPictures(
   path: string,
   { image, prediction, palette }: Predicted,
@@ -55,7 +55,7 @@ export async function writePredictionPictures(
   return writeAll(pictures.map((picture) => [`${path}-${picture}.png`, makers[picture]]));
 }
 
-/** Throws DataError where the pictures of two samples would overwrite each other. */
+/** Throws DataError if the pictures of two samples would overwrite each other. */
 export function checkPictureNames(samples: readonly string[]): void {
   const seen = new Map<string, string>();
   for (const sample of samples) {
@@ -72,7 +72,7 @@ function pictureName(sample: string): string {
   return sample.replaceAll('/', '-');
 }
 
-/** The same, and pictures against the labels; the strip is `<folder>/<name>.png`. */
+/** Also writes the pictures that compare with the labels; the strip is `<folder>/<name>.png`. */
 export async function writeSamplePictures(
   folder: string,
   { name, sample, prediction }: { name: string; sample: Sample; prediction: LabelArray },

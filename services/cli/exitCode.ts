@@ -1,8 +1,8 @@
-/** The one door through which faults leave the program: a line for the reader and an exit code. */
+/** Converts every fault that ends the program to a line for the user and an exit code. */
 import { setupCommand } from '../setup/layout.mjs';
 import { packageRoot } from '../program/packageRoot.js';
 
-/** Exit codes by the name of the error. 1 is for what nobody foresaw. */
+/** Exit codes by the name of the error. 1 is for unforeseen errors. */
 export const EXIT_CODES: Readonly<Record<string, number>> = {
   ConfigError: 2,
   UsageError: 2,
@@ -29,11 +29,11 @@ export interface Fault {
   readonly exitCode: number;
   /** Readable, without a stack. */
   readonly message: string;
-  /** What to do about it, where that is known. */
+  /** What to do about it, if known. */
   readonly hint: string | null;
 }
 
-/** Describes what a command threw. */
+/** Describes the error that a command threw. */
 export function describeFault(error: unknown): Fault {
   if (!(error instanceof Error)) return { exitCode: 1, message: String(error), hint: null };
   const code = systemCode(error);

@@ -1,4 +1,4 @@
-/** The images that a command is given: files, and folders with all below them. */
+/** The images given to a command: files, and folders including all subfolders. */
 import { statSync } from 'node:fs';
 import { basename, extname, join } from 'node:path';
 import { filesBelow } from '../../src/data/fileList.js';
@@ -10,13 +10,13 @@ const ENDINGS = ['.png', '.jpg', '.jpeg', '.webp', '.tif', '.tiff', '.gif', '.av
 
 export interface ImageInput {
   readonly file: string;
-  /** Without extension; of a folder's images with the folders between. */
+  /** The file's name without extension; for an image below a given folder, its relative path. */
   readonly name: string;
 }
 
 /**
- * In the order given, a folder's by name. Throws UsageError where there are none or two have one
- * name, as their pictures would overwrite each other; DataError for a folder without images.
+ * Lists images in the given order, those of a folder by name. Throws UsageError if there are none or
+ * two share a name, as their pictures would overwrite each other; DataError for a folder without images.
  */
 export function listImages(inputs: readonly string[]): ImageInput[] {
   if (inputs.length === 0) throw new UsageError('predict: no images given');
@@ -32,8 +32,8 @@ export function listImages(inputs: readonly string[]): ImageInput[] {
 }
 
 /**
- * Reads all of them once, so that a broken one is known before the first is predicted and any
- * picture is written. Throws DataError naming the file.
+ * Reads all images once, so that a broken one is found before any prediction is made or picture
+ * written. Throws DataError naming the file.
  */
 export async function checkImages(images: readonly ImageInput[]): Promise<void> {
   for (const { file } of images) await readRgb(file);

@@ -1,8 +1,8 @@
-/** The file that a command is given, whole. */
+/** Reads the whole input file of a command. */
 import { readFile } from 'node:fs/promises';
 import { CheckpointError } from '../../src/wire/checkpointError.js';
 
-/** Throws CheckpointError where it can't be read, is missing or larger than 2 GiB. */
+/** Throws CheckpointError if it can't be read, is missing or larger than 2 GiB. */
 export async function readInput(file: string): Promise<Uint8Array> {
   try {
     return await readFile(file);

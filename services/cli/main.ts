@@ -1,4 +1,4 @@
-/** `cirkd <command>`: finds the command, runs it, turns what it threw into an exit code. */
+/** `cirkd <command>`: finds the command, runs it, converts an error to an exit code. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { UsageError } from './command.js';
@@ -61,7 +61,7 @@ function overview(): string {
 }
 
 async function nearest(name: string): Promise<string> {
-  // Imported late: doctor must start even where the packages that config imports are missing.
+  // Imported late: doctor must start even if the packages that config imports are missing.
   const { editDistance } = await import('../../src/config/suggest.js');
   const scored = Object.keys(COMMANDS)
     .map((known) => ({ known, distance: editDistance(name.toLowerCase(), known) }))

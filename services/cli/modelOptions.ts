@@ -47,7 +47,7 @@ export type DescriptionValues = {
   readonly [option in keyof typeof MODEL_OPTIONS]?: string | undefined;
 };
 
-/** Class names that are known by one word. */
+/** Sets of class names that have a name of their own. */
 const CLASS_SETS: Readonly<Record<string, readonly (readonly [name: string, ...unknown[]])[]>> = {
   camvid: CAMVID_CLASSES,
   cityscapes: CITYSCAPES_CLASSES,
@@ -55,8 +55,8 @@ const CLASS_SETS: Readonly<Record<string, readonly (readonly [name: string, ...u
 };
 
 /**
- * What a file says of its network, or what its weights show, with what the options say laid over it.
- * Throws UsageError naming the option, CheckpointError where the weights don't show what isn't given.
+ * The network described by a file's metadata or inferred from its weights, overridden by the options.
+ * Throws UsageError naming the option, CheckpointError if a missing setting can't be inferred.
  */
 export function describeImport(
   { description, tensors, meta }: ImportSource,
@@ -92,7 +92,7 @@ export function describeImport(
   };
 }
 
-/** Of networks whose trainer writes its config beside the weights. */
+/** Settings from the config that some networks' trainers store with the weights. */
 function saidBeside({ model }: NetworkSpec, { config }: TrainerMeta): MmsegSettings {
   return model.startsWith('mmseg_') && config !== null ? mmsegSettings(config) : {};
 }
@@ -101,7 +101,7 @@ function namesBeside({ classNames }: TrainerMeta, classes: number): readonly str
   return classNames?.length === classes ? classNames : null;
 }
 
-/** Said only where it isn't what networks of this origin have. */
+/** Sets alignCorners only if it differs from the default of the network's origin. */
 function withCorners(spec: NetworkSpec, alignCorners: boolean | undefined): NetworkSpec {
   const isOwn = alignCorners !== undefined && alignCorners !== originOf(spec.model).alignCorners;
   return isOwn ? { ...spec, alignCorners } : spec;
@@ -113,7 +113,7 @@ function corners(text: string | undefined): boolean | undefined {
   throw new UsageError(`--align-corners: ${text} given, wanted true or false`);
 }
 
-/** What the options say laid over what is known. Throws UsageError naming the option. */
+/** The known normalisation, overridden by the options. Throws UsageError naming the option. */
 export function normalisationOf(
   before: PixelNormalisation,
   values: DescriptionValues,
@@ -129,7 +129,7 @@ export function normalisationOf(
   };
 }
 
-/** Names that no network has are told before any weights are looked at. */
+/** Checks names before any weights are read, so that an unknown one is reported first. */
 function checkKnown({ model, backbone, variant }: KnownSpec): void {
   const fits = ZOO.filter((names) => (model ?? names.model) === names.model);
   const names = fits.find((entry) => (backbone ?? entry.backbone) === entry.backbone);
@@ -146,7 +146,7 @@ function checkKnown({ model, backbone, variant }: KnownSpec): void {
   });
 }
 
-/** Throws UsageError naming the option where no network is so. */
+/** Throws UsageError naming the option if no such network exists. */
 export function checkNetwork(spec: NetworkSpec): void {
   try {
     checkSpec(spec);
@@ -155,7 +155,7 @@ export function checkNetwork(spec: NetworkSpec): void {
   }
 }
 
-/** Names with commas between, or a dataset's. Throws UsageError. */
+/** Parses comma-separated names, or a dataset's name. Throws UsageError. */
 export function classNames(text: string): readonly string[] {
   const set = Object.hasOwn(CLASS_SETS, text) ? CLASS_SETS[text] : undefined;
   if (set !== undefined) return set.map(([name]) => name);

@@ -37,7 +37,7 @@ export interface NetworkValues extends TeacherSecurityValues {
 export interface OpenedNetwork {
   readonly segmenter: RemoteSegmenter;
   readonly classNames: readonly string[];
-  /** What was opened, for a file of scores. */
+  /** Describes what was opened, for a scores file. */
   readonly source:
     | { readonly model: string }
     | { readonly teacher: string; readonly digest: string };
@@ -57,8 +57,8 @@ export function checkNetworkOptions(values: NetworkValues): void {
 }
 
 /**
- * Throws UsageError, CheckpointError for a model that can't be used; for a teacher
- * TeacherUnavailableError and, where it has other than `classes` classes, ContractMismatchError.
+ * Throws UsageError; CheckpointError for a model that can't be used; for a teacher
+ * TeacherUnavailableError and, if its number of classes isn't `classes`, ContractMismatchError.
  */
 export async function openNetwork(
   values: NetworkValues,
@@ -108,7 +108,7 @@ function addressesOf(text: string): string[] {
   return text.split(',').map(checkAddress);
 }
 
-/** Seconds. */
+/** The time-out in seconds. */
 function timeoutOf(values: NetworkValues): number {
   return wholeNumber('--teacher-timeout', values['teacher-timeout'], 1);
 }

@@ -2,7 +2,7 @@
 import { existsSync, statSync } from 'node:fs';
 import { UsageError } from './command.js';
 
-/** Throws UsageError where it isn't given, ends otherwise or is a folder. */
+/** Throws UsageError if it isn't given, has another ending or is a folder. */
 export function checkOutFile(out: string | undefined, ending: string): string {
   if (out === undefined) throw new UsageError(`--out: wanted, a ${ending} file`);
   if (!out.endsWith(ending)) {

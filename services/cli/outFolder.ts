@@ -3,7 +3,7 @@ import { existsSync, statSync } from 'node:fs';
 import { ensureFolder } from '../../src/run/durableFiles.js';
 import { UsageError } from './command.js';
 
-/** Throws UsageError where it is a file. Nothing is made. */
+/** Throws UsageError if it is a file. Creates nothing. */
 export function checkOutFolder(option: string, path: string): string {
   if (path === '') throw new UsageError(`${option}: wanted, a folder`);
   if (existsSync(path) && !statSync(path).isDirectory()) {
@@ -12,7 +12,7 @@ export function checkOutFolder(option: string, path: string): string {
   return path;
 }
 
-/** Makes it, with the folders above. Throws UsageError where that can't be. */
+/** Creates the folder and its parents. Throws UsageError if that fails. */
 export async function makeOutFolder(option: string, path: string): Promise<void> {
   try {
     await ensureFolder(path);

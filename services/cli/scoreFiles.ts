@@ -4,7 +4,7 @@ import { classesCsv, confusionCsv } from '../../src/evaluate/csv.js';
 import { confusionTable, type ScoreReport, scoreTable } from '../../src/evaluate/scoreTable.js';
 import { replaceFile } from '../../src/run/durableFiles.js';
 
-/** Each whole or not there; what was evaluated, and how, stands in scores.json. */
+/** Writes each file atomically; scores.json says what was evaluated and how. */
 export async function writeScoreFiles(folder: string, report: ScoreReport): Promise<void> {
   const files = {
     'classes.csv': classesCsv(report),

@@ -1,4 +1,4 @@
-/** The options by which a command shows itself to running teachers, and knows them. */
+/** The options by which a command authenticates to running teachers, and verifies them. */
 import { type ClientSecurity, openClientSecurity } from '../../src/rpc/clientSecurity.js';
 import { UsageError } from './command.js';
 
@@ -24,7 +24,7 @@ export type TeacherSecurityValues = {
   readonly [Name in keyof typeof TEACHER_SECURITY_OPTIONS]?: string | undefined;
 };
 
-/** Plaintext without --teacher-ca. Throws UsageError where an option wants another one, SecurityFileError. */
+/** Plaintext without --teacher-ca. Throws UsageError if an option requires another, SecurityFileError. */
 export async function openTeacherSecurity(values: TeacherSecurityValues): Promise<ClientSecurity> {
   const ca = named(values, 'teacher-ca');
   const certificate = named(values, 'teacher-certificate');

@@ -1,4 +1,4 @@
-/** Running teachers as something that predicts: only pixels go there, logits come back. */
+/** Running teachers as a segmenter: pixels are sent, logits come back. */
 import { OUTPUT_STRIDE } from '../../src/contract/teacherInfo.js';
 import { decodeStacked } from '../../src/distill/decodeReply.js';
 import type { RemoteSegmenter } from '../../src/evaluate/predict.js';
@@ -10,9 +10,9 @@ import { connectTeachers } from '../../src/stream/client/remoteTeacher.js';
 export interface TeacherOptions extends Pick<ClientOptions, 'credentials' | 'serverName'> {
   /** host:port, at least one. */
   readonly addresses: readonly string[];
-  /** null: as many as the teacher has. */
+  /** null: the number that the teacher has. */
   readonly classes: number | null;
-  /** Without an answer for so long the command fails. */
+  /** The command fails after this time without an answer. */
   readonly timeoutMs: number;
 }
 
@@ -27,8 +27,8 @@ export interface TeacherSegmenter extends RemoteSegmenter {
 const MAX_INFLIGHT_BYTES = 2 ** 30;
 
 /**
- * Throws TeacherUnavailableError, and ContractMismatchError where the teacher has other classes.
- * Images travel as bytes: pixels of resized images are rounded.
+ * Throws TeacherUnavailableError, and ContractMismatchError if the teacher's number of classes differs.
+ * Images are sent as bytes: pixels of resized images are rounded.
  */
 export async function connectSegmenter(options: TeacherOptions): Promise<TeacherSegmenter> {
   const { addresses, classes, timeoutMs, ...security } = options;
@@ -60,7 +60,7 @@ export async function connectSegmenter(options: TeacherOptions): Promise<Teacher
       const replies = await Promise.all(
         rgb.map((pixels) =>
           remote.request({
-            // Other pixels, another name: teachers may keep answers by it.
+            // Different pixels need a different name, as teachers may cache answers by it.
             sample: `${runId}-${asked++}`,
             augmentationSeed: 0n,
             ...{ height, width, rgb: asBytes(pixels) },
@@ -69,7 +69,7 @@ export async function connectSegmenter(options: TeacherOptions): Promise<Teacher
       );
       return decodeStacked(
         'logits',
-        // Asked for as sent.
+        // The request asks for logits to be sent.
         replies.map(({ logits }) => logits!),
       );
     },

@@ -1,4 +1,4 @@
-/** The options by which a command says how images are shown to a network. */
+/** The options for how a command presents images to a network. */
 import type { Views } from '../../src/evaluate/views.js';
 import { type Size, usualStride } from '../../src/evaluate/windows.js';
 import { UsageError } from './command.js';
@@ -49,7 +49,7 @@ export function viewsFromOptions(values: ViewValues): Views {
   };
 }
 
-/** How images were shown, for a file of scores. */
+/** How images were presented, for a scores file. */
 export function describeViews({ scales, flip, window }: Views): Record<string, unknown> {
   const pixels = ({ height, width }: Size) => [height, width];
   const { size, stride } = window ?? {};

@@ -1,9 +1,9 @@
-/** The child processes of the demo. None outlives it: where it is killed they see that it is gone. */
+/** The child processes of the demo. None outlives it: if it is killed, they notice that it is gone. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { join } from 'node:path';
 import { packageRoot } from '../program/packageRoot.js';
 
-/** A student asked to end finishes its step and saves; after this it is killed. */
+/** Time for a student to finish its step and save when asked to end; then it is killed. */
 const GRACE_MS = 10_000;
 
 export interface ChildEnd {
@@ -16,7 +16,7 @@ export interface Child {
   readonly ended: Promise<ChildEnd>;
 }
 
-/** A child that ended before its time or with a fault; the demo ends with its exit code. */
+/** A child ended too early or with a fault; the demo ends with its exit code. */
 export class ChildFailedError extends Error {
   override readonly name = 'ChildFailedError';
   readonly exitCode: number;
@@ -24,14 +24,14 @@ export class ChildFailedError extends Error {
   constructor(what: string, { code, signal }: ChildEnd, output = '') {
     const how = signal === null ? `exit code ${code}` : `signal ${signal}`;
     super(`${what} ended with ${how}${output === '' ? '' : `; its last lines:\n${output}`}`);
-    // 0 is a fault too where the child should have gone on.
+    // Even 0 is a fault if the child should have kept running.
     this.exitCode = code === null || code === 0 ? 1 : code;
   }
 }
 
 export class Children {
   readonly #running = new Set<Child>();
-  /** The last resort: process.exit() waits for nothing. */
+  /** The last resort: process.exit() doesn't wait for anything asynchronous. */
   readonly #killAll = () => {
     for (const { process: child } of this.#running) child.kill('SIGKILL');
   };

@@ -1,4 +1,4 @@
-/** What the three networks make of the validation set. */
+/** Compares the three networks on the validation set. */
 import { setImmediate } from 'node:timers/promises';
 import type { Dataset, Sample } from '../../src/data/types.js';
 import type { LabelArray } from '../../src/evaluate/confusion.js';
@@ -14,7 +14,7 @@ export interface TeacherView {
   readonly prediction: LabelArray;
 }
 
-/** The teacher's scores, and what it sees in the first `pictures` images. */
+/** The teacher's scores, and its predictions for the first `pictures` images. */
 export async function evaluateTeacher(
   modelFile: string,
   dataset: Dataset,
@@ -27,7 +27,7 @@ export async function evaluateTeacher(
       signal: stop,
       onSample: async ({ sample, prediction }) => {
         if (views.length < pictures) views.push({ sample, prediction });
-        // Predicting stops the event loop, and signals with it.
+        // Predicting blocks the event loop, and with it the handling of signals.
         await setImmediate();
       },
     });
@@ -37,7 +37,7 @@ export async function evaluateTeacher(
   }
 }
 
-/** Rows image, truth, teacher, then one a student; null without an image. */
+/** Rows: image, truth, teacher, then one per student; null without an image. */
 export async function comparePictures(
   views: readonly TeacherView[],
   students: readonly { readonly label: string; readonly modelFile: string }[],

@@ -1,16 +1,16 @@
-/** The demo's folder: made anew for each demo. */
+/** The demo's folder, created anew for each demo. */
 import { existsSync } from 'node:fs';
 import { readdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ensureFolder, replaceFile } from '../../src/run/durableFiles.js';
 import { UsageError } from '../program/usageError.js';
 
-/** Only a folder with this file in it is ever removed. */
+/** Marks a demo's folder: only a folder with this file is ever removed. */
 const MARK = '.cirkd-demo';
 
 /**
- * Makes the folder. An older demo there is removed or, with `keep`, renamed. Throws UsageError
- * where something else lies there.
+ * Creates the folder. An older demo there is removed or, with `keep`, renamed. Throws UsageError if
+ * the path holds anything else.
  */
 export async function makeDemoFolder(path: string, keep: boolean): Promise<void> {
   if (existsSync(path) && (await entries(path)).length > 0) {

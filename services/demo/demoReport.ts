@@ -1,4 +1,4 @@
-/** The report of a demo: teacher, labels alone and CIRKD side by side. */
+/** The report of a demo: teacher, label-only student and CIRKD student side by side. */
 import type { GridPicture } from '../../src/evaluate/pictures.js';
 import type { ScoreReport } from '../../src/evaluate/scoreTable.js';
 import type { Chart } from '../../src/report/charts/chart.js';
@@ -33,7 +33,7 @@ export interface DemoResult {
   readonly lag: { readonly teacher: LagRecord; readonly student: LagRecord };
   readonly pictures: GridPicture | null;
   readonly legend: ReportPictures['legend'];
-  /** For the end of the HTML. */
+  /** Details for the end of the HTML. */
   readonly details: ReportData['details'];
 }
 
@@ -57,7 +57,7 @@ export function demoReport(result: DemoResult): ReportData {
   };
 }
 
-/** Scores, classes and speed; a column a network. */
+/** Scores, classes and speed, one column per network. */
 export function demoTable({ teacher, baseline, cirkd, lag }: DemoResult): ReportTable {
   const row = (name: string, of: number, labels: number, distilled: number) => [
     name,
@@ -84,7 +84,7 @@ export function demoTable({ teacher, baseline, cirkd, lag }: DemoResult): Report
   };
 }
 
-/** The largest of all scrapes. */
+/** The largest lag of all scrapes. */
 export function largestLag({ largest }: LagRecord): string {
   return largest === null ? '–' : `${(1000 * largest).toFixed(1)} ms`;
 }
@@ -93,7 +93,7 @@ export function speed({ events }: StudentRun): Throughput {
   return throughput(stepRecords(events));
 }
 
-/** A network has one colour in all charts. */
+/** Each network has the same colour in all charts. */
 const COLORS = {
   [BASELINE]: paletteColor(0),
   [CIRKD]: paletteColor(1),

@@ -1,15 +1,15 @@
-/** Scrapes /metrics of a service during a run, as Prometheus would, and keeps the event-loop lag. */
+/** Scrapes a service's /metrics during a run, as Prometheus would, and records the event-loop lag. */
 
-/** Each scrape's percentiles are of the time since the scrape before. */
+/** Each scrape's percentiles cover the time since the previous scrape. */
 export const SCRAPE_EVERY_MS = 2000;
 const SCRAPE_TIMEOUT_MS = 1500;
-/** Until a service has said where its metrics are. */
+/** Polling interval until a service has announced its metrics URL. */
 const LOOK_EVERY_MS = 250;
 
 const LAG = /^nodejs_eventloop_lag_p99_seconds(?:\{[^}]*\})? (\S+)/m;
 
 export interface LagRecord {
-  /** [seconds since the watch began, p99 in seconds], in order; the start-up is not among them. */
+  /** [seconds since the watch began, p99 in seconds], in order, without the start-up. */
   readonly points: readonly (readonly [number, number])[];
   /** Seconds; null without a scrape. */
   readonly largest: number | null;
@@ -17,16 +17,16 @@ export interface LagRecord {
   readonly lastScrape: string | null;
 }
 
-/** The p99 gauge in a scrape, in seconds; null where it isn't there. */
+/** The p99 gauge in a scrape, in seconds; null if it is missing. */
 export function lagOf(scrape: string): number | null {
   const value = Number(LAG.exec(scrape)?.[1] ?? Number.NaN);
   return Number.isFinite(value) ? value : null;
 }
 
 /**
- * Begins to scrape. `urlOf` gives null until the address is known. The result of `finish` leaves
- * out the lag of the first scrape: it is that of loading and starting, not of the run; a run of
- * only one scrape has nothing else, so there it counts.
+ * Begins to scrape. `urlOf` resolves with null until the address is known. The result of `finish`
+ * omits the lag of the first scrape, which stems from loading and starting; if it is the only one, it
+ * counts.
  */
 export function watchLag(urlOf: () => Promise<string | null>): { finish(): Promise<LagRecord> } {
   const began = performance.now();
@@ -59,7 +59,7 @@ export function watchLag(urlOf: () => Promise<string | null>): { finish(): Promi
   };
 }
 
-/** null where the service doesn't answer: it may just have ended. */
+/** null if the service doesn't answer: it may just have ended. */
 async function fetchText(url: string): Promise<string | null> {
   try {
     const response = await fetch(url, { signal: AbortSignal.timeout(SCRAPE_TIMEOUT_MS) });

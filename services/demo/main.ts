@@ -1,5 +1,5 @@
 /**
- * The demo: a teacher service and two student trainers, joined by gRPC only:
+ * The demo: a teacher service and two student trainers, connected only by gRPC:
  *
  *     teacher → student on labels alone → student with CIRKD → scores, curves, pictures
  */
@@ -34,12 +34,12 @@ export interface DemoOptions {
   /** An empty folder. */
   readonly out: string;
   readonly teacherModel: string;
-  /** The students' config file, the overrides laid over it, and what they come to. */
+  /** The students' config file, the overrides, and the resulting config. */
   readonly configFile: string;
   readonly overrides: readonly string[];
   readonly config: StudentConfig;
   readonly stop: AbortSignal;
-  /** What happens now, for people. */
+  /** Tells people what is happening. */
   readonly say: (line: string) => void;
 }
 
@@ -49,7 +49,7 @@ export interface DemoEnd {
   readonly png: string;
 }
 
-/** Throws ChildFailedError when a service fails, and the reason of `stop`. */
+/** Throws ChildFailedError if a service fails, or the reason of `stop`. */
 export async function runDemo(options: DemoOptions): Promise<DemoEnd> {
   const began = performance.now();
   const children = new Children();

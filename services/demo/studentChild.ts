@@ -1,4 +1,4 @@
-/** One of the demo's students: `cirkd student` as a process of its own, to its end. */
+/** Runs one of the demo's students to its end: `cirkd student` as a process of its own. */
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { lastStart, type RunEvent, readEvents } from '../../src/run/events.js';
@@ -14,7 +14,7 @@ export interface StudentScores {
   /** Both 0..1. */
   readonly miou: number;
   readonly pixelAccuracy: number;
-  /** By class, 0..1. */
+  /** IoU per class, 0..1. */
   readonly iou: Readonly<Record<string, number>>;
 }
 
@@ -32,7 +32,7 @@ export interface StudentChildOptions {
   readonly overrides: readonly string[];
   /** Folder that will hold the run's folder. */
   readonly directory: string;
-  /** null: labels alone. */
+  /** null: trains only on labels. */
   readonly teacherAddress: string | null;
   readonly stop: AbortSignal;
   /** Rejects when the run can't go on. */
@@ -40,8 +40,8 @@ export interface StudentChildOptions {
 }
 
 /**
- * Runs to the end; progress and log go to this process' standard error, which stays the terminal
- * that it is. Throws ChildFailedError.
+ * Runs to the end; progress and log go to this process' standard error, passed on as it is, so that
+ * a terminal stays one. Throws ChildFailedError.
  */
 export async function runStudentChild(
   children: Children,
@@ -72,7 +72,7 @@ export async function runStudentChild(
   return { role, folder, events: await readEvents(folder.eventsFile), scores: summary[role] };
 }
 
-/** Where a run serves its metrics, once it has said so in its events. */
+/** The metrics URL of a run, once its events have it. */
 export async function metricsUrlOf(folder: RunFolder): Promise<string | null> {
   const url = lastStart(await readEvents(folder.eventsFile))['metrics'];
   return typeof url === 'string' ? url : null;

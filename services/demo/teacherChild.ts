@@ -3,10 +3,10 @@ import { closeSync, openSync, readFileSync } from 'node:fs';
 import type { Readable } from 'node:stream';
 import { type Child, ChildFailedError, type Children } from './children.js';
 
-/** Start, load, warm up: seconds; a busy machine may take longer. */
+/** Starting, loading and warming up takes seconds, but longer on a busy machine. */
 const READY_TIMEOUT_MS = 120_000;
 const READY_LINE = /^teacher ready: grpc (\S+), metrics (\S+), model (.+), digest (\S+)$/m;
-/** Of the log, when the teacher fails. */
+/** Number of log lines shown when the teacher fails. */
 const LINES_SHOWN = 15;
 
 export interface TeacherChild {
@@ -15,24 +15,24 @@ export interface TeacherChild {
   readonly metricsUrl: string;
   readonly model: string;
   readonly digest: string;
-  /** Rejects with ChildFailedError once the teacher ends: none of the demo's own doing. */
+  /** Rejects with ChildFailedError once the teacher ends unasked. */
   readonly died: Promise<never>;
 }
 
 export interface TeacherChildOptions {
   readonly modelFile: string;
-  /** [height, width] of the crops that will come. */
+  /** [height, width] of the students' crops. */
   readonly warmUp: readonly [number, number];
-  /** Inside one operation; default: all cores. */
+  /** Threads within one operation; default: all cores. */
   readonly threads?: number;
-  /** The teacher's standard error. */
+  /** File for the teacher's standard error. */
   readonly logFile: string;
   readonly stop: AbortSignal;
 }
 
 /**
- * Resolves when the teacher says that it is ready. Throws ChildFailedError with the end of its log
- * if it ends or takes too long, and the reason of `stop`.
+ * Resolves when the teacher reports that it is ready. Throws ChildFailedError with the end of its log
+ * if it ends or takes too long, or the reason of `stop`.
  */
 export async function startTeacher(
   children: Children,
@@ -51,7 +51,7 @@ export async function startTeacher(
   const died = child.ended.then((end): never => {
     throw new ChildFailedError('the teacher', end, lastLines(logFile));
   });
-  // It may end unwatched, when the demo itself ends it.
+  // Avoids an unhandled rejection when the demo itself ends the teacher.
   died.catch(() => {});
   const line = await Promise.race([readyLine(child, logFile, stop), died]);
   const [, address = '', metricsUrl = '', model = '', digest = ''] = line;

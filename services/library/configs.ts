@@ -17,10 +17,10 @@ import {
 /**
  * A teacher's config: `given` with every default filled in, checked by the schema of `cirkd teacher`.
  * docs/config.md has every key with its unit; exactly one of `checkpoint`, `graph.onnx`,
- * `graph.savedModel` and `simulate.enabled` is needed. Relative paths are those of the process' folder.
+ * `graph.savedModel` and `simulate.enabled` is needed. Relative paths start at the process' folder.
  *
  * @throws {ConfigError} with all faults at once: unknown keys, wrong types and ranges, keys that
- *   contradict each other. Files that it names are not opened yet.
+ *   contradict each other. Files named in it are not opened yet.
  */
 export function teacherConfig(given: TeacherConfigInput): TeacherConfig {
   return checkConfig(teacherSchema, given, 'teacher config');
@@ -28,8 +28,8 @@ export function teacherConfig(given: TeacherConfigInput): TeacherConfig {
 
 /**
  * A student's config: `given` with every default filled in, checked by the schema of `cirkd student`.
- * Needed are `data.train` and `data.val`, and `train.steps`; with `teacher.addresses` it distils, without
- * it trains on labels alone.
+ * `data.train`, `data.val` and `train.steps` are required. With `teacher.addresses` the student
+ * distils; without, it trains on labels alone.
  *
  * @throws {ConfigError} as {@link teacherConfig}
  */

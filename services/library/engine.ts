@@ -1,11 +1,11 @@
-/** What a process must have set before TensorFlow is opened in it; the command line does it in bin.mjs. */
+/** Settings that a process needs before it opens TensorFlow; the command line makes them in bin.mjs. */
 import { ConfigError } from '../../src/config/configError.js';
 import { expectBulkBuffers } from '../cli/bulkHeap.js';
 import { engineEnvironment } from '../setup/engineEnvironment.mjs';
 
 /**
- * Adds TensorFlow's settings to process.env where they are not set, and lets V8's heap grow further
- * between two collections. Throws ConfigError where CIRKD_GPU_MEMORY_MIB is no positive whole number.
+ * Adds TensorFlow's settings to process.env unless they are set, and lets V8's heap grow further
+ * between collections. Throws ConfigError if CIRKD_GPU_MEMORY_MIB isn't a positive whole number.
  */
 export function prepareEngine(): void {
   try {

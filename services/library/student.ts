@@ -6,13 +6,13 @@ import { prepareEngine } from './engine.js';
 
 export interface StudentOptions {
   /**
-   * Goes on from the newest whole checkpoint of `run.id`, from the start if there is none. Default:
-   * false, and a folder that is there already is refused.
+   * Whether to resume from the newest complete checkpoint of `run.id`, or from the start if there is none.
+   * Default: false; an existing folder is then refused.
    */
   readonly resume?: boolean;
-  /** Takes progress and log: a bar on a terminal, else lines. Default: `process.stderr`. */
+  /** Receives progress and log: a bar on a terminal, else lines. Default: `process.stderr`. */
   readonly progress?: ProgressStream;
-  /** Aborted, the run ends after the present step with its state saved. */
+  /** If aborted, the run ends after the current step with its state saved. */
   readonly stop?: AbortSignal;
 }
 
@@ -20,19 +20,19 @@ export interface StudentOptions {
  * Trains a student in this process, to the last step or until `stop`: with teachers
  * (`teacher.addresses`), or on labels alone. The network computes in a thread. Resolves with how it
  * ended and the run's folder, which has `config.yaml`, `events.jsonl`, `checkpoints/` and, once
- * finished, `summary.json` (mIoU, IoU of each class), `report.html` and `report.png`. `cirkd student` is
- * this with signals, which are yours here.
+ * finished, `summary.json` (mIoU, IoU of each class), `report.html` and `report.png`. `cirkd student`
+ * does the same and handles signals, which are left to you here.
  *
- * Where training had begun, an error leaves the state after the last whole step saved. A new run that is
- * refused or stopped before it begins leaves no folder. One process at a time has a run's folder.
+ * If training had begun, an error leaves the state after the last complete step saved. A new run that is
+ * refused or stopped before it begins leaves no folder. Only one process at a time can use a run's folder.
  *
- * Things to know. A run's numbers repeat bit by bit only with the same `train.threads`; TensorFlow is
- * opened once in a process, so runs one after the other all have the first one's. The first call adds
- * TensorFlow's settings to `process.env` where they are not set, and changes V8's heap growth for the
+ * Notes. A run is bit-for-bit reproducible only with the same `train.threads`; TensorFlow is opened once
+ * per process, so later runs in it use the first run's value. The first call adds TensorFlow's
+ * settings to `process.env` unless they are set, and changes V8's heap growth for the
  * whole process. The set-up must have run: `npx cirkd setup`.
  *
- * @param config of {@link studentConfig} or {@link readStudentConfig}; an object that these have not
- *   checked is not checked here
+ * @param config from {@link studentConfig} or {@link readStudentConfig}, which check it; it isn't checked
+ *   again here
  * @throws {ConfigError} a changed key that a resumed run can't change, a name that can't be looked up
  * @throws {RunFolderError} the folder is there already, in use, or can't be written
  * @throws {ListenError} the address of `/metrics` is taken

@@ -1,4 +1,4 @@
-/** What a run is made with: versions, machine, commit. Goes into its start event and its report. */
+/** The environment of a run, for its start event and report: versions, machine, commit. */
 import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { arch, cpus, platform, release, totalmem } from 'node:os';
@@ -9,7 +9,7 @@ import { packageVersion } from './packageVersion.js';
 
 export type Environment = Readonly<Record<string, string | number>>;
 
-/** `engine`: versions and device by name, as the computing thread gave them. */
+/** `engine`: versions and device by name, as reported by the computing thread. */
 export async function environmentOf(
   engine: Readonly<Record<string, string>>,
 ): Promise<Environment> {
@@ -26,7 +26,7 @@ export async function environmentOf(
   };
 }
 
-/** With "-dirty" behind it where files differ; null without git, or outside of a clone. */
+/** The commit, with "-dirty" appended if files differ; null without git, or outside of a clone. */
 async function gitCommit(root: string): Promise<string | null> {
   if (!existsSync(join(root, '.git'))) return null;
   const describe = ['describe', '--always', '--dirty', '--abbrev=40', '--exclude=*'];

@@ -1,4 +1,4 @@
-/** The network that a command is given: a model file, a checkpoint, a run, or a running teacher. */
+/** Opens the network that a command names: a model file, a checkpoint, or a run. */
 import { existsSync, statSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -12,8 +12,8 @@ import { CheckpointError } from '../../src/wire/checkpointError.js';
 const STUDENT_FILE = 'student.safetensors';
 
 /**
- * The network of a model file, of a checkpoint's folder, or of a run's folder (its best checkpoint,
- * the newest where none is marked). Throws CheckpointError that names the file and the fault.
+ * The network of a model file, of a checkpoint's folder, or of a run's folder (its best checkpoint, or
+ * the newest if none is marked). Throws CheckpointError that names the file and the fault.
  */
 export async function openSegmenter(path: string): Promise<LoadedSegmenter> {
   const file = await modelFileAt(path);

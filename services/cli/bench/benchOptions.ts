@@ -35,7 +35,7 @@ export interface BenchOptions {
   readonly json: string | null;
 }
 
-/** The profile is a second look at what was timed: a few repetitions will do. */
+/** Repetitions of the profile; it only breaks down the timed work, so a few will do. */
 const PROFILED = 3;
 
 /** Throws UsageError naming the option. */
@@ -92,7 +92,7 @@ export function readBenchOptions(argv: string[]): BenchOptions {
   };
 }
 
-/** The names of the network by their options; for the rest the config's message names the key. */
+/** Checks the network's names, so that errors name the option; other errors name the config's key. */
 function checkWorkload(workload: Workload): void {
   const { model, backbone, variant, widthMultiplier, classes } = workload;
   try {

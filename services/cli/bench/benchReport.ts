@@ -1,4 +1,4 @@
-/** What was measured, for people. */
+/** The measurements as text for people. */
 import { textTable } from '../../../src/report/textTable.js';
 import type { WorkMeasurement } from './measureWork.js';
 import type { WorkProfile } from './opProfile.js';
@@ -33,5 +33,5 @@ function profileTable({ ms, rows, rest }: WorkProfile): string {
   });
 }
 
-/** Whole, but for an op that not every repetition runs as often. */
+/** A whole number, unless the repetitions ran the op different numbers of times. */
 const count = (calls: number) => (Number.isInteger(calls) ? String(calls) : calls.toFixed(1));

@@ -1,5 +1,5 @@
 /**
- * The input that is measured with: recipe values (shared with the peer of bench/step), no dataset.
+ * The input of a measurement: recipe values (shared with the peer of bench/step), not a dataset.
  *
  * N images, H W pixels, h w positions of the networks' outputs, K classes, D teacher channels.
  */
@@ -13,7 +13,7 @@ import type { TrainingBatch } from '../../../src/train/trainer.js';
 import type { Workload } from './workload.js';
 
 export const SALT = 'bench/step';
-/** Side of the squares that share a label, in pixels: regions of a size that streets have. */
+/** Side of the squares that share a label, in pixels: about the size of regions in street scenes. */
 const LABEL_BLOCK = 32;
 const IGNORED = 255;
 
@@ -22,7 +22,7 @@ export function outputSize({ height, width }: Workload): [number, number] {
   return [Math.ceil(height / OUTPUT_STRIDE), Math.ceil(width / OUTPUT_STRIDE)];
 }
 
-/** float32 of this shape between the bounds, a pure function of the name. */
+/** A float32 tensor of this shape with values between the bounds, a pure function of the name. */
 export function madeTensor(
   name: string,
   shape: readonly number[],
@@ -32,7 +32,7 @@ export function madeTensor(
   return float32(recipeValues({ salt: SALT, name, shape, low, high }), shape);
 }
 
-/** In the caller's scope. */
+/** A batch whose tensors belong to the caller's scope. */
 export function studentBatch(workload: Workload): TrainingBatch {
   const { images, height, width } = workload;
   return {
@@ -74,7 +74,7 @@ function madeTeacher(workload: Workload): TeacherOutputs {
   });
 }
 
-/** As they come over the wire. */
+/** The images in the form in which they arrive over the wire. */
 export function rgbImages({ images, height, width }: Workload): InferenceImage[] {
   const shape = [height, width, 3];
   return Array.from({ length: images }, (_, image) => {
@@ -83,7 +83,7 @@ export function rgbImages({ images, height, width }: Workload): InferenceImage[]
   });
 }
 
-/** Every slot, so that a step draws as many rows as one in the middle of a run. */
+/** Fills every slot, so that a step draws as many rows as in the middle of a run. */
 export function fillBanks({ banks }: Objective): void {
   for (const bank of [banks.pixel, banks.region]) {
     if (bank === null) continue;

@@ -5,32 +5,32 @@ import { profileWork, type WorkProfile } from './opProfile.js';
 
 export interface WorkMeasurement {
   readonly name: 'teacher forward' | 'student step';
-  /** One a repetition. */
+  /** One time per repetition. */
   readonly ms: readonly number[];
   readonly medianMs: number;
   readonly imagesPerSecond: number;
-  /** Peak of the process while this was measured, and how far above what was there before it. */
+  /** The process's peak memory during the measurement, and its rise above the memory before. */
   readonly peakMiB: number;
   readonly extraMiB: number;
   /** null unless asked for. */
   readonly profile: WorkProfile | null;
 }
 
-/** Something that can be done again and again. */
+/** A repeatable piece of work. */
 export interface Work {
   run(): void;
   dispose(): void;
 }
 
 export interface Repetitions {
-  /** Untimed, at first: threads, kernels and compiled code are there before the clock runs. */
+  /** Untimed repetitions at first, so that threads, kernels and compiled code exist before timing. */
   readonly warmUp: number;
   readonly timed: number;
-  /** Afterwards with a clock around each op; 0: no profile. */
+  /** Repetitions afterwards with each op timed; 0: no profile. */
   readonly profiled: number;
 }
 
-/** @param images in one repetition */
+/** @param images images per repetition */
 export function measureWork(
   name: WorkMeasurement['name'],
   make: () => Work,
@@ -41,7 +41,7 @@ export function measureWork(
   const before = residentKiB();
   const work = make();
   try {
-    // Making weights and input takes more for a moment than it leaves.
+    // Making weights and input takes more memory for a moment than it keeps.
     startPeak();
     for (let i = 0; i < warmUp; i++) work.run();
     const ms = Array.from({ length: timed }, () => timeOf(() => work.run()));
@@ -67,7 +67,7 @@ export function timeOf(run: () => void): number {
   return performance.now() - begin;
 }
 
-/** Of at least one number. */
+/** The median of at least one number. */
 export function median(values: readonly number[]): number {
   const sorted = values.toSorted((a, b) => a - b);
   const middle = Math.floor(sorted.length / 2);

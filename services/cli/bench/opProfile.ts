@@ -1,4 +1,4 @@
-/** Where the time of a piece of work goes, op by op. */
+/** The time of a piece of work, op by op. */
 import { performance } from 'node:perf_hooks';
 import { type OpProfile, startProfile, stopProfile } from '../../../src/tensor/index.js';
 
@@ -8,20 +8,20 @@ export interface ProfileRow {
   readonly calls: number;
   /** Per repetition. */
   readonly ms: number;
-  /** Of the repetition's time, 0..1. */
+  /** Share of the repetition's time, 0..1. */
   readonly share: number;
 }
 
 export interface WorkProfile {
-  /** One repetition, the clock's reading around each op included. */
+  /** Time of one repetition, including the cost of timing each op. */
   readonly ms: number;
   /** The longest first. */
   readonly rows: readonly ProfileRow[];
-  /** Outside of all ops: JavaScript, copies to the host, waiting. */
+  /** Time outside of all ops: JavaScript, copies to the host, waiting. */
   readonly rest: { readonly ms: number; readonly share: number };
 }
 
-/** Ops are timed on the calling thread: on a CPU, where they are done when they return. */
+/** Ops are timed on the calling thread: valid on a CPU, where they are done when they return. */
 export function profileWork(run: () => void, repetitions: number): WorkProfile {
   startProfile();
   const begin = performance.now();

@@ -2,8 +2,8 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 
 /**
- * From here on the peak counts anew; garbage is collected before, where Node runs with --expose-gc.
- * Where the kernel has no such switch the peak stays that of the whole process.
+ * Resets the peak, after a garbage collection if Node runs with --expose-gc. If the kernel can't reset
+ * it, the peak stays that of the whole process.
  */
 export function startPeak(): void {
   globalThis.gc?.();
@@ -12,12 +12,12 @@ export function startPeak(): void {
   } catch {}
 }
 
-/** VmHWM: the peak since startPeak. Where there is no /proc, since the start of the process. */
+/** VmHWM: the peak since startPeak or, without /proc, since the start of the process. */
 export function peakKiB(): number {
   return statusKiB('VmHWM') ?? process.resourceUsage().maxRSS;
 }
 
-/** VmRSS: at the moment. */
+/** VmRSS: the current value. */
 export function residentKiB(): number {
   return statusKiB('VmRSS') ?? Math.round(process.memoryUsage().rss / 1024);
 }

@@ -21,7 +21,7 @@ export class StudentWork {
     });
     fillBanks(this.trainer.parts.objective);
     this.#batch = scope(() => studentBatch(workload));
-    // A step's tape lets go of what it was given.
+    // A step's tape releases its inputs, so they are held here.
     for (const tensor of this.#tensors()) tensor.hold();
   }
 
@@ -29,12 +29,12 @@ export class StudentWork {
     return this.#batch.image_NHWC;
   }
 
-  /** The next update. Throws NonFiniteLossError where there is none. */
+  /** Makes the next update. Throws NonFiniteLossError if it isn't finite. */
   step(): void {
     this.#run(this.trainer);
   }
 
-  /** The next update with chosen bank rows and without dropout, for a comparison. */
+  /** Makes the next update with given bank rows and without dropout, for a comparison. */
   chosenStep(draws: Trainer['parts']['draws'], observe: GradientObserver): TermValues {
     return this.#run(new Trainer({ ...this.trainer.parts, draws, dropoutSeed: null }), observe);
   }

@@ -1,4 +1,4 @@
-/** What a teacher computes for a batch: from bytes to encoded outputs, the wire excepted. */
+/** A teacher's computation for a batch: from bytes to encoded outputs, without the wire. */
 import { weightValues } from '../../../src/conformance/recipe.js';
 import { SegmentationNetwork } from '../../../src/models/network.js';
 import { OFFICIAL_NORMALISATION } from '../../../src/models/normalise.js';
@@ -10,7 +10,7 @@ import { studentSpec } from '../../student/buildTrainer.js';
 import { rgbImages, SALT } from './inputs.js';
 import { configOf, type Workload } from './workload.js';
 
-/** In fp32, so that nothing is measured but the network and what any teacher has to do. */
+/** In fp32, so that only the network and the work that every teacher has to do is measured. */
 export const TEACHER_OUTPUTS = [
   { output: 'logits', encoding: 'fp32' },
   { output: 'embedding', encoding: 'fp32' },
@@ -24,7 +24,7 @@ export class TeacherWork {
   readonly #images: readonly InferenceImage[];
 
   /**
-   * `seeWeights` gets a copy of the state dict, if it's given. Throws ConfigError, as configOf does.
+   * `seeWeights`, if given, gets a copy of the state dict. Throws ConfigError, as configOf does.
    */
   constructor(workload: Workload, seeWeights?: (weights: NamedTensors) => void) {
     const spec = studentSpec(configOf(workload), workload.classes);
@@ -38,7 +38,7 @@ export class TeacherWork {
     this.#images = rgbImages(workload);
   }
 
-  /** One batch: a list of outputs for each image. */
+  /** Computes one batch: a list of outputs per image. */
   forward(): EncodedOutput[][] {
     return this.#teacher.infer(this.#images, TEACHER_OUTPUTS).map((outputs) => {
       if (outputs instanceof Error) throw outputs;

@@ -1,4 +1,4 @@
-/** What is measured: a network, the size of its input, and with which losses it trains. */
+/** The subject of a measurement: a network, the size of its input, and its training losses. */
 import { loadConfig } from '../../../src/config/load.js';
 import { type StudentConfig, studentSchema } from '../../../src/config/student.js';
 
@@ -13,24 +13,24 @@ export interface Workload {
   /** Pixels. */
   readonly height: number;
   readonly width: number;
-  /** labels: task alone. cirkd: every term, against random outputs of a teacher. */
+  /** labels: only the task loss. cirkd: every term, against random teacher outputs. */
   readonly loss: 'labels' | 'cirkd';
-  /** Of the teacher's feature. */
+  /** Channels of the teacher's feature. */
   readonly teacherChannels: number;
-  /** Rows of each class in the memory banks. */
+  /** Rows per class in the memory banks. */
   readonly bankRows: { readonly pixel: number; readonly region: number };
 }
 
-/** Of the paper's trainer. */
+/** The bank sizes of the paper's trainer. */
 export const PAPER_BANK_ROWS = { pixel: 20_000, region: 2000 } as const;
 
-/** Far more than are measured: the learning rate stays about what it is at the start. */
+/** Far more than are measured, so that the learning rate stays close to its initial value. */
 const SCHEDULED_STEPS = 10_000;
 const SEED = 1;
 
 /**
- * The config of a run that trains so, all else by default: the paper's weights, temperatures and
- * bank sizes. Throws ConfigError naming the key that can't be had.
+ * The config of a run with this workload; all else has its default: the paper's weights, temperatures
+ * and bank sizes. Throws ConfigError naming an invalid key.
  */
 export function configOf(workload: Workload): StudentConfig {
   const { model, backbone, variant, widthMultiplier } = workload;
@@ -38,7 +38,7 @@ export function configOf(workload: Workload): StudentConfig {
   const scenes = (seed: number) => ({ kind: 'synthetic', samples: 1, seed });
   const text = JSON.stringify({
     seed: SEED,
-    // Named because a config has to: the measured input is made here.
+    // Required by the schema but unused: the measured input is made here.
     data: { train: scenes(1), val: scenes(2), crop: { height, width } },
     student: { model, backbone, variant, widthMultiplier },
     train: { steps: SCHEDULED_STEPS, batchSize: images },

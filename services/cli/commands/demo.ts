@@ -1,4 +1,4 @@
-/** `cirkd demo`: a teacher, two students, and what came of it. */
+/** `cirkd demo`: a teacher, two students, and a report that compares them. */
 import { existsSync, readFileSync } from 'node:fs';
 import { join, relative, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -84,7 +84,7 @@ const EXAMPLES = {
   '--config': 'demo/student.yaml',
 } as const;
 
-/** The file that was asked for, or the package's own example. */
+/** The given file, or the package's own example. */
 function exampleOr(option: keyof typeof EXAMPLES, given: string | undefined): string {
   const file = given ?? join(packageRoot(), 'examples', EXAMPLES[option]);
   if (!existsSync(file)) throw new UsageError(`${option}: ${file} is not there`);

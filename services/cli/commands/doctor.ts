@@ -1,4 +1,4 @@
-/** `cirkd doctor`: what is there, what is missing, how to mend it. */
+/** `cirkd doctor`: what is installed, what is missing, how to fix it. */
 import { parseArgs } from 'node:util';
 import { checkSetup } from '../../setup/checks.mjs';
 import { report } from '../../setup/doctor.mjs';
@@ -39,7 +39,7 @@ Exit code 0 where all that is needed is there, else 2.`,
 };
 
 async function examine(root: string, camvid: string | undefined): Promise<Check[]> {
-  // An image has what the set-up made, and nothing of the set-up.
+  // A container image has the set-up's results, but not the set-up itself.
   const { checks, setupDone } = hasSetup(root)
     ? await checkSetup(root)
     : { checks: [], setupDone: true };

@@ -119,7 +119,7 @@ async function evaluate(
   }
 }
 
-/** Of as many classes with other names the figures may be nobody's: said, since names may be missing. */
+/** Warns of equally many classes with other names; not an error, since files may lack the names. */
 function noteOtherNames(network: readonly string[], dataset: readonly string[]): void {
   if (network.length !== dataset.length) return;
   const k = dataset.findIndex((name, index) => name !== network[index]);
@@ -129,7 +129,7 @@ function noteOtherNames(network: readonly string[], dataset: readonly string[]):
   );
 }
 
-/** On a terminal only; the results go to standard output. */
+/** Shows progress on a terminal only; the results go to standard output. */
 function showProgress({ index, total }: EvaluatedSample): void {
   if (!process.stderr.isTTY) return;
   process.stderr.write(`\r${index + 1}/${total}${index + 1 === total ? '\n' : ''}`);

@@ -1,4 +1,4 @@
-/** `cirkd predict`: what a network sees in images, as coloured pictures. */
+/** `cirkd predict`: a network's predictions for images, as coloured pictures. */
 import { dirname, join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { readRgb } from '../../../src/data/imageFiles.js';
@@ -41,7 +41,7 @@ ${VIEW_USAGE}
 Exit codes: 0 done, 2 usage, 3 no teacher, 4 the teacher, 5 the model,
 6 logits that are no numbers, 7 an image.`;
 
-/** Numbers that a grey value of 8 bits can be. */
+/** Number of values that an 8-bit grey pixel can have. */
 const MAX_IDS = 256;
 
 async function run(argv: string[]): Promise<number> {

@@ -1,4 +1,4 @@
-/** `cirkd report`: a run's report made anew from its folder, or several runs compared. */
+/** `cirkd report`: rebuilds a run's report from its folder, or compares several runs. */
 import { parseArgs } from 'node:util';
 import { compareReport } from '../../../src/report/compareReport.js';
 import type { ReportData } from '../../../src/report/reportData.js';

@@ -11,7 +11,7 @@ import { type Command, UsageError } from '../command.js';
 /** Exit code of a run that a signal ended. */
 const STOPPED = 143;
 
-/** Ctrl-C reaches a child of npm twice, from the terminal and from npm: that is one wish. */
+/** Ctrl-C reaches a child of npm twice, from the terminal and from npm: the two count as one. */
 const SAME_SIGNAL_MS = 250;
 
 const usage = `cirkd student --config FILE.yaml [--set key.path=value ...] [--resume] [--print-config]
@@ -59,7 +59,7 @@ async function runUntilSignal(config: StudentConfig, resume: boolean): Promise<n
   let firstMs = Number.POSITIVE_INFINITY;
   const onSignal = () => {
     const nowMs = performance.now();
-    // Whoever asks again doesn't want to wait for the step.
+    // A second signal means that the user doesn't want to wait for the step.
     if (nowMs - firstMs > SAME_SIGNAL_MS) process.exit(STOPPED);
     firstMs = Math.min(firstMs, nowMs);
     stop.abort();

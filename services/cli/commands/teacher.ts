@@ -63,7 +63,7 @@ function readConfig(argv: string[]): TeacherConfig {
     },
   });
   const overrides = [...values.set];
-  // JSON is YAML, and quotes what YAML would read as something else.
+  // JSON is valid YAML, and quotes strings that YAML would read as another type.
   for (const [flag, key] of Object.entries(KEY_OF_FLAG) as [keyof typeof TEXT_FLAGS, string][]) {
     if (values[flag] !== undefined) overrides.push(`${key}=${JSON.stringify(values[flag])}`);
   }

@@ -1,4 +1,4 @@
-/** `cirkd import --describe`: what a file is, and what is missing to serve it. Nothing is written. */
+/** `cirkd import --describe`: what a file holds, and what is missing to serve it. Writes nothing. */
 import { existsSync, statSync } from 'node:fs';
 import { extname } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -17,7 +17,7 @@ shapes, what each is taken for, the settings with where they come from, and what
 of a .pth or .safetensors file the network that its weights show. --settings and --set are those of
 cirkd teacher.`;
 
-/** Resolves to 0, also where something is missing. Throws CheckpointError where the file can't be used. */
+/** Resolves to 0, even if something is missing. Throws CheckpointError if the file can't be used. */
 export async function describeFile(argv: string[]): Promise<number> {
   const { values } = parseArgs({
     args: argv,

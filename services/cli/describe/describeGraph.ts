@@ -1,4 +1,4 @@
-/** A graph for people: what it takes and gives, and what is known of it. */
+/** Describes a graph for people: its inputs, its outputs and its known settings. */
 import type { Graph, GraphTensor } from '../../../src/graphs/graph.js';
 import type { GraphReading } from '../../../src/graphs/graphDescription.js';
 import { readGraph } from '../../../src/graphs/graphReading.js';
@@ -8,7 +8,7 @@ import { printable } from '../../../src/wire/printable.js';
 import { openGraph } from '../../teacher/loadNetwork.js';
 import type { GraphSource } from '../../teacher/workerProtocol.js';
 
-/** Throws CheckpointError where the library doesn't take the graph. */
+/** Throws CheckpointError if the library rejects the graph. */
 export async function describeGraph(source: GraphSource): Promise<string[]> {
   const graph = await openGraph(source);
   try {

@@ -1,4 +1,4 @@
-/** A file of weights for people: the network that they show, and its pixels. */
+/** Describes a file of weights for people: the network inferred from them, and its normalisation. */
 import { readImportSource } from '../../../src/models/importModel.js';
 import { specName } from '../../../src/models/spec.js';
 import { CheckpointError } from '../../../src/wire/checkpointError.js';
@@ -8,7 +8,7 @@ import { describeImport } from '../modelOptions.js';
 
 const SHOWN = 8;
 
-/** Throws CheckpointError where the file is none of weights. */
+/** Throws CheckpointError if the file doesn't hold weights. */
 export async function describeWeights(path: string): Promise<string[]> {
   try {
     const source = readImportSource(await readInput(path));

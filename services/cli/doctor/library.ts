@@ -1,4 +1,4 @@
-/** TensorFlow tried in a child process, and the GPU. */
+/** Checks TensorFlow in a child process, and the GPU. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setupCommand } from '../../setup/layout.mjs';

@@ -1,4 +1,4 @@
-/** Cores, memory, disk, and a CamVid folder where one is named. */
+/** Checks cores, memory, disk, and a CamVid folder if one is given. */
 import { existsSync, readFileSync } from 'node:fs';
 import { statfs } from 'node:fs/promises';
 import { availableParallelism, cpus, totalmem } from 'node:os';
@@ -28,7 +28,7 @@ export function checkMemory(): Check {
   return { name: 'Memory', status: 'note', detail, mend, data };
 }
 
-/** @param setupDone where the set-up is done, little disk is only a note */
+/** @param setupDone if the set-up is done, low disk space is only a note */
 export async function checkDisk(root: string, setupDone: boolean): Promise<Check[]> {
   const cache = nearestExisting(cacheRoot(process.env));
   const checks = [await diskOf('Disk of the cache', cache, setupDone)];
@@ -65,7 +65,7 @@ export function checkCamvid(directory: string): Check {
   return { name, status: 'ok', detail, data };
 }
 
-/** What can be had without swapping; on Linux more than os.freemem(), which leaves caches out. */
+/** Memory available without swapping; on Linux more than os.freemem(), which doesn't count caches. */
 function availableMemory(): number {
   try {
     const kib = /^MemAvailable:\s+(\d+) kB/m.exec(readFileSync('/proc/meminfo', 'utf8'))?.[1];

@@ -1,4 +1,4 @@
-/** What TensorFlow says of itself; run in a child of doctor, never in doctor itself. */
+/** Reports TensorFlow's version and speed; run in a child process of doctor, never in doctor itself. */
 import { availableParallelism } from 'node:os';
 
 export interface Probe {
@@ -6,7 +6,7 @@ export interface Probe {
   readonly tfjs: string;
   readonly device: 'cpu' | 'gpu';
   readonly intraOpThreads: number;
-  /** Best of a few products of two SIZE × SIZE float32 matrices, 10⁹ operations a second. */
+  /** Best of a few products of two SIZE × SIZE float32 matrices, in 10⁹ operations per second. */
   readonly gflops: number;
 }
 

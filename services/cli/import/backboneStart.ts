@@ -1,4 +1,4 @@
-/** A model file to begin a student with: a published backbone, and a head that is drawn from a seed. */
+/** A model file with a student's initial weights: a published backbone and a head drawn from a seed. */
 import { IMAGENET_BACKBONES } from '../../../src/config/studentChecks.js';
 import { loadBackboneWeights } from '../../../src/models/backboneWeights.js';
 import { readBackboneFile, detectBackboneName } from '../../../src/models/foreign/backboneFile.js';
@@ -31,14 +31,14 @@ export interface BackboneStartValues extends DescriptionValues {
 
 export interface BackboneStart {
   readonly bytes: Uint8Array;
-  /** What was taken and what wasn't. */
+  /** Lines that say which weights were used and which weren't. */
   readonly lines: readonly string[];
 }
 
 /**
- * The weights that a student has at its first step with the same backboneWeights and seed. Throws
- * UsageError naming the option, CheckpointError where the file can't be used, SetupError where a known
- * one can't be had.
+ * The weights of a student at its first step with the same backboneWeights and seed. Throws UsageError
+ * naming the option, CheckpointError if the file can't be used, SetupError if weights given by name
+ * can't be downloaded.
  */
 export async function backboneStart(
   values: BackboneStartValues,

@@ -1,4 +1,4 @@
-/** What `cirkd import` makes, before it is written. */
+/** Makes the result of `cirkd import`, before it is written. */
 import { existsSync } from 'node:fs';
 import { detectBackboneName } from '../../../src/models/foreign/backboneFile.js';
 import { convertModel, readImportSource, sourceNotes } from '../../../src/models/importModel.js';
@@ -21,12 +21,12 @@ export interface ImportValues extends DescriptionValues {
 
 export interface Converted {
   readonly bytes: Uint8Array;
-  /** What a user should know of how the file was read. */
+  /** Lines that tell the user how the file was interpreted. */
   readonly lines: readonly string[];
 }
 
 /**
- * From one file, or with backbone-weights from none. Throws UsageError, SetupError, CheckpointError naming
+ * Takes one file, or none with backbone-weights. Throws UsageError, SetupError, CheckpointError naming
  * the file.
  */
 export async function importModel(
@@ -52,7 +52,7 @@ export async function importModel(
       backbone === undefined
         ? await convert(file, values, dtype)
         : await backboneStart({ ...values, 'backbone-weights': backbone }, dtype);
-    // What was made is read back before it takes anything's place.
+    // The result is read back before it replaces a file.
     const teacher = TeacherNetwork.load(converted.bytes);
     teacher.dispose();
     return { ...converted, info: teacher.info };
