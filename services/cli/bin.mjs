@@ -17,7 +17,7 @@ async function load() {
   return import(source.href);
 }
 
-/** Runs the set-up, before which nothing else can be loaded. In an image, which has none, the command says so. */
+/** Runs the set-up, which must work before all else. An image has none; there the command says so. */
 async function run() {
   const setup = new URL('../setup/setUp.mjs', import.meta.url);
   if (command === 'setup' && existsSync(setup)) {

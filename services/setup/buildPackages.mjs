@@ -18,7 +18,7 @@ import { runProgram, tail } from './subprocess.mjs';
 /**
  * @param {string} root the clone or the installed package
  * @param {readonly NpmPin[]} [pins]
- * @returns {string[]} names of the packages that are not there in the pinned version
+ * @returns {string[]} names of the packages that are missing or not in the pinned version
  */
 export function missingBuildPackages(root, pins = BUILD_PACKAGES) {
   return pins.filter((pin) => versionOf(folderOf(root, pin)) !== pin.version).map((p) => p.name);
@@ -26,12 +26,12 @@ export function missingBuildPackages(root, pins = BUILD_PACKAGES) {
 
 /**
  * Brings the packages into the cache unless they are there, and copies them to where the addon is
- * built. Their install scripts never run: nothing is installed, an archive is unpacked.
+ * built. Their install scripts never run: archives are only unpacked.
  * @param {string} root the clone or the installed package
  * @param {string} cache
  * @param {(text: string) => void} say
  * @param {readonly NpmPin[]} [pins]
- * @throws {SetupError} no npm, no registry, another hash
+ * @throws {SetupError} no npm, no registry, or the wrong hash
  */
 export async function ensureBuildPackages(root, cache, say, pins = BUILD_PACKAGES) {
   const missing = missingBuildPackages(root, pins);
@@ -96,7 +96,7 @@ function assertIntegrity(path, wanted, what) {
 }
 
 /**
- * By Python, which the set-up needs anyway; its hash is right, so nobody has tampered with it.
+ * Unpacks with Python, which the set-up needs anyway. Safe, as the archive's hash has been checked.
  * @param {string} archive
  * @param {string} directory
  * @param {string} what

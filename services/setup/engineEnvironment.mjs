@@ -1,23 +1,23 @@
 // Settings that TensorFlow reads once, when its library is loaded: they must be in the environment
 // before that. bin.mjs applies them first of all.
 //
-//   TF_ENABLE_ONEDNN_OPTS       1 unless set: on processors without AVX-512 TensorFlow leaves oneDNN's
+//   TF_ENABLE_ONEDNN_OPTS       1 unless set: without AVX-512 TensorFlow's default leaves oneDNN's
 //                               faster matrix products off (docs/performance.md)
 //   TF_FORCE_GPU_ALLOW_GROWTH   true unless set: take GPU memory as it is needed, not all of it
-//   CIRKD_GPU_MEMORY_MIB        at most so much of each visible GPU's memory
+//   CIRKD_GPU_MEMORY_MIB        limit on the memory used of each visible GPU
 //
-// libtensorflow has no variable for a limit, and tfjs-node gives no way to its ConfigProto. It has
-// TF_DEVICE_MIN_SYS_MEMORY_IN_MB: the limit is the memory free at start less that. So the limit
-// becomes free - wanted, with what nvidia-smi says is free. One value serves all GPUs, so the GPU
-// with the most free memory decides, and no GPU gets more than the limit. TensorFlow measures after
-// it has made its CUDA context (a few hundred MiB), which therefore counts towards the limit.
+// libtensorflow has no variable for a limit, and tfjs-node gives no access to its ConfigProto. But
+// TF_DEVICE_MIN_SYS_MEMORY_IN_MB is subtracted from the memory that is free at the start. So it is set
+// to free - limit, with the free memory that nvidia-smi reports. One value applies to all GPUs, so the
+// GPU with the most free memory decides, and no GPU exceeds the limit. TensorFlow measures after it
+// has made its CUDA context (a few hundred MiB), which therefore counts towards the limit.
 import { spawnSync } from 'node:child_process';
 
 /**
  * @param {NodeJS.ProcessEnv} env
  * @param {(env: NodeJS.ProcessEnv) => number[]} [freeMemory] MiB free on each visible GPU
- * @returns {Record<string, string>} what to add to the environment
- * @throws {Error} named ConfigError, where CIRKD_GPU_MEMORY_MIB is no positive whole number
+ * @returns {Record<string, string>} variables to add to the environment
+ * @throws {Error} named ConfigError, if CIRKD_GPU_MEMORY_MIB isn't a positive whole number
  */
 export function engineEnvironment(env, freeMemory = freeGpuMemoryMib) {
   /** @type {Record<string, string>} */
@@ -42,7 +42,7 @@ export function engineEnvironment(env, freeMemory = freeGpuMemoryMib) {
 }
 
 /**
- * @param {NodeJS.ProcessEnv} env `CUDA_VISIBLE_DEVICES` narrows which GPUs count
+ * @param {NodeJS.ProcessEnv} env `CUDA_VISIBLE_DEVICES` restricts which GPUs count
  * @returns {number[]} MiB free on each visible GPU; empty without a GPU or nvidia-smi
  */
 export function freeGpuMemoryMib(env) {

@@ -1,8 +1,8 @@
-// The places that this project runs from, and where each has what the set-up brings.
+// The layouts that this project runs from, and where each keeps the set-up's results.
 //
-//   clone      has package-lock.json; node_modules is the set-up's own, and it puts these in there
-//   package    installed by npm: dist/ and services/setup/; node_modules is npm's, and any later
-//              `npm install` removes what npm did not put there. So what the set-up brings lies in
+//   clone      has package-lock.json; the set-up owns node_modules and puts its results there
+//   package    installed by npm: dist/ and services/setup/; npm owns node_modules, and any later
+//              `npm install` removes what npm did not put there. So the set-up's results are in
 //              dist/node_modules: Node.js looks there first, npm never does
 //   image      dist/ with an addon in node_modules, made by deploy/docker; no set-up
 import { existsSync } from 'node:fs';
@@ -31,7 +31,7 @@ export function modulesFolder(root) {
 
 /**
  * @param {string} root
- * @returns {string} what to type
+ * @returns {string} the command that runs the set-up
  */
 export function setupCommand(root) {
   return isClone(root) ? 'npm run setup' : 'npx cirkd setup';

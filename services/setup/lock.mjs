@@ -1,5 +1,5 @@
-// A lock among processes, so that two set-ups at once do the work once. What it guards is placed by
-// rename, so even a lock taken over by mistake costs double work, never a broken entry.
+// A lock between processes, so that concurrent set-ups do the work once. The results are put in place
+// by rename, so even a lock taken over by mistake costs double work, never a broken entry.
 import { randomUUID } from 'node:crypto';
 import { mkdir, readFile, rename, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
@@ -19,7 +19,7 @@ const POLL_MS = 200;
  * @template T
  * @param {string} path
  * @param {() => Promise<T>} work
- * @param {(holder: string) => void} [onWait] told once, when somebody else holds the lock
+ * @param {(holder: string) => void} [onWait] called once if another process holds the lock
  * @returns {Promise<T>}
  */
 export async function withLock(path, work, onWait) {
@@ -73,7 +73,7 @@ async function isStale(path) {
   }
 }
 
-// Renamed before it is removed: of two processes that found the lock stale, one gets it.
+// Renamed before it is removed, so that only one of two processes that found the lock stale gets it.
 /** @param {string} path */
 async function takeAway(path) {
   const aside = `${path}.${process.pid}`;

@@ -1,11 +1,11 @@
-// npm as a program of its own.
+// Runs npm as a child process.
 import { SetupError } from './setupError.mjs';
 import { runProgram, tail } from './subprocess.mjs';
 
 /**
  * @param {string[]} args
  * @param {string} cwd
- * @param {string} mend what to do where npm fails
+ * @param {string} mend what the user should do if npm fails
  * @throws {SetupError} npm is missing or fails
  */
 export async function runNpm(args, cwd, mend) {
@@ -30,7 +30,7 @@ function npmCommand() {
 
 /**
  * @param {string} output
- * @returns {string} what npm says of the fault, without the usage text that follows
+ * @returns {string} npm's error lines, without the usage text that follows
  */
 function npmErrors(output) {
   const lines = output.split('\n').filter((line) => /^npm (error|ERR!) \S/.test(line));
@@ -38,7 +38,7 @@ function npmErrors(output) {
   return (usage > 0 ? lines.slice(0, usage) : lines).join('\n');
 }
 
-/** npm run hands its own settings on; those of the clone would make npm work there. */
+/** The environment without the settings that `npm run` passes on: they would make npm work in the clone. */
 function environmentForNpm() {
   const env = { ...process.env };
   for (const name of Object.keys(env)) {

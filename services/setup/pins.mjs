@@ -1,7 +1,7 @@
-// What is downloaded, pinned by version and sha256. The wheels' Python version does not matter:
+// All downloads, pinned by version and sha256. The wheels' Python version does not matter:
 // only the C and C++ libraries inside are used, never Python code.
 
-/** Where pip is told to look: the platform of the wheel, not that of the Python that runs pip. */
+/** pip's options for the wheels' platform, in place of that of the Python that runs pip. */
 export const PIP_TARGET = [
   ...['--python-version', '3.12', '--implementation', 'cp', '--abi', 'cp312'],
   ...['--platform', 'manylinux_2_27_x86_64'],
@@ -31,7 +31,7 @@ export const TENSORFLOW_WHEELS = {
 };
 
 /**
- * The packages that `tensorflow[and-cuda]` 2.21.0 names, at versions inside its ranges. TensorFlow
+ * The dependencies of `tensorflow[and-cuda]` 2.21.0, at versions inside its ranges. TensorFlow
  * looks for them beside itself, in nvidia/<library>/lib.
  * @type {{ project: string, version: string, sha256: string }[]}
  */
@@ -61,8 +61,8 @@ export const CUDA_PACKAGES = [
  */
 
 /**
- * By `student.backboneWeights` and the backbone's name. The packages are other people's; what counts is
- * that the file inside has the hash of the one that torchvision publishes (its name begins with it).
+ * By `student.backboneWeights` and the backbone's name. The packages are third-party; the file inside is
+ * verified by the hash of torchvision's published file (whose name begins with it).
  * @type {Record<'imagenet', readonly BackbonePin[]>}
  */
 export const BACKBONE_FILES = {
@@ -85,11 +85,11 @@ export const BACKBONE_FILES = {
 
 /**
  * @typedef {{ name: string, version: string, integrity: string }} NpmPin
- * `integrity`: of the archive, as npm writes it: "sha512-" and base64.
+ * `integrity`: the archive's hash in npm's form: "sha512-" and base64.
  */
 
 /**
- * What the addon is built of (buildPackages.mjs). Archives are unpacked, nothing of them is installed.
+ * The packages that the addon is built from (buildPackages.mjs). They are only unpacked, not installed.
  * @type {readonly NpmPin[]}
  */
 export const BUILD_PACKAGES = [

@@ -1,9 +1,9 @@
-// Packages of npm that carry the binaries of every platform in one archive: those of other platforms go.
+// Removes other platforms' binaries from npm packages that carry those of every platform.
 import { existsSync, readdirSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 
-/** Below node_modules, folders of <platform>/<architecture>. onnxruntime-node: 240 of 290 MB are others'. */
+/** Folders of <platform>/<architecture> in node_modules. onnxruntime-node: 240 of 290 MB are unneeded. */
 const FOLDERS = ['onnxruntime-node/bin/napi-v6'];
 
 /** @param {string} modules a node_modules folder */

@@ -1,7 +1,7 @@
-// Brings in what is lacking: npm packages, libtensorflow, the addon. Runs before anything is
-// installed, so plain Node.js and no dependency.
-// A folder keeps the libtensorflow that it was set up with; without a word it is the CPU's.
-// Quiet and under a second where all is there.
+// Installs what is missing: npm packages, libtensorflow, the addon. Runs before anything is
+// installed, so it is plain Node.js without dependencies.
+// A folder keeps the libtensorflow that it was set up with; the default is the CPU build.
+// Silent and done within a second if nothing is missing.
 import { createHash } from 'node:crypto';
 import { rmSync } from 'node:fs';
 import { constants } from 'node:os';
@@ -32,7 +32,7 @@ Exit codes: 0 done or nothing to do, 2 something could not be done, 130 and 143 
 
 /**
  * @param {string} root the clone or the installed package
- * @param {string[]} argv what follows `setup`
+ * @param {string[]} argv the arguments after `setup`
  * @returns {Promise<number>} exit code
  */
 export async function setUp(root, argv) {
@@ -77,7 +77,7 @@ async function bringWhatIsMissing(root, env) {
   await withLock(
     join(cache, 'locks', `clone-${place}.lock`),
     async () => {
-      // The packages and the wheel at once: one waits for npm's registry, the other for pip's.
+      // Concurrently: the packages wait for npm's registry, the wheel for pip's.
       const results = await Promise.allSettled([
         bringPackages(root, cache),
         ensureTensorflow(cache, flavour, say),
@@ -95,7 +95,7 @@ async function bringWhatIsMissing(root, env) {
  * @param {string} cache
  */
 async function bringPackages(root, cache) {
-  // First node_modules, which is replaced as a whole.
+  // node_modules comes first, as it is replaced as a whole.
   if (isClone(root) && !packagesMatch(root)) await installPackages(root, cache, say);
   await ensureBuildPackages(root, cache, say);
 }
@@ -140,7 +140,7 @@ function listenForSignals() {
   }
 }
 
-/** @param {string} directory in which a child that was killed may have a last write under way */
+/** @param {string} directory into which a killed child may still be writing */
 function isRemoved(directory) {
   try {
     rmSync(directory, { recursive: true, force: true, maxRetries: 10, retryDelay: 50 });
@@ -154,7 +154,7 @@ function isRemoved(directory) {
 function inWords(error) {
   if (error instanceof SetupError) return error;
   const code = systemCode(error);
-  if (!/^E[A-Z0-9]+$/.test(code)) throw error; // a mistake of the set-up itself: show where
+  if (!/^E[A-Z0-9]+$/.test(code)) throw error; // a bug of the set-up itself: keep the stack trace
   return new SetupError(
     error instanceof Error ? error.message : code,
     code === 'ENOSPC'

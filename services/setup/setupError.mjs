@@ -1,6 +1,6 @@
 /**
- * A step of the set-up that could not be done, in words for the person in front of it.
- * `message` says what failed, `mend` what to do about it.
+ * A step of the set-up failed. For the user, `message` says what failed and `mend` what to do about
+ * it.
  */
 export class SetupError extends Error {
   /**
@@ -16,7 +16,7 @@ export class SetupError extends Error {
 
 /**
  * @param {unknown} error
- * @returns {string} the `code` of a Node.js system error, or '' where there is none
+ * @returns {string} the `code` of a Node.js system error, or '' if there is none
  */
 export function systemCode(error) {
   return error instanceof Error && 'code' in error ? String(error.code) : '';

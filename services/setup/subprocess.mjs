@@ -3,7 +3,7 @@ import { systemCode } from './setupError.mjs';
 
 /**
  * @typedef {{ code: number | null, signal: string | null, output: string, missing: boolean }} Outcome
- * `output` is stdout and stderr together; `missing` is true where the program was not found.
+ * `output` is stdout and stderr together; `missing` is true if the program was not found.
  */
 
 /** Running children, for {@link stopChildren}. */
@@ -44,8 +44,8 @@ export function runProgram(program, args, options = {}) {
   });
 }
 
-/** Ends every running child at once, for a set-up that is itself being stopped: none may go on
- * writing into a directory that is being removed. */
+/** Kills every running child, for a set-up that is itself being stopped: none may keep writing into a
+ * directory that is being removed. */
 export function killChildren() {
   for (const child of children) child.kill('SIGKILL');
 }

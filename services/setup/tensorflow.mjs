@@ -1,4 +1,4 @@
-// libtensorflow from the TensorFlow wheel, into the cache: the two libraries and the C headers.
+// Brings libtensorflow from the TensorFlow wheel into the cache: the two libraries and the C headers.
 import { mkdir, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -10,7 +10,7 @@ import { SetupError } from './setupError.mjs';
 
 export const LIBRARIES = ['libtensorflow_cc.so.2', 'libtensorflow_framework.so.2'];
 
-/** What the C API's headers include, and nothing else of the wheel's 1.5 GB. */
+/** The needed part of the wheel's 1.5 GB: the libraries, and the headers that the C API includes. */
 const MEMBERS = [
   ...LIBRARIES.map((name) => `tensorflow/${name}`),
   'tensorflow/include/tensorflow/c/',
@@ -21,7 +21,7 @@ const MEMBERS = [
 
 /**
  * @param {NodeJS.ProcessEnv} env `CIRKD_TENSORFLOW`: cpu or cuda
- * @param {import('./pins.mjs').Flavour} [linked] what the clone has: kept unless env says otherwise
+ * @param {import('./pins.mjs').Flavour} [linked] the clone's flavour, kept unless env says otherwise
  * @returns {import('./pins.mjs').Flavour}
  */
 export function flavourOf(env, linked = 'cpu') {
@@ -42,7 +42,7 @@ export function tensorflowDirectory(cache, flavour, pin = TENSORFLOW_WHEELS[flav
 
 /**
  * @param {string} directory
- * @returns {Promise<boolean>} true where the entry is whole: every listed file has its size
+ * @returns {Promise<boolean>} true if the entry is complete: every listed file has its size
  */
 export async function isComplete(directory) {
   try {

@@ -1,7 +1,7 @@
 // Runs the tests by tier:  node services/setup/test.mjs unit golden integration
-// Each tier is one run of Node's own test runner; the first that fails ends it with its exit code,
-// so that the last summary of the runner's is the one that counts. Behind it stand the times of the tiers
-// and of the slowest tests; $CIRKD_TEST_TIMES names a file that keeps them for several calls (.ci/run).
+// Each tier is one run of Node's own test runner. The first tier that fails ends the program with its
+// exit code, so the runner's last summary is the one that counts. The times of the tiers and of the
+// slowest tests follow; $CIRKD_TEST_TIMES names a file that keeps them over several calls (.ci/run).
 import { spawn } from 'node:child_process';
 import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -14,11 +14,11 @@ import { keepTierTime, readTimes, timeSummary } from './testTimes.mjs';
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const REPORTER = new URL('./testTimes.mjs', import.meta.url).href;
 
-/** Files at once. Integration tests start whole services: one file at a time on two cores. */
+/** Concurrent files. Integration tests start whole services: one file at a time on two cores. */
 const CONCURRENCY = { unit: 2, golden: 1, integration: 1, interop: 1, deploy: 1, soak: 1 };
 /**
- * Of a file or batch, for Node.js 20 counts a whole file as a test. Waits end sooner by themselves: see
- * test/support/eventually.ts. The first tests of interop and deploy install what they need.
+ * Limit per file or batch, as Node.js 20 counts a whole file as a test. Waits in tests time out sooner: see
+ * test/support/eventually.ts. The first tests of interop and deploy install their dependencies.
  */
 const TIMEOUT_MS = {
   ...{ unit: 300_000, golden: 300_000, integration: 600_000 },
@@ -41,7 +41,7 @@ function filesOf(tier) {
 /**
  * @param {keyof typeof CONCURRENCY} tier
  * @param {string[]} files
- * @param {string} times takes what the tests took
+ * @param {string} times file that receives the tests' times
  * @returns {Promise<number>} exit code
  */
 function runTier(tier, files, times) {
@@ -71,7 +71,7 @@ function runTier(tier, files, times) {
   });
 }
 
-/** Tests talk to 127.0.0.1 alone, and grpc-js would take a proxy even there. */
+/** The environment without proxies: tests use only 127.0.0.1, and grpc-js would use a proxy even there. */
 function testEnvironment() {
   const env = { ...process.env };
   for (const name of Object.keys(env))

@@ -1,20 +1,20 @@
-// Test files that share a process. Each process of Node's runner starts tsx and loads the engine
-// anew: for a small file that takes longer than its tests. A file becomes a suite, so that its hooks
-// stay its own, and it still runs by itself as well.
+// Batches of test files that share a process. Each process of Node's runner starts tsx and loads the
+// engine anew, which takes longer than the tests of a small file. Each file becomes a suite, so that
+// its hooks stay its own; it can still be run alone.
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 
 const BATCH_FILES = 8;
 
-/** A line of a test file that wants a process of its own, with the reason behind the colon. */
+/** Marks a test file that needs a process of its own; the reason follows the colon. */
 const OWN_PROCESS = /^\/\/ @own-process: \S/m;
 
 /**
  * @param {string} root the project's folder
- * @param {readonly string[]} files test files, from there
- * @param {string} folder takes a module for each batch
- * @returns {string[]} what to give to the runner in place of `files`
+ * @param {readonly string[]} files test files, relative to root
+ * @param {string} folder receives a module per batch
+ * @returns {string[]} the files to run in place of `files`
  */
 export function batchFiles(root, files, folder) {
   /** @param {string} file */
@@ -22,7 +22,7 @@ export function batchFiles(root, files, folder) {
   const others = files.filter((file) => !alone(file));
   const batches = Math.ceil(others.length / BATCH_FILES);
   const modules = Array.from({ length: batches }, (_, batch) => {
-    // Neighbours by name are alike in weight: each goes to another batch.
+    // Files with similar names take similar time, so neighbours go to different batches.
     const suites = others
       .filter((_, i) => i % batches === batch)
       .map((file) => suiteOf(file, pathToFileURL(join(root, file)).href));

@@ -1,7 +1,7 @@
-// How long the tests took: a reporter for Node's test runner, which writes a line per finished test,
-// and what is printed at the end, the time of each tier and its slowest tests.
+// The tests' times: a reporter for Node's test runner, which writes a line per finished test, and the
+// final summary with the time of each tier and its slowest tests.
 //
-//     node services/setup/testTimes.mjs FILE      prints what the runs of a CI have written there
+//     node services/setup/testTimes.mjs FILE      prints the times that a CI's runs have written there
 import { appendFileSync, existsSync, readFileSync } from 'node:fs';
 import { pathToFileURL } from 'node:url';
 
@@ -14,12 +14,12 @@ const SLOWEST = 10;
  */
 
 /**
- * A reporter: a JSON line { test, seconds } per test that has ended, passed or failed. `test` has the
- * names of the suites around it before it.
+ * A reporter: a JSON line { test, seconds } per finished test, passed or failed. `test` begins with the
+ * names of the enclosing suites.
  * @param {AsyncIterable<{ type: string, data: TestData }>} events
  */
 export default async function* reportTimes(events) {
-  /** @type {string[]} The names of the test that has started last and of what it is in. */
+  /** @type {string[]} The names of the last started test's suites and its own. */
   const names = [];
   for await (const { type, data } of events) {
     if (type === 'test:start') {
@@ -36,7 +36,7 @@ export default async function* reportTimes(events) {
 }
 
 /**
- * @param {string} file what the reporter has written; nothing where the runner was killed
+ * @param {string} file the reporter's output; empty if the runner was killed
  * @returns {TestTime[]}
  */
 export function readTimes(file) {
@@ -44,7 +44,7 @@ export function readTimes(file) {
 }
 
 /**
- * For a CI that runs the tiers one by one: `file` takes a line per tier.
+ * Appends a line to `file` for a CI that runs the tiers one by one.
  * @param {string} file
  * @param {TierTime} time
  */
@@ -55,7 +55,7 @@ export function keepTierTime(file, { tier, seconds, tests }) {
 
 /**
  * @param {readonly TierTime[]} tiers
- * @returns {string} with a newline behind each line
+ * @returns {string} the summary, each line ending with a newline
  */
 export function timeSummary(tiers) {
   const lines = tiers.map(({ tier, seconds }) => `${rightAligned(seconds)}  ${tier}`);
