@@ -48,7 +48,7 @@ export type StepOutcome =
 /** A loss or gradient isn't finite; the message lists every term. Exit code 6. */
 export class NonFiniteLossError extends Error {
   override readonly name = 'NonFiniteLossError';
-  /** Of the step that was not made. */
+  /** The terms of the step that was not made. */
   readonly terms: TermValues;
 
   constructor(message: string, terms: TermValues) {
