@@ -1,6 +1,6 @@
 /** Runs a Python file with real TensorFlow. */
 import assert from 'node:assert/strict';
-import { ensureTensorflow } from '../../bench/support/tensorflowPackages.js';
+import { ensureTensorflow } from '../../bench/support/peerPackages.js';
 import { runProgram } from '../../services/setup/subprocess.mjs';
 
 /** The JSON object that it prints; fails with its output where it fails. Installs TensorFlow if it's missing. */

@@ -7,7 +7,7 @@ import {
   ensureOnnxExporter,
   ensureTorch,
   ensureTorchvision,
-} from '../../bench/support/torchPackages.js';
+} from '../../bench/support/peerPackages.js';
 import { runProgram } from '../../services/setup/subprocess.mjs';
 
 /** For PYTHONPATH: networks.py and its parts. */

@@ -1,7 +1,16 @@
-/** Results as a section of a Markdown file. */
-import { machineLine } from '../support/machine.js';
-import { GOAL_HEADER, goalRow, markdownTable } from '../support/markdown.js';
-import { median, quartiles } from '../support/statistics.js';
+/** What a page shows of the results: goals and rates. */
+import type { Page } from '../support/bench.js';
+import {
+  fixed,
+  goalRow,
+  goalTableOf,
+  markdownTable,
+  paragraphs,
+  ratioCell,
+  spread,
+} from '../support/markdown.js';
+import { machineLine } from '../support/results.js';
+import { median } from '../support/statistics.js';
 import {
   BARE,
   bestCase,
@@ -17,18 +26,22 @@ import {
 
 const MIB = 2 ** 20;
 
+export const TRANSPORT_PAGE: Page<TransportResults> = {
+  sections: (results) => ({ transport: section(results) }),
+};
+
 export function section(results: TransportResults): string {
   const { size, sides } = results;
   const rounds = sides[0]?.ms.length ?? 0;
   const { height, width, channels, classes } = size;
-  return [
+  return paragraphs(
     machineLine(results),
     `${height}×${width} positions, ${channels} channels, ${classes} classes; ${rounds} rounds. In brackets: quartiles of the rounds.`,
     '### Goals of the wire',
     goalTable(results),
     '### Rates',
     rateTable(results),
-  ].join('\n\n');
+  );
 }
 
 /** The C core counts with the message size that suits it better. */
@@ -51,21 +64,18 @@ export function goalTable(results: TransportResults): string {
       2,
     ),
   ];
-  return markdownTable([...GOAL_HEADER], rows);
+  return goalTableOf(rows);
 }
 
 function rateTable(results: TransportResults): string {
   const bare = sideNamed(results, BARE);
-  const rows = results.sides.map((side) => {
-    const { ratio, quartiles: between } = ratioOf(side, bare);
-    return [
-      side.name,
-      (side.answerBytes / MIB).toFixed(2),
-      withQuartiles(rates(side), 0),
-      `${ratio.toFixed(2)} (${between.map((each) => each.toFixed(2)).join('–')})`,
-      median(perAnswer(side)).toFixed(1),
-    ];
-  });
+  const rows = results.sides.map((side) => [
+    side.name,
+    (side.answerBytes / MIB).toFixed(2),
+    spread(rates(side), fixed(0)),
+    ratioCell(ratioOf(side, bare), fixed(2)),
+    median(perAnswer(side)).toFixed(1),
+  ]);
   const header = [
     'side',
     'MiB an answer',
@@ -78,9 +88,4 @@ function rateTable(results: TransportResults): string {
 
 function perAnswer({ cpuMs, answers }: SideResult): number[] {
   return cpuMs.map((each) => each / answers);
-}
-
-function withQuartiles(values: readonly number[], digits: number): string {
-  const between = quartiles(values).map((each) => each.toFixed(digits));
-  return `${median(values).toFixed(digits)} (${between.join('–')})`;
 }

@@ -1,11 +1,26 @@
-/** PyTorch for the peers. */
+/**
+ * The packages that peers are made of, in Python. Each function gives the folder for PYTHONPATH and installs
+ * it where it's missing.
+ */
 import { delimiter } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { TENSORFLOW_WHEELS } from '../../services/setup/pins.mjs';
 import { ensurePython } from './pythonPackages.js';
 
+/** gRPC's C core, for the peer of bench/transport. */
+export function ensureGrpcio(say: (text: string) => void): Promise<string> {
+  return ensurePython({ grpcio: '1.85.3' }, say);
+}
+
+/** The release whose libraries the set-up takes, with Keras and NumPy (1.8 GB). */
+export function ensureTensorflow(say: (text: string) => void): Promise<string> {
+  const { project, version } = TENSORFLOW_WHEELS.cpu;
+  return ensurePython({ [project]: version }, say);
+}
+
 /**
- * The folder for PYTHONPATH; installs it where it's missing. PyPI's wheel for Linux is the one with
- * CUDA (5 GB unpacked): on a machine without a GPU it computes with the same kernels as the CPU's.
+ * PyPI's wheel for Linux is the one with CUDA (5 GB unpacked): on a machine without a GPU it computes with
+ * the same kernels as the CPU's.
  */
 export function ensureTorch(say: (text: string) => void): Promise<string> {
   return ensurePython({ torch: '2.15.0', numpy: '2.3.5' }, say);

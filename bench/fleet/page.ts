@@ -1,7 +1,16 @@
-/** Results as a section of a Markdown file. */
-import { machineLine } from '../support/machine.js';
-import { GOAL_HEADER, goalRow, markdownTable } from '../support/markdown.js';
-import { median, quartiles } from '../support/statistics.js';
+/** What a page shows of the results: goals, one process or two, waiting, scaling. */
+import type { Page } from '../support/bench.js';
+import {
+  fixed,
+  goalRow,
+  goalTableOf,
+  markdownTable,
+  paragraphs,
+  percent,
+  spread,
+} from '../support/markdown.js';
+import { machineLine } from '../support/results.js';
+import { median } from '../support/statistics.js';
 import {
   type FleetResults,
   linearShare,
@@ -9,9 +18,16 @@ import {
   type ScalingResult,
 } from './results.js';
 
+export const FLEET_PAGE: Page<FleetResults> = {
+  sections: (results) => ({ fleet: section(results) }),
+};
+
+const rateOf = (rates: readonly number[]) => spread(rates, fixed(2));
+const share = percent(2);
+
 export function section(results: FleetResults): string {
   const { height, width, latencyMs } = results.size;
-  return [
+  return paragraphs(
     machineLine(results),
     '### Goals of a fleet',
     goalTable(results),
@@ -22,7 +38,7 @@ export function section(results: FleetResults): string {
     '### Scaling',
     `Crops of ${height}×${width}, ${latencyMs} ms an image at each teacher. In brackets: quartiles of the rounds.`,
     scalingTable(results.scaling, latencyMs),
-  ].join('\n\n');
+  );
 }
 
 export function goalTable({ remote, waiting, scaling, size }: FleetResults): string {
@@ -40,10 +56,10 @@ export function goalTable({ remote, waiting, scaling, size }: FleetResults): str
     ),
     goalRow('images/s / what the teachers can, the worst fleet', Math.min(...worst), '≥', 0.95),
   ];
-  return markdownTable([...GOAL_HEADER], rows);
+  return goalTableOf(rows);
 }
 
-export function remoteRatio({ onePerSecond, twoPerSecond }: RemoteResult): number {
+function remoteRatio({ onePerSecond, twoPerSecond }: RemoteResult): number {
   return median(twoPerSecond) / median(onePerSecond);
 }
 
@@ -51,20 +67,20 @@ function remoteTable(remote: RemoteResult): string {
   const { onePerSecond, twoPerSecond, oneWaiting, twoWaiting } = remote;
   const header = ['teacher', 'images/s', 'waited for it'];
   return markdownTable(header, [
-    ['in the same process', spread(onePerSecond, 2), percent(median(oneWaiting))],
-    ['in another one', spread(twoPerSecond, 2), percent(median(twoWaiting))],
+    ['in the same process', rateOf(onePerSecond), share(median(oneWaiting))],
+    ['in another one', rateOf(twoPerSecond), share(median(twoWaiting))],
   ]);
 }
 
 function waitingTable({ waiting }: FleetResults): string {
   const { teachers, steps, stepMs, prefetch } = waiting;
   const line = `${teachers} teachers, rounds of ${steps} steps of ${stepMs} ms with two images.`;
-  const rows = prefetch.map(({ prefetchSteps, share }) => [
+  const rows = prefetch.map(({ prefetchSteps, share: waited }) => [
     String(prefetchSteps),
-    share.map(percent).join(', '),
+    waited.map(share).join(', '),
   ]);
   const table = markdownTable(['`teacher.prefetchSteps`', 'of the time waited, by rounds'], rows);
-  return `${line}\n\n${table}`;
+  return paragraphs(line, table);
 }
 
 function scalingTable(scaling: readonly ScalingResult[], latencyMs: number): string {
@@ -73,18 +89,11 @@ function scalingTable(scaling: readonly ScalingResult[], latencyMs: number): str
     const rate = median(each.imagesPerSecond);
     return [
       String(each.teachers),
-      spread(each.imagesPerSecond, 2),
+      rateOf(each.imagesPerSecond),
       linearShare(each, rate, latencyMs).toFixed(3),
       (rate / one / (each.teachers / scaling[0]!.teachers)).toFixed(3),
     ];
   });
   const header = ['teachers', 'images/s', 'of what the teachers can', 'of one teacher times n'];
   return markdownTable(header, rows);
-}
-
-const percent = (share: number) => `${(100 * share).toFixed(2)} %`;
-
-function spread(values: readonly number[], digits: number): string {
-  const between = quartiles(values).map((each) => each.toFixed(digits));
-  return `${median(values).toFixed(digits)} (${between.join('–')})`;
 }
