@@ -4,10 +4,10 @@ import {
   fixed,
   goalRow,
   goalTableOf,
-  markdownTable,
   paragraphs,
   percent,
   spread,
+  tableOf,
 } from '../support/markdown.js';
 import { machineLine } from '../support/results.js';
 import { median } from '../support/statistics.js';
@@ -22,7 +22,6 @@ export const FLEET_PAGE: Page<FleetResults> = {
   sections: (results) => ({ fleet: section(results) }),
 };
 
-const rateOf = (rates: readonly number[]) => spread(rates, fixed(2));
 const share = percent(2);
 
 export function section(results: FleetResults): string {
@@ -65,35 +64,35 @@ function remoteRatio({ onePerSecond, twoPerSecond }: RemoteResult): number {
 
 function remoteTable(remote: RemoteResult): string {
   const { onePerSecond, twoPerSecond, oneWaiting, twoWaiting } = remote;
-  const header = ['teacher', 'images/s', 'waited for it'];
-  return markdownTable(header, [
-    ['in the same process', rateOf(onePerSecond), share(median(oneWaiting))],
-    ['in another one', rateOf(twoPerSecond), share(median(twoWaiting))],
+  const rows = [
+    { where: 'in the same process', rates: onePerSecond, waiting: oneWaiting },
+    { where: 'in another one', rates: twoPerSecond, waiting: twoWaiting },
+  ];
+  return tableOf(rows, [
+    ['teacher', ({ where }) => where],
+    ['images/s', ({ rates }) => spread(rates, fixed(2))],
+    ['waited for it', ({ waiting }) => share(median(waiting))],
   ]);
 }
 
 function waitingTable({ waiting }: FleetResults): string {
   const { teachers, steps, stepMs, prefetch } = waiting;
   const line = `${teachers} teachers, rounds of ${steps} steps of ${stepMs} ms with two images.`;
-  const rows = prefetch.map(({ prefetchSteps, share: waited }) => [
-    String(prefetchSteps),
-    waited.map(share).join(', '),
+  const table = tableOf(prefetch, [
+    ['`teacher.prefetchSteps`', ({ prefetchSteps }) => String(prefetchSteps)],
+    ['of the time waited, by rounds', (each) => each.share.map(share).join(', ')],
   ]);
-  const table = markdownTable(['`teacher.prefetchSteps`', 'of the time waited, by rounds'], rows);
   return paragraphs(line, table);
 }
 
 function scalingTable(scaling: readonly ScalingResult[], latencyMs: number): string {
-  const one = median(scaling[0]!.imagesPerSecond);
-  const rows = scaling.map((each) => {
-    const rate = median(each.imagesPerSecond);
-    return [
-      String(each.teachers),
-      rateOf(each.imagesPerSecond),
-      linearShare(each, rate, latencyMs).toFixed(3),
-      (rate / one / (each.teachers / scaling[0]!.teachers)).toFixed(3),
-    ];
-  });
-  const header = ['teachers', 'images/s', 'of what the teachers can', 'of one teacher times n'];
-  return markdownTable(header, rows);
+  const rate = ({ imagesPerSecond }: ScalingResult) => median(imagesPerSecond);
+  const [one] = scaling as readonly [ScalingResult];
+  const ofOne = (each: ScalingResult) => rate(each) / rate(one) / (each.teachers / one.teachers);
+  return tableOf(scaling, [
+    ['teachers', ({ teachers }) => String(teachers)],
+    ['images/s', ({ imagesPerSecond }) => spread(imagesPerSecond, fixed(2))],
+    ['of what the teachers can', (each) => linearShare(each, rate(each), latencyMs).toFixed(3)],
+    ['of one teacher times n', (each) => ofOne(each).toFixed(3)],
+  ]);
 }

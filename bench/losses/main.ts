@@ -18,9 +18,17 @@ import type { PointResult } from './results.js';
 await runBench({
   name: 'losses',
   options: {
-    sizes: pairs('32x64,64x128,96x192,128x256', 'x'),
-    batches: wholeNumbers('1,2,4,8'),
-    channels: pairs('128/512,512/512', '/'),
+    sizes: pairs('x', [
+      [32, 64],
+      [64, 128],
+      [96, 192],
+      [128, 256],
+    ]),
+    batches: wholeNumbers([1, 2, 4, 8]),
+    channels: pairs('/', [
+      [128, 512],
+      [512, 512],
+    ]),
     'budget-minutes': number(20),
     'memory-gib': number(16),
     'point-seconds': number(120),

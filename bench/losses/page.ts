@@ -3,10 +3,10 @@ import type { Page } from '../support/bench.js';
 import {
   goalRow,
   goalTableOf,
-  markdownTable,
   mib,
   paragraphs,
   seconds,
+  tableOf,
   times,
   within,
 } from '../support/markdown.js';
@@ -18,6 +18,7 @@ import {
   necessaryProducts,
   type Point,
   peerProducts,
+  type Products,
   pointName,
   rowsOf,
   sameChannels,
@@ -31,8 +32,9 @@ import {
   type PointResult,
   productsMs,
   type SideResult,
+  type Skipped,
 } from './results.js';
-import type { Measured } from './sideReport.js';
+import type { SideName } from './sideProcess.js';
 
 export const LOSSES_PAGE: Page<LossesResults> = {
   sections: (results, plot) => ({ losses: section(results, plot) }),
@@ -156,48 +158,42 @@ function overProducts(point: Point, { runs }: SideResult): number {
   return median(runs.map(({ ms, flopPerSecond }) => median(ms) / productsMs(point, flopPerSecond)));
 }
 
-const HEADER = [
-  'B',
-  'H×W',
-  'channels',
-  'here, s',
-  'products alone, s',
-  'here / products',
-  'PyTorch, s',
-  'PyTorch / here',
-  'here, MiB',
-  'PyTorch, MiB',
-  'memory, here / PyTorch',
-];
-
 /** Time and memory of points of which a side at least was measured. */
 function timeAndMemoryTable(results: readonly PointResult[]): string {
-  return markdownTable(HEADER, results.filter(wasMeasured).map(row));
+  return tableOf(results.filter(wasMeasured), [
+    ['B', ({ point }) => String(point.images)],
+    ['H×W', ({ point }) => `${point.height}×${point.width}`],
+    ['channels', ({ point: { channels } }) => `${channels.student}/${channels.teacher}`],
+    ['here, s', ({ sides }) => timeCell(sides.cirkd)],
+    [
+      'products alone, s',
+      ({ point, sides }) => ifMeasured(sides.cirkd, (side) => alone(point, side)),
+    ],
+    [
+      'here / products',
+      ({ point, sides }) => ifMeasured(sides.cirkd, (side) => overProducts(point, side).toFixed(2)),
+    ],
+    ['PyTorch, s', ({ sides }) => timeCell(sides.torch)],
+    ['PyTorch / here', ifBoth(({ faster, fasterRange }) => within(faster, fasterRange, times))],
+    ['here, MiB', ({ sides }) => ifMeasured(sides.cirkd, (side) => mib(extraMiB(side)))],
+    ['PyTorch, MiB', ({ sides }) => ifMeasured(sides.torch, (side) => mib(extraMiB(side)))],
+    ['memory, here / PyTorch', ifBoth(({ memoryShare }) => memoryShare.toFixed(3))],
+  ]);
 }
 
-function row(result: PointResult): string[] {
-  const { images, height, width, channels } = result.point;
-  const { cirkd, torch } = result.sides;
-  const compared = compare(result);
-  const ours = isMeasured(cirkd)
-    ? [
-        timeCell(cirkd),
-        seconds(median(cirkd.runs.map((run) => productsMs(result.point, run.flopPerSecond)))),
-        overProducts(result.point, cirkd).toFixed(2),
-      ]
-    : [`skipped: ${cirkd.skipped}`, '', ''];
-  return [
-    String(images),
-    `${height}×${width}`,
-    `${channels.student}/${channels.teacher}`,
-    ...ours,
-    isMeasured(torch) ? timeCell(torch) : `skipped: ${torch.skipped}`,
-    compared === null ? '' : within(compared.faster, compared.fasterRange, times),
-    isMeasured(cirkd) ? mib(extraMiB(cirkd)) : '',
-    isMeasured(torch) ? mib(extraMiB(torch)) : '',
-    compared === null ? '' : compared.memoryShare.toFixed(3),
-  ];
+function ifMeasured(side: SideResult | Skipped, cell: (side: SideResult) => string): string {
+  return isMeasured(side) ? cell(side) : '';
 }
+
+function ifBoth(cell: (compared: Comparison) => string): (result: PointResult) => string {
+  return (result) => {
+    const compared = compare(result);
+    return compared === null ? '' : cell(compared);
+  };
+}
+
+const alone = (point: Point, { runs }: SideResult) =>
+  seconds(median(runs.map(({ flopPerSecond }) => productsMs(point, flopPerSecond))));
 
 /** Points without any number, one line a reason. */
 function skippedLines(results: readonly PointResult[]): string {
@@ -217,41 +213,35 @@ function reasonOf({ sides: { cirkd, torch } }: PointResult): string {
   return here === peer ? here! : `here: ${here}; PyTorch: ${peer}`;
 }
 
-const RATE_HEADER = [
-  'GFLOP/s',
-  'TensorFlow: student',
-  'teacher',
-  'gradient',
-  'PyTorch: student',
-  'teacher',
-  'gradient',
-  'the loss here',
-  'the loss in PyTorch',
-];
-
 /** Rates of the plain products and of both losses, counting for each the products that it does. */
 function rateTable(results: readonly PointResult[]): string {
-  const rows = results.filter(wasMeasured).map(({ point, sides: { cirkd, torch } }) => {
-    const own = isMeasured(cirkd) ? total(necessaryProducts(point)) / medianMs(cirkd) : null;
-    const peer = isMeasured(torch) ? peerProducts(point) / medianMs(torch) : null;
-    // Two a multiply-add; per ms.
-    const attained = (macs: number | null) => (macs === null ? '' : ((2 * macs) / 1e6).toFixed(0));
-    return [pointName(point), ...rates(cirkd), ...rates(torch), attained(own), attained(peer)];
-  });
-  return markdownTable(RATE_HEADER, rows);
-}
-
-function rates(side: PointResult['sides']['cirkd']): string[] {
-  const kinds = ['student', 'teacher', 'gradient'] as const;
-  if (!isMeasured(side)) return kinds.map(() => '');
-  const of = (kind: (typeof kinds)[number]) => (run: Measured) => run.flopPerSecond[kind] / 1e9;
-  return kinds.map((kind) => median(side.runs.map(of(kind))).toFixed(0));
+  const rate = (side: SideName, kind: keyof Products) => (result: PointResult) =>
+    ifMeasured(result.sides[side], ({ runs }) =>
+      median(runs.map(({ flopPerSecond }) => flopPerSecond[kind] / 1e9)).toFixed(0),
+    );
+  // Two a multiply-add; per ms.
+  const attained = (side: SideName, macs: (point: Point) => number) => (result: PointResult) =>
+    ifMeasured(result.sides[side], (measured) =>
+      ((2 * (macs(result.point) / medianMs(measured))) / 1e6).toFixed(0),
+    );
+  return tableOf(results.filter(wasMeasured), [
+    ['GFLOP/s', ({ point }) => pointName(point)],
+    ['TensorFlow: student', rate('cirkd', 'student')],
+    ['teacher', rate('cirkd', 'teacher')],
+    ['gradient', rate('cirkd', 'gradient')],
+    ['PyTorch: student', rate('torch', 'student')],
+    ['teacher', rate('torch', 'teacher')],
+    ['gradient', rate('torch', 'gradient')],
+    ['the loss here', attained('cirkd', (point) => total(necessaryProducts(point)))],
+    ['the loss in PyTorch', attained('torch', peerProducts)],
+  ]);
 }
 
 const wasMeasured = ({ sides }: PointResult) => Object.values(sides).some(isMeasured);
 
 /** Median of all and the range of the processes' medians. */
-function timeCell(side: SideResult): string {
+function timeCell(side: SideResult | Skipped): string {
+  if (!isMeasured(side)) return `skipped: ${side.skipped}`;
   if (side.runs.length === 1) return seconds(medianMs(side));
   return within(medianMs(side), range(side.runs.map(({ ms }) => median(ms))), seconds);
 }

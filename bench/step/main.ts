@@ -20,7 +20,7 @@ await runBench({
   options: {
     rounds: wholeNumber(12),
     /** Names with commas between; all unless given. */
-    cases: text(),
+    cases: text,
     threads: wholeNumber(availableParallelism()),
     /** For a quick look at something smaller than the goals are about. */
     height: wholeNumber(GOAL_SIZE.height),

@@ -10,7 +10,7 @@ import { isGraph, type StepCase } from './cases.js';
 import { exportGraph } from './graphExport.js';
 import type { SideTask, Timing } from './protocol.js';
 import type { CaseResult, GraphResult, SideResult, StepFound } from './results.js';
-import { Side } from './side.js';
+import { openSide, type Side } from './side.js';
 
 export interface Measurement extends Measuring<StepFound> {
   readonly rounds: number;
@@ -84,7 +84,7 @@ async function start(
   const { train, loss, memory } = configOf(stepCase.workload);
   const task: SideTask = { case: stepCase, threads, folder, train, loss, memory };
   const open = async (name: 'cirkd' | 'torch' | 'graph') => {
-    const side = await Side.start(name, task, torch);
+    const side = await openSide(name, task, torch);
     started.push(side);
     return side;
   };

@@ -2,15 +2,16 @@
 import type { WorkProfile } from '../../services/cli/bench/opProfile.js';
 import type { Page } from '../support/bench.js';
 import {
+  type Column,
   goalRow,
   goalTableOf,
-  markdownTable,
   mib,
   paragraphs,
   percent,
   ratioCell,
   seconds,
   spread,
+  tableOf,
   times,
 } from '../support/markdown.js';
 import { machineLine } from '../support/results.js';
@@ -92,116 +93,111 @@ export function goalTable(cases: readonly CaseResult[]): string {
     return goalRow(`${name}: time / PyTorch's`, share, '≤', WANTED.rest);
   });
   const memory = cases.map(({ case: { title }, sides }) => {
-    const share = extraMiB(sides.cirkd) / extraMiB(sides.torch);
-    return goalRow(`${title}: peak memory / PyTorch's`, share, '≤', WANTED.memory);
+    return goalRow(`${title}: peak memory / PyTorch's`, memoryShare(sides), '≤', WANTED.memory);
   });
   return goalTableOf([...speed, ...rest, ...memory]);
 }
 
-const TIMES = ['', 'here, s', 'PyTorch, s', 'PyTorch / here'];
+interface TimeRow {
+  readonly name: string;
+  readonly paired: Paired;
+}
+
+const TIMES: readonly Column<TimeRow>[] = [
+  ['', ({ name }) => name],
+  ['here, s', ({ paired }) => spread(paired.cirkd, seconds)],
+  ['PyTorch, s', ({ paired }) => spread(paired.torch, seconds)],
+  ['PyTorch / here', ({ paired }) => ratioCell(faster(paired), times)],
+];
 
 function timeTable(cases: readonly CaseResult[]): string {
   const rows = cases.map((result) => {
-    const paired = pairedTotals(result);
-    const rate = (ms: readonly number[]) =>
-      ((1000 * result.case.workload.images) / median(ms)).toFixed(2);
-    return [...timeCells(result.case.title, paired), rate(paired.cirkd), rate(paired.torch)];
+    const { title, workload } = result.case;
+    return { name: title, images: workload.images, paired: pairedTotals(result) };
   });
-  return markdownTable([...TIMES, 'here, images/s', 'PyTorch, images/s'], rows);
+  const rate = (images: number, ms: readonly number[]) => ((1000 * images) / median(ms)).toFixed(2);
+  return tableOf(rows, [
+    ...TIMES,
+    ['here, images/s', ({ images, paired }) => rate(images, paired.cirkd)],
+    ['PyTorch, images/s', ({ images, paired }) => rate(images, paired.torch)],
+  ]);
 }
 
 /** Of each student: the network's step in its parts, and what the whole step takes beyond it. */
 export function partTable(cases: readonly CaseResult[]): string {
   const networks = cases.filter((result) => result.case.kind === 'network');
-  const rows = networks.flatMap((network) => {
+  const rows = networks.flatMap((network): TimeRow[] => {
     const name = network.case.title.replace('network step, ', '');
+    const { cirkd, torch } = network.sides;
     const part = (key: string): Paired => ({
-      cirkd: partOf(network.sides.cirkd, key),
-      torch: partOf(network.sides.torch, key),
+      cirkd: partOf(cirkd, key),
+      torch: partOf(torch, key),
     });
     const pair = studentPairs(cases).find((each) => each.network === network);
-    const rest = pair === undefined ? null : restOf(pair.whole, pair.network);
+    const rest = pair === undefined ? [] : [restOf(pair.whole, pair.network)];
     return [
-      timeCells(`${name}: forward and backward`, part('pass')),
-      timeCells(`${name}: update`, part('update')),
-      ...(rest === null ? [] : [timeCells(`${name}: rest (whole less network)`, rest)]),
+      { name: `${name}: forward and backward`, paired: part('pass') },
+      { name: `${name}: update`, paired: part('update') },
+      ...rest.map((paired) => ({ name: `${name}: rest (whole less network)`, paired })),
     ];
   });
-  return markdownTable(TIMES, rows);
-}
-
-function timeCells(name: string, paired: Paired): string[] {
-  const { cirkd, torch } = paired;
-  return [name, spread(cirkd, seconds), spread(torch, seconds), ratioCell(faster(paired), times)];
+  return tableOf(rows, TIMES);
 }
 
 function memoryTable(cases: readonly CaseResult[]): string {
-  const header = [
-    ...['', 'here, MiB', 'PyTorch, MiB', 'here / PyTorch'],
-    ...['start here, MiB', 'start PyTorch, MiB'],
-  ];
-  const rows = cases.map(({ case: { title }, sides: { cirkd, torch } }) => [
-    title,
-    mib(extraMiB(cirkd)),
-    mib(extraMiB(torch)),
-    (extraMiB(cirkd) / extraMiB(torch)).toFixed(2),
-    mib(cirkd.startKiB / 1024),
-    mib(torch.startKiB / 1024),
+  return tableOf(cases, [
+    ['', ({ case: { title } }) => title],
+    ['here, MiB', ({ sides }) => mib(extraMiB(sides.cirkd))],
+    ['PyTorch, MiB', ({ sides }) => mib(extraMiB(sides.torch))],
+    ['here / PyTorch', ({ sides }) => memoryShare(sides).toFixed(2)],
+    ['start here, MiB', ({ sides }) => mib(sides.cirkd.startKiB / 1024)],
+    ['start PyTorch, MiB', ({ sides }) => mib(sides.torch.startKiB / 1024)],
   ]);
-  return markdownTable(header, rows);
 }
+
+const memoryShare = ({ cirkd, torch }: CaseResult['sides']) => extraMiB(cirkd) / extraMiB(torch);
 
 function agreementTable(cases: readonly CaseResult[]): string {
   const rows = cases.flatMap(({ case: { name }, agreement }) =>
-    agreement.map(({ what, worst, tolerance }) => [
-      name,
-      what,
-      worst.toExponential(1),
-      String(tolerance),
-    ]),
+    agreement.map((distance) => ({ name, ...distance })),
   );
-  return markdownTable(['case', 'compared', 'largest difference', 'tolerance'], rows);
+  return tableOf(rows, [
+    ['case', ({ name }) => name],
+    ['compared', ({ what }) => what],
+    ['largest difference', ({ worst }) => worst.toExponential(1)],
+    ['tolerance', ({ tolerance }) => String(tolerance)],
+  ]);
 }
 
 /** The ops that take longest, what the others take together, and what no op takes. */
 function profileTable({ ms, rows, rest }: WorkProfile): string {
-  const share = percent(1);
   const [shown, others] = [rows.slice(0, PROFILE_ROWS), rows.slice(PROFILE_ROWS)];
   const sum = (key: 'calls' | 'ms' | 'share') => others.reduce((total, row) => total + row[key], 0);
-  const line = (name: string, calls: number, time: number, part: number) => [
-    name,
-    calls.toFixed(0),
-    time.toFixed(0),
-    share(part),
+  const together = { calls: sum('calls'), ms: sum('ms'), share: sum('share') };
+  const lines = [
+    ...shown,
+    ...(others.length === 0 ? [] : [{ op: `${others.length} others`, ...together }]),
+    { op: 'JavaScript and waiting', calls: null, ...rest },
+    { op: 'total', calls: null, ms, share: 1 },
   ];
-  return markdownTable(
-    ['op', 'calls', 'ms', 'share'],
-    [
-      ...shown.map((row) => line(row.op, row.calls, row.ms, row.share)),
-      ...(others.length === 0
-        ? []
-        : [line(`${others.length} others`, sum('calls'), sum('ms'), sum('share'))]),
-      ['JavaScript and waiting', '', rest.ms.toFixed(0), share(rest.share)],
-      ['total', '', ms.toFixed(0), share(1)],
-    ],
-  );
+  return tableOf(lines, [
+    ['op', ({ op }) => op],
+    ['calls', ({ calls }) => calls?.toFixed(0) ?? ''],
+    ['ms', (line) => line.ms.toFixed(0)],
+    ['share', ({ share }) => percent(1)(share)],
+  ]);
 }
 
 function graphTable(graphs: readonly GraphResult[]): string {
-  const rows = graphs.map(({ case: { title }, own, graph, runtime }) => [
-    `${title}, ${runtime}`,
-    spread(totals(own), seconds),
-    spread(totals(graph), seconds),
-    seconds(fastest(own)),
-    seconds(fastest(graph)),
-    mib(extraMiB(own)),
-    mib(extraMiB(graph)),
+  return tableOf(graphs, [
+    ['', ({ case: { title }, runtime }) => `${title}, ${runtime}`],
+    ['own kernels, s', ({ own }) => spread(totals(own), seconds)],
+    ['as a graph, s', ({ graph }) => spread(totals(graph), seconds)],
+    ['own, fastest round', ({ own }) => seconds(fastest(own))],
+    ['graph, fastest round', ({ graph }) => seconds(fastest(graph))],
+    ['own, peak MiB', ({ own }) => mib(extraMiB(own))],
+    ['graph, peak MiB', ({ graph }) => mib(extraMiB(graph))],
   ]);
-  const header = [
-    ...['', 'own kernels, s', 'as a graph, s', 'own, fastest round', 'graph, fastest round'],
-    ...['own, peak MiB', 'graph, peak MiB'],
-  ];
-  return markdownTable(header, rows);
 }
 
 /** The fastest rounds say what either can do, the medians what it did beside all that ran as well. */

@@ -6,28 +6,17 @@ import type { Answers, Ready, Request, SideName, SideTask } from './protocol.js'
 
 const NETWORKS = fileURLToPath(new URL('../../test/support/torch', import.meta.url));
 
-export class Side {
+export interface Side {
   readonly ready: Ready;
-  readonly #process: MeasuredProcess;
+  ask<K extends Request['do']>(request: Request & { readonly do: K }): Promise<Answers[K]>;
+  close(): Promise<void>;
+}
 
-  /** Resolves once the process is ready. @param torch folder of PyTorch's packages */
-  static async start(name: SideName, task: SideTask, torch: string): Promise<Side> {
-    const started = startProcess(name, [JSON.stringify(task)], torch);
-    return new Side(started, await started.first<Ready>());
-  }
-
-  private constructor(started: MeasuredProcess, ready: Ready) {
-    this.#process = started;
-    this.ready = ready;
-  }
-
-  ask<K extends Request['do']>(request: Request & { readonly do: K }): Promise<Answers[K]> {
-    return this.#process.ask<Answers[K]>(request);
-  }
-
-  close(): Promise<void> {
-    return this.#process.close();
-  }
+/** Resolves once the process is ready. @param torch folder of PyTorch's packages */
+export async function openSide(name: SideName, task: SideTask, torch: string): Promise<Side> {
+  const started = startProcess(name, [JSON.stringify(task)], torch);
+  const ready = await started.first<Ready>();
+  return { ready, ask: (request) => started.ask(request), close: () => started.close() };
 }
 
 function startProcess(name: SideName, args: readonly string[], torch: string): MeasuredProcess {

@@ -15,7 +15,7 @@ import { runMain } from '../support/program.js';
 import { halfImage, halfLabels } from './halfSize.js';
 
 await runMain('halveCamvid', async () => {
-  const { from, to } = readOptions({ from: text(), to: text() }, process.argv.slice(2));
+  const { from, to } = readOptions({ from: text, to: text }, process.argv.slice(2));
   if (from === undefined || to === undefined)
     throw new UsageError('wanted --from FOLDER --to FOLDER');
   for (const split of ['train', 'val']) {

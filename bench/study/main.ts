@@ -31,11 +31,11 @@ import { studyTable, timeTable } from './table.js';
 import { chooseVariants, type NamedVariant } from './variants.js';
 
 const OPTIONS = {
-  config: text('examples/study/student.yaml'),
-  teacher: text('examples/demo/teacher.safetensors'),
-  variants: text('labels,logits-kd,cirkd'),
-  out: text('runs/study'),
-  seeds: wholeNumbers('0,1,2,3,4', 0),
+  config: text.default('examples/study/student.yaml'),
+  teacher: text.default('examples/demo/teacher.safetensors'),
+  variants: text.default('labels,logits-kd,cirkd'),
+  out: text.default('runs/study'),
+  seeds: wholeNumbers([0, 1, 2, 3, 4], 0),
   jobs: wholeNumber(1),
   set: texts,
 };

@@ -62,19 +62,23 @@ export interface Page<Results> {
   readonly plot?: (results: Results) => string;
 }
 
-const COMMON = { results: text(), render: text(), out: text() };
+const COMMON = { results: text, render: text, out: text };
 
 /** The program of a bench. */
 export function runBench<Own extends Options, Found extends object>(
   bench: Bench<Own, Found>,
 ): Promise<void> {
   endOnSignals();
-  return runMain(`bench:${bench.name}`, () => benchMain(bench, process.argv.slice(2)));
+  return runMain(`bench:${bench.name}`, () => {
+    return benchMain(bench, process.argv.slice(2), (text) => process.stdout.write(text));
+  });
 }
 
-async function benchMain<Own extends Options, Found extends object>(
+/** Throws what the command line or the measurement is at fault for. @param print what the sections come to */
+export async function benchMain<Own extends Options, Found extends object>(
   bench: Bench<Own, Found>,
   argv: readonly string[],
+  print: (text: string) => void,
 ): Promise<void> {
   const given = readOptions<Options>({ ...bench.options, ...COMMON }, argv);
   const { out, render, results: file } = given as ValuesOf<typeof COMMON>;
@@ -91,7 +95,7 @@ async function benchMain<Own extends Options, Found extends object>(
     if (out !== undefined) await checkMarkedSections(out, Object.keys(page.sections(results, '')));
   }
   if (out !== undefined) await writePage(bench, out, results);
-  process.stdout.write(`${Object.values(page.sections(results, 'plot.svg')).join('\n\n')}\n`);
+  print(`${Object.values(page.sections(results, 'plot.svg')).join('\n\n')}\n`);
 }
 
 async function measure<Found extends object>(

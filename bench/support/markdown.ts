@@ -6,6 +6,16 @@ export function paragraphs(...parts: readonly string[]): string {
   return parts.filter((part) => part !== '').join('\n\n');
 }
 
+/** A header and the cell below it. */
+export type Column<Row> = readonly [header: string, cell: (row: Row) => string];
+
+export function tableOf<Row>(rows: readonly Row[], columns: readonly Column<Row>[]): string {
+  return markdownTable(
+    columns.map(([header]) => header),
+    rows.map((row) => columns.map(([, cell]) => cell(row))),
+  );
+}
+
 export function markdownTable(
   header: readonly string[],
   rows: readonly (readonly string[])[],

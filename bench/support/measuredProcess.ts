@@ -28,7 +28,7 @@ export class MeasuredProcess {
   readonly name: string;
   readonly #child: ChildProcessByStdio<Writable, Readable, Readable>;
   readonly #answers: AsyncIterator<string>;
-  readonly #kill = () => this.#child.kill('SIGKILL');
+  readonly kill = () => this.#child.kill('SIGKILL');
   /** With the signal that ended it. It may never have begun. */
   readonly #ended: Promise<NodeJS.Signals | null>;
   #complaints = '';
@@ -49,7 +49,7 @@ export class MeasuredProcess {
     });
     // A process that has ended is told of by its answer, which doesn't come.
     this.#child.stdin.on('error', () => {});
-    process.once('exit', this.#kill);
+    process.once('exit', this.kill);
   }
 
   /** Processor time so far, of the kernel for it too; in steps of 10 (Linux). */
@@ -70,16 +70,12 @@ export class MeasuredProcess {
     }
   }
 
-  kill(): void {
-    this.#kill();
-  }
-
   /** What it says first, unasked: that it is ready. Ends it where it doesn't come. Throws ProcessEnded. */
   async first<Answer>(): Promise<Answer> {
     try {
-      return await this.#next();
+      return JSON.parse(await this.line()) as Answer;
     } catch (error) {
-      this.#kill();
+      this.kill();
       throw error;
     }
   }
@@ -87,20 +83,22 @@ export class MeasuredProcess {
   /** Throws ProcessEnded. */
   async ask<Answer>(request: object): Promise<Answer> {
     this.#child.stdin.write(`${JSON.stringify(request)}\n`);
-    return this.#next();
+    return JSON.parse(await this.line()) as Answer;
   }
 
-  /** Closes its input and waits for its end. */
-  async close(): Promise<void> {
-    process.off('exit', this.#kill);
-    this.#child.stdin.end();
-    await this.#ended;
-  }
-
-  async #next<Answer>(): Promise<Answer> {
+  /** The next line that it says, for one that doesn't speak JSON. Throws ProcessEnded. */
+  async line(): Promise<string> {
     const { done, value } = await this.#answers.next();
-    if (done !== true) return JSON.parse(value) as Answer;
+    if (done !== true) return value;
     throw new ProcessEnded(this.name, await this.#ended, this.#complaints);
+  }
+
+  /** Closes its input, sends the signal where there is one, and waits for its end. */
+  async close(signal?: NodeJS.Signals): Promise<void> {
+    process.off('exit', this.kill);
+    this.#child.stdin.end();
+    if (signal !== undefined) this.#child.kill(signal);
+    await this.#ended;
   }
 }
 

@@ -1,91 +1,57 @@
-/** Options of a command line, each with how its text is read: a wrong one is named before anything is done. */
+/** A command line, checked before anything is done: zod says what each option takes. */
 import { parseArgs } from 'node:util';
+import { z } from 'zod';
 import { UsageError } from '../../services/cli/command.js';
-import { wholeNumber as readWholeNumber } from '../../services/cli/datasetOptions.js';
 
-export interface Option<Value> {
-  readonly type: 'string' | 'boolean';
-  readonly multiple?: boolean;
-  /** Throws UsageError. @param given undefined where the option isn't there */
-  read(given: Given, name: string): Value;
-}
+/** Texts become values. One that takes `true` is a switch, one that takes a list is given any number of times. */
+export type Options = Readonly<Record<string, z.ZodType>>;
 
-type Given = string | boolean | readonly (string | boolean)[] | undefined;
-
-export type Options = Readonly<Record<string, Option<unknown>>>;
-
-export type ValuesOf<O extends Options> = {
-  readonly [Name in keyof O]: O[Name] extends Option<infer Value> ? Value : never;
-};
+export type ValuesOf<O extends Options> = { readonly [Name in keyof O]: z.output<O[Name]> };
 
 /** Throws UsageError, or parseArgs' own error for an option that isn't one of these. */
 export function readOptions<O extends Options>(options: O, argv: readonly string[]): ValuesOf<O> {
-  const declared = Object.entries(options).map(([name, { type, multiple = false }]) => [
-    name,
-    { type, multiple },
-  ]);
+  const takes = (option: z.ZodType, value: unknown) => option.safeParse(value).success;
+  const declared = Object.entries(options).map(([name, option]) => {
+    const type = takes(option, true) ? ('boolean' as const) : ('string' as const);
+    return [name, { type, multiple: takes(option, []) }];
+  });
   const parsed = parseArgs({ args: [...argv], options: Object.fromEntries(declared) });
-  const values = parsed.values as Readonly<Record<string, Given>>;
-  const read = Object.entries(options).map(([name, option]) => [
-    name,
-    option.read(values[name], `--${name}`),
-  ]);
+  const given = parsed.values as Readonly<Record<string, unknown>>;
+  const read = Object.entries(options).map(([name, option]) => {
+    const { success, data, error } = option.safeParse(given[name]);
+    if (success) return [name, data];
+    const wanted = option.description ?? error.issues[0]!.message;
+    throw new UsageError(`--${name}: ${given[name]} given, wanted ${wanted}`);
+  });
   return Object.fromEntries(read) as ValuesOf<O>;
 }
 
-export const flag: Option<boolean> = { type: 'boolean', read: (given) => given === true };
+export const flag = z.boolean().default(false);
 
 /** Given any number of times. */
-export const texts: Option<readonly string[]> = {
-  type: 'string',
-  multiple: true,
-  read: (given) => (given ?? []) as string[],
-};
+export const texts = z.array(z.string()).default([]);
 
-export function text<T extends string | undefined = undefined>(otherwise?: T): Option<string | T> {
-  return { type: 'string', read: (given) => (given as string | undefined) ?? (otherwise as T) };
-}
+export const text = z.string().optional();
 
-/** At least 1. */
-export function wholeNumber(otherwise: number): Option<number> {
-  return parsed(String(otherwise), (given, name) => readWholeNumber(name, given, 1));
-}
+const whole = (least: number) => z.number().int().min(least);
+const toNumber = z.string().transform(Number);
+const listOf = <Item>(read: (text: string) => Item) =>
+  z.string().transform((given) => given.split(',').map(read));
 
-/** At least 0. */
-export function number(otherwise: number): Option<number> {
-  return parsed(String(otherwise), readNumber);
-}
+export const wholeNumber = (otherwise: number) =>
+  toNumber.pipe(whole(1)).default(otherwise).describe('a whole number of at least 1');
 
-/** With commas between them. */
-export function wholeNumbers(otherwise: string, least = 1): Option<number[]> {
-  return parsed(otherwise, (given, name) =>
-    given.split(',').map((each) => readWholeNumber(name, each, least)),
-  );
-}
+export const number = (otherwise: number) =>
+  toNumber.pipe(z.number().min(0)).default(otherwise).describe('a number of at least 0');
 
-/** Two whole numbers each, as in 32x64,64x128. */
-export function pairs(otherwise: string, between: string): Option<(readonly [number, number])[]> {
-  return parsed(otherwise, (given, name) =>
-    given.split(',').map((pair) => {
-      const [first, second, ...more] = pair.split(between);
-      if (first === undefined || second === undefined || more.length > 0) {
-        const wanted = `pairs such as ${otherwise.split(',')[0]} with commas between them`;
-        throw new UsageError(`${name}: ${pair} given, wanted ${wanted}`);
-      }
-      return [readWholeNumber(name, first, 1), readWholeNumber(name, second, 1)] as const;
-    }),
-  );
-}
+export const wholeNumbers = (otherwise: number[], least = 1) =>
+  listOf(Number)
+    .pipe(z.array(whole(least)))
+    .default(otherwise)
+    .describe(`whole numbers of at least ${least} with commas between them`);
 
-function parsed<Value>(
-  otherwise: string,
-  read: (given: string, name: string) => Value,
-): Option<Value> {
-  return { type: 'string', read: (given, name) => read((given as string) ?? otherwise, name) };
-}
-
-function readNumber(given: string, name: string): number {
-  const value = Number(given);
-  if (given.trim() !== '' && Number.isFinite(value) && value >= 0) return value;
-  throw new UsageError(`${name}: ${given} given, wanted a number of at least 0`);
-}
+export const pairs = (between: string, otherwise: [number, number][]) =>
+  listOf((text) => text.split(between).map(Number) as [number, number])
+    .pipe(z.array(z.tuple([whole(1), whole(1)])))
+    .default(otherwise)
+    .describe(`pairs such as ${otherwise[0]!.join(between)} with commas between them`);

@@ -1,5 +1,5 @@
 /** What every bench keeps of a measurement besides its figures, and the file that it is kept in. */
-import { readFile, stat } from 'node:fs/promises';
+import { access, constants, readFile } from 'node:fs/promises';
 import { cpus, totalmem } from 'node:os';
 import { dirname } from 'node:path';
 import { UsageError } from '../../services/cli/command.js';
@@ -56,16 +56,15 @@ export function machineLine(measured: MeasuredThere): string {
   );
 }
 
-/** Makes the file's folder. Throws UsageError where nothing can be kept there. */
+/** Throws UsageError where nothing can be kept there: the file's folder is made. */
 export async function prepareResults(path: string): Promise<void> {
-  const refuse = (why: string) => new UsageError(`--results: ${path} given, ${why}`);
   try {
     await ensureFolder(dirname(path));
+    await access(dirname(path), constants.W_OK);
   } catch (error) {
-    throw refuse(`and its folder cannot be made: ${(error as Error).message}`);
+    const why = (error as Error).message;
+    throw new UsageError(`--results: ${path} given, wanted a file in a folder to write to: ${why}`);
   }
-  const there = await stat(path).catch(() => null);
-  if (there?.isDirectory()) throw refuse('which is a folder; wanted a file');
 }
 
 export async function keepResults(path: string, results: object): Promise<void> {

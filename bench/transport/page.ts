@@ -4,10 +4,10 @@ import {
   fixed,
   goalRow,
   goalTableOf,
-  markdownTable,
   paragraphs,
   ratioCell,
   spread,
+  tableOf,
 } from '../support/markdown.js';
 import { machineLine } from '../support/results.js';
 import { median } from '../support/statistics.js';
@@ -69,23 +69,12 @@ export function goalTable(results: TransportResults): string {
 
 function rateTable(results: TransportResults): string {
   const bare = sideNamed(results, BARE);
-  const rows = results.sides.map((side) => [
-    side.name,
-    (side.answerBytes / MIB).toFixed(2),
-    spread(rates(side), fixed(0)),
-    ratioCell(ratioOf(side, bare), fixed(2)),
-    median(perAnswer(side)).toFixed(1),
+  const perAnswer = ({ cpuMs, answers }: SideResult) => median(cpuMs.map((each) => each / answers));
+  return tableOf(results.sides, [
+    ['side', ({ name }) => name],
+    ['MiB an answer', ({ answerBytes }) => (answerBytes / MIB).toFixed(2)],
+    ['fp32-equivalent MiB/s', (side) => spread(rates(side), fixed(0))],
+    [`times ${BARE}`, (side) => ratioCell(ratioOf(side, bare), fixed(2))],
+    ['processor ms an answer', (side) => perAnswer(side).toFixed(1)],
   ]);
-  const header = [
-    'side',
-    'MiB an answer',
-    'fp32-equivalent MiB/s',
-    `times ${BARE}`,
-    'processor ms an answer',
-  ];
-  return markdownTable(header, rows);
-}
-
-function perAnswer({ cpuMs, answers }: SideResult): number[] {
-  return cpuMs.map((each) => each / answers);
 }

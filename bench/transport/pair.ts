@@ -23,8 +23,8 @@ export class Pair {
 
   /** grpc-js alone, with V8 as Node.js starts it or as this project's services set it. */
   static bare(...heap: 'less garbage'[]): Promise<Pair> {
-    return Pair.#start(side('bareServer.ts', heap, process.env), (address) =>
-      side('bareClient.ts', [address, ...heap], process.env),
+    return Pair.#start(side('bareSide.ts', ['serve', ...heap], process.env), (address) =>
+      side('bareSide.ts', [address, ...heap], process.env),
     );
   }
 

@@ -29,9 +29,9 @@ const SIZES = [
 await runBench({
   name: 'wire',
   options: {
-    teacher: text(),
-    camvid: text(),
-    student: text(),
+    teacher: text,
+    camvid: text,
+    student: text,
     batches: wholeNumber(6),
     rounds: wholeNumber(15),
   },
