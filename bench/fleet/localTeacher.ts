@@ -1,6 +1,6 @@
 /** The teacher's network in a thread of the student's own process: no wire, no other process. */
 import { WorkerEngine } from '../../services/teacher/workerEngine.js';
-import type { Teacher, TeacherImage, TeacherReply } from '../../src/distill/teacher.js';
+import type { Teacher, TeacherImage, TeacherReply } from '../../src/contract/teacher.js';
 import { requestsOf, replyOf } from '../wire/cases.js';
 
 /** Plain float32: nothing is made smaller that doesn't travel. */

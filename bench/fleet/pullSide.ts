@@ -1,11 +1,11 @@
 /** A student without a network: takes answers of a fleet as fast as they come, or step by step. */
 import { expectBulkBuffers } from '../../services/cli/bulkHeap.js';
-import type { TeacherReply } from '../../src/distill/teacher.js';
-import type { RemoteTeacher } from '../../src/stream/remoteTeacher.js';
+import type { TeacherReply } from '../../src/contract/teacher.js';
+import type { RemoteTeacher } from '../../src/stream/client/remoteTeacher.js';
 import { Feed, teacherImages } from '../../src/train/feed.js';
 import { runLoop, type StepReport } from '../../src/train/loop.js';
 import { connectBench } from '../support/benchTeacher.js';
-import { Decoder } from '../support/decoder.js';
+import { startDecoder } from '../support/decoder.js';
 import { answerRequests } from '../support/linesOfInput.js';
 import { madeBatches, STEP_IMAGES } from './madeBatches.js';
 import type { PullAnswer, PullRequest, PullTask, StepsAnswer } from './protocol.js';
@@ -16,7 +16,7 @@ const AHEAD_EACH = 3;
 expectBulkBuffers();
 const { size } = JSON.parse(process.argv[2]!) as PullTask;
 const source = madeBatches(size.height, size.width, size.classes);
-const decoder = new Decoder();
+const decoder = startDecoder();
 await decoder.setup(null);
 
 process.stdout.write('{}\n');

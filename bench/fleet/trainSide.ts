@@ -1,8 +1,8 @@
 /** A student that trains, its teacher in the same process or in another one. */
 import { expectBulkBuffers } from '../../services/cli/bulkHeap.js';
 import { configOf } from '../../services/cli/bench/workload.js';
-import { ComputeThread } from '../../services/student/computeThread.js';
-import type { Teacher } from '../../src/distill/teacher.js';
+import { startComputing } from '../../services/student/computeProtocol.js';
+import type { Teacher } from '../../src/contract/teacher.js';
 import { Feed } from '../../src/train/feed.js';
 import { runLoop } from '../../src/train/loop.js';
 import { connectBench } from '../support/benchTeacher.js';
@@ -22,7 +22,7 @@ const config = configOf({
   ...{ classes, height, width, teacherChannels },
 });
 const teacher = await openTeacher();
-const compute = new ComputeThread();
+const { call: compute } = startComputing();
 await compute.setup({
   ...{ config, classNames, state: null, startWeights: null },
   teacher: {

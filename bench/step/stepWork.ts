@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { StudentWork } from '../../services/cli/bench/studentWork.js';
 import { TeacherWork } from '../../services/cli/bench/teacherWork.js';
 import { timeOf } from '../../services/cli/bench/measureWork.js';
-import type { InferredOutput } from '../../src/models/encodeOutputs.js';
+import type { EncodedOutput } from '../../src/contract/outputs.js';
 import type { BankChoices } from '../../src/memory/choices.js';
 import { type Parameter, readFloat32, type Tensor } from '../../src/tensor/index.js';
 import type { NamedTensors } from '../../src/wire/safetensors.js';
@@ -46,7 +46,7 @@ function write({ folder }: SideTask, name: string, weights: NamedTensors): void 
 }
 
 /** Samples of every output, all images one after the other. */
-export function checkOf(images: readonly (readonly InferredOutput[])[]): Check {
+export function checkOf(images: readonly (readonly EncodedOutput[])[]): Check {
   const check: Record<string, number[]> = {};
   for (const { output, tensor } of images.flat()) {
     check[output] = [...(check[output] ?? []), ...sampled(new Float32Array(tensor.data))];

@@ -1,6 +1,6 @@
 /** A student's connection to teachers, with the student's defaults. */
-import { connectTeachers, type RemoteTeacher } from '../../src/stream/remoteTeacher.js';
-import type { ClientOptions } from '../../src/stream/clientOptions.js';
+import { connectTeachers, type RemoteTeacher } from '../../src/stream/client/remoteTeacher.js';
+import type { ClientOptions } from '../../src/stream/client/options.js';
 
 const MAX_INFLIGHT_BYTES = 1024 * 2 ** 20;
 const TIMEOUT_MS = 60_000;

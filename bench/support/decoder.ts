@@ -1,35 +1,25 @@
-/** The main thread's end of decodeThread.ts. */
-import { startThread } from '../../src/data/startThread.js';
+/** The student's computing thread, as far as its tensors. */
 import { replyBuffers } from '../../src/distill/replyBuffers.js';
-import type { TeacherReply } from '../../src/distill/teacher.js';
-import type { EncodedTensor } from '../../src/wire/encodedTensor.js';
+import type { TeacherReply } from '../../src/contract/teacher.js';
+import { startThread } from '../../src/threads/startThread.js';
+import { ThreadCalls } from '../../src/threads/threadCalls.js';
+import type { ThreadClient, ThreadService } from '../../src/threads/threadService.js';
+import type { EncodedTensor } from '../../src/contract/encodedTensor.js';
 
-export class Decoder {
-  readonly #thread = startThread(import.meta.url, './decodeThread.ts', null);
-
+export interface DecoderCalls {
   /** For replies of teachers with this classifier; null: with logits. */
-  setup(classifier: EncodedTensor | null): Promise<void> {
-    return this.#call({ classifier }, []);
-  }
+  setup(classifier: EncodedTensor | null): void;
+  /** Takes the replies' buffers; done after `stepMs`, or when they are tensors if that is later. */
+  decode(replies: readonly TeacherReply[], stepMs: number): void;
+}
 
-  /** Takes the replies' buffers; resolves after `stepMs`, or when they are tensors if that is later. */
-  decode(replies: readonly TeacherReply[], stepMs: number): Promise<void> {
-    return this.#call({ replies, stepMs }, replies.flatMap(replyBuffers));
-  }
+export const DECODER: ThreadService<DecoderCalls> = {
+  thread: 'the decoding thread',
+  calls: { setup: {}, decode: { given: (replies) => replies.flatMap(replyBuffers) } },
+  errors: [],
+};
 
-  async close(): Promise<void> {
-    await this.#thread.terminate();
-  }
-
-  /** One at a time. */
-  #call(message: object, moved: ArrayBuffer[]): Promise<void> {
-    return new Promise((resolve, reject) => {
-      this.#thread.once('message', () => {
-        this.#thread.off('error', reject);
-        resolve();
-      });
-      this.#thread.once('error', reject);
-      this.#thread.postMessage(message, moved);
-    });
-  }
+/** The thread keeps its process alive until that exits. */
+export function startDecoder(): ThreadClient<DecoderCalls> {
+  return new ThreadCalls(startThread(import.meta.url, './decodeThread.ts', null), DECODER).call;
 }

@@ -1,9 +1,9 @@
 /** The student's side: asks for images and makes tensors of the answers in a computing thread. */
 import { expectBulkBuffers } from '../../services/cli/bulkHeap.js';
-import type { TeacherImage, TeacherReply } from '../../src/distill/teacher.js';
-import type { RemoteTeacher } from '../../src/stream/remoteTeacher.js';
+import type { TeacherImage, TeacherReply } from '../../src/contract/teacher.js';
+import type { RemoteTeacher } from '../../src/stream/client/remoteTeacher.js';
 import { connectBench } from '../support/benchTeacher.js';
-import { Decoder } from '../support/decoder.js';
+import { startDecoder } from '../support/decoder.js';
 import { answerRequests } from '../support/linesOfInput.js';
 import { type AnswerSize, STEP_IMAGES, type WireCase } from './cases.js';
 
@@ -23,7 +23,7 @@ const AHEAD_IMAGES = 12;
 expectBulkBuffers();
 const [address, size] = [process.argv[2]!, JSON.parse(process.argv[3]!) as AnswerSize];
 const teachers = new Map<string, RemoteTeacher>();
-const thread = new Decoder();
+const thread = startDecoder();
 const image = {
   ...{ sample: 'made', augmentationSeed: 0n, height: size.height, width: size.width },
   rgb: new Uint8Array(size.height * size.width * 3).fill(7),

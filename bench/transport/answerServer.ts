@@ -4,10 +4,10 @@ import { serverLimits } from '../../services/teacher/options.js';
 import { SimulatedNetwork } from '../../services/teacher/simulateEngine.js';
 import { loadConfig } from '../../src/config/load.js';
 import { teacherSchema } from '../../src/config/teacher.js';
-import type { InferenceEngine, InferenceImage } from '../../src/stream/engine.js';
-import type { EncodedOutput, OutputRequest } from '../../src/stream/names.js';
-import { silentHooks } from '../../src/stream/serverHooks.js';
-import { TeacherServer } from '../../src/stream/teacherServer.js';
+import { type InferenceEngine, silentHooks } from '../../src/stream/server/serving.js';
+import type { InferenceImage } from '../../src/contract/inference.js';
+import type { EncodedOutput, OutputRequest } from '../../src/contract/outputs.js';
+import { TeacherServer } from '../../src/stream/server/teacherServer.js';
 import { endWithInput } from '../support/linesOfInput.js';
 import { type AnswerSize, CHUNK_BYTES } from './cases.js';
 

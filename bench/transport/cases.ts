@@ -4,10 +4,8 @@
  * Images have as many pixels as the maps have positions (a stride of 1), so that next to nothing
  * goes the other way: what is measured is the way of the answers.
  */
-import { tensorBytes } from '../../src/wire/checkTensor.js';
-import { answerBytes, expectedOutputs } from '../../src/stream/clientRequest.js';
-import { wantedOutputs } from '../../src/stream/clientOutputs.js';
-import { caseName, WIRE_CASES, type WireCase } from '../wire/cases.js';
+import { answerBytes, expectedOutputs, rowBytes } from '../../src/stream/codec/outputShapes.js';
+import { caseName, requestsOf, WIRE_CASES, type WireCase } from '../wire/cases.js';
 
 export interface AnswerSize {
   readonly height: number;
@@ -31,23 +29,21 @@ export function bytesOfAnswer(size: AnswerSize, wireCase: WireCase): number {
 
 /** Bytes of the messages that an answer comes in, each of whole rows of an output. */
 export function messagesOfAnswer(size: AnswerSize, wireCase: WireCase): number[] {
-  return outputsOf(size, wireCase).flatMap(({ dtype, shape }) => {
-    const rowBytes = tensorBytes(dtype, shape.slice(1));
-    const rows = shape[0]!;
-    const rowsAtOnce = Math.max(1, Math.floor(CHUNK_BYTES / rowBytes));
+  return outputsOf(size, wireCase).flatMap((output) => {
+    const bytes = rowBytes(output);
+    const rows = output.shape[0]!;
+    const rowsAtOnce = Math.max(1, Math.floor(CHUNK_BYTES / bytes));
     return Array.from(
       { length: Math.ceil(rows / rowsAtOnce) },
-      (_, chunk) => rowBytes * Math.min(rowsAtOnce, rows - chunk * rowsAtOnce),
+      (_, chunk) => bytes * Math.min(rowsAtOnce, rows - chunk * rowsAtOnce),
     );
   });
 }
 
 function outputsOf(size: AnswerSize, wireCase: WireCase) {
   const { classes, channels } = size;
-  return expectedOutputs(size, {
-    ...{ classes, featureChannels: channels, outputStride: 1 },
-    outputs: wantedOutputs(wireCase),
-  });
+  const sizes = { classes, featureChannels: channels, outputStride: 1 };
+  return expectedOutputs(size, sizes, requestsOf(wireCase));
 }
 
 export { caseName, WIRE_CASES, type WireCase };

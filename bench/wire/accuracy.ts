@@ -8,7 +8,8 @@ import { scope } from '../../src/tensor/index.js';
 import { replyOf, requestsOf, WIRE_CASES } from './cases.js';
 import { type Change, changeOf, NO_CHANGE, worse } from './change.js';
 import { BANK_ROWS, type BenchStudent } from './students.js';
-import { TEACHER_TERMS, type TeacherTerm, TermProbe } from './termProbe.js';
+import { TEACHER_TERMS, type TeacherTerm } from '../../src/contract/terms.js';
+import { TermProbe } from './termProbe.js';
 
 export interface Accuracy {
   readonly student: string;

@@ -1,8 +1,12 @@
 /** The ways in which a teacher's answer can travel. */
-import type { InferredOutput, OutputRequest } from '../../src/models/encodeOutputs.js';
-import type { TeacherReply } from '../../src/distill/teacher.js';
-import { wantedOutputs } from '../../src/stream/clientOutputs.js';
-import type { Encoding, OutputName } from '../../src/wire/encodedTensor.js';
+import type {
+  EncodedOutput,
+  Encoding,
+  OutputName,
+  OutputRequest,
+} from '../../src/contract/outputs.js';
+import type { TeacherReply } from '../../src/contract/teacher.js';
+import { requestedOutputs } from '../../src/stream/client/options.js';
 
 export interface WireCase {
   readonly encoding: Encoding;
@@ -18,11 +22,11 @@ export const caseName = ({ encoding, logits }: WireCase) => `${encoding}, logits
 
 /** What a teacher is asked for. */
 export function requestsOf(wireCase: WireCase): OutputRequest[] {
-  return wantedOutputs(wireCase).map(({ name, dtype }) => ({ output: name, encoding: dtype }));
+  return requestedOutputs(wireCase);
 }
 
 /** As the client puts an answer together. */
-export function replyOf(outputs: readonly InferredOutput[]): TeacherReply {
+export function replyOf(outputs: readonly EncodedOutput[]): TeacherReply {
   const find = (name: OutputName) => outputs.find(({ output }) => output === name)?.tensor ?? null;
   return {
     logits: find('logits'),

@@ -6,7 +6,7 @@ import type { Accuracy } from './accuracy.js';
 import { caseName, WIRE_CASES } from './cases.js';
 import { isHarmless } from './change.js';
 import { best, type Coding } from './coding.js';
-import { TEACHER_TERMS } from './termProbe.js';
+import { TEACHER_TERMS } from '../../src/contract/terms.js';
 
 export interface WireFound {
   readonly teacher: string;

@@ -1,22 +1,12 @@
 /** Each term of the objective by itself, with its gradient, as a student with banks of its own sees it. */
 import { Objective, type StepDraws, type TeacherOutputs } from '../../src/distill/objective.js';
 import type { ObjectiveSettings } from '../../src/distill/settings.js';
-import type { WeightedTerm } from '../../src/distill/terms.js';
+import { TEACHER_TERMS, type TeacherTerm } from '../../src/contract/terms.js';
 import type { LabelMaps } from '../../src/losses/nearestLabels.js';
 import type { BankOptions } from '../../src/memory/memoryBank.js';
 import { PixelMemoryBank } from '../../src/memory/pixelMemoryBank.js';
 import { RegionMemoryBank } from '../../src/memory/regionMemoryBank.js';
 import { readFloat32, scope, type Var } from '../../src/tensor/index.js';
-
-/** `task` doesn't see the teacher. */
-export const TEACHER_TERMS = [
-  'logits_kd',
-  'minibatch_pixel',
-  'memory_pixel',
-  'memory_region',
-] as const satisfies readonly WeightedTerm[];
-
-export type TeacherTerm = (typeof TEACHER_TERMS)[number];
 
 export interface TermValue {
   readonly loss: number;

@@ -1,3 +1,5 @@
+export { UsageError } from '../program/usageError.js';
+
 /** One of cirkd's commands. */
 export interface Command {
   readonly name: string;
@@ -7,9 +9,4 @@ export interface Command {
   readonly usage: string;
   /** `argv` is what follows the command's name. Resolves to the exit code; throws on a fault. */
   run(argv: string[]): Promise<number>;
-}
-
-/** The command line is wrong: exit code 2, with a pointer to `--help`. */
-export class UsageError extends Error {
-  override readonly name = 'UsageError';
 }

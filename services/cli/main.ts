@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { UsageError } from './command.js';
 import { COMMANDS } from './commandTable.js';
 import { describeFault } from './exitCode.js';
-import { packageRoot } from './packageRoot.js';
+import { packageRoot } from '../program/packageRoot.js';
 
 /** Resolves to the exit code; never rejects. */
 export async function main(argv: string[]): Promise<number> {

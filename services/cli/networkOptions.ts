@@ -3,7 +3,7 @@ import type { RemoteSegmenter } from '../../src/evaluate/predict.js';
 import { parseDnsName } from '../../src/rpc/target.js';
 import { UsageError } from './command.js';
 import { wholeNumber } from './datasetOptions.js';
-import { openSegmenter } from './openSegmenter.js';
+import { openSegmenter } from '../program/openSegmenter.js';
 import {
   openTeacherSecurity,
   TEACHER_SECURITY_OPTIONS,

@@ -1,10 +1,11 @@
 /** Running teachers as something that predicts: only pixels go there, logits come back. */
+import { OUTPUT_STRIDE } from '../../src/contract/teacherInfo.js';
 import { decodeStacked } from '../../src/distill/decodeReply.js';
 import type { RemoteSegmenter } from '../../src/evaluate/predict.js';
 import type { Pixels } from '../../src/models/normalise.js';
 import { drawsFor } from '../../src/random/draws.js';
-import type { ClientOptions } from '../../src/stream/clientOptions.js';
-import { connectTeachers } from '../../src/stream/remoteTeacher.js';
+import type { ClientOptions } from '../../src/stream/client/options.js';
+import { connectTeachers } from '../../src/stream/client/remoteTeacher.js';
 
 export interface TeacherOptions extends Pick<ClientOptions, 'credentials' | 'serverName'> {
   /** host:port, at least one. */
@@ -22,7 +23,6 @@ export interface TeacherSegmenter extends RemoteSegmenter {
   close(): Promise<void>;
 }
 
-const OUTPUT_STRIDE = 8;
 /** Room for the answers of a batch of windows, which bring the embedding along. */
 const MAX_INFLIGHT_BYTES = 2 ** 30;
 

@@ -1,7 +1,7 @@
 /** The child processes of the demo. None outlives it: where it is killed they see that it is gone. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { join } from 'node:path';
-import { packageRoot } from '../cli/packageRoot.js';
+import { packageRoot } from '../program/packageRoot.js';
 
 /** A student asked to end finishes its step and saves; after this it is killed. */
 const GRACE_MS = 10_000;

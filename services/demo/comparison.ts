@@ -6,7 +6,7 @@ import { evaluateDataset } from '../../src/evaluate/evaluateDataset.js';
 import { type GridPicture, gridPicture } from '../../src/evaluate/pictures.js';
 import { predictLabels } from '../../src/evaluate/predict.js';
 import { type ScoreReport, scoreReport } from '../../src/evaluate/scoreTable.js';
-import { openSegmenter } from '../cli/openSegmenter.js';
+import { openSegmenter } from '../program/openSegmenter.js';
 
 /** An image with the teacher's prediction. */
 export interface TeacherView {

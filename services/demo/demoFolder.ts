@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import { readdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ensureFolder, replaceFile } from '../../src/run/durableFiles.js';
-import { UsageError } from '../cli/command.js';
+import { UsageError } from '../program/usageError.js';
 
 /** Only a folder with this file in it is ever removed. */
 const MARK = '.cirkd-demo';

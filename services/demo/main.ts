@@ -14,7 +14,7 @@ import { writeReport } from '../../src/report/writeReport.js';
 import { latestCheckpoint } from '../../src/run/checkpoint.js';
 import { ensureFolder, replaceFile } from '../../src/run/durableFiles.js';
 import { runFolderAt, writeSummary } from '../../src/run/runFolder.js';
-import { validationConfig } from '../student/datasetConfigs.js';
+import { validationConfig } from '../student/trainingData.js';
 import { Children } from './children.js';
 import { comparePictures, evaluateTeacher } from './comparison.js';
 import {

@@ -30,11 +30,3 @@ export function stopOnSignals(): { readonly stop: AbortSignal; release(): void }
     },
   };
 }
-
-/** Rejects with the reason when the signal aborts. */
-export function aborted(stop: AbortSignal): Promise<never> {
-  return new Promise((_, reject) => {
-    if (stop.aborted) reject(stop.reason);
-    stop.addEventListener('abort', () => reject(stop.reason), { once: true });
-  });
-}

@@ -3,9 +3,9 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { lastStart, type RunEvent, readEvents } from '../../src/run/events.js';
 import { type RunFolder, runFolderAt } from '../../src/run/runFolder.js';
+import { unlessAborted } from '../../src/threads/unlessAborted.js';
 import { ChildFailedError, type Children } from './children.js';
 import { SCRAPE_EVERY_MS } from './lagProbe.js';
-import { aborted } from './stop.js';
 
 /** The role in summary.json, and the name of the run's folder. */
 export type Role = 'baseline' | 'cirkd';
@@ -62,7 +62,7 @@ export async function runStudentChild(
     ['student', '--config', configFile, ...overrides.flatMap((one) => ['--set', one])],
     ['ignore', 'ignore', 'inherit'],
   );
-  const end = await Promise.race([child.ended, doomed, aborted(stop)]);
+  const end = await unlessAborted(Promise.race([child.ended, doomed]), stop);
   if (end.code !== 0) throw new ChildFailedError(`the student (${role})`, end);
   const folder = runFolderAt(join(directory, role));
   const summary = JSON.parse(await readFile(folder.summaryFile, 'utf8')) as Record<

@@ -2,7 +2,7 @@
 import type { StudentConfig } from '../../src/config/student.js';
 import { Objective } from '../../src/distill/objective.js';
 import { type ObjectiveSettings, rowsPerClass } from '../../src/distill/settings.js';
-import { FEATURE_TERMS, type TermWeights } from '../../src/distill/terms.js';
+import { FEATURE_TERMS, type TermWeights } from '../../src/contract/terms.js';
 import { drawnChoices } from '../../src/memory/choices.js';
 import type { BankOptions } from '../../src/memory/memoryBank.js';
 import { PixelMemoryBank } from '../../src/memory/pixelMemoryBank.js';

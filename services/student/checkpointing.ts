@@ -4,13 +4,13 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import type { StudentConfig } from '../../src/config/student.js';
 import type { Dataset } from '../../src/data/types.js';
-import { ContractMismatchError, type Teacher } from '../../src/distill/teacher.js';
+import { ContractMismatchError, type Teacher } from '../../src/contract/teacher.js';
 import { saveCheckpoint } from '../../src/run/checkpoint.js';
 import { bestCheckpoint, markBestCheckpoint } from '../../src/run/checkpointFolder.js';
 import { type Manifest, stepFolderName } from '../../src/run/manifest.js';
 import { CheckpointError } from '../../src/wire/checkpointError.js';
-import { packageVersion } from '../cli/packageVersion.js';
-import type { ComputeThread } from './computeThread.js';
+import { packageVersion } from '../program/packageVersion.js';
+import type { ComputeClient } from './computeProtocol.js';
 import type { StudentEvaluation } from './evaluation.js';
 import type { OpenedRun } from './openRun.js';
 import type { Reporting } from './reporting.js';
@@ -20,7 +20,7 @@ interface Parts {
   readonly run: Pick<OpenedRun, 'folder' | 'manifest' | 'isEvaluated'>;
   readonly dataset: Pick<Dataset, 'digest'>;
   readonly teacher: Pick<Teacher, 'info'> | null;
-  readonly compute: Pick<ComputeThread, 'snapshot'>;
+  readonly compute: Pick<ComputeClient, 'snapshot'>;
   readonly reporting: Pick<Reporting, 'events' | 'evaluation'>;
 }
 

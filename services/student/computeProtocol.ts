@@ -1,8 +1,14 @@
-/** What the student's main thread and its computing thread say to each other. */
+/** What the student's main thread asks of its computing thread. */
 import type { StudentConfig } from '../../src/config/student.js';
 import type { Sample } from '../../src/data/types.js';
+import { replyBuffers } from '../../src/distill/replyBuffers.js';
+import { NonFiniteLogitsError } from '../../src/evaluate/finiteLogits.js';
+import { startThread } from '../../src/threads/startThread.js';
+import { ThreadCalls } from '../../src/threads/threadCalls.js';
+import type { ThreadClient, ThreadService } from '../../src/threads/threadService.js';
 import type { MicroBatch, ReplyReplacement, StepOutcome } from '../../src/train/outcome.js';
-import type { EncodedTensor } from '../../src/wire/encodedTensor.js';
+import { CheckpointError } from '../../src/wire/checkpointError.js';
+import type { EncodedTensor } from '../../src/contract/encodedTensor.js';
 import type { NamedTensor } from '../../src/wire/safetensors.js';
 import type { StartWeights } from './startWeights.js';
 
@@ -59,17 +65,34 @@ export interface ComputeCalls {
   snapshot(): StateFiles;
 }
 
-export interface CallMessage {
-  readonly call: keyof ComputeCalls;
-  readonly args: readonly unknown[];
+export type ComputeClient = ThreadClient<ComputeCalls>;
+
+/** Replies and states move, uncopied; everything else is small, or stays with its owner. */
+export const COMPUTE: ThreadService<ComputeCalls> = {
+  thread: 'the computing thread',
+  calls: {
+    setup: { given: ({ state }) => (state === null ? [] : stateBuffers(state)) },
+    step: {
+      given: (_, batches) => batches.flatMap(({ replies }) => replies ?? []).flatMap(replyBuffers),
+    },
+    retry: { given: (_, replaced) => replaced.flatMap(({ reply }) => replyBuffers(reply)) },
+    evaluate: {},
+    snapshot: { result: stateBuffers },
+  },
+  errors: [CheckpointError, NonFiniteLogitsError],
+};
+
+export function startComputing(): ThreadCalls<ComputeCalls> {
+  return new ThreadCalls(startThread(import.meta.url, './computeWorker.ts', null), COMPUTE);
 }
 
-export type AnswerMessage =
-  | { readonly result: unknown }
-  | { readonly error: { readonly name: string; readonly message: string; readonly stack: string } };
+/** Read by TensorFlow when the computing thread opens it: to be called before. */
+export function setTensorflowThreads({ train }: StudentConfig): void {
+  process.env.TF_NUM_INTRAOP_THREADS = String(train.threads);
+}
 
-/** The buffers of a state, each once (a file's tensors may share one): they move, uncopied. */
-export function stateBuffers(files: StateFiles): ArrayBuffer[] {
+/** The buffers of a state, each once: a file's tensors may share one. */
+function stateBuffers(files: StateFiles): ArrayBuffer[] {
   const tensors = Object.values(files).flatMap((file) => [...file.tensors.values()]);
   return [...new Set(tensors.map(({ data }) => data.buffer as ArrayBuffer))];
 }

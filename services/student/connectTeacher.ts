@@ -2,19 +2,16 @@
 import { ConfigError } from '../../src/config/configError.js';
 import type { StudentConfig } from '../../src/config/student.js';
 import type { Dataset } from '../../src/data/types.js';
-import { ContractMismatchError, type Teacher } from '../../src/distill/teacher.js';
-import type { ClientSecurity } from '../../src/rpc/clientSecurity.js';
+import { ContractMismatchError, type Teacher } from '../../src/contract/teacher.js';
+import { OUTPUT_STRIDE } from '../../src/contract/teacherInfo.js';
+import { type ClientSecurity, openClientSecurity } from '../../src/rpc/clientSecurity.js';
 import { parseDnsName } from '../../src/rpc/target.js';
 import { drawsFor } from '../../src/random/draws.js';
 import type { Logger } from '../../src/telemetry/log.js';
-import type { AttemptEvent, ClientOptions, TeacherState } from '../../src/stream/clientOptions.js';
-import { connectTeachers, type RemoteTeacher } from '../../src/stream/remoteTeacher.js';
+import type { AttemptEvent, ClientOptions, TeacherState } from '../../src/stream/client/options.js';
+import { connectTeachers, type RemoteTeacher } from '../../src/stream/client/remoteTeacher.js';
 import type { OpenedRun } from './openRun.js';
 import type { Reporting } from './reporting.js';
-import { openSecurity } from './security.js';
-
-/** Stride of every network of the zoo, so of the labels that the losses see. */
-const OUTPUT_STRIDE = 8;
 
 /** States that a run's log keeps; between them a teacher that is away is tried again and again. */
 const TOLD_STATES: ReadonlySet<TeacherState['state']> = new Set([
@@ -29,8 +26,6 @@ interface Parts {
   readonly dataset: Dataset;
   readonly run: OpenedRun;
   readonly reporting: Reporting;
-  /** Updates done, for events. */
-  readonly stepsDone: () => number;
   /** Ends the wait for a teacher: then connectTeacher rejects with the signal's reason. */
   readonly stop: AbortSignal;
 }
@@ -59,6 +54,31 @@ export async function connectTeacher(config: StudentConfig, parts: Parts): Promi
   }
 }
 
+/** What the student shows to teachers and wants of them. Rejects with SecurityFileError. */
+function openSecurity(
+  { tls, tokenFile }: StudentConfig['teacher'],
+  { metrics, log }: Pick<Reporting, 'metrics' | 'log'>,
+): Promise<ClientSecurity> {
+  const { ca, certificate, key } = tls;
+  const named = (name: string, path: string) => ({ key: `teacher.${name}`, path });
+  const identity =
+    // One without the other is a fault of the config.
+    certificate === null || key === null
+      ? null
+      : {
+          certificate: named('tls.certificate', certificate),
+          key: named('tls.key', key),
+        };
+  return openClientSecurity({
+    tls: ca === null ? null : { ca: named('tls.ca', ca), identity },
+    token: tokenFile === null ? null : named('tokenFile', tokenFile),
+    onCertificate: metrics.setCertificateExpiry,
+    onReloaded: (keys) => log.info({ keys }, 'security files read again'),
+    onExposed: (reason) => log.warn({ reason }, 'a secret that others may read'),
+    onProblem: ({ message }) => log.error({ reason: message }, 'security files not taken over'),
+  });
+}
+
 /** The teacher, and with it what was opened for it. */
 function withSecurity(remote: RemoteTeacher, security: ClientSecurity): Teacher {
   return {
@@ -73,15 +93,12 @@ function withSecurity(remote: RemoteTeacher, security: ClientSecurity): Teacher 
   };
 }
 
-function clientOptions(
-  config: StudentConfig,
-  { dataset, run, reporting, stepsDone }: Parts,
-): ClientOptions {
+function clientOptions(config: StudentConfig, { dataset, run, reporting }: Parts): ClientOptions {
   const { teacher } = config;
   const { metrics, log } = reporting;
   const jitter = drawsFor(config.seed, 'jitter');
   const { serverName } = teacher.tls;
-  const tellTeacher = teacherNews(reporting, stepsDone);
+  const tellTeacher = teacherNews(reporting);
   return {
     addresses: teacher.addresses,
     lookupIntervalMs: teacher.lookupIntervalMs,
@@ -102,7 +119,7 @@ function clientOptions(
       // Each reply that isn't finite comes by here once, whoever found it; but the last of a run.
       if (reason === 'nonfinite') metrics.nonfinite.inc();
       log.warn({ reason, detail }, 'asked for again');
-      reporting.tell({ kind: 'requeue', step: stepsDone(), reason });
+      reporting.tell({ kind: 'requeue', reason });
     },
     onReceivedBytes: (bytes) => metrics.receivedBytes.inc(bytes),
     onInflightBytes: (bytes) => metrics.inflightBytes.set(bytes),
@@ -143,10 +160,7 @@ function expectedDigest(
 }
 
 /** Tells what changes about a teacher, once: not each try to reach one that is away. */
-function teacherNews(
-  { log, tell }: Reporting,
-  stepsDone: () => number,
-): (state: TeacherState) => void {
+function teacherNews({ log, tell }: Reporting): (state: TeacherState) => void {
   const told = new Map<string, string>();
   return (news) => {
     const { address, state, detail } = news;
@@ -158,7 +172,7 @@ function teacherNews(
     }
     told.set(address, words);
     log[state === 'ready' || state === 'closed' ? 'info' : 'warn']({ ...news }, 'teacher');
-    tell({ kind: 'teacher', step: stepsDone(), ...news });
+    tell({ kind: 'teacher', ...news });
   };
 }
 

@@ -1,12 +1,27 @@
-/** The student on data.val: scores, and predictions for pictures. */
+/** The student on data.val: scores, predictions for pictures, and the report made of them. */
+import { join } from 'node:path';
 import type { DatasetConfig } from '../../src/data/datasets.js';
 import { readSequentially } from '../../src/data/readSequentially.js';
-import { ConfusionMatrix, type SegmentationScores, scores } from '../../src/evaluate/confusion.js';
-import type { ComputeThread } from './computeThread.js';
-import type { ShownPrediction } from './runReport.js';
+import type { Dataset, Sample } from '../../src/data/types.js';
+import {
+  ConfusionMatrix,
+  type LabelArray,
+  type SegmentationScores,
+  scores,
+} from '../../src/evaluate/confusion.js';
+import { gridPicture } from '../../src/evaluate/pictures.js';
+import { classLegend, savePictures } from '../../src/report/pictures.js';
+import { runReport } from '../../src/report/runReport.js';
+import { readReportSource } from '../../src/report/source.js';
+import { writeReport } from '../../src/report/writeReport.js';
+import { ensureFolder, replaceFile } from '../../src/run/durableFiles.js';
+import type { RunFolder } from '../../src/run/runFolder.js';
+import type { ComputeClient } from './computeProtocol.js';
 
 /** Samples decoded ahead of the one being computed. */
 const READ_AHEAD = 4;
+
+const PICTURES_TITLE = 'Predictions on val; errors: red wrong, white right, grey not counted';
 
 export interface EvaluationOptions {
   readonly dataset: DatasetConfig;
@@ -18,6 +33,12 @@ export interface EvaluationOptions {
   readonly stop: AbortSignal;
 }
 
+/** One image of the validation set and what the student sees in it. */
+export interface ShownPrediction {
+  readonly sample: Sample;
+  readonly prediction: LabelArray;
+}
+
 export interface StudentEvaluation {
   readonly scores: SegmentationScores;
   readonly shown: readonly ShownPrediction[];
@@ -25,7 +46,7 @@ export interface StudentEvaluation {
 
 /** Throws DataError, as the dataset does; the signal's reason where it is aborted. */
 export async function evaluateStudent(
-  compute: ComputeThread,
+  compute: ComputeClient,
   { dataset, classes, workers, pictures, stop }: EvaluationOptions,
 ): Promise<StudentEvaluation> {
   const confusion = new ConfusionMatrix(classes);
@@ -37,4 +58,31 @@ export async function evaluateStudent(
     confusion.merge({ classes, counts });
   }
   return { scores: scores(confusion), shown };
+}
+
+export interface RunReportInput {
+  readonly dataset: Pick<Dataset, 'classNames' | 'palette'>;
+  /** None: no pictures. */
+  readonly shown: readonly ShownPrediction[];
+}
+
+/** Writes pictures/, report.html and report.png; returns the paths of the last two. */
+export async function writeRunReport(
+  folder: RunFolder,
+  input: RunReportInput,
+): Promise<{ html: string; png: string }> {
+  if (input.shown.length > 0) await writePictures(folder.picturesFolder, input);
+  return writeReport(folder.path, runReport(await readReportSource(folder.path)));
+}
+
+async function writePictures(folder: string, { dataset, shown }: RunReportInput): Promise<void> {
+  const { rowLabels, images, sheet } = await gridPicture(
+    shown.map(({ sample }) => sample),
+    [{ label: 'student', maps: shown.map(({ prediction }) => prediction), errors: true }],
+    dataset.palette,
+  );
+  await ensureFolder(folder);
+  await replaceFile(join(folder, 'grid.png'), sheet.png);
+  const legend = classLegend(dataset.classNames, dataset.palette);
+  await savePictures(folder, { title: PICTURES_TITLE, legend, rowLabels, images });
 }

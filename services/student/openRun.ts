@@ -1,8 +1,11 @@
 /** A new run's folder, or an earlier one's with the checkpoint to go on from. */
+import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { ConfigError } from '../../src/config/configError.js';
 import { changedFixedKeys } from '../../src/config/fixedKeys.js';
 import { formatConfig } from '../../src/config/format.js';
+import { loadConfig } from '../../src/config/load.js';
+import { withoutRetiredKeys } from '../../src/config/retiredKeys.js';
 import { type StudentConfig, studentSchema } from '../../src/config/student.js';
 import { type Checkpoint, latestCheckpoint, loadCheckpoint } from '../../src/run/checkpoint.js';
 import { stepFolders } from '../../src/run/checkpointFolder.js';
@@ -19,7 +22,9 @@ import {
 import { lockRun, type RunLock } from '../../src/run/runLock.js';
 import { CheckpointError } from '../../src/wire/checkpointError.js';
 import type { StateFiles } from './computeProtocol.js';
-import { resolveThreads, savedThreads } from './threads.js';
+
+/** The most that the schema takes. */
+const MAX_THREADS = 1024;
 
 export interface OpenedRun {
   readonly id: string;
@@ -162,7 +167,7 @@ function stateOf({ files }: Checkpoint): StateFiles {
 
 function refuseChanges({ manifest, path }: Checkpoint, config: StudentConfig): void {
   // Through the schema: a key that is newer than the checkpoint had what is its default now.
-  const parsed = studentSchema.root.safeParse(manifest.config);
+  const parsed = studentSchema.root.safeParse(withoutRetiredKeys(studentSchema, manifest.config));
   const saved = parsed.success ? parsed.data : (manifest.config as unknown as StudentConfig);
   const was = resolveThreads(saved, null);
   const changed = changedFixedKeys(studentSchema, was, config);
@@ -176,6 +181,38 @@ function refuseChanges({ manifest, path }: Checkpoint, config: StudentConfig): v
       message: `was ${JSON.stringify(change.was)}, is ${JSON.stringify(change.is)}: a resumed run can't change it`,
     })),
   );
+}
+
+/**
+ * The config with train.threads 0 made a number: the saved one, else one for each core. It is a number of
+ * the run, since it decides the last bits of sums.
+ */
+function resolveThreads(config: StudentConfig, saved: number | null): StudentConfig {
+  const { train } = config;
+  if (train.threads > 0) return config;
+  const threads = saved ?? Math.min(availableParallelism(), MAX_THREADS);
+  return { ...config, train: { ...train, threads } };
+}
+
+/** What a run began with: from its checkpoint, before the first one from its config.yaml. */
+function savedThreads(manifest: Manifest | null, configText: string): number | null {
+  const threads = manifest === null ? threadsIn(configText) : trainOf(manifest.config)?.threads;
+  return typeof threads === 'number' && threads > 0 ? threads : null;
+}
+
+function threadsIn(configText: string): number | null {
+  try {
+    const config = loadConfig(studentSchema, { text: configText, fileName: 'config.yaml' });
+    return config.train.threads;
+  } catch {
+    // Torn, or of another version: nothing that a run without a checkpoint depends on.
+    return null;
+  }
+}
+
+function trainOf(config: Record<string, unknown>): { readonly threads?: unknown } | undefined {
+  const { train } = config;
+  return train !== null && typeof train === 'object' ? train : undefined;
 }
 
 function newId(seed: number): string {

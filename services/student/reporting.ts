@@ -1,7 +1,7 @@
 /** What a run tells while it goes: progress, log, events, metrics. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { StudentConfig } from '../../src/config/student.js';
-import { TERMS } from '../../src/distill/terms.js';
+import { TERMS } from '../../src/contract/terms.js';
 import type { SegmentationScores } from '../../src/evaluate/confusion.js';
 import { type EventLog, openEventLog, type RunEvent } from '../../src/run/events.js';
 import { createLogger, type Logger } from '../../src/telemetry/log.js';
@@ -13,8 +13,10 @@ import {
 } from '../../src/telemetry/progress.js';
 import { createStudentMetrics, type StudentMetrics } from '../../src/telemetry/studentMetrics.js';
 import type { StepReport } from '../../src/train/loop.js';
-import type { RunFolder } from '../../src/run/runFolder.js';
 import type { OpenedRun } from './openRun.js';
+
+/** An event without its step. */
+type ToldEvent = Pick<RunEvent, 'kind'> & { readonly [field: string]: unknown };
 
 export interface Reporting {
   readonly log: Logger;
@@ -22,14 +24,16 @@ export interface Reporting {
   readonly events: EventLog;
   /** null: not served. */
   readonly metricsUrl: string | null;
+  /** Updates done, those before a resume included. */
+  readonly stepsDone: number;
   /** One finished step, everywhere. */
   step(report: StepReport): void;
   evaluation(step: number, scores: SegmentationScores): void;
   /**
-   * An event after `step` updates, for callbacks that must not throw: where it can't be written,
-   * throwMissed() does.
+   * An event after so many updates as are done, for callbacks that must not throw: where it can't be
+   * written, throwMissed() does.
    */
-  tell(event: RunEvent): void;
+  tell(event: ToldEvent): void;
   throwMissed(): void;
   /**
    * Serves /metrics for so long after the end of a run, less where the signal comes, then closes
@@ -41,7 +45,7 @@ export interface Reporting {
 /** Throws ListenError when the metrics port is taken. */
 export async function openReporting(
   config: StudentConfig,
-  { id, folder: { eventsFile } }: Pick<OpenedRun, 'id'> & { folder: Pick<RunFolder, 'eventsFile'> },
+  { id, folder: { eventsFile }, manifest }: Pick<OpenedRun, 'id' | 'folder' | 'manifest'>,
   stream: ProgressStream,
 ): Promise<Reporting> {
   const metrics = createStudentMetrics();
@@ -59,13 +63,19 @@ export async function openReporting(
   });
   if (server !== null) log.info({ url: server.url }, 'metrics');
   const events = openEventLog(eventsFile);
+  let stepsDone = manifest?.step ?? 0;
+  metrics.recordRun({ id, steps: config.train.steps, stepsDone });
   return {
     log,
     metrics,
     events,
     metricsUrl: server?.url ?? null,
-    ...eventTeller(events),
-    step: (report) => {
+    get stepsDone() {
+      return stepsDone;
+    },
+    ...eventTeller(events, () => stepsDone),
+    step(report) {
+      stepsDone = report.step + 1;
       recordStep(report, { metrics, progress, events });
     },
     evaluation(step, { miou, pixelAccuracy, iou, union }) {
@@ -89,12 +99,15 @@ export async function openReporting(
   };
 }
 
-function eventTeller(events: EventLog): Pick<Reporting, 'tell' | 'throwMissed'> {
+function eventTeller(
+  events: EventLog,
+  stepsDone: () => number,
+): Pick<Reporting, 'tell' | 'throwMissed'> {
   let missed: { readonly error: unknown } | null = null;
   return {
-    tell(event) {
+    tell({ kind, ...fields }) {
       try {
-        events.append(event);
+        events.append({ kind, step: stepsDone(), ...fields });
       } catch (error) {
         missed ??= { error };
       }

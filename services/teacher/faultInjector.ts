@@ -2,7 +2,7 @@
  * Faults on purpose (config section `faults`) of the network: they happen to real answers in the
  * inference thread. Those of the wire are in wireFaults.ts.
  */
-import type { EncodedOutput } from '../../src/stream/names.js';
+import type { EncodedOutput } from '../../src/contract/outputs.js';
 import { block } from './block.js';
 import type { FaultOptions } from './workerProtocol.js';
 

@@ -1,5 +1,5 @@
 /** Binds what the server tells of itself to metrics and log. */
-import type { TeacherServerHooks } from '../../src/stream/serverHooks.js';
+import type { TeacherServerHooks } from '../../src/stream/server/serving.js';
 import type { Logger } from '../../src/telemetry/log.js';
 import type { TeacherMetrics } from '../../src/telemetry/teacherMetrics.js';
 

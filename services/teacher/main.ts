@@ -8,15 +8,17 @@
 import type { TeacherConfig } from '../../src/config/teacher.js';
 import { callObserver } from '../../src/rpc/callObserver.js';
 import { grpcCodeName } from '../../src/rpc/errors.js';
-import { TeacherServer } from '../../src/stream/teacherServer.js';
+import { TeacherServer } from '../../src/stream/server/teacherServer.js';
 import { createLogger, type Logger } from '../../src/telemetry/log.js';
 import { type MetricsServer, startMetricsServer } from '../../src/telemetry/metricsServer.js';
 import { createTeacherMetrics, type TeacherMetrics } from '../../src/telemetry/teacherMetrics.js';
+import { ThreadStuckError } from '../../src/threads/threadCalls.js';
+import { unlessAborted } from '../../src/threads/unlessAborted.js';
 import { teacherHooks } from './hooks.js';
 import { maxBatchMs, serverLimits, workerSetup } from './options.js';
 import { openSecurity } from './security.js';
 import { wireFaults } from './wireFaults.js';
-import { EngineStuckError, WorkerEngine } from './workerEngine.js';
+import { WorkerEngine } from './workerEngine.js';
 
 /**
  * Serves until SIGTERM or SIGINT, then resolves to 0. Rejects with BindError or ListenError (an
@@ -74,7 +76,8 @@ async function serveUntilStopped(
     process.stdout.write(
       `teacher ready: grpc ${grpc}, metrics ${metricsUrl}, model ${model}, digest ${digest}\n`,
     );
-    const death = await Promise.race([engine.died, aborted(stopped)]);
+    // Only the signal makes it reject.
+    const death = await unlessAborted(engine.died, stopped).catch(() => undefined);
     if (death) throw death;
     log.info({ reason: stopped.reason }, 'draining');
   } finally {
@@ -105,7 +108,7 @@ async function closeEngine(engine: WorkerEngine, log: Logger): Promise<void> {
   try {
     await engine.close();
   } catch (error) {
-    if (!(error instanceof EngineStuckError)) throw error;
+    if (!(error instanceof ThreadStuckError)) throw error;
     log.error({ error }, 'killing this process: it could not end otherwise');
     process.kill(process.pid, 'SIGKILL');
   }
@@ -130,11 +133,4 @@ function stopSignal(): AbortSignal {
     process.once(signal, () => controller.abort(signal));
   }
   return controller.signal;
-}
-
-function aborted(signal: AbortSignal): Promise<undefined> {
-  return new Promise((resolve) => {
-    if (signal.aborted) resolve(undefined);
-    signal.addEventListener('abort', () => resolve(undefined), { once: true });
-  });
 }

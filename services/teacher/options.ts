@@ -1,8 +1,7 @@
 /** From the config's words to the options of the parts. */
 import type { TeacherConfig } from '../../src/config/teacher.js';
-import type { Encoding } from '../../src/wire/encodedTensor.js';
-import type { OutputRequest } from '../../src/stream/names.js';
-import type { ServerLimits } from '../../src/stream/serverLimits.js';
+import type { Encoding, OutputRequest } from '../../src/contract/outputs.js';
+import type { ServerLimits } from '../../src/stream/server/serving.js';
 import { graphSource } from './graphSource.js';
 import type { NetworkSource, WorkerSetup } from './workerProtocol.js';
 

@@ -2,8 +2,8 @@
  * Faults on purpose (config section `faults`) of the wire: they happen to the pieces of an answer
  * between the stream's sender and gRPC. The sender thinks that all went well.
  */
-import type { WriteChunk } from '../../src/stream/chunkSender.js';
-import type { OutgoingChunk } from '../../src/stream/tensorResponse.js';
+import type { WriteChunk } from '../../src/stream/server/chunkSender.js';
+import type { OutgoingChunk } from '../../src/stream/server/messages.js';
 import { isTurn } from './faultInjector.js';
 
 /** Every n-th answer, over all streams, gets the fault; 0: none does. */

@@ -1,9 +1,14 @@
-/** What the main thread and the inference thread say to each other. */
+/** What the main thread asks of the inference thread. */
+import { ProviderError } from '../../src/graphs/providerError.js';
 import type { OnnxProvider } from '../../src/graphs/onnxGraph.js';
 import type { SaidSettings } from '../../src/graphs/graphSettings.js';
-import type { TeacherInfo } from '../../src/distill/teacher.js';
-import type { EncodedOutput, OutputRequest } from '../../src/stream/names.js';
-import type { EncodedTensor } from '../../src/wire/encodedTensor.js';
+import { NonFiniteOutputError, RefusedImageError } from '../../src/contract/inference.js';
+import type { EncodedOutput, OutputRequest } from '../../src/contract/outputs.js';
+import type { TeacherInfo } from '../../src/contract/teacherInfo.js';
+import type { InferenceEngine } from '../../src/stream/server/serving.js';
+import type { ThreadService } from '../../src/threads/threadService.js';
+import { CheckpointError } from '../../src/wire/checkpointError.js';
+import type { EncodedTensor } from '../../src/contract/encodedTensor.js';
 
 /** Which network to load. */
 export type NetworkSource =
@@ -43,7 +48,7 @@ export interface FaultOptions {
   readonly stallMs: number;
 }
 
-/** workerData of the thread. */
+/** What the thread opens. */
 export interface WorkerSetup {
   readonly source: NetworkSource;
   readonly faults: FaultOptions;
@@ -60,38 +65,10 @@ export interface WorkerImage {
   readonly rgb: Uint8Array<ArrayBuffer>;
 }
 
-export interface InferMessage {
-  readonly job: number;
-  readonly images: readonly WorkerImage[];
-  readonly outputs: readonly OutputRequest[];
-}
-
-/** An error crosses threads as its parts. */
-export type WorkerResult =
-  | { readonly outputs: EncodedOutput[] }
-  | { readonly failure: { readonly reason: FailureReason; readonly message: string } };
-
-/** refused: the network can't take such an image, and asking again is no use. */
-export type FailureReason = 'non_finite' | 'refused' | 'failed';
-
-/** Errors cross threads as plain ones: what the reader tells them apart by goes along. */
-export interface ErrorParts {
-  readonly name: string;
-  readonly message: string;
-  readonly code: string | undefined;
-}
-
-export type WorkerMessage =
-  | {
-      readonly kind: 'ready';
-      readonly info: TeacherInfo;
-      readonly classifier: EncodedTensor | null;
-    }
-  | { readonly kind: 'unusable'; readonly error: ErrorParts }
-  | { readonly kind: 'done'; readonly job: number; readonly results: readonly WorkerResult[] }
-  | { readonly kind: 'failed'; readonly job: number; readonly message: string };
-
-/** One result for each image: its outputs, or an Error that says which of them was not finite. */
+/**
+ * One result for each image: its outputs, or the Error that concerns it alone (NonFiniteOutputError,
+ * RefusedImageError, or a fault on purpose).
+ */
 export type NetworkResults = Array<EncodedOutput[] | Error>;
 
 /**
@@ -108,3 +85,30 @@ export interface Network {
   classifier(): EncodedTensor | null;
   dispose(): void | Promise<void>;
 }
+
+/** The network is loaded and warm. */
+export type OpenedNetwork = Pick<InferenceEngine, 'info' | 'classifier'>;
+
+/** The inference thread's calls; `open` comes first. */
+export interface InferenceCalls {
+  /** Throws CheckpointError, ProviderError. */
+  open(setup: WorkerSetup): Promise<OpenedNetwork>;
+  /** A network that fails on a batch fails it as a whole: who asks knows what to try next. */
+  infer(images: readonly WorkerImage[], outputs: readonly OutputRequest[]): Promise<NetworkResults>;
+}
+
+/** Pixels and answers move between the threads. */
+export const INFERENCE: ThreadService<InferenceCalls> = {
+  thread: 'the inference thread',
+  calls: {
+    open: {},
+    infer: {
+      given: (images) => images.map(({ rgb }) => rgb.buffer),
+      result: (results) =>
+        results.flatMap((result) =>
+          result instanceof Error ? [] : result.map(({ tensor }) => tensor.data),
+        ),
+    },
+  },
+  errors: [CheckpointError, ProviderError, NonFiniteOutputError, RefusedImageError],
+};

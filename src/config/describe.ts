@@ -21,7 +21,7 @@ export function configReference(): string {
 }
 
 /** A Markdown table of every key of one service: meaning, what is wanted, default. */
-export function describeSchema<T>(schema: ConfigSchema<T>): string {
+function describeSchema<T>(schema: ConfigSchema<T>): string {
   return [
     `## ${schema.service}`,
     '',

@@ -20,6 +20,11 @@ export interface ConfigSchema<T> {
   readonly root: z.ZodType<T>;
   /** Faults that no single key has; called with a config whose keys are each right. */
   readonly crossFaults: (config: T) => CrossFault[];
+  /**
+   * Keys of earlier versions that left no choice, with the value that now always holds: files and
+   * saved runs that say so are taken as if they didn't.
+   */
+  readonly retired?: Readonly<Record<string, unknown>>;
 }
 
 export interface CrossFault {

@@ -3,6 +3,7 @@ import type { z } from 'zod';
 import type { ConfigFault } from './configError.js';
 import { ConfigError } from './configError.js';
 import type { ConfigSchema } from './fields.js';
+import { withoutRetiredKeys } from './retiredKeys.js';
 import type { KeyPath, SchemaNode } from './schemaTree.js';
 import { keyOf, memberOf, nodeAt, schemaTree } from './schemaTree.js';
 import { suggestKey } from './suggest.js';
@@ -21,7 +22,8 @@ export interface ConfigText {
 
 /** The resolved config, defaults filled in. Throws ConfigError with all faults at once. */
 export function loadConfig<T>(schema: ConfigSchema<T>, given: ConfigText): T {
-  const source = readSource(given.text, given.overrides ?? []);
+  const read = readSource(given.text, given.overrides ?? []);
+  const source = { ...read, value: withoutRetiredKeys(schema, read.value) };
   // After broken YAML the rest would be guesses.
   if (source.faults.length > 0) throw new ConfigError(given.fileName, source.faults);
   const parsed = schema.root.safeParse(source.value);

@@ -1,5 +1,6 @@
 /** loss, memory, reference: the objective. Defaults: CIRKD, CVPR 2022, and its official trainer. */
 import { z } from 'zod';
+import type { WeightedTerm } from '../contract/terms.js';
 import { count, field, nonNegative, positive, positiveCount, section } from './fields.js';
 
 export const lossSection = section(
@@ -11,7 +12,7 @@ export const lossSection = section(
       minibatch_pixel: field(nonNegative().default(1), 'Pixel similarities across the batch.'),
       memory_pixel: field(nonNegative().default(0.1), 'Similarities to rows of the pixel bank.'),
       memory_region: field(nonNegative().default(0.1), 'Similarities to rows of the region bank.'),
-    }),
+    } satisfies Record<WeightedTerm, unknown>),
     auxWeight: field(nonNegative().default(0.4), 'Weight of the auxiliary head inside task.'),
     kdTemperature: field(positive().default(1), 'Temperature of logits_kd.'),
     contrastTemperature: field(

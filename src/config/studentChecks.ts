@@ -1,13 +1,11 @@
 /** Faults and notes of the student's config that no single key has. */
+import { TEACHER_TERMS } from '../contract/terms.js';
 import type { CrossFault } from './fields.js';
 import { teacherFaults } from './securitySections.js';
-import type { StudentConfig } from './student.js';
+import type { StudentConfig } from './studentSections.js';
 
 /** What `student.backboneWeights: imagenet` is there for (services/setup/pins.mjs has the files). */
 export const IMAGENET_BACKBONES: readonly string[] = ['mobilenetv2'];
-
-/** Terms that need a teacher. */
-const TEACHER_TERMS = ['logits_kd', 'minibatch_pixel', 'memory_pixel', 'memory_region'] as const;
 
 export function studentCrossFaults(config: StudentConfig): CrossFault[] {
   return [

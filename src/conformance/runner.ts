@@ -14,7 +14,7 @@ export interface RegisteredOperation {
 export type OperationTable = ReadonlyMap<string, RegisteredOperation>;
 
 /** Budgets: one row, a number of rows that divides little, everything at once. */
-export const TILE_ROWS: readonly (number | null)[] = [1, 7, null];
+const TILE_ROWS: readonly (number | null)[] = [1, 7, null];
 
 export interface KeyResult {
   readonly verdict: 'PASS' | 'FAIL' | 'UNSUPPORTED';

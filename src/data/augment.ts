@@ -19,8 +19,6 @@ export interface Augmentation {
   readonly paddingPixel: readonly [number, number, number];
 }
 
-export const OFFICIAL_SCALES = { scaleMin: 0.5, scaleMax: 2, scaleStep: 0.1 } as const;
-
 /** What the draws decided. */
 export interface CropPlan {
   readonly scale: number;

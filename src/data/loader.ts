@@ -88,8 +88,8 @@ export function createLoader(config: LoaderConfig): Loader {
       try {
         return await pending.shift()!;
       } catch (error) {
-        failure = error as Error;
-        throw error;
+        failure = closing ? new Error('the loader is closed') : (error as Error);
+        throw failure;
       }
     },
     close() {

@@ -1,86 +1,43 @@
 /** A SampleSource whose work is done by worker threads. */
-import type { Worker } from 'node:worker_threads';
-import type { Job, SampleSource, SourceConfig } from './sampleSource.js';
-import type { FromWorker, ToWorker } from './sampleWorker.js';
-import { startThread } from './startThread.js';
-import { DataError, type Sample } from './types.js';
+import { startThread } from '../threads/startThread.js';
+import { ThreadCalls, ThreadEndedError } from '../threads/threadCalls.js';
+import type { ThreadService } from '../threads/threadService.js';
+import type { SampleSource, SourceConfig } from './sampleSource.js';
+import { DataError } from './types.js';
 
 /** A thread that is inside a decoder gets this long to end by itself. */
-const STOP_TIMEOUT_MS = 5000;
+const STOP_LIMIT_MS = 5000;
 
-interface Waiting {
-  readonly resolve: (sample: Sample) => void;
-  readonly reject: (error: Error) => void;
-}
+export type LoaderCalls = Pick<SampleSource, 'run'>;
 
-/** One thread and the jobs that it has been given. */
-class SampleThread {
-  readonly #worker: Worker;
-  readonly #waiting = new Map<number, Waiting>();
-  readonly #exited: Promise<void>;
-  #failure: Error | undefined;
-  #nextId = 0;
-
-  constructor(number: number, config: SourceConfig) {
-    this.#worker = startThread(import.meta.url, './sampleWorker.ts', config);
-    this.#worker.on('message', (message: FromWorker) => this.#settle(message));
-    this.#worker.on('error', (error) => {
-      this.#fail(
-        new DataError(`loader thread ${number} failed: ${error.message}`, { cause: error }),
-      );
-    });
-    this.#exited = new Promise((resolve) => {
-      this.#worker.once('exit', (code) => {
-        this.#fail(new DataError(`loader thread ${number} ended with code ${code}`));
-        resolve();
-      });
-    });
-  }
-
-  run(job: Job): Promise<Sample> {
-    return new Promise((resolve, reject) => {
-      if (this.#failure) return reject(this.#failure);
-      const id = this.#nextId++;
-      this.#waiting.set(id, { resolve, reject });
-      this.#worker.postMessage({ id, job } satisfies ToWorker);
-    });
-  }
-
-  async close(): Promise<void> {
-    this.#fail(new Error('the loader is closed'));
-    this.#worker.postMessage('stop' satisfies ToWorker);
-    const timer = setTimeout(() => void this.#worker.terminate(), STOP_TIMEOUT_MS);
-    await this.#exited;
-    clearTimeout(timer);
-  }
-
-  #settle(message: FromWorker): void {
-    const waiting = this.#waiting.get(message.id);
-    this.#waiting.delete(message.id);
-    if ('sample' in message) waiting?.resolve(message.sample);
-    else {
-      const { failure, isDataError } = message;
-      waiting?.reject(isDataError ? new DataError(failure) : new Error(failure));
-    }
-  }
-
-  /** The first failure is the one that tells; later ones follow from it. */
-  #fail(error: Error): void {
-    this.#failure ??= error;
-    for (const { reject } of this.#waiting.values()) reject(this.#failure);
-    this.#waiting.clear();
-  }
+export function loaderThread(thread: string): ThreadService<LoaderCalls> {
+  return {
+    thread,
+    calls: {
+      run: { result: ({ rgb, labels }) => [rgb, labels].map((a) => a.buffer as ArrayBuffer) },
+    },
+    errors: [DataError],
+  };
 }
 
 /** @param threads at least 1. */
 export function threadedSource(config: SourceConfig, threads: number): SampleSource {
   const share = { ...config, cacheBytes: Math.floor(config.cacheBytes / threads) };
-  const all = Array.from({ length: threads }, (_, number) => new SampleThread(number, share));
+  const all = Array.from({ length: threads }, (_, number) => {
+    const service = loaderThread(`loader thread ${number}`);
+    const worker = startThread(import.meta.url, './loaderThread.ts', share);
+    const deathError = (cause: Error) => {
+      const hasEnded = cause instanceof ThreadEndedError;
+      const message = hasEnded ? cause.message : `${service.thread} failed: ${cause.message}`;
+      return new DataError(message, { cause });
+    };
+    return new ThreadCalls(worker, service, { deathError });
+  });
   return {
     // A sample always goes to the same thread: so none is cached twice.
-    run: (job) => all[job.index % threads]!.run(job),
+    run: (job) => all[job.index % threads]!.call.run(job),
     async close() {
-      await Promise.all(all.map((thread) => thread.close()));
+      await Promise.all(all.map((thread) => thread.finish(STOP_LIMIT_MS)));
     },
   };
 }

@@ -27,7 +27,7 @@ interface Region {
 }
 
 /** The regions of a batch: images in order, classes ascending. */
-export function regionsOf(labels: LabelMaps, classes: number): Region[] {
+function regionsOf(labels: LabelMaps, classes: number): Region[] {
   const positions = labels.height * labels.width;
   const regions: Region[] = [];
   for (let image = 0; image < labels.images; image++) {

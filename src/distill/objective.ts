@@ -17,7 +17,7 @@ import { ops, scalar, scope, type Tensor, type Var, zeros } from '../tensor/inde
 import { enqueuePixels, enqueueRegions, IGNORED } from './enqueue.js';
 import { labelledPositions, type MemoryTerm, memoryTerms } from './memoryTerms.js';
 import type { ObjectiveSettings } from './settings.js';
-import { type Terms, WEIGHTED_TERMS, type WeightedTerm } from './terms.js';
+import { type Terms, WEIGHTED_TERMS, type WeightedTerm } from '../contract/terms.js';
 
 export type StepDraws = BankChoices;
 

@@ -8,7 +8,7 @@
  */
 import { float32, ops, scope, type Tensor } from '../tensor/index.js';
 import { checkTensor } from '../wire/checkTensor.js';
-import type { EncodedTensor } from '../wire/encodedTensor.js';
+import type { EncodedTensor } from '../contract/encodedTensor.js';
 
 export class LogitsRebuild {
   readonly classes: number;

@@ -1,5 +1,5 @@
 /** What a reply keeps its numbers in. */
-import type { TeacherReply } from './teacher.js';
+import type { TeacherReply } from '../contract/teacher.js';
 
 /** For moving a reply to another thread: its tensors' buffers, each once. */
 export function replyBuffers(reply: TeacherReply): ArrayBuffer[] {

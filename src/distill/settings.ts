@@ -1,7 +1,7 @@
 /** What decides the objective, in the words of the config. */
 import type { Tiling } from '../losses/tiling.js';
 import type { PixelEnqueue } from '../memory/pixelMemoryBank.js';
-import type { TermWeights } from './terms.js';
+import type { TermWeights } from '../contract/terms.js';
 
 export interface ObjectiveSettings {
   readonly classes: number;

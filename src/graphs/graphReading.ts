@@ -266,6 +266,6 @@ function isMap({ dtype, shape }: GraphTensor): boolean {
 }
 
 /** "out float32 [?, 21, ?, ?]" */
-export function outputText({ name, dtype, shape }: GraphTensor): string {
+function outputText({ name, dtype, shape }: GraphTensor): string {
   return `${printable(name)} ${dtype} ${shapeText(shape)}`;
 }

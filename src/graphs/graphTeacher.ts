@@ -5,19 +5,12 @@
  * N images of one size, H W pixels, h w positions of the outputs, K classes, D feature channels.
  */
 import { createHash } from 'node:crypto';
-import {
-  checkRequest,
-  encodeOutputs,
-  type InferredOutput,
-  type OutputRequest,
-} from '../models/encodeOutputs.js';
+import { checkRequest, encodeOutputs } from '../models/encodeOutputs.js';
+import type { EncodedOutput, OutputRequest } from '../contract/outputs.js';
 import { normalise } from '../models/normalise.js';
-import {
-  batchesOfOneSize,
-  imageOf,
-  type InferenceImage,
-  type TeacherNetworkInfo,
-} from '../models/teacherNetwork.js';
+import { batchesOfOneSize, imageOf } from '../models/teacherNetwork.js';
+import { type InferenceImage, RefusedImageError } from '../contract/inference.js';
+import type { TeacherInfo } from '../contract/teacherInfo.js';
 import { scope, type Tensor } from '../tensor/index.js';
 import { CheckpointError } from '../wire/checkpointError.js';
 import { outputSize, sameShape } from '../wire/checkTensor.js';
@@ -25,15 +18,14 @@ import type { Graph } from './graph.js';
 import type { GraphDescription } from './graphDescription.js';
 import { readGraph } from './graphReading.js';
 import type { SaidSettings } from './graphSettings.js';
-import { RefusedImageError } from './refusedImage.js';
 import { fromLayout, toLayout } from './trialRun.js';
 
-type Results = (InferredOutput[] | Error)[];
+type Results = (EncodedOutput[] | Error)[];
 
 const NUMERIC_MODES = { onnx: 'onnxruntime-fp32', saved_model: 'tensorflow-fp32' } as const;
 
 export class GraphTeacher {
-  readonly info: TeacherNetworkInfo;
+  readonly info: TeacherInfo;
   readonly #graph: Graph;
   readonly #description: GraphDescription;
 

@@ -1,6 +1,6 @@
 /** Tensors to the bytes that travel. Conversions run in TensorFlow, one read a tensor. */
 import { fill, kernels, ops, readFloat32, readInt32, scope, type Tensor } from '../tensor/index.js';
-import type { EncodedTensor } from '../wire/encodedTensor.js';
+import type { EncodedTensor } from '../contract/encodedTensor.js';
 import { isFiniteTensor } from './finiteTensor.js';
 
 /** Of float32 tensors; null where the encoded value holds an infinity or a NaN. */

@@ -4,25 +4,21 @@
  * h w positions, K classes, D feature channels.
  */
 import { ops, scalar, scope, type Tensor } from '../tensor/index.js';
-import type { EncodedTensor, Encoding, OutputName } from '../wire/encodedTensor.js';
+import type { EncodedTensor } from '../contract/encodedTensor.js';
+import { NonFiniteOutputError } from '../contract/inference.js';
+import {
+  dtypeOfOutput,
+  type EncodedOutput,
+  OUTPUTS,
+  type OutputRequest,
+} from '../contract/outputs.js';
 import { type EncodedRows, encodeFinite, encodeRows } from './encode.js';
-
-export interface OutputRequest {
-  readonly output: OutputName;
-  /** feature_norm and embedding_scale are always fp32; int8 is for the embedding only. */
-  readonly encoding: Encoding;
-}
-
-export interface InferredOutput {
-  readonly output: OutputName;
-  readonly tensor: EncodedTensor;
-}
 
 /** ||v|| below this counts as this, as in PyTorch's normalize. */
 const SMALLEST_NORM = 1e-12;
 
 /**
- * In the order of the requests; an Error where one of them holds a non-finite value.
+ * In the order of the requests; NonFiniteOutputError where one of them holds a non-finite value.
  *
  * @param feature_hwD null where the network has none: then logits alone can be asked for
  */
@@ -30,12 +26,15 @@ export function encodeOutputs(
   logits_hwK: Tensor,
   feature_hwD: Tensor | null,
   requests: readonly OutputRequest[],
-): InferredOutput[] | Error {
+): EncodedOutput[] | NonFiniteOutputError {
   const image = new ImageOutputs(logits_hwK, feature_hwD);
-  const encoded: InferredOutput[] = [];
+  const encoded: EncodedOutput[] = [];
   for (const request of requests) {
     const tensor = scope(() => image.encode(request));
-    if (tensor === null) return new Error(`non-finite ${request.output} (${dtypeOf(request)})`);
+    if (tensor === null) {
+      const type = dtypeOfOutput(request);
+      return new NonFiniteOutputError(`non-finite ${request.output} (${type})`);
+    }
     encoded.push({ output: request.output, tensor });
   }
   return encoded;
@@ -46,20 +45,15 @@ export function checkRequest({ output, encoding }: OutputRequest, hasFeature = t
   if (!hasFeature && output !== 'logits') {
     throw new RangeError(`output: ${output} given, wanted logits: the network gives no feature`);
   }
-  const isOffered = ['logits', 'embedding', 'embedding_scale', 'feature_norm'].includes(output);
-  if (!isOffered) {
+  if (OUTPUTS[output]?.scope !== 'image') {
     throw new RangeError(
       `output: ${output} given, wanted logits, embedding, embedding_scale or feature_norm`,
     );
   }
-  const wanted = output === 'logits' ? ['fp32', 'fp16'] : ['fp32', 'fp16', 'int8'];
+  const wanted = OUTPUTS[output].encodings;
   if (!wanted.includes(encoding)) {
     throw new RangeError(`encoding: ${encoding} given for ${output}, wanted ${wanted.join(', ')}`);
   }
-}
-
-function dtypeOf({ output, encoding }: OutputRequest): Encoding {
-  return output === 'feature_norm' || output === 'embedding_scale' ? 'fp32' : encoding;
 }
 
 class ImageOutputs {

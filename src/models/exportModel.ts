@@ -2,7 +2,7 @@
 import { CheckpointError } from '../wire/checkpointError.js';
 import { printable } from '../wire/printable.js';
 import { writeTorchCheckpoint } from '../wire/torch/torchWriter.js';
-import { ZipTooLargeError } from '../wire/torch/zipWriter.js';
+import { ZipTooLargeError } from '../wire/torch/zip/writer.js';
 import { readModelFile } from './modelFile.js';
 import { SegmentationNetwork } from './network.js';
 import { normalisationText } from './normalise.js';

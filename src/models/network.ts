@@ -1,4 +1,5 @@
 /** A segmentation network: backbone, head and, with most ResNets, an auxiliary head. */
+import { OUTPUT_STRIDE } from '../contract/teacherInfo.js';
 import { type Parameter, scope, type Tensor, type Var } from '../tensor/index.js';
 import { CheckpointError } from '../wire/checkpointError.js';
 import { elementCount, type NamedTensor, type NamedTensors } from '../wire/safetensors.js';
@@ -23,7 +24,7 @@ export interface NetworkOutputs {
 
 export class SegmentationNetwork {
   readonly spec: NetworkSpec;
-  readonly outputStride = 8;
+  readonly outputStride = OUTPUT_STRIDE;
   readonly state = new ModelState();
   readonly #parts: NetworkParts;
 

@@ -4,51 +4,22 @@
  * N images of one size, H W pixels, h w positions of the outputs, K classes, D feature channels.
  */
 import { createHash } from 'node:crypto';
+import type { InferenceImage } from '../contract/inference.js';
+import type { TeacherInfo } from '../contract/teacherInfo.js';
 import { ops, scope, type Tensor } from '../tensor/index.js';
-import type { EncodedTensor } from '../wire/encodedTensor.js';
+import type { EncodedTensor } from '../contract/encodedTensor.js';
 import { inferenceContext } from './context.js';
-import {
-  checkRequest,
-  encodeOutputs,
-  type InferredOutput,
-  type OutputRequest,
-} from './encodeOutputs.js';
+import { checkRequest, encodeOutputs } from './encodeOutputs.js';
+import type { EncodedOutput, OutputRequest } from '../contract/outputs.js';
 import { type ModelDescription, readModelFile } from './modelFile.js';
 import { SegmentationNetwork } from './network.js';
 import { normalise, type PixelNormalisation } from './normalise.js';
 import { specName } from './spec.js';
 
-export interface InferenceImage {
-  readonly height: number;
-  readonly width: number;
-  /** uint8 HWC, R G B. Not changed; may not change during the call. */
-  readonly rgb: Uint8Array;
-}
-
-/** Has the fields of distill/teacher.ts' TeacherInfo. */
-export interface TeacherNetworkInfo {
-  /** "sha256:<hex>" over weights, architecture, normalisation and numeric mode. */
-  readonly digest: string;
-  readonly model: string;
-  readonly classes: number;
-  readonly featureChannels: number;
-  readonly outputStride: number;
-  readonly pixelMean: readonly number[];
-  readonly pixelStd: readonly number[];
-  readonly channelOrder: 'rgb' | 'bgr';
-  /**
-   * How logits are brought to the image's size: true as PyTorch's align_corners=True (the official
-   * code), false with half-pixel centres (torchvision, mmsegmentation).
-   */
-  readonly alignCorners: boolean;
-  readonly numericMode: string;
-  readonly classNames: readonly string[];
-}
-
 const NUMERIC_MODE = 'fp32';
 
 export class TeacherNetwork {
-  readonly info: TeacherNetworkInfo;
+  readonly info: TeacherInfo;
   readonly #network: SegmentationNetwork;
   readonly #normalisation: PixelNormalisation;
 
@@ -89,7 +60,7 @@ export class TeacherNetwork {
   infer(
     images: readonly InferenceImage[],
     outputs: readonly OutputRequest[],
-  ): (InferredOutput[] | Error)[] {
+  ): (EncodedOutput[] | Error)[] {
     for (const request of outputs) checkRequest(request);
     return batchesOfOneSize(images).flatMap((batch) => this.#inferBatch(batch, outputs));
   }
@@ -114,7 +85,7 @@ export class TeacherNetwork {
   #inferBatch(
     images: readonly InferenceImage[],
     outputs: readonly OutputRequest[],
-  ): (InferredOutput[] | Error)[] {
+  ): (EncodedOutput[] | Error)[] {
     return scope(() => {
       const { logits, feature } = this.#forward(images);
       return images.map((_, index) =>

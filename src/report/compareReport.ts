@@ -1,5 +1,5 @@
 /** Several runs side by side. */
-import { TERMS } from '../telemetry/metricNames.js';
+import { TERMS } from '../contract/terms.js';
 import type { Chart } from './charts/chart.js';
 import { configDifferences } from './configDifferences.js';
 import { paletteColor } from './palette.js';

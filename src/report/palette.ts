@@ -7,7 +7,7 @@ export const GRID = '#e4e8ed';
 export const AXIS = '#b6bec8';
 
 /** Okabe and Ito's palette, told apart by colour-blind people too; yellow left out on white. */
-export const PALETTE = [
+const PALETTE = [
   '#0072B2',
   '#D55E00',
   '#009E73',

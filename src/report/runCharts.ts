@@ -1,5 +1,6 @@
 /** The charts of a run: the same ones in a run's own report and where runs are compared. */
-import { PHASES, TERMS } from '../telemetry/metricNames.js';
+import { PHASES } from '../telemetry/metricNames.js';
+import { TERMS } from '../contract/terms.js';
 import type { BarChart, LineChart, ShareChart } from './charts/chart.js';
 import { type EvaluationRecord, type StepRecord, timeSplit } from './stepRecords.js';
 

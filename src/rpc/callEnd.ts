@@ -3,7 +3,7 @@
  * messages and a status behind, which a client that doesn't read holds up for as long as it likes.
  */
 import type { ServerDuplexStream } from '@grpc/grpc-js';
-import { constants, type ServerHttp2Stream } from 'node:http2';
+import { resetStream } from './grpcInternals.js';
 
 /** A call as far as its end goes. */
 export type EndingCall = Pick<ServerDuplexStream<unknown, unknown>, 'cancelled' | 'once'>;
@@ -20,22 +20,4 @@ export function cutUnlessEnded(call: EndingCall, graceMs: number): void {
   if (call.cancelled) return;
   const timer = setTimeout(() => resetStream(call), graceMs);
   onCallEnd(call, () => clearTimeout(timer));
-}
-
-/**
- * Resets the HTTP/2 stream below. grpc-js has no way of its own: a status waits behind the
- * messages. So this follows its private fields, from the call through the interceptors.
- */
-function resetStream(call: EndingCall): void {
-  let layer = (call as unknown as Layer).call;
-  while (layer !== undefined && layer.stream === undefined) layer = layer.nextCall;
-  layer?.stream?.close(constants.NGHTTP2_CANCEL);
-  // Also where the reset itself can't be sent, on a connection that takes nothing any more.
-  layer?.stream?.destroy();
-}
-
-interface Layer {
-  readonly call?: Layer;
-  readonly nextCall?: Layer;
-  readonly stream?: ServerHttp2Stream;
 }

@@ -5,16 +5,14 @@
  */
 import type { Socket } from 'node:net';
 import { type ChannelCredentials, credentials } from '@grpc/grpc-js';
-
-type Connector = ReturnType<ChannelCredentials['_createSecureConnector']>;
+import { type Connector, wrapConnectors } from './grpcInternals.js';
 
 /** What a channel that is closed has still to say takes less. */
 const LAST_WORDS_MS = 1000;
 
 /** The same credentials; a channel of theirs is to be closed only after the last of its calls. */
 export function endingConnections(channel: ChannelCredentials): ChannelCredentials {
-  const create = channel._createSecureConnector.bind(channel);
-  channel._createSecureConnector = (...args) => ending(create(...args));
+  wrapConnectors(channel, ending);
   return channel;
 }
 

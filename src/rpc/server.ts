@@ -1,5 +1,4 @@
 /** A gRPC server with a readable bind error, bounded connections and a shutdown that ends. */
-import type { Server as NetServer } from 'node:net';
 import {
   type ChannelOptions,
   Server,
@@ -8,6 +7,7 @@ import {
   type ServiceDefinition,
   type UntypedServiceImplementation,
 } from '@grpc/grpc-js';
+import { listenersOf } from './grpcInternals.js';
 
 export interface RpcServerOptions {
   /** Host or IP address to listen on. */
@@ -97,12 +97,10 @@ export class RpcServer {
     });
   }
 
-  /** grpc-js has no option for it, so this follows its private field to Node's servers. */
   #limitConnections(): void {
     const { maxConnections = 256, onConnectionsFull } = this.#options;
-    const { http2Servers } = this.#server as unknown as { http2Servers: Map<NetServer, unknown> };
     let toldAtMs = Number.NEGATIVE_INFINITY;
-    for (const listener of http2Servers.keys()) {
+    for (const listener of listenersOf(this.#server)) {
       listener.maxConnections = maxConnections;
       listener.on('drop', () => {
         if (performance.now() - toldAtMs < FULL_TOLD_EVERY_MS) return;

@@ -67,22 +67,10 @@ export const TLS_METRIC_NAMES = named('cirkd_tls_', {
   ],
 });
 
-/** The terms of the objective as every label, log line and report spells them. */
-export const TERMS = [
-  'task',
-  'logits_kd',
-  'minibatch_pixel',
-  'memory_pixel',
-  'memory_region',
-  'total',
-] as const;
-
-export type Term = (typeof TERMS)[number];
-
 export const PHASES = ['data', 'teacher', 'compute'] as const;
 
 export type Phase = (typeof PHASES)[number];
 
-export const BANKS = ['pixel', 'region'] as const;
+const BANKS = ['pixel', 'region'] as const;
 
 export type Bank = (typeof BANKS)[number];

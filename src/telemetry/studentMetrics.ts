@@ -1,8 +1,14 @@
 /** What a student trainer counts. */
 import { Counter, Gauge, Histogram } from 'prom-client';
 import type { Registry } from 'prom-client';
-import type { Bank, Phase, Term } from './metricNames.js';
-import { MEMORY_METRIC_NAMES, STUDENT_METRIC_NAMES as NAMES, PHASES } from './metricNames.js';
+import {
+  type Bank,
+  MEMORY_METRIC_NAMES,
+  type Phase,
+  PHASES,
+  STUDENT_METRIC_NAMES as NAMES,
+} from './metricNames.js';
+import type { Term } from '../contract/terms.js';
 import { certificateExpiry } from './certificateExpiry.js';
 import { createRegistry, SECONDS_BUCKETS } from './registry.js';
 import { teacherStates } from './teacherStates.js';

@@ -4,7 +4,7 @@
  */
 import { setMaxListeners } from 'node:events';
 import type { Batch } from '../data/types.js';
-import type { Teacher, TeacherImage, TeacherReply } from '../distill/teacher.js';
+import type { Teacher, TeacherImage, TeacherReply } from '../contract/teacher.js';
 
 /** Gives the batches of a run in order. */
 export interface BatchSource {

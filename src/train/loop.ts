@@ -2,7 +2,8 @@
  * The training loop: feed → compute → report, a step at a time. It sees a Teacher and something
  * that computes, never a socket or a thread.
  */
-import type { Teacher } from '../distill/teacher.js';
+import { NonFiniteReplyError, type Teacher } from '../contract/teacher.js';
+import { unlessAborted } from '../threads/unlessAborted.js';
 import { type FedBatch, type Feed, teacherImages } from './feed.js';
 import {
   type MicroBatch,
@@ -58,13 +59,15 @@ export interface LoopOptions {
   readonly afterStep: (report: StepReport) => Promise<void> | void;
 }
 
-/** Runs until the last step or until a stop is requested; says which. */
+/**
+ * Runs until the last step or until a stop is requested; says which. Throws NonFiniteReplyError where a
+ * teacher's reply isn't finite, nor the one in its place, NonFiniteLossError where the step isn't.
+ */
 export async function runLoop(options: LoopOptions): Promise<'finished' | 'stopped'> {
   const { stop } = options;
   try {
     for (let step = options.firstStep; step < options.steps; step += 1) {
       const fed = await nextInput(options);
-      if (fed === null) return 'stopped';
       await options.afterStep(await runStep(options, step, fed));
     }
   } catch (error) {
@@ -74,24 +77,14 @@ export async function runLoop(options: LoopOptions): Promise<'finished' | 'stopp
   return 'finished';
 }
 
-/** The micro-batches of a step, or null when the run shall stop first. */
-async function nextInput({ feed, accumulateSteps, stop }: LoopOptions): Promise<FedBatch[] | null> {
-  let onStop = () => {};
-  const stopped = new Promise<null>((resolve) => {
-    onStop = () => resolve(null);
-  });
-  stop.addEventListener('abort', onStop);
-  try {
-    const fed: FedBatch[] = [];
-    while (fed.length < accumulateSteps) {
-      const next = stop.aborted ? null : await Promise.race([feed.next(), stopped]);
-      if (next === null) return null;
-      fed.push(next);
-    }
-    return fed;
-  } finally {
-    stop.removeEventListener('abort', onStop);
+/** The micro-batches of a step. Rejects with the signal's reason when the run shall stop first. */
+async function nextInput({ feed, accumulateSteps, stop }: LoopOptions): Promise<FedBatch[]> {
+  const fed: FedBatch[] = [];
+  while (fed.length < accumulateSteps) {
+    stop.throwIfAborted();
+    fed.push(await unlessAborted(feed.next(), stop));
   }
+  return fed;
 }
 
 async function runStep(options: LoopOptions, step: number, fed: FedBatch[]): Promise<StepReport> {
@@ -137,8 +130,9 @@ async function computeStep(
     const names = outcome.images.map(
       ({ microBatch, crop }) => fed[microBatch]!.batch.crops[crop]!.sample,
     );
-    throw new NonFiniteLossError(
-      `step ${step}: teacher reply not finite, asked twice, for ${names.join(', ')}`,
+    const of = teacher === null ? '' : ` (${teacher.info.model}, ${teacher.info.digest})`;
+    throw new NonFiniteReplyError(
+      `step ${step}: teacher reply not finite, asked twice, for ${names.join(', ')}${of}`,
     );
   }
   const terms = Object.entries(outcome.terms).map(([term, value]) => `${term}=${value}`);

@@ -1,5 +1,5 @@
 /** What a training step takes and says, in plain data that crosses threads. */
-import type { TeacherReply } from '../distill/teacher.js';
+import type { TeacherReply } from '../contract/teacher.js';
 
 /** One forward pass' worth of crops. */
 export interface MicroBatch {
@@ -48,10 +48,10 @@ export type StepOutcome =
 /** Loss or gradient isn't finite; the message gives every term. Exit code 6. */
 export class NonFiniteLossError extends Error {
   override readonly name = 'NonFiniteLossError';
-  /** Of the step that was not made; empty where a teacher's reply is at fault. */
+  /** Of the step that was not made. */
   readonly terms: TermValues;
 
-  constructor(message: string, terms: TermValues = {}) {
+  constructor(message: string, terms: TermValues) {
     super(message);
     this.terms = terms;
   }

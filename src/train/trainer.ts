@@ -6,7 +6,7 @@
  * N crops, H W pixels, h w positions of the networks' outputs, K classes, D teacher channels.
  */
 import type { Evaluation, Objective, StepDraws, TeacherOutputs } from '../distill/objective.js';
-import { TERMS } from '../distill/terms.js';
+import { TERMS } from '../contract/terms.js';
 import type { LabelMaps } from '../losses/nearestLabels.js';
 import { StagedBuffers } from '../models/buffers.js';
 import type { SegmentationNetwork } from '../models/network.js';

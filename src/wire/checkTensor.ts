@@ -1,5 +1,5 @@
 /** Checks of encoded tensors: length against shape and dtype, shape against what was agreed. */
-import { type EncodedTensor, WIRE_DTYPE_BYTES, type WireDType } from './encodedTensor.js';
+import { type EncodedTensor, WIRE_DTYPE_BYTES, type WireDType } from '../contract/encodedTensor.js';
 
 /** A tensor that isn't what was agreed; the message names it, what came and what was wanted. */
 export class TensorFormatError extends Error {

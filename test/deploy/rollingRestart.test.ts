@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, afterEach, before, test } from 'node:test';
-import { connectTeachers, type RemoteTeacher } from '../../src/stream/remoteTeacher.js';
+import { connectTeachers, type RemoteTeacher } from '../../src/stream/client/remoteTeacher.js';
 import type { StepReport } from '../../src/train/loop.js';
 import { eventually } from '../support/eventually.js';
 import { sampleName, trainUntil } from '../support/sleepingStudent.js';

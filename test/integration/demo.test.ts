@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { decode } from 'fast-png';
-import { TERMS } from '../../src/distill/terms.js';
+import { TERMS } from '../../src/contract/terms.js';
 import { stepRecords } from '../../src/report/stepRecords.js';
 import { readEvents } from '../../src/run/events.js';
 import { eventually } from '../support/eventually.js';

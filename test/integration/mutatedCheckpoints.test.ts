@@ -8,7 +8,7 @@ import { test } from 'node:test';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { CheckpointError } from '../../src/wire/checkpointError.js';
-import { readPickle } from '../../src/wire/torch/pickleReader.js';
+import { readPickle } from '../../src/wire/torch/pickle/reader.js';
 import { readTorchCheckpoint } from '../../src/wire/torch/torchCheckpoint.js';
 import { TorchRules } from '../../src/wire/torch/torchRules.js';
 import { zipStorages } from '../../src/wire/torch/zipFile.js';

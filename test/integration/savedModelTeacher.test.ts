@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, afterEach, before, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { connectTeachers, type RemoteTeacher } from '../../src/stream/remoteTeacher.js';
+import { connectTeachers, type RemoteTeacher } from '../../src/stream/client/remoteTeacher.js';
 import { CirkdProcess } from '../support/cirkdProcess.js';
 import { studentOptions } from '../support/scriptedStudent.js';
 import { TeacherProcess } from '../support/teacherProcess.js';

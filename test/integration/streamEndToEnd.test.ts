@@ -1,9 +1,9 @@
 /** The student's side of the stream against real teacher processes, killed, stopped and restarted. */
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
-import type { TeacherImage, TeacherReply } from '../../src/distill/teacher.js';
-import type { ClientOptions, RequeueReason } from '../../src/stream/clientOptions.js';
-import { connectTeachers, type RemoteTeacher } from '../../src/stream/remoteTeacher.js';
+import type { TeacherImage, TeacherReply } from '../../src/contract/teacher.js';
+import type { ClientOptions, RequeueReason } from '../../src/stream/client/options.js';
+import { connectTeachers, type RemoteTeacher } from '../../src/stream/client/remoteTeacher.js';
 import { checkTensor, firstNonFinite } from '../../src/wire/checkTensor.js';
 import { decodeHalf } from '../../src/wire/half.js';
 import { TeacherProcess } from '../support/teacherProcess.js';

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, afterEach, test } from 'node:test';
 import { GrpcStatus } from '../../src/rpc/errors.js';
-import { TEACHER_SERVICE_NAME } from '../../src/stream/teacherService.js';
+import { TEACHER_SERVICE_NAME } from '../../src/stream/codec/teacherService.js';
 import { DistillPeer, image } from '../support/distillPeer.js';
 import { eventually } from '../support/eventually.js';
 import { healthOf, listedServices } from '../support/grpcProbes.js';

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { runProgram } from '../../services/setup/subprocess.mjs';
-import { TEACHER_SERVICE_NAME } from '../../src/stream/teacherService.js';
+import { TEACHER_SERVICE_NAME } from '../../src/stream/codec/teacherService.js';
 import { Authority } from '../support/certificates/authority.js';
 import { SecurityFolder } from '../support/certificates/folder.js';
 import { TeacherProcess } from '../support/teacherProcess.js';

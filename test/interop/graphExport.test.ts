@@ -10,7 +10,7 @@ import { after, afterEach, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { NORMALISATIONS } from '../../src/graphs/graphSettings.js';
 import { drawsFor } from '../../src/random/draws.js';
-import { connectTeachers, type RemoteTeacher } from '../../src/stream/remoteTeacher.js';
+import { connectTeachers, type RemoteTeacher } from '../../src/stream/client/remoteTeacher.js';
 import { studentOptions } from '../support/scriptedStudent.js';
 import { metricOf, TeacherProcess } from '../support/teacherProcess.js';
 import { exporterPeer } from '../support/torchPeer.js';

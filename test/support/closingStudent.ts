@@ -1,5 +1,5 @@
 /** A process that asks the teachers of its arguments for two images and closes: it ends only if nothing of the client is left. */
-import { connectTeachers } from '../../src/stream/remoteTeacher.js';
+import { connectTeachers } from '../../src/stream/client/remoteTeacher.js';
 import { assertAnswers, imageOf, studentOptions } from './scriptedStudent.js';
 
 const teacher = await connectTeachers(studentOptions(process.argv.slice(2)).options);

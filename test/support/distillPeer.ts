@@ -6,7 +6,7 @@ import type { DistillResponse } from '../../src/stream/generated/cirkd/teacher/v
 import type { HelloInput } from '../../src/stream/generated/cirkd/teacher/v1/Hello.js';
 import type { ImageInput } from '../../src/stream/generated/cirkd/teacher/v1/Image.js';
 import type { TensorChunk } from '../../src/stream/generated/cirkd/teacher/v1/TensorChunk.js';
-import { TeacherService } from '../../src/stream/teacherService.js';
+import { TeacherService } from '../../src/stream/codec/teacherService.js';
 import { crc32c } from '../../src/wire/crc32c.js';
 import { WAIT_MS } from './eventually.js';
 

@@ -1,5 +1,5 @@
 /** Pickles and .pth files put together opcode by opcode, for tests of what must be refused. */
-import { writeZip } from '../../src/wire/torch/zipWriter.js';
+import { writeZip } from '../../src/wire/torch/zip/writer.js';
 
 export type PicklePart = number | string | Uint8Array;
 

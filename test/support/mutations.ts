@@ -1,6 +1,6 @@
 /** The requests of a right call with one message made wrong; each number is always the same one. */
 import { type Draws, drawsFor } from '../../src/random/draws.js';
-import { TeacherService } from '../../src/stream/teacherService.js';
+import { TeacherService } from '../../src/stream/codec/teacherService.js';
 import { hello, image } from './distillPeer.js';
 import { framed } from './rawDistill.js';
 

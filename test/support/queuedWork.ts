@@ -1,5 +1,5 @@
 /** Images for a queue without a server, and what becomes of them. */
-import type { Work } from '../../src/stream/work.js';
+import type { QueuedRequest } from '../../src/stream/server/turns.js';
 
 export interface WorkLog {
   readonly left: number[];
@@ -16,8 +16,12 @@ export function work(
   stream: object,
   request: number,
   log: WorkLog,
-  { run = 'run', height = 8, ...changes }: Partial<Work> & { run?: string; height?: number } = {},
-): Work {
+  {
+    run = 'run',
+    height = 8,
+    ...changes
+  }: Partial<QueuedRequest> & { run?: string; height?: number } = {},
+): QueuedRequest {
   return {
     name: { run, request, attempt: 0, sample: `sample-${request}` },
     stream,

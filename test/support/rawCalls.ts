@@ -2,7 +2,7 @@
 import { X509Certificate } from 'node:crypto';
 import { connect as connectHttp2, type IncomingHttpHeaders } from 'node:http2';
 import { connect, type SecureVersion, type TLSSocket } from 'node:tls';
-import { TEACHER_SERVICE_NAME } from '../../src/stream/teacherService.js';
+import { TEACHER_SERVICE_NAME } from '../../src/stream/codec/teacherService.js';
 import type { Authority, Pem } from './certificates/authority.js';
 
 export const GET_TEACHER = `/${TEACHER_SERVICE_NAME}/GetTeacher`;

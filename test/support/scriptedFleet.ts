@@ -1,7 +1,7 @@
 /** Scripted teachers and a client of theirs, for the length of a test. */
 import type { TestContext } from 'node:test';
-import type { ClientOptions } from '../../src/stream/clientOptions.js';
-import { connectTeachers } from '../../src/stream/remoteTeacher.js';
+import type { ClientOptions } from '../../src/stream/client/options.js';
+import { connectTeachers } from '../../src/stream/client/remoteTeacher.js';
 import { studentOptions } from './scriptedStudent.js';
 import { CHANNELS, CLASSES, type Script, ScriptedTeacher } from './scriptedTeacher.js';
 

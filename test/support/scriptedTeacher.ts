@@ -6,7 +6,7 @@
 import { Server, ServerCredentials, type ServerDuplexStream, type status } from '@grpc/grpc-js';
 import { encodeHalf } from '../../src/wire/half.js';
 import { crc32c } from '../../src/wire/crc32c.js';
-import { TeacherService } from '../../src/stream/teacherService.js';
+import { TeacherService } from '../../src/stream/codec/teacherService.js';
 import type { DistillRequest } from '../../src/stream/generated/cirkd/teacher/v1/DistillRequest.js';
 import type { DistillResponseInput } from '../../src/stream/generated/cirkd/teacher/v1/DistillResponse.js';
 import type { Hello } from '../../src/stream/generated/cirkd/teacher/v1/Hello.js';

@@ -4,8 +4,8 @@
  */
 import { setMaxListeners } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { TeacherReply } from '../../src/distill/teacher.js';
-import { connectTeachers, type RemoteTeacher } from '../../src/stream/remoteTeacher.js';
+import type { TeacherReply } from '../../src/contract/teacher.js';
+import { connectTeachers, type RemoteTeacher } from '../../src/stream/client/remoteTeacher.js';
 import { type MetricsServer, startMetricsServer } from '../../src/telemetry/metricsServer.js';
 import { createStudentMetrics, type StudentMetrics } from '../../src/telemetry/studentMetrics.js';
 

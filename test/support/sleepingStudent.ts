@@ -4,7 +4,7 @@
  */
 import { setTimeout } from 'node:timers/promises';
 import type { Batch, Crop } from '../../src/data/types.js';
-import type { RemoteTeacher } from '../../src/stream/remoteTeacher.js';
+import type { RemoteTeacher } from '../../src/stream/client/remoteTeacher.js';
 import { Feed } from '../../src/train/feed.js';
 import { type Compute, runLoop, type StepReport } from '../../src/train/loop.js';
 import type { MicroBatch, StepOutcome } from '../../src/train/outcome.js';

@@ -1,9 +1,12 @@
 /** A real teacher server on a free port, with limits that a test can change. */
-import type { InferenceEngine } from '../../src/stream/engine.js';
-import { silentHooks, type TeacherServerHooks } from '../../src/stream/serverHooks.js';
-import type { ServerLimits } from '../../src/stream/serverLimits.js';
-import { TeacherServer, type TeacherServerOptions } from '../../src/stream/teacherServer.js';
-import type { BatchPolicy } from '../../src/stream/workQueue.js';
+import {
+  type InferenceEngine,
+  type ServerLimits,
+  silentHooks,
+  type TeacherServerHooks,
+} from '../../src/stream/server/serving.js';
+import { TeacherServer, type TeacherServerOptions } from '../../src/stream/server/teacherServer.js';
+import type { BatchPolicy } from '../../src/stream/server/requestQueue.js';
 import { DistillPeer } from './distillPeer.js';
 
 export const testLimits: ServerLimits = {

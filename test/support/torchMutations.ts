@@ -1,8 +1,8 @@
 /** Checkpoints of both forms with something made wrong; each number is always the same one. */
 import { readdirSync, readFileSync } from 'node:fs';
 import { type Draws, drawsFor } from '../../src/random/draws.js';
-import { readZip } from '../../src/wire/torch/zipReader.js';
-import { writeZip } from '../../src/wire/torch/zipWriter.js';
+import { readZip } from '../../src/wire/torch/zip/reader.js';
+import { writeZip } from '../../src/wire/torch/zip/writer.js';
 import { legacyStorage, legacyView, MAGIC, madeLegacyFile } from './legacyTorchFile.js';
 import { dict, floats, madePickle, madeTorchFile, raw, tensor, text } from './madePickle.js';
 import { pickleTokens } from './pickleTokens.js';

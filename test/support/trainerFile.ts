@@ -1,8 +1,8 @@
 /** A .pth file as trainers save one: the state dict beside the settings of the run. */
 import type { NamedTensors } from '../../src/wire/safetensors.js';
 import { writeTorchCheckpoint } from '../../src/wire/torch/torchWriter.js';
-import { readZip } from '../../src/wire/torch/zipReader.js';
-import { writeZip } from '../../src/wire/torch/zipWriter.js';
+import { readZip } from '../../src/wire/torch/zip/reader.js';
+import { writeZip } from '../../src/wire/torch/zip/writer.js';
 import { dict, madePickle, raw } from './madePickle.js';
 
 /** With an argparse.Namespace under "args". */

@@ -4,7 +4,8 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { ALLOWED, importViolations } from '../support/architecture/importRule.js';
+import { circles, importGraph } from '../support/architecture/importGraph.js';
+import { ALLOWED, importViolations, INNER } from '../support/architecture/importRule.js';
 import { leakViolations } from '../support/architecture/leakRule.js';
 import {
   lengthViolations,
@@ -40,6 +41,10 @@ test('every folder of src is in the import rule', () => {
   );
 });
 
+test('no files import each other in a circle, types included', () => {
+  assert.deepEqual(circles(importGraph([...src, ...services])), []);
+});
+
 test('files and functions are short', () => {
   assertNone([...src, ...services].flatMap(lengthViolations));
 });
@@ -68,6 +73,17 @@ test('no file names a path of one machine or the host of a registry', () => {
   assertNone(texts.flatMap((path) => leakViolations(path, readFileSync(join(ROOT, path), 'utf8'))));
 });
 
+test('what rests on parts of grpc-js that nobody promises is in one file, and the version is exact', () => {
+  const internals = /\b_createSecureConnector\b|\bhttp2Servers\b|\bnextCall\b|byteLength: \{ value/;
+  const found = [...src, ...services].filter(({ text }) => internals.test(text));
+  assert.deepEqual(
+    found.map(({ path }) => path),
+    ['src/rpc/grpcInternals.ts'],
+  );
+  const { dependencies } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'));
+  assert.match(dependencies['@grpc/grpc-js'], /^\d+\.\d+\.\d+$/);
+});
+
 test('the import rule sees every way to import', () => {
   const text = [
     "import { a } from '../tensor/index.js';",
@@ -87,6 +103,34 @@ test('the import rule sees every way to import', () => {
     '6: only src/tensor may import @tensorflow/tfjs-node-gpu',
     '8: only src/rpc and src/stream may import @grpc/grpc-js',
   ]);
+});
+
+test('circles are seen through types and chains', () => {
+  const graph = importGraph([
+    parseSource('src/data/a.ts', "import type { B } from './b.js';"),
+    parseSource('src/data/b.ts', "export { c } from './c.js';"),
+    parseSource('src/data/c.ts', "const a = await import('./a.js');"),
+    parseSource('src/data/d.ts', "import { a } from './a.js';"),
+  ]);
+  assert.deepEqual(circles(graph), [['src/data/a.ts', 'src/data/b.ts', 'src/data/c.ts']]);
+});
+
+test('the import rule sees inner folders', () => {
+  const text = [
+    "import { a } from '../codec/wireNames.js';",
+    "import { b } from '../server/session.js';",
+    "import { c } from './fleet.js';",
+    "import { d } from '../../rpc/errors.js';",
+  ].join('\n');
+  assert.deepEqual(rulesOf(importViolations(parseSource('src/stream/client/made.ts', text))), [
+    '2: src/stream/client may import stream/codec, stream/generated; not src/stream/server/session.js',
+  ]);
+});
+
+test('every folder of src/stream is in the import rule', () => {
+  const folders = readdirSync(join(ROOT, 'src/stream')).map((name) => `stream/${name}`);
+  const known = [...Object.keys(INNER), 'stream/generated'];
+  assert.deepEqual(folders.sort(), known.sort());
 });
 
 test('the other rules see what breaks them', () => {

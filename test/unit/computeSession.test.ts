@@ -7,7 +7,7 @@ import { studentSchema } from '../../src/config/student.js';
 import { teacherLabels } from '../../src/distill/teacherLabels.js';
 import { float32, scope } from '../../src/tensor/index.js';
 import type { MicroBatch } from '../../src/train/outcome.js';
-import type { EncodedTensor } from '../../src/wire/encodedTensor.js';
+import type { EncodedTensor } from '../../src/contract/encodedTensor.js';
 
 const CLASSES = ['a', 'b', 'c'];
 const CHANNELS = 2;

@@ -100,6 +100,15 @@ test('unknown keys: a near name, a key of another section, or nothing', () => {
   });
 });
 
+test('a retired key that says what now always holds is no fault', () => {
+  const text = `${STUDENT}evaluate: {mode: whole, pictures: 3}\n`;
+  assert.deepEqual(student(text).evaluate, { pictures: 3 });
+  assert.deepEqual(student(STUDENT, ['evaluate.mode=whole']), student());
+  assert.deepEqual(messagesOf(faultsOf(studentSchema, STUDENT, ['evaluate.mode=windows'])), {
+    'evaluate.mode': 'unknown key',
+  });
+});
+
 test('a missing section names its missing keys', () => {
   assert.deepEqual(Object.keys(messagesOf(faultsOf(studentSchema, ''))), [
     'data.train',

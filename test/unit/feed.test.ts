@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Batch } from '../../src/data/types.js';
-import type { Teacher, TeacherImage, TeacherReply } from '../../src/distill/teacher.js';
+import type { Teacher, TeacherImage, TeacherReply } from '../../src/contract/teacher.js';
 import { Feed } from '../../src/train/feed.js';
 import { type Compute, type LoopOptions, runLoop } from '../../src/train/loop.js';
 import type { StepOutcome } from '../../src/train/outcome.js';
@@ -168,7 +168,7 @@ test('not finite again, or a loss that is not finite, ends the run and says what
   };
   const replies: Compute = { step: async () => nonfiniteReply, retry: async () => nonfiniteReply };
   await assert.rejects(runLoop(loop(replies)), {
-    name: 'NonFiniteLossError',
+    name: 'NonFiniteReplyError',
     message: /step 0: teacher reply not finite, asked twice, for 0\/0/,
   });
   const terms = { task: Number.NaN, logits_kd: 0.5, total: Number.NaN };

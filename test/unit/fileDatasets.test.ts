@@ -5,7 +5,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import { OFFICIAL_SCALES } from '../../src/data/augment.js';
+import { OFFICIAL_SCALES } from '../support/officialScales.js';
 import type { DatasetConfig } from '../../src/data/datasets.js';
 import { DecodedCache } from '../../src/data/decodedCache.js';
 import { createLoader, type LoaderConfig } from '../../src/data/loader.js';

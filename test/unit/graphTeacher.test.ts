@@ -6,8 +6,8 @@ import { join } from 'node:path';
 import { after, afterEach, test } from 'node:test';
 import type { GraphSettings } from '../../src/graphs/graphSettings.js';
 import type { GraphTeacher } from '../../src/graphs/graphTeacher.js';
-import { RefusedImageError } from '../../src/graphs/refusedImage.js';
-import type { InferredOutput } from '../../src/models/encodeOutputs.js';
+import { RefusedImageError } from '../../src/contract/inference.js';
+import type { EncodedOutput } from '../../src/contract/outputs.js';
 import { drawsFor } from '../../src/random/draws.js';
 import { numTensors } from '../../src/tensor/index.js';
 import { openTiny, writeTiny } from '../support/onnx/openTiny.js';
@@ -41,7 +41,7 @@ function randomImage(index: number, height: number, width: number) {
 
 type Image = ReturnType<typeof randomImage>;
 
-function floats(result: InferredOutput[] | Error | undefined): Record<string, Float32Array> {
+function floats(result: EncodedOutput[] | Error | undefined): Record<string, Float32Array> {
   assert.ok(Array.isArray(result), String(result));
   return Object.fromEntries(
     result.map(({ output, tensor }) => [output, new Float32Array(tensor.data)]),
@@ -57,7 +57,7 @@ function assertClose(got: ArrayLike<number>, wanted: ArrayLike<number>, toleranc
 
 /** Embedding times norm is the feature. */
 function assertAnswers(
-  result: InferredOutput[] | Error | undefined,
+  result: EncodedOutput[] | Error | undefined,
   graph: TinyGraph,
   { height, width, rgb }: Image,
   pixels: ArrayLike<number> = rgb,

@@ -3,9 +3,9 @@ import { connect } from 'node:net';
 import { test } from 'node:test';
 import {
   MEMORY_METRIC_NAMES,
-  TLS_METRIC_NAMES,
   STUDENT_METRIC_NAMES,
   TEACHER_METRIC_NAMES,
+  TLS_METRIC_NAMES,
 } from '../../src/telemetry/metricNames.js';
 import { ListenError, startMetricsServer } from '../../src/telemetry/metricsServer.js';
 import { createStudentMetrics } from '../../src/telemetry/studentMetrics.js';

@@ -15,8 +15,8 @@ import { TeacherNetwork } from '../../src/models/teacherNetwork.js';
 import { CheckpointError } from '../../src/wire/checkpointError.js';
 import { dict, madePickle, raw, text } from '../support/madePickle.js';
 import { writeTorchCheckpoint } from '../../src/wire/torch/torchWriter.js';
-import { readZip } from '../../src/wire/torch/zipReader.js';
-import { writeZip } from '../../src/wire/torch/zipWriter.js';
+import { readZip } from '../../src/wire/torch/zip/reader.js';
+import { writeZip } from '../../src/wire/torch/zip/writer.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'cirkd-mmseg-'));
 after(() => rmSync(folder, { recursive: true }));

@@ -4,7 +4,7 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSy
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
-import { openSegmenter } from '../../services/cli/openSegmenter.js';
+import { openSegmenter } from '../../services/program/openSegmenter.js';
 import { saveCheckpoint } from '../../src/run/checkpoint.js';
 import { markBestCheckpoint } from '../../src/run/checkpointFolder.js';
 import { CheckpointError } from '../../src/wire/checkpointError.js';

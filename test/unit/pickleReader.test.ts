@@ -3,8 +3,13 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { CheckpointError } from '../../src/wire/checkpointError.js';
 import { ForeignName, ForeignObject } from '../../src/wire/torch/foreignObjects.js';
-import { type PickleRules, readPickle } from '../../src/wire/torch/pickleReader.js';
-import { type PickleDict, PickleSet, type PickleTuple } from '../../src/wire/torch/pickleValues.js';
+import type { PickleRules } from '../../src/wire/torch/pickle/machine.js';
+import { readPickle } from '../../src/wire/torch/pickle/reader.js';
+import {
+  type PickleDict,
+  PickleSet,
+  type PickleTuple,
+} from '../../src/wire/torch/pickle/values.js';
 import { TorchRules } from '../../src/wire/torch/torchRules.js';
 import { zipStorages } from '../../src/wire/torch/zipFile.js';
 import {

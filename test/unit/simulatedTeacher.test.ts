@@ -6,7 +6,7 @@ import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { SimulatedNetwork } from '../../services/teacher/simulateEngine.js';
 import type { WorkerImage } from '../../services/teacher/workerProtocol.js';
-import type { OutputRequest } from '../../src/stream/names.js';
+import type { OutputRequest } from '../../src/contract/outputs.js';
 
 const CHANNELS = 12;
 const CLASSES = 5;

@@ -2,9 +2,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { status } from '@grpc/grpc-js';
-import { type Candidate, TeacherChoice } from '../../src/stream/clientChoice.js';
-import type { AttemptEvent } from '../../src/stream/clientOptions.js';
-import { ImageRequest } from '../../src/stream/clientRequest.js';
+import { type Candidate, TeacherChoice } from '../../src/stream/client/choice.js';
+import type { AttemptEvent } from '../../src/stream/client/options.js';
+import { ImageRequest } from '../../src/stream/client/request.js';
 import type { Image } from '../../src/stream/generated/cirkd/teacher/v1/Image.js';
 import { eventually } from '../support/eventually.js';
 import { student, teachers } from '../support/scriptedFleet.js';

@@ -1,7 +1,7 @@
 /** A student that rebuilds logits: no image before the teacher's classifier is there and is right. */
 import assert from 'node:assert/strict';
 import { afterEach, test } from 'node:test';
-import { connectTeachers, type RemoteTeacher } from '../../src/stream/remoteTeacher.js';
+import { connectTeachers, type RemoteTeacher } from '../../src/stream/client/remoteTeacher.js';
 import { crc32c } from '../../src/wire/crc32c.js';
 import { studentOptions } from '../support/scriptedStudent.js';
 import {

@@ -2,11 +2,11 @@
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import { status } from '@grpc/grpc-js';
-import { ContractMismatchError, NonFiniteReplyError } from '../../src/distill/teacher.js';
-import { ImageRefusedError } from '../../src/stream/clientErrors.js';
-import type { ClientOptions, RequeueReason } from '../../src/stream/clientOptions.js';
+import { ContractMismatchError, NonFiniteReplyError } from '../../src/contract/teacher.js';
+import { ImageRefusedError } from '../../src/stream/client/errors.js';
+import type { ClientOptions, RequeueReason } from '../../src/stream/client/options.js';
 import type { Image } from '../../src/stream/generated/cirkd/teacher/v1/Image.js';
-import { connectTeachers, type RemoteTeacher } from '../../src/stream/remoteTeacher.js';
+import { connectTeachers, type RemoteTeacher } from '../../src/stream/client/remoteTeacher.js';
 import {
   assertAnswers,
   imageOf,

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { TeacherHealth } from '../../src/stream/clientHealth.js';
-import { connectTeachers } from '../../src/stream/remoteTeacher.js';
+import { Pause, TeacherHealth } from '../../src/stream/client/health.js';
+import { connectTeachers } from '../../src/stream/client/remoteTeacher.js';
 import { studentOptions } from '../support/scriptedStudent.js';
 
 const policy = (jitter: number) => ({
@@ -77,20 +77,20 @@ test('a new teacher gets two images, and one more with each answer, until one is
 });
 
 test('a pause ends by itself or by a success; a new one replaces it', async () => {
-  const health = new TeacherHealth(policy(0));
+  const pause = new Pause();
   let over = 0;
-  health.pause(60_000, () => assert.fail('replaced'));
+  pause.begin(60_000, () => assert.fail('replaced'));
   await new Promise<void>((resolve) => {
-    health.pause(1, () => {
+    pause.begin(1, () => {
       over++;
       resolve();
     });
-    assert.equal(health.paused, true);
+    assert.equal(pause.isOn, true);
   });
-  assert.equal(health.paused, false);
-  health.pause(60_000, () => assert.fail('ended by a success'));
-  health.succeeded();
-  assert.equal(health.paused, false);
+  assert.equal(pause.isOn, false);
+  pause.begin(60_000, () => assert.fail('ended by a success'));
+  pause.end();
+  assert.equal(pause.isOn, false);
   assert.equal(over, 1);
 });
 

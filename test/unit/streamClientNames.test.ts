@@ -2,9 +2,9 @@
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import { ServerCredentials } from '@grpc/grpc-js';
-import { TeacherUnavailableError } from '../../src/distill/teacher.js';
+import { TeacherUnavailableError } from '../../src/contract/teacher.js';
 import { openClientSecurity } from '../../src/rpc/clientSecurity.js';
-import { connectTeachers } from '../../src/stream/remoteTeacher.js';
+import { connectTeachers } from '../../src/stream/client/remoteTeacher.js';
 import { Authority } from '../support/certificates/authority.js';
 import { SecurityFolder } from '../support/certificates/folder.js';
 import { DnsServer, type Zone } from '../support/dnsServer.js';

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { status } from '@grpc/grpc-js';
-import { ImageRefusedError } from '../../src/stream/clientErrors.js';
+import { ImageRefusedError } from '../../src/stream/client/errors.js';
 import type { Image } from '../../src/stream/generated/cirkd/teacher/v1/Image.js';
 import { eventually } from '../support/eventually.js';
 import { student, teachers } from '../support/scriptedFleet.js';

@@ -10,14 +10,14 @@ import { after, test, type TestContext } from 'node:test';
 import { createServer as createTlsServer } from 'node:tls';
 import { promisify } from 'node:util';
 import { ServerCredentials } from '@grpc/grpc-js';
-import { ContractMismatchError, TeacherUnavailableError } from '../../src/distill/teacher.js';
+import { ContractMismatchError, TeacherUnavailableError } from '../../src/contract/teacher.js';
 import { type ClientSecurity, openClientSecurity } from '../../src/rpc/clientSecurity.js';
-import type { ClientOptions } from '../../src/stream/clientOptions.js';
+import type { ClientOptions } from '../../src/stream/client/options.js';
 import { Authority, type Pem } from '../support/certificates/authority.js';
 import { SecurityFolder } from '../support/certificates/folder.js';
 import { eventually } from '../support/eventually.js';
 import { student, teachers } from '../support/scriptedFleet.js';
-import { connectTeachers } from '../../src/stream/remoteTeacher.js';
+import { connectTeachers } from '../../src/stream/client/remoteTeacher.js';
 import { serialOf } from '../support/rawCalls.js';
 import { assertAnswers, imageOf, studentOptions } from '../support/scriptedStudent.js';
 

@@ -2,9 +2,9 @@
 import assert from 'node:assert/strict';
 import { afterEach, test } from 'node:test';
 import { GrpcStatus } from '../../src/rpc/errors.js';
-import { encodeRequest } from '../../src/stream/clientEncoder.js';
-import { decodeResponse } from '../../src/stream/replyDecoder.js';
-import { type IncomingRequest, teacherServerDefinition } from '../../src/stream/teacherService.js';
+import { encodeRequest } from '../../src/stream/client/requestEncoder.js';
+import { decodeResponse } from '../../src/stream/client/responseDecoder.js';
+import { type IncomingRequest, teacherServerDefinition } from '../../src/stream/server/messages.js';
 import { DistillPeer, image } from '../support/distillPeer.js';
 import { GatedEngine } from '../support/gatedEngine.js';
 import { closeTestServers, startTestServer } from '../support/teacherServer.js';

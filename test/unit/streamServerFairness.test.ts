@@ -2,8 +2,8 @@
 import assert from 'node:assert/strict';
 import { afterEach, test } from 'node:test';
 import { GrpcStatus } from '../../src/rpc/errors.js';
-import { silentHooks } from '../../src/stream/serverHooks.js';
-import { WorkQueue } from '../../src/stream/workQueue.js';
+import { silentHooks } from '../../src/stream/server/serving.js';
+import { RequestQueue } from '../../src/stream/server/requestQueue.js';
 import { DistillPeer, image } from '../support/distillPeer.js';
 import { eventually } from '../support/eventually.js';
 import { GatedEngine } from '../support/gatedEngine.js';
@@ -18,7 +18,7 @@ const single = { maxImages: 1, maxDelayMs: 0 };
 
 test('a full queue: the newest of the longest line gives way to a stream below its share', () => {
   const log = newWorkLog();
-  const queue = new WorkQueue(new GatedEngine(false), places(6), single, silentHooks);
+  const queue = new RequestQueue(new GatedEngine(false), places(6), single, silentHooks);
   const [a, b, c, d] = [{}, {}, {}, {}];
   for (const name of [11, 12, 13, 14]) assert.equal(queue.submit(work(a, name, log)), true);
   for (const name of [21, 22]) assert.equal(queue.submit(work(b, name, log)), true);
@@ -40,7 +40,7 @@ test('a full queue: the newest of the longest line gives way to a stream below i
 
 test('with fewer places than streams nobody gives way: they would only change places', () => {
   const log = newWorkLog();
-  const queue = new WorkQueue(new GatedEngine(false), places(2), single, silentHooks);
+  const queue = new RequestQueue(new GatedEngine(false), places(2), single, silentHooks);
   assert.equal(queue.submit(work({}, 1, log)), true);
   assert.equal(queue.submit(work({}, 2, log)), true);
   assert.equal(queue.submit(work({}, 3, log)), false);
@@ -49,7 +49,7 @@ test('with fewer places than streams nobody gives way: they would only change pl
 
 test('a full queue: what counts is what a run has, with one stream or several', () => {
   const log = newWorkLog();
-  const queue = new WorkQueue(new GatedEngine(false), places(4), single, silentHooks);
+  const queue = new RequestQueue(new GatedEngine(false), places(4), single, silentHooks);
   const [a1, a2, b] = [{}, {}, {}];
   for (const name of [11, 12]) assert.equal(queue.submit(work(a1, name, log, { run: 'a' })), true);
   for (const name of [21, 22]) assert.equal(queue.submit(work(a2, name, log, { run: 'a' })), true);
@@ -64,7 +64,7 @@ test('a full queue: a large image takes the places of several, and never for not
   // A place is 192 bytes, an image of height 8.
   const limits = { maxImages: 8, maxBytes: 8 * 192 };
   const sizes: number[] = [];
-  const queue = new WorkQueue(new GatedEngine(false), limits, single, {
+  const queue = new RequestQueue(new GatedEngine(false), limits, single, {
     ...silentHooks,
     onQueueSize: (_, bytes) => sizes.push(bytes),
   });
@@ -88,7 +88,7 @@ test('a full queue: a large image takes the places of several, and never for not
 test('runs take turns, and inside a run its streams', async () => {
   const engine = new GatedEngine(true);
   const log = newWorkLog();
-  const queue = new WorkQueue(engine, places(100), single, silentHooks);
+  const queue = new RequestQueue(engine, places(100), single, silentHooks);
   const [a1, a2, b] = [{}, {}, {}];
   for (const name of [11, 12, 13]) queue.submit(work(a1, name, log, { run: 'a' }));
   for (const name of [21, 22]) queue.submit(work(a2, name, log, { run: 'a' }));
@@ -138,7 +138,7 @@ test('a whole batch of one size goes before an image of another that waits for c
   const engine = new GatedEngine(true);
   const log = newWorkLog();
   const batch = { maxImages: 2, maxDelayMs: 100_000 };
-  const queue = new WorkQueue(engine, places(10), batch, silentHooks);
+  const queue = new RequestQueue(engine, places(10), batch, silentHooks);
   const tall = { height: 16, width: 8, rgb: new Uint8Array(384).fill(1) };
   queue.submit(work({}, 1, log, { image: tall }));
   queue.submit(work({}, 2, log));
@@ -156,7 +156,7 @@ test('a whole batch of one size goes before an image of another that waits for c
 test('work that may not start is passed by, keeps its turn, and goes on when told', async () => {
   const engine = new GatedEngine(true);
   const log = newWorkLog();
-  const queue = new WorkQueue(engine, places(10), { maxImages: 2, maxDelayMs: 0 }, silentHooks);
+  const queue = new RequestQueue(engine, places(10), { maxImages: 2, maxDelayMs: 0 }, silentHooks);
   let room = 1;
   const stalled = {};
   const limited = { mayStart: () => room > 0, onStart: () => room-- };

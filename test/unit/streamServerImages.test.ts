@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { afterEach, test } from 'node:test';
 import { GrpcStatus } from '../../src/rpc/errors.js';
-import { NonFiniteOutputError } from '../../src/stream/engine.js';
+import { NonFiniteOutputError } from '../../src/contract/inference.js';
 import type { ImageError } from '../../src/stream/generated/cirkd/teacher/v1/ImageError.js';
 import { crc32c } from '../../src/wire/crc32c.js';
 import { DistillPeer, hello, image } from '../support/distillPeer.js';

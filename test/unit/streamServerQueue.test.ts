@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { afterEach, test } from 'node:test';
 import { setTimeout } from 'node:timers/promises';
 import { GrpcStatus } from '../../src/rpc/errors.js';
-import { silentHooks } from '../../src/stream/serverHooks.js';
-import { type BatchPolicy, WorkQueue } from '../../src/stream/workQueue.js';
+import { silentHooks } from '../../src/stream/server/serving.js';
+import { type BatchPolicy, RequestQueue } from '../../src/stream/server/requestQueue.js';
 import { DistillPeer, image } from '../support/distillPeer.js';
 import { eventually } from '../support/eventually.js';
 import { GatedEngine } from '../support/gatedEngine.js';
@@ -17,7 +17,7 @@ const single: BatchPolicy = { maxImages: 1, maxDelayMs: 0 };
 function queueOf(engine: GatedEngine, batch: BatchPolicy, capacity = 100) {
   const log = newWorkLog();
   const limits = { maxImages: capacity, maxBytes: 1e9 };
-  return { log, queue: new WorkQueue(engine, limits, batch, silentHooks) };
+  return { log, queue: new RequestQueue(engine, limits, batch, silentHooks) };
 }
 
 test('streams take turns, each in its own order', async () => {

@@ -1,13 +1,13 @@
 /** Who a teacher server lets in, what strangers are told, and certificates that change meanwhile. */
 import assert from 'node:assert/strict';
 import { after, afterEach, test, type TestContext } from 'node:test';
-import type { RemoteTeacher } from '../../src/stream/remoteTeacher.js';
-import type { ClientOptions } from '../../src/stream/clientOptions.js';
+import type { RemoteTeacher } from '../../src/stream/client/remoteTeacher.js';
+import type { ClientOptions } from '../../src/stream/client/options.js';
 import { openClientSecurity } from '../../src/rpc/clientSecurity.js';
 import { GrpcStatus } from '../../src/rpc/errors.js';
 import { openServerSecurity, type ServerSecurityOptions } from '../../src/rpc/serverSecurity.js';
 import type { NamedFile } from '../../src/rpc/watchedFiles.js';
-import { TEACHER_SERVICE_NAME } from '../../src/stream/teacherService.js';
+import { TEACHER_SERVICE_NAME } from '../../src/stream/codec/teacherService.js';
 import { Authority, type Pem } from '../support/certificates/authority.js';
 import { SecurityFolder } from '../support/certificates/folder.js';
 import { eventually } from '../support/eventually.js';

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { TeacherService } from '../../src/stream/teacherService.js';
-import { encodeTensorResponse, type OutgoingChunk } from '../../src/stream/tensorResponse.js';
+import { TeacherService } from '../../src/stream/codec/teacherService.js';
+import { encodeTensorResponse, type OutgoingChunk } from '../../src/stream/server/messages.js';
 
 const plain: OutgoingChunk = {
   id: 7,

@@ -15,7 +15,7 @@ import { scores, ConfusionMatrix } from '../../src/evaluate/confusion.js';
 import { float32Tensor } from '../../src/wire/safetensors.js';
 import { Checkpointing } from '../../services/student/checkpointing.js';
 import { connectTeacher } from '../../services/student/connectTeacher.js';
-import { openTrainingData } from '../../services/student/datasetConfigs.js';
+import { openTrainingData } from '../../services/student/trainingData.js';
 import { type OpenedRun, openRun } from '../../services/student/openRun.js';
 import { openReporting } from '../../services/student/reporting.js';
 import { CamvidFolder } from '../support/camvidFolder.js';
@@ -120,6 +120,28 @@ test('a checkpoint from before a key was there goes on with its default', async 
     open({ ...given, train: { ...given.train, warmupSteps: 1 } }, true),
     /train\.warmupSteps: was 0, is 1/,
   );
+});
+
+test('a run from before a key was retired goes on, its own numbers kept', async (t) => {
+  const given = config(t);
+  const run = await open(given);
+  const { warmupSteps: _missing, ...train } = { ...run.config.train, threads: 7 };
+  const old = { ...run.config, train, evaluate: { mode: 'whole', pictures: 6 } };
+  writeFileSync(run.folder.configFile, formatConfig(old));
+  await run.lock.release();
+  const begun = await open(given, true);
+  assert.equal(begun.config.train.threads, 7);
+  assert.doesNotMatch(readFileSync(run.folder.configFile, 'utf8'), /mode: whole/);
+  await saveCheckpoint(run.folder.checkpointsFolder, {
+    ...{ step: 2, packageVersion: '1', teacherDigest: null, datasetHash: 'd', state: {} },
+    config: old,
+    files: {},
+  });
+  await begun.lock.release();
+  const resumed = await open(given, true);
+  assert.equal(resumed.manifest?.step, 2);
+  assert.equal(resumed.config.train.threads, 7);
+  await resumed.lock.release();
 });
 
 test('a run in use is refused, new or resumed, and stays whole', async (t) => {
@@ -237,7 +259,7 @@ test('a stop ends the wait for teachers; two digests are refused before it', asy
   const run = await open(given);
   const reporting = await openReporting(given, run, stream);
   const stop = new AbortController();
-  const parts = { dataset: openTrainingData(given), run, reporting, stepsDone: () => 0 };
+  const parts = { dataset: openTrainingData(given), run, reporting };
   const waiting = connectTeacher(given, { ...parts, stop: stop.signal });
   stop.abort();
   await assert.rejects(waiting, (error) => error === stop.signal.reason);

@@ -10,8 +10,8 @@ import {
 import { SegmentationNetwork } from '../../src/models/network.js';
 import { decodeReplies } from '../../src/distill/decodeReply.js';
 import { LogitsRebuild } from '../../src/distill/rebuildLogits.js';
-import type { TeacherReply } from '../../src/distill/teacher.js';
-import type { InferredOutput } from '../../src/models/encodeOutputs.js';
+import type { TeacherReply } from '../../src/contract/teacher.js';
+import type { EncodedOutput } from '../../src/contract/outputs.js';
 import { TeacherNetwork } from '../../src/models/teacherNetwork.js';
 import { drawsFor } from '../../src/random/draws.js';
 import { float32, numTensors, readFloat32, scope } from '../../src/tensor/index.js';
@@ -60,7 +60,7 @@ function randomImage(index: number, height: number, width: number) {
   return { height, width, rgb };
 }
 
-function outputsOf(result: InferredOutput[] | Error | undefined): InferredOutput[] {
+function outputsOf(result: EncodedOutput[] | Error | undefined): EncodedOutput[] {
   assert.ok(Array.isArray(result), String(result));
   return result;
 }

@@ -6,7 +6,7 @@ import { CheckpointError } from '../../src/wire/checkpointError.js';
 import type { NamedTensor } from '../../src/wire/safetensors.js';
 import { readTorchCheckpoint } from '../../src/wire/torch/torchCheckpoint.js';
 import { writeTorchCheckpoint } from '../../src/wire/torch/torchWriter.js';
-import { writeZip } from '../../src/wire/torch/zipWriter.js';
+import { writeZip } from '../../src/wire/torch/zip/writer.js';
 import {
   dict,
   floats,

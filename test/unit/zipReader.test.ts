@@ -2,8 +2,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { CheckpointError } from '../../src/wire/checkpointError.js';
-import { readZip } from '../../src/wire/torch/zipReader.js';
-import { writeZip, ZipTooLargeError } from '../../src/wire/torch/zipWriter.js';
+import { readZip } from '../../src/wire/torch/zip/reader.js';
+import { writeZip, ZipTooLargeError } from '../../src/wire/torch/zip/writer.js';
 
 const ENTRIES = new Map([
   ['top/first', Uint8Array.of(1, 2, 3)],

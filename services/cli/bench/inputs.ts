@@ -6,13 +6,13 @@
 import { recipeValues } from '../../../src/conformance/recipe.js';
 import type { Objective, TeacherOutputs } from '../../../src/distill/objective.js';
 import type { LabelMaps } from '../../../src/losses/nearestLabels.js';
-import type { InferenceImage } from '../../../src/models/teacherNetwork.js';
+import type { InferenceImage } from '../../../src/contract/inference.js';
+import { OUTPUT_STRIDE } from '../../../src/contract/teacherInfo.js';
 import { float32, ops, scalar, scope, type Tensor } from '../../../src/tensor/index.js';
 import type { TrainingBatch } from '../../../src/train/trainer.js';
 import type { Workload } from './workload.js';
 
 export const SALT = 'bench/step';
-const OUTPUT_STRIDE = 8;
 /** Side of the squares that share a label, in pixels: regions of a size that streets have. */
 const LABEL_BLOCK = 32;
 const IGNORED = 255;

@@ -54,7 +54,8 @@ export class StudentWork {
   #run(trainer: Trainer, observe?: GradientObserver): TermValues {
     const outcome = trainer.step(this.#steps, [this.#batch], observe);
     if (outcome.kind === 'nonfinite') {
-      throw new NonFiniteLossError(`step ${this.#steps}: ${JSON.stringify(outcome.terms)}`);
+      const { terms } = outcome;
+      throw new NonFiniteLossError(`step ${this.#steps}: ${JSON.stringify(terms)}`, terms);
     }
     this.#steps += 1;
     return outcome.terms;

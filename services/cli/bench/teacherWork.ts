@@ -2,8 +2,9 @@
 import { weightValues } from '../../../src/conformance/recipe.js';
 import { SegmentationNetwork } from '../../../src/models/network.js';
 import { OFFICIAL_NORMALISATION } from '../../../src/models/normalise.js';
-import type { InferredOutput } from '../../../src/models/encodeOutputs.js';
-import { type InferenceImage, TeacherNetwork } from '../../../src/models/teacherNetwork.js';
+import type { EncodedOutput } from '../../../src/contract/outputs.js';
+import type { InferenceImage } from '../../../src/contract/inference.js';
+import { TeacherNetwork } from '../../../src/models/teacherNetwork.js';
 import type { NamedTensors } from '../../../src/wire/safetensors.js';
 import { studentSpec } from '../../student/buildTrainer.js';
 import { rgbImages, SALT } from './inputs.js';
@@ -38,7 +39,7 @@ export class TeacherWork {
   }
 
   /** One batch: a list of outputs for each image. */
-  forward(): InferredOutput[][] {
+  forward(): EncodedOutput[][] {
     return this.#teacher.infer(this.#images, TEACHER_OUTPUTS).map((outputs) => {
       if (outputs instanceof Error) throw outputs;
       return outputs;

@@ -4,7 +4,7 @@ import { ensureFolder, replaceFile } from '../../../src/run/durableFiles.js';
 import { specName } from '../../../src/models/spec.js';
 import { engineInfo } from '../../../src/tensor/index.js';
 import { studentSpec } from '../../student/buildTrainer.js';
-import { setTensorflowThreads } from '../../student/threads.js';
+import { setTensorflowThreads } from '../../student/computeProtocol.js';
 import { BENCH_USAGE, type BenchOptions, readBenchOptions } from '../bench/benchOptions.js';
 import { benchReport } from '../bench/benchReport.js';
 import { measureWork, type Work, type WorkMeasurement } from '../bench/measureWork.js';

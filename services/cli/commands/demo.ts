@@ -10,7 +10,7 @@ import { runDemo } from '../../demo/main.js';
 import { StoppedError, stopOnSignals } from '../../demo/stop.js';
 import { type Command, UsageError } from '../command.js';
 import { wholeNumber } from '../datasetOptions.js';
-import { packageRoot } from '../packageRoot.js';
+import { packageRoot } from '../../program/packageRoot.js';
 
 const usage = `cirkd demo [--out DIR] [--seed N] [--steps N] [--keep] [options]
 

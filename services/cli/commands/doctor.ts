@@ -9,7 +9,7 @@ import type { Check } from '../doctor/check.js';
 import { checkTensorflow } from '../doctor/library.js';
 import { checkCamvid, checkCores, checkDisk, checkMemory } from '../doctor/machine.js';
 import { probe } from '../doctor/probe.js';
-import { packageRoot } from '../packageRoot.js';
+import { packageRoot } from '../../program/packageRoot.js';
 
 export const command: Command = {
   name: 'doctor',

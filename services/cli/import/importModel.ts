@@ -2,7 +2,8 @@
 import { existsSync } from 'node:fs';
 import { tellBackboneName } from '../../../src/models/foreign/backboneFile.js';
 import { convertModel, readImportSource, sourceNotes } from '../../../src/models/importModel.js';
-import { TeacherNetwork, type TeacherNetworkInfo } from '../../../src/models/teacherNetwork.js';
+import { TeacherNetwork } from '../../../src/models/teacherNetwork.js';
+import type { TeacherInfo } from '../../../src/contract/teacherInfo.js';
 import { CheckpointError } from '../../../src/wire/checkpointError.js';
 import type { NamedTensors } from '../../../src/wire/safetensors.js';
 import { isBackboneKey } from '../../setup/backboneFiles.mjs';
@@ -32,7 +33,7 @@ export async function importModel(
   files: readonly string[],
   values: ImportValues,
   dtype: 'F32' | 'F16',
-): Promise<Converted & { info: TeacherNetworkInfo }> {
+): Promise<Converted & { info: TeacherInfo }> {
   const backbone = values['backbone-weights'];
   const wanted = backbone === undefined ? 1 : 0;
   if (files.length !== wanted) {

@@ -1,4 +1,5 @@
 /** op `memory_contrast`: enqueue, projection head and both memory losses, as a training step has them. */
+import { termWeights } from '../../contract/terms.js';
 import { Objective } from '../../distill/objective.js';
 import type { ObjectiveSettings } from '../../distill/settings.js';
 import { PixelMemoryBank } from '../../memory/pixelMemoryBank.js';
@@ -80,7 +81,7 @@ function forwardAndBack(
 function objectiveSettings(golden: GoldenCase, options: OperationOptions): ObjectiveSettings {
   return {
     classes: golden.number('num_classes'),
-    weights: { task: 0, logits_kd: 0, minibatch_pixel: 0, memory_pixel: 1, memory_region: 1 },
+    weights: termWeights({ memory_pixel: 1, memory_region: 1 }),
     auxWeight: 0,
     alignCorners: true,
     kdTemperature: 1,

@@ -1,4 +1,5 @@
 /** op `model_backward`: gradients of the task loss through a whole network, running statistics. */
+import { termWeights } from '../../contract/terms.js';
 import { Objective } from '../../distill/objective.js';
 import { StagedBuffers } from '../../models/buffers.js';
 import type { SegmentationNetwork } from '../../models/network.js';
@@ -53,11 +54,10 @@ function lossAndGradients(
 
 /** The objective of a student without a teacher. */
 function taskOnly(golden: GoldenCase): Objective {
-  const weights = { task: 1, logits_kd: 0, minibatch_pixel: 0, memory_pixel: 0, memory_region: 0 };
   return new Objective(
     {
       classes: golden.number('num_classes'),
-      weights,
+      weights: termWeights({ task: 1 }),
       auxWeight: typeof golden.params.aux_weight === 'number' ? golden.number('aux_weight') : 0,
       alignCorners: true,
       kdTemperature: 1,

@@ -1,4 +1,5 @@
 /** op `train_steps`: updates of the trainer with given inputs, permutations and teacher tensors. */
+import { TERMS } from '../../contract/terms.js';
 import { Objective } from '../../distill/objective.js';
 import type { ObjectiveSettings } from '../../distill/settings.js';
 import { PixelMemoryBank } from '../../memory/pixelMemoryBank.js';
@@ -87,7 +88,8 @@ function runSteps(golden: GoldenCase, trainer: Trainer, trained: Trained): Opera
       throw new Error(`step ${step}: not finite: ${JSON.stringify(outcome)}`);
     }
     const { terms, learningRate } = outcome;
-    const columns = LOSS_COLUMNS.map((term) => terms[term] ?? Number.NaN);
+    // TERMS is the order of the golden file's columns, too.
+    const columns = TERMS.map((term) => terms[term] ?? Number.NaN);
     result.set(`losses/${step}`, { data: Float64Array.from(columns), shape: [columns.length] });
     rates[step] = learningRate;
     if (step === 0) addState(result, 'after1/', trained);
@@ -96,15 +98,6 @@ function runSteps(golden: GoldenCase, trainer: Trainer, trained: Trained): Opera
   addState(result, 'final/', trained);
   return result;
 }
-
-const LOSS_COLUMNS = [
-  'task',
-  'logits_kd',
-  'minibatch_pixel',
-  'memory_pixel',
-  'memory_region',
-  'total',
-] as const;
 
 function stepBatch(golden: GoldenCase, step: number): TrainingBatch {
   const { embedding_NHWD, norm_NHW } = teacherFeature(golden.float32(`teacher_embedding/${step}`));

@@ -56,7 +56,9 @@ function linesOption(chart: LineChart): EChartsOption {
         logX,
       ),
       ...nameOf(xLabel, 24),
-      ...{ min: 'dataMin', max: 'dataMax', splitLine: { show: false } },
+      // Ends of the data would be labelled with all their digits: only whole ones are.
+      ...(isWhole ? { min: 'dataMin' as const, max: 'dataMax' as const } : {}),
+      splitLine: { show: false },
       axisLine: { lineStyle: { color: AXIS }, onZero: false },
       axisLabel: { ...small, hideOverlap: true },
       axisPointer: {

@@ -9,7 +9,7 @@
  *   attributes. Those functions that libraries have for pickles alone are taken as classes are.
  */
 import { CheckpointError } from '../checkpointError.js';
-import { PickleDict, type PickleTuple, shown } from './pickleValues.js';
+import { PickleDict, type PickleTuple, shown } from './pickle/values.js';
 import { isStandardData, isStandardModule } from './standardLibrary.js';
 
 /** Arguments and attributes that are looked at for parts of an object; the others stand alone. */
@@ -64,7 +64,7 @@ export class ForeignObject {
 }
 
 /** Throws CheckpointError that names what is refused. */
-export function foreignName(module: string, name: string): ForeignName {
+function foreignName(module: string, name: string): ForeignName {
   const whole = `${module}.${name}`;
   const parts = name.split('.');
   const last = parts.pop()!;

@@ -1,7 +1,7 @@
 /** What calls of foreign names make: an object that is named as a reader would name it. */
 import { ForeignName, ForeignObject, type ForeignObjects } from './foreignObjects.js';
 import { CheckpointError } from '../checkpointError.js';
-import { kindOf, type PickleTuple } from './pickleValues.js';
+import { kindOf, type PickleTuple } from './pickle/values.js';
 
 /** NumPy's codes of dtypes, and the names of their scalars. */
 const SCALARS: Readonly<Record<string, string>> = {

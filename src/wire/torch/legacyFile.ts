@@ -5,11 +5,12 @@
  * Source: _legacy_save and _legacy_load in torch/serialization.py of PyTorch 2.15.
  */
 import { CheckpointError } from '../checkpointError.js';
-import { type PickleRules, readPickleAt } from './pickleReader.js';
-import { kindOf, PickleDict, shown } from './pickleValues.js';
+import type { PickleRules } from './pickle/machine.js';
+import { readPickleAt } from './pickle/reader.js';
+import { kindOf, PickleDict, shown } from './pickle/values.js';
 import type { StorageClass, StorageSource } from './torchStorage.js';
 
-export const MAGIC_NUMBER = 0x1950a86a20f9469cfc6cn;
+const MAGIC_NUMBER = 0x1950a86a20f9469cfc6cn;
 const VERSION = 1001;
 const COUNT_BYTES = 8;
 

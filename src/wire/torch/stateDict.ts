@@ -1,7 +1,7 @@
 /** Where in a checkpoint the weights are: the dict of names to tensors, alone or under a key. */
 import { CheckpointError } from '../checkpointError.js';
 import { ForeignName, ForeignObject } from './foreignObjects.js';
-import { kindOf, PickleDict, PickleTuple, shown } from './pickleValues.js';
+import { kindOf, PickleDict, PickleTuple, shown } from './pickle/values.js';
 import { PickledTensor } from './tensorForms.js';
 import type { TorchTensor } from './torchTensor.js';
 

@@ -7,7 +7,7 @@
 import { CheckpointError } from '../checkpointError.js';
 import type { SafetensorsDtype } from '../safetensors.js';
 import { ForeignName, ForeignObject, type ForeignObjects } from './foreignObjects.js';
-import { kindOf, PickleDict, PickleSet, PickleTuple } from './pickleValues.js';
+import { kindOf, PickleDict, PickleSet, PickleTuple } from './pickle/values.js';
 import { PickledStorage, STORAGE_CLASSES, StorageClass } from './torchStorage.js';
 import { type TorchTensor, torchTensor } from './torchTensor.js';
 

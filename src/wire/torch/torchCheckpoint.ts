@@ -7,7 +7,7 @@ import type { NamedTensor } from '../safetensors.js';
 import type { NotRead } from './foreignObjects.js';
 import { isLegacy, readLegacyFile } from './legacyFile.js';
 import { isZip, readZipFile } from './zipFile.js';
-import { shown } from './pickleValues.js';
+import { shown } from './pickle/values.js';
 import { stateDictTensors, textAt, textsAt } from './stateDict.js';
 import { TorchRules } from './torchRules.js';
 import type { StorageSource } from './torchStorage.js';

@@ -5,8 +5,8 @@
 import { CheckpointError } from '../checkpointError.js';
 import { ForeignName, ForeignObject, ForeignObjects, MOST_PARTS } from './foreignObjects.js';
 import { foreignResult } from './foreignResults.js';
-import type { PickleRules } from './pickleReader.js';
-import { kindOf, PickleDict, PickleTuple, shown } from './pickleValues.js';
+import type { PickleRules } from './pickle/machine.js';
+import { kindOf, PickleDict, PickleTuple, shown } from './pickle/values.js';
 import {
   DtypeName,
   KNOWN,

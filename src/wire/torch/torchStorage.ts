@@ -5,7 +5,7 @@
  */
 import { CheckpointError } from '../checkpointError.js';
 import { DTYPE_BYTES, type SafetensorsDtype } from '../safetensors.js';
-import { PickleTuple, shown } from './pickleValues.js';
+import { PickleTuple, shown } from './pickle/values.js';
 import type { TorchStorage } from './torchTensor.js';
 
 /** A class of storages; known by identity, so that nothing in a pickle can look like one. */

@@ -1,7 +1,7 @@
 /** A tensor of a PyTorch checkpoint: a view with strides on a storage. */
 import { CheckpointError } from '../checkpointError.js';
 import { DTYPE_BYTES, type NamedTensor, type SafetensorsDtype } from '../safetensors.js';
-import { shown } from './pickleValues.js';
+import { shown } from './pickle/values.js';
 
 /** PyTorch's own limit. */
 const MOST_DIMENSIONS = 64;

@@ -1,7 +1,7 @@
 /** Writes a state dict as a .pth file, which torch.load takes with weights_only. */
 import { type NamedTensors, safetensorsHeader } from '../safetensors.js';
-import { pickleStateDict } from './pickleWriter.js';
-import { writeZip } from './zipWriter.js';
+import { pickleStateDict } from './pickle/writer.js';
+import { writeZip } from './zip/writer.js';
 
 /** torch.save names it after the file; any name will do. */
 const FOLDER = 'archive';

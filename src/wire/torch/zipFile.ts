@@ -4,10 +4,11 @@
  * Source: _save and _load in torch/serialization.py of PyTorch 2.15.
  */
 import { CheckpointError } from '../checkpointError.js';
-import { type PickleRules, readPickle } from './pickleReader.js';
-import { shown } from './pickleValues.js';
+import type { PickleRules } from './pickle/machine.js';
+import { readPickle } from './pickle/reader.js';
+import { shown } from './pickle/values.js';
 import type { StorageSource } from './torchStorage.js';
-import { readZip, type ZipEntries } from './zipReader.js';
+import { readZip, type ZipEntries } from './zip/reader.js';
 
 const PICKLE = 'data.pkl';
 const LARGEST_PICKLE_BYTES = 64 * 2 ** 20;

@@ -2,26 +2,31 @@
 import type { Source, Violation } from './sources.js';
 import { importedModules, resolveRelative } from './sources.js';
 
+/** What both sides of the wire agree on. Imports nothing, so every folder may import it. */
+export const GROUND = 'contract';
+
 /**
- * src/<key> may import src/<value>, besides itself. docs/architecture.md shows the same table; a
+ * src/<key> may import src/<value>, besides itself and the ground folder. docs/architecture.md shows the same table; a
  * test compares.
  */
 export const ALLOWED: Readonly<Record<string, readonly string[]>> = {
+  contract: [],
   random: [],
   config: [],
   tensor: [],
   wire: [],
   telemetry: [],
   rpc: [],
-  data: ['random'],
+  threads: [],
+  data: ['random', 'threads'],
   memory: ['random', 'wire'],
   losses: ['tensor'],
   models: ['tensor', 'random', 'wire'],
   graphs: ['tensor', 'wire', 'models'],
   distill: ['losses', 'memory', 'tensor', 'random', 'wire'],
-  stream: ['rpc', 'wire', 'distill', 'telemetry'],
+  stream: ['rpc', 'wire', 'telemetry', 'threads'],
   // data: the types of a batch, which the loop hands on.
-  train: ['distill', 'models', 'tensor', 'random', 'memory', 'losses', 'wire', 'data'],
+  train: ['distill', 'models', 'tensor', 'random', 'memory', 'losses', 'wire', 'data', 'threads'],
   evaluate: ['tensor', 'data', 'models', 'wire'],
   run: ['wire'],
   report: ['run', 'telemetry'],
@@ -29,6 +34,16 @@ export const ALLOWED: Readonly<Record<string, readonly string[]>> = {
     ...['random', 'tensor', 'wire', 'data', 'memory', 'losses'],
     ...['models', 'distill', 'train', 'evaluate'],
   ],
+};
+
+/**
+ * Inner folders: src/<key> may import src/<value> of its own folder, besides itself. So the two ends of
+ * the wire never import each other.
+ */
+export const INNER: Readonly<Record<string, readonly string[]>> = {
+  'stream/codec': ['stream/generated'],
+  'stream/client': ['stream/codec', 'stream/generated'],
+  'stream/server': ['stream/codec', 'stream/generated'],
 };
 
 /** Packages that one or two folders alone may import. */
@@ -45,7 +60,9 @@ export function importViolations(source: Source): Violation[] {
   return importedModules(source).flatMap(({ specifier, line }) => {
     const target = resolveRelative(source.path, specifier);
     const rule =
-      target === undefined ? packageRule(folder, specifier) : folderRule(folder, folderOf(target));
+      target === undefined
+        ? packageRule(folder, specifier)
+        : (folderRule(folder, folderOf(target)) ?? innerRule(source.path, target));
     return rule === undefined ? [] : [{ path: source.path, line, rule }];
   });
 }
@@ -53,6 +70,22 @@ export function importViolations(source: Source): Violation[] {
 /** `src/tensor/ops/reduce.ts` → `src/tensor`. */
 function folderOf(path: string): string {
   return path.split('/').slice(0, 2).join('/');
+}
+
+/** `src/stream/client/link.ts` → `stream/client`; undefined for a file right in a folder of src. */
+function innerFolderOf(path: string): string | undefined {
+  return /^src\/([^/]+\/[^/]+)\//.exec(path)?.[1];
+}
+
+/** Between the inner folders of one folder that has a rule for them; a file of its own is in none. */
+function innerRule(path: string, target: string): string | undefined {
+  const from = innerFolderOf(path);
+  const to = innerFolderOf(target);
+  const allowed = from === undefined ? undefined : INNER[from];
+  if (folderOf(path) !== folderOf(target) || from === to) return undefined;
+  if (allowed === undefined) return undefined;
+  if (to !== undefined && allowed.includes(to)) return undefined;
+  return `src/${from} may import ${allowed.join(', ')}; not ${target}`;
 }
 
 function packageRule(folder: string, specifier: string): string | undefined {
@@ -66,7 +99,7 @@ function folderRule(from: string, to: string): string | undefined {
   if (to.startsWith('services/')) return 'nothing imports services';
   const allowed = ALLOWED[from.replace(/^src\//, '')];
   if (allowed === undefined) return `${from} is not in the import rule (importRule.ts)`;
-  if (allowed.some((name) => to === `src/${name}`)) return undefined;
+  if (to === `src/${GROUND}` || allowed.some((name) => to === `src/${name}`)) return undefined;
   const may = allowed.length === 0 ? 'no other folder' : allowed.join(', ');
   return `${from} may import ${may}; not ${to}`;
 }

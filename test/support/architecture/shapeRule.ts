@@ -5,15 +5,23 @@ import type { Source, Violation } from './sources.js';
 import { lineOf, visit } from './sources.js';
 
 const FILE_LINES = 300;
+/** Files that may be longer, each with the reason why it is one piece. */
+const LONG_FILES: ReadonlyMap<string, { readonly lines: number; readonly why: string }> = new Map([
+  [
+    'src/stream/client/link.ts',
+    { lines: 450, why: 'one state machine: its states and every way from one to another' },
+  ],
+]);
 const FUNCTION_LINES = 60;
 const VAGUE_NAMES = new Set(['utils', 'util', 'helpers', 'helper', 'manager', 'managers']);
 
 export function lengthViolations(source: Source): Violation[] {
   const found: Violation[] = [];
   const lines = source.text.trimEnd().split('\n').length;
-  if (lines > FILE_LINES) {
-    const rule = `a file has at most ${FILE_LINES} lines; this one has ${lines}`;
-    found.push({ path: source.path, line: FILE_LINES + 1, rule });
+  const most = LONG_FILES.get(source.path)?.lines ?? FILE_LINES;
+  if (lines > most) {
+    const rule = `a file has at most ${most} lines; this one has ${lines}`;
+    found.push({ path: source.path, line: most + 1, rule });
   }
   visit(source.tree, (node) => {
     if (!ts.isFunctionLike(node) || !('body' in node) || node.body === undefined) return;

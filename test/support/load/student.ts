@@ -5,7 +5,7 @@ import { type Draws, drawsFor } from '../../../src/random/draws.js';
 import type { DistillRequestInput } from '../../../src/stream/generated/cirkd/teacher/v1/DistillRequest.js';
 import type { DistillResponse } from '../../../src/stream/generated/cirkd/teacher/v1/DistillResponse.js';
 import type { TensorChunk } from '../../../src/stream/generated/cirkd/teacher/v1/TensorChunk.js';
-import { TeacherService } from '../../../src/stream/teacherService.js';
+import { TeacherService } from '../../../src/stream/codec/teacherService.js';
 import { crc32c } from '../../../src/wire/crc32c.js';
 import { hello, image } from '../distillPeer.js';
 import { DIRECT } from '../grpcProbes.js';

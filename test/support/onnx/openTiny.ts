@@ -1,7 +1,8 @@
 /** Tiny graphs as files, and as teachers. */
 import { mkdtempSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { type GraphSettings, NO_SETTINGS } from '../../../src/graphs/graphSettings.js';
+import { graphFileSchema } from '../../../src/config/graphSection.js';
+import type { GraphSettings } from '../../../src/graphs/graphSettings.js';
 import { GraphTeacher } from '../../../src/graphs/graphTeacher.js';
 import { openOnnxGraph } from '../../../src/graphs/onnxGraph.js';
 import { type TinyGraph, tinyOnnx } from './tinyGraph.js';
@@ -22,7 +23,8 @@ export async function openTiny(
   settings: Partial<GraphSettings> = {},
 ): Promise<GraphTeacher> {
   const graph = await openOnnxGraph(path, { provider: 'cpu', threads: 1 });
-  const all: GraphSettings = { ...NO_SETTINGS, normalisation: 'none', ...settings };
+  const none = graphFileSchema.root.parse({});
+  const all: GraphSettings = { ...none, normalisation: 'none', ...settings };
   const said = Object.entries(all).filter(([, value]) => value !== null);
   const origins = Object.fromEntries(said.map(([key]) => [key, 'test']));
   return GraphTeacher.open(graph, { settings: all, origins }, 'tiny');

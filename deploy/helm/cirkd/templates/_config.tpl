@@ -1,4 +1,4 @@
-{{/* The two config files: what the values say, and over it what only the chart can know. */}}
+{{/* The two config files: the values, overlaid with what only the chart knows. */}}
 
 {{- define "cirkd.teacherConfig" -}}
 {{- $config := deepCopy .Values.teacher.config -}}
@@ -39,7 +39,7 @@
 {{ toYaml (mergeOverwrite $recipe (deepCopy $given.config) $set) }}
 {{- end }}
 
-{{/* Faults across values, which the schema can't see. */}}
+{{/* Conflicts between values, which the schema can't detect. */}}
 {{- define "cirkd.check" -}}
 {{- if and .Values.token.secret (not .Values.tls.enabled) -}}
 {{- fail "token.secret: given without tls.enabled; a token does not go in plain text" -}}

@@ -9,14 +9,14 @@
 {{- printf "%s-%s" (include "cirkd.release" .root) .part -}}
 {{- end }}
 
-{{/* What selectors match: never changes while a release lives. */}}
+{{/* The labels that selectors match: constant while a release exists. */}}
 {{- define "cirkd.selectorLabels" -}}
 app.kubernetes.io/name: cirkd
 app.kubernetes.io/instance: {{ .root.Release.Name }}
 app.kubernetes.io/component: {{ .part }}
 {{- end }}
 
-{{/* Not for pod templates: a new chart version must not restart pods, and cannot change a Job's. */}}
+{{/* Not for pod templates: a new chart version must not restart pods, and a Job's template can't change. */}}
 {{- define "cirkd.labels" -}}
 {{ include "cirkd.selectorLabels" . }}
 app.kubernetes.io/version: {{ .root.Chart.AppVersion | quote }}

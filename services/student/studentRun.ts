@@ -1,0 +1,283 @@
+/** One run of the student, from its opened folder to its report. */
+import { studentConfigNotes } from '../../src/config/studentChecks.js';
+import { NonFiniteReplyError, type Teacher } from '../../src/contract/teacher.js';
+import type { Dataset } from '../../src/data/types.js';
+import { writeSummary } from '../../src/run/runFolder.js';
+import type { ProgressStream } from '../../src/telemetry/progress.js';
+import { unlessAborted } from '../../src/threads/unlessAborted.js';
+import type { Feed } from '../../src/train/feed.js';
+import { runLoop } from '../../src/train/loop.js';
+import { NonFiniteLossError } from '../../src/train/outcome.js';
+import { environmentOf } from '../program/environment.js';
+import { killChildren } from '../setup/subprocess.mjs';
+import { Checkpointing } from './checkpointing.js';
+import {
+  type ComputeClient,
+  type ComputeReady,
+  type ComputeSetup,
+  startComputing,
+} from './computeProtocol.js';
+import { connectTeacher } from './connectTeacher.js';
+import { evaluateStudent, type StudentEvaluation, writeRunReport } from './evaluation.js';
+import type { OpenedRun } from './openRun.js';
+import { openReporting, type Reporting } from './reporting.js';
+import { readStartWeights, type StartWeights } from './startWeights.js';
+import { type LeftOutTerms, labelSource, leaveOutTerms, tellLabels } from './teacherUse.js';
+import { openFeed, validationConfig } from './trainingData.js';
+
+export interface RunOptions {
+  /** data.train. */
+  readonly dataset: Dataset;
+  /** To be told when there is a log. */
+  readonly notes: readonly string[];
+  /** Where progress and log lines go. */
+  readonly stream: ProgressStream;
+  readonly stop: AbortSignal;
+}
+
+type Ended = 'finished' | 'stopped';
+
+/** What is open while a run trains. */
+interface Parts {
+  readonly opened: OpenedRun;
+  readonly dataset: Dataset;
+  readonly reporting: Reporting;
+  readonly compute: ComputeClient;
+  readonly teacher: Teacher | null;
+  readonly feed: Feed;
+  readonly checkpointing: Checkpointing;
+  readonly stop: AbortSignal;
+  /** Of all but the reporting, in the order in which they were opened. */
+  readonly closers: Closers;
+  /** For the start event. */
+  readonly start: {
+    readonly ready: ComputeReady;
+    readonly leftOut: LeftOutTerms | null;
+    readonly startWeights: Pick<StartWeights, 'file' | 'sha256'> | null;
+  };
+}
+
+/** A run that has begun: it has its teacher, and its network is there. */
+export class StudentRun {
+  readonly #parts: Parts;
+  /** How long /metrics is served after the end. */
+  #lingerMs = 0;
+
+  private constructor(parts: Parts) {
+    this.#parts = parts;
+  }
+
+  /**
+   * Opens all that a run needs. Where one of it can't be had, what was opened is closed again, and
+   * nothing was trained. Rejects with the signal's reason where that ends a wait.
+   */
+  static async begin(opened: OpenedRun, options: RunOptions): Promise<StudentRun> {
+    const { dataset, notes, stream, stop } = options;
+    const { config } = opened;
+    const reporting = await openReporting(config, opened, stream);
+    const { log } = reporting;
+    const closers = new Closers();
+    try {
+      log.info({ config }, 'config');
+      for (const message of [...notes, ...studentConfigNotes(config)]) log.warn(message);
+      const thread = startComputing();
+      closers.add(() => thread.terminate());
+      const compute = thread.call;
+      const teacher = await connectTeacher(config, { dataset, run: opened, reporting, stop });
+      closers.add(async () => teacher?.close());
+      const { feed, close } = openFeed(config, teacher, reporting.stepsDone);
+      closers.add(close);
+      const run = { config, run: opened, dataset, teacher, compute, reporting };
+      const checkpointing = new Checkpointing(run);
+      const leftOut = leaveOutTerms(config, { teacher, log });
+      // A checkpoint has the student's weights: what they once came from may be gone.
+      const isStart = opened.manifest === null;
+      const startWeights = isStart ? await startWeightsOf(opened, log, stop) : null;
+      const setup = compute.setup(setupOf(opened, { dataset, teacher, startWeights }));
+      const start = {
+        ready: await unlessAborted(setup, stop),
+        leftOut,
+        startWeights: startWeights && { file: startWeights.file, sha256: startWeights.sha256 },
+      };
+      const open = { opened, dataset, reporting, compute, teacher, feed, checkpointing };
+      return new StudentRun({ ...open, stop, closers, start });
+    } catch (error) {
+      await closers.close().finally(() => reporting.close(0, stop));
+      throw error;
+    }
+  }
+
+  /**
+   * From the first step that is left to the last and its report, or to a stop. The state as of the last
+   * whole step is saved, whatever ends the training.
+   */
+  async train(): Promise<Ended> {
+    const { lingerMs } = this.#parts.opened.config.metrics;
+    try {
+      await this.#tellStart();
+      const ended = await this.#runSteps();
+      if (ended === 'finished') {
+        await this.#finish();
+        this.#lingerMs = lingerMs;
+      }
+      return ended;
+    } catch (error) {
+      // What went wrong is to be seen by whoever scrapes, too.
+      if (isNonFinite(error)) this.#lingerMs = lingerMs;
+      throw error;
+    }
+  }
+
+  /** Serves /metrics for a while where the run came to an end worth seeing. */
+  async close(): Promise<void> {
+    const { closers, reporting, stop } = this.#parts;
+    await closers.close().finally(() => reporting.close(this.#lingerMs, stop));
+  }
+
+  async #tellStart(): Promise<void> {
+    const { opened, dataset, reporting, teacher, start } = this.#parts;
+    const { config } = opened;
+    const { log, events, stepsDone } = reporting;
+    const { ready, leftOut, startWeights } = start;
+    log.info({ ...ready, firstStep: stepsDone, steps: config.train.steps }, 'training');
+    tellLabels(config, { dataset, teacher, log });
+    events.append({
+      kind: 'start',
+      step: stepsDone,
+      teacher: teacher?.info ?? null,
+      engine: ready.engine,
+      environment: await environmentOf(ready.engine),
+      classNames: dataset.classNames,
+      seed: config.seed,
+      labels: labelSource(config),
+      leftOut,
+      startWeights,
+      metrics: reporting.metricsUrl,
+    });
+  }
+
+  async #runSteps(): Promise<Ended> {
+    const { opened, feed, teacher, compute, checkpointing, reporting, stop } = this.#parts;
+    const { steps, accumulateSteps } = opened.config.train;
+    const evaluate = () => this.#evaluate();
+    try {
+      await checkpointing.catchUp(evaluate);
+      const ended = await runLoop({
+        ...{ firstStep: checkpointing.step, steps, accumulateSteps, feed, teacher, compute, stop },
+        afterStep: async (report) => {
+          checkpointing.stepDone();
+          reporting.throwMissed();
+          reporting.step(report);
+          await checkpointing.afterStep(evaluate);
+        },
+      });
+      await checkpointing.save();
+      return ended;
+    } catch (error) {
+      if (stop.aborted && error === stop.reason) return 'stopped';
+      await this.#saveBeforeEnd(error);
+      throw error;
+    }
+  }
+
+  #evaluate(): Promise<StudentEvaluation> {
+    const { opened, dataset, compute, stop } = this.#parts;
+    const { config } = opened;
+    return evaluateStudent(compute, {
+      dataset: validationConfig(config),
+      classes: dataset.classNames.length,
+      workers: config.data.workers,
+      pictures: config.evaluate.pictures,
+      stop,
+    });
+  }
+
+  /** Saves the state as of the last whole step: what failed changed nothing. Never rejects. */
+  async #saveBeforeEnd(error: unknown): Promise<void> {
+    const { checkpointing, reporting } = this.#parts;
+    const { metrics, log } = reporting;
+    if (isNonFinite(error)) metrics.nonfinite.inc();
+    if (error instanceof NonFiniteLossError) metrics.recordNonFinite(error.terms);
+    const { step } = checkpointing;
+    // Before the first step there is nothing that the seed doesn't give again.
+    if (step === 0) return;
+    try {
+      await checkpointing.save();
+      log.error({ step }, 'stopped; state saved');
+    } catch (failure) {
+      log.error({ step, error: (failure as Error).message }, 'stopped; state not saved');
+    }
+  }
+
+  async #finish(): Promise<void> {
+    const { opened, dataset, reporting, checkpointing } = this.#parts;
+    const { seed, teacher, train } = opened.config;
+    // The last step always is evaluated.
+    const { scores, shown } = checkpointing.evaluationAt(train.steps)!;
+    const { miou, pixelAccuracy, iou } = scores;
+    const result = {
+      miou,
+      pixelAccuracy,
+      iou: Object.fromEntries(dataset.classNames.map((name, k) => [name, iou[k]])),
+    };
+    const role = teacher.addresses.length > 0 ? 'cirkd' : 'baseline';
+    await writeSummary(opened.folder, { [role]: result, steps: train.steps, seed });
+    reporting.events.append({ kind: 'end', step: train.steps });
+    const { html } = await writeRunReport(opened.folder, { dataset, shown });
+    reporting.log.info({ html }, 'report');
+  }
+}
+
+/** Closes what was opened, the last first, each whatever comes of the others. */
+class Closers {
+  readonly #closers: (() => Promise<void>)[] = [];
+
+  add(close: () => Promise<void>): void {
+    this.#closers.push(close);
+  }
+
+  async close(): Promise<void> {
+    const last = this.#closers.pop();
+    if (last !== undefined) await last().finally(() => this.close());
+  }
+}
+
+function isNonFinite(error: unknown): boolean {
+  return error instanceof NonFiniteLossError || error instanceof NonFiniteReplyError;
+}
+
+/** A stop ends a download, too. */
+async function startWeightsOf(
+  { config }: OpenedRun,
+  log: Reporting['log'],
+  stop: AbortSignal,
+): Promise<StartWeights | null> {
+  const notes = { info: (text: string) => log.info(text), warn: (text: string) => log.warn(text) };
+  stop.addEventListener('abort', killChildren, { once: true });
+  try {
+    return await unlessAborted(readStartWeights(config, notes), stop);
+  } finally {
+    stop.removeEventListener('abort', killChildren);
+  }
+}
+
+interface SetupParts extends Pick<Parts, 'dataset' | 'teacher'> {
+  readonly startWeights: StartWeights | null;
+}
+
+function setupOf(opened: OpenedRun, { dataset, teacher, startWeights }: SetupParts): ComputeSetup {
+  return {
+    config: opened.config,
+    classNames: dataset.classNames,
+    teacher:
+      teacher === null
+        ? null
+        : {
+            featureChannels: teacher.info.featureChannels,
+            alignCorners: teacher.info.alignCorners,
+            classifier: teacher.classifier,
+          },
+    state: opened.takeState(),
+    startWeights,
+  };
+}

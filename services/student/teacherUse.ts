@@ -1,0 +1,69 @@
+/** What a run takes from its teacher, as it tells once when it starts: labels, and which terms. */
+import { ConfigError } from '../../src/config/configError.js';
+import type { StudentConfig } from '../../src/config/student.js';
+import type { Teacher } from '../../src/contract/teacher.js';
+import type { Dataset } from '../../src/data/types.js';
+import { FEATURE_TERMS, type WeightedTerm } from '../../src/contract/terms.js';
+import type { Reporting } from './reporting.js';
+
+/** In the start event. */
+export interface LeftOutTerms {
+  readonly terms: readonly WeightedTerm[];
+  readonly reason: string;
+}
+
+interface Parts {
+  readonly teacher: Pick<Teacher, 'info'> | null;
+  readonly log: Reporting['log'];
+}
+
+/**
+ * Terms with a weight that compare features, where the teacher gives none; warned of in one line of the
+ * log. null: nothing is left out. Throws ConfigError where nothing would be left of the teacher.
+ */
+export function leaveOutTerms(config: StudentConfig, { teacher, log }: Parts): LeftOutTerms | null {
+  if (teacher === null || teacher.info.featureChannels > 0) return null;
+  const { weights } = config.loss;
+  const terms = FEATURE_TERMS.filter((term) => weights[term] > 0);
+  if (terms.length === 0) return null;
+  const reason = `teacher ${teacher.info.model} gives no feature`;
+  const teaches = config.data.train.labels === 'teacher' && weights.task > 0;
+  if (weights.logits_kd === 0 && !teaches) {
+    const keys = terms.map((term) => `loss.weights.${term}`).join(', ');
+    const message = `got 0, wanted more than 0: ${reason}, so ${keys} can't be computed and nothing is left to learn from it`;
+    const fault = { key: 'loss.weights.logits_kd', line: null, override: null, message };
+    throw new ConfigError('teacher', [fault]);
+  }
+  log.warn({ terms, reason }, 'terms left out');
+  return { terms, reason };
+}
+
+/** Where a run's labels come from. */
+export type LabelSource =
+  | { readonly from: 'file' }
+  | { readonly from: 'teacher'; readonly minConfidence: number };
+
+export function labelSource({ data: { train } }: StudentConfig): LabelSource {
+  return train.labels === 'file'
+    ? { from: 'file' }
+    : { from: 'teacher', minConfidence: train.minConfidence };
+}
+
+/**
+ * A line of the log where the teacher gives the labels. It's a warning where the teacher's classes
+ * are called otherwise than data.train's: which of its outputs is which class then is on trust.
+ */
+export function tellLabels(
+  config: StudentConfig,
+  { dataset, teacher, log }: Parts & { readonly dataset: Pick<Dataset, 'classNames'> },
+): void {
+  const labels = labelSource(config);
+  if (labels.from === 'file') return;
+  log.info({ ...labels }, 'labels');
+  const given = teacher?.info.classNames ?? [];
+  if (given.join() === dataset.classNames.join()) return;
+  log.warn(
+    { teacher: given, data: dataset.classNames },
+    "labels: the teacher's class names differ",
+  );
+}

@@ -1,0 +1,90 @@
+/** The config's datasets as the data layer takes them, and the feed that training draws on. */
+import type { StudentConfig } from '../../src/config/student.js';
+import type { Teacher } from '../../src/contract/teacher.js';
+import { type DatasetConfig, openDataset } from '../../src/data/datasets.js';
+import { createLoader } from '../../src/data/loader.js';
+import { DataError, type Dataset } from '../../src/data/types.js';
+import { Feed } from '../../src/train/feed.js';
+
+function trainingConfig({ data }: StudentConfig): DatasetConfig {
+  const { labels, minConfidence: _, ...dataset } = data.train;
+  return { ...dataset, split: 'train', unlabelled: labels === 'teacher' };
+}
+
+export function validationConfig({ data }: StudentConfig): DatasetConfig {
+  return { ...data.val, split: 'val' };
+}
+
+/**
+ * data.train; data.val is looked at too, so that a run doesn't train for days to find it missing.
+ * Throws DataError.
+ */
+export function openTrainingData(config: StudentConfig): Dataset {
+  const train = openDataset(trainingConfig(config));
+  const val = openDataset(validationConfig(config));
+  for (const [key, { samples, name }] of [
+    ['data.train', train] as const,
+    ['data.val', val] as const,
+  ]) {
+    if (samples.length === 0)
+      throw new DataError(`${key}: ${name}: no sample, wanted at least one`);
+  }
+  requireSameClasses(train, val);
+  return train;
+}
+
+export interface OpenFeed {
+  readonly feed: Feed;
+  close(): Promise<void>;
+}
+
+/** Loader and teacher, joined and running ahead of the training. `firstStep` counts updates; each takes accumulateSteps batches. */
+export function openFeed(
+  config: StudentConfig,
+  teacher: Teacher | null,
+  firstStep: number,
+): OpenFeed {
+  const { data, train } = config;
+  const loader = createLoader({
+    dataset: trainingConfig(config),
+    augmentation: {
+      cropHeight: data.crop.height,
+      cropWidth: data.crop.width,
+      scaleMin: data.scale.min,
+      scaleMax: data.scale.max,
+      scaleStep: data.scale.step,
+      mirror: data.mirror,
+      paddingPixel: data.paddingPixel,
+    },
+    batchSize: train.batchSize,
+    seed: config.seed,
+    startStep: firstStep * train.accumulateSteps,
+    workers: data.workers,
+    prefetchBatches: data.prefetchBatches,
+    cacheBytes: data.cacheMiB * 2 ** 20,
+  });
+  const batches = (train.steps - firstStep) * train.accumulateSteps;
+  const prefetchBatches = config.teacher.prefetchSteps * train.accumulateSteps;
+  const feed = new Feed(loader, teacher, prefetchBatches, batches);
+  return {
+    feed,
+    async close() {
+      feed.close();
+      await loader.close();
+    },
+  };
+}
+
+function requireSameClasses(train: Dataset, val: Dataset): void {
+  if (val.classNames.length !== train.classNames.length) {
+    throw new DataError(
+      `data.val: ${val.name}: ${val.classNames.length} classes, wanted ${train.classNames.length} as in data.train`,
+    );
+  }
+  const k = val.classNames.findIndex((name, index) => name !== train.classNames[index]);
+  if (k >= 0) {
+    throw new DataError(
+      `data.val: ${val.name}: class ${k} is ${val.classNames[k]}, wanted ${train.classNames[k]} as in data.train`,
+    );
+  }
+}

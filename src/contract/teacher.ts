@@ -1,0 +1,70 @@
+/**
+ * What the training loop knows of teachers: ask for an image, get tensors. No socket is visible
+ * from here, so a local network, a remote fleet and a test double are the same thing.
+ */
+import type { EncodedTensor } from './encodedTensor.js';
+import type { TeacherInfo } from './teacherInfo.js';
+
+/** One augmented crop. */
+export interface TeacherImage {
+  readonly sample: string;
+  readonly augmentationSeed: bigint;
+  readonly height: number;
+  readonly width: number;
+  /** For logs: the batch that it belongs to, from 0, counted over the run. */
+  readonly batch?: number;
+  /** uint8 HWC, R G B. Not kept after the reply and never changed by a teacher. */
+  readonly rgb: Uint8Array;
+}
+
+/** Outputs for one image at h = ceil(height / stride), w = ceil(width / stride). */
+export interface TeacherReply {
+  /** [h, w, classes]; null: to be rebuilt with the teacher's classifier. */
+  readonly logits: EncodedTensor | null;
+  /**
+   * Unit rows, [h, w, channels]; as int8 they are to be multiplied with embeddingScale. null: the
+   * teacher gives no feature; then there are no scales and norms either.
+   */
+  readonly embedding: EncodedTensor | null;
+  /** [h, w], fp32, 0 to 1; null unless the embedding is int8. */
+  readonly embeddingScale: EncodedTensor | null;
+  /** [h, w], fp32. The raw feature is embedding * featureNorm. */
+  readonly featureNorm: EncodedTensor | null;
+}
+
+export interface Teacher {
+  readonly info: TeacherInfo;
+  /**
+   * fp32 [classes, channels + 1], finite: weights of the 1x1 convolution from the feature to the
+   * logits, then the bias. null where replies have logits.
+   */
+  readonly classifier: EncodedTensor | null;
+  /**
+   * Resolves once with the whole answer. Rejects with TeacherUnavailableError when no teacher
+   * answered within the configured time, ContractMismatchError when none of the teachers fits,
+   * NonFiniteReplyError when teachers said twice that they can't give finite numbers, or with the
+   * signal's reason on abort.
+   */
+  request(image: TeacherImage, signal?: AbortSignal): Promise<TeacherReply>;
+  /**
+   * Asks once more for an image whose reply held a non-finite value, at another teacher where
+   * there is one.
+   */
+  requestElsewhere(image: TeacherImage, signal?: AbortSignal): Promise<TeacherReply>;
+  close(): Promise<void>;
+}
+
+/** No teacher answered for longer than the configured time. Exit code 3. */
+export class TeacherUnavailableError extends Error {
+  override readonly name = 'TeacherUnavailableError';
+}
+
+/** A teacher's contract doesn't fit the student's; the message names the field. Exit code 4. */
+export class ContractMismatchError extends Error {
+  override readonly name = 'ContractMismatchError';
+}
+
+/** A teacher's answer for an image isn't finite, by its own word or as it came, nor is the next one. Exit code 6. */
+export class NonFiniteReplyError extends Error {
+  override readonly name = 'NonFiniteReplyError';
+}

@@ -1,0 +1,243 @@
+/**
+ * The contract check: what a welcome says against what the student needs, and against the first
+ * teacher that was taken; and the handshake that a stream begins with. All images of a run must go
+ * through the same network.
+ */
+import type { EncodedTensor } from '../../contract/encodedTensor.js';
+import { ContractMismatchError } from '../../contract/teacher.js';
+import type { TeacherInfo } from '../../contract/teacherInfo.js';
+import { firstNonFinite, tensorBytes } from '../../wire/checkTensor.js';
+import { PROTOCOL_VERSION } from '../codec/teacherService.js';
+import { CHANNEL_ORDER } from '../codec/wireNames.js';
+import type { OutputEncodingInput } from '../generated/cirkd/teacher/v1/OutputEncoding.js';
+import type { TeacherInfo as WireInfo } from '../generated/cirkd/teacher/v1/TeacherInfo.js';
+import type { Welcome } from '../generated/cirkd/teacher/v1/Welcome.js';
+import {
+  type ClientSettings,
+  type ExpectedContract,
+  wantsClassifier,
+  welcomeOutputs,
+} from './options.js';
+import { ReplyAssembly } from './replyAssembly.js';
+import type { TeacherMessage } from './responseDecoder.js';
+
+/** 1000 classes of 4096 channels are a quarter of it. */
+const MAX_CLASSIFIER_BYTES = 64 * 2 ** 20;
+
+type OutputOptions = Pick<ClientSettings, 'encoding' | 'logits'>;
+
+/** What one teacher and the student agreed upon. */
+export interface Agreement {
+  readonly info: TeacherInfo;
+  /** Infinity where the teacher states no limit. */
+  readonly maxImagePixels: number;
+  readonly maxInflightImages: number;
+  /** First grant of pixels, in bytes. */
+  readonly uploadCreditBytes: number;
+}
+
+/** The contract of a fleet: what the student expects, completed by the first teacher that fits. */
+export class FleetContract {
+  readonly #expected: ExpectedContract;
+  readonly #outputOptions: OutputOptions;
+  #first: { address: string; info: TeacherInfo; classifier: EncodedTensor | null } | undefined;
+
+  constructor({ expected, encoding, logits }: OutputOptions & Pick<ClientSettings, 'expected'>) {
+    this.#expected = expected;
+    this.#outputOptions = { encoding, logits };
+  }
+
+  /** The first teacher's; undefined before one was taken whole. */
+  get info(): TeacherInfo | undefined {
+    return this.#first?.info;
+  }
+
+  /** Every teacher's; null where none is wanted. */
+  get classifier(): EncodedTensor | null {
+    return this.#first?.classifier ?? null;
+  }
+
+  /** Throws ContractMismatchError, which names the field, the teacher's value and the student's. */
+  admit(address: string, welcome: Welcome): Agreement {
+    const refuse = (field: string, teacher: unknown, student: unknown): never => {
+      throw new ContractMismatchError(
+        `${field}: teacher ${address} has ${teacher}, the student's is ${student}`,
+      );
+    };
+    if (welcome.protocolVersion !== PROTOCOL_VERSION) {
+      refuse('protocol_version', welcome.protocolVersion, PROTOCOL_VERSION);
+    }
+    const info = readInfo(address, welcome.teacher);
+    const { classes, outputStride, digest, featureChannels } = this.#expected;
+    if (classes !== undefined && info.classes !== classes) {
+      refuse('classes', info.classes, classes);
+    }
+    if (info.outputStride !== outputStride) {
+      refuse('output_stride', info.outputStride, outputStride);
+    }
+    if (digest != null && info.digest !== digest) refuse('digest', info.digest, digest);
+    if (featureChannels !== undefined && info.featureChannels !== featureChannels) {
+      refuse('feature_channels', info.featureChannels, featureChannels);
+    }
+    if (wantsClassifier(this.#outputOptions)) checkClassifierSize(address, info);
+    this.#checkOutputs(welcome, info, refuse);
+    this.#checkFirst(address, info);
+    // One that owes its classifier is not taken yet: it may never send it.
+    if (!wantsClassifier(this.#outputOptions)) this.#first ??= { address, info, classifier: null };
+    return {
+      info,
+      maxImagePixels: welcome.limits?.maxImagePixels || Number.POSITIVE_INFINITY,
+      maxInflightImages: welcome.limits?.maxInflightImages || Number.POSITIVE_INFINITY,
+      uploadCreditBytes: welcome.creditBytes,
+    };
+  }
+
+  /**
+   * Of a teacher that was admitted with `info`. Throws ContractMismatchError where it isn't finite,
+   * or isn't the first one's: the digest says that it is.
+   */
+  admitClassifier(address: string, info: TeacherInfo, tensor: EncodedTensor): void {
+    const broken = firstNonFinite(tensor);
+    if (broken >= 0) {
+      throw new ContractMismatchError(
+        `classifier: teacher ${address} sent a non-finite value at ${broken} of [${tensor.shape}]`,
+      );
+    }
+    // Another teacher may have become the first since this one's welcome.
+    this.#checkFirst(address, info);
+    const known = this.#first?.classifier;
+    if (known != null && !Buffer.from(known.data).equals(Buffer.from(tensor.data))) {
+      throw new ContractMismatchError(
+        `classifier: teacher ${address} sent another than ${this.#first!.address} under the same digest`,
+      );
+    }
+    this.#first ??= { address, info, classifier: tensor };
+  }
+
+  #checkFirst(address: string, info: TeacherInfo): void {
+    const first = this.#first;
+    if (first === undefined) return;
+    const fields = [
+      ['digest', info.digest, first.info.digest],
+      ['feature_channels', info.featureChannels, first.info.featureChannels],
+    ] as const;
+    for (const [field, given, wanted] of fields) {
+      if (given === wanted) continue;
+      throw new ContractMismatchError(
+        `${field}: teacher ${address} has ${given}, the first teacher's (${first.address}) is ${wanted}`,
+      );
+    }
+  }
+
+  #checkOutputs(
+    welcome: Welcome,
+    info: TeacherInfo,
+    refuse: (field: string, teacher: unknown, student: unknown) => never,
+  ): void {
+    const listed = (outputs: readonly OutputEncodingInput[]) =>
+      outputs
+        .map(({ output, encoding }) => `${output} as ${encoding}`)
+        .sort()
+        .join(', ');
+    const granted = listed(welcome.outputs);
+    const wanted = listed(welcomeOutputs(info, this.#outputOptions));
+    if (granted !== wanted) refuse('outputs', granted || 'none', wanted);
+  }
+}
+
+/** The classes are the student's; the channels are what the teacher says. */
+function checkClassifierSize(address: string, { classes, featureChannels }: TeacherInfo): void {
+  if (featureChannels === 0) {
+    throw new ContractMismatchError(
+      `feature_channels: teacher ${address} has 0, no feature to rebuild logits from; set teacher.logits: sent`,
+    );
+  }
+  const bytes = tensorBytes('fp32', [classes, featureChannels + 1]);
+  if (bytes > 0 && bytes <= MAX_CLASSIFIER_BYTES) return;
+  throw new ContractMismatchError(
+    `classifier: ${bytes} bytes at teacher ${address}, for ${classes} classes of ${featureChannels} channels, wanted 1 to ${MAX_CLASSIFIER_BYTES}`,
+  );
+}
+
+function readInfo(address: string, wire: WireInfo | null): TeacherInfo {
+  if (wire === null) {
+    throw new ContractMismatchError(`teacher: ${address} sent none in its welcome`);
+  }
+  return {
+    digest: wire.digest,
+    model: wire.model,
+    classes: wire.classes,
+    featureChannels: wire.featureChannels,
+    outputStride: wire.outputStride,
+    pixelMean: wire.pixelMean,
+    pixelStd: wire.pixelStd,
+    channelOrder: CHANNEL_ORDER.fromWire(wire.channelOrder) ?? 'rgb',
+    alignCorners: !wire.halfPixelCenters,
+    numericMode: wire.numericMode,
+    classNames: wire.classNames,
+  };
+}
+
+/** Something came that has no place before the stream is open. */
+export class HandshakeError extends Error {
+  override readonly name = 'HandshakeError';
+}
+
+/** Each throws ContractMismatchError. */
+export interface Admission {
+  admit(address: string, welcome: Welcome): Agreement;
+  admitClassifier(address: string, info: TeacherInfo, classifier: EncodedTensor): void;
+}
+
+/**
+ * How a stream begins, seen from the client: the welcome and, where logits are rebuilt, the teacher's
+ * classifier. Only then the teacher gets images.
+ */
+export class Handshake {
+  readonly #address: string;
+  readonly #settings: ClientSettings;
+  readonly #admission: Admission;
+  #agreement: Agreement | undefined;
+  #classifier: ReplyAssembly | undefined;
+  #missingBytes = 0;
+
+  constructor(address: string, settings: ClientSettings, admission: Admission) {
+    this.#address = address;
+    this.#settings = settings;
+    this.#admission = admission;
+  }
+
+  /** Tensor bytes that have to come before the stream is open, as far as is known. */
+  get missingBytes(): number {
+    return this.#missingBytes;
+  }
+
+  /**
+   * What was agreed once the stream is open; undefined while more has to come. Throws
+   * ContractMismatchError, HandshakeError, ChunkError.
+   */
+  receive(message: TeacherMessage): Agreement | undefined {
+    if (this.#agreement === undefined) return this.#welcome(message);
+    if (message.kind !== 'tensor')
+      throw new HandshakeError(`${message.kind} before the classifier`);
+    const assembly = this.#classifier!;
+    const isWhole = assembly.accept(message.chunk);
+    this.#missingBytes -= message.chunk.data.length;
+    if (!isWhole) return undefined;
+    const { info } = this.#agreement;
+    this.#admission.admitClassifier(this.#address, info, assembly.tensor('classifier'));
+    return this.#agreement;
+  }
+
+  #welcome(message: TeacherMessage): Agreement | undefined {
+    if (message.kind !== 'welcome') throw new HandshakeError(`${message.kind} while connecting`);
+    const agreement = this.#admission.admit(this.#address, message.welcome);
+    this.#agreement = agreement;
+    if (!wantsClassifier(this.#settings)) return agreement;
+    const { classes, featureChannels } = agreement.info;
+    const shape = [classes, featureChannels + 1];
+    this.#missingBytes = tensorBytes('fp32', shape);
+    this.#classifier = new ReplyAssembly([{ name: 'classifier', dtype: 'fp32', shape }]);
+    return undefined;
+  }
+}

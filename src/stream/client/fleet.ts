@@ -1,0 +1,282 @@
+/**
+ * The teachers of a run, and the images that wait for one. Work is pulled: a teacher gets the next
+ * image when it has room, so a faster one does more. Every image is settled exactly once.
+ */
+import { status } from '@grpc/grpc-js';
+import type { EncodedTensor } from '../../contract/encodedTensor.js';
+import {
+  ContractMismatchError,
+  NonFiniteReplyError,
+  type TeacherReply,
+  TeacherUnavailableError,
+} from '../../contract/teacher.js';
+import type { TeacherInfo } from '../../contract/teacherInfo.js';
+import type { Welcome } from '../generated/cirkd/teacher/v1/Welcome.js';
+import { AnswerWatch } from './answerWatch.js';
+import { refusalOfAll, TeacherChoice } from './choice.js';
+import { type Agreement, FleetContract } from './contract.js';
+import { ImageRefusedError } from './errors.js';
+import { type LinkOwner, TeacherLink } from './link.js';
+import { Members } from './members.js';
+import type { ClientSettings, RequeueReason } from './options.js';
+import { withResolvers } from '../../threads/unlessAborted.js';
+import type { ImageRequest } from './request.js';
+
+/** Asked twice, an image whose answers aren't finite is given up. */
+const MAX_NON_FINITE_REPLIES = 2;
+
+/**
+ * Answered with a fault so often, wherever it was asked, while others were answered well, an image is
+ * given up. Where nobody is answered, the teachers are at fault: they have teacherTimeoutMs.
+ */
+const MAX_FAULTS = 10;
+
+export class Fleet implements LinkOwner {
+  readonly #settings: ClientSettings;
+  readonly #contract: FleetContract;
+  readonly #members: Members;
+  readonly #choice = new TeacherChoice();
+  readonly #watch: AnswerWatch;
+  readonly #ready = withResolvers<TeacherInfo>();
+  /** In the order of requests; what is asked for again goes back to its place. */
+  readonly #queue: ImageRequest[] = [];
+  readonly #unsettled = new Set<ImageRequest>();
+  /** Images at teachers, and where. */
+  readonly #sent = new Map<ImageRequest, TeacherLink>();
+  #inflightBytes = 0;
+  #requests = 0;
+  #replies = 0;
+  #isReady = false;
+  #closed: Promise<void> | undefined;
+
+  constructor(settings: ClientSettings) {
+    this.#settings = settings;
+    this.#contract = new FleetContract(settings);
+    this.#watch = new AnswerWatch(settings.teacherTimeoutMs, () => this.#expired());
+    this.#members = new Members(
+      settings,
+      (endpoint) => new TeacherLink(endpoint, settings, this),
+      () => this.#membersChanged(),
+    );
+  }
+
+  /**
+   * Connects; resolves with the first teacher that fits. Rejects with ContractMismatchError when
+   * none does, TeacherUnavailableError when none answered in time.
+   */
+  open(): Promise<TeacherInfo> {
+    this.#watch.start();
+    this.#members.open();
+    return this.#ready.promise;
+  }
+
+  submit(request: ImageRequest): void {
+    if (this.#closed !== undefined) {
+      request.reject(new Error('teacher: asked after close'));
+      return;
+    }
+    request.id = ++this.#requests;
+    this.#unsettled.add(request);
+    this.#queue.push(request);
+    this.#watch.start();
+    request.onAbort((reason) => {
+      this.#reject(request, reason);
+      // After all of the signal's other listeners: their requests mustn't take the room.
+      queueMicrotask(() => this.#dispatch());
+    });
+    this.#dispatch();
+  }
+
+  close(): Promise<void> {
+    this.#closed ??= this.#close();
+    return this.#closed;
+  }
+
+  /** The teachers'; null where none is wanted, or none has come. */
+  get classifier(): EncodedTensor | null {
+    return this.#contract.classifier;
+  }
+
+  admit(address: string, welcome: Welcome): Agreement {
+    return this.#contract.admit(address, welcome);
+  }
+
+  admitClassifier(address: string, info: TeacherInfo, classifier: EncodedTensor): void {
+    this.#contract.admitClassifier(address, info, classifier);
+  }
+
+  onReply(link: TeacherLink, request: ImageRequest, reply: TeacherReply): void {
+    this.#watch.answered();
+    this.#replies++;
+    this.#returned(request);
+    if (request.resolve(link.address, reply)) this.#settled(request);
+    this.#dispatch();
+  }
+
+  onRefused(_link: TeacherLink, request: ImageRequest, error: ImageRefusedError): void {
+    this.#watch.answered();
+    this.#returned(request);
+    this.#reject(request, error);
+    this.#dispatch();
+  }
+
+  onFailed(link: TeacherLink, request: ImageRequest, reason: RequeueReason, detail: string): void {
+    this.#returned(request);
+    if (request.settled) return;
+    request.failedAt.add(link.address);
+    if (request.faults > 0) request.repliesBefore ??= this.#replies;
+    if (reason === 'nonfinite' && ++request.nonFiniteReplies >= MAX_NON_FINITE_REPLIES) {
+      this.#watch.answered();
+      this.#reject(request, nonFinite(request, link.address, detail));
+    } else if (request.faults >= MAX_FAULTS && this.#replies > request.repliesBefore!) {
+      this.#watch.answered();
+      this.#reject(request, alwaysFaulty(request, link.address, detail));
+    } else {
+      this.#settings.onRequeued?.(reason, `${link.address}: ${detail}`);
+      this.#askAgain(request);
+    }
+    this.#dispatch();
+  }
+
+  /** At its old place; where it may be at fault itself, after the others, which will show. */
+  #askAgain(request: ImageRequest): void {
+    const suspect = request.faults >= MAX_FAULTS;
+    const after = suspect ? -1 : this.#queue.findIndex(({ id }) => id > request.id);
+    this.#queue.splice(after < 0 ? this.#queue.length : after, 0, request);
+  }
+
+  onLost(_link: TeacherLink): void {
+    this.#members.lookAgain();
+  }
+
+  onLeft(link: TeacherLink): void {
+    this.#members.left(link);
+    this.#membersChanged();
+  }
+
+  onChange(_link: TeacherLink): void {
+    this.#membersChanged();
+  }
+
+  #membersChanged(): void {
+    if (!this.#isReady) this.#checkReady();
+    this.#dispatch();
+  }
+
+  #checkReady(): void {
+    const info = this.#contract.info;
+    if (info !== undefined) {
+      this.#isReady = true;
+      this.#settled();
+      this.#ready.resolve(info);
+    } else if (this.#members.namesFound && this.#allRefused) {
+      this.#watch.stop();
+      this.#ready.reject(this.#mismatch());
+    }
+  }
+
+  /** There are teachers, and none that fits. */
+  get #allRefused(): boolean {
+    const { links } = this.#members;
+    return links.length > 0 && links.every(({ refusal }) => refusal !== undefined);
+  }
+
+  #dispatch(): void {
+    if (this.#closed !== undefined) return;
+    for (let i = 0; i < this.#queue.length; ) {
+      const request = this.#queue[i]!;
+      if (this.#inflightBytes + request.replyBytes > this.#settings.maxInflightBytes) return;
+      const { links } = this.#members;
+      const refusal = refusalOfAll(request, links);
+      if (refusal !== undefined) {
+        this.#reject(request, new ImageRefusedError(status.INVALID_ARGUMENT, refusal));
+        continue;
+      }
+      const link = this.#choice.pick(request, links);
+      if (link === undefined) {
+        i++;
+        continue;
+      }
+      this.#queue.splice(i, 1);
+      this.#sent.set(request, link);
+      this.#addInflight(request.replyBytes);
+      link.take(request);
+    }
+  }
+
+  /** A link has reported what became of a request, and has it no more. */
+  #returned(request: ImageRequest): void {
+    if (this.#sent.delete(request)) this.#addInflight(-request.replyBytes);
+  }
+
+  /** Takes a request from where it is: the queue or a teacher. */
+  #withdraw(request: ImageRequest): void {
+    const link = this.#sent.get(request);
+    if (link !== undefined) {
+      this.#returned(request);
+      link.drop(request);
+    } else {
+      const at = this.#queue.indexOf(request);
+      if (at >= 0) this.#queue.splice(at, 1);
+    }
+  }
+
+  #reject(request: ImageRequest, error: unknown): void {
+    this.#withdraw(request);
+    if (request.reject(error)) this.#settled(request);
+  }
+
+  #settled(request?: ImageRequest): void {
+    if (request !== undefined) this.#unsettled.delete(request);
+    if (this.#unsettled.size === 0 && this.#isReady) this.#watch.stop();
+  }
+
+  #addInflight(bytes: number): void {
+    this.#inflightBytes += bytes;
+    this.#settings.onInflightBytes?.(this.#inflightBytes);
+  }
+
+  /** Nobody answered for too long. Teachers are still tried: the caller decides what comes next. */
+  #expired(): void {
+    const error = this.#members.links.some(({ refusal }) => refusal !== undefined)
+      ? this.#expiredWithRefusals()
+      : this.#unavailable();
+    if (!this.#isReady) this.#ready.reject(error);
+    for (const request of [...this.#unsettled]) this.#reject(request, error);
+  }
+
+  /** A teacher that fits but is away is waited for; if there was none, the contract is at fault. */
+  #expiredWithRefusals(): Error {
+    return this.#allRefused || !this.#isReady ? this.#mismatch() : this.#unavailable();
+  }
+
+  #unavailable(): TeacherUnavailableError {
+    return new TeacherUnavailableError(
+      `no teacher answered for ${this.#settings.teacherTimeoutMs} ms: ${this.#members.problems}`,
+    );
+  }
+
+  #mismatch(): ContractMismatchError {
+    return new ContractMismatchError(`no teacher fits this student: ${this.#members.problems}`);
+  }
+
+  async #close(): Promise<void> {
+    this.#watch.stop();
+    const error = new Error('teacher: closed while an image waited');
+    for (const request of [...this.#unsettled]) this.#reject(request, error);
+    await this.#members.close();
+  }
+}
+
+function alwaysFaulty(request: ImageRequest, address: string, detail: string): ImageRefusedError {
+  return new ImageRefusedError(
+    request.faultCode,
+    `image ${request.image.sample}: no usable answer, asked ${request.attempts} times, last ${address}: ${detail}`,
+  );
+}
+
+function nonFinite(request: ImageRequest, address: string, detail: string): NonFiniteReplyError {
+  return new NonFiniteReplyError(
+    `image ${request.image.sample}: no finite answer, asked ${request.nonFiniteReplies} times, last ${address}: ${detail}`,
+  );
+}

@@ -1,0 +1,408 @@
+/**
+ * One teacher of a fleet: a stream to it, opened anew for as long as the fleet has it, and the images
+ * that are there. What fails here goes back to the owner, which asks again.
+ *
+ *     closed → connecting → ready ⇄ leaving
+ *                             ↓        ↓
+ *                             draining
+ *
+ * When the stream ends by itself a link goes to `backoff`, when the teacher doesn't fit from
+ * `connecting` to `refused`; both lead back to `connecting`. When the owner closes the link it goes to
+ * `closing`, or to `closed` at once where no stream is open.
+ */
+import { status } from '@grpc/grpc-js';
+import { ContractMismatchError, type TeacherReply } from '../../contract/teacher.js';
+import type { Endpoint } from '../../rpc/target.js';
+import { type Admission, Handshake, HandshakeError } from './contract.js';
+import { DistillStream } from './distillStream.js';
+import { type ImageRefusedError, readEnd } from './errors.js';
+import { ImageExchange } from './exchange.js';
+import { Pause, TeacherHealth, TeacherPace, TeacherRoom } from './health.js';
+import type { ClientSettings, RequeueReason, TeacherState } from './options.js';
+import { ChunkError } from './replyAssembly.js';
+import type { ImageRequest } from './request.js';
+import type { TeacherMessage } from './responseDecoder.js';
+
+/** A teacher that is there says welcome sooner than this. */
+const WELCOME_TIMEOUT_MS = 10_000;
+
+/** How long a closing stream may take to end by itself. */
+const CLOSE_TIMEOUT_MS = 500;
+
+/** setTimeout takes no more. */
+const MAX_TIMER_MS = 2 ** 31 - 1;
+
+/**
+ * What a link tells the fleet that it belongs to. An image that it reports, whichever way, isn't at the
+ * link any more.
+ */
+export interface LinkOwner extends Admission {
+  /** The whole answer came. */
+  onReply(link: TeacherLink, request: ImageRequest, reply: TeacherReply): void;
+  /** Asking again is no use. */
+  onRefused(link: TeacherLink, request: ImageRequest, error: ImageRefusedError): void;
+  /** To be asked again. */
+  onFailed(link: TeacherLink, request: ImageRequest, reason: RequeueReason, detail: string): void;
+  /** A stream that was open has ended; it will be tried again. */
+  onLost(link: TeacherLink): void;
+  /** Told to leave, it owes nothing any more: the owner closes the link before it returns. */
+  onLeft(link: TeacherLink): void;
+  /** The teacher may take more than before, or became ready, or was refused. */
+  onChange(link: TeacherLink): void;
+}
+
+/** What the last welcome came to: remembered while there is no stream. */
+type Verdict =
+  | { readonly kind: 'unknown' }
+  | { readonly kind: 'fits'; readonly room: TeacherRoom }
+  | { readonly kind: 'refused'; readonly error: ContractMismatchError };
+
+/** `timer` belongs to its state and is cleared when the state is left. */
+type LinkState =
+  /** Not connected yet, or closed for good and the stream is over. */
+  | { readonly kind: 'closed'; readonly verdict: Verdict }
+  /** The stream is there, its welcome isn't. `timer`: until the link gives up on it. */
+  | ({ readonly kind: 'connecting'; readonly handshake: Handshake } & Attempted & Timed)
+  /** Takes images, unless it is left alone after a failure. */
+  | ({ readonly kind: 'ready'; readonly pause: Pause } & Open)
+  /** The owner wants no more of it: it takes no image and answers those it has. */
+  | ({ readonly kind: 'leaving' } & Open)
+  /** As `leaving`, by the teacher's own wish. `timer`: the grace that it has given itself. */
+  | ({ readonly kind: 'draining'; isLeaving: boolean } & Open & Timed)
+  /** The stream has ended. `timer`: until the next try. */
+  | ({ readonly kind: 'backoff'; readonly verdict: Verdict } & Timed)
+  /** The teacher doesn't fit. `timer`: until the next try, for somebody may change it. */
+  | ({ readonly kind: 'refused'; readonly verdict: Verdict } & Timed)
+  /** The owner has closed the link; the stream may end by itself. `timer`: until it is cut. */
+  | ({ readonly kind: 'closing'; readonly onEnd: () => void } & Attempted & Timed);
+
+interface Timed {
+  readonly timer: NodeJS.Timeout;
+}
+
+interface Attempted {
+  readonly stream: DistillStream;
+  readonly verdict: Verdict;
+}
+
+interface Open {
+  readonly stream: DistillStream;
+  readonly verdict: { readonly kind: 'fits'; readonly room: TeacherRoom };
+}
+
+export class TeacherLink {
+  readonly address: string;
+  lastError = 'no answer yet';
+
+  readonly #endpoint: Endpoint;
+  readonly #settings: ClientSettings;
+  readonly #owner: LinkOwner;
+  readonly #health: TeacherHealth;
+  readonly #exchange: ImageExchange;
+  readonly #pace = new TeacherPace();
+  #state: LinkState = { kind: 'closed', verdict: { kind: 'unknown' } };
+
+  constructor(endpoint: Endpoint, settings: ClientSettings, owner: LinkOwner) {
+    this.address = endpoint.address;
+    this.#endpoint = endpoint;
+    this.#settings = settings;
+    this.#owner = owner;
+    this.#health = new TeacherHealth(settings);
+    this.#exchange = new ImageExchange(this.address, settings, {
+      onAnswered: (request, reply) => {
+        this.#pace.answered();
+        this.#health.succeeded();
+        if (this.#state.kind === 'ready') this.#state.pause.end();
+        this.#owner.onReply(this, request, reply);
+        this.#finishIfDone();
+      },
+      onRefused: (request, error) => {
+        this.#owner.onRefused(this, request, error);
+        this.#finishIfDone();
+      },
+      onFailed: (...failure) => this.#failed(...failure),
+    });
+  }
+
+  /** Takes images now, or as soon as it has room. */
+  get available(): boolean {
+    return this.#state.kind === 'ready' && !this.#state.pause.isOn;
+  }
+
+  /** Its last answer was a failure, or none has come since one. */
+  get failing(): boolean {
+    return this.#health.failing;
+  }
+
+  /** Unanswered images. */
+  get load(): number {
+    return this.#exchange.size;
+  }
+
+  /** From one answer to the next while it has something to do; undefined before its first. */
+  get msAnImage(): number | undefined {
+    return this.#pace.msAnImage;
+  }
+
+  /** Why the teacher doesn't fit; undefined when it does, or nobody knows yet. */
+  get refusal(): ContractMismatchError | undefined {
+    const { verdict } = this.#state;
+    return verdict.kind === 'refused' ? verdict.error : undefined;
+  }
+
+  /** Why this teacher will never take such an image; undefined when it will. */
+  refusalOf({ image }: ImageRequest): string | undefined {
+    const { verdict } = this.#state;
+    return verdict.kind === 'fits' ? verdict.room.refusalOf(image) : undefined;
+  }
+
+  hasRoom({ image }: ImageRequest): boolean {
+    const state = this.#state;
+    if (state.kind !== 'ready' || state.pause.isOn) return false;
+    const { room } = state.verdict;
+    const limit = Math.min(this.#health.windowImages, room.maxInflightImages);
+    return room.holds(image) && this.#exchange.size < limit;
+  }
+
+  /** Opens a stream; call once. From then on the link connects anew by itself. */
+  connect(): void {
+    const stream = new DistillStream(this.#endpoint, this.#settings, {
+      onMessage: (message) => this.#receive(message),
+      onEnd: (code, details) => this.#ended(code, details),
+    });
+    const timeoutMs = Math.min(WELCOME_TIMEOUT_MS, this.#settings.requestTimeoutMs);
+    const timer = setTimeout(() => {
+      this.#ended(status.DEADLINE_EXCEEDED, `no welcome within ${timeoutMs} ms`);
+    }, timeoutMs);
+    const handshake = new Handshake(this.address, this.#settings, this.#owner);
+    const { verdict } = this.#state;
+    this.#enter({ kind: 'connecting', stream, handshake, verdict, timer }, '');
+    this.#exchange.open(stream);
+  }
+
+  /** Sends an image; call only when there is room. */
+  take(request: ImageRequest): void {
+    const { verdict } = this.#state;
+    if (verdict.kind === 'fits') verdict.room.spend(request.image);
+    this.#pace.sent(this.#exchange.size);
+    this.#exchange.send(request);
+  }
+
+  /** Forgets an image that nobody wants any more; its answer may still arrive and is then ignored. */
+  drop(request: ImageRequest): void {
+    this.#exchange.drop(request);
+    this.#finishIfDone();
+  }
+
+  /**
+   * Takes no image any more, answers what it has, and is not tried again. Then, or at once when
+   * there is nothing to answer, the owner is told; it closes the link.
+   */
+  leave(): void {
+    const state = this.#state;
+    switch (state.kind) {
+      case 'ready': {
+        const { stream, verdict } = state;
+        this.#enter({ kind: 'leaving', stream, verdict }, `${this.load} images to answer`);
+        break;
+      }
+      case 'draining':
+        state.isLeaving = true;
+        break;
+      case 'connecting':
+      case 'backoff':
+      case 'refused':
+        this.#owner.onLeft(this);
+        return;
+      case 'closed':
+      case 'leaving':
+      case 'closing':
+        return;
+    }
+    this.#finishIfDone();
+  }
+
+  /** Takes leave() back; the owner hasn't been told of its end. */
+  stay(): void {
+    const state = this.#state;
+    if (state.kind === 'draining') state.isLeaving = false;
+    if (state.kind !== 'leaving') return;
+    const { stream, verdict } = state;
+    this.#enter({ kind: 'ready', stream, verdict, pause: new Pause() }, 'stays');
+    this.#owner.onChange(this);
+  }
+
+  /** Ends the stream; call once. The owner has settled every request before. */
+  close(): Promise<void> {
+    this.#exchange.dropAll();
+    const state = this.#state;
+    const { verdict } = state;
+    if (state.kind === 'ready' || state.kind === 'leaving' || state.kind === 'draining') {
+      const { stream } = state;
+      return new Promise((resolve) => {
+        const timer = setTimeout(() => {
+          this.#ended(status.DEADLINE_EXCEEDED, 'did not end by itself');
+        }, CLOSE_TIMEOUT_MS);
+        this.#enter({ kind: 'closing', stream, verdict, timer, onEnd: resolve }, '');
+        stream.finish();
+      });
+    }
+    if (state.kind === 'connecting') state.stream.destroy();
+    this.#enter({ kind: 'closed', verdict }, '');
+    return Promise.resolve();
+  }
+
+  #receive(message: TeacherMessage): void {
+    const state = this.#state;
+    if (message.kind === 'unknown') return;
+    switch (state.kind) {
+      case 'connecting':
+        this.#greet(state.handshake, state.stream, message);
+        return;
+      case 'ready':
+      case 'leaving':
+      case 'draining':
+        this.#handle(state, message);
+        return;
+      case 'closed':
+      case 'closing':
+      case 'backoff':
+      case 'refused':
+        return;
+    }
+  }
+
+  #handle(state: LinkState & Open, message: TeacherMessage): void {
+    switch (message.kind) {
+      case 'welcome':
+        this.#ended(status.INTERNAL, `message: welcome while ${state.kind}`);
+        return;
+      case 'tensor':
+        this.#exchange.chunk(message.chunk);
+        return;
+      case 'error':
+        this.#exchange.error(message.error);
+        return;
+      case 'credit':
+        state.verdict.room.grant(message.bytes);
+        this.#owner.onChange(this);
+        return;
+      case 'draining':
+        this.#drain(message.graceMs);
+        return;
+    }
+  }
+
+  #greet(handshake: Handshake, stream: DistillStream, message: TeacherMessage): void {
+    try {
+      const agreement = handshake.receive(message);
+      if (agreement === undefined) {
+        stream.grantUpTo(handshake.missingBytes);
+        return;
+      }
+      const verdict = { kind: 'fits', room: new TeacherRoom(this.address, agreement) } as const;
+      const pause = new Pause();
+      this.#enter({ kind: 'ready', stream, verdict, pause }, agreement.info.digest);
+    } catch (error) {
+      if (error instanceof ContractMismatchError) this.#refuse(error);
+      else if (error instanceof HandshakeError || error instanceof ChunkError) {
+        this.#ended(status.INTERNAL, `message: ${error.message}`);
+      } else throw error;
+      return;
+    }
+    this.#owner.onChange(this);
+  }
+
+  #refuse(error: ContractMismatchError): void {
+    this.lastError = error.message;
+    if (this.#state.kind === 'connecting') this.#state.stream.destroy();
+    const timer = setTimeout(() => this.connect(), this.#health.refused());
+    this.#enter({ kind: 'refused', verdict: { kind: 'refused', error }, timer }, error.message);
+    this.#owner.onChange(this);
+  }
+
+  /**
+   * One attempt came to nothing: the teacher is left alone for a while. A teacher that says itself
+   * what is wrong is alive, and the stream stays; silence and rubbish end it. Errors and time-outs
+   * of one moment count as one failure, rubbish counts each.
+   */
+  #failed(request: ImageRequest, reason: RequeueReason, detail: string, said: boolean): void {
+    this.lastError = `${reason}: ${detail}`;
+    const late = reason === 'timeout';
+    const state = this.#state;
+    if (state.kind === 'ready' && !((said || late) && state.pause.isOn)) {
+      const pauseMs = late ? this.#health.timedOut() : this.#health.failed();
+      state.pause.begin(pauseMs, () => this.#owner.onChange(this));
+    }
+    this.#owner.onFailed(this, request, reason, detail);
+    if (!said && this.#health.sick && this.#state.kind === 'ready') {
+      this.#ended(status.ABORTED, `given up after failures in a row, the last: ${this.lastError}`);
+    } else {
+      this.#finishIfDone();
+    }
+  }
+
+  #drain(graceMs: number): void {
+    const state = this.#state;
+    if (state.kind !== 'ready' && state.kind !== 'leaving') return;
+    const { stream, verdict } = state;
+    const isLeaving = state.kind === 'leaving';
+    const timer = setTimeout(
+      () => {
+        this.#ended(status.UNAVAILABLE, `drained for ${graceMs} ms`);
+      },
+      Math.min(graceMs, MAX_TIMER_MS),
+    );
+    this.#enter({ kind: 'draining', stream, verdict, isLeaving, timer }, `for ${graceMs} ms`);
+    this.#finishIfDone();
+  }
+
+  /** A teacher that leaves, or is left, and owes nothing. */
+  #finishIfDone(): void {
+    const state = this.#state;
+    if (this.#exchange.size > 0) return;
+    if (state.kind === 'leaving' || (state.kind === 'draining' && state.isLeaving)) {
+      this.#owner.onLeft(this);
+    } else if (state.kind === 'draining') state.stream.finish();
+  }
+
+  /** The stream is over, whoever ended it: what was there is asked for again, then reconnect. */
+  #ended(code: status, details: string): void {
+    const state = this.#state;
+    if (!('stream' in state)) return;
+    state.stream.destroy();
+    if (state.kind === 'closing') {
+      clearTimeout(state.timer);
+      this.#state = { kind: 'closed', verdict: state.verdict };
+      state.onEnd();
+      return;
+    }
+    const wasConnected = state.kind !== 'connecting';
+    const { description, refusal } = readEnd(code, details, !wasConnected);
+    if (refusal !== undefined) {
+      this.#refuse(new ContractMismatchError(`teacher ${this.address} ${refusal}`));
+      return;
+    }
+    const reason = state.kind === 'draining' ? 'draining' : 'stream';
+    const isLeft = state.kind === 'leaving' || (state.kind === 'draining' && state.isLeaving);
+    this.lastError = description;
+    const timer = setTimeout(() => this.connect(), this.#health.failed());
+    this.#enter({ kind: 'backoff', verdict: state.verdict, timer }, description);
+    for (const request of this.#exchange.end(`${reason}: ${description}`)) {
+      this.#owner.onFailed(this, request, reason, description);
+    }
+    if (wasConnected) this.#owner.onLost(this);
+    // Unless the owner has closed it meanwhile.
+    if (isLeft && this.#state.kind === 'backoff') this.#owner.onLeft(this);
+  }
+
+  /** Ends what the state before had running, and tells of the new one. */
+  #enter(state: LinkState, detail: string): void {
+    const before = this.#state;
+    if ('timer' in before) clearTimeout(before.timer);
+    if (before.kind === 'ready') before.pause.end();
+    this.#state = state;
+    const told: TeacherState['state'] = state.kind === 'closing' ? 'closed' : state.kind;
+    this.#settings.onTeacher?.({ address: this.address, state: told, detail });
+  }
+}

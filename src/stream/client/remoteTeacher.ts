@@ -1,0 +1,134 @@
+/** Teachers over gRPC, seen from the student as one Teacher. */
+import type { EncodedTensor } from '../../contract/encodedTensor.js';
+import type { OutputRequest } from '../../contract/outputs.js';
+import type { Teacher, TeacherImage, TeacherReply } from '../../contract/teacher.js';
+import type { TeacherInfo } from '../../contract/teacherInfo.js';
+import { answerBytes, expectedOutputs } from '../codec/outputShapes.js';
+import { Fleet } from './fleet.js';
+import {
+  type ClientOptions,
+  type ClientSettings,
+  grantedOutputs,
+  withDefaults,
+} from './options.js';
+import { unlessAborted } from '../../threads/unlessAborted.js';
+import { ImageRequest } from './request.js';
+
+/** Who answered is remembered for this many images, for requestElsewhere. */
+const REMEMBERED_ANSWERS = 4096;
+
+/**
+ * Connects to the teachers and checks the contract; resolves when the first one fits. The others
+ * join as they come, and those lost are tried again until close().
+ *
+ * Rejects with ContractMismatchError when no teacher fits (the message names the field, its value
+ * at each teacher and at the student), TeacherUnavailableError when none answered within
+ * `teacherTimeoutMs`, RangeError on options out of range, the signal's reason on abort.
+ */
+export async function connectTeachers(
+  options: ClientOptions,
+  signal?: AbortSignal,
+): Promise<RemoteTeacher> {
+  const settings = withDefaults(options);
+  const fleet = new Fleet(settings);
+  try {
+    return new RemoteTeacher(fleet, await unlessAborted(fleet.open(), signal), settings);
+  } catch (error) {
+    await fleet.close();
+    throw error;
+  }
+}
+
+export class RemoteTeacher implements Teacher {
+  readonly info: TeacherInfo;
+  readonly classifier: EncodedTensor | null;
+  readonly #fleet: Fleet;
+  readonly #settings: ClientSettings;
+  readonly #outputs: readonly OutputRequest[];
+  readonly #answeredBy = new Map<string, string>();
+
+  /** For connectTeachers. */
+  constructor(fleet: Fleet, info: TeacherInfo, settings: ClientSettings) {
+    this.#fleet = fleet;
+    this.info = info;
+    this.classifier = fleet.classifier;
+    this.#settings = settings;
+    this.#outputs = grantedOutputs(info, settings);
+  }
+
+  /** The least maxInflightBytes with which the answer to an image of this size can come. */
+  inflightBytesFor(size: { readonly height: number; readonly width: number }): number {
+    return answerBytes(expectedOutputs(size, this.info, this.#outputs));
+  }
+
+  /**
+   * Resolves with outputs whose buffers are owned by the caller alone. Also rejects with
+   * ImageRefusedError when a teacher says that asking again is no use, RangeError when the image
+   * contradicts itself or its answer doesn't fit into maxInflightBytes.
+   */
+  request(image: TeacherImage, signal?: AbortSignal): Promise<TeacherReply> {
+    return this.#submit(image, signal);
+  }
+
+  requestElsewhere(image: TeacherImage, signal?: AbortSignal): Promise<TeacherReply> {
+    const avoid = this.#answeredBy.get(keyOf(image));
+    this.#settings.onRequeued?.('nonfinite', `${avoid ?? 'a teacher'}: non-finite value`);
+    return this.#submit(image, signal, (request) => {
+      if (avoid !== undefined) request.failedAt.add(avoid);
+      request.attempts = 1;
+      request.nonFiniteReplies = 1;
+    });
+  }
+
+  close(): Promise<void> {
+    return this.#fleet.close();
+  }
+
+  async #submit(
+    image: TeacherImage,
+    signal?: AbortSignal,
+    prepare?: (request: ImageRequest) => void,
+  ): Promise<TeacherReply> {
+    signal?.throwIfAborted();
+    const request = new ImageRequest(
+      image,
+      expectedOutputs(image, this.info, this.#outputs),
+      signal,
+    );
+    this.#check(request);
+    prepare?.(request);
+    this.#fleet.submit(request);
+    const reply = await request.promise;
+    this.#remember(keyOf(image), request.answeredBy!);
+    return reply;
+  }
+
+  #check({ image }: ImageRequest): void {
+    const { sample, height, width, rgb } = image;
+    if (!(height >= 1 && width >= 1) || rgb.length !== height * width * 3) {
+      throw new RangeError(
+        `image ${sample}: ${rgb.length} bytes given, ${height}x${width} RGB wants ${height * width * 3}`,
+      );
+    }
+    const { maxInflightBytes } = this.#settings;
+    const wanted = this.inflightBytesFor(image);
+    if (wanted > maxInflightBytes) {
+      throw new RangeError(
+        `maxInflightBytes: ${maxInflightBytes} given, the answer to a ${height}x${width} image wants at least ${wanted}`,
+      );
+    }
+  }
+
+  #remember(key: string, address: string): void {
+    this.#answeredBy.delete(key);
+    this.#answeredBy.set(key, address);
+    if (this.#answeredBy.size > REMEMBERED_ANSWERS) {
+      const [oldest] = this.#answeredBy.keys();
+      this.#answeredBy.delete(oldest!);
+    }
+  }
+}
+
+function keyOf({ sample, augmentationSeed }: TeacherImage): string {
+  return `${sample}\n${augmentationSeed}`;
+}

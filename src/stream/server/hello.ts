@@ -1,0 +1,178 @@
+/** Reads a hello: what the client wants, or why this server can't give it. */
+import { type Encoding, type OutputRequest, OUTPUTS } from '../../contract/outputs.js';
+import type { TeacherInfo } from '../../contract/teacherInfo.js';
+import { GrpcStatus, RpcError } from '../../rpc/errors.js';
+import { tensorBytes } from '../../wire/checkTensor.js';
+import { PROTOCOL_VERSION } from '../codec/teacherService.js';
+import { CHANNEL_ORDER, ENCODING, OUTPUT } from '../codec/wireNames.js';
+import type { Hello } from '../generated/cirkd/teacher/v1/Hello.js';
+import type { TeacherInfoInput } from '../generated/cirkd/teacher/v1/TeacherInfo.js';
+import { type InferenceEngine, MAX_RUN_ID_BYTES } from './serving.js';
+
+/** What was agreed for one stream. */
+export interface Agreement {
+  readonly runId: string;
+  /** The classifier, too, where it's wanted. */
+  readonly outputs: readonly OutputRequest[];
+  /** First grant of tensor bytes. */
+  readonly creditBytes: number;
+  /** Largest piece that the client takes; Infinity when it states none. */
+  readonly maxChunkBytes: number;
+}
+
+const RUN_ID = new RegExp(`^[A-Za-z0-9._-]{1,${MAX_RUN_ID_BYTES}}$`);
+
+/** Throws RpcError: INVALID_ARGUMENT for nonsense, FAILED_PRECONDITION for what we lack. */
+export function checkHello(
+  hello: Hello,
+  engine: Pick<InferenceEngine, 'info' | 'classifier'>,
+  encodings: readonly Encoding[],
+): Agreement {
+  if (hello.protocolVersion !== PROTOCOL_VERSION) {
+    throw new RpcError(
+      GrpcStatus.FAILED_PRECONDITION,
+      `hello.protocol_version: ${hello.protocolVersion} given, this server speaks ${PROTOCOL_VERSION}`,
+    );
+  }
+  if (!RUN_ID.test(hello.runId)) {
+    const shown = JSON.stringify(hello.runId.slice(0, MAX_RUN_ID_BYTES + 1));
+    throw invalid(`hello.run_id: ${shown} given, wanted 1 to 128 of A-Z a-z 0-9 . _ -`);
+  }
+  const outputs = grantedOutputs(checkOutputs(hello.outputs, encodings), engine);
+  return {
+    runId: hello.runId,
+    outputs,
+    creditBytes: checkByteCount('hello.credit_bytes', hello.creditBytes),
+    maxChunkBytes: checkByteCount('hello.max_chunk_bytes', hello.maxChunkBytes) || Infinity,
+  };
+}
+
+/** Throws INVALID_ARGUMENT for a count that isn't exact any more as a number. */
+export function checkByteCount(name: string, bytes: number): number {
+  if (!Number.isSafeInteger(bytes)) {
+    throw invalid(`${name}: ${bytes} given, wanted at most 2^53 - 1`);
+  }
+  return bytes;
+}
+
+export function teacherInfoToWire(
+  info: TeacherInfo,
+  encodings: readonly Encoding[],
+): TeacherInfoInput {
+  return {
+    ...info,
+    pixelMean: [...info.pixelMean],
+    pixelStd: [...info.pixelStd],
+    channelOrder: CHANNEL_ORDER.toWire[info.channelOrder],
+    halfPixelCenters: !info.alignCorners,
+    classNames: [...info.classNames],
+    encodings: encodings.map((encoding) => ENCODING.toWire[encoding]),
+  };
+}
+
+/** More than any version has: the checks below go over every pair. */
+const MAX_OUTPUTS = 16;
+
+/** Throws RpcError: INVALID_ARGUMENT for nonsense, FAILED_PRECONDITION for what we lack. */
+export function checkOutputs(
+  requested: Hello['outputs'],
+  encodings: readonly Encoding[],
+): OutputRequest[] {
+  if (requested.length === 0)
+    throw invalid('hello.outputs: none given, wanted at least one output');
+  if (requested.length > MAX_OUTPUTS) {
+    throw invalid(`hello.outputs: ${requested.length} given, wanted at most ${MAX_OUTPUTS}`);
+  }
+  const outputs = requested.map((asked, index) => checkOutput(asked, index, encodings));
+  const twice = outputs.find(({ output }, index) =>
+    outputs.slice(0, index).some((earlier) => earlier.output === output),
+  );
+  if (twice) throw invalid(`hello.outputs: ${OUTPUT.toWire[twice.output]} given twice`);
+  if (imageOutputs(outputs).length === 0)
+    throw invalid('hello.outputs: none of an image given, wanted one');
+  checkScale(outputs);
+  return outputs;
+}
+
+/**
+ * What this teacher sends of the requested outputs: all of them, without those of a feature where it has
+ * none. Throws FAILED_PRECONDITION where it can't be done without those.
+ */
+export function grantedOutputs(
+  requested: readonly OutputRequest[],
+  { info, classifier }: Pick<InferenceEngine, 'info' | 'classifier'>,
+): OutputRequest[] {
+  const hasFeature = info.featureChannels > 0;
+  if (classifier === null && requested.some(({ output }) => output === 'classifier')) {
+    const why = hasFeature ? 'has no such layer' : 'gives no feature';
+    throw lacking(
+      `hello.outputs: OUTPUT_CLASSIFIER given, but this teacher ${why}: its logits can't be rebuilt, set teacher.logits: sent`,
+    );
+  }
+  const granted = requested.filter(({ output }) => hasFeature || !OUTPUTS[output].isOfFeature);
+  if (granted.length > 0) return granted;
+  const given = requested.map(({ output }) => OUTPUT.toWire[output]).join(', ');
+  throw lacking(
+    `hello.outputs: ${given} given, but this teacher gives no feature: wanted OUTPUT_LOGITS, set teacher.logits: sent`,
+  );
+}
+
+/** Those that every image is answered with: without the stream's own. */
+export function imageOutputs(outputs: readonly OutputRequest[]): OutputRequest[] {
+  return outputs.filter(({ output }) => OUTPUTS[output].scope === 'image');
+}
+
+/** Throws FAILED_PRECONDITION where a row of the classifier is larger than a piece may be. */
+export function checkClassifierRow({ featureChannels }: TeacherInfo, maxChunkBytes: number): void {
+  const rowBytes = tensorBytes('fp32', [featureChannels + 1]);
+  if (rowBytes <= maxChunkBytes) return;
+  throw lacking(
+    `hello.max_chunk_bytes: a row of OUTPUT_CLASSIFIER takes ${rowBytes} bytes, pieces have at most ${maxChunkBytes}`,
+  );
+}
+
+function checkScale(outputs: readonly OutputRequest[]): void {
+  const hasScale = outputs.some(({ output }) => output === 'embedding_scale');
+  const hasInt8 = outputs.some(({ encoding }) => encoding === 'int8');
+  if (hasInt8 && !hasScale) {
+    throw invalid(
+      'hello.outputs: OUTPUT_EMBEDDING as ENCODING_INT8 given, wanted OUTPUT_EMBEDDING_SCALE, too',
+    );
+  }
+  if (hasScale && !hasInt8) {
+    throw invalid(
+      'hello.outputs: OUTPUT_EMBEDDING_SCALE given, wanted OUTPUT_EMBEDDING as ENCODING_INT8, too',
+    );
+  }
+}
+
+function checkOutput(
+  asked: Hello['outputs'][number],
+  index: number,
+  encodings: readonly Encoding[],
+): OutputRequest {
+  const name = `hello.outputs[${index}]`;
+  const output = OUTPUT.fromWire(asked.output);
+  if (output === undefined) {
+    const offered = Object.values(OUTPUT.toWire).join(', ');
+    throw lacking(`${name}.output: ${asked.output} given, this server sends ${offered}`);
+  }
+  if (OUTPUTS[output].isAlwaysFp32) return { output, encoding: 'fp32' };
+  const encoding = ENCODING.fromWire(asked.encoding);
+  const offered = encodings.filter((one) => OUTPUTS[output].encodings.includes(one));
+  if (encoding === undefined || !offered.includes(encoding)) {
+    const names = offered.map((one) => ENCODING.toWire[one]).join(', ');
+    throw lacking(
+      `${name}.encoding: ${asked.encoding} given, this server sends ${asked.output} as ${names || 'nothing'}`,
+    );
+  }
+  return { output, encoding };
+}
+
+function invalid(message: string): RpcError {
+  return new RpcError(GrpcStatus.INVALID_ARGUMENT, message);
+}
+
+function lacking(message: string): RpcError {
+  return new RpcError(GrpcStatus.FAILED_PRECONDITION, message);
+}

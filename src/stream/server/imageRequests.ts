@@ -1,0 +1,295 @@
+/**
+ * The unanswered images of one stream. Each lives through queued → computing → sending; an answer,
+ * a fault, its deadline, a cancel or the end of the stream takes it out.
+ */
+import { NonFiniteOutputError, RefusedImageError } from '../../contract/inference.js';
+import type { EncodedOutput, Encoding, OutputRequest } from '../../contract/outputs.js';
+import { grpcCodeName, GrpcStatus, RpcError } from '../../rpc/errors.js';
+import { answerBytes, expectedOutputs } from '../codec/outputShapes.js';
+import type { Image } from '../generated/cirkd/teacher/v1/Image.js';
+import { type AnswerBudget, AnswerRoom } from './answerRoom.js';
+import type { ChunkSender, WriteChunk } from './chunkSender.js';
+import { type Agreement, imageOutputs } from './hello.js';
+import { checkImage, checkResult, faultOfDrop, ImageFault } from './imageCheck.js';
+import type { RequestQueue } from './requestQueue.js';
+import type { InferenceEngine, ServerLimits, TeacherServerHooks } from './serving.js';
+import type { DropReason, QueuedRequest } from './turns.js';
+
+/** What the streams of one server share. */
+export interface Serving {
+  readonly engine: InferenceEngine;
+  readonly queue: RequestQueue;
+  readonly answers: AnswerBudget;
+  readonly limits: ServerLimits;
+  /** Encodings that a client may ask for. */
+  readonly encodings: readonly Encoding[];
+  readonly hooks: TeacherServerHooks;
+  /** Stands between each stream's sender and its connection; undefined: nothing does. */
+  readonly tapChunks: ((write: WriteChunk) => WriteChunk) | undefined;
+}
+
+/** The stream as its images see it. */
+export interface ImageReplies {
+  fail(image: { readonly id: number; readonly attempt: number }, fault: ImageFault): void;
+  returnUploadCredit(bytes: number): void;
+  /** Every image is answered, and the answers are on the connection. */
+  onIdle(): void;
+}
+
+interface Unanswered {
+  readonly id: number;
+  readonly attempt: number;
+  readonly request: QueuedRequest;
+  readonly answerBytes: number;
+  /** The answer lies at the sender, not yet handed over in full. */
+  isSending: boolean;
+  readonly deadline: NodeJS.Timeout;
+}
+
+export class ImageRequests {
+  readonly #serving: Serving;
+  readonly #run: string;
+  readonly #outputs: readonly OutputRequest[];
+  readonly #maxChunkBytes: number;
+  readonly #sender: ChunkSender;
+  readonly #replies: ImageReplies;
+  readonly #unanswered = new Map<number, Unanswered>();
+  readonly #answerRoom: AnswerRoom;
+  /** Answers handed to gRPC that the connection hasn't taken yet. */
+  #unflushed = 0;
+  /** Of the answer room, what is with the network. */
+  #computingBytes = 0;
+  #uploadCreditBytes: number;
+  #closed = false;
+
+  constructor(
+    serving: Serving,
+    { runId, outputs }: Pick<Agreement, 'runId' | 'outputs'>,
+    maxChunkBytes: number,
+    sender: ChunkSender,
+    replies: ImageReplies,
+  ) {
+    this.#serving = serving;
+    this.#run = runId;
+    this.#outputs = imageOutputs(outputs);
+    this.#maxChunkBytes = maxChunkBytes;
+    this.#sender = sender;
+    this.#replies = replies;
+    this.#uploadCreditBytes = serving.limits.uploadCreditBytes;
+    this.#answerRoom = new AnswerRoom(serving.answers);
+  }
+
+  get idle(): boolean {
+    return this.#unanswered.size === 0 && this.#unflushed === 0;
+  }
+
+  /**
+   * Queues an image, or answers it with its fault. Throws RpcError RESOURCE_EXHAUSTED when the
+   * client has overdrawn its upload credit: that ends the stream.
+   */
+  accept(image: Image, draining: boolean): void {
+    const bytes = image.rgb.length;
+    if (bytes > this.#uploadCreditBytes) {
+      throw new RpcError(
+        GrpcStatus.RESOURCE_EXHAUSTED,
+        `image.rgb: ${bytes} bytes sent, ${this.#uploadCreditBytes} bytes of credit left`,
+      );
+    }
+    this.#uploadCreditBytes -= bytes;
+    try {
+      if (draining) {
+        const message = 'the server is shutting down and takes no new images';
+        throw new ImageFault(GrpcStatus.UNAVAILABLE, message, true, 'ERROR_REASON_DRAINING');
+      }
+      this.#check(image);
+      this.#enqueue(image);
+    } catch (error) {
+      if (!(error instanceof ImageFault)) throw error;
+      this.#returnCredit(bytes);
+      this.#fail(image, error);
+    }
+  }
+
+  /** The client doesn't want the answer any more. An unknown id is an answer that crossed it. */
+  cancel(id: number): void {
+    const entry = this.#unanswered.get(id);
+    if (!entry) return;
+    this.#serving.hooks.onAnswer('CANCELLED');
+    this.#forget(entry);
+  }
+
+  /** Drops everything; nothing is called afterwards. */
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    for (const entry of this.#unanswered.values()) {
+      clearTimeout(entry.deadline);
+      this.#serving.queue.remove(entry.request);
+      this.#serving.hooks.onAnswer('CANCELLED');
+    }
+    this.#unanswered.clear();
+    // What is with the network goes when it comes back.
+    this.#releaseRoom(this.#answerRoom.heldBytes - this.#computingBytes);
+  }
+
+  #check(image: Image): void {
+    const { limits, engine } = this.#serving;
+    if (this.#unanswered.has(image.id)) {
+      throw new ImageFault(
+        GrpcStatus.INVALID_ARGUMENT,
+        `image.id: ${image.id} given, an image with this id is unanswered`,
+        false,
+      );
+    }
+    if (this.#unanswered.size >= limits.maxInflightImages) {
+      throw new ImageFault(
+        GrpcStatus.RESOURCE_EXHAUSTED,
+        `${this.#unanswered.size} images of this stream are unanswered, wanted at most ${limits.maxInflightImages}`,
+        true,
+      );
+    }
+    const shape = { outputs: this.#outputs, maxChunkBytes: this.#maxChunkBytes };
+    checkImage(image, limits.maxImagePixels, engine.info, shape);
+  }
+
+  #enqueue(image: Image): void {
+    const { id, attempt, height, width, rgb } = image;
+    const { limits, queue, engine } = this.#serving;
+    const bytes = rgb.length;
+    const reply = answerBytes(expectedOutputs(image, engine.info, this.#outputs));
+    // A finished answer takes memory until it is sent: how long is for the server to say.
+    const timeoutMs = Math.min(image.timeoutMs || limits.requestTimeoutMs, limits.requestTimeoutMs);
+    const sample = image.sampleKey?.sample ?? '';
+    const request: QueuedRequest = {
+      name: { run: this.#run, request: id, attempt, sample },
+      stream: this,
+      image: { height, width, rgb },
+      outputs: this.#outputs,
+      timeoutMs,
+      mayStart: () => this.#answerRoom.fits(reply),
+      onStart: () => this.#startComputing(reply),
+      onLeave: () => this.#returnCredit(bytes),
+      onDropped: (reason) => this.#dropped(id, reason),
+      isWanted: () => this.#unanswered.get(id)?.request === request,
+      onResult: (result) => this.#finish(id, request, reply, result),
+    };
+    if (!queue.submit(request)) {
+      const message = `the queue is full: ${queue.size} images wait`;
+      throw new ImageFault(GrpcStatus.RESOURCE_EXHAUSTED, message, true);
+    }
+    const deadline = setTimeout(() => this.#expire(id, timeoutMs), timeoutMs);
+    const entry = { id, attempt, request, answerBytes: reply, isSending: false, deadline };
+    this.#unanswered.set(id, entry);
+  }
+
+  #startComputing(bytes: number): void {
+    this.#answerRoom.hold(bytes);
+    this.#computingBytes += bytes;
+  }
+
+  #finish(
+    id: number,
+    request: QueuedRequest,
+    bytes: number,
+    result: EncodedOutput[] | Error,
+  ): void {
+    this.#computingBytes -= bytes;
+    const entry = this.#unanswered.get(id);
+    if (entry?.request !== request) {
+      this.#releaseRoom(bytes);
+      return;
+    }
+    const outputs = this.#checked(request, result);
+    if (outputs instanceof Error) {
+      this.#releaseRoom(bytes);
+      this.#fail(entry, this.#faultOf(request, outputs));
+      this.#forget(entry);
+      return;
+    }
+    entry.isSending = true;
+    this.#sender.send({
+      id,
+      attempt: entry.attempt,
+      outputs,
+      onSent: () => {
+        this.#serving.hooks.onAnswer('OK');
+        this.#unflushed += 1;
+        entry.isSending = false;
+        this.#forget(entry);
+      },
+      onFlushed: () => {
+        this.#unflushed -= 1;
+        this.#releaseRoom(bytes);
+        if (this.idle) this.#replies.onIdle();
+      },
+    });
+  }
+
+  /** The result, or the Error that it isn't what was asked for. */
+  #checked(request: QueuedRequest, result: EncodedOutput[] | Error): EncodedOutput[] | Error {
+    if (result instanceof Error) return result;
+    try {
+      checkResult(
+        result,
+        expectedOutputs(request.image, this.#serving.engine.info, request.outputs),
+      );
+      return result;
+    } catch (error) {
+      return error as Error;
+    }
+  }
+
+  #faultOf({ name }: QueuedRequest, error: Error): ImageFault {
+    if (error instanceof NonFiniteOutputError) {
+      return new ImageFault(GrpcStatus.INTERNAL, error.message, true, 'ERROR_REASON_NON_FINITE');
+    }
+    if (error instanceof RefusedImageError) {
+      return new ImageFault(GrpcStatus.INVALID_ARGUMENT, error.message, false);
+    }
+    this.#serving.hooks.onEvent('error', 'inference failed', { ...name, error });
+    const message = 'the computation failed; see the log of the server';
+    return new ImageFault(GrpcStatus.INTERNAL, message, true);
+  }
+
+  #dropped(id: number, reason: DropReason): void {
+    const entry = this.#unanswered.get(id);
+    if (!entry) return;
+    this.#fail(entry, faultOfDrop(reason));
+    this.#forget(entry);
+  }
+
+  #expire(id: number, timeoutMs: number): void {
+    const entry = this.#unanswered.get(id);
+    if (!entry) return;
+    const message = `not answered within ${timeoutMs} ms`;
+    this.#fail(entry, new ImageFault(GrpcStatus.DEADLINE_EXCEEDED, message, true));
+    this.#forget(entry);
+  }
+
+  #fail(image: { readonly id: number; readonly attempt: number }, fault: ImageFault): void {
+    this.#serving.hooks.onAnswer(grpcCodeName(fault.code));
+    this.#replies.fail(image, fault);
+  }
+
+  /** Takes an image out, wherever it is. */
+  #forget(entry: Unanswered): void {
+    clearTimeout(entry.deadline);
+    this.#unanswered.delete(entry.id);
+    this.#serving.queue.remove(entry.request);
+    this.#sender.drop(entry.id);
+    if (entry.isSending) this.#releaseRoom(entry.answerBytes);
+    if (this.idle) this.#replies.onIdle();
+  }
+
+  /** Of an answer that is on the connection, or given up: another may be computed. */
+  #releaseRoom(bytes: number): void {
+    this.#answerRoom.release(bytes);
+    this.#serving.queue.wake();
+  }
+
+  #returnCredit(bytes: number): void {
+    if (this.#closed) return;
+    this.#uploadCreditBytes += bytes;
+    if (bytes > 0) this.#replies.returnUploadCredit(bytes);
+  }
+}

@@ -1,0 +1,202 @@
+/**
+ * The images that wait for the network: one queue over all streams, bounded in images and bytes.
+ *
+ * Whose turn it is stands in turns.ts, who is evicted when it is full in eviction.ts. Images of one
+ * size and with the same outputs may share a batch; an image waits for company at most
+ * `maxDelayMs`. One batch is in the network at a time.
+ */
+import { chooseEvictions, type QueueLimits } from './eviction.js';
+import { type ForwardPass, inferBatch } from './inferBatch.js';
+import type { InferenceEngine, TeacherServerHooks } from './serving.js';
+import { type DropReason, type QueuedRequest, Turns, type Waiting } from './turns.js';
+
+export interface BatchPolicy {
+  readonly maxImages: number;
+  readonly maxDelayMs: number;
+}
+
+export class RequestQueue {
+  readonly #engine: InferenceEngine;
+  readonly #limits: QueueLimits;
+  readonly #batch: BatchPolicy;
+  readonly #hooks: TeacherServerHooks;
+  readonly #turns = new Turns();
+  #busy = false;
+  #wakes = false;
+  #companyTimer: NodeJS.Timeout | undefined;
+  #passes = 0;
+  /** No forward pass was shorter; 0 before the first. */
+  #shortestPassMs = 0;
+
+  constructor(
+    engine: InferenceEngine,
+    limits: QueueLimits,
+    batch: BatchPolicy,
+    hooks: TeacherServerHooks,
+  ) {
+    this.#engine = engine;
+    this.#limits = limits;
+    this.#batch = batch;
+    this.#hooks = hooks;
+  }
+
+  /** Images waiting. */
+  get size(): number {
+    return this.#turns.size;
+  }
+
+  /** False when the queue is full and nobody is evicted for it; nothing is called then. */
+  submit(request: QueuedRequest): boolean {
+    const waiting = this.#turns.lines().flatMap((line) => line.map((one) => one.request));
+    const victims = chooseEvictions(waiting, request, this.#limits);
+    if (victims === undefined) return false;
+    for (const victim of victims) this.#drop(victim, 'evicted');
+    this.#turns.add({ request, batchKey: batchKeyOf(request), arrivedAtMs: performance.now() });
+    this.#tellSize();
+    // Not at once: images that arrived together get into one batch without a delay.
+    this.wake();
+    return true;
+  }
+
+  /** Takes a waiting request out. False when its batch has started already. */
+  remove(request: QueuedRequest): boolean {
+    if (!this.#turns.remove(request)) return false;
+    this.#tellSize();
+    request.onLeave();
+    return true;
+  }
+
+  /** Requests that couldn't start may start now. */
+  wake(): void {
+    if (this.#wakes) return;
+    this.#wakes = true;
+    setImmediate(() => {
+      this.#wakes = false;
+      this.#dispatch();
+    });
+  }
+
+  #drop(request: QueuedRequest, reason: DropReason): void {
+    if (this.remove(request)) request.onDropped(reason);
+  }
+
+  #dispatch(): void {
+    if (this.#busy) return;
+    this.#dropLate();
+    const batchKey = this.#nextKey();
+    if (batchKey === undefined) return;
+    clearTimeout(this.#companyTimer);
+    const batch = this.#takeBatch(batchKey);
+    this.#busy = true;
+    void this.#run(batch).finally(() => {
+      this.#busy = false;
+      this.#dispatch();
+    });
+  }
+
+  /**
+   * Under more load than the network takes, images would be computed for nobody: those whose time
+   * ends before any pass could. An image that never had that much time is tried all the same, so
+   * that one slow start doesn't last for ever.
+   */
+  #dropLate(): void {
+    const now = performance.now();
+    for (const { request, arrivedAtMs } of this.#turns.lines().flat()) {
+      const leftMs = arrivedAtMs + request.timeoutMs - now;
+      const isLate = leftMs < this.#shortestPassMs && request.timeoutMs >= this.#shortestPassMs;
+      if (isLate) this.#drop(request, 'late');
+    }
+  }
+
+  /**
+   * The first run's, by turns, whose image has waited long enough or has a whole batch of company;
+   * undefined when all have to wait.
+   */
+  #nextKey(): string | undefined {
+    const { maxImages, maxDelayMs } = this.#batch;
+    const now = performance.now();
+    let nextDueMs = Number.POSITIVE_INFINITY;
+    const counts = new Map<string, number>();
+    for (const [head] of this.#turns.lines()) {
+      if (!head?.request.mayStart()) continue;
+      const { batchKey } = head;
+      const dueMs = head.arrivedAtMs + maxDelayMs;
+      if (dueMs <= now) return batchKey;
+      const count = counts.get(batchKey) ?? this.#countCompany(batchKey);
+      if (count >= maxImages) return batchKey;
+      counts.set(batchKey, count);
+      nextDueMs = Math.min(nextDueMs, dueMs);
+    }
+    clearTimeout(this.#companyTimer);
+    if (Number.isFinite(nextDueMs)) {
+      this.#companyTimer = setTimeout(() => this.#dispatch(), Math.ceil(nextDueMs - now));
+    }
+    return undefined;
+  }
+
+  #countCompany(batchKey: string): number {
+    let count = 0;
+    for (const line of this.#turns.lines()) {
+      if (!line[0]?.request.mayStart()) continue;
+      const other = line.findIndex((waiting) => waiting.batchKey !== batchKey);
+      count += other < 0 ? line.length : other;
+    }
+    return count;
+  }
+
+  /** One image a turn; whoever's next image doesn't fit keeps its place. */
+  #takeBatch(batchKey: string): Waiting[] {
+    const { maxImages } = this.#batch;
+    const batch: Waiting[] = [];
+    const fits = (one: Waiting) =>
+      batch.length < maxImages && one.batchKey === batchKey && one.request.mayStart();
+    for (let before = -1; before < batch.length && batch.length < maxImages; ) {
+      before = batch.length;
+      for (const one of this.#turns.firsts(fits)) {
+        one.request.onStart();
+        this.#turns.take(one);
+        batch.push(one);
+      }
+    }
+    this.#tellSize();
+    return batch;
+  }
+
+  async #run(batch: readonly Waiting[]): Promise<void> {
+    const requests = batch.map(({ request }) => request);
+    const now = performance.now();
+    const queuedSeconds = batch.map(({ arrivedAtMs }) => (now - arrivedAtMs) / 1000);
+    for (const seconds of queuedSeconds) this.#hooks.onQueued(seconds);
+    const longestQueuedSeconds = Math.max(...queuedSeconds);
+    const running = inferBatch(this.#engine, requests, (pass) =>
+      this.#afterPass(pass, longestQueuedSeconds),
+    );
+    for (const request of requests) request.onLeave();
+    const results = await running;
+    requests.forEach((request, index) => {
+      request.onResult(results[index] ?? new Error('the engine gave no result for this image'));
+    });
+  }
+
+  #afterPass({ requests, seconds, fault }: ForwardPass, longestQueuedSeconds: number): void {
+    const names = requests.map(({ name }) => name);
+    const batch = ++this.#passes;
+    this.#hooks.onBatch({ batch, images: names, longestQueuedSeconds, seconds });
+    if (fault === undefined) {
+      const ms = seconds * 1000;
+      this.#shortestPassMs = Math.min(this.#shortestPassMs || ms, ms);
+    } else if (requests.length > 1) {
+      const text = 'a batch failed; its images are tried one by one';
+      this.#hooks.onEvent('warn', text, { batch, images: names, error: fault });
+    }
+  }
+
+  #tellSize(): void {
+    this.#hooks.onQueueSize(this.#turns.size, this.#turns.bytes);
+  }
+}
+
+function batchKeyOf({ image, outputs }: QueuedRequest): string {
+  const requested = outputs.map(({ output, encoding }) => `${output}:${encoding}`).join();
+  return `${image.height}x${image.width} ${requested}`;
+}

@@ -1,0 +1,207 @@
+/**
+ * The teacher's gRPC server: Distill and GetTeacher, health, reflection. It listens before there
+ * is an engine, so that probes see NOT_SERVING while a network loads.
+ */
+import type { ServerCredentials, ServerInterceptor } from '@grpc/grpc-js';
+import type { Encoding } from '../../contract/outputs.js';
+import { onCallEnd } from '../../rpc/callEnd.js';
+import { GrpcStatus, RpcError } from '../../rpc/errors.js';
+import { duplexHandler, unaryHandler } from '../../rpc/handlers.js';
+import { Health, healthPackageDefinition } from '../../rpc/health.js';
+import { addReflection } from '../../rpc/reflection.js';
+import { RpcServer } from '../../rpc/server.js';
+import {
+  PROTOCOL_VERSION,
+  TEACHER_SERVICE_NAME,
+  teacherPackageDefinition,
+} from '../codec/teacherService.js';
+import type { GetTeacherRequest } from '../generated/cirkd/teacher/v1/GetTeacherRequest.js';
+import type { GetTeacherResponseInput } from '../generated/cirkd/teacher/v1/GetTeacherResponse.js';
+import { AnswerBudget } from './answerRoom.js';
+import { teacherInfoToWire } from './hello.js';
+import type { Serving } from './imageRequests.js';
+import { teacherServerDefinition } from './messages.js';
+import { type BatchPolicy, RequestQueue } from './requestQueue.js';
+import {
+  type InferenceEngine,
+  limitsToWire,
+  type ServerLimits,
+  type TeacherServerHooks,
+} from './serving.js';
+import { type DistillCall, ServerSession } from './session.js';
+
+export interface TeacherServerOptions {
+  readonly host: string;
+  /** 0: any free port. */
+  readonly port: number;
+  readonly limits: ServerLimits;
+  readonly encodings: readonly Encoding[];
+  readonly batch: BatchPolicy;
+  readonly hooks: TeacherServerHooks;
+  /** Default: plaintext. */
+  readonly credentials?: ServerCredentials;
+  readonly interceptors?: readonly ServerInterceptor[];
+  /** Of a second port with health alone, in plaintext; 0: any free one, null: none. */
+  readonly healthPort?: number | null;
+  /** For faults on purpose: see Serving. */
+  readonly tapChunks?: Serving['tapChunks'];
+}
+
+/** The ports that a server listens on. */
+export interface TeacherPorts {
+  readonly port: number;
+  /** null: health is on `port` alone. */
+  readonly healthPort: number | null;
+}
+
+/** How long calls other than Distill (a health watch) may keep a drained server alive. */
+const OTHER_CALLS_GRACE_MS = 500;
+
+/** For health, reflection and GetTeacher, where a proxy brings many students on one connection. */
+const OTHER_CALLS = 16;
+
+/** Beside those of students that are there, and of their next ones, before the last are gone. */
+const OTHER_CONNECTIONS = 64;
+
+/** More than the name of a service. */
+const MAX_HEALTH_REQUEST_BYTES = 4096;
+
+export class TeacherServer {
+  readonly #options: TeacherServerOptions;
+  readonly #rpc: RpcServer;
+  readonly #healthRpc: RpcServer | undefined;
+  readonly #health = new Health([TEACHER_SERVICE_NAME]);
+  readonly #sessions = new Set<ServerSession>();
+  /** Streams that take up memory: open, or ended and not yet read to their end. */
+  #streams = 0;
+  #serving: Serving | undefined;
+  #draining = false;
+  #onLastSessionEnd: (() => void) | undefined;
+
+  constructor(options: TeacherServerOptions) {
+    this.#options = options;
+    this.#rpc = new RpcServer({
+      host: options.host,
+      port: options.port,
+      maxReceiveBytes: options.limits.maxMessageBytes,
+      maxConnectionCalls: options.limits.maxStreams + OTHER_CALLS,
+      ...connectionLimit(options),
+      interceptors: options.interceptors ?? [],
+      ...(options.credentials === undefined ? {} : { credentials: options.credentials }),
+    });
+    const report = (error: unknown) => {
+      options.hooks.onEvent('error', 'unexpected error in a call', { error });
+    };
+    this.#rpc.addService(teacherServerDefinition(), {
+      Distill: duplexHandler(
+        (call: DistillCall) => this.#distill(call),
+        report,
+        options.limits.closeGraceMs,
+      ),
+      GetTeacher: unaryHandler<GetTeacherRequest, GetTeacherResponseInput>(
+        async () => this.#getTeacher(),
+        report,
+      ),
+    });
+    this.#health.addTo(this.#rpc);
+    this.#healthRpc = healthServer(options);
+    if (this.#healthRpc !== undefined) this.#health.addTo(this.#healthRpc);
+    addReflection(this.#rpc, teacherPackageDefinition, healthPackageDefinition());
+  }
+
+  /** Starts to listen, not yet serving. Rejects with BindError. */
+  async listen(): Promise<TeacherPorts> {
+    const port = await this.#rpc.bind();
+    return { port, healthPort: (await this.#healthRpc?.bind()) ?? null };
+  }
+
+  /** Images are answered from now on, and health says SERVING. */
+  serve(engine: InferenceEngine): void {
+    const { limits, encodings, batch, hooks, tapChunks } = this.#options;
+    const bounds = { maxImages: limits.maxQueueImages, maxBytes: limits.maxQueueBytes };
+    const queue = new RequestQueue(engine, bounds, batch, hooks);
+    const answers = new AnswerBudget(limits.maxAnswerBytes, (bytes) => hooks.onAnswerBytes(bytes));
+    this.#serving = { engine, queue, answers, limits, encodings, hooks, tapChunks };
+    this.#health.setServing(!this.#draining);
+  }
+
+  /**
+   * Health says NOT_SERVING, clients are told, accepted images are answered for at most `drainMs`,
+   * then every connection is closed. Resolves with whether everything accepted was answered.
+   */
+  async drain(drainMs: number): Promise<'drained' | 'forced'> {
+    this.#draining = true;
+    this.#health.setServing(false);
+    const lastSessionEnd = new Promise<void>((resolve) => {
+      this.#onLastSessionEnd = resolve;
+      if (this.#sessions.size === 0) resolve();
+    });
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<'late'>((resolve) => {
+      timer = setTimeout(() => resolve('late'), drainMs);
+    });
+    for (const session of this.#sessions) session.drain(drainMs);
+    const outcome = await Promise.race([lastSessionEnd, late]);
+    clearTimeout(timer);
+    for (const session of this.#sessions) session.stop();
+    await this.#rpc.shutdown(OTHER_CALLS_GRACE_MS);
+    // Last, so that probes see NOT_SERVING and not nothing.
+    await this.#healthRpc?.shutdown(OTHER_CALLS_GRACE_MS);
+    return outcome === 'late' ? 'forced' : 'drained';
+  }
+
+  async #distill(call: DistillCall): Promise<void> {
+    const serving = this.#requireServing();
+    const { maxStreams } = serving.limits;
+    if (this.#streams >= maxStreams) {
+      const code = 'RESOURCE_EXHAUSTED';
+      serving.hooks.onEvent('warn', 'stream refused', { peer: call.getPeer(), code, maxStreams });
+      throw new RpcError(
+        GrpcStatus.RESOURCE_EXHAUSTED,
+        `${maxStreams} streams are open, this server takes no more`,
+      );
+    }
+    const session = new ServerSession(call, serving);
+    this.#sessions.add(session);
+    serving.hooks.onStreams(++this.#streams);
+    onCallEnd(call, () => serving.hooks.onStreams(--this.#streams));
+    try {
+      await session.run();
+    } finally {
+      this.#sessions.delete(session);
+      if (this.#sessions.size === 0) this.#onLastSessionEnd?.();
+    }
+  }
+
+  #getTeacher(): GetTeacherResponseInput {
+    const { engine, encodings, limits } = this.#requireServing();
+    return {
+      teacher: teacherInfoToWire(engine.info, encodings),
+      limits: limitsToWire(limits),
+      protocolVersion: PROTOCOL_VERSION,
+    };
+  }
+
+  #requireServing(): Serving {
+    if (this.#draining) {
+      throw new RpcError(GrpcStatus.UNAVAILABLE, 'the server is shutting down');
+    }
+    if (!this.#serving) {
+      throw new RpcError(GrpcStatus.UNAVAILABLE, 'the teacher is still loading');
+    }
+    return this.#serving;
+  }
+}
+
+function connectionLimit({ limits, hooks }: TeacherServerOptions) {
+  const maxConnections = 4 * limits.maxStreams + OTHER_CONNECTIONS;
+  return {
+    maxConnections,
+    onConnectionsFull: () => hooks.onEvent('warn', 'connections refused', { maxConnections }),
+  };
+}
+
+function healthServer({ host, healthPort = null }: TeacherServerOptions): RpcServer | undefined {
+  if (healthPort === null) return undefined;
+  return new RpcServer({ host, port: healthPort, maxReceiveBytes: MAX_HEALTH_REQUEST_BYTES });
+}
