@@ -3,7 +3,7 @@ import { access, constants, readFile } from 'node:fs/promises';
 import { cpus, totalmem } from 'node:os';
 import { dirname } from 'node:path';
 import { UsageError } from '../../services/cli/command.js';
-import { packageRoot } from '../../services/cli/packageRoot.js';
+import { packageRoot } from '../../services/program/packageRoot.js';
 import { runProgram } from '../../services/setup/subprocess.mjs';
 import { ensureFolder, replaceFile } from '../../src/run/durableFiles.js';
 
