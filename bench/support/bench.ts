@@ -113,9 +113,9 @@ async function measure<Found extends object>(
     ...found,
   });
   const keep = (found: Found) => keepResults(file, whole(found));
-  const found = await measure({ threads, peer: packages, engines, say, minutes, keep });
-  await keep(found);
-  return whole(found);
+  const results = whole(await measure({ threads, peer: packages, engines, say, minutes, keep }));
+  await keepResults(file, results);
+  return results;
 }
 
 /** The plot's name follows from the page's: performance.md, performance-losses.svg. */
