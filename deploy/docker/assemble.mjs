@@ -59,8 +59,7 @@ function compile(out) {
 }
 
 /**
- * What package-lock.json says for a run: without the packages of the build, tfjs among them, of
- * which only the addon is used.
+ * What package-lock.json says for a run: without the packages of the build.
  * @param {string} out
  */
 async function installPackages(out) {

@@ -1,8 +1,11 @@
 #!/usr/bin/env node
 // The package's bin. Plain JavaScript: it must be able to say that nothing is installed yet.
 import { existsSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
 import { engineEnvironment } from '../setup/engineEnvironment.mjs';
 
+const [command, ...rest] = process.argv.slice(2);
+const root = fileURLToPath(new URL('../..', import.meta.url)).replace(/\/$/, '');
 const source = new URL('./main.ts', import.meta.url);
 const compiled = new URL('../../dist/services/cli/main.js', import.meta.url);
 
@@ -12,6 +15,18 @@ async function load() {
   const { register } = await import('tsx/esm/api');
   register();
   return import(source.href);
+}
+
+/** Before the set-up nothing else can be loaded. An image has none, and says so in the command. */
+async function run() {
+  const setup = new URL('../setup/setUp.mjs', import.meta.url);
+  if (command === 'setup' && existsSync(setup)) {
+    /** @type {typeof import('../setup/setUp.mjs')} */
+    const { setUp } = await import(setup.href);
+    return setUp(root, rest);
+  }
+  const { main } = await load();
+  return main(process.argv.slice(2));
 }
 
 /** @param {unknown} error */
@@ -52,15 +67,14 @@ for (const [signal, exitCode] of /** @type {const} */ ([
 let code = 2;
 try {
   Object.assign(process.env, engineEnvironment(process.env));
-  const { main } = await load();
-  code = await main(process.argv.slice(2));
+  code = await run();
 } catch (error) {
   if (process.env.CIRKD_DEBUG === '1') throw error;
   const message = error instanceof Error ? error.message.split('\n')[0] : String(error);
   process.stderr.write(`cirkd: ${message}\n`);
   if (isMissingPackage(error)) {
-    process.stderr.write('Packages are missing. In the clone, run: npm run setup\n');
-    const [command, ...rest] = process.argv.slice(2);
+    const { setupCommand } = await import('../setup/layout.mjs');
+    process.stderr.write(`Packages are missing. In ${root}, run: ${setupCommand(root)}\n`);
     if (command === 'doctor') {
       const { doctorWithoutPackages } = await import('../setup/doctor.mjs');
       code = await doctorWithoutPackages(rest);

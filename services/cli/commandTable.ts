@@ -7,6 +7,10 @@ export interface CommandEntry {
 }
 
 export const COMMANDS: Readonly<Record<string, CommandEntry>> = {
+  setup: {
+    summary: 'Brings in what is missing: TensorFlow, and the addon that is compiled against it.',
+    load: () => import('./commands/setup.js'),
+  },
   demo: {
     summary: 'Distils a student from a teacher service and shows what came of it.',
     load: () => import('./commands/demo.js'),

@@ -1,4 +1,6 @@
 /** The one door through which faults leave the program: a line for the reader and an exit code. */
+import { setupCommand } from '../setup/layout.mjs';
+import { packageRoot } from '../program/packageRoot.js';
 
 /** Exit codes by the name of the error. 1 is for what nobody foresaw. */
 export const EXIT_CODES: Readonly<Record<string, number>> = {
@@ -46,7 +48,11 @@ export function describeFault(error: unknown): Fault {
     };
   }
   if (needsSetup(error, code)) {
-    return { exitCode: 2, message: firstLine(error.message), hint: 'Run: npm run setup' };
+    return {
+      exitCode: 2,
+      message: firstLine(error.message),
+      hint: `Run: ${setupCommand(packageRoot())}`,
+    };
   }
   const mapped = EXIT_CODES[error.name];
   const exitCode = mapped ?? (SETTING_CODES.has(code) ? 2 : 1);

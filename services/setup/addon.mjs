@@ -6,11 +6,11 @@ import { existsSync, readFileSync, readdirSync, readlinkSync } from 'node:fs';
 import { copyFile, mkdir, rename, rm, symlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { inTemporary, place } from './cache.mjs';
+import { modulesFolder } from './layout.mjs';
 import { SetupError } from './setupError.mjs';
 import { runProgram, tail } from './subprocess.mjs';
 import { LIBRARIES } from './tensorflow.mjs';
 
-const PACKAGE = join('node_modules', '@tensorflow', 'tfjs-node-gpu');
 const ADDON = join('lib', 'napi-v8', 'tfjs_binding.node');
 const FLAGS = ['-O2', '-std=c++17', '-fPIC', '-shared', '-DNAPI_VERSION=8'];
 /** The kernels that TensorFlow lacks; they register themselves when the addon is loaded. */
@@ -32,10 +32,18 @@ const TAKEN = '-Wl,--wrap=TF_SessionRun';
 
 /**
  * @param {string} root
+ * @returns {string} tfjs-node's package, which the addon is built of and put into
+ */
+function packageFolder(root) {
+  return join(modulesFolder(root), '@tensorflow', 'tfjs-node-gpu');
+}
+
+/**
+ * @param {string} root
  * @returns {import('./pins.mjs').Flavour} of the libtensorflow that the clone is linked to, if any
  */
 export function linkedFlavour(root) {
-  const target = linkTarget(join(root, PACKAGE, 'deps', 'lib', 'libtensorflow_cc.so.2'));
+  const target = linkTarget(join(packageFolder(root), 'deps', 'lib', 'libtensorflow_cc.so.2'));
   return target?.includes('/tensorflow-cuda-') ? 'cuda' : 'cpu';
 }
 
@@ -46,12 +54,12 @@ export function linkedFlavour(root) {
  * @returns {boolean} true where the links and the addon in the clone are those of the cache
  */
 export function addonIsReady(root, tensorflow, cache) {
-  const deps = join(root, PACKAGE, 'deps');
+  const deps = join(packageFolder(root), 'deps');
   const linked = linksOf(tensorflow).every(
     ([name, target]) => linkTarget(join(deps, name)) === target,
   );
   if (!linked) return false;
-  const [built, placed] = [cachedAddon(root, tensorflow, cache), join(root, PACKAGE, ADDON)];
+  const [built, placed] = [cachedAddon(root, tensorflow, cache), join(packageFolder(root), ADDON)];
   return existsSync(built) && existsSync(placed) && sha256(built) === sha256(placed);
 }
 
@@ -63,7 +71,7 @@ export function addonIsReady(root, tensorflow, cache) {
  * @param {(text: string) => void} say
  */
 export async function ensureAddon(root, tensorflow, cache, say) {
-  const home = join(root, PACKAGE);
+  const home = packageFolder(root);
   await rm(join(home, 'deps'), { recursive: true, force: true });
   await mkdir(join(home, 'deps', 'lib'), { recursive: true });
   for (const [name, target] of linksOf(tensorflow)) await symlink(target, join(home, 'deps', name));
@@ -103,7 +111,7 @@ function linksOf(tensorflow) {
  */
 function cachedAddon(root, tensorflow, cache) {
   const hash = createHash('sha256');
-  const binding = join(root, PACKAGE, 'binding');
+  const binding = join(packageFolder(root), 'binding');
   const flags = [FLAGS, KERNEL_FLAGS, RPATH, STAYS, TAKEN];
   hash.update(JSON.stringify([tensorflow.split('/').pop(), process.arch, flags]));
   for (const folder of [binding, join(root, KERNELS)]) {
@@ -121,7 +129,7 @@ function cachedAddon(root, tensorflow, cache) {
  * @param {(text: string) => void} say
  */
 async function compile(root, built, cache, say) {
-  const home = join(root, PACKAGE);
+  const home = packageFolder(root);
   const started = Date.now();
   say('addon: compiling tfjs_binding.node');
   await inTemporary(cache, async (scratch) => {
@@ -138,7 +146,7 @@ async function compile(root, built, cache, say) {
     }
     await runCompiler([
       ...FLAGS,
-      ...['-pthread', '-I', join(root, 'node_modules', 'node-api-headers', 'include')],
+      ...['-pthread', '-I', join(modulesFolder(root), 'node-api-headers', 'include')],
       ...['-I', join(home, 'deps', 'include'), '-I', home],
       ...['tfjs_backend.cc', 'tfjs_binding.cc'].map((name) => join(home, 'binding', name)),
       ...objects,
@@ -190,7 +198,7 @@ export async function runCompiler(args) {
 async function assertLoads(root, built) {
   const script = 'require("./tfjs_binding.node")';
   const { code, signal, output } = await runProgram(process.execPath, ['-e', script], {
-    cwd: join(root, PACKAGE, 'lib', 'napi-v8'),
+    cwd: join(packageFolder(root), 'lib', 'napi-v8'),
     env: { ...process.env, TF_CPP_MIN_LOG_LEVEL: '2' },
   });
   if (code === 0) return;

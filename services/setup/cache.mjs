@@ -26,15 +26,16 @@ export function cacheRoot(env) {
 /**
  * Makes the cache directory and sweeps what killed set-ups left in its tmp/.
  * @param {string} cache
+ * @param {string} [command] what runs the set-up, for the message
  */
-export async function openCache(cache) {
+export async function openCache(cache, command = 'npm run setup') {
   try {
     await mkdir(join(cache, 'tmp'), { recursive: true });
     await access(join(cache, 'tmp'), constants.W_OK);
   } catch (error) {
     throw new SetupError(
       `The cache directory ${cache} cannot be written (${systemCode(error)}).`,
-      'Name a directory of yours: CIRKD_CACHE=/path/of/yours npm run setup',
+      `Name a directory of yours: CIRKD_CACHE=/path/of/yours ${command}`,
     );
   }
   await sweep(cache);

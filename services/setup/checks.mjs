@@ -4,6 +4,8 @@ import { addonIsReady, compilersOf, linkedFlavour } from './addon.mjs';
 import { backboneFile } from './backboneFiles.mjs';
 import { cacheRoot } from './cache.mjs';
 import { PIP_WANTED, findPip, isPipNewEnough } from './download.mjs';
+import { missingBuildPackages } from './buildPackages.mjs';
+import { isClone, setupCommand } from './layout.mjs';
 import { missingPackages } from './npmPackages.mjs';
 import { BACKBONE_FILES, TENSORFLOW_WHEELS } from './pins.mjs';
 import { runProgram } from './subprocess.mjs';
@@ -13,7 +15,7 @@ import { flavourOf, isComplete, tensorflowDirectory } from './tensorflow.mjs';
 
 /**
  * Everything that the set-up itself can look at.
- * @param {string} root the clone
+ * @param {string} root the clone or the installed package
  * @returns {Promise<{ checks: Check[], setupDone: boolean }>}
  */
 export async function checkSetup(root) {
@@ -57,14 +59,22 @@ function checkNode() {
  */
 function checkPackages(root) {
   const name = 'npm packages';
-  const missing = missingPackages(root).map((path) => path.replace(/^.*node_modules\//, ''));
-  if (missing.length === 0) return { name, status: 'ok', detail: 'as package-lock.json says' };
+  const clone = isClone(root);
+  const dependencies = clone ? missingPackages(root) : [];
+  const missing = [
+    ...dependencies.map((path) => path.replace(/^.*node_modules\//, '')),
+    ...missingBuildPackages(root),
+  ];
+  if (missing.length === 0) {
+    const detail = clone ? 'as package-lock.json says' : 'what the addon is built of';
+    return { name, status: 'ok', detail };
+  }
   const few = `${missing.slice(0, 5).join(', ')}${missing.length > 5 ? ' …' : ''}`;
   return {
     name,
     status: 'missing',
     detail: `${missing.length} missing or of another version: ${few}`,
-    mend: 'npm run setup',
+    mend: setupCommand(root),
     data: { missing },
   };
 }
@@ -125,7 +135,7 @@ async function checkLibrary(root) {
   const detail = existsSync(directory)
     ? `${directory} is damaged`
     : `${version} (${flavour}) is not in the cache ${cache}`;
-  const mend = `npm run setup (downloads ${megabytes} MB)`;
+  const mend = `${setupCommand(root)} (downloads ${megabytes} MB)`;
   return { name, status: 'missing', detail, mend, data };
 }
 
@@ -145,5 +155,5 @@ function checkAddon(root) {
   }
   if (ready) return { name, status: 'ok', detail: 'built and linked to libtensorflow' };
   const detail = 'not built, or linked to another libtensorflow';
-  return { name, status: 'missing', detail, mend: 'npm run setup' };
+  return { name, status: 'missing', detail, mend: setupCommand(root) };
 }

@@ -6,9 +6,9 @@ import { copyFile, cp, readdir, rename, rm, stat, utimes } from 'node:fs/promise
 import { join } from 'node:path';
 import { inTemporary, place, sweep } from './cache.mjs';
 import { withLock } from './lock.mjs';
+import { runNpm } from './npmProgram.mjs';
 import { removeOtherPlatforms } from './platformFiles.mjs';
-import { SetupError } from './setupError.mjs';
-import { runProgram, tail } from './subprocess.mjs';
+import { runProgram } from './subprocess.mjs';
 
 const TREES_KEPT = 3;
 /** Copying a tree takes seconds, on a slow disk minutes. */
@@ -85,21 +85,12 @@ async function buildTree(root, cache, tree, say) {
       if (existsSync(join(root, name))) await copyFile(join(root, name), join(scratch, name));
     }
     say('npm packages: installing with install scripts off');
-    const [program, ...first] = npmCommand();
-    const outcome = await runProgram(String(program), [...first, ...NPM_CI], {
-      cwd: scratch,
-      env: environmentForNpm(),
-    });
-    if (outcome.missing) {
-      throw new SetupError('npm was not found on the PATH.', 'Install npm: it comes with Node.js.');
-    }
-    if (outcome.code !== 0) {
-      throw new SetupError(
-        `npm ci failed (exit code ${outcome.code}):\n${tail(npmErrors(outcome.output))}`,
-        'See that this machine reaches its npm registry (npm ping) and that package-lock.json is ' +
-          "package.json's (npm install --package-lock-only), then run the set-up again.",
-      );
-    }
+    await runNpm(
+      NPM_CI,
+      scratch,
+      'See that this machine reaches its npm registry (npm ping) and that package-lock.json is ' +
+        "package.json's (npm install --package-lock-only), then run the set-up again.",
+    );
     await removeOtherPlatforms(join(scratch, 'node_modules'));
     await runProgram('sync', ['-f', scratch]); // 12,000 files: one flush of the file system
     await place(join(scratch, 'node_modules'), tree);
@@ -111,31 +102,6 @@ const NPM_CI = ['ci', '--ignore-scripts', '--include=dev', '--include=optional']
   '--no-fund',
   '--prefer-offline',
 );
-
-/** @returns {string[]} the npm that runs this script, or the one on the PATH */
-function npmCommand() {
-  const path = process.env.npm_execpath ?? '';
-  return /npm-cli\.c?js$/.test(path) ? [process.execPath, path] : ['npm'];
-}
-
-/**
- * @param {string} output
- * @returns {string} what npm says of the fault, without the usage text that follows
- */
-function npmErrors(output) {
-  const lines = output.split('\n').filter((line) => /^npm (error|ERR!) \S/.test(line));
-  const usage = lines.findIndex((line) => /Clean install a project/.test(line));
-  return (usage > 0 ? lines.slice(0, usage) : lines).join('\n');
-}
-
-/** npm run hands its own settings on; those of the clone would make npm ci work there. */
-function environmentForNpm() {
-  const env = { ...process.env };
-  for (const name of Object.keys(env)) {
-    if (/^npm_(package_|lifecycle_|config_local_prefix|config_prefix)/.test(name)) delete env[name];
-  }
-  return env;
-}
 
 /**
  * Copies, with copy-on-write where the file system has it. No hard links: a tool or a person who

@@ -82,3 +82,27 @@ export const BACKBONE_FILES = {
     },
   ],
 };
+
+/**
+ * @typedef {{ name: string, version: string, integrity: string }} NpmPin
+ * `integrity`: of the archive, as npm writes it: "sha512-" and base64.
+ */
+
+/**
+ * What the addon is built of (buildPackages.mjs). Archives are unpacked, nothing of them is installed.
+ * @type {readonly NpmPin[]}
+ */
+export const BUILD_PACKAGES = [
+  {
+    name: '@tensorflow/tfjs-node-gpu',
+    version: '4.22.0',
+    integrity:
+      'sha512-p//NN6DGiN4hInUmIkRffaFVMcdTREUMjPyjW04J7OXvB2zBlQimj61eFKSgRrH3f5TnOfKzb0n56he/B6a4bw==',
+  },
+  {
+    name: 'node-api-headers',
+    version: '1.9.0',
+    integrity:
+      'sha512-2oNILP4jXwRB4ywnYKjVk1YyJ96n2D4EOVJO6S3oYZ5PtbJrw3Yt9TpAuX3nBLMuzn74rnfGQrv13pS9vC+YiA==',
+  },
+];

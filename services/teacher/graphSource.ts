@@ -8,7 +8,7 @@ import {
   graphFileSchema,
 } from '../../src/config/graphSection.js';
 import { loadConfig } from '../../src/config/load.js';
-import type { GraphSettings, SaidSettings, SettingName } from '../../src/graphs/graphSettings.js';
+import type { GraphSettings, GivenSettings, SettingName } from '../../src/graphs/graphSettings.js';
 import type { GraphSource } from './workerProtocol.js';
 
 const PARTS = ['pixelMean', 'pixelStd', 'channelOrder'] as const;
@@ -49,7 +49,7 @@ function laidOver(
   config: GraphFileConfig,
   file: GraphFileConfig | null,
   fileName: string,
-): SaidSettings {
+): GivenSettings {
   const lower: Partial<GraphFileConfig> = { ...file };
   // A name and the parts stand for the same: who says one in the config doesn't mean the file's other.
   if (config.normalisation !== null) for (const key of PARTS) delete lower[key];

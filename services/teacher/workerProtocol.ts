@@ -1,7 +1,7 @@
 /** What the main thread asks of the inference thread. */
 import { ProviderError } from '../../src/graphs/providerError.js';
 import type { OnnxProvider } from '../../src/graphs/onnxGraph.js';
-import type { SaidSettings } from '../../src/graphs/graphSettings.js';
+import type { GivenSettings } from '../../src/graphs/graphSettings.js';
 import { NonFiniteOutputError, RefusedImageError } from '../../src/contract/inference.js';
 import type { EncodedOutput, OutputRequest } from '../../src/contract/outputs.js';
 import type { TeacherInfo } from '../../src/contract/teacherInfo.js';
@@ -23,7 +23,7 @@ export interface GraphSource {
   readonly provider: OnnxProvider;
   /** Inside one operation; 0: all cores. A SavedModel has those of TensorFlow. */
   readonly threads: number;
-  readonly said: SaidSettings;
+  readonly said: GivenSettings;
   /** Where settings may be said: for the message that asks for them. */
   readonly settingsFile: string;
 }

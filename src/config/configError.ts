@@ -1,17 +1,17 @@
-/** Everything that is wrong with a config, in one error. */
+/** One error that reports everything that is wrong with a config. */
 
 export interface ConfigFault {
-  /** key.path; '' for the file as a whole. */
+  /** key.path; '' for the whole file. */
   readonly key: string;
-  /** Line of the file, from 1; null where the value isn't from the file. */
+  /** Line in the file, from 1; null if the value isn't from the file. */
   readonly line: number | null;
-  /** The override that the value came from, as given. */
+  /** The override that the value came from, as given; null if there is none. */
   readonly override: string | null;
-  /** What came and what was wanted. */
+  /** What was given and what was wanted. */
   readonly message: string;
 }
 
-/** A config that can't be used. Exit code 2. */
+/** The config can't be used. Exit code 2. */
 export class ConfigError extends Error {
   override readonly name = 'ConfigError';
   readonly faults: readonly ConfigFault[];

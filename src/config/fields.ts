@@ -1,24 +1,24 @@
-/** The parts that schemas are put together from: a zod type with its doc line, unit and notes. */
+/** The building blocks of schemas: a zod type with its doc line, unit and notes. */
 import { z } from 'zod';
 
 export interface FieldNotes {
-  /** One line for people. */
+  /** The key's meaning, in one line. */
   readonly doc: string;
   readonly unit?: string;
-  /** A resumed run must have the same value; a section passes it on to its keys. */
+  /** Whether a resumed run must have the same value. The keys of a section inherit it. */
   readonly fixed?: boolean;
-  /** What is wanted, where the zod type alone doesn't say it readably. */
+  /** Text for the wanted value, if one made from the zod type wouldn't be readable. */
   readonly wanted?: string;
 }
 
-/** Our own registry, so that notes of other users of zod don't mix with these. */
+/** A separate registry, so that these notes don't mix with those of other users of zod. */
 export const fieldNotes = z.registry<FieldNotes>();
 
 /** A schema with a check across keys and a name for messages and docs. */
 export interface ConfigSchema<T> {
   readonly service: string;
   readonly root: z.ZodType<T>;
-  /** Faults that no single key has; called with a config whose keys are each right. */
+  /** Finds faults that involve several keys; called if each key on its own is valid. */
   readonly crossFaults: (config: T) => CrossFault[];
   /**
    * Keys of earlier versions that left no choice, with the value that now always holds: files and
@@ -28,12 +28,12 @@ export interface ConfigSchema<T> {
 }
 
 export interface CrossFault {
-  /** The keys that take part; the first is the one to change. */
+  /** The keys involved; the first is the one to change. */
   readonly keys: readonly [string, ...string[]];
   readonly message: string;
 }
 
-/** Adds the notes of a key to its type. The last call on a type: zod's methods make new types. */
+/** Adds the notes of a key to its type. Call it last, because zod's methods return new types. */
 export function field<T extends z.ZodType>(
   type: T,
   doc: string,
@@ -43,13 +43,13 @@ export function field<T extends z.ZodType>(
   return type;
 }
 
-/** A section that may be left out: its keys have defaults, or are then named as missing. */
+/** A section that may be omitted: its keys have defaults, or are then reported as missing. */
 export function section<S extends z.ZodRawShape>(
   doc: string,
   shape: S,
   notes: Omit<FieldNotes, 'doc'> = {},
 ): z.ZodPrefault<z.ZodObject<S, z.core.$strict>> {
-  // An empty section, not a default value: the keys' own defaults and faults apply inside.
+  // An empty section instead of a default value, so that the keys' own defaults and checks apply.
   return field(z.strictObject(shape).prefault({} as never), doc, notes);
 }
 

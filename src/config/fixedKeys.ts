@@ -1,18 +1,18 @@
-/** Keys that a resumed run must not change. */
+/** Finds changed keys that a resumed run must not change. */
 import type { ConfigSchema } from './fields.js';
 import type { SchemaNode } from './schemaTree.js';
 import { isSection, memberOf, schemaTree } from './schemaTree.js';
 
 export interface ChangedKey {
   readonly key: string;
-  /** undefined where the key wasn't there. */
+  /** undefined if the key was missing. */
   readonly was: unknown;
   readonly is: unknown;
 }
 
 /**
- * The keys marked `fixed` whose values differ between a saved run's config and the one that
- * would resume it; empty when the run may go on.
+ * The keys marked `fixed` whose values differ between the config of a saved run and the config to
+ * resume it with; empty if the run may be resumed.
  */
 export function changedFixedKeys<T>(schema: ConfigSchema<T>, was: T, is: T): ChangedKey[] {
   const changed: ChangedKey[] = [];

@@ -1,7 +1,7 @@
-/** A resolved config as YAML, ready to be read again. */
+/** Formats a resolved config as YAML that can be read again. */
 import { Document, isScalar, visit } from 'yaml';
 
-/** Every key, defaults included; lists of plain values stay on one line. */
+/** Writes every key, including defaults; lists of plain values stay on one line. */
 export function formatConfig(config: object): string {
   const document = new Document(config);
   visit(document, {

@@ -1,50 +1,50 @@
-/** What a graph doesn't say of itself: keys of a teacher's `graph`, and of the YAML file beside a graph. */
+/** Properties of a graph: the keys of a teacher's `graph`, and of the YAML file beside a graph. */
 import { z } from 'zod';
 import type { ConfigSchema, CrossFault } from './fields.js';
 import { field, positive, positiveCount, section, text } from './fields.js';
 
 const three = (number: z.ZodNumber) => z.tuple([number, number, number]);
 
-/** null: told from the graph, or asked for by name where it can't be. */
+/** null: detected from the graph; if that is impossible, an error names the missing key. */
 const graphKeys = {
   logits: field(
     text().nullable().default(null),
-    'The output with the class scores; null: told from names and shapes.',
+    'The output with the class scores; null: detected from names and shapes.',
     { wanted: "an output's name, or null" },
   ),
   feature: field(
     text().nullable().default(null),
-    "The output that the logits are a 1x1 convolution of, or one of their size; 'none': none is used; null: told from names and shapes.",
+    "The output whose 1x1 convolution gives the logits, or one with the logits' size; none: no feature; null: detected from names and shapes.",
     { wanted: "an output's name, none, or null" },
   ),
   layout: field(
     z.enum(['nchw', 'nhwc']).nullable().default(null),
-    'Order of the axes of image and outputs; null: told from where the 3 is.',
+    "Order of the axes of image and outputs; null: detected from the place of the image's 3 channels.",
     { wanted: 'nchw, nhwc, or null' },
   ),
   normalisation: field(
     z.enum(['imagenet', 'official', 'unit', 'none']).nullable().default(null),
-    "What the graph wants of pixels: imagenet (RGB, torchvision's mean and deviation), official (BGR less the official code's mean), unit (RGB from 0 to 1), none (RGB from 0 to 255).",
+    "Form of the graph's input pixels: imagenet (RGB, torchvision's mean and deviation), official (BGR minus the official code's mean), unit (RGB from 0 to 1), none (RGB from 0 to 255).",
     { wanted: 'imagenet, official, unit, none, or null' },
   ),
   pixelMean: field(
     three(z.number()).nullable().default(null),
-    'In place of normalisation: subtracted, on the 0..255 scale, in channelOrder.',
+    'Instead of normalisation: subtracted from pixels, on the 0..255 scale, in channelOrder.',
     { wanted: 'a list of three numbers, or null' },
   ),
   pixelStd: field(
     three(positive()).nullable().default(null),
-    'In place of normalisation: divides what is left.',
+    'Instead of normalisation: divides pixels after pixelMean was subtracted, in channelOrder.',
     { wanted: 'a list of three numbers > 0, or null' },
   ),
   channelOrder: field(
     z.enum(['rgb', 'bgr']).nullable().default(null),
-    'In place of normalisation: the order in which the graph sees the channels.',
+    'Instead of normalisation: the order of the channels that the graph expects.',
     { wanted: 'rgb, bgr, or null' },
   ),
   classes: field(
     positiveCount().nullable().default(null),
-    'Channels of the logits; null: those that they have.',
+    'Number of channels of the logits; null: taken from the graph.',
     { wanted: 'an integer >= 1, or null' },
   ),
   classNames: field(
@@ -54,12 +54,12 @@ const graphKeys = {
   ),
   outputStride: field(
     positiveCount().nullable().default(null),
-    'Input pixels to a position of the outputs, each way; null: told by a trial run.',
+    'Input pixels per output position, along each axis; null: detected by a trial run.',
     { wanted: 'an integer >= 1, or null' },
   ),
   alignCorners: field(
     z.boolean().nullable().default(null),
-    "How logits are brought to the image's size: true as PyTorch's align_corners=True, false with half-pixel centres; null: false.",
+    "How logits are resized to the image: true like PyTorch's align_corners=True, false with half-pixel centres; null: false.",
     { wanted: 'true, false, or null' },
   ),
 };
@@ -68,16 +68,16 @@ const fileRoot = z.strictObject(graphKeys);
 
 export type GraphFileConfig = z.infer<typeof fileRoot>;
 
-/** Of `model.yaml` beside `model.onnx`, and of `cirkd.yaml` in a SavedModel's folder. */
+/** The schema of `model.yaml` beside `model.onnx`, and of `cirkd.yaml` in a SavedModel's folder. */
 export const graphFileSchema: ConfigSchema<GraphFileConfig> = {
   service: 'graph',
   root: fileRoot,
   crossFaults: (config) => graphKeyFaults(config, ''),
 };
 
-/** Of the teacher's config. */
+/** The section `graph` of the teacher's config. */
 export const graphSection = section(
-  'A network that comes as a graph, in place of a checkpoint (docs/teachers.md). Keys from logits on may stand in a YAML file beside the graph as well; those here go before.',
+  'A network given as a graph instead of a checkpoint (docs/teachers.md). The keys from logits on can also be given in a YAML file beside the graph; keys here take precedence.',
   {
     onnx: field(
       z
@@ -95,12 +95,12 @@ export const graphSection = section(
     ),
     settings: field(
       text().nullable().default(null),
-      "The YAML file with the keys below; null: the graph's name with .yaml in place of .onnx, or cirkd.yaml in the SavedModel's folder, where there is one.",
+      "The YAML file with the keys below; null: the graph's name with .yaml instead of .onnx, or cirkd.yaml in the SavedModel's folder, if the file exists.",
       { wanted: 'the path of a YAML file, or null' },
     ),
     provider: field(
       z.enum(['cpu', 'cuda']).default('cpu'),
-      'What onnxruntime computes with; a SavedModel is computed where TensorFlow is.',
+      'Device that onnxruntime uses; a SavedModel uses the device of TensorFlow.',
     ),
     ...graphKeys,
   },
@@ -108,7 +108,7 @@ export const graphSection = section(
 
 export type GraphSection = z.infer<typeof graphSection>;
 
-/** Of the teacher's `graph`. */
+/** Faults of the teacher's `graph` that involve several keys. */
 export function graphFaults(graph: GraphSection): CrossFault[] {
   const { onnx, savedModel, settings, provider } = graph;
   const faults = graphKeyFaults(graph, 'graph.');
@@ -119,13 +119,13 @@ export function graphFaults(graph: GraphSection): CrossFault[] {
   if (onnx === null && savedModel === null && isGiven) {
     faults.push({
       keys: ['graph.onnx', 'graph.savedModel'],
-      message: 'neither given, wanted one of them with the other keys of graph',
+      message: 'neither given, wanted one of them, as other keys of graph are given',
     });
   }
   if (savedModel !== null && provider !== 'cpu') {
     faults.push({
       keys: ['graph.provider', 'graph.savedModel'],
-      message: `got ${provider}, which is for graph.onnx: a SavedModel is computed where TensorFlow is`,
+      message: `got ${provider}, which is for graph.onnx: a SavedModel uses the device of TensorFlow`,
     });
   }
   return faults;

@@ -1,4 +1,4 @@
-/** From text and overrides to a checked config, or to one error with every fault. */
+/** Turns text and overrides into a checked config, or throws one error with every fault. */
 import type { z } from 'zod';
 import type { ConfigFault } from './configError.js';
 import { ConfigError } from './configError.js';
@@ -7,33 +7,53 @@ import { withoutRetiredKeys } from './retiredKeys.js';
 import type { KeyPath, SchemaNode } from './schemaTree.js';
 import { keyOf, memberOf, nodeAt, schemaTree } from './schemaTree.js';
 import { suggestKey } from './suggest.js';
-import { cameText, wantedText } from './wanted.js';
+import { givenText, wantedText } from './wanted.js';
 import type { ConfigSource } from './yamlSource.js';
 import { readSource } from './yamlSource.js';
 
 export interface ConfigText {
-  /** YAML; empty text is a config of defaults. */
+  /** YAML; empty text stands for all defaults. */
   readonly text: string;
-  /** For messages. */
+  /** The file's name in messages. */
   readonly fileName: string;
-  /** key.path=value, the value YAML; later ones win. */
+  /** key.path=value, where the value is YAML; later overrides win. */
   readonly overrides?: readonly string[];
 }
 
-/** The resolved config, defaults filled in. Throws ConfigError with all faults at once. */
+/** Returns the resolved config, with defaults. Throws ConfigError with all faults at once. */
 export function loadConfig<T>(schema: ConfigSchema<T>, given: ConfigText): T {
   const read = readSource(given.text, given.overrides ?? []);
   const source = { ...read, value: withoutRetiredKeys(schema, read.value) };
   // After broken YAML the rest would be guesses.
   if (source.faults.length > 0) throw new ConfigError(given.fileName, source.faults);
+  return checkSource(schema, source, given.fileName);
+}
+
+/**
+ * The same for a value that is there already; it is copied. `name` is for messages. Throws
+ * ConfigError, also where the value holds what is no plain data (a function, say).
+ */
+export function checkConfig<T>(schema: ConfigSchema<T>, value: unknown, name: string): T {
+  const nowhere = { line: null, override: null };
+  let copy: unknown;
+  try {
+    copy = structuredClone(value);
+  } catch (error) {
+    const message = `got what is no plain data: ${(error as Error).message}`;
+    throw new ConfigError(name, [{ key: '', ...nowhere, message }]);
+  }
+  return checkSource(schema, { value: copy, faults: [], place: () => nowhere }, name);
+}
+
+function checkSource<T>(schema: ConfigSchema<T>, source: ConfigSource, name: string): T {
   const parsed = schema.root.safeParse(source.value);
   if (parsed.success) {
     const faults = crossFaults(schema, parsed.data, source);
-    if (faults.length > 0) throw new ConfigError(given.fileName, faults);
+    if (faults.length > 0) throw new ConfigError(name, faults);
     return parsed.data;
   }
   const faults = keyFaults(schema, parsed.error.issues, source);
-  throw new ConfigError(given.fileName, [...faults, ...crossFaultsBesides(schema, faults, source)]);
+  throw new ConfigError(name, [...faults, ...crossFaultsBesides(schema, faults, source)]);
 }
 
 function keyFaults<T>(
@@ -55,7 +75,7 @@ function keyFaults<T>(
     }
     const node = nodeAt(tree, path, source.value);
     const wanted = node === undefined ? issue.message : wantedText(node);
-    add(path, `got ${cameText(valueAt(source.value, path))}, wanted ${wanted}`);
+    add(path, `got ${givenText(valueAt(source.value, path))}, wanted ${wanted}`);
   }
   return [...faults.values()];
 }
@@ -81,9 +101,9 @@ function crossFaults<T>(schema: ConfigSchema<T>, config: T, source: ConfigSource
 }
 
 /**
- * Faults across keys beside faulty keys: the faulty ones are taken out, defaults stand in for
- * them, and only faults in which none of them takes part count. None where a key without a
- * default is among the faulty.
+ * Finds faults that involve several keys although some keys are faulty: the faulty ones are replaced
+ * by their defaults, and faults that involve them are left out. Finds none if a faulty key has no
+ * default.
  */
 function crossFaultsBesides<T>(
   schema: ConfigSchema<T>,
@@ -104,7 +124,7 @@ function crossFaultsBesides<T>(
   return crossFaults({ ...schema, crossFaults: untouched }, parsed.data, source);
 }
 
-/** The place of the first key that the source has: the others are defaults. */
+/** The place of the first of the keys that the source contains; the others are defaults. */
 function placeOfAny(
   source: ConfigSource,
   keys: readonly string[],

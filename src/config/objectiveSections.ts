@@ -25,17 +25,17 @@ export const lossSection = section(
     ),
     minibatchGroup: field(
       count().default(0),
-      'Images compared with one another in minibatch_pixel; 0: the whole batch.',
+      'Number of images compared with one another in minibatch_pixel; 0: the whole batch.',
       { unit: 'images' },
     ),
     minibatchPooling: field(
       z.enum(['auto', 'never']).default('auto'),
-      'auto: features of 256 x 256 and more are averaged 4 x 4 first (official v2).',
+      'auto: features of at least 256 x 256 are first average-pooled by 4 x 4 (official v2).',
     ),
     lossMemoryMiB: field(
       positiveCount().max(1_048_576).default(192),
-      'Memory for similarities; decides the size of tiles, and so the last bits of sums, and how ' +
-        'many need not be computed twice.',
+      'Memory for similarities. Determines how many are kept instead of computed twice, and the size ' +
+        'of tiles, which affects the last bits of sums.',
       { unit: 'MiB' },
     ),
   },
@@ -45,34 +45,34 @@ export const lossSection = section(
 export const memorySection = section(
   'Memory banks of teacher embeddings.',
   {
-    pixelMemorySize: field(positiveCount().default(20_000), 'Pixel rows kept of each class.', {
+    pixelMemorySize: field(positiveCount().default(20_000), 'Pixel rows kept per class.', {
       unit: 'rows',
     }),
-    regionMemorySize: field(positiveCount().default(2000), 'Region rows kept of each class.', {
+    regionMemorySize: field(positiveCount().default(2000), 'Region rows kept per class.', {
       unit: 'rows',
     }),
     pixelContrastSize: field(
       positiveCount().default(4096),
-      'Pixel rows drawn a forward pass, all classes; floor(this / classes) + 1 of each.',
+      'Pixel rows drawn per forward pass, over all classes: floor(this / classes) + 1 per class.',
       { unit: 'rows' },
     ),
     regionContrastSize: field(
       positiveCount().default(1024),
-      'Region rows drawn a forward pass, all classes; floor(this / classes) + 1 of each.',
+      'Region rows drawn per forward pass, over all classes: floor(this / classes) + 1 per class.',
       { unit: 'rows' },
     ),
     pixelUpdateFreq: field(
       positiveCount().default(16),
-      'Pixels of one class that one image adds, at most.',
+      'Most pixels of one class that one image adds to the pixel bank.',
       { unit: 'rows' },
     ),
     precision: field(
       z.enum(['fp32', 'fp16']).default('fp32'),
-      'How rows are stored; fp16 halves the memory.',
+      'Precision of stored rows; fp16 halves the memory.',
     ),
     startStep: field(
       count().default(0),
-      'Steps before it only fill the banks: memory_pixel and memory_region count 0.',
+      'First step with memory_pixel and memory_region; earlier steps only fill the banks.',
       { unit: 'steps' },
     ),
   },
@@ -80,15 +80,15 @@ export const memorySection = section(
 );
 
 export const referenceSection = section(
-  "The official code's defects, off by default; docs/parity.md gives the reason for each.",
+  'Reproduces defects of the official code; off by default. docs/parity.md explains each.',
   {
     pixelEnqueue: field(
       z.enum(['class', 'reference']).default('class'),
-      'reference: positions drawn for a class are taken from the whole image.',
+      'reference: the positions drawn for a class are used as positions in the whole image.',
     ),
     ringWrap: field(
       z.enum(['ring', 'reference']).default('ring'),
-      'reference: at the end of a bank the last rows are overwritten.',
+      'reference: rows that would reach the end of a bank overwrite its last rows.',
     ),
     allIgnored: field(
       z.enum(['zero', 'nan']).default('zero'),
@@ -96,7 +96,7 @@ export const referenceSection = section(
     ),
     sampling: field(
       z.enum(['filled', 'reference']).default('filled'),
-      'reference: one permutation over all rows, filled or not, for every class.',
+      'reference: one permutation of all rows, filled or not, is used for every class.',
     ),
   },
   { fixed: true },

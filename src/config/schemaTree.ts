@@ -1,6 +1,6 @@
 /**
- * A schema as a plain tree (JSON Schema with our notes): messages, docs and the list of fixed keys
- * are read from it, so that none of them can tell another story than the check.
+ * A schema as a plain tree (JSON Schema with our notes). Messages, docs and the list of fixed keys are
+ * made from it, so that they can't contradict the validation.
  */
 import { z } from 'zod';
 import type { ConfigSchema } from './fields.js';
@@ -41,12 +41,12 @@ export function schemaTree<T>(schema: ConfigSchema<T>): SchemaNode {
   return tree;
 }
 
-/** key.path of a path: list positions count as keys. */
+/** Joins a path to key.path; list positions count as keys. */
 export function keyOf(path: KeyPath): string {
   return path.join('.');
 }
 
-/** Every key of the whole tree with its node; those of all alternatives of a section. */
+/** Every key of the whole tree with its node, including all alternatives of a section. */
 export function* walkKeys(
   node: SchemaNode,
   prefix: readonly string[] = [],
@@ -60,7 +60,7 @@ export function* walkKeys(
   }
 }
 
-/** The node that a path leads to; where sections are alternatives, as many as fit `value`. */
+/** The node at a path; where a section has alternatives, those that fit `value` are followed. */
 export function nodeAt(root: SchemaNode, path: KeyPath, value: unknown): SchemaNode | undefined {
   let node: SchemaNode | undefined = root;
   let here = value;
@@ -72,14 +72,14 @@ export function nodeAt(root: SchemaNode, path: KeyPath, value: unknown): SchemaN
   return node;
 }
 
-/** Keys that a section may hold, given what it holds. */
+/** The keys that a section may have, given its present value. */
 export function knownKeys(node: SchemaNode | undefined, value: unknown): string[] {
   if (node === undefined) return [];
   const fitting = alternativesFor(node, value);
   return [...new Set(fitting.flatMap((section) => Object.keys(section.properties ?? {})))];
 }
 
-/** A member of an untrusted value; only its own ones. */
+/** A member of an untrusted value; inherited members are left out. */
 export function memberOf(value: unknown, segment: string | number): unknown {
   if (value === null || typeof value !== 'object' || !Object.hasOwn(value, segment)) {
     return undefined;
@@ -105,7 +105,7 @@ function childNode(
     .map((section) => memberOf(section.properties, segment) as SchemaNode | undefined)
     .filter((child) => child !== undefined);
   const constants = found.filter((child) => child.const !== undefined);
-  // The key that tells alternatives apart wants one value of all of them.
+  // The key that distinguishes the alternatives may have any of their values.
   if (constants.length > 1) return { enum: constants.map((child) => child.const) };
   return found[0];
 }

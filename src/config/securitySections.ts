@@ -1,4 +1,4 @@
-/** Who talks to whom, and how they show it: TLS and bearer tokens, of both sides. */
+/** Authentication of both services: TLS and bearer tokens. */
 import type { CrossFault } from './fields.js';
 import { field, section, text } from './fields.js';
 
@@ -6,38 +6,40 @@ const file = (doc: string) =>
   field(text().nullable().default(null), doc, { wanted: 'the path of a file, or null' });
 
 /** Keys of the teacher's `listen`. */
-export const listenTls = section('TLS; its files are read again every 3 s (docs/security.md).', {
-  certificate: file('PEM: the certificate and those between it and its authority; null: no TLS.'),
+export const listenTls = section('TLS; the files are read again every 3 s (docs/security.md).', {
+  certificate: file('PEM: the certificate with its intermediate certificates; null: no TLS.'),
   key: file('PEM: the private key of the certificate.'),
   clientCa: file(
-    'PEM: authorities; students must have a certificate of one. null: none asked for.',
+    "PEM: authorities, one of which must have signed a student's certificate; null: none is needed.",
   ),
 });
 
 export const listenTokenFile = file(
-  'Bearer tokens, one a line: every call must bring one of them; null: none asked for.',
+  'Bearer tokens, one per line; every call must carry one of them. null: no token is needed.',
 );
 
 /** Keys of the student's `teacher`. */
-export const teacherTls = section('TLS; its files are read again every 3 s (docs/security.md).', {
-  ca: file("PEM: authorities; a teacher's certificate must be of one of them. null: no TLS."),
-  certificate: file('PEM: the certificate that the student shows, with its chain; null: none.'),
+export const teacherTls = section('TLS; the files are read again every 3 s (docs/security.md).', {
+  ca: file(
+    "PEM: authorities, one of which must have signed a teacher's certificate; null: no TLS.",
+  ),
+  certificate: file("PEM: the student's own certificate, with its chain; null: none."),
   key: file('PEM: the private key of the certificate.'),
   serverName: field(
     text().nullable().default(null),
-    "Name that the teachers' certificates must have; null: the host in teacher.addresses.",
+    "Host name that the teachers' certificates must have; null: the host in teacher.addresses.",
     { wanted: 'a host name, or null' },
   ),
 });
 
-export const teacherTokenFile = file('Bearer token that is shown to teachers; null: none.');
+export const teacherTokenFile = file('Bearer token that is sent to teachers; null: none.');
 
 interface Tls {
   readonly certificate: string | null;
   readonly key: string | null;
 }
 
-/** Of `listen`. */
+/** Faults of `listen` that involve several keys. */
 export function listenFaults(listen: {
   readonly tls: Tls & { readonly clientCa: string | null };
   readonly tokenFile: string | null;
@@ -53,7 +55,7 @@ export function listenFaults(listen: {
   return faults;
 }
 
-/** Of `teacher`. */
+/** Faults of `teacher` that involve several keys. */
 export function teacherFaults(teacher: {
   readonly tls: Tls & { readonly ca: string | null; readonly serverName: string | null };
   readonly tokenFile: string | null;

@@ -1,9 +1,9 @@
 /** The student trainer's config: its sections, and the checks that no single key has. */
 import type { ConfigSchema } from './fields.js';
 import { studentCrossFaults } from './studentChecks.js';
-import { type StudentConfig, studentSections } from './studentSections.js';
+import { type StudentConfig, type StudentConfigInput, studentSections } from './studentSections.js';
 
-export type { StudentConfig };
+export type { StudentConfig, StudentConfigInput };
 
 export const studentSchema: ConfigSchema<StudentConfig> = {
   service: 'student',

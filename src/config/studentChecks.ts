@@ -4,7 +4,7 @@ import type { CrossFault } from './fields.js';
 import { teacherFaults } from './securitySections.js';
 import type { StudentConfig } from './studentSections.js';
 
-/** What `student.backboneWeights: imagenet` is there for (services/setup/pins.mjs has the files). */
+/** Backbones with `student.backboneWeights: imagenet` (services/setup/pins.mjs has the files). */
 export const IMAGENET_BACKBONES: readonly string[] = ['mobilenetv2'];
 
 export function studentCrossFaults(config: StudentConfig): CrossFault[] {
@@ -18,8 +18,8 @@ export function studentCrossFaults(config: StudentConfig): CrossFault[] {
 }
 
 /**
- * What a user should know about a right config: terms that are ignored for want of a teacher.
- * For the log; nothing here stops a run.
+ * Notes for the log about a valid config: terms that are ignored because there is no teacher.
+ * None of them stops a run.
  */
 export function studentConfigNotes(config: StudentConfig): string[] {
   if (config.teacher.addresses.length > 0) return [];
@@ -35,13 +35,13 @@ function weightFaults({ student }: StudentConfig): CrossFault[] {
   if (weights !== null && backboneWeights !== null) {
     faults.push({
       keys: ['student.backboneWeights', 'student.weights'],
-      message: `got ${backboneWeights}, wanted null: student.weights has the backbone's weights, too`,
+      message: `got ${backboneWeights}, wanted null: student.weights contains the backbone's weights`,
     });
   }
   if (backboneWeightsPrefix !== null && (backboneWeights === null || isNamed(student))) {
     faults.push({
       keys: ['student.backboneWeightsPrefix', 'student.backboneWeights'],
-      message: `got ${backboneWeightsPrefix}, wanted null: student.backboneWeights is ${backboneWeights}, no file`,
+      message: `got ${backboneWeightsPrefix}, wanted null: student.backboneWeights is ${backboneWeights}, not a file`,
     });
   }
   return [...faults, ...(isNamed(student) ? namedBackboneFaults(student) : [])];
@@ -61,13 +61,13 @@ function namedBackboneFaults({
       keys: ['student.backboneWeights', 'student.backbone'],
       message:
         `got imagenet, wanted the path of a file for ${backbone}: ` +
-        `imagenet is there for ${IMAGENET_BACKBONES.join(', ')}`,
+        `imagenet is available for ${IMAGENET_BACKBONES.join(', ')}`,
     });
   }
   if (widthMultiplier !== 1) {
     faults.push({
       keys: ['student.widthMultiplier', 'student.backboneWeights'],
-      message: `got ${widthMultiplier}, wanted 1: imagenet has the weights of the whole width`,
+      message: `got ${widthMultiplier}, wanted 1: the imagenet weights are for full width`,
     });
   }
   return faults;
@@ -118,7 +118,7 @@ function scheduleFaults(config: StudentConfig): CrossFault[] {
   } else if (config.teacher.addresses.length === 0 && config.loss.weights.task === 0) {
     faults.push({
       keys: ['loss.weights.task', 'teacher.addresses'],
-      message: 'got 0, wanted more than 0: without teacher.addresses no other term is there',
+      message: 'got 0, wanted more than 0: without teacher.addresses there is no other term',
     });
   }
   return faults;
@@ -127,7 +127,7 @@ function scheduleFaults(config: StudentConfig): CrossFault[] {
 function datasetFaults(config: StudentConfig): CrossFault[] {
   const { train, val } = config.data;
   const faults = labelFaults(config);
-  // A folder may have any classes: they are compared once the files are open.
+  // A folder may have any classes, which are compared when its files are opened.
   if (train.kind !== val.kind && train.kind !== 'folder' && val.kind !== 'folder') {
     faults.push({
       keys: ['data.val.kind', 'data.train.kind'],
@@ -143,13 +143,13 @@ function datasetFaults(config: StudentConfig): CrossFault[] {
   return faults;
 }
 
-/** Where labels should come from and can't. */
+/** Faults of label sources that aren't available. */
 function labelFaults({ data: { train, val }, teacher }: StudentConfig): CrossFault[] {
   const faults: CrossFault[] = [];
   if (train.labels === 'teacher' && teacher.addresses.length === 0) {
     faults.push({
       keys: ['data.train.labels', 'teacher.addresses'],
-      message: 'got teacher, wanted file: teacher.addresses is empty, so nobody gives labels',
+      message: 'got teacher, wanted file: teacher.addresses is empty, so there are no labels',
     });
   }
   const wanted = 'got null, wanted the folder of its label PNGs';

@@ -1,10 +1,10 @@
-/** The key that was probably meant. */
+/** Suggests the key that was probably meant. */
 import type { SchemaNode } from './schemaTree.js';
 import { knownKeys, walkKeys } from './schemaTree.js';
 
 /**
- * Full key.path of the nearest known key: a neighbour with at most a third of its letters wrong,
- * or else a key of that very name in another section; null where nothing is near.
+ * The full key.path of the most similar known key: one in the same section with at most a third of
+ * its letters wrong, otherwise a key with exactly that name in another section; null if there is none.
  */
 export function suggestKey(
   root: SchemaNode,
@@ -25,7 +25,7 @@ export function suggestKey(
   }
   if (best !== null) return [...sectionPath, best].join('.');
   const elsewhere = [...walkKeys(root)].map(({ path }) => path);
-  // A key of another alternative of this very section: a look-alike elsewhere is no help.
+  // The key belongs to another alternative of this section: a namesake elsewhere would mislead.
   if (elsewhere.some((path) => path.join('.') === [...sectionPath, key].join('.'))) return null;
   const found = elsewhere.find((path) => path.at(-1)?.toLowerCase() === key.toLowerCase());
   return found?.join('.') ?? null;

@@ -7,105 +7,110 @@ import { listenFaults, listenTls, listenTokenFile } from './securitySections.js'
 import { logSection, teacherMetricsSection } from './sharedSections.js';
 
 const MIB = 1_048_576;
-/** Room for the fields of an Image message besides its pixels. */
+/** Bytes for the fields of an Image message other than its pixels. */
 const IMAGE_MESSAGE_OVERHEAD_BYTES = 4096;
 
-const limitsSection = section('What one server takes on; beyond it a request is refused.', {
-  maxQueueImages: field(positiveCount().default(64), 'Images that wait, over all streams.', {
+const limitsSection = section('Limits of one server, which refuses requests beyond them.', {
+  maxQueueImages: field(positiveCount().default(64), 'Images in the queue, over all streams.', {
     unit: 'images',
   }),
   maxQueueMiB: field(
     positiveCount().max(65_536).default(256),
-    'Pixels that wait, over all streams. A large image takes as many places of limits.maxQueueImages as its bytes need.',
+    'Pixels in the queue, over all streams. A large image counts as several of limits.maxQueueImages, according to its bytes.',
     { unit: 'MiB' },
   ),
   maxImagePixels: field(positiveCount().default(4_194_304), 'height * width of an image.', {
     unit: 'pixels',
   }),
-  maxStreams: field(positiveCount().default(16), 'Students connected at once.'),
+  maxStreams: field(positiveCount().default(16), 'Students connected at the same time.'),
   maxInflightImages: field(
     positiveCount().default(16),
-    'Unanswered images of one stream; limits.maxQueueImages should be several times as many.',
+    'Unanswered images per stream; limits.maxQueueImages should be several times as large.',
     { unit: 'images' },
   ),
   maxAnswerMiB: field(
     positiveCount().max(1_048_576).default(1024),
-    'Answers being computed or not yet taken, over all streams. A stream gets no more than is still free; one answer is always allowed.',
+    'Answers being computed or not yet received, over all streams. A stream gets at most what is free; one answer is always allowed.',
     { unit: 'MiB' },
   ),
-  maxMessageMiB: field(positiveCount().max(1024).default(16), 'gRPC message that is received.', {
+  maxMessageMiB: field(positiveCount().max(1024).default(16), 'Size of a received gRPC message.', {
     unit: 'MiB',
   }),
   uploadCreditMiB: field(
     positiveCount().max(65_536).default(64),
-    'Pixels that a stream may send before it gets new credit.',
+    'Pixels that a stream may send before it is granted new credit.',
     { unit: 'MiB' },
   ),
   chunkBytes: field(
     z.number().int().min(4096).max(67_108_864).default(1_048_576),
-    'Largest piece that a tensor is sent in.',
+    'Largest chunk in which tensors are sent.',
     { unit: 'bytes' },
   ),
 });
 
-const batchSection = section('Images that are put through the network together.', {
+const batchSection = section('Batching of images into one forward pass.', {
   maxImages: field(
     positiveCount().max(1024).default(1),
-    'Bit-exact answers are promised for 1 only.',
+    'Most images per forward pass; bit-exact answers are guaranteed with 1 only.',
     { unit: 'images' },
   ),
-  maxDelayMs: field(milliseconds().default(0), 'How long an image waits for company.', {
+  maxDelayMs: field(milliseconds().default(0), 'How long an image waits for others to join it.', {
     unit: 'ms',
   }),
 });
 
 const simulateSection = section(
-  'A made-up teacher in place of a checkpoint: real sizes, a fixed time, no network.',
+  'A simulated teacher instead of a checkpoint: real sizes, a fixed latency, no network.',
   {
-    enabled: field(z.boolean().default(false), 'Serves made-up numbers.'),
+    enabled: field(z.boolean().default(false), 'Serves simulated answers.'),
     classes: field(positiveCount().default(19), 'Channels of the logits.'),
     featureChannels: field(
       count().default(512),
-      'Channels of the embedding; 0: a teacher that gives logits alone, no feature.',
+      'Channels of the embedding; 0: logits only, without a feature.',
     ),
-    outputStride: field(positiveCount().default(8), 'Input pixels to a position, each way.'),
+    outputStride: field(
+      positiveCount().default(8),
+      'Input pixels per output position, along each axis.',
+    ),
     seed: field(
       count().max(4097).default(0),
-      'Another seed is another teacher: other answers, another digest.',
+      'Determines the answers and the digest: another seed simulates another teacher.',
     ),
-    latencyMs: field(milliseconds().default(50), 'Time of a forward pass, whatever its size.', {
+    latencyMs: field(milliseconds().default(50), 'Duration of a forward pass of any size.', {
       unit: 'ms',
     }),
-    imageMs: field(milliseconds().default(0), 'Besides, for each image of a forward pass.', {
+    imageMs: field(milliseconds().default(0), 'Additional duration per image of a forward pass.', {
       unit: 'ms',
     }),
   },
 );
 
-const faultsSection = section('Faults on purpose, to try out what students do.', {
-  nonFiniteEvery: field(count().default(0), 'A NaN in every n-th image; 0: never.', {
+const faultsSection = section('Fault injection, to test how students react.', {
+  nonFiniteEvery: field(count().default(0), 'Every n-th answer contains a NaN; 0: never.', {
     unit: 'images',
   }),
-  failEvery: field(count().default(0), 'No answer but an error to every n-th image; 0: never.', {
+  failEvery: field(count().default(0), 'Every n-th image is answered by an error; 0: never.', {
     unit: 'images',
   }),
-  stallEvery: field(count().default(0), 'Every n-th image takes stallMs longer; 0: none does.', {
+  stallEvery: field(count().default(0), 'Every n-th image takes stallMs longer; 0: never.', {
     unit: 'images',
   }),
-  stallMs: field(milliseconds().default(1000), 'See stallEvery.', { unit: 'ms' }),
+  stallMs: field(milliseconds().default(1000), 'Additional duration, see stallEvery.', {
+    unit: 'ms',
+  }),
   corruptEvery: field(
     count().default(0),
-    'A bit of every n-th answer flipped, its checksum left; 0: never.',
+    'Every n-th answer has a flipped bit and an unchanged checksum; 0: never.',
     { unit: 'images' },
   ),
   truncateEvery: field(
     count().default(0),
-    'A piece of every n-th answer left out or cut short; 0: never.',
+    'Every n-th answer lacks a chunk or has a shortened one; 0: never.',
     { unit: 'images' },
   ),
   duplicateEvery: field(
     count().default(0),
-    'A piece of every n-th answer sent twice, or all of it; 0: never.',
+    'Every n-th answer is sent twice, in part or as a whole; 0: never.',
     { unit: 'images' },
   ),
 });
@@ -117,18 +122,18 @@ const root = z.strictObject({
       .regex(/\.safetensors$/)
       .nullable()
       .default(null),
-    "The teacher's weights; architecture and normalisation are in its metadata.",
+    "The teacher's weights; the file's metadata gives architecture and normalisation.",
     { wanted: 'the path of a .safetensors file' },
   ),
   graph: graphSection,
   simulate: simulateSection,
   faults: faultsSection,
   listen: section('gRPC: the teacher service, health and reflection.', {
-    host: field(text().default('127.0.0.1'), 'Address; 0.0.0.0 for every interface.'),
-    port: field(port().default(50_051), 'Port; 0: any free one (logged).'),
+    host: field(text().default('127.0.0.1'), 'Address; 0.0.0.0: all interfaces.'),
+    port: field(port().default(50_051), 'Port; 0: any free port (logged).'),
     healthPort: field(
       port().nullable().default(null),
-      'Another port, for health alone and never TLS; 0: any free one (logged), null: none.',
+      'Additional port for health checks only, without TLS; 0: any free port (logged), null: none.',
     ),
     tokenFile: listenTokenFile,
     tls: listenTls,
@@ -138,12 +143,12 @@ const root = z.strictObject({
   batch: batchSection,
   requestTimeoutMs: field(
     positiveCount().max(86_400_000).default(60_000),
-    'From arrival of an image to the last byte of its answer; it may name a shorter time.',
+    'Limit from the arrival of an image to the last byte of its answer; an image may set a shorter one.',
     { unit: 'ms' },
   ),
   drainMs: field(
     milliseconds().default(30_000),
-    'After SIGTERM, images already accepted are still answered for so long.',
+    'Time after SIGTERM in which images already accepted are still answered.',
     { unit: 'ms' },
   ),
   threads: field(count().max(1024).default(0), 'Threads inside one operation; 0: all cores.'),
@@ -152,17 +157,19 @@ const root = z.strictObject({
       .array(z.enum(['fp32', 'fp16', 'int8']))
       .min(1)
       .default(['fp32', 'fp16', 'int8']),
-    'Encodings that a student may ask for.',
+    'Encodings that students may request.',
   ),
   warmUp: field(
     z.array(z.tuple([positiveCount(), positiveCount()])).default([]),
-    '[height, width] of images put through the network before it reports healthy.',
+    '[height, width] of images that are run through the network before the server reports healthy.',
     { unit: 'pixels' },
   ),
   log: logSection,
 });
 
 export type TeacherConfig = z.infer<typeof root>;
+/** As it may be written: keys with defaults may be left out. */
+export type TeacherConfigInput = z.input<typeof root>;
 
 export const teacherSchema: ConfigSchema<TeacherConfig> = {
   service: 'teacher',
@@ -207,7 +214,7 @@ function teacherCrossFaults(config: TeacherConfig): CrossFault[] {
   return faults;
 }
 
-/** Exactly one of what a teacher may be made of. */
+/** Wants exactly one source of the teacher. */
 function sourceFaults({ checkpoint, graph, simulate }: TeacherConfig): CrossFault[] {
   const given = {
     checkpoint: checkpoint !== null,

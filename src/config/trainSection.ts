@@ -1,4 +1,4 @@
-/** train: the optimizer and its schedule. Defaults: the official CIRKD recipe for Cityscapes. */
+/** train: the optimizer and its schedule. The defaults are CIRKD's official recipe for Cityscapes. */
 import { z } from 'zod';
 import { count, field, nonNegative, positive, positiveCount, section } from './fields.js';
 
@@ -18,18 +18,18 @@ export const trainSection = section(
     weightDecay: field(nonNegative().default(1e-4), 'L2 decay of every parameter.'),
     polyPower: field(
       nonNegative().default(0.9),
-      'Learning rate falls as (1 - step / steps) to this power.',
+      'The learning rate decays as (1 - step / steps) to this power.',
     ),
     warmupSteps: field(
       count().default(0),
-      'The learning rate first rises linearly over so many steps.',
+      'Number of first steps in which the learning rate rises linearly.',
       { unit: 'steps' },
     ),
-    dropout: field(z.boolean().default(true), "Dropout in the heads, with the networks' rates."),
+    dropout: field(z.boolean().default(true), "Dropout in the heads, at the networks' rates."),
     threads: field(
       count().max(1024).default(0),
-      'Threads inside one operation; 0: as many as the machine that starts the run has cores. ' +
-        'Decides the last bits of sums.',
+      'Threads inside one operation; 0: one per core of the machine that starts the run. ' +
+        'Affects the last bits of sums.',
     ),
   },
   { fixed: true },

@@ -1,4 +1,4 @@
-/** What a key wants and what came instead, in words. */
+/** Describes the value that a key wants, and the value that was given. */
 import type { SchemaNode } from './schemaTree.js';
 
 const MAX_SHOWN_CHARACTERS = 80;
@@ -32,10 +32,10 @@ export function wantedText(node: SchemaNode): string {
   }
 }
 
-/** A value as a message shows it: JSON, cut where long; "nothing" where it is missing. */
-export function cameText(value: unknown): string {
+/** A value as shown in messages: JSON, shortened if long; "nothing" if it is missing. */
+export function givenText(value: unknown): string {
   if (value === undefined) return 'nothing';
-  // JSON would call these null.
+  // JSON would write null.
   if (typeof value === 'number' && !Number.isFinite(value)) return String(value);
   const json = JSON.stringify(value, (_key, item) =>
     typeof item === 'bigint' ? String(item) : item,
@@ -46,7 +46,7 @@ export function cameText(value: unknown): string {
 
 function rangeText(node: SchemaNode): string {
   const { minimum, exclusiveMinimum, exclusiveMaximum } = node;
-  // zod states the range of exact integers; that is no limit of ours.
+  // zod adds the range of exact integers, which isn't a limit of the key.
   const maximum = node.maximum === Number.MAX_SAFE_INTEGER ? undefined : node.maximum;
   if (minimum !== undefined && maximum !== undefined) return ` from ${minimum} to ${maximum}`;
   const limits: string[] = [];

@@ -1,4 +1,4 @@
-/** The text of a config with the places of its keys, and overrides laid over it. */
+/** Reads the text of a config, records the places of its keys and applies overrides. */
 import type { Document } from 'yaml';
 import { isAlias, isMap, isNode, isScalar, isSeq, LineCounter, parse, parseDocument } from 'yaml';
 import type { ConfigFault } from './configError.js';
@@ -8,7 +8,7 @@ export interface ConfigSource {
   /** Plain data with the overrides applied. */
   readonly value: unknown;
   readonly faults: readonly ConfigFault[];
-  /** Where the value of a key (or, if it isn't there, its section) came from. */
+  /** Where the value of a key came from, or that of its section if the key is missing. */
   place(path: KeyPath): Pick<ConfigFault, 'line' | 'override'>;
 }
 
@@ -18,8 +18,8 @@ interface Override {
 }
 
 /**
- * Reads YAML and applies overrides `key.path=value` in order, each value YAML too.
- * A number in a key.path is a position where the value there is a list.
+ * Reads YAML and applies overrides `key.path=value` in order; their values are YAML, too. A number in
+ * a key.path is a position if the value there is a list.
  */
 export function readSource(text: string, overrides: readonly string[]): ConfigSource {
   const lines = new LineCounter();
@@ -39,7 +39,7 @@ export function readSource(text: string, overrides: readonly string[]): ConfigSo
     }
   }
   const applied: Override[] = [];
-  // An empty file is a config of defaults.
+  // An empty file stands for all defaults.
   const holder = { value: value ?? {} };
   for (const given of overrides) {
     const fault = applyOverride(holder, given, applied);
@@ -78,13 +78,13 @@ function applyOverride(
   let section: unknown = holder.value;
   for (const [depth, key] of path.entries()) {
     if (section === null || typeof section !== 'object') {
-      return `${path.slice(0, depth).join('.')} is no section`;
+      return `${path.slice(0, depth).join('.')} is not a section`;
     }
     const next = Object.hasOwn(section, key)
       ? (section as Record<string, unknown>)[key]
       : undefined;
     const put = depth === last ? value : (next ?? {});
-    // Defined, not assigned: a key such as __proto__ stays a key, for the schema to refuse.
+    // Defined, not assigned, so that a key such as __proto__ stays a key, which the schema refuses.
     if (put !== next) {
       Object.defineProperty(section, key, {
         value: put,
@@ -99,7 +99,7 @@ function applyOverride(
   return null;
 }
 
-/** Line of the deepest part of the path that the text has. */
+/** Line of the deepest part of the path that the text contains. */
 function lineOf(document: Document, lines: LineCounter, path: KeyPath): number | null {
   let node: unknown = document.contents;
   let offset: number | null = null;

@@ -1,11 +1,11 @@
-/** Memory banks in the state that a golden case gives, with the official code's wrap and sampling. */
+/** Memory banks in a golden case's state, with the official code's ring wrap and sampling. */
 import type { BankOptions } from '../memory/memoryBank.js';
 import type { PixelMemoryBank } from '../memory/pixelMemoryBank.js';
 import type { RegionMemoryBank } from '../memory/regionMemoryBank.js';
 import { float32Tensor, int32Tensor } from '../wire/safetensors.js';
 import type { GoldenCase } from './operation.js';
 
-/** Queues are full, as the official ones always are; pointers are 0 where the case has none. */
+/** Queues are full, as the official ones always are; pointers are 0 if the case has none. */
 export function goldenBank<Bank extends PixelMemoryBank | RegionMemoryBank>(
   golden: GoldenCase,
   name: 'pixel' | 'region',

@@ -1,4 +1,4 @@
-/** Results against what a golden set expects. */
+/** Compares results with the expected tensors of a golden set. */
 import { elementCount, type NamedTensor } from '../wire/safetensors.js';
 import type { Subsample } from './goldenSet.js';
 import type { HostTensor } from './operation.js';
@@ -9,15 +9,15 @@ export interface Tolerance {
 }
 
 export interface Comparison {
-  /** Largest |error| / tolerance over the compared elements; Infinity where no number says it. */
+  /** Largest |error| / tolerance over the compared elements; Infinity if the ratio can't be computed. */
   readonly worst: number;
-  /** What is wrong, where `worst` alone doesn't tell. */
+  /** What is wrong, if `worst` alone doesn't show it. */
   readonly reason?: string;
 }
 
 /**
- * Compares a whole result with an expected tensor, which holds every `stride`-th element from
- * `offset` on if it is a subsample. A result passes if `worst <= 1`.
+ * Compares a whole result with an expected tensor. A subsampled one holds every `stride`-th element from
+ * `offset` on. A result passes if `worst <= 1`.
  */
 export function compare(
   got: HostTensor,
@@ -43,7 +43,7 @@ export function compare(
   return { worst };
 }
 
-/** Dtype, shape and every bit. */
+/** Compares dtype, shape and every bit. */
 export function compareStored(got: NamedTensor, expected: NamedTensor): Comparison {
   const form = ({ dtype, shape }: NamedTensor) => `${dtype} [${shape}]`;
   if (form(got) !== form(expected)) return failed(`${form(got)}, wanted ${form(expected)}`);
@@ -55,9 +55,9 @@ export function compareStored(got: NamedTensor, expected: NamedTensor): Comparis
   return failed(`byte ${wrong} is ${got.data[wrong]}, wanted ${expected.data[wrong]}`);
 }
 
-/** |got - wanted| / (atol + rtol * |wanted|). NaN is right where NaN is wanted, and only there. */
+/** |got - wanted| / (atol + rtol * |wanted|). NaN matches NaN only. */
 function errorRatio(got: number | bigint, wanted: number | bigint, tolerance: Tolerance): number {
-  // BigInts beyond 2^53 must not be compared as the numbers that they round to.
+  // BigInts beyond 2^53 must not be compared as rounded numbers.
   if (typeof got === typeof wanted && got === wanted) return 0;
   const a = Number(got);
   const b = Number(wanted);

@@ -1,4 +1,4 @@
-/** A golden case whose tensors lie in the set's files or follow from a recipe. */
+/** A golden case whose tensors are in the set's files or computed from a recipe. */
 import type { NamedTensor } from '../wire/safetensors.js';
 import type { CaseRecord, GoldenSet, TensorSource } from './goldenSet.js';
 import { hostTensor } from './hostTensor.js';
@@ -76,14 +76,14 @@ export class FileCase implements GoldenCase {
     throw this.#error(`params.${param}`, `${JSON.stringify(value)} given, a string wanted`);
   }
 
-  /** The expected tensor as it is stored, which may be a subsample of the whole one. */
+  /** The expected tensor as stored, possibly a subsample. */
   expected(key: string): HostTensor {
     const source = this.record.expected[key];
     if (source === undefined) throw this.#error(key, 'no such expected tensor');
     return this.#read(key, source);
   }
 
-  /** The same with its dtype and bits. Recipes have none. */
+  /** The same as stored bytes with their dtype; throws GoldenError for a recipe. */
   stored(key: string): NamedTensor {
     const source = this.record.expected[key];
     if (typeof source !== 'string') throw this.#error(key, 'no stored tensor of this name');

@@ -37,19 +37,19 @@ export type CaseRecord = z.infer<typeof caseSchema>;
 export type TensorSource = z.infer<typeof sourceSchema>;
 export type Subsample = { offset: number; stride: number; shape: number[] };
 
-/** The cases of a set and the files that they point to; each file is read at most once. */
+/** The cases of a set and the files that they refer to; each file is read at most once. */
 export class GoldenSet {
   readonly directory: string;
   readonly cases: readonly CaseRecord[];
   readonly #files = new Map<string, NamedTensors>();
 
-  /** Throws GoldenError if there is no cases.json in the folder, or it is not in format 1. */
+  /** Throws GoldenError unless the folder has a cases.json in format 1. */
   constructor(directory: string) {
     this.directory = directory;
     this.cases = readCases(join(directory, 'cases.json'));
   }
 
-  /** The tensors of a file beside cases.json. */
+  /** The tensors of a file in the same folder as cases.json. */
   file(name: string): NamedTensors {
     const known = this.#files.get(name);
     if (known !== undefined) return known;

@@ -1,4 +1,4 @@
-/** Stored bytes to numbers. */
+/** Converts stored bytes to numbers. */
 import { widenBfloat16 } from '../wire/bfloat16.js';
 import { decodeHalf } from '../wire/half.js';
 import { alignedBytes, type NamedTensor } from '../wire/safetensors.js';

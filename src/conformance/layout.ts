@@ -1,5 +1,5 @@
 /**
- * Golden files are channels-first (PyTorch), the code under test is channels-last.
+ * Golden files are channels-first (PyTorch); the code under test is channels-last.
  * Legend: N batch, C channels, H rows, W columns.
  */
 import type { Float32HostTensor } from './operation.js';

@@ -8,7 +8,7 @@ import { hostTensor } from './hostTensor.js';
 import { type GoldenCase, GoldenError, type HostTensor, UnsupportedError } from './operation.js';
 import { type WeightRecipe, weightValues } from './recipe.js';
 
-/** The case's network. Throws UnsupportedError if there is no such model here. */
+/** The case's network. Throws UnsupportedError if this program doesn't have the model. */
 export function goldenNetwork(golden: GoldenCase): SegmentationNetwork {
   const spec: NetworkSpec = {
     model: golden.text('model') as ModelName,
@@ -31,7 +31,7 @@ export function requireEvalMode(golden: GoldenCase): void {
   if (mode !== undefined && mode !== 'eval') throw new UnsupportedError(`mode: ${mode}`);
 }
 
-/** Values by the rule for names and shapes, `param` holding salt and gain. */
+/** Weights by the recipe for names and shapes, with salt and gain from `param`. */
 export function goldenWeights(golden: GoldenCase, param: string): WeightSource {
   const { salt, gain } = (golden.params[param] ?? {}) as Partial<WeightRecipe>;
   if (typeof salt !== 'string' || typeof gain !== 'number') {
@@ -40,7 +40,7 @@ export function goldenWeights(golden: GoldenCase, param: string): WeightSource {
   return (name, shape) => weightValues({ salt, gain }, name, shape);
 }
 
-/** Entries of a state dict as results; counts, which are int64, stay exact. */
+/** Entries of a state dict as results; the int64 counts stay exact. */
 export function stateResults(
   prefix: string,
   state: ReadonlyMap<string, NamedTensor>,

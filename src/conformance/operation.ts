@@ -1,7 +1,7 @@
-/** What an operation under test gets and gives. One operation is one `op` of a golden set. */
+/** Inputs and results of an operation under test. An operation implements one `op` of a golden set. */
 import type { NamedTensor } from '../wire/safetensors.js';
 
-/** Numbers as they lie in a golden file: C order, PyTorch layout (NCHW, OIHW). */
+/** Numbers as stored in a golden file: C order, PyTorch layout (NCHW, OIHW). */
 export type HostArray =
   | Float32Array
   | Float64Array
@@ -14,7 +14,7 @@ export type HostArray =
 export interface HostTensor {
   readonly data: HostArray;
   readonly shape: readonly number[];
-  /** Where dtype and bits count, not numbers alone: what `data` was made from. */
+  /** The stored form of `data`, for results that must match in dtype and bits, not only in value. */
   readonly stored?: NamedTensor;
 }
 
@@ -27,8 +27,8 @@ export interface Int32HostTensor extends HostTensor {
 }
 
 /**
- * One case of a golden set. Inputs are read when they are asked for. Every method throws a
- * GoldenError that names the case and the key if the set doesn't hold what was asked for.
+ * One case of a golden set. Inputs are read lazily. Every method throws a GoldenError that names the case
+ * and the key if the set doesn't hold what was requested.
  */
 export interface GoldenCase {
   readonly name: string;
@@ -50,28 +50,28 @@ export interface GoldenCase {
 }
 
 export interface OperationOptions {
-  /** Rows of a similarity matrix that are in memory at once; null: all of them. */
+  /** Rows of a similarity matrix in memory at once; null: all. */
   readonly tileRows: number | null;
 }
 
 /** Results by the keys of `expected`, whole (the runner subsamples). Extra keys are ignored. */
 export type OperationResult = ReadonlyMap<string, HostTensor>;
 
-/** Of a case that may be refused with an error, and was: counts as a pass of all its keys. */
+/** Result of a case that may be refused with an error, and was: a pass of all its keys. */
 export const REFUSED = 'refused';
 
-/** Runs the code that trains on one case. What it throws counts as a failure of the case's keys. */
+/** Runs the training code on one case. If it throws, all keys of the case fail. */
 export type Operation = (
   golden: GoldenCase,
   options: OperationOptions,
 ) => OperationResult | typeof REFUSED | Promise<OperationResult>;
 
-/** A golden set that is not what it should be: names the case, the key and the fault. */
+/** A fault in a golden set; the message names the case, the key and the fault. */
 export class GoldenError extends Error {
   override readonly name = 'GoldenError';
 }
 
-/** Thrown by an operation for a case of a kind that this program doesn't have, such as a model. */
+/** Thrown by an operation for a case that this program doesn't support, such as an unknown model. */
 export class UnsupportedError extends Error {
   override readonly name = 'UnsupportedError';
 }

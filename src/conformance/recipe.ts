@@ -1,5 +1,5 @@
 /**
- * Tensors that are defined by a formula instead of stored: golden/README.md, section 2.
+ * Tensors defined by a formula instead of stored values: golden/README.md, section 2.
  */
 import { fnv1a } from '../random/fnv1a.js';
 import { elementCount } from '../wire/safetensors.js';
@@ -28,13 +28,13 @@ export function recipeTensor(recipe: Recipe): Float32HostTensor {
   return { data: recipeValues(recipe), shape: recipe.shape };
 }
 
-/** How the weights of a whole network are drawn. */
+/** Parameters from which the weights of a whole network are computed. */
 export interface WeightRecipe {
   readonly salt: string;
   readonly gain: number;
 }
 
-/** Values of one state-dict entry: its range follows from its name and shape, first match wins. */
+/** Values of one state-dict entry. Their range depends on its name and shape; the first match wins. */
 export function weightValues(
   { salt, gain }: WeightRecipe,
   name: string,

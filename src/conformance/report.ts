@@ -1,4 +1,4 @@
-/** The conformance report: a line a key, then the counts. */
+/** The conformance report: one line per key, then the counts. */
 import type { KeyResult } from './runner.js';
 
 /** `PASS|FAIL|UNSUPPORTED <tab> op <tab> case <tab> key <tab> worst |error|/tolerance`. */
@@ -27,8 +27,8 @@ export function countsLine({ passed, failed, skipped }: Counts): string {
 }
 
 /**
- * Whether the set counts as failed: on a FAIL, and on an UNSUPPORTED key of an operation that was
- * asked for by name, unless the key is optional.
+ * Whether the set failed: some key is FAIL, or UNSUPPORTED in an operation requested by name without being
+ * optional.
  */
 export function isFailure(results: readonly KeyResult[], namedOps: ReadonlySet<string>): boolean {
   return results.some(

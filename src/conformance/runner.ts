@@ -7,7 +7,7 @@ import { type Operation, type OperationResult, REFUSED, UnsupportedError } from 
 /** An operation and whether it works in tiles of rows. */
 export interface RegisteredOperation {
   readonly run: Operation;
-  /** Whether its cases run with each of TILE_ROWS; otherwise with whole matrices only. */
+  /** Run its cases with each of TILE_ROWS; otherwise with whole matrices only. */
   readonly tiled: boolean;
 }
 
@@ -21,20 +21,20 @@ export interface KeyResult {
   readonly op: string;
   readonly caseName: string;
   readonly key: string;
-  /** Largest |error| / tolerance over all budgets; NaN where nothing was compared. */
+  /** Largest |error| / tolerance over all tile sizes; NaN if nothing was compared. */
   readonly worst: number;
   readonly reason?: string;
-  /** The key is only there to help find a mistake. */
+  /** The key exists only to help locate a fault. */
   readonly optional: boolean;
 }
 
-/** The key of cases that expect no tensor, such as a file that must be refused. */
+/** The key of cases without expected tensors, such as a file that must be refused. */
 const OUTCOME_KEY = 'outcome';
 
 /** Nothing was compared. */
 const UNSUPPORTED: Comparison = { worst: Number.NaN };
 
-/** Results of every expected key of one case, in the set's order. Never throws on a bad case. */
+/** The result for every expected key of one case, in the set's order. Never throws on a bad case. */
 export async function runCase(
   set: GoldenSet,
   record: CaseRecord,
@@ -71,7 +71,7 @@ function compareKey(
   result: OperationResult | typeof REFUSED,
 ): Comparison {
   const { record } = golden;
-  // Nothing to compare: that the operation hasn't thrown is what was wanted.
+  // Nothing to compare: the case passes because the operation hasn't thrown.
   if (record.expected[key] === undefined || result === REFUSED) return { worst: 0 };
   const got = result.get(key);
   if (got === undefined) {

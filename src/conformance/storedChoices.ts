@@ -1,4 +1,4 @@
-/** The memory banks' random choices, taken from a golden case's stored permutations. */
+/** Replaces the memory banks' random choices by a golden case's stored permutations. */
 import type { BankChoices } from '../memory/choices.js';
 import { type GoldenCase, GoldenError } from './operation.js';
 

@@ -1,4 +1,4 @@
-/** Golden inputs as the losses want them, and their results as golden files hold them. */
+/** Converts golden inputs to the losses' form, and results to the golden files' form. */
 import { IGNORED } from '../distill/enqueue.js';
 import type { TeacherFeature } from '../losses/minibatchPixel.js';
 import type { LabelMaps } from '../losses/nearestLabels.js';
@@ -13,13 +13,13 @@ import type {
   OperationOptions,
 } from './operation.js';
 
-/** [N, C, H, W] on the host to [N, H, W, C] in TensorFlow. */
+/** Converts [N, C, H, W] on the host to [N, H, W, C] in TensorFlow. */
 export function channelsLast(tensor: Float32HostTensor): Tensor {
   const { data, shape } = toChannelsLast(tensor);
   return float32(data, shape);
 }
 
-/** [N, H, W, C] in TensorFlow to [N, C, H, W] on the host. */
+/** Converts [N, H, W, C] in TensorFlow to [N, C, H, W] on the host. */
 export function channelsFirst(tensor: Tensor): HostTensor {
   return toChannelsFirst(readFloat32(tensor), tensor.shape);
 }
@@ -28,7 +28,7 @@ export function hostScalar(value: number): HostTensor {
   return { data: Float32Array.of(value), shape: [] };
 }
 
-/** A raw teacher feature [N, C, H, W] as it comes from the wire: unit rows and norms. */
+/** Converts a raw teacher feature [N, C, H, W] to its wire form: unit rows and norms. */
 export function teacherFeature(tensor: Float32HostTensor): TeacherFeature {
   return scope(() => {
     const feature_NHWD = channelsLast(tensor);
@@ -43,7 +43,7 @@ export function teacherFeature(tensor: Float32HostTensor): TeacherFeature {
   });
 }
 
-/** Labels [N, H, W] with `ignored` turned into IGNORED. Throws RangeError on what no byte holds. */
+/** Labels [N, H, W] with `ignored` replaced by IGNORED. Throws RangeError on labels that don't fit a byte. */
 export function labelMaps({ data, shape }: Int32HostTensor, ignored: number): LabelMaps {
   const [images = 0, height = 0, width = 0] = shape;
   const bytes = Uint8Array.from(data, (label) => {
@@ -54,7 +54,7 @@ export function labelMaps({ data, shape }: Int32HostTensor, ignored: number): La
   return { data: bytes, images, height, width };
 }
 
-/** `tileRows` rows of a similarity matrix at once, or all of them. */
+/** Tiles of `tileRows` rows of a similarity matrix, or one tile of all rows. */
 export function tilingOf({ tileRows }: OperationOptions): Tiling {
   return { lossMemoryMiB: 512, tileRows: tileRows ?? Number.MAX_SAFE_INTEGER };
 }

@@ -1,4 +1,4 @@
-/** A tensor as it travels: bytes with a dtype and a shape. Little-endian, row-major. */
+/** Tensors on the wire: bytes with a dtype and a shape. Little-endian, row-major. */
 
 export type WireDType = 'fp32' | 'fp16' | 'int8';
 
@@ -7,6 +7,6 @@ export const WIRE_DTYPE_BYTES: Readonly<Record<WireDType, number>> = { fp32: 4, 
 export interface EncodedTensor {
   readonly dtype: WireDType;
   readonly shape: readonly number[];
-  /** Owned by this tensor alone and starting at offset 0: it can be transferred to a thread. */
+  /** Owned by this tensor alone, which fills it from offset 0, so it can be transferred to a thread. */
   readonly data: ArrayBuffer;
 }

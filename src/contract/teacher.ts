@@ -32,6 +32,7 @@ export interface TeacherReply {
   readonly featureNorm: EncodedTensor | null;
 }
 
+/** Safe to share: requests are independent of each other and may be open at once. */
 export interface Teacher {
   readonly info: TeacherInfo;
   /**

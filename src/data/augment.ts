@@ -1,6 +1,6 @@
 /**
- * The official CIRKD augmentation as one pass over the crop: random scale, padding on the right and
- * below, random crop, random mirror. The scaled image is never whole: only the crop is computed.
+ * The official CIRKD augmentation in one pass over the crop: random scale, padding on the right and below,
+ * random crop, random mirror. Only the crop of the scaled image is computed.
  */
 import type { Draws } from '../random/draws.js';
 import { IGNORE_LABEL, type Sample } from './types.js';
@@ -11,11 +11,11 @@ export interface Augmentation {
   /** Range of the scale factor, both ends included. The official loaders: 0.5 to 2. */
   readonly scaleMin: number;
   readonly scaleMax: number;
-  /** Factors are scaleMin + k · scaleStep (official: 0.1); 0: any factor of the range. */
+  /** Factors are scaleMin + k · scaleStep (official: 0.1); 0: any factor in the range. */
   readonly scaleStep: number;
-  /** Mirror every other crop. */
+  /** Mirror each crop with probability 1/2. */
   readonly mirror: boolean;
-  /** R, G, B where the scaled image is smaller than the crop. */
+  /** R, G, B of the padding, for a scaled image smaller than the crop. */
   readonly paddingPixel: readonly [number, number, number];
 }
 
@@ -30,7 +30,7 @@ export interface CropPlan {
   readonly mirrored: boolean;
 }
 
-/** The same number of draws whatever the options, so that switching one keeps the others' luck. */
+/** Always makes the same number of draws, so that changing one option doesn't change the other choices. */
 export function planCrop(
   height: number,
   width: number,
@@ -50,11 +50,11 @@ export function planCrop(
 function drawScale({ scaleMin, scaleMax, scaleStep }: Augmentation, draws: Draws): number {
   if (scaleStep === 0) return scaleMin + (scaleMax - scaleMin) * draws.uniform();
   const steps = Math.floor((scaleMax - scaleMin) / scaleStep + 1e-6);
-  // Divided, as the official 0.5 + k / 10 is: 3 · 0.1 isn't 0.3.
+  // A division, as in the official 0.5 + k / 10, because 3 · 0.1 isn't 0.3.
   return scaleMin + draws.integer(steps + 1) / (1 / scaleStep);
 }
 
-/** As OpenCV rounds the size of a scaled image. */
+/** OpenCV's rounding of a scaled image's size. */
 function roundHalfEven(value: number): number {
   const floor = Math.floor(value);
   const odd = floor % 2;
@@ -62,7 +62,7 @@ function roundHalfEven(value: number): number {
 }
 
 /**
- * One random crop. Pure: the same sample, options and draws give the same bytes.
+ * Makes one random crop. Pure: the same sample, options and draws give the same bytes.
  *
  * @returns rgb uint8 [cropHeight, cropWidth, 3]; labels uint8 [cropHeight, cropWidth].
  */
@@ -118,7 +118,7 @@ export function cropByPlan(
   return { rgb, labels };
 }
 
-/** Where the pixels of one axis of the crop come from. */
+/** The source pixels of the crop's pixels along one axis. */
 interface AxisTaps {
   /** The two source pixels of the bilinear sample, and the weight of the second. */
   readonly low: Int32Array;

@@ -34,16 +34,16 @@ export const CAMVID_TABLE = classTable([
 export interface CamvidOptions {
   /** The folder that holds `train`, `trainannot`, `train.lst` … */
   readonly root: string;
-  /** `train`, `val`, or whatever else the folder has. */
+  /** `train`, `val`, or any other split in the folder. */
   readonly split: string;
-  /** Label files are neither wanted nor looked at. */
+  /** Don't require or read label files. */
   readonly unlabelled?: boolean;
 }
 
 /**
- * Without `<split>.lst`, the PNGs of the split's folder in the order of their names.
+ * Opens the samples in `<split>.lst` or, without that file, the PNGs of the split's folder in name order.
  *
- * @throws DataError when the list is empty or names a file that isn't there.
+ * @throws DataError when the list is empty or names a missing file.
  */
 export function camvid({ root, split, unlabelled = false }: CamvidOptions): Dataset {
   const files = readNames(root, split).map((name) => ({
@@ -64,11 +64,11 @@ function readNames(root: string, split: string): string[] {
   const list = join(root, `${split}.lst`);
   const lines = readListFile(list);
   if (lines === null) return readFolder(join(root, split), list);
-  return lines.map(({ words, line }) => {
-    const [name, ...more] = words;
+  return lines.map(({ fields, line }) => {
+    const [name, ...more] = fields;
     if (more.length > 0 || /[/\\]/.test(name!)) {
       throw new DataError(
-        `${list}, line ${line}: got ${JSON.stringify(words.join(' '))}, wanted a bare file name without .png`,
+        `${list}, line ${line}: got ${JSON.stringify(fields.join(' '))}, wanted a bare file name without .png`,
       );
     }
     return name!;
@@ -84,7 +84,7 @@ function readFolder(folder: string, list: string): string[] {
       cause: error,
     });
   }
-  // Only the folder itself: the list's names are bare ones too.
+  // Without subfolders: the names in a list are bare, too.
   const samples = names.filter((name) => !name.includes('/')).map((name) => name.slice(0, -4));
   if (samples.length === 0) throw new DataError(`${folder}: got no PNG, wanted at least one`);
   return samples;

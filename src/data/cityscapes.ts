@@ -1,5 +1,5 @@
 /**
- * Cityscapes (Cordts et al. 2016) with fine annotations and the 19 classes that are evaluated:
+ * Cityscapes (Cordts et al. 2016) with fine annotations and the 19 evaluated classes:
  * `<root>/leftImg8bit/<split>/<city>/*_leftImg8bit.png` with
  * `<root>/gtFine/<split>/<city>/*_gtFine_labelIds.png`, or the pairs of a list file.
  */
@@ -19,15 +19,15 @@ export interface CityscapesOptions {
   /** `train`, `val` or `test`. */
   readonly split: string;
   /**
-   * A file with an image and its label file a line, tab or space between, below `root`, as the
-   * lists of the official CIRKD code; null: every image of the split, in the order of their paths.
+   * A file with one image and its label file per line, separated by tab or space, relative to `root`, like
+   * the lists of the official CIRKD code; null: every image of the split, in path order.
    */
   readonly list?: string | null;
-  /** Label files are neither wanted nor looked at; lines of a list may be without. */
+  /** Don't require or read label files; lines of a list may omit them. */
   readonly unlabelled?: boolean;
 }
 
-/** @throws DataError when the list is empty or wrong, or names a file that isn't there. */
+/** @throws DataError when the list is empty or malformed, or names a missing file. */
 export function cityscapes(options: CityscapesOptions): Dataset {
   const { root, split, list = null, unlabelled = false } = options;
   const pairs = list === null ? pairsOfSplit(root, split) : pairsOfList(list, unlabelled);
@@ -70,13 +70,15 @@ function pairsOfList(list: string, unlabelled: boolean): Pair[] {
   return lines.map((line) => pairOfLine(list, line, unlabelled));
 }
 
-function pairOfLine(list: string, { words, line }: ListLine, unlabelled: boolean): Pair {
-  const [image, label, ...more] = words;
+function pairOfLine(list: string, { fields, line }: ListLine, unlabelled: boolean): Pair {
+  const [image, label, ...more] = fields;
   const isWhole = label === undefined ? unlabelled : more.length === 0;
-  const outside = words.find((word) => word.startsWith('/') || word.split(/[/\\]/).includes('..'));
+  const outside = fields.find(
+    (field) => field.startsWith('/') || field.split(/[/\\]/).includes('..'),
+  );
   if (outside !== undefined || !isWhole) {
     throw new DataError(
-      `${list}, line ${line}: got ${JSON.stringify(words.join(' '))}, wanted an image and its label file, both paths below the dataset's folder`,
+      `${list}, line ${line}: got ${JSON.stringify(fields.join(' '))}, wanted an image and its label file, both paths below the dataset's folder`,
     );
   }
   return label === undefined ? [image!] : [image!, label];

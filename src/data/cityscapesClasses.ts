@@ -1,7 +1,7 @@
 /**
- * The labels of Cityscapes (Cordts et al. 2016): ids, names and colours as published with the
- * dataset (cityscapesScripts, helpers/labels.py). The 19 that are evaluated become the classes 0 to
- * 18, in the order of their ids, as the published trainIds do; the others are ignored.
+ * The labels of Cityscapes (Cordts et al. 2016): ids, names and colours as published with the dataset
+ * (cityscapesScripts, helpers/labels.py). As with the published trainIds, the 19 evaluated ones become
+ * classes 0 to 18 in the order of their ids; the others are ignored.
  */
 import { type ClassEntry, type ClassTable, type Colour, classTable } from './classTable.js';
 
@@ -18,7 +18,7 @@ const IGNORED: readonly (readonly [id: number, name: string, colour: Colour])[] 
   [14, 'guard rail', [180, 165, 180]],
   [15, 'bridge', [150, 100, 100]],
   [16, 'tunnel', [150, 120, 90]],
-  // Like pole's: in files of colours the two can't be told apart, and pole comes first.
+  // The colour is pole's, so files of colours can't distinguish the two; pole takes precedence.
   [18, 'polegroup', [153, 153, 153]],
   [29, 'caravan', [0, 0, 90]],
   [30, 'trailer', [0, 0, 110]],

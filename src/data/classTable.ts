@@ -1,29 +1,29 @@
-/** The classes of a dataset, and what the numbers and colours of its label files stand for. */
+/** The classes of a dataset, and the meaning of the numbers and colours in its label files. */
 import { IGNORE_LABEL } from './types.js';
 
 export type Colour = readonly [red: number, green: number, blue: number];
 
-/** What one number of the label files, or one colour, means. */
+/** The meaning of one number, or one colour, in the label files. */
 export interface ClassEntry {
   /** The number in the label files, 0..255. */
   readonly id: number;
   readonly name: string;
   readonly colour: Colour;
-  /** Its pixels count nowhere: void, the car's own bonnet. Such an entry is no class. */
+  /** The entry is no class and its pixels are ignored: void, the car's own bonnet. */
   readonly ignore: boolean;
 }
 
 export interface ClassTable {
-  /** Name and colour of each class; its position is the class number of labels and networks. */
+  /** Name and colour of each class; the position is the class number in labels and networks. */
   readonly classNames: readonly string[];
   readonly palette: readonly Colour[];
-  /** Class, IGNORE_LABEL or INVALID for every number that a label file can hold: [256]. */
+  /** [256]: class, IGNORE_LABEL or INVALID for every number that a label file can hold. */
   readonly classOfId: Int16Array;
-  /** Class or IGNORE_LABEL by `colourKey`. */
+  /** Class or IGNORE_LABEL, by `colourKey`. */
   readonly classOfColour: ReadonlyMap<number, number>;
 }
 
-/** In `classOfId`: no label file may hold this number. */
+/** In `classOfId`: the number isn't allowed in a label file. */
 export const INVALID = -1;
 
 /** 0xRRGGBB. */
@@ -32,10 +32,10 @@ export function colourKey(red: number, green: number, blue: number): number {
 }
 
 /**
- * Classes are numbered as their entries come. The number 255 is ignored unless an entry has it.
- * Of two entries with one colour the first counts.
+ * Numbers classes in the order of their entries. The number 255 is ignored unless an entry has it. If two
+ * entries share a colour, the first wins.
  *
- * @param entries ids and class names differ from one another; 254 classes at most.
+ * @param entries with distinct ids and class names, and at most 254 classes.
  */
 export function classTable(entries: readonly ClassEntry[]): ClassTable {
   const classOfId = new Int16Array(256).fill(INVALID);

@@ -1,4 +1,4 @@
-/** Class tables in files: YAML (or JSON, which is YAML), a list of {id, name, colour, ignore}. */
+/** Reads class tables from files: YAML (or JSON, which is YAML), a list of {id, name, colour, ignore}. */
 import { readFileSync, statSync } from 'node:fs';
 import { parse } from 'yaml';
 import { z } from 'zod';
@@ -8,21 +8,21 @@ import { type ClassEntry, type ClassTable, classTable, colourKey } from './class
 import { fileError } from './fileList.js';
 import { DataError, UNLABELLED } from './types.js';
 
-/** Tables that are known by one word. */
+/** Built-in tables, by name. */
 const KNOWN: Readonly<Record<string, ClassTable>> = {
   camvid: CAMVID_TABLE,
   cityscapes: CITYSCAPES_TABLE,
 };
 
-/** Of a few hundred entries; a larger file is something else. */
+/** Ample for 256 entries; a larger file is something else. */
 const MAX_BYTES = 1_048_576;
-/** Faults that are told of one file. */
+/** Faults listed per file. */
 const MAX_ISSUES = 5;
 
 const byte = z.int().min(0).max(255);
 const entrySchema = z.strictObject({
   id: byte,
-  // Names go to terminals and into reports.
+  // Names are printed in terminals and reports.
   name: z
     .string()
     .min(1)
@@ -34,8 +34,8 @@ const tableSchema = z.array(entrySchema).min(1);
 
 /**
  * @param source `camvid`, `cityscapes`, or a file.
- * @param byColour label files hold colours, so no two classes may have the same one.
- * @throws DataError that names the file, the entry and its field.
+ * @param byColour label files hold colours, so the classes' colours must differ.
+ * @throws DataError naming the file, the entry and its field.
  */
 export function readClassTable(source: string, byColour: boolean): ClassTable {
   const known = Object.hasOwn(KNOWN, source) ? KNOWN[source] : undefined;
@@ -75,7 +75,7 @@ function readYaml(file: string): unknown {
   }
 }
 
-/** "entry 3, colour": entries counted from 1. */
+/** "entry 3, colour"; entries are counted from 1. */
 function placeOf([entry, ...field]: readonly PropertyKey[]): string {
   if (typeof entry !== 'number') return 'the file';
   return [`entry ${entry + 1}`, ...field.map(String)].join(', ');
@@ -89,7 +89,7 @@ function checkEntries(file: string, entries: readonly ClassEntry[], byColour: bo
   refuseTwice(file, 'id', entries, ({ id }) => id);
   refuseTwice(file, 'name', classes, ({ name }) => name);
   if (!byColour) return;
-  // Entries that are ignored may look alike, but not like a class.
+  // Ignored entries may share a colour, but not with a class.
   const told = new Map(entries.map((entry) => [colourKey(...entry.colour), entry]));
   refuseTwice(
     file,

@@ -1,4 +1,4 @@
-/** The table of datasets: a plain description, which can be sent to a worker, to a dataset. */
+/** Opens datasets from plain descriptions, which can be sent to a worker. */
 import { type CamvidOptions, camvid } from './camvid.js';
 import { type CityscapesOptions, cityscapes } from './cityscapes.js';
 import { type FolderOptions, folder } from './folder.js';
@@ -11,7 +11,7 @@ export type DatasetConfig =
   | ({ readonly kind: 'cityscapes' } & CityscapesOptions)
   | ({ readonly kind: 'folder' } & FolderOptions);
 
-/** @throws DataError when files of the list are missing. */
+/** @throws DataError when the options are wrong or files are missing. */
 export function openDataset(config: DatasetConfig): Dataset {
   switch (config.kind) {
     case 'synthetic': {
@@ -27,7 +27,7 @@ export function openDataset(config: DatasetConfig): Dataset {
   }
 }
 
-/** Drawn scenes always have labels: they are forgotten. */
+/** Discards the labels, which drawn scenes always have. */
 function withoutLabels(dataset: Dataset): Dataset {
   return {
     ...dataset,

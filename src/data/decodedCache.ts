@@ -1,9 +1,9 @@
-/** Keeps decoded samples within a limit of bytes. */
+/** A cache of decoded samples, limited in bytes. */
 import type { Sample } from './types.js';
 
 /**
- * What came first stays: epochs visit every sample once, so nothing is gained by evicting one for
- * another, and a cache that evicts the oldest would hit less often than its share of the dataset.
+ * Never evicts: an epoch visits every sample once, so replacing one sample by another gains nothing, and
+ * evicting the oldest would give a hit rate below the cached share of the dataset.
  */
 export class DecodedCache {
   readonly #limitBytes: number;

@@ -1,4 +1,4 @@
-/** A dataset of image files with label files: what every dataset in files shares. */
+/** The common implementation of all datasets of image and label files. */
 import { createHash } from 'node:crypto';
 import type { ClassTable } from './classTable.js';
 import { fileBytes } from './fileList.js';
@@ -10,21 +10,21 @@ export interface SampleFiles {
   readonly imageFile: string;
   /** null: no labels; every pixel is UNLABELLED. */
   readonly labelFile: string | null;
-  /** What the label file's numbers mean; default: the dataset's table. */
+  /** Meaning of the label file's values; default: the dataset's table. */
   readonly table?: ClassTable;
 }
 
 export interface FileDatasetOptions {
   /** For messages. */
   readonly name: string;
-  /** Begins the digest: kind and version of the layout, and what else decides the labels. */
+  /** First input of the digest: kind and version of the layout, and anything else that affects the labels. */
   readonly identity: string;
   readonly table: ClassTable;
   readonly values: LabelValues;
   readonly files: readonly SampleFiles[];
 }
 
-/** @throws DataError when a file isn't there. */
+/** @throws DataError when a file is missing. */
 export function fileDataset(options: FileDatasetOptions): Dataset {
   const { name, identity, table, values, files } = options;
   const hash = createHash('sha256').update(`${identity}\n`);

@@ -1,12 +1,12 @@
-/** Which files a dataset has: folders walked in a fixed order, lists read. Faults name the file. */
+/** Finds a dataset's files: walks folders in a fixed order and reads lists. Errors name the file. */
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { DataError } from './types.js';
 
-/** Deeper folders than this are taken for links in a circle. */
+/** Deeper nesting is assumed to be a cycle of links. */
 const MAX_DEPTH = 16;
 
-/** A system's error on a file as a DataError that names it. */
+/** Converts a system error on a file to a DataError that names the file. */
 export function fileError(file: string, error: unknown): DataError {
   const { code, message } = error as NodeJS.ErrnoException;
   return new DataError(`${file}: ${code === 'ENOENT' ? 'no such file' : message}`, {
@@ -14,7 +14,7 @@ export function fileError(file: string, error: unknown): DataError {
   });
 }
 
-/** Size in bytes. Throws DataError where there is no such file, or a folder. */
+/** Size in bytes. Throws DataError if there is no such file or it is a folder. */
 export function fileBytes(file: string): number {
   let stats: ReturnType<typeof statSync>;
   try {
@@ -27,11 +27,10 @@ export function fileBytes(file: string): number {
 }
 
 /**
- * Every file below a folder whose name ends so, as paths relative to it with `/` between, in the
- * order of their UTF-16 code units whatever the system's. Links are followed; names that begin with
- * a dot are left out.
+ * Every file below a folder with one of the endings, as relative paths with `/` as separator, sorted by
+ * UTF-16 code units on every system. Follows links; skips names that begin with a dot.
  *
- * @param endings in lower case; upper case in a name fits too.
+ * @param endings in lower case; they match names in any case.
  * @throws DataError when the folder can't be read.
  */
 export function filesBelow(folder: string, endings: readonly string[]): string[] {
@@ -76,17 +75,17 @@ function isFolder(entry: Entry, path: string): boolean {
   }
 }
 
-/** One line of a list: its words, between spaces or tabs. */
+/** One line of a list: its fields, separated by spaces or tabs. */
 export interface ListLine {
-  readonly words: readonly string[];
-  /** From 1. */
+  readonly fields: readonly string[];
+  /** Line number, from 1. */
   readonly line: number;
 }
 
 /**
- * The lines of a list that aren't empty. null: there is no such file.
+ * The non-empty lines of a list; null if there is no such file.
  *
- * @throws DataError when it can't be read, or has no line.
+ * @throws DataError when the file can't be read or has only empty lines.
  */
 export function readListFile(file: string): ListLine[] | null {
   let text: string;
@@ -98,10 +97,10 @@ export function readListFile(file: string): ListLine[] | null {
   }
   const lines = text
     .split('\n')
-    .map((line, i) => ({ words: line.split(/\s+/).filter((word) => word !== ''), line: i + 1 }))
-    .filter(({ words }) => words.length > 0);
+    .map((line, i) => ({ fields: line.split(/\s+/).filter((field) => field !== ''), line: i + 1 }))
+    .filter(({ fields }) => fields.length > 0);
   if (lines.length === 0) {
-    throw new DataError(`${file}: got no line, wanted one sample a line`);
+    throw new DataError(`${file}: got no line, wanted one sample per line`);
   }
   return lines;
 }

@@ -1,4 +1,4 @@
-/** Any folder of images, with label PNGs of the same paths in another folder, or without labels. */
+/** Any folder of images, with label PNGs at the same paths in another folder, or without labels. */
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import { readClassTable } from './classTableFile.js';
@@ -11,20 +11,20 @@ import { DataError, type Dataset } from './types.js';
 const IMAGE_ENDINGS = ['.png', '.jpg', '.jpeg', '.webp', '.tif', '.tiff'];
 
 export interface FolderOptions {
-  /** What it is used for: a word for messages. */
+  /** The use of the dataset, for messages: `train`, `val` … */
   readonly split: string;
-  /** Images of any depth below; sizes may differ. */
+  /** Contains images at any depth; sizes may differ. */
   readonly imageFolder: string;
-  /** `a/b.png` here has the labels of `a/b.*` there; null: no labels. */
+  /** `a/b.png` in this folder has the labels of `a/b.*` in imageFolder; null: no labels. */
   readonly labelFolder: string | null;
-  /** A file of `readClassTable`, or the name of a known table. */
+  /** A file for `readClassTable`, or the name of a built-in table. */
   readonly classTable: string;
   readonly labelValues: LabelValues;
-  /** Label files are neither wanted nor looked at. */
+  /** Don't require or read label files. */
   readonly unlabelled?: boolean;
 }
 
-/** @throws DataError when there is no image, one has no label file, or the table is wrong. */
+/** @throws DataError when there is no image, an image has no label file, or the table is wrong. */
 export function folder(options: FolderOptions): Dataset {
   const { imageFolder, labelFolder, labelValues, unlabelled = false } = options;
   const table = readClassTable(options.classTable, labelValues === 'colour');
@@ -58,8 +58,8 @@ function samplesIn(imageFolder: string, labelFolder: string | null): SampleFiles
   }));
 }
 
-/** Over what decides the class of a label. */
+/** Digest of everything that determines a label's class. */
 function tableDigest({ classNames, classOfId, classOfColour }: ClassTable): string {
-  const told = JSON.stringify([classNames, [...classOfId], [...classOfColour]]);
-  return createHash('sha256').update(told).digest('hex');
+  const content = JSON.stringify([classNames, [...classOfId], [...classOfColour]]);
+  return createHash('sha256').update(content).digest('hex');
 }

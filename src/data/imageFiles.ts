@@ -1,4 +1,4 @@
-/** Decoding of image and label files. What is wrong with a file is a DataError that names it. */
+/** Decodes image and label files. Every fault of a file is a DataError that names it. */
 import { readFile } from 'node:fs/promises';
 import { type DecodedPng, decode } from 'fast-png';
 import { DataError } from './types.js';
@@ -14,7 +14,7 @@ export interface DecodedImage {
 export interface DecodedPixels {
   readonly height: number;
   readonly width: number;
-  /** What the file says of each pixel, row-major: a number, or R G B. */
+  /** The stored value of each pixel, row-major: a number, or R G B. */
   readonly values: Uint8Array;
 }
 
@@ -34,15 +34,15 @@ async function readBytes(file: string): Promise<Uint8Array> {
 }
 
 /**
- * Reads an image of any format that sharp knows (PNG, JPEG, WebP, TIFF …) as 8-bit RGB; grey
- * becomes RGB, an alpha channel is dropped, an EXIF rotation isn't applied (labels have none).
+ * Reads an image of any format that sharp supports (PNG, JPEG, WebP, TIFF …) as 8-bit RGB. Converts grey to
+ * RGB, drops an alpha channel and doesn't apply EXIF rotation, which label files don't have.
  *
- * @throws DataError when the file is missing, truncated or no image.
+ * @throws DataError when the file is missing, truncated or not an image.
  */
 export async function readRgb(file: string): Promise<DecodedImage> {
-  // Through memory: libvips keeps opened paths in a cache and would miss a changed file.
+  // Read by us: libvips caches opened paths and would miss a changed file.
   const bytes = await readBytes(file);
-  // Only here: it takes a third of a second to load, which threads for drawn scenes can do without.
+  // Imported lazily: loading takes a third of a second, and threads for drawn scenes don't need it.
   const { default: sharp } = await import('sharp');
   try {
     const { data, info } = await sharp(bytes, { failOn: 'warning' })
@@ -58,16 +58,16 @@ export async function readRgb(file: string): Promise<DecodedImage> {
 }
 
 /**
- * Reads a label PNG: grey or palette, 1 to 8 bits, the stored numbers as they are.
+ * Reads a label PNG (grey or palette, 1 to 8 bits) as its stored numbers.
  *
  * @throws DataError when the file is missing, truncated, fails a checksum, unpacks to more or fewer
- *   pixels than its header says, or has colours.
+ *   pixels than its header says, or isn't grey or palette.
  */
 export function readLabels(file: string): Promise<DecodedPixels> {
   return readPng(file, ({ height, width, channels, depth, data }) => {
     if (channels !== 1 || depth > 8) {
       throw new Error(
-        `got ${channels} channels of ${depth} bits, wanted one class number a pixel (grey or palette, up to 8 bits)`,
+        `got ${channels} channels of ${depth} bits, wanted one class number per pixel (grey or palette, up to 8 bits)`,
       );
     }
     return { height, width, values: unpackBits(data as Uint8Array, height, width, depth) };
@@ -75,8 +75,8 @@ export function readLabels(file: string): Promise<DecodedPixels> {
 }
 
 /**
- * Reads a label PNG whose colours are its classes: RGB of 8 bits, with or without an alpha channel
- * (which is dropped), or a palette's colours.
+ * Reads a label PNG whose colours are its classes: 8-bit RGB, with or without an alpha channel (which is
+ * dropped), or a palette's colours.
  *
  * @throws DataError when the file is missing, truncated, fails a checksum, or has no colours.
  */
@@ -88,7 +88,7 @@ export function readColours(file: string): Promise<DecodedPixels> {
     }
     if (channels < 3 || depth !== 8) {
       throw new Error(
-        `got ${channels} channels of ${depth} bits, wanted a colour a pixel (RGB of 8 bits, or a palette)`,
+        `got ${channels} channels of ${depth} bits, wanted one colour per pixel (RGB of 8 bits, or a palette)`,
       );
     }
     const bytes = data as Uint8Array;
@@ -109,7 +109,7 @@ async function readPng(
   }
 }
 
-/** R G B of each index; an index beyond the palette is an error. */
+/** R G B of each index. Throws an Error on an index outside the palette. */
 function coloursOf(indices: Uint8Array, palette: readonly (readonly number[])[]): Uint8Array {
   const values = new Uint8Array(3 * indices.length);
   for (let i = 0; i < indices.length; i++) {
@@ -132,7 +132,7 @@ function withoutAlpha(rgba: Uint8Array): Uint8Array {
   return values;
 }
 
-/** Rows of less than 8 bits a pixel start at a whole byte, leftmost pixel in the highest bits. */
+/** With less than 8 bits per pixel, rows start at a whole byte with the leftmost pixel in the highest bits. */
 function unpackBits(data: Uint8Array, height: number, width: number, depth: number): Uint8Array {
   const rowBytes = Math.ceil((width * depth) / 8);
   if (data.length !== height * rowBytes) {
@@ -151,7 +151,7 @@ function unpackBits(data: Uint8Array, height: number, width: number, depth: numb
   return values;
 }
 
-/** An array with a buffer of its own, which can be transferred to another thread. */
+/** The same bytes in an array that owns its whole buffer and so can be transferred to another thread. */
 function ownBytes(data: Uint8Array): Uint8Array {
   const whole = data.byteOffset === 0 && data.byteLength === data.buffer.byteLength;
   return whole && data.constructor === Uint8Array ? data : new Uint8Array(data);

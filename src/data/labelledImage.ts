@@ -1,9 +1,9 @@
-/** An image file and its label file as one sample. */
+/** Loads an image file and its label file as one sample. */
 import { type ClassTable, colourKey, INVALID } from './classTable.js';
 import { type DecodedPixels, readColours, readLabels, readRgb } from './imageFiles.js';
 import { DataError, type Sample, UNLABELLED } from './types.js';
 
-/** index: a label file holds class numbers (grey, or palette indices); colour: class colours. */
+/** What label files hold. index: class numbers (grey, or palette indices); colour: class colours. */
 export type LabelValues = 'index' | 'colour';
 
 export interface LabelMeaning {
@@ -13,7 +13,7 @@ export interface LabelMeaning {
 
 /**
  * @throws DataError when a file can't be read, the sizes differ, or a label isn't in the table; it
- *   names the file and the pixel's value and place.
+ *   names the file and the pixel's value and position.
  */
 export async function loadLabelledImage(
   imageFile: string,
@@ -34,7 +34,7 @@ export async function loadLabelledImage(
   return { ...image, labels };
 }
 
-/** The whole image is UNLABELLED. Throws DataError as readRgb does. */
+/** Loads an image with every pixel UNLABELLED. Throws DataError like readRgb. */
 export async function loadUnlabelledImage(imageFile: string): Promise<Sample> {
   const image = await readRgb(imageFile);
   return { ...image, labels: new Uint8Array(image.height * image.width).fill(UNLABELLED) };
@@ -64,7 +64,7 @@ function classesOfColours(
   { classOfColour }: ClassTable,
 ): Uint8Array {
   const labels = new Uint8Array(height * width);
-  // Neighbours mostly have one colour: one look-up serves a run.
+  // Neighbours mostly have the same colour, so one look-up serves a run.
   let lastKey = -1;
   let lastLabel = 0;
   for (let i = 0; i < labels.length; i++) {
@@ -89,7 +89,7 @@ function place(i: number, width: number): string {
   return `at row ${Math.floor(i / width)}, column ${i % width}`;
 }
 
-/** The numbers that the table knows, runs shortened: "0–11 or 255". */
+/** The numbers in the table, as ranges: "0–11 or 255". */
 function accepted(table: Int16Array): string {
   const runs: string[] = [];
   for (let first = 0; first < table.length; first++) {

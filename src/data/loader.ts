@@ -1,4 +1,4 @@
-/** Batches of augmented crops, in order, prepared ahead by worker threads. */
+/** Loads batches of augmented crops, in order, prefetched by worker threads. */
 import { drawSeed64 } from '../random/draws.js';
 import type { Augmentation } from './augment.js';
 import { type DatasetConfig, openDataset } from './datasets.js';
@@ -10,30 +10,30 @@ import type { Batch, Crop, Dataset } from './types.js';
 export interface LoaderConfig {
   readonly dataset: DatasetConfig;
   readonly augmentation: Augmentation;
-  /** Crops. */
+  /** Crops per batch. */
   readonly batchSize: number;
   readonly seed: number;
-  /** The first batch that next() gives; earlier ones cost nothing. */
+  /** Number of the first batch that next() returns. Skipping earlier ones costs nothing. */
   readonly startStep: number;
-  /** Threads; 0: work in the calling thread, when asked. */
+  /** Worker threads; 0: prepare each batch in the calling thread, without prefetching. */
   readonly workers: number;
-  /** Batches in preparation beyond the one being waited for. */
+  /** Batches to prefetch beyond the one being awaited. */
   readonly prefetchBatches: number;
-  /** Limit of decoded samples kept, all threads together; 0: none. */
+  /** Limit of the decoded-sample caches of all threads together; 0: no cache. */
   readonly cacheBytes: number;
 }
 
 export interface Loader {
   readonly dataset: Dataset;
   /**
-   * The next batch. What it holds is a pure function of (dataset, augmentation, batchSize, seed,
-   * step): threads, prefetch, cache and startStep change no byte.
+   * The next batch. Its content is a pure function of (dataset, augmentation, batchSize, seed, step):
+   * threads, prefetch, cache and startStep don't change a byte.
    *
-   * @throws DataError when a sample can't be loaded or a thread ends; the loader is then of no more
-   *   use, except to close it.
+   * @throws DataError when a sample can't be loaded or a thread ends. Every later call then rejects with
+   *   the same error; only close() remains useful.
    */
   next(): Promise<Batch>;
-  /** Ends the threads; a batch that is being waited for is rejected. */
+  /** Ends the threads and rejects batches that are being awaited. next() then throws. */
   close(): Promise<void>;
 }
 
@@ -47,7 +47,7 @@ export function createLoader(config: LoaderConfig): Loader {
   const { workers } = config;
   const source = workers === 0 ? localSource(config, dataset) : threadedSource(config, workers);
   const order = sampleOrder(config.seed, dataset.samples.length);
-  // Without threads, preparing ahead would only hold up the caller.
+  // Without threads, prefetching would only block the caller.
   const ahead = workers === 0 ? 0 : config.prefetchBatches;
   const pending: Promise<Batch>[] = [];
   let nextStep = config.startStep;
@@ -72,7 +72,7 @@ export function createLoader(config: LoaderConfig): Loader {
   function fill(batches: number): void {
     while (pending.length < batches) {
       const batch = prepare(nextStep++);
-      // Whoever awaits it gets the error; until then it isn't an unhandled one.
+      // The error surfaces when the batch is awaited; until then it must not count as unhandled.
       batch.catch(() => {});
       pending.push(batch);
     }

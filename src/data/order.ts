@@ -1,6 +1,6 @@
 /**
- * Which sample comes when: epochs, each a permutation of its own, laid end to end. Batches are cut
- * from that line without regard to epochs, so none is short and no sample is dropped.
+ * The order of samples: a sequence of epochs, each with its own permutation. Batches are cut from the
+ * sequence without regard to epochs, so none is short and no sample is dropped.
  */
 import { drawsFor } from '../random/draws.js';
 
@@ -11,14 +11,14 @@ export interface OrderedSample {
 }
 
 /**
- * The sample at a position of the endless line. Step k of batch size B takes the positions
- * k · B to k · B + B - 1. Pure; `sampleOrder` is the same for many positions in a row.
+ * The sample at a position of the endless sequence. With batch size B, step k takes the positions k · B to
+ * k · B + B - 1. Pure; use `sampleOrder` for many consecutive positions.
  */
 export function sampleAt(seed: number, sampleCount: number, position: number): OrderedSample {
   return sampleOrder(seed, sampleCount)(position);
 }
 
-/** `sampleAt` that keeps the permutation of the epoch it was last asked for. */
+/** `sampleAt` with the last epoch's permutation cached. */
 export function sampleOrder(
   seed: number,
   sampleCount: number,

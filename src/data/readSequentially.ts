@@ -1,15 +1,15 @@
-/** Whole samples in list order, for evaluation. */
+/** Reads whole samples in list order, for evaluation. */
 import { type DatasetConfig, openDataset } from './datasets.js';
 import { localSource } from './sampleSource.js';
 import { threadedSource } from './threadedSource.js';
 import type { Sample } from './types.js';
 
 export interface SequentialOptions {
-  /** Threads; 0: the calling thread. */
+  /** Worker threads; 0: the calling thread. */
   readonly workers: number;
-  /** Samples in preparation beyond the one being waited for. */
+  /** Samples to prefetch beyond the one being awaited. */
   readonly ahead: number;
-  /** Stop after so many; default: all. */
+  /** Maximum number of samples; default: all. */
   readonly limit?: number;
 }
 
@@ -20,7 +20,7 @@ export type NumberedSample = Sample & {
 };
 
 /**
- * Ends its threads when the list ends and when the caller leaves the loop.
+ * Ends its threads at the end of the list or when the caller leaves the loop.
  *
  * @throws DataError when a sample can't be loaded.
  */

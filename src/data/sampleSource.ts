@@ -1,28 +1,28 @@
-/** Loads samples and cuts crops in the thread that calls it; a worker thread runs one of its own. */
+/** Loads samples and makes crops in the calling thread; each worker thread has a source of its own. */
 import { drawsFor } from '../random/draws.js';
 import { type Augmentation, augment } from './augment.js';
 import { type DatasetConfig, openDataset } from './datasets.js';
 import { DecodedCache } from './decodedCache.js';
 import type { Dataset, Sample } from './types.js';
 
-/** All that a thread needs to know; plain, so that it can be sent. */
+/** Everything that a thread needs, as plain data that can be sent to it. */
 export interface SourceConfig {
   readonly dataset: DatasetConfig;
-  /** Absent: whole samples only. */
+  /** Without it, only whole samples can be loaded. */
   readonly augmentation?: Augmentation;
   readonly seed: number;
   readonly cacheBytes: number;
 }
 
-/** One crop of one sample, or the sample itself where no epoch is given. */
+/** A crop of a sample, or the whole sample if no epoch is given. */
 export interface Job {
   readonly index: number;
   readonly epoch?: number;
 }
 
-/** Where jobs are done: here, or in worker threads. */
+/** Runs jobs, in the calling thread or in worker threads. */
 export interface SampleSource {
-  /** Rejects with DataError. Every array in the result belongs to the caller. */
+  /** Rejects with DataError. The caller owns every array of the result. */
   run(job: Job): Promise<Sample>;
   close(): Promise<void>;
 }

@@ -1,7 +1,6 @@
 /**
- * Street scenes drawn by the project itself: a dataset of any size without a file. Every scene has
- * its own camera, light, street and things; colours are shared between classes, so shape and place
- * have to be learnt.
+ * Street scenes drawn by the project itself: a dataset of any size without files. Every scene has its own
+ * camera, light, street and things. Classes share colours, so a network has to learn shape and position.
  */
 import { createHash } from 'node:crypto';
 import { drawsFor } from '../random/draws.js';
@@ -12,14 +11,14 @@ import { DataError, type Dataset } from './types.js';
 export type SyntheticSplit = 'train' | 'val';
 
 /**
- * The second index of the draws of a scene: the splits' streams never meet, whatever the number of
+ * Part of the index of a scene's draws: keeps the splits' random streams separate for any number of
  * samples.
  */
 const SPLIT_NUMBER: Readonly<Record<SyntheticSplit, number>> = { train: 0, val: 1 };
 
 export interface SyntheticOptions {
   readonly split: SyntheticSplit;
-  /** Number of scenes; scene i is the same in a set of any size. */
+  /** Number of scenes. Scene i doesn't depend on it. */
   readonly samples: number;
   /** Pixels. */
   readonly height: number;
@@ -27,7 +26,7 @@ export interface SyntheticOptions {
   readonly seed: number;
 }
 
-/** @throws DataError for an empty set or a picture of less than 16 pixels a side. */
+/** @throws DataError for an empty set or pictures of less than 16 pixels per side. */
 export function syntheticStreets(options: SyntheticOptions): Dataset {
   const { split, samples, height, width, seed } = options;
   for (const [field, value, least] of [

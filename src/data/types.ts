@@ -1,11 +1,11 @@
-/** What datasets give and what the loader makes of it. */
+/** Samples of datasets, and the batches that the loader makes from them. */
 
-/** The label value of pixels that no loss and no metric looks at. */
+/** The label value of pixels that losses and metrics ignore. */
 export const IGNORE_LABEL = 255;
 
 /**
- * The label value of pixels of an image without labels, where a teacher gives them (`labels:
- * teacher`). No class has this number, so a pixel that slips through is an error, not a class.
+ * The label value of pixels in images without labels, for which a teacher provides them (`labels: teacher`).
+ * No class has this number, so a pixel that is left over causes an error instead of counting as a class.
  */
 export const UNLABELLED = 254;
 
@@ -15,31 +15,31 @@ export interface Sample {
   readonly width: number;
   /** uint8 HWC, R G B. */
   readonly rgb: Uint8Array;
-  /** One class number a pixel, row-major, or IGNORE_LABEL, or UNLABELLED. */
+  /** One value per pixel, row-major: a class number, IGNORE_LABEL or UNLABELLED. */
   readonly labels: Uint8Array;
 }
 
-/** A list of samples. Deterministic: sample(i) is the same whenever and wherever it's called. */
+/** A list of samples. Deterministic: load(i) gives the same sample at any time on any machine. */
 export interface Dataset {
   readonly name: string;
   readonly classNames: readonly string[];
-  /** One [r, g, b] a class, for pictures. */
+  /** One [r, g, b] per class, for pictures. */
   readonly palette: readonly (readonly [number, number, number])[];
   /** Stable names of the samples, in list order. */
   readonly samples: readonly string[];
-  /** sha256 (hex) over what decides the list and its content: names, sizes of files, classes, generator version. */
+  /** sha256 (hex) over what determines the samples: names, file sizes, classes, generator version. */
   readonly digest: string;
-  /** Throws DataError that names the file, what came and what was wanted. */
+  /** Rejects with a DataError that names the file, what came and what was wanted. */
   load(index: number): Promise<Sample>;
 }
 
-/** A crop as it goes to both networks. */
+/** A crop, the input of both networks. */
 export interface Crop {
   readonly sample: string;
   readonly augmentationSeed: bigint;
-  /** uint8 HWC, R G B, of the batch's crop size. */
+  /** uint8 HWC, R G B, in the batch's crop size. */
   readonly rgb: Uint8Array;
-  /** As the sample's; IGNORE_LABEL where padded. */
+  /** As in Sample; IGNORE_LABEL in the padding. */
   readonly labels: Uint8Array;
 }
 
@@ -52,7 +52,7 @@ export interface Batch {
   readonly crops: readonly Crop[];
 }
 
-/** Something is wrong with the data: named file, what came, what was wanted. Exit code 7. */
+/** The data are faulty; the message names the file, what came and what was wanted. Exit code 7. */
 export class DataError extends Error {
   override readonly name = 'DataError';
 }

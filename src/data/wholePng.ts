@@ -1,18 +1,18 @@
 /**
- * A PNG before its decoder sees it. The decoder takes a file that ends early for a short one, unpacks
- * whatever the file says, however much that is, and takes pixels that are missing for zeros.
+ * Checks a PNG before it is decoded, because the decoder accepts truncated files, unpacks any amount of data
+ * and reads missing pixels as zeros.
  */
 import { inflateSync } from 'node:zlib';
 
-/** Pixels; the same limit as sharp's for images. */
+/** In pixels; sharp has the same limit. */
 const MAX_PIXELS = 0x3fff * 0x3fff;
 
 const SIGNATURE = Buffer.from([0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a]);
-/** What the pixels need. Others are left out: some, as a colour profile, would be unpacked too. */
+/** Chunks that the pixels need. Others are dropped: some, such as colour profiles, would be unpacked, too. */
 const NEEDED: ReadonlySet<string> = new Set(['IHDR', 'PLTE', 'IDAT', 'IEND']);
-/** Length and type before a chunk's data, checksum behind. */
+/** Bytes of length and type before a chunk's data, and of the checksum after it. */
 const [BEFORE, BEHIND] = [8, 4];
-/** Samples a pixel by colour type. */
+/** Samples per pixel, by colour type. */
 const CHANNELS: Readonly<Record<number, number>> = { 0: 1, 2: 3, 3: 1, 4: 2, 6: 4 };
 /** The seven passes of an interlaced image: first column, first row, step, step. */
 const PASSES = [
@@ -26,10 +26,10 @@ const PASSES = [
 ] as const;
 
 /**
- * The file without what its pixels don't need. Checksums are left to the decoder.
+ * The file without the chunks that its pixels don't need. Checksums are left to the decoder.
  *
- * @throws Error on a file that isn't whole, has too many pixels, or unpacks to another number of
- *   bytes than its header says. No more than these are ever unpacked.
+ * @throws Error on a file that is incomplete, has too many pixels, or unpacks to another number of bytes
+ *   than its header implies. Never unpacks more than that number.
  */
 export function wholePng(file: Uint8Array): Uint8Array {
   const bytes = Buffer.from(file.buffer, file.byteOffset, file.byteLength);
@@ -64,7 +64,7 @@ function chunksOf(bytes: Buffer): Chunk[] {
   throw new Error(`truncated: ${bytes.length} bytes without an IEND chunk`);
 }
 
-/** Bytes of the unpacked rows, each with its filter's number before it. */
+/** Bytes of the unpacked rows, each preceded by its filter's number. */
 function scanlineBytes(header: Buffer): number {
   const [width, height] = [header.readUInt32BE(0), header.readUInt32BE(4)];
   const [depth, colourType, interlaced] = [header[8]!, header[9]!, header[12] === 1];
@@ -74,9 +74,10 @@ function scanlineBytes(header: Buffer): number {
     throw new Error(`got ${height}×${width} pixels, wanted ${wanted}`);
   }
   const channels = CHANNELS[colourType];
-  if (channels === undefined) throw new Error(`got colour type ${colourType}, which PNG has not`);
+  if (channels === undefined)
+    throw new Error(`got colour type ${colourType}, which PNG doesn't have`);
   if (interlaced && depth < 8) {
-    throw new Error(`got ${depth} bits a pixel, interlaced, wanted 8 or not interlaced`);
+    throw new Error(`got ${depth} bits per pixel, interlaced, wanted 8 or not interlaced`);
   }
   const bytesOf = (rows: number, columns: number) =>
     rows > 0 && columns > 0 ? rows * (1 + Math.ceil((columns * channels * depth) / 8)) : 0;

@@ -1,8 +1,8 @@
 /**
- * Teacher replies, one an image, as tensors of a whole batch.
+ * Decodes teacher replies, one per image, into tensors of a whole batch.
  *
- * N images, h w positions, P = N * h * w, K classes, D teacher channels. Bytes go to TensorFlow as
- * they are and become float32 there.
+ * N images, h w positions, P = N * h * w, K classes, D teacher channels. The encoded bytes are passed
+ * to TensorFlow, which converts them to float32.
  */
 import { kernels, ops, scope, type Tensor, uint8 } from '../tensor/index.js';
 import { checkTensor, TensorFormatError } from '../wire/checkTensor.js';
@@ -14,22 +14,23 @@ import type { TeacherReply } from '../contract/teacher.js';
 const ENGINE_DTYPE = { fp32: 'float32', fp16: 'half' } as const;
 
 /**
- * float32 [N, ...shape of one] from N tensors of one dtype and shape, not int8. TensorFlow may go on
- * using their memory, so it must neither be changed nor transferred afterwards. Throws
- * TensorFormatError on a tensor that differs from the first or whose bytes don't fit its shape.
+ * float32 [N, ...shape of one] from N tensors of the same dtype and shape; int8 isn't accepted.
+ * TensorFlow may keep using their memory, so it must neither be changed nor transferred afterwards.
+ * Throws TensorFormatError on a tensor that differs from the first or whose bytes don't fit its shape.
  */
 export function decodeStacked(name: string, parts: readonly EncodedTensor[]): Tensor {
   return scope(() => {
     const { dtype, bytes } = stackedBytes(name, parts);
-    if (dtype === 'int8') throw new RangeError(`${name}: int8, which wants scales`);
+    if (dtype === 'int8') throw new RangeError(`${name}: int8 given, which needs scales`);
     const numbers = ops.bitcast(bytes, ENGINE_DTYPE[dtype]);
     return dtype === 'fp32' ? numbers : ops.cast(numbers, 'float32');
   });
 }
 
 /**
- * float32 [N, ...shape of one] from rows of int8 along the last axis, with their scales. A row whose
- * scale no unit row has (NaN, infinite, negative, above 1) becomes NaN. Throws as decodeStacked does.
+ * float32 [N, ...shape of one] from rows of int8 along the last axis and their scales. A row with a
+ * scale that no unit row can have (NaN, infinite, negative, above 1) becomes NaN. Throws like
+ * decodeStacked.
  */
 export function decodeScaledRows(
   name: string,
@@ -54,8 +55,9 @@ export function decodeScaledRows(
 }
 
 /**
- * A batch's replies, in order. Without logits in them `rebuild` makes them; throws TypeError where
- * it's null then, where an int8 embedding has no scales, or where some have a feature and others not.
+ * Decodes a batch's replies, in order. If they hold no logits, `rebuild` computes them. Throws
+ * TypeError if `rebuild` is null then, if an int8 embedding has no scales, or if only some of the
+ * replies have a feature.
  */
 export function decodeReplies(
   replies: readonly TeacherReply[],
@@ -95,12 +97,12 @@ function decodeLogits(
 
 function present(name: string, parts: readonly (EncodedTensor | null)[]): EncodedTensor[] {
   return parts.map((part) => {
-    if (part === null) throw new TypeError(`${name}: missing, and nothing to make it from`);
+    if (part === null) throw new TypeError(`${name}: missing, and cannot be computed`);
     return part;
   });
 }
 
-/** uint8 [N, ...shape of one, bytes an element], without the last axis where that is one byte. */
+/** uint8 [N, ...shape of one, bytes per element]; without the last axis for one byte per element. */
 function stackedBytes(name: string, parts: readonly EncodedTensor[]) {
   const first = parts[0];
   if (first === undefined) throw new RangeError(`${name}: no tensors given`);

@@ -1,9 +1,9 @@
 /**
- * What a batch adds to the memory banks: for each image and each of its classes, the mean embedding
- * (region bank) and some pixels' embeddings (pixel bank).
+ * Adds a batch to the memory banks: for each image and each of its classes, the mean embedding
+ * (region bank) and the embeddings of some pixels (pixel bank).
  *
- * N images, P = N * h * w positions, D teacher channels, K classes. Rows are picked and summed by
- * TensorFlow; only the rows that are stored come to the host.
+ * N images, P = N * h * w positions, D teacher channels, K classes. TensorFlow selects and sums the
+ * rows; only those that are stored are copied to the host.
  */
 import type { LabelMaps } from '../losses/nearestLabels.js';
 import type { BankChoices } from '../memory/choices.js';
@@ -15,14 +15,14 @@ import {
 import type { RegionMemoryBank } from '../memory/regionMemoryBank.js';
 import { int32, ops, readFloat32, scope, type Tensor } from '../tensor/index.js';
 
-/** Label value of positions that no class owns. */
+/** Label value of positions without a class. */
 export const IGNORED = 255;
 
 /** One class in one image. */
 interface Region {
   readonly image: number;
   readonly classNumber: number;
-  /** Positions inside the image, ascending. */
+  /** Positions in the image, ascending. */
   readonly ids: Int32Array;
 }
 
@@ -48,7 +48,7 @@ function regionsOf(labels: LabelMaps, classes: number): Region[] {
   return regions;
 }
 
-/** Stages the mean embedding of every region. `labels` are at the embedding's size. */
+/** Stages the mean embedding of every region. `labels` have the embedding's size. */
 export function enqueueRegions(
   embedding_PD: Tensor,
   labels: LabelMaps,
@@ -66,7 +66,7 @@ export function enqueueRegions(
     const segments = int32(segment_P, [segment_P.length]);
     return readFloat32(ops.unsortedSegmentSum(embedding_PD, segments, regions.length));
   });
-  // The bank makes rows unit, so the sum stands for the mean.
+  // The bank normalises rows, so the sum does as well as the mean.
   stageRows(
     sums,
     embedding_PD.shape[1]!,
@@ -76,7 +76,7 @@ export function enqueueRegions(
   );
 }
 
-/** Stages up to `updateFreq` pixels of every region. `labels` are at the embedding's size. */
+/** Stages up to `pixelUpdateFreq` pixels of every region. `labels` have the embedding's size. */
 export function enqueuePixels(
   embedding_PD: Tensor,
   labels: LabelMaps,
@@ -104,7 +104,7 @@ export function enqueuePixels(
   );
 }
 
-/** Hands each region its `counts` rows of `data`, in order. */
+/** Stages `counts[i]` consecutive rows of `data` for each region i, in order. */
 function stageRows(
   data: Float32Array,
   channels: number,

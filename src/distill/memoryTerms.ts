@@ -1,6 +1,6 @@
 /**
- * Both memory terms on one forward pass: what the banks hold against the projected student feature
- * and the teacher's embedding.
+ * Both memory terms of one forward pass: compares the projected student feature and the teacher's
+ * embedding by their similarities to the banks' rows.
  *
  * N images, h w positions, P = N * h * w, L labelled positions, D teacher channels, M bank rows.
  */
@@ -11,7 +11,7 @@ import type { SampledRows } from '../memory/memoryBank.js';
 import { float32, int32, ops, scalar, scope, type Tensor, uint8 } from '../tensor/index.js';
 import { IGNORED } from './enqueue.js';
 
-/** A memory term that is switched on. */
+/** A memory term with a weight above 0. */
 export interface MemoryTerm {
   readonly name: 'memory_pixel' | 'memory_region';
   readonly weight: number;
@@ -20,7 +20,7 @@ export interface MemoryTerm {
 
 export interface MemoryTermValues {
   readonly losses: ReadonlyMap<MemoryTerm['name'], number>;
-  /** float32 [P, D]: of the weighted sum, with respect to the projected feature. */
+  /** float32 [P, D]: the gradient of the weighted sum with respect to the projected feature. */
   readonly gradient_PD: Tensor;
 }
 
@@ -31,7 +31,7 @@ export function labelledPositions({ data }: LabelMaps): Int32Array {
   return Int32Array.from(positions);
 }
 
-/** `labelled` is not empty. */
+/** @param labelled the labelled positions, at least one */
 export function memoryTerms(
   projected_PD: Tensor,
   embedding_PD: Tensor,
@@ -54,7 +54,7 @@ export function memoryTerms(
         losses.set(name, result.loss);
         return ops.mul(result.gradient_PD, scalar(weight));
       });
-    // The summands are gone before the next maps of their size are made.
+    // The scope frees the summands before the next tensors of their size are made.
     const sum_LD = scope(() => ops.addN(terms.map(termGradient)));
     const gradient_LD = unitRowsGrad(sum_LD, student);
     return {
@@ -64,7 +64,7 @@ export function memoryTerms(
   });
 }
 
-/** A sample of a bank as float32 [M, D]; halves become floats in TensorFlow. */
+/** A sample of a bank as float32 [M, D]; TensorFlow converts float16. */
 function rowsTensor({ data, count }: SampledRows, channels: number): Tensor {
   if (data instanceof Float32Array) return float32(data, [count, channels]);
   return scope(() => {
@@ -74,7 +74,7 @@ function rowsTensor({ data, count }: SampledRows, channels: number): Tensor {
   });
 }
 
-/** Rows back to their positions, zeros elsewhere. */
+/** Puts rows back at their positions, with zeros elsewhere. */
 function spread(rows_LD: Tensor, labelled: Int32Array, positions: number): Tensor {
   return scope(() => {
     const index_L = int32(labelled, [labelled.length]);

@@ -1,5 +1,5 @@
 /**
- * The objective: named terms times named weights, and the gradients that start the backward pass.
+ * The objective: the weighted sum of named terms, and the gradients that start the backward pass.
  *
  *     total = task CE (+ auxWeight * aux CE) + logits KD + mini-batch pixel + memory pixel + region
  *
@@ -21,7 +21,7 @@ import { type Terms, WEIGHTED_TERMS, type WeightedTerm } from '../contract/terms
 
 export type StepDraws = BankChoices;
 
-/** On the step's tape. */
+/** The network's outputs, on the step's tape. */
 export interface StudentOutputs {
   /** [N, h, w, K] */
   readonly logits: Var;
@@ -35,7 +35,7 @@ export interface StudentOutputs {
 export interface TeacherOutputs {
   /** float32 [N, h, w, K] */
   readonly logits: Tensor;
-  /** null: the teacher gives none, and only `logits_kd` can be computed. */
+  /** null: the teacher has none, so that only `logits_kd` can be computed. */
   readonly feature: TeacherFeature | null;
 }
 
@@ -60,7 +60,7 @@ export interface ObjectiveInput {
 
 export interface Evaluation {
   readonly terms: Terms;
-  /** Gradients of `total`, for Tape.backward; a Var may come more than once. */
+  /** Gradients of `total`, for Tape.backward; a Var may occur more than once. */
   readonly seeds: (readonly [Var, Tensor])[];
 }
 
@@ -69,17 +69,21 @@ export interface MemoryBanks {
   readonly region: RegionMemoryBank | null;
 }
 
-/** What the terms of one evaluation are collected in. */
+/** Collects the terms of one evaluation. */
 interface Collected {
   readonly values: Map<WeightedTerm, number>;
   readonly seeds: (readonly [Var, Tensor])[];
 }
 
+/**
+ * Computes the terms with a weight above 0. Without a teacher only `task` is computed. The banks are
+ * changed by evaluate() and have to be settled by commit() or discard() before their state is saved.
+ */
 export class Objective {
   readonly settings: ObjectiveSettings;
   readonly banks: MemoryBanks;
 
-  /** Throws Error if a memory term has a weight and no bank. */
+  /** Throws Error if a memory term with a weight above 0 has no bank. */
   constructor(settings: ObjectiveSettings, banks: MemoryBanks) {
     for (const part of ['pixel', 'region'] as const) {
       if (settings.weights[`memory_${part}`] > 0 && banks[part] === null) {
@@ -96,9 +100,9 @@ export class Objective {
   }
 
   /**
-   * One forward pass. What it adds to the banks is staged until `commit` or `discard`.
-   * Throws RangeError on labels, shapes or group sizes that don't fit, Error where a term with a
-   * weight needs the teacher's feature and there is none.
+   * Evaluates one forward pass. Rows for the banks are staged until `commit` or `discard`.
+   * Throws RangeError on labels, shapes or group sizes that don't fit, Error if a term with a weight
+   * above 0 needs the teacher's feature and there is none.
    */
   evaluate(input: ObjectiveInput): Evaluation {
     return scope(() => {
@@ -117,13 +121,13 @@ export class Objective {
     });
   }
 
-  /** Keeps what was enqueued since the last commit. */
+  /** Makes the rows enqueued since the last commit permanent. */
   commit(): void {
     this.banks.pixel?.commit();
     this.banks.region?.commit();
   }
 
-  /** Takes back what was enqueued since the last commit. */
+  /** Undoes everything enqueued since the last commit. */
   discard(): void {
     this.banks.pixel?.discard();
     this.banks.region?.discard();
@@ -167,7 +171,7 @@ export class Objective {
     const [, height = 0, width = 0, channels = 0] = teacher.embedding.shape;
     const labels = nearestLabels(input.labels, height, width);
     const embedding_PD = ops.reshape(teacher.embedding, [labels.data.length, channels]);
-    // Before sampling, as the official code does: a batch also sees its own rows.
+    // Before sampling, like the official code: a batch also sees its own rows.
     this.#enqueue(embedding_PD, labels, input.draws);
     if (input.step < settings.memoryStartStep) {
       this.#memoryConstant(0, values);
@@ -176,7 +180,7 @@ export class Objective {
     const projected = this.#projected(input, teacher);
     const labelled = labelledPositions(labels);
     if (labelled.length === 0) {
-      // The head has run, so it gets a gradient, which is zero.
+      // The head has run, so it needs a gradient: zero.
       seeds.push([projected, zeros(projected.shape)]);
       this.#memoryConstant(settings.allIgnored === 'nan' ? Number.NaN : 0, values);
       return;

@@ -1,6 +1,6 @@
 /**
- * The teacher's logits out of its feature, where they didn't travel: the network's last layer is a
- * 1x1 convolution, whose weights the student was sent once.
+ * Computes the teacher's logits from its feature if they weren't sent: the network's last layer is a
+ * 1x1 convolution, whose weights the student received once.
  *
  * N images, h w positions, P = N * h * w, K classes, D teacher channels.
  *
@@ -17,8 +17,8 @@ export class LogitsRebuild {
   readonly #bias_K: Tensor;
 
   /**
-   * Of a classifier [K, D + 1]: weights, then bias; it is copied. Throws TensorFormatError on
-   * another tensor. The object holds TensorFlow's memory until dispose().
+   * @param classifier fp32 [K, D + 1]: weights, then bias; it is copied
+   * Throws TensorFormatError on any other tensor. Holds TensorFlow memory until dispose().
    */
   constructor(classifier: EncodedTensor) {
     const [classes = 0, columns = 0] = classifier.shape;
@@ -40,7 +40,7 @@ export class LogitsRebuild {
    * @param embedding_NhwD unit rows
    * @param norm_Nhw norms of the feature's rows
    * @returns logits, float32 [N, h, w, K]
-   * Throws RangeError on other channels than the classifier's.
+   * Throws RangeError if the number of channels isn't the classifier's.
    */
   logits(embedding_NhwD: Tensor, norm_Nhw: Tensor): Tensor {
     const channels = embedding_NhwD.shape.at(-1);
@@ -50,7 +50,7 @@ export class LogitsRebuild {
     return scope(() => {
       const positions = norm_Nhw.size;
       const embedding_PD = ops.reshape(embedding_NhwD, [positions, this.channels]);
-      // Times the norm afterwards: K columns a row instead of D.
+      // The norm is applied after the product, to K columns per row instead of D.
       const product_PK = ops.matMul(embedding_PD, this.#weights_KD, { transposeB: true });
       const scaled_PK = ops.mul(product_PK, ops.reshape(norm_Nhw, [positions, 1]));
       const logits_PK = ops.add(scaled_PK, this.#bias_K);

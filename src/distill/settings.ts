@@ -1,4 +1,4 @@
-/** What decides the objective, in the words of the config. */
+/** The settings of the objective, with the names of the config's keys. */
 import type { Tiling } from '../losses/tiling.js';
 import type { PixelEnqueue } from '../memory/pixelMemoryBank.js';
 import type { TermWeights } from '../contract/terms.js';
@@ -9,28 +9,28 @@ export interface ObjectiveSettings {
   readonly weights: TermWeights;
   /** Weight of the auxiliary head inside `task`. */
   readonly auxWeight: number;
-  /** How the student's logits come to the labels' size, see SegmentationNetwork.alignCorners. */
+  /** How the student's logits are resized to the labels: see SegmentationNetwork.alignCorners. */
   readonly alignCorners: boolean;
   readonly kdTemperature: number;
   readonly contrastTemperature: number;
   readonly contrastKdTemperature: number;
-  /** Images compared with one another; 0: the whole micro-batch. */
+  /** Number of images that are compared with one another; 0: the whole micro-batch. */
   readonly minibatchGroup: number;
   readonly minibatchPooling: 'auto' | 'never';
   readonly tiling: Tiling;
-  /** Rows drawn of each class a forward pass; see `rowsPerClass`. */
+  /** Rows of each class that are drawn per forward pass; see `rowsPerClass`. */
   readonly pixelContrastRows: number;
   readonly regionContrastRows: number;
-  /** Pixels of one class that one image adds, at most. */
+  /** Most pixels of one class that one image adds. */
   readonly pixelUpdateFreq: number;
-  /** Steps before it only fill the banks. */
+  /** Earlier steps only fill the banks. */
   readonly memoryStartStep: number;
-  /** Defects of the official code. */
+  /** Whether defects of the official code are reproduced (the config section `reference`). */
   readonly pixelEnqueue: PixelEnqueue;
   readonly allIgnored: 'zero' | 'nan';
 }
 
-/** Rows of each class for a total over all classes, as the official trainers count. */
+/** Rows per class for a total over all classes, as the official trainers count them. */
 export function rowsPerClass(total: number, classes: number): number {
   return Math.floor(total / classes) + 1;
 }

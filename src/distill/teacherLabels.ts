@@ -1,29 +1,29 @@
 /**
- * Labels from the teacher, for images that have none: the class that its logits are largest for, at
- * full resolution, where it is sure enough.
+ * Labels from the teacher, for images without annotation: the class with the largest logit at each
+ * pixel, if its probability is high enough.
  *
  * N images, h w positions of the logits, H W pixels, P = H * W, K classes.
  *
- * The logits come to the pixels as the teacher's network has it (TeacherInfo.alignCorners), bilinear. Of
- * one image at a time anything is at full resolution.
+ * The logits are upsampled bilinearly, with corners aligned as the teacher's network does it
+ * (TeacherInfo.alignCorners), one image at a time to limit the memory at full resolution.
  */
 import type { LabelMaps } from '../losses/nearestLabels.js';
 import { ops, readInt32, scalar, scope, type Tensor } from '../tensor/index.js';
 import { IGNORED } from './enqueue.js';
 
 export interface TeacherLabelOptions {
-  /** Pixels whose class has no more than this probability are IGNORED; 0: none is. */
+  /** Pixels whose class has at most this probability become IGNORED; 0: none do. */
   readonly minConfidence: number;
-  /** The teacher's. */
+  /** TeacherInfo.alignCorners. */
   readonly alignCorners: boolean;
 }
 
 /**
  * @param logits_NhwK the teacher's, float32, finite
- * @param crops IGNORED where a crop reaches beyond its image: that stays so. Other values don't matter
- * @returns class numbers or IGNORED, [N, H, W]; of equal logits the first class. A pure function:
- *   the same replies give the same bytes
- * Throws RangeError on another number of images, or classes that no label has room for.
+ * @param crops IGNORED where a crop reaches beyond its image, which is kept; other values are unused
+ * @returns class numbers or IGNORED, [N, H, W]; among equal logits the first class wins. A pure
+ *   function: the same replies give the same bytes
+ * Throws RangeError if the numbers of images differ or there are more classes than labels can number.
  */
 export function teacherLabels(
   logits_NhwK: Tensor,

@@ -1,8 +1,8 @@
-/** Pictures as the cells of a report: small enough to send, of one size on a sheet. */
+/** Pictures as cells of a report: small enough to embed, and of one size on a sheet. */
 import sharp from 'sharp';
 import { encodePng, type Raster } from './raster.js';
 
-/** Pixels; a report of full-size street scenes would take hundreds of megabytes. */
+/** In pixels. A report with full-size street scenes would take hundreds of megabytes. */
 const MAX_WIDTH = 640;
 const WHITE = 255;
 
@@ -17,8 +17,8 @@ export async function encodeCell(raster: Raster): Promise<Cell> {
 }
 
 /**
- * At most MAX_WIDTH wide. Maps of classes keep their colours (nearest pixel), photographs are
- * averaged.
+ * Shrinks to at most MAX_WIDTH. Class maps keep their exact colours (nearest pixel); photographs are
+ * filtered.
  */
 export async function shrink(raster: Raster, kind: 'photo' | 'map'): Promise<Raster> {
   const { height, width, rgb } = raster;
@@ -31,7 +31,7 @@ export async function shrink(raster: Raster, kind: 'photo' | 'map'): Promise<Ras
   return { ...to, rgb: new Uint8Array(data) };
 }
 
-/** White at the right and below, up to the size given. */
+/** Adds white on the right and below, up to the given size. */
 export function padded(raster: Raster, height: number, width: number): Raster {
   if (raster.height === height && raster.width === width) return raster;
   const rgb = new Uint8Array(height * width * 3).fill(WHITE);

@@ -1,7 +1,7 @@
-/** Confusion matrix and the scores that follow from it: golden/README.md, section 8. */
+/** Confusion matrix and the scores computed from it: golden/README.md, section 8. */
 import { IGNORE_LABEL } from '../data/types.js';
 
-/** Class numbers; anything below 0, and IGNORE_LABEL, is a pixel that isn't looked at. */
+/** Class numbers. Pixels with a value below 0 or with IGNORE_LABEL are ignored. */
 export type LabelArray = Uint8Array | Int32Array;
 
 export class ConfusionMatrix {
@@ -15,8 +15,8 @@ export class ConfusionMatrix {
   }
 
   /**
-   * Adds the pixels of one or more images. Throws RangeError at a label that is neither ignored
-   * nor a class, and at a prediction that is no class.
+   * Adds the pixels of one or more images. Throws RangeError on a label that is neither a class nor ignored
+   * and on a prediction that is no class.
    */
   add(predictions: LabelArray, labels: LabelArray): void {
     if (predictions.length !== labels.length) {
@@ -32,7 +32,7 @@ export class ConfusionMatrix {
     }
   }
 
-  /** Adds another matrix of the same classes, from another image or worker. */
+  /** Adds a matrix of the same classes from another image or worker. */
   merge(other: Pick<ConfusionMatrix, 'classes' | 'counts'>): void {
     if (other.classes !== this.classes) {
       throw new RangeError(`classes: ${other.classes} given, wanted ${this.classes}`);
@@ -55,13 +55,13 @@ export interface SegmentationScores {
   readonly intersection: Float64Array;
   /** Pixels where prediction or label is the class, [K]. */
   readonly union: Float64Array;
-  /** [K]; 0 for a class in neither. */
+  /** [K]; 0 for a class that is in neither. */
   readonly iou: Float64Array;
-  /** Mean over all classes: a class that is absent from labels and predictions counts 0. */
+  /** Mean over all classes; a class that is absent from labels and predictions counts as 0. */
   readonly miou: number;
-  /** Mean over the classes that are in the labels or the predictions. */
+  /** Mean over the classes in the labels or the predictions. */
   readonly miouPresent: number;
-  /** Share of the labelled pixels that are right; 0 if there are none. */
+  /** Share of the labelled pixels that are correct; 0 if there are none. */
   readonly pixelAccuracy: number;
 }
 
@@ -98,7 +98,7 @@ function sum(values: Float64Array): number {
   return values.reduce((total, value) => total + value, 0);
 }
 
-/** 0 for 0 / 0, where the official scorer adds 2^-52 to the divisor to the same end. */
+/** Gives 0 for 0 / 0, as the official scorer does by adding 2^-52 to the divisor. */
 function ratio(part: number, whole: number): number {
   return whole === 0 ? 0 : part / whole;
 }

@@ -1,7 +1,7 @@
 /** Scores and confusion matrix for spreadsheets: RFC 4180, a header line, LF at line ends. */
 import type { ScoreReport } from './scoreTable.js';
 
-/** A line a class: name, IoU (empty for a class that is nowhere), pixels. */
+/** One line per class: name, IoU (empty for an absent class), pixel counts. */
 export function classesCsv({ classes }: ScoreReport): string {
   return table([
     ['class', 'iou', 'intersection_pixels', 'union_pixels', 'label_pixels', 'predicted_pixels'],
@@ -16,7 +16,7 @@ export function classesCsv({ classes }: ScoreReport): string {
   ]);
 }
 
-/** Pixels: a line a true class, a column a predicted one. */
+/** Pixel counts: one line per true class, one column per predicted class. */
 export function confusionCsv({ classes, confusion }: ScoreReport): string {
   return table([
     ['truth \\ prediction', ...classes.map(({ name }) => name)],

@@ -1,4 +1,4 @@
-/** Where a prediction is wrong. */
+/** Shows where a prediction is wrong. */
 import { IGNORE_LABEL, type Sample } from '../data/types.js';
 import type { LabelArray } from './confusion.js';
 import type { Raster } from './raster.js';
@@ -7,7 +7,7 @@ export const RIGHT = [255, 255, 255] as const;
 export const WRONG = [214, 39, 40] as const;
 export const IGNORED = [150, 150, 150] as const;
 
-/** White where the prediction is the label, red where it isn't, grey where no label counts. */
+/** White where the prediction equals the label, red where it doesn't, grey where the label is ignored. */
 export function errorMap(
   { height, width, labels }: Pick<Sample, 'height' | 'width' | 'labels'>,
   prediction: LabelArray,

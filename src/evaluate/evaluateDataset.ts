@@ -1,4 +1,4 @@
-/** The score of a network on a dataset, image by image at the labels' size. */
+/** Scores a network on a dataset, image by image at the labels' size. */
 import type { Dataset, Sample } from '../data/types.js';
 import { DataError, UNLABELLED } from '../data/types.js';
 import type { RemoteSegmenter } from './predict.js';
@@ -7,9 +7,9 @@ import { viewLogits } from './viewLogits.js';
 import { PLAIN_VIEW, type Views } from './views.js';
 
 export interface EvaluateOptions {
-  /** Only the first so many samples. */
+  /** Evaluate only this many samples from the start; default: all. */
   readonly limit?: number;
-  /** Scales, mirror and windows; whole images as they are where it is left out. */
+  /** Scales, mirroring and windows; default: each whole image once. */
   readonly views?: Views;
   /** Called after each image, with its predictions at full size. */
   readonly onSample?: (evaluated: EvaluatedSample) => void | Promise<void>;
@@ -27,8 +27,8 @@ export interface EvaluatedSample {
 }
 
 /**
- * Throws DataError if the dataset has other classes than the network, or no sample. The next image
- * is decoded while the present one is computed.
+ * Throws DataError if the dataset is empty, has another number of classes than the network, or has no
+ * labels. Prefetches the next image while the current one is computed.
  */
 export async function evaluateDataset(
   segmenter: RemoteSegmenter,
@@ -67,7 +67,7 @@ async function evaluateSample(
   }
 }
 
-/** A failure shows when the sample is awaited, not as an unhandled rejection before. */
+/** A failure surfaces when the sample is awaited, not before as an unhandled rejection. */
 function load(dataset: Dataset, index: number): Promise<Sample> {
   const loading = dataset.load(index);
   loading.catch(() => {});

@@ -1,4 +1,4 @@
-/** Logits that are no numbers: their arg-max would be a class like any other, and a score be told. */
+/** Rejects logits that aren't finite: their arg-max would still be a class and give a plausible score. */
 import { isFiniteTensor } from '../models/finiteTensor.js';
 import type { Tensor } from '../tensor/index.js';
 
@@ -7,7 +7,7 @@ export class NonFiniteLogitsError extends Error {
   override readonly name = 'NonFiniteLogitsError';
 }
 
-/** Before they are resized: there are fewer, and one NaN then spoils its neighbours. */
+/** Call it before resizing: there are fewer values then, and resizing spreads a NaN to its neighbours. */
 export function requireFiniteLogits(logits_NhwK: Tensor): void {
   if (isFiniteTensor(logits_NhwK)) return;
   throw new NonFiniteLogitsError(

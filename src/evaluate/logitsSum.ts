@@ -1,10 +1,10 @@
 /**
- * Logits of many windows or views, summed up in one array on the host. H W size of the sum,
- * K classes; HWK, row-major.
+ * Sums the logits of windows and views in one array on the host. H W: size of the sum, K: classes; HWK,
+ * row-major.
  */
 import type { Size } from './windows.js';
 
-/** Adds a window's logits where it lies. */
+/** Adds a window's logits at the window's position. */
 export function addWindow(
   sum_HWK: Float32Array,
   sumWidth: number,
@@ -20,7 +20,7 @@ export function addWindow(
   }
 }
 
-/** Divides every pixel by the number of windows that lie over it. */
+/** Divides every pixel by the number of windows that cover it. */
 export function divideByCoverage(
   sum_HWK: Float32Array,
   classes: number,
@@ -36,7 +36,7 @@ export function divideByCoverage(
   }
 }
 
-/** Adds `weight` times the logits of a view; those of a mirrored image from right to left. */
+/** Adds `weight` times the logits of a view, mirrored back if the view is mirrored. */
 export function addView(
   sum_HWK: Float32Array,
   view_HWK: Float32Array,

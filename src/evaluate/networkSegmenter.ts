@@ -1,4 +1,4 @@
-/** A network of the zoo as something that predicts. */
+/** Wraps a network of the zoo as a Segmenter. */
 import { inferenceContext } from '../models/context.js';
 import { type ModelDescription, readModelFile } from '../models/modelFile.js';
 import { SegmentationNetwork } from '../models/network.js';
@@ -26,7 +26,7 @@ export function networkSegmenter(
   };
 }
 
-/** A model file, opened. */
+/** A segmenter loaded from a model file. */
 export interface LoadedSegmenter extends Segmenter {
   readonly description: ModelDescription;
   /** Frees the weights. */

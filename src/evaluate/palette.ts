@@ -1,4 +1,4 @@
-/** Colours for the classes of a network, by the names that its file gives. */
+/** Chooses colours for a network's classes by the class names in its file. */
 import { CAMVID_CLASSES } from '../data/camvid.js';
 import { CITYSCAPES_CLASSES } from '../data/cityscapesClasses.js';
 import { STREET_CLASSES } from '../data/streets/classes.js';
@@ -10,7 +10,7 @@ const KNOWN: readonly (readonly (readonly [string, Palette[number]])[])[] = [
   CITYSCAPES_CLASSES,
 ];
 
-/** The colours of a dataset with just these classes, or a general colour map. */
+/** The colours of the known dataset with exactly these classes, else a general colour map. */
 export function paletteOf(classNames: readonly string[]): Palette {
   const known = KNOWN.find((classes) => classes.map(([name]) => name).join() === classNames.join());
   return known?.map(([, colour]) => colour) ?? generalPalette(classNames.length);

@@ -1,4 +1,4 @@
-/** What a prediction looks like: strips of one image, and a grid of several networks. */
+/** Pictures of predictions: strips for one image, and a grid for several networks. */
 import type { Sample } from '../data/types.js';
 import { type Cell, encodeCell, padded, shrink } from './cells.js';
 import type { LabelArray } from './confusion.js';
@@ -14,9 +14,9 @@ import {
 } from './raster.js';
 import { textRaster } from './textRaster.js';
 
-/** Share of the colours in an overlay. */
+/** Opacity of the class colours in an overlay. */
 const OVERLAY_SHARE = 0.55;
-/** Width of the column with the rows' names, against a picture's width. */
+/** Width of the column of row names, relative to a picture's width. */
 const NAME_WIDTH_SHARE = 0.5;
 
 /** image | truth | prediction | errors, as one PNG. */
@@ -36,7 +36,7 @@ export async function stripPicture(
   );
 }
 
-/** The image with the predicted classes' colours over it. */
+/** The image overlaid with the colours of the predicted classes. */
 export function overlay(image: Raster, prediction: LabelArray, palette: Palette): Raster {
   const { height, width } = image;
   return blend(image, colourLabels({ height, width, labels: prediction }, palette), OVERLAY_SHARE);
@@ -46,22 +46,22 @@ export function overlay(image: Raster, prediction: LabelArray, palette: Palette)
 export interface GridRow {
   readonly label: string;
   readonly maps: readonly LabelArray[];
-  /** Adds a row that shows where the network is wrong. */
+  /** Add a row that shows where the network is wrong. */
   readonly errors?: boolean;
 }
 
 export interface GridPicture {
-  /** "image", "truth", then one a network, and where asked for one for its errors. */
+  /** "image", "truth", then one per network, each followed by "errors" if requested. */
   readonly rowLabels: string[];
   /** [row][sample] */
   readonly images: Cell[][];
-  /** Everything on one sheet, with the rows' names at the left. */
+  /** Everything on one sheet, with row names on the left. */
   readonly sheet: Cell;
 }
 
 /**
- * Rows image, truth, and one or two a network; a column a sample. Large pictures are shrunk; on the
- * sheet smaller ones get a white margin.
+ * Rows: image, truth, and one or two per network; columns: one per sample. Large pictures are shrunk;
+ * smaller ones get a white margin on the sheet.
  */
 export async function gridPicture(
   samples: readonly Sample[],

@@ -1,23 +1,23 @@
-/** A network's classes for a whole image. N batch, H W image size, h w network output, K classes. */
+/** Predicts classes for a whole image. N batch, H W image size, h w network output, K classes. */
 import type { PixelImages } from '../models/normalise.js';
 import { ops, scope, type Tensor } from '../tensor/index.js';
 import { requireFiniteLogits } from './finiteLogits.js';
 import type { Raster } from './raster.js';
 import { readPredictions } from './segmentationMetric.js';
 
-/** A network together with its normalisation: all that a prediction needs. */
+/** A network with its normalisation: everything needed for a prediction. */
 export interface Segmenter {
   readonly classes: number;
-  /** How its logits come to another size, see SegmentationNetwork.alignCorners. */
+  /** How its logits are resized; see SegmentationNetwork.alignCorners. */
   readonly alignCorners: boolean;
   /**
-   * Raw logits of images of one size, [N, h, w, K] float32, from running statistics and without
+   * Raw logits of images of one size, [N, h, w, K] float32, computed with running statistics and without
    * dropout. The tensor belongs to the caller's scope.
    */
   logits(images: PixelImages): Tensor;
 }
 
-/** A Segmenter that may be elsewhere: its tensors belong to the caller, who disposes of them. */
+/** A Segmenter that may run elsewhere. The caller owns its tensors and must dispose of them. */
 export interface RemoteSegmenter {
   readonly classes: number;
   /** See Segmenter. */

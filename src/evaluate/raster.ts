@@ -1,4 +1,4 @@
-/** 8-bit RGB pictures in memory: colouring, blending, laying side by side, PNG. */
+/** 8-bit RGB pictures in memory: colouring, blending, tiling, PNG encoding. */
 import sharp from 'sharp';
 import type { LabelArray } from './confusion.js';
 
@@ -11,7 +11,7 @@ export interface Raster {
 
 export type Palette = readonly (readonly [number, number, number])[];
 
-/** Class numbers, row-major, one a pixel. */
+/** One class number per pixel, row-major. */
 export interface LabelMap {
   readonly height: number;
   readonly width: number;
@@ -21,7 +21,7 @@ export interface LabelMap {
 const GAP_PIXELS = 4;
 const WHITE = 255;
 
-/** One colour a class; black where no class is (ignored pixels). */
+/** Colours each class; pixels without a class (ignored ones) become black. */
 export function colourLabels({ height, width, labels }: LabelMap, palette: Palette): Raster {
   const rgb = new Uint8Array(height * width * 3);
   for (let i = 0; i < labels.length; i++) {
@@ -31,7 +31,7 @@ export function colourLabels({ height, width, labels }: LabelMap, palette: Palet
   return { height, width, rgb };
 }
 
-/** `share` of `top` over the rest of `base`; both of one size. */
+/** Blends `top` over `base` with opacity `share`; both have the same size. */
 export function blend(base: Raster, top: Raster, share: number): Raster {
   checkSize('top', top, base);
   const rgb = new Uint8Array(base.rgb.length);
@@ -41,7 +41,7 @@ export function blend(base: Raster, top: Raster, share: number): Raster {
   return { height: base.height, width: base.width, rgb };
 }
 
-/** Rasters of one height, left to right, with a white gap. */
+/** Places rasters of one height from left to right, with white gaps. */
 export function beside(rasters: readonly Raster[]): Raster {
   const height = rasters[0]?.height ?? 0;
   const width = lengthWithGaps(rasters.map((raster) => raster.width));
@@ -58,7 +58,7 @@ export function beside(rasters: readonly Raster[]): Raster {
   return result;
 }
 
-/** Rasters of one width, top to bottom, with a white gap. */
+/** Places rasters of one width from top to bottom, with white gaps. */
 export function above(rasters: readonly Raster[]): Raster {
   const width = rasters[0]?.width ?? 0;
   const height = lengthWithGaps(rasters.map((raster) => raster.height));
@@ -78,7 +78,7 @@ export async function encodePng({ height, width, rgb }: Raster): Promise<Uint8Ar
     .toBuffer();
 }
 
-/** Class numbers as they are, 8-bit grey: for programs, not for the eye. */
+/** Encodes raw class numbers as 8-bit grey: for programs, not for viewing. */
 export async function encodeGreyPng({ height, width, labels }: LabelMap): Promise<Uint8Array> {
   return sharp(Uint8Array.from(labels), { raw: { width, height, channels: 1 } })
     .toColourspace('b-w')

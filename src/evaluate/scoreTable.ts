@@ -1,19 +1,19 @@
-/** Scores as text for people and as plain data for programs. */
+/** Formats scores as text for people and as plain data for programs. */
 import type { MetricScores } from './segmentationMetric.js';
 
-/** What `--json` prints and summaries hold. Shares, not percent. */
+/** The form that `--json` prints and summaries contain. Fractions, not percent. */
 export interface ScoreReport {
   readonly miou: number;
   readonly miouPresent: number;
   readonly pixelAccuracy: number;
-  /** As the official trainer counts it: logits cut to integers before the arg-max. */
+  /** Counted as by the official trainer: logits truncated to integers before the arg-max. */
   readonly pixelAccuracyReference: number;
   readonly labelledPixels: number;
   readonly classes: readonly {
     readonly name: string;
     /** null for a class that is neither in the labels nor predicted. */
     readonly iou: number | null;
-    /** Pixels where label and prediction, or one of them, is the class. */
+    /** Pixels where both (intersection) or at least one (union) of label and prediction is the class. */
     readonly intersection: number;
     readonly union: number;
     readonly labelPixels: number;
@@ -47,7 +47,7 @@ export function scoreReport(scores: MetricScores, classNames: readonly string[])
   };
 }
 
-/** A line a class, then the means; figures to five places. */
+/** One line per class, then the means, to five decimal places. */
 export function scoreTable(report: ScoreReport): string {
   const present = report.classes.filter(({ iou }) => iou !== null).length;
   const rows: [string, string][] = [
@@ -62,8 +62,8 @@ export function scoreTable(report: ScoreReport): string {
 }
 
 /**
- * The confusion matrix: a line a true class, a column a predicted one (by its number), percent of the
- * true class' pixels. Dots stand for 0, so that what is confused with what stands out.
+ * The confusion matrix in percent of the true class' pixels: one line per true class, one column per
+ * predicted class (by number). Zeros are shown as dots, so that confusions stand out.
  */
 export function confusionTable({ classes, confusion }: ScoreReport): string {
   const names = classes.map(({ name }, k) => `${k} ${name}`);

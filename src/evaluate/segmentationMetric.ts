@@ -1,13 +1,13 @@
 /**
- * The running score of a network over images. N batch, H W label size, K classes.
+ * Accumulates a network's score over images. N batch, H W label size, K classes.
  */
 import { ops, readInt32, scope, type Tensor } from '../tensor/index.js';
 import { ConfusionMatrix, type LabelArray, type SegmentationScores, scores } from './confusion.js';
 
 export interface MetricScores extends SegmentationScores {
   /**
-   * Correct pixels and their share as the official trainer counts them: it cuts the logits to
-   * integers, towards zero, before the arg-max. Only for comparison with published figures.
+   * Correct pixels and their share as counted by the official trainer, which truncates logits to integers,
+   * towards zero, before the arg-max. Only for comparison with published figures.
    */
   readonly correctReference: number;
   readonly pixelAccuracyReference: number;
@@ -25,8 +25,8 @@ export class SegmentationMetric {
   }
 
   /**
-   * Adds float32 logits at label size and N*H*W labels, row-major. Returns the predictions.
-   * The arg-max takes the first of equal logits.
+   * Adds float32 logits at label size and N*H*W labels, row-major. Returns the predictions; of equal
+   * logits the first wins.
    */
   add(logits_NHWK: Tensor, labels: LabelArray): Int32Array {
     const predictions = readPredictions(logits_NHWK);
@@ -49,7 +49,7 @@ export class SegmentationMetric {
   }
 }
 
-/** Class numbers of every pixel, from logits of any dtype. */
+/** The class number of every pixel, from logits of any dtype. */
 export function readPredictions(logits_NHWK: Tensor): Int32Array {
   return scope(() => readInt32(ops.argMax(logits_NHWK, logits_NHWK.shape.length - 1)));
 }

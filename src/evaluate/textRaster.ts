@@ -1,4 +1,4 @@
-/** Words as pixels, with a font that comes as a package: nothing depends on the machine's fonts. */
+/** Renders text with a packaged font, so that nothing depends on the machine's fonts. */
 import { createRequire } from 'node:module';
 import { Resvg } from '@resvg/resvg-js';
 import type { Raster } from './raster.js';
@@ -6,7 +6,7 @@ import type { Raster } from './raster.js';
 const FONT_FILE = createRequire(import.meta.url).resolve('dejavu-fonts-ttf/ttf/DejaVuSans.ttf');
 const FONT_SHARE_OF_WIDTH = 0.15;
 
-/** Black on white, centred; as large as the width allows for about ten letters. */
+/** Black on white, centred, sized so that about ten letters fill the width. */
 export function textRaster(text: string, height: number, width: number): Raster {
   const fontSize = Math.max(8, Math.round(width * FONT_SHARE_OF_WIDTH));
   const svg = `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}">

@@ -1,6 +1,6 @@
 /**
- * The logits of an image over all its views. H W size of the image, h w of a network's output,
- * K classes. Memory: two arrays of the largest view's logits, and one batch of windows.
+ * Averages an image's logits over all its views. H W: size of the image, h w: of a network's output,
+ * K: classes. Memory: two arrays of the largest view's logits, and one batch of windows.
  */
 import { float32, ops, readFloat32, scope, type Tensor } from '../tensor/index.js';
 import { requireFiniteLogits } from './finiteLogits.js';
@@ -18,8 +18,8 @@ import {
 import { coverage, cutWindow, layWindows, type Size } from './windows.js';
 
 /**
- * Mean of the views' logits at the image's size, [1, H, W, K]; the caller disposes of it. Throws
- * NonFiniteLogitsError, and what the segmenter throws.
+ * Mean of the views' logits at the image's size, [1, H, W, K], which the caller must dispose of. Throws
+ * NonFiniteLogitsError and the segmenter's errors.
  */
 export async function viewLogits(
   segmenter: RemoteSegmenter,
@@ -40,7 +40,7 @@ export async function viewLogits(
   return float32(sum_HWK, [1, height, width, classes]);
 }
 
-/** Logits of one view at the image's size, still mirrored if the view is. */
+/** Logits of one view at the image's size, mirrored if the view is. */
 async function oneView(
   segmenter: RemoteSegmenter,
   view: View,
@@ -68,7 +68,7 @@ async function wholeLogits(
   return resizedAndFreed(logits_1hwK, to, segmenter);
 }
 
-/** Mean over the windows of a view, [H * W * K] at the view's size. */
+/** Mean logits over the windows of a view, [H * W * K] at the view's size. */
 async function windowLogits(
   segmenter: RemoteSegmenter,
   view: View,
@@ -77,17 +77,17 @@ async function windowLogits(
   const { classes } = segmenter;
   const windows = layWindows(view, size, stride);
   const { height, width, tops, lefts } = windows;
-  const places = tops.flatMap((top) => lefts.map((left) => ({ top, left, height, width })));
+  const positions = tops.flatMap((top) => lefts.map((left) => ({ top, left, height, width })));
   const sum_HWK = new Float32Array(view.height * view.width * classes);
-  for (let first = 0; first < places.length; first += batch) {
-    const batched = places.slice(first, first + batch);
-    const rgb = batched.map((place) => cutWindow(view.rgb, view.width, place));
+  for (let first = 0; first < positions.length; first += batch) {
+    const batched = positions.slice(first, first + batch);
+    const rgb = batched.map((position) => cutWindow(view.rgb, view.width, position));
     const logits_NhwK = await segmenter.logits({ height, width, rgb });
     const logits_NHWK = resizedAndFreed(logits_NhwK, windows, segmenter);
     try {
-      batched.forEach((place, index) => {
+      batched.forEach((position, index) => {
         const window_hwK = scope(() => readFloat32(ops.rows(logits_NHWK, index, 1)));
-        addWindow(sum_HWK, view.width, classes, window_hwK, place);
+        addWindow(sum_HWK, view.width, classes, window_hwK, position);
       });
     } finally {
       logits_NHWK.dispose();

@@ -1,10 +1,10 @@
 /**
- * An image as it is shown to a network several times: at other scales, mirrored, in windows.
+ * The views of an image for multi-scale evaluation: scaled, mirrored, in windows.
  *
- * Combined as the official test script does (winycg/CIRKD, test.py): the image is scaled bilinearly with
- * corners aligned; the logits of each view come to the label's size (bilinear, corners aligned unless the
- * network has it otherwise) and are averaged, raw, over mirror and scales. That script has no windows; over
- * windows logits are averaged too, at the size of the view.
+ * Combined as in the official test script (winycg/CIRKD, test.py): the image is scaled bilinearly with
+ * aligned corners; the raw logits of each view are resized to the label's size (bilinear, with the network's
+ * alignCorners) and averaged over mirroring and scales. That script has no windows; logits of windows are
+ * averaged, too, at the view's size.
  */
 import type { Pixels } from '../models/normalise.js';
 import { float32, ops, readFloat32, scope, uint8 } from '../tensor/index.js';
@@ -14,20 +14,20 @@ import type { Size } from './windows.js';
 export interface WindowOptions {
   readonly size: Size;
   readonly stride: Size;
-  /** Windows that go through the network at once; only so many are in memory. */
+  /** Windows per batch; no more are in memory at once. */
   readonly batch: number;
 }
 
 export interface Views {
   /** Factors on height and width, each above 0; at least one. */
   readonly scales: readonly number[];
-  /** Also show each scale mirrored, left to right. */
+  /** Also evaluate each scale mirrored left to right. */
   readonly flip: boolean;
   /** null: whole images. */
   readonly window: WindowOptions | null;
 }
 
-/** The image as it is, once. */
+/** The unchanged image, once. */
 export const PLAIN_VIEW: Views = { scales: [1], flip: false, window: null };
 
 export interface View extends Size {
@@ -35,7 +35,7 @@ export interface View extends Size {
   readonly mirrored: boolean;
 }
 
-/** One after the other, so that one view at a time is in memory. */
+/** Yields the views one by one, so that only one is in memory. */
 export function* viewsOf(image: Raster, { scales, flip }: Views): Generator<View> {
   for (const mirrored of flip ? [false, true] : [false]) {
     const rgb = mirrored ? mirrorPixels(image) : image.rgb;
@@ -43,12 +43,12 @@ export function* viewsOf(image: Raster, { scales, flip }: Views): Generator<View
   }
 }
 
-/** Views in all: what each one's logits are divided by. */
+/** The number of views, by which the sum of their logits is divided. */
 export function viewCount({ scales, flip }: Views): number {
   return scales.length * (flip ? 2 : 1);
 }
 
-/** Left and right exchanged. */
+/** Mirrors left to right. */
 export function mirrorPixels({ height, width, rgb }: Raster): Uint8Array {
   const mirrored = new Uint8Array(rgb.length);
   for (let pixel = 0; pixel < height * width; pixel++) {
@@ -59,7 +59,7 @@ export function mirrorPixels({ height, width, rgb }: Raster): Uint8Array {
   return mirrored;
 }
 
-/** Bilinear with aligned corners to floor(size * scale) pixels, not rounded to bytes. */
+/** Scales bilinearly with aligned corners to floor(size * scale) pixels, without rounding to bytes. */
 function scaled({ height, width, rgb }: Raster, scale: number): Size & { readonly rgb: Pixels } {
   if (scale === 1) return { height, width, rgb };
   const to = {
@@ -75,7 +75,7 @@ function scaled({ height, width, rgb }: Raster, scale: number): Size & { readonl
   };
 }
 
-/** Host logits [H * W * K] resized, bilinear. */
+/** Resizes host logits [H * W * K] bilinearly. */
 export function resizeLogits(
   logits: Float32Array,
   from: Size,

@@ -1,7 +1,7 @@
 /**
- * Where the windows of a sliding evaluation lie. They start every `stride` pixels; the last of a row
- * or column is moved back until it ends at the border, so all are of one size. An image that is
- * smaller than a window is one window of the image's size: nothing is padded.
+ * Positions of the windows in sliding-window evaluation. Windows start every `stride` pixels; the last of a
+ * row or column is moved back to end at the border, so that all have one size. An image smaller than a
+ * window is a single window of the image's size: nothing is padded.
  */
 import type { Pixels } from '../models/normalise.js';
 
@@ -16,7 +16,7 @@ export interface Windows extends Size {
   readonly lefts: readonly number[];
 }
 
-/** Share of a window by which the next one is moved where nothing else is asked for. */
+/** Default stride, as a share of the window's size. */
 const USUAL_STRIDE = 2 / 3;
 
 /** Two thirds of the window, rounded up. */
@@ -35,7 +35,7 @@ export function layWindows(image: Size, window: Size, stride: Size): Windows {
   };
 }
 
-/** How many windows lie over each place of one axis; a pixel's count is row's times column's. */
+/** How many windows cover each position of one axis. A pixel's count is its row's times its column's. */
 export function coverage(begins: readonly number[], window: number, length: number): Uint32Array {
   const counts = new Uint32Array(length);
   for (const begin of begins) {

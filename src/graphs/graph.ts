@@ -1,27 +1,27 @@
-/** A network that comes as a graph: what a teacher needs of it, whichever library runs it. */
+/** The interface of a network that comes as a graph, independent of the library that runs it. */
 import type { Tensor } from '../tensor/index.js';
 
 /** An input or output of a graph. */
 export interface GraphTensor {
   readonly name: string;
-  /** "float32", "uint8", …: the graph's own dtype. */
+  /** The graph's own dtype: "float32", "uint8", … */
   readonly dtype: string;
-  /** null: a size that may differ from call to call; undefined: the graph doesn't state its rank. */
+  /** A size that may vary between calls is null; undefined: the graph doesn't state the rank. */
   readonly shape: readonly (number | null)[] | undefined;
 }
 
 export interface Graph {
   readonly format: 'onnx' | 'saved_model';
-  /** What runs it, with version and device: "onnxruntime 1.30.0 cpu". */
+  /** The library that runs it, with version and device: "onnxruntime 1.30.0 cpu". */
   readonly runtime: string;
   readonly inputs: readonly GraphTensor[];
   readonly outputs: readonly GraphTensor[];
-  /** "sha256:<hex>" over every file that the graph is made of. */
+  /** "sha256:<hex>" over every file of the graph. */
   readonly hash: string;
   /**
    * Runs the graph once. `image` is float32 in the graph's layout ([N, 3, H, W] or [N, H, W, 3]) and is
-   * converted to the input's dtype where that isn't float32. Gives the named outputs as float32, in
-   * their order; they belong to the caller. Rejects with the library's error where the graph fails.
+   * converted to the input's dtype if that differs. Resolves to the named outputs as float32, in the order
+   * of the names; the caller owns them. Rejects with the library's error if the graph fails.
    */
   run(image: Tensor, outputs: readonly string[]): Promise<Tensor[]>;
   close(): Promise<void>;

@@ -1,4 +1,4 @@
-/** What a teacher knows of a graph, and where it knows it from. */
+/** What a teacher knows about a graph, and from which source. */
 import type { PixelNormalisation } from '../models/normalise.js';
 import type { GraphLayout, SettingName } from './graphSettings.js';
 import type { FixedSize } from './trialRun.js';
@@ -10,13 +10,13 @@ export interface GraphDescription {
   readonly logits: string;
   readonly feature: string | null;
   readonly classes: number;
-  /** 0 without a feature. */
+  /** 0 if there is no feature. */
   readonly featureChannels: number;
   readonly outputStride: number;
   readonly alignCorners: boolean;
-  /** Empty where nobody says them. */
+  /** Empty if neither settings nor graph give them. */
   readonly classNames: readonly string[];
-  /** One image at a time. */
+  /** The graph takes one image at a time. */
   readonly isSingle: boolean;
   readonly size: FixedSize;
 }
@@ -30,9 +30,9 @@ export interface Finding {
 
 export interface GraphReading {
   readonly findings: readonly Finding[];
-  /** "key (what is asked)". */
+  /** "key (question)" for each setting that must be given. */
   readonly missing: readonly string[];
   readonly faults: readonly string[];
-  /** null where something is missing or doesn't fit. */
+  /** null if something is missing or doesn't fit. */
   readonly description: GraphDescription | null;
 }

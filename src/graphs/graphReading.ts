@@ -1,6 +1,6 @@
 /**
- * All that a teacher must know of a graph: what was said, what the graph shows, and what is missing or
- * doesn't fit, all of it at once.
+ * Gathers what a teacher must know about a graph from its settings and the graph itself, and reports
+ * everything that is missing or doesn't fit at once.
  */
 import type { PixelNormalisation } from '../models/normalise.js';
 import { printable } from '../wire/printable.js';
@@ -11,7 +11,7 @@ import {
   type GraphSettings,
   NO_FEATURE,
   normalisationOf,
-  type SaidSettings,
+  type GivenSettings,
   type SettingName,
 } from './graphSettings.js';
 import {
@@ -26,23 +26,23 @@ import {
   listed,
   sameSize,
   strideOf,
-  tellFeature,
-  tellLogits,
+  detectFeature,
+  detectLogits,
 } from './outputRoles.js';
 import { type Trial, type TrialOutput, trialRun } from './trialRun.js';
 
-/** What may hold logits or a feature. */
+/** Dtypes of outputs that may be logits or a feature. */
 const FLOATS = new Set(['float32', 'float16', 'half', 'bfloat16', 'float64']);
 
 const ASKED = {
   layout: 'nchw or nhwc: the input shows no axis of 3 channels, or two',
   normalisation:
-    'what the graph wants of pixels: imagenet, official, unit or none; or all of pixelMean, pixelStd, channelOrder',
+    'the pixels that the graph expects: imagenet, official, unit or none; or all of pixelMean, pixelStd, channelOrder',
 } as const;
 
-/** Runs the graph once where its input can be made. */
-export async function readGraph(graph: Graph, said: SaidSettings): Promise<GraphReading> {
-  const reader = new GraphReader(graph, said);
+/** Runs the graph once, if its input is known well enough to make one. */
+export async function readGraph(graph: Graph, given: GivenSettings): Promise<GraphReading> {
+  const reader = new GraphReader(graph, given);
   await reader.read();
   return reader.reading;
 }
@@ -50,13 +50,13 @@ export async function readGraph(graph: Graph, said: SaidSettings): Promise<Graph
 class GraphReader {
   readonly #graph: Graph;
   readonly #settings: GraphSettings;
-  readonly #origins: SaidSettings['origins'];
+  readonly #origins: GivenSettings['origins'];
   readonly #findings: Finding[] = [];
   readonly #missing: string[] = [];
   readonly #faults: string[] = [];
   #description: GraphDescription | null = null;
 
-  constructor(graph: Graph, { settings, origins }: SaidSettings) {
+  constructor(graph: Graph, { settings, origins }: GivenSettings) {
     this.#graph = graph;
     this.#settings = settings;
     this.#origins = origins;
@@ -102,25 +102,25 @@ class GraphReader {
       this.#faults.push(reading.message);
       return null;
     }
-    if (reading.layout === null) this.#ask('layout', ASKED.layout);
-    else this.#find('layout', reading.layout, 'where the 3 is');
+    if (reading.layout === null) this.#addMissing('layout', ASKED.layout);
+    else this.#addFinding('layout', reading.layout, 'where the 3 is');
     return reading;
   }
 
   #normalisation(): PixelNormalisation | undefined {
     const normalisation = normalisationOf(this.#settings);
     if (normalisation === undefined) {
-      this.#ask('normalisation', ASKED.normalisation);
+      this.#addMissing('normalisation', ASKED.normalisation);
       return undefined;
     }
     const key = this.#settings.normalisation === null ? 'pixelMean' : 'normalisation';
-    this.#find(key, normalisationText(normalisation), '');
+    this.#addFinding(key, normalisationText(normalisation), '');
     const fault = dtypeFault(this.#graph.inputs[0]!, normalisation);
     if (fault !== null) this.#faults.push(fault);
     return normalisation;
   }
 
-  /** Names of those that may hold maps of numbers; none where a setting names one that isn't there. */
+  /** Names of the outputs that may be maps of floats; none if a setting names another output. */
   #usableOutputs(): string[] {
     const { outputs } = this.#graph;
     const usable = outputs.filter(isMap);
@@ -157,7 +157,11 @@ class GraphReader {
     this.#checkClasses(logits);
     const feature = this.#feature(trial.outputs, logits);
     const outputStride = this.#stride(trial, logits);
-    this.#find('alignCorners', String(this.#settings.alignCorners ?? DEFAULT_ALIGN_CORNERS), '');
+    this.#addFinding(
+      'alignCorners',
+      String(this.#settings.alignCorners ?? DEFAULT_ALIGN_CORNERS),
+      '',
+    );
     if (feature === undefined || outputStride === null) return null;
     return {
       logits: logits.name,
@@ -170,27 +174,28 @@ class GraphReader {
 
   #logits(outputs: readonly TrialOutput[]): TrialOutput | null {
     const { logits: name, classes, classNames } = this.#settings;
-    const said = outputs.find((output) => output.name === name);
-    if (name !== null && said === undefined) {
+    const given = outputs.find((output) => output.name === name);
+    if (name !== null && given === undefined) {
       this.#faults.push(`logits: ${printable(name)} given, which has other than four axes`);
       return null;
     }
-    const told =
-      said === undefined
-        ? tellLogits(outputs, classes ?? classNames?.length ?? null)
-        : { value: said, why: '' };
-    if ('ask' in told) {
-      this.#ask('logits', told.ask);
+    const detected =
+      given === undefined
+        ? detectLogits(outputs, classes ?? classNames?.length ?? null)
+        : { value: given, why: '' };
+    if ('ask' in detected) {
+      this.#addMissing('logits', detected.ask);
       return null;
     }
-    this.#find('logits', describeOutput(told.value), told.why);
-    return told.value;
+    this.#addFinding('logits', describeOutput(detected.value), detected.why);
+    return detected.value;
   }
 
   #checkClasses({ name, channels }: TrialOutput): void {
     const { classes, classNames } = this.#settings;
-    this.#find('classes', String(channels), "the logits' channels");
-    if (classNames !== null) this.#find('classNames', classNames.map(printable).join(', '), '');
+    this.#addFinding('classes', String(channels), "the logits' channels");
+    if (classNames !== null)
+      this.#addFinding('classNames', classNames.map(printable).join(', '), '');
     const counts = { classes, classNames: classNames?.length ?? null };
     for (const key of ['classes', 'classNames'] as const) {
       if (counts[key] === null || counts[key] === channels) continue;
@@ -200,24 +205,25 @@ class GraphReader {
     }
   }
 
-  /** null: there is none; undefined: it isn't clear. */
+  /** null: there is no feature; undefined: it isn't clear which output it is, or the setting is wrong. */
   #feature(outputs: readonly TrialOutput[], logits: TrialOutput): TrialOutput | null | undefined {
     const { feature: name } = this.#settings;
     const others = outputs.filter((output) => output !== logits);
-    const said = others.find((output) => output.name === name);
-    if (name !== null && name !== NO_FEATURE && said === undefined) {
+    const given = others.find((output) => output.name === name);
+    if (name !== null && name !== NO_FEATURE && given === undefined) {
       this.#faults.push(
-        `feature: ${printable(name)} given (${this.#origins.feature}), wanted one of ${listed(others) || 'no output: there is none beside the logits'}`,
+        `feature: ${printable(name)} given (${this.#origins.feature}), wanted one of ${listed(others) || 'no output: there is none besides the logits'}`,
       );
       return undefined;
     }
-    const told = name === null ? tellFeature(others, logits) : { value: said ?? null, why: '' };
-    if ('ask' in told) {
-      this.#ask('feature', told.ask);
+    const detected =
+      name === null ? detectFeature(others, logits) : { value: given ?? null, why: '' };
+    if ('ask' in detected) {
+      this.#addMissing('feature', detected.ask);
       return undefined;
     }
-    const { value, why } = told;
-    this.#find('feature', value === null ? NO_FEATURE : describeOutput(value), why);
+    const { value, why } = detected;
+    this.#addFinding('feature', value === null ? NO_FEATURE : describeOutput(value), why);
     if (value !== null && !sameSize(value, logits)) {
       this.#faults.push(
         `feature: ${describeOutput(value)} given, wanted the logits' size, ${logits.height} x ${logits.width}; feature: ${NO_FEATURE} leaves it out`,
@@ -228,35 +234,35 @@ class GraphReader {
 
   #stride(trial: Trial, logits: TrialOutput): number | null {
     const { outputStride } = this.#settings;
-    const told = strideOf(trial, logits);
+    const detected = strideOf(trial, logits);
     const size = `${logits.height} x ${logits.width} for an image of ${trial.height} x ${trial.width}`;
-    if (told === undefined) {
+    if (detected === undefined) {
       this.#faults.push(
         `outputStride: logits of ${size}, wanted a whole number of pixels each way`,
       );
       return null;
     }
-    this.#find('outputStride', String(outputStride ?? told), `logits of ${size}`);
-    if (outputStride !== null && strideOfSaid(trial, logits, outputStride)) return outputStride;
-    if (outputStride === null) return told;
+    this.#addFinding('outputStride', String(outputStride ?? detected), `logits of ${size}`);
+    if (outputStride !== null && strideFits(trial, logits, outputStride)) return outputStride;
+    if (outputStride === null) return detected;
     this.#faults.push(
-      `outputStride: ${outputStride} given (${this.#origins.outputStride}), logits of ${size} have ${told}`,
+      `outputStride: ${outputStride} given (${this.#origins.outputStride}), logits of ${size} have ${detected}`,
     );
     return null;
   }
 
-  #ask(key: SettingName, what: string): void {
+  #addMissing(key: SettingName, what: string): void {
     this.#missing.push(`${key} (${what})`);
   }
 
-  #find(key: SettingName, value: string, why: string): void {
-    const told = why === '' ? 'default' : `the graph: ${why}`;
-    this.#findings.push({ key, value, from: this.#origins[key] ?? told });
+  #addFinding(key: SettingName, value: string, why: string): void {
+    const detected = why === '' ? 'default' : `the graph: ${why}`;
+    this.#findings.push({ key, value, from: this.#origins[key] ?? detected });
   }
 }
 
-/** Whether a stride that is said fits as well as the one that is told. */
-function strideOfSaid(trial: Trial, logits: TrialOutput, stride: number): boolean {
+/** Whether the stride given in the settings fits the sizes, too. */
+function strideFits(trial: Trial, logits: TrialOutput, stride: number): boolean {
   const fits = (image: number, output: number) => Math.ceil(image / stride) === output;
   return fits(trial.height, logits.height) && fits(trial.width, logits.width);
 }

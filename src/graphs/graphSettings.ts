@@ -1,16 +1,16 @@
-/** What is said of a graph that the graph itself may not say. */
+/** Settings for what a graph doesn't say about itself. */
 import { OFFICIAL_NORMALISATION, type PixelNormalisation } from '../models/normalise.js';
 
 export type GraphLayout = 'nchw' | 'nhwc';
 
-/** null: to be told from the graph. */
+/** null: to be detected from the graph. */
 export interface GraphSettings {
   readonly logits: string | null;
-  /** NO_FEATURE: none is used, whatever the graph has. */
+  /** NO_FEATURE: use none, whatever the graph has. */
   readonly feature: string | null;
   readonly layout: GraphLayout | null;
   readonly normalisation: NormalisationName | null;
-  /** In place of a name: all three. */
+  /** All three together replace `normalisation`. */
   readonly pixelMean: readonly number[] | null;
   readonly pixelStd: readonly number[] | null;
   readonly channelOrder: 'rgb' | 'bgr' | null;
@@ -24,13 +24,13 @@ export type SettingName = keyof GraphSettings;
 
 export const NO_FEATURE = 'none';
 
-/** PyTorch's own default for interpolate, and what torchvision and mmsegmentation train with. */
+/** PyTorch's default for interpolate, also used in training by torchvision and mmsegmentation. */
 export const DEFAULT_ALIGN_CORNERS = false;
 
-/** Settings, and for messages where each of them was said; what isn't there is told from the graph. */
-export interface SaidSettings {
+/** Settings and, for messages, the source of each. */
+export interface GivenSettings {
   readonly settings: GraphSettings;
-  /** "model.yaml", "config". */
+  /** "model.yaml", "config"; no entry for a setting that wasn't given. */
   readonly origins: Readonly<Partial<Record<SettingName, string>>>;
 }
 
@@ -62,7 +62,7 @@ export const NO_SETTINGS: GraphSettings = {
   alignCorners: null,
 };
 
-/** undefined where neither a name nor all three parts are there. */
+/** undefined unless the settings give a name or all three parts. */
 export function normalisationOf(settings: GraphSettings): PixelNormalisation | undefined {
   const { normalisation, pixelMean, pixelStd, channelOrder } = settings;
   if (normalisation !== null) return NORMALISATIONS[normalisation];

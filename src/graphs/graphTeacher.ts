@@ -1,6 +1,6 @@
 /**
- * A graph that answers with encoded tensors, as models/teacherNetwork.ts does with a network of this
- * project's.
+ * A teacher on a graph: computes encoded output tensors, as models/teacherNetwork.ts does with this project's
+ * own networks.
  *
  * N images of one size, H W pixels, h w positions of the outputs, K classes, D feature channels.
  */
@@ -17,7 +17,7 @@ import { outputSize, sameShape } from '../wire/checkTensor.js';
 import type { Graph } from './graph.js';
 import type { GraphDescription } from './graphDescription.js';
 import { readGraph } from './graphReading.js';
-import type { SaidSettings } from './graphSettings.js';
+import type { GivenSettings } from './graphSettings.js';
 import { fromLayout, toLayout } from './trialRun.js';
 
 type Results = (EncodedOutput[] | Error)[];
@@ -30,13 +30,13 @@ export class GraphTeacher {
   readonly #description: GraphDescription;
 
   /**
-   * Takes the graph over; runs it once.
+   * Takes ownership of the graph and runs it once.
    *
-   * @param model its name to people
-   * @throws CheckpointError listing what doesn't fit and what is missing, without a file's name
+   * @param model the name to show to users
+   * @throws CheckpointError listing what doesn't fit and what is missing, without the file's name
    */
-  static async open(graph: Graph, said: SaidSettings, model: string): Promise<GraphTeacher> {
-    const { missing, faults, description } = await readGraph(graph, said);
+  static async open(graph: Graph, given: GivenSettings, model: string): Promise<GraphTeacher> {
+    const { missing, faults, description } = await readGraph(graph, given);
     if (description !== null) return new GraphTeacher(graph, description, model);
     await graph.close();
     const asked = missing.map((what) => `missing: ${what}`);
@@ -58,8 +58,8 @@ export class GraphTeacher {
   }
 
   /**
-   * As TeacherNetwork.infer; without a feature logits alone can be asked for. In the place of an image's
-   * outputs also RefusedImageError. Rejects where the graph fails on a batch. One call at a time.
+   * As TeacherNetwork.infer, except that a graph without a feature gives only logits and that an image may
+   * also get a RefusedImageError. Rejects if the graph fails on a batch. One call at a time.
    */
   async infer(
     images: readonly InferenceImage[],
@@ -76,12 +76,12 @@ export class GraphTeacher {
     return results;
   }
 
-  /** The logits can't be made of the feature here: what lies between them is the graph's. */
+  /** Always null: the layers between feature and logits are inside the graph. */
   classifier(): null {
     return null;
   }
 
-  /** Resolves once the graph's memory is free. */
+  /** Resolves once the graph's memory is freed. */
   dispose(): Promise<void> {
     return this.#graph.close();
   }
@@ -113,7 +113,7 @@ export class GraphTeacher {
     }
   }
 
-  /** In the graph's layout; the caller's. */
+  /** Outputs in the graph's layout; the caller owns them. */
   async #run(images: readonly InferenceImage[]): Promise<Tensor[]> {
     const { layout, normalisation, logits, feature } = this.#description;
     const { height, width } = images[0]!;

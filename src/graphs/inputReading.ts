@@ -1,4 +1,4 @@
-/** What a graph's input says: layout, and sizes that it has for good. */
+/** Reads a graph's input: its layout and its fixed sizes. */
 import type { PixelNormalisation } from '../models/normalise.js';
 import { printable } from '../wire/printable.js';
 import type { GraphTensor } from './graph.js';
@@ -6,7 +6,7 @@ import type { GraphLayout } from './graphSettings.js';
 import type { FixedSize } from './trialRun.js';
 
 export interface InputReading {
-  /** null: it doesn't show. */
+  /** null: the shape doesn't show it. */
   readonly layout: GraphLayout | null;
   /** The graph takes one image at a time. */
   readonly isSingle: boolean;
@@ -17,32 +17,32 @@ const CHANNELS = 3;
 const LAYOUTS = ['nchw', 'nhwc'] as const;
 const CHANNEL_AXIS = { nchw: 1, nhwc: 3 } as const;
 
-/** An Error that says what is wrong with the input. @param said the layout, where it is said */
-export function readInput(input: GraphTensor, said: GraphLayout | null): InputReading | Error {
+/** Returns an Error if the input can't be an image. @param given the layout from the settings, or null */
+export function readInput(input: GraphTensor, given: GraphLayout | null): InputReading | Error {
   const { shape } = input;
-  if (shape === undefined) return { layout: said, isSingle: false, size: [null, null] };
-  const given = `input '${printable(input.name)}': ${shapeText(shape)} given`;
+  if (shape === undefined) return { layout: given, isSingle: false, size: [null, null] };
+  const fault = `input '${printable(input.name)}': ${shapeText(shape)} given`;
   if (shape.length !== 4) {
-    return new Error(`${given}, wanted four axes: images, height, width and ${CHANNELS} channels`);
+    return new Error(`${fault}, wanted four axes: images, height, width and ${CHANNELS} channels`);
   }
-  const layouts = LAYOUTS.filter((each) => said === null || each === said);
-  const sure = LAYOUTS.filter((each) => shape[CHANNEL_AXIS[each]] === CHANNELS);
-  const open = layouts.filter((each) => shape[CHANNEL_AXIS[each]] === null && sure.length === 0);
-  const may = [...layouts.filter((each) => sure.includes(each)), ...open];
-  if (may.length === 0) {
+  const layouts = LAYOUTS.filter((each) => given === null || each === given);
+  const stated = LAYOUTS.filter((each) => shape[CHANNEL_AXIS[each]] === CHANNELS);
+  const open = layouts.filter((each) => shape[CHANNEL_AXIS[each]] === null && stated.length === 0);
+  const possible = [...layouts.filter((each) => stated.includes(each)), ...open];
+  if (possible.length === 0) {
     const axes = layouts.map((each) => CHANNEL_AXIS[each]).join(' or ');
-    return new Error(`${given}, wanted ${CHANNELS} channels on axis ${axes}`);
+    return new Error(`${fault}, wanted ${CHANNELS} channels on axis ${axes}`);
   }
   const batch = shape[0]!;
   if (batch !== null && batch !== 1) {
-    return new Error(`${given}, wanted one image at a time or any number of them, not ${batch}`);
+    return new Error(`${fault}, wanted one image at a time or any number of them, not ${batch}`);
   }
-  const layout = said ?? (sure.length === 1 ? sure[0]! : null);
+  const layout = given ?? (stated.length === 1 ? stated[0]! : null);
   const [height, width] = layout === 'nhwc' ? [shape[1]!, shape[2]!] : [shape[2]!, shape[3]!];
   return { layout, isSingle: batch === 1, size: [height, width] };
 }
 
-/** Why pixels so normalised can't be fed; null where they can. */
+/** Why the input can't hold pixels normalised like this; null if it can. */
 export function dtypeFault(
   { name, dtype }: GraphTensor,
   normalisation: PixelNormalisation,

@@ -1,4 +1,4 @@
-/** An ONNX file with the files beside it that hold its weights: read, checked and hashed, not run. */
+/** Reads, checks and hashes an ONNX file and the external files with its weights, without running it. */
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { readFile, stat } from 'node:fs/promises';
@@ -18,24 +18,24 @@ import {
 } from './onnxProto.js';
 
 export interface OnnxFile {
-  /** "ai.onnx 17", one a domain. */
+  /** One entry per domain: "ai.onnx 17". */
   readonly opsets: readonly string[];
-  /** "pytorch 2.15.0"; '' where the file doesn't say. */
+  /** "pytorch 2.15.0"; '' if the file doesn't say. */
   readonly producer: string;
-  /** Without those that have a value of their own in the file. */
+  /** Without inputs that have a value in the file. */
   readonly inputs: readonly GraphTensor[];
   readonly outputs: readonly GraphTensor[];
-  /** Paths from the file's folder, in order. */
+  /** Paths relative to the file's folder, sorted. */
   readonly externalFiles: readonly string[];
-  /** "sha256:<hex>" over the file, and names, sizes and bytes of the external ones. */
+  /** "sha256:<hex>" over the file and the names, sizes and bytes of the external files. */
   readonly hash: string;
 }
 
 const EXTERNAL = 1;
 
 /**
- * Throws CheckpointError, which doesn't name the file: missing, truncated, no ONNX file, external data that
- * are missing, too short or outside of the file's folder.
+ * Throws CheckpointError, without the file's name, on a file that is missing, truncated or not ONNX, and on
+ * external data that are missing, too short or outside the file's folder.
  */
 export async function readOnnxFile(path: string): Promise<OnnxFile> {
   const bytes = await readWhole(path);
@@ -65,7 +65,7 @@ async function readWhole(path: string): Promise<Uint8Array> {
   }
 }
 
-/** Protocol buffers have no magic number: what every model has tells one from other bytes. */
+/** Protocol buffers have no magic number, so the fields that every model has identify one. */
 function decode(bytes: Uint8Array): ModelProto {
   let model: ModelProto;
   try {
@@ -85,12 +85,12 @@ function decode(bytes: Uint8Array): ModelProto {
 
 function notOnnx(bytes: Uint8Array, why: string, cause?: unknown): CheckpointError {
   return new CheckpointError(
-    `${bytes.length} bytes that are no ONNX model (${why}): truncated, or another file`,
+    `${bytes.length} bytes that aren't an ONNX model (${why}): truncated, or another file`,
     { cause },
   );
 }
 
-/** Bytes that each external file must have, by its name. */
+/** Minimum size in bytes of each external file, by name. */
 function externalNeeds(model: ModelProto, graph: GraphProto): Map<string, number> {
   const needed = new Map<string, number>();
   const nodes = model.functions.flatMap(({ node }) => node);
@@ -102,7 +102,7 @@ function externalNeeds(model: ModelProto, graph: GraphProto): Map<string, number
   return needed;
 }
 
-/** The specification's keys: location, offset, length; checksum isn't looked at. */
+/** Reads the specification's keys location, offset and length; ignores checksum. */
 function externalPlace(tensor: TensorProto): { location: string; end: number } {
   const entries = new Map(tensor.externalData.map(({ key, value }) => [key, value]));
   const location = posix.normalize((entries.get('location') ?? '').replaceAll('\\', '/'));
@@ -123,7 +123,7 @@ function externalPlace(tensor: TensorProto): { location: string; end: number } {
 async function checkExternal(folder: string, name: string, wanted: number): Promise<void> {
   const what = `external data '${printable(name)}'`;
   const entry = await stat(join(folder, name)).catch((error: NodeJS.ErrnoException) => {
-    const why = error.code === 'ENOENT' ? 'no such file beside the model' : error.message;
+    const why = error.code === 'ENOENT' ? 'no such file next to the model' : error.message;
     throw new CheckpointError(`${what}: ${why}`, { cause: error });
   });
   if (!entry.isFile()) throw new CheckpointError(`${what}: no file`);
@@ -146,7 +146,7 @@ async function hashOf(bytes: Uint8Array, folder: string, files: readonly string[
 function tensorOf({ name, type }: ValueInfoProto): GraphTensor {
   const tensor = type?.tensorType;
   if (!tensor) return { name, dtype: 'no tensor', shape: undefined };
-  // 0 and less stand for "not known" with some exporters.
+  // Some exporters write 0 or less for an unknown size.
   const shape = tensor.shape?.dim.map(({ dimValue }) =>
     dimValue !== undefined && dimValue > 0 ? dimValue : null,
   );

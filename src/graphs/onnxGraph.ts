@@ -1,4 +1,4 @@
-/** ONNX graphs: onnxruntime in this process. The only importer of onnxruntime-node. */
+/** Runs ONNX graphs with onnxruntime in this process. The only importer of onnxruntime-node. */
 import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { availableParallelism } from 'node:os';
@@ -16,11 +16,11 @@ export type OnnxProvider = 'cpu' | 'cuda';
 
 export interface OnnxOptions {
   readonly provider: OnnxProvider;
-  /** Inside one operation; 0: all cores. */
+  /** Threads within one operation; 0: all cores. */
   readonly threads: number;
 }
 
-/** An image can be fed as any of these. */
+/** Dtypes in which an image can be fed. */
 const INPUT_DTYPES = ['float32', 'float16', 'uint8'];
 const PACKAGE = 'onnxruntime-node';
 const CUDA_LIBRARIES = ['libonnxruntime_providers_shared.so', 'libonnxruntime_providers_cuda.so'];
@@ -28,9 +28,9 @@ const CUDA_LIBRARIES = ['libonnxruntime_providers_shared.so', 'libonnxruntime_pr
 type Runtime = typeof import('onnxruntime-node');
 
 /**
- * @throws CheckpointError naming the file: missing, truncated, not ONNX, an operator or opset that
- *   onnxruntime doesn't know, external data missing, an input that isn't one image
- * @throws ProviderError where the provider's libraries can't be loaded
+ * @throws CheckpointError naming the file if it is missing, truncated or not ONNX, has an operator or opset
+ *   that onnxruntime doesn't know, lacks external data, or has inputs other than one image
+ * @throws ProviderError if the provider's libraries can't be loaded
  */
 export async function openOnnxGraph(path: string, options: OnnxOptions): Promise<Graph> {
   try {
@@ -47,10 +47,21 @@ export async function openOnnxGraph(path: string, options: OnnxOptions): Promise
 }
 
 async function loadRuntime(): Promise<Runtime> {
-  const runtime = await import('onnxruntime-node');
+  const runtime = await import('onnxruntime-node').catch(refuseMissing);
   // It writes to standard error what its errors say as well.
   runtime.env.logLevel = 'fatal';
   return runtime;
+}
+
+/** An optional dependency: npm goes on without it where its install script fails. */
+function refuseMissing(error: unknown): never {
+  if (!(error instanceof Error && 'code' in error && error.code === 'ERR_MODULE_NOT_FOUND'))
+    throw error;
+  throw new ProviderError(
+    `graph.onnx: the package ${PACKAGE}, which runs ONNX files, is not installed. ` +
+      'docs/library.md, section "ONNX", says how to bring it in.',
+    { cause: error },
+  );
 }
 
 async function openSession(
@@ -78,7 +89,7 @@ async function openSession(
   }
 }
 
-/** Where onnxruntime looks for its providers' libraries: beside its own. */
+/** The folder in which onnxruntime looks for its providers' libraries: that of its own library. */
 function libraryFolder(): string {
   const { resolve } = createRequire(import.meta.url);
   const { platform, arch } = process;
@@ -141,7 +152,7 @@ class OnnxGraph implements Graph {
     this.hash = file.hash;
   }
 
-  /** onnxruntime-node computes on the thread that asks: it is blocked meanwhile. */
+  /** Blocks the calling thread, on which onnxruntime-node computes. */
   async run(image: Tensor, outputs: readonly string[]): Promise<Tensor[]> {
     const feeds = { [this.#input.name]: this.#toInput(image) };
     const results = await this.#session.run(feeds, [...outputs]);
@@ -161,7 +172,7 @@ class OnnxGraph implements Graph {
     const { Tensor: Made } = this.#runtime;
     const shape = [...image.shape];
     if (dtype === 'float16') return new Made('float16', encodeHalf(values) as never, shape);
-    // Clamped and rounded: an image that was resized has other numbers than whole ones.
+    // Clamped and rounded: a resized image has fractional values.
     if (dtype === 'uint8') return new Made('uint8', bytesOf(values), shape);
     return new Made('float32', values, shape);
   }
@@ -173,7 +184,7 @@ function bytesOf(values: Float32Array): Uint8Array {
 
 function toFloat32(data: OrtTensor['data']): Float32Array {
   if (data instanceof Float32Array) return data;
-  // float16 where Node.js has no array of halves.
+  // float16, in a Node.js without Float16Array.
   if (data instanceof Uint16Array) return decodeHalf(data);
   if (ArrayBuffer.isView(data)) return Float32Array.from(data as unknown as ArrayLike<number>);
   throw new Error('an output holds no numbers');

@@ -1,6 +1,6 @@
 /**
- * What is read of an ONNX file: messages and field numbers of the ONNX specification (onnx.proto,
- * IR version 3 and newer), without those that a teacher doesn't need: weights stay unread.
+ * The messages of the ONNX specification (onnx.proto, IR version 3 and newer), reduced to the fields that a
+ * teacher needs. Weights aren't read.
  */
 import protobuf from 'protobufjs';
 
@@ -130,7 +130,7 @@ export interface ModelProto {
 
 const ModelType = protobuf.parse(DEFINITIONS).root.lookupType('ModelProto');
 
-/** Throws an Error of protobufjs' where the bytes are no such message. */
+/** Throws protobufjs' Error if the bytes aren't such a message. */
 export function decodeModel(bytes: Uint8Array): ModelProto {
   const message = ModelType.decode(bytes);
   return ModelType.toObject(message, {
@@ -140,7 +140,7 @@ export function decodeModel(bytes: Uint8Array): ModelProto {
   }) as ModelProto;
 }
 
-/** TensorProto.DataType's numbers in the names of other libraries; what isn't here is named by its number. */
+/** Names of TensorProto.DataType's numbers. dtypeName shows the number of any other type. */
 const DTYPE_NAMES: Readonly<Record<number, string>> = {
   1: 'float32',
   2: 'uint8',
@@ -164,7 +164,7 @@ export function dtypeName(elemType: number): string {
   return DTYPE_NAMES[elemType] ?? `data type ${elemType}`;
 }
 
-/** Every tensor stored in the graph: initialisers, attributes, those of subgraphs. */
+/** Every tensor stored in the graph: initialisers and attributes, subgraphs included. */
 export function* storedTensors(graph: GraphProto): Generator<TensorProto> {
   yield* graph.initializer;
   for (const { values, indices } of graph.sparseInitializer) {

@@ -1,20 +1,20 @@
-/** Which of a graph's outputs are logits and feature, and at what stride they are. */
+/** Detects which of a graph's outputs are logits and feature, and their stride. */
 import { outputSize } from '../wire/checkTensor.js';
 import { printable } from '../wire/printable.js';
 import type { Trial, TrialOutput } from './trialRun.js';
 
-/** Known and why, or what has to be asked. */
-export type Told<T> = { readonly value: T; readonly why: string } | { readonly ask: string };
+/** A detected value and the reason for it, or the question that the user must answer. */
+export type Detection<T> = { readonly value: T; readonly why: string } | { readonly ask: string };
 
 /**
- * By the name `logits`, by the number of classes where that is said, or the only output there is.
+ * The output named `logits`; else the only output; else the only one with as many channels as `classes`.
  *
  * @param outputs at least one
  */
-export function tellLogits(
+export function detectLogits(
   outputs: readonly TrialOutput[],
   classes: number | null,
-): Told<TrialOutput> {
+): Detection<TrialOutput> {
   const named = outputs.find(({ name }) => name === 'logits');
   if (named !== undefined) return { value: named, why: 'its name' };
   const [first, ...others] = outputs;
@@ -25,13 +25,13 @@ export function tellLogits(
 }
 
 /**
- * By the name `feature`, or the only other output of the logits' size that has another number of channels
- * (auxiliary logits have the same); null where there is none.
+ * The output named `feature`; else the only other output of the logits' size with a different number of
+ * channels (auxiliary logits have the same number); null if there is none.
  */
-export function tellFeature(
+export function detectFeature(
   outputs: readonly TrialOutput[],
   logits: TrialOutput,
-): Told<TrialOutput | null> {
+): Detection<TrialOutput | null> {
   const named = outputs.find(({ name }) => name === 'feature');
   if (named !== undefined) return { value: named, why: 'its name' };
   const fitting = outputs.filter(
@@ -47,7 +47,7 @@ export function sameSize(a: TrialOutput, b: TrialOutput): boolean {
   return a.height === b.height && a.width === b.width;
 }
 
-/** Input pixels to a position; undefined where no whole number fits both axes. */
+/** Input pixels per output position; undefined if no whole number fits both axes. */
 export function strideOf(image: Omit<Trial, 'outputs'>, output: TrialOutput): number | undefined {
   const fits = (stride: number) => {
     const [height, width] = outputSize(image.height, image.width, stride);
@@ -55,7 +55,7 @@ export function strideOf(image: Omit<Trial, 'outputs'>, output: TrialOutput): nu
   };
   const exact = image.height / output.height;
   if (Number.isInteger(exact) && fits(exact)) return exact;
-  // Small maps leave a choice: a power of two is what networks have.
+  // Small maps fit several strides; networks usually have a power of two.
   const all = Array.from({ length: image.height }, (_, index) => index + 1).filter(fits);
   return all.find((stride) => Number.isInteger(Math.log2(stride))) ?? all[0];
 }

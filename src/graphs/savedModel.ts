@@ -1,9 +1,9 @@
-/** SavedModels: TensorFlow's own loader and runtime, in this process. */
+/** Runs SavedModels with TensorFlow's own loader and runtime in this process. */
 import { engineInfo, ops, SavedModelSession, scope, type Tensor } from '../tensor/index.js';
 import { CheckpointError } from '../wire/checkpointError.js';
 import { printable, withoutControls } from '../wire/printable.js';
 import type { Graph, GraphTensor } from './graph.js';
-import { tryApart } from './savedModelApart.js';
+import { tryInChildProcess } from './savedModelChildProcess.js';
 import { checkVariables, hashSavedModel, readMetaGraph, SERVE } from './savedModelFiles.js';
 import type { MetaGraphDef } from './savedModelProto.js';
 import {
@@ -14,25 +14,24 @@ import {
 } from './savedModelSignature.js';
 
 /**
- * Opens a folder that `tf.saved_model.save` or Keras' `export` wrote: the graph with the tag "serve",
- * its signature "serving_default" or the only one. A SavedModel is a program and runs with this
- * process' rights: open only those that you trust.
+ * Opens a folder written by `tf.saved_model.save` or Keras' `export`: the graph with the tag "serve" and its
+ * signature "serving_default", or its only one. A SavedModel is a program that runs with the rights of this
+ * process: open only those that you trust.
  *
- * @param apart try it out in a process of its own first: TensorFlow ends the process over some damaged
- *   graphs
- * @throws CheckpointError naming the folder: a file missing, truncated or damaged, no signature with
- *   one image as input, a dtype that can't be fed, an op that this TensorFlow doesn't know
+ * @param trial first try it in a child process, because TensorFlow aborts the process on some damaged graphs
+ * @throws CheckpointError naming the folder if a file is missing, truncated or damaged, no signature takes
+ *   one image, a dtype can't be fed, or this TensorFlow doesn't know an op
  */
 export async function openSavedModel(
   directory: string,
-  { apart = true }: { readonly apart?: boolean } = {},
+  { trial = true }: { readonly trial?: boolean } = {},
 ): Promise<Graph> {
   try {
     const graph = await readMetaGraph(directory);
     const signature = readSignature(graph);
     await checkVariables(directory, graph);
     const hash = await hashSavedModel(directory);
-    if (apart) await tryApart(directory);
+    if (trial) await tryInChildProcess(directory);
     return new SavedModelGraph(load(directory, graph), signature, hash);
   } catch (error) {
     if (!(error instanceof CheckpointError)) throw error;
@@ -76,7 +75,7 @@ class SavedModelGraph implements Graph {
     return this.#signature.outputs;
   }
 
-  /** Blocks the thread while TensorFlow computes. */
+  /** Blocks the calling thread while TensorFlow computes. */
   async run(image: Tensor, outputs: readonly string[]): Promise<Tensor[]> {
     const fetches = outputs.map((name) => this.#fetch(name));
     const { input } = this.#signature;
@@ -103,7 +102,7 @@ class SavedModelGraph implements Graph {
   }
 }
 
-/** Whole numbers are rounded to: a cast alone would cut 254.9999 off. */
+/** Rounds for uint8: a cast alone would truncate 254.9999. */
 function toInput(image: Tensor, dtype: InputDType): Tensor {
   if (dtype === 'float32') return image;
   return ops.cast(dtype === 'uint8' ? ops.round(image) : image, dtype);

@@ -1,4 +1,4 @@
-/** A SavedModel's folder: its files, what they hash to, and its description. */
+/** A SavedModel's folder: its files, their hash and its description. */
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { readdir, readFile, stat } from 'node:fs/promises';
@@ -7,7 +7,7 @@ import { CheckpointError } from '../wire/checkpointError.js';
 import { withoutControls } from '../wire/printable.js';
 import { decodeSavedModel, type MetaGraphDef } from './savedModelProto.js';
 
-/** The tag of graphs that are there to be served. */
+/** The tag of graphs meant for serving. */
 export const SERVE = 'serve';
 
 const GRAPH = 'saved_model.pb';
@@ -30,11 +30,11 @@ export async function hashSavedModel(directory: string): Promise<string> {
   return `sha256:${hash.digest('hex')}`;
 }
 
-/** The graph with the tag "serve". Throws CheckpointError where there is none. */
+/** The graph with the tag "serve". Throws CheckpointError if there is none. */
 export async function readMetaGraph(directory: string): Promise<MetaGraphDef> {
   const { metaGraphs } = decode(await readGraphFile(directory));
   const tagsOf = ({ metaInfoDef }: MetaGraphDef) => metaInfoDef?.tags ?? [];
-  // TensorFlow's loader wants exactly these tags, too.
+  // TensorFlow's loader also requires exactly these tags.
   const served = metaGraphs.find((graph) => tagsOf(graph).join() === SERVE);
   if (served !== undefined) return served;
   const given = metaGraphs.map((graph) => `[${withoutControls(tagsOf(graph).join(', '))}]`);
@@ -43,10 +43,10 @@ export async function readMetaGraph(directory: string): Promise<MetaGraphDef> {
   );
 }
 
-/** SaverDef.CheckpointFormatVersion: V2, an index and data files; the older ones have one file. */
+/** SaverDef.CheckpointFormatVersion: V2 writes an index and data files, older versions a single file. */
 const SAVER_V2 = 2;
 
-/** TensorFlow's loader goes on without variables where their index is missing, so this looks first. */
+/** Checks what TensorFlow's loader doesn't: without an index file it loads the graph without variables. */
 export async function checkVariables(directory: string, graph: MetaGraphDef): Promise<void> {
   const variables = graph.graphDef?.node.filter(({ op }) =>
     /^(VarHandleOp|VariableV?2?)$/.test(op),
@@ -93,13 +93,13 @@ function decode(bytes: Uint8Array): { readonly metaGraphs: readonly MetaGraphDef
   } catch (error) {
     const why = withoutControls((error as Error).message);
     throw new CheckpointError(
-      `${GRAPH}: ${bytes.length} bytes that are no SavedModel message (${why}): truncated, or another file`,
+      `${GRAPH}: ${bytes.length} bytes that aren't a SavedModel message (${why}): truncated, or another file`,
       { cause: error },
     );
   }
 }
 
-/** Paths from `directory`, with forward slashes; none where there is no such folder. */
+/** Paths relative to `directory`, with forward slashes; none if there is no such folder. */
 async function filesBelow(directory: string, folder: string): Promise<string[]> {
   let entries: Awaited<ReturnType<typeof readEntries>>;
   try {

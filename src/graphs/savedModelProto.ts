@@ -1,7 +1,7 @@
 /**
- * What is read of a saved_model.pb: TensorFlow's published definitions (saved_model.proto,
- * meta_graph.proto, saver.proto, graph.proto, node_def.proto, tensor_shape.proto), without the fields
- * that a teacher doesn't need. Unknown fields are skipped.
+ * TensorFlow's published definitions of saved_model.pb (saved_model.proto, meta_graph.proto, saver.proto,
+ * graph.proto, node_def.proto, tensor_shape.proto), reduced to the fields that a teacher needs. Other fields
+ * are skipped.
  */
 import protobuf from 'protobufjs';
 
@@ -75,10 +75,10 @@ export interface MetaGraphDef {
   readonly signatureDef: Readonly<Record<string, SignatureDef>>;
 }
 
-/** protobufjs' type of the message; decoded, it may lack any field. */
+/** protobufjs' type of the message. A decoded message may lack any field. */
 export const SavedModelType = protobuf.parse(DEFINITIONS).root.lookupType('SavedModel');
 
-/** Throws an Error of protobufjs' where the bytes are not such a message. */
+/** Throws protobufjs' Error if the bytes aren't such a message. */
 export function decodeSavedModel(bytes: Uint8Array): { readonly metaGraphs: MetaGraphDef[] } {
   const message = SavedModelType.decode(bytes);
   const plain = SavedModelType.toObject(message, { longs: Number, defaults: true });

@@ -1,14 +1,14 @@
-/** Which signature of a SavedModel is served, and what it takes and gives. */
+/** Chooses the signature of a SavedModel to serve, and reads its inputs and outputs. */
 import { CheckpointError } from '../wire/checkpointError.js';
 import { printable } from '../wire/printable.js';
 import type { GraphTensor } from './graph.js';
 import type { MetaGraphDef, SignatureDef, TensorInfoDef } from './savedModelProto.js';
 
 const DEFAULT = 'serving_default';
-/** TensorFlow's loader makes it in every SavedModel that has variables or tables to fill. */
+/** TensorFlow writes this signature into every SavedModel with variables or tables to initialise. */
 const INITIALISER = '__saved_model_init_op';
 
-/** types.proto's numbers; what isn't here is named by its number. */
+/** Names of types.proto's numbers. Any other type is shown by its number. */
 const DTYPE_NAMES: Readonly<Record<number, string>> = {
   1: 'float32',
   2: 'float64',
@@ -28,14 +28,14 @@ const DTYPE_NAMES: Readonly<Record<number, string>> = {
   21: 'variant',
 };
 
-/** An image can be fed as any of these. */
+/** Dtypes in which an image can be fed. */
 const INPUT_DTYPES = ['float32', 'float64', 'half', 'bfloat16', 'uint8'] as const;
-/** What can be read as float32. */
+/** Dtypes that can be read as float32. */
 const OUTPUT_DTYPES = [...INPUT_DTYPES, 'int8', 'int16', 'int32', 'int64', 'bool'] as const;
 
 export type InputDType = (typeof INPUT_DTYPES)[number];
 
-/** A tensor of the signature, by the signature's name for it and by the graph's. */
+/** A tensor of the signature, with its name in the signature and in the graph. */
 export interface SignatureTensor extends GraphTensor {
   /** "operation:output". */
   readonly tensorName: string;
@@ -53,7 +53,7 @@ export interface Signature {
   readonly outputs: readonly SignatureTensor[];
 }
 
-/** Throws CheckpointError where no signature takes one image. */
+/** Throws CheckpointError if no signature takes one image. */
 export function readSignature(graph: MetaGraphDef): Signature {
   const [name, definition] = choose(graph.signatureDef);
   const operations = new Set(graph.graphDef?.node.map((node) => node.name));
@@ -67,7 +67,7 @@ export function readSignature(graph: MetaGraphDef): Signature {
         operations,
       );
   const inputs = Object.entries(definition.inputs).map(toTensor('input'));
-  // Of sparse and ragged outputs none could be sent.
+  // Sparse and ragged outputs can't be sent.
   const dense = Object.entries(definition.outputs).filter(([, info]) => info.name !== '');
   const outputs = dense.map(toTensor('output')).sort((a, b) => (a.name < b.name ? -1 : 1));
   if (inputs.length !== 1) {
@@ -132,7 +132,7 @@ function shapeOf(where: string, { tensorShape }: TensorInfoDef): (number | null)
 function imageInput(signature: string, input: SignatureTensor): SignatureInput {
   const where = `signature '${printable(signature)}': input '${printable(input.name)}'`;
   const { shape, dtype } = input;
-  // Channels last or first; which of the two is the teacher's settings' to say.
+  // Channels last or first; inputReading.ts and the settings decide which.
   const fits = (channels: number | null | undefined) => channels === 3 || channels === null;
   if (shape !== undefined && (shape.length !== 4 || !(fits(shape[3]) || fits(shape[1])))) {
     throw new CheckpointError(

@@ -1,19 +1,19 @@
-/** What a process of its own does with a SavedModel: see savedModelApart.ts. */
+/** Entry of the child process that tries a SavedModel, see savedModelChildProcess.ts. */
 import { zeros } from '../tensor/index.js';
 import type { GraphTensor } from './graph.js';
 import { openSavedModel } from './savedModel.js';
 
-/** For sizes that may be any. */
+/** Used for sizes that the graph leaves open. */
 const [IMAGES, HEIGHT, WIDTH, CHANNELS] = [1, 64, 128, 3];
 
-/** Loads it and runs it once. Never rejects: an error comes again in the process that asked. */
+/** Loads the graph and runs it once per output. Never rejects: errors occur again in the parent process. */
 export async function tryOut(directory: string): Promise<void> {
   try {
-    const graph = await openSavedModel(directory, { apart: false });
+    const graph = await openSavedModel(directory, { trial: false });
     const image = zeros(trialShape(graph.inputs[0]!));
     for (const { name } of graph.outputs) await graph.run(image, [name]).catch(() => []);
   } catch {
-    // Told by whoever loads it next.
+    // Reported when the parent loads the graph.
   }
 }
 

@@ -1,10 +1,10 @@
-/** What a graph gives for an image of zeros: sizes that it doesn't state. */
+/** Runs a graph on an image of zeros to find sizes that it doesn't state. */
 import { ops, type Tensor, zeros } from '../tensor/index.js';
 import { withoutControls } from '../wire/printable.js';
 import type { Graph } from './graph.js';
 import type { GraphLayout } from './graphSettings.js';
 
-/** An output with four axes, of an image of trial size. */
+/** An output with four axes, for an image of trial size. */
 export interface TrialOutput {
   readonly name: string;
   readonly height: number;
@@ -13,23 +13,23 @@ export interface TrialOutput {
 }
 
 export interface Trial {
-  /** Of the image, pixels. */
+  /** Size of the image in pixels. */
   readonly height: number;
   readonly width: number;
   readonly outputs: readonly TrialOutput[];
 }
 
-/** null: a size that may differ from image to image. */
+/** null: a size that may vary between images. */
 export type FixedSize = readonly [height: number | null, width: number | null];
 
-/** Multiples of 32: what most networks that want multiples want. Small first: it is quick. */
+/** Multiples of 32, which most networks with such a constraint accept. Smallest first, as it is fastest. */
 const SIZES = [
   [64, 128],
   [512, 512],
   [512, 1024],
 ] as const;
 
-/** Runs one image through; an Error where the graph fails at every size that is tried. */
+/** Runs one image through the graph; an Error if the graph fails at every size tried. */
 export async function trialRun(
   graph: Graph,
   layout: GraphLayout,
@@ -76,12 +76,12 @@ function outputOf(name: string, shape: readonly number[], layout: GraphLayout): 
   return [{ name, height, width, channels }];
 }
 
-/** [N, H, W, C] to the graph's layout. */
+/** Converts [N, H, W, C] to the graph's layout. */
 export function toLayout(image_NHWC: Tensor, layout: GraphLayout): Tensor {
   return layout === 'nhwc' ? image_NHWC : ops.transpose(image_NHWC, [0, 3, 1, 2]);
 }
 
-/** The graph's layout to [N, h, w, C]. */
+/** Converts the graph's layout to [N, h, w, C]. */
 export function fromLayout(output: Tensor, layout: GraphLayout): Tensor {
   return layout === 'nhwc' ? output : ops.transpose(output, [0, 2, 3, 1]);
 }

@@ -2,13 +2,13 @@
  * Average pooling by 4 in front of the mini-batch loss (official code, v2).
  *
  * N images, H W positions, K channels. The output has ceil(H/4) x ceil(W/4) positions. A window
- * that sticks out at the end is averaged over 16 elements all the same, zeros outside: rows are
- * made unit afterwards, so the divisor cancels.
+ * that crosses the bottom or right edge is padded with zeros and still divided by 16: the rows are
+ * normalised afterwards, so the divisor cancels.
  */
 import { ops, scope, type Tensor } from '../tensor/index.js';
 
 const WINDOW = 4;
-/** Both sides of a map must reach it; smaller ones are compared at full resolution. */
+/** Smallest height and width that are pooled; smaller maps are compared at full resolution. */
 const POOLED_FROM = 256;
 
 /** Whether the official v2 code pools a map of this size. */
@@ -18,7 +18,7 @@ export const isPooledSize = (height: number, width: number): boolean =>
 export function averagePool(x_NHWK: Tensor): Tensor {
   return scope(() => {
     const [, height = 0, width = 0] = x_NHWK.shape;
-    const [bottom, right] = [missing(height), missing(width)];
+    const [bottom, right] = [paddingFor(height), paddingFor(width)];
     const padded =
       bottom + right === 0
         ? x_NHWK
@@ -36,10 +36,10 @@ export function averagePool(x_NHWK: Tensor): Tensor {
 export function averagePoolGrad(dy_NhwK: Tensor, inputShape_NHWK: readonly number[]): Tensor {
   return scope(() => {
     const [n = 0, height = 0, width = 0, channels = 0] = inputShape_NHWK;
-    const paddedShape = [n, height + missing(height), width + missing(width), channels];
+    const paddedShape = [n, height + paddingFor(height), width + paddingFor(width), channels];
     const dx = ops.meanPoolGrad(paddedShape, dy_NhwK, WINDOW);
     return ops.slice(dx, [0, 0, 0, 0], inputShape_NHWK);
   });
 }
 
-const missing = (length: number) => (WINDOW - (length % WINDOW)) % WINDOW;
+const paddingFor = (length: number) => (WINDOW - (length % WINDOW)) % WINDOW;

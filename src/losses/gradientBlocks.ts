@@ -1,31 +1,31 @@
 /**
- * The gradient of the pairwise KL, summed up over tiles in place.
+ * The gradient of the pairwise KL, accumulated in place over the tiles.
  *
- * A tile's gradient H [R, M] adds H F to its rows, and H' F to its columns; the latter is summed
- * transposed, as F' H, which needs no transposed product (those run at half the rate).
+ * A tile's gradient H [R, M] adds H F to its rows and H' F to its columns. The latter is accumulated
+ * transposed, as F' H, because products with a transposed operand run at half the rate.
  *
- * R rows and M columns of a tile, C channels, a column block B of rows.
+ * R rows and M columns per tile, C channels, B rows per block.
  */
 import { Accumulator, ops, scalar, scope, type Tensor } from '../tensor/index.js';
 import type { RowRange, SimilarityTile } from './similarityTiles.js';
 
 export class GradientBlocks {
   readonly #blocks: readonly RowRange[];
-  /** By the first row of a piece of rows: [R, C]. */
+  /** [R, C], keyed by the tile's first row. */
   readonly #rows = new Map<number, Accumulator>();
-  /** By block: [C, B]. */
+  /** [C, B], keyed by block. */
   readonly #columns = new Map<number, Accumulator>();
 
   constructor(blocks: readonly RowRange[]) {
     this.#blocks = blocks;
   }
 
-  /** Adds to the rows of a tile. */
+  /** Adds to the gradient of a tile's rows. */
   addRows({ rows }: SimilarityTile, part_RC: Tensor): void {
     addTo(this.#rows, rows.begin, part_RC);
   }
 
-  /** Adds to the columns of a tile, which end where their block ends or are all of it. */
+  /** Adds to the gradient of a tile's columns, which always reach to the end of their block. */
   addColumns({ columns, columnBlock }: SimilarityTile, part_CM: Tensor): void {
     const before = columns.begin - this.#blocks[columnBlock]!.begin;
     const fill = [
@@ -35,7 +35,7 @@ export class GradientBlocks {
     scope(() => addTo(this.#columns, columnBlock, before === 0 ? part_CM : ops.pad(part_CM, fill)));
   }
 
-  /** rowScale * the rows' sums + columnScale * the columns' sums, float32 [P, C]. */
+  /** rowScale * row sums + columnScale * column sums, float32 [P, C]; ends the accumulation. */
   take(rowScale: number, columnScale: number): Tensor {
     return scope(() => {
       const pieces = [...this.#rows].sort(([a], [b]) => a - b);

@@ -1,6 +1,6 @@
 /**
- * Distillation of logits (Hinton, Vinyals and Dean, "Distilling the knowledge in a neural network",
- * 2015): KL between the class distributions at each position.
+ * Logit distillation (Hinton, Vinyals and Dean, "Distilling the knowledge in a neural network",
+ * 2015): the KL divergence between the class distributions at each position.
  *
  * N images, H W positions, K classes, P = N * H * W.
  *

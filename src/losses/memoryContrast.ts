@@ -1,7 +1,7 @@
 /**
- * Memory-based distillation (CIRKD, CVPR 2022, section 3.3), pixel-to-pixel and pixel-to-region
- * alike: similarities of labelled pixels to rows of a memory bank, the student's against the
- * teacher's.
+ * Memory-based distillation (CIRKD, CVPR 2022, section 3.3), both pixel-to-pixel and
+ * pixel-to-region: compares the student's similarities between labelled pixels and the rows of a
+ * memory bank with the teacher's.
  *
  * P labelled pixels, M bank rows, D teacher channels.
  *
@@ -15,9 +15,9 @@ import { softmaxKl } from './softmaxKl.js';
 import type { Tiling } from './tiling.js';
 
 export interface MemoryContrastOptions {
-  /** tau, divides the similarities. */
+  /** tau: divides the similarities. */
   readonly contrastTemperature: number;
-  /** Tk, the temperature of the KL. */
+  /** Tk: the temperature of the KL. */
   readonly contrastKdTemperature: number;
   readonly tiling: Tiling;
 }
@@ -31,7 +31,7 @@ export interface MemoryContrastLoss {
 /**
  * @param student_PD unit rows of the projected student feature
  * @param teacher_PD unit rows of the teacher's feature
- * @param bank_MD unit rows; none of them makes the loss 0
+ * @param bank_MD unit rows; the loss is 0 if there are none
  */
 export function memoryContrast(
   student_PD: Tensor,

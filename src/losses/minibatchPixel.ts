@@ -1,9 +1,9 @@
 /**
- * Mini-batch pixel-to-pixel distillation (CIRKD, CVPR 2022, section 3.2): each pixel's similarities
- * to all pixels of each image of the batch, the student's against the teacher's.
+ * Mini-batch pixel-to-pixel distillation (CIRKD, CVPR 2022, section 3.2): compares the student's
+ * similarities between each pixel and all pixels of each image in the batch with the teacher's.
  *
- * N images, H W positions, C student channels, D teacher channels; P = N' * H * W rows of N'
- * images after pooling.
+ * N images, H W positions, C student channels, D teacher channels; P = N * h * w rows, where h w are
+ * the positions after pooling.
  *
  * Over a group of g images, with F_i the unit rows of image i,
  * loss = (1/g^2) sum over ordered pairs (i, j) of KLrows(Fs_i Fs_j^T, Ft_i Ft_j^T, temperature),
@@ -30,9 +30,9 @@ export interface TeacherFeature {
 
 export interface MinibatchPixelOptions {
   readonly temperature: number;
-  /** Images compared with one another; divides N. 0: all of them. */
+  /** Number of images that are compared with one another; must divide N. 0: all images. */
   readonly minibatchGroup: number;
-  /** auto: both maps are pooled by 4 where H and W reach 256 (official v2). */
+  /** auto: both maps are pooled by 4 if H and W are at least 256 (official v2). */
   readonly minibatchPooling: 'auto' | 'never';
   readonly tiling: Tiling;
 }
@@ -43,7 +43,7 @@ export interface MinibatchPixelLoss {
   readonly gradient_NHWC: Tensor;
 }
 
-/** Throws RangeError on a group that doesn't divide the batch. */
+/** Throws RangeError if the group size doesn't divide the batch size. */
 export function minibatchPixel(
   feature_NHWC: Tensor,
   teacher: TeacherFeature,

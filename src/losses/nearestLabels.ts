@@ -1,6 +1,6 @@
-/** Label maps at the size of feature maps, by the nearest-neighbour rule of PyTorch. */
+/** Resizes label maps to the size of feature maps by PyTorch's nearest-neighbour rule. */
 
-/** Label maps of a batch: one class number a pixel, image after image, row-major. */
+/** Label maps of a batch: one class number per pixel, image after image, row-major. */
 export interface LabelMaps {
   readonly data: Uint8Array;
   readonly images: number;
@@ -9,9 +9,9 @@ export interface LabelMaps {
 }
 
 /**
- * Output row i takes input row min(floor(i * s), H - 1) with s = H / h; columns alike. All of it in
- * float32, as torch.nn.functional.interpolate computes it: at a few sizes (62 -> 14) the product
- * falls below the exact integer.
+ * Output row i takes input row min(floor(i * s), H - 1) with s = H / h; likewise for columns.
+ * Computed in float32, as torch.nn.functional.interpolate does: at a few sizes (62 -> 14) the
+ * product falls below the exact integer.
  */
 export function nearestLabels(labels: LabelMaps, height: number, width: number): LabelMaps {
   const rows = sourceIndices(labels.height, height);

@@ -1,7 +1,8 @@
 /**
- * One network's side of the pairwise KL: its similarities, a tile at a time, and their normalisers.
+ * One network's side of the pairwise KL: its similarities, computed tile by tile, and their
+ * normalisers.
  *
- * P rows of all images, C channels; a tile has R rows and M columns, a column block B of them.
+ * P rows in total, C channels; R rows and M columns per tile, B rows per block.
  */
 import { float32, kernels, ops, readFloat32, scalar, scope, type Tensor } from '../tensor/index.js';
 import type { RowRange, SimilarityTile } from './similarityTiles.js';
@@ -11,21 +12,21 @@ export interface NetworkOptions {
   readonly images: number;
   /** Divides the similarities. */
   readonly temperature: number;
-  /** Tiles of the first pass that stay in memory for the second. */
+  /** Number of tiles that stay in memory from the first pass to the second. */
   readonly keptTiles: number;
-  /** Whether all blocks' columns stay in memory, or those of one block at a time. */
+  /** true: the columns of all blocks stay in memory; false: those of one block at a time. */
   readonly keepsColumns: boolean;
 }
 
 export class NetworkSimilarities {
   readonly #rows_PC: Tensor;
   readonly #options: NetworkOptions;
-  /** Sums of exp(similarity): of row r over image j at r * images + j. In double precision. */
+  /** The sum of exp(similarity) for row r over image j is at r * images + j. Double precision. */
   readonly #sums: Float64Array;
   readonly #columns = new Map<number, Tensor>();
   readonly #kept = new Map<SimilarityTile, Tensor>();
 
-  /** `rows_PC`: unit rows, images in order; they stay the caller's. */
+  /** @param rows_PC unit rows, images in order; the caller keeps ownership */
   constructor(rows_PC: Tensor, options: NetworkOptions) {
     this.#rows_PC = rows_PC;
     this.#options = options;
@@ -36,7 +37,7 @@ export class NetworkSimilarities {
     return ops.rows(this.#rows_PC, begin, count);
   }
 
-  /** Rows of a range inside a block, transposed and divided by the temperature: [C, count]. */
+  /** The rows of a range inside a block, transposed and divided by the temperature: [C, count]. */
   columns(range: RowRange, block: number): Tensor {
     const { begin, count } = this.#options.blocks[block]!;
     const whole_CB = this.#blockColumns(block);
@@ -45,7 +46,10 @@ export class NetworkSimilarities {
     return ops.slice(whole_CB, [0, range.begin - begin], [channels, range.count]);
   }
 
-  /** First pass: adds a tile to the normalisers of its rows and, as it is symmetric, columns. */
+  /**
+   * First pass: adds a tile to the normalisers of its rows and, because the matrix is symmetric, of
+   * its columns.
+   */
   normalise(tile: SimilarityTile): void {
     scope(() => {
       const similarity_RM = this.#similarity(tile);
@@ -56,7 +60,7 @@ export class NetworkSimilarities {
     });
   }
 
-  /** Second pass: a tile's similarities [R, M] for the time of `use`; once a tile. */
+  /** Second pass: lends a tile's similarities [R, M] to `use`. Call once per tile. */
   lend<T>(tile: SimilarityTile, use: (similarity_RM: Tensor) => T): T {
     const kept = this.#kept.get(tile);
     if (kept === undefined) return scope(() => use(this.#similarity(tile)));
@@ -68,7 +72,7 @@ export class NetworkSimilarities {
     }
   }
 
-  /** 1 / sum of exp over an image, of each row of a range: float32 [count]. */
+  /** 1 / (sum of exp over an image) for each row of a range: float32 [count]. */
   reciprocals({ begin, count }: RowRange, image: number): Tensor {
     const { images } = this.#options;
     const values = new Float32Array(count);
@@ -81,7 +85,7 @@ export class NetworkSimilarities {
     return this.#sums.reduce((total, sum) => total + Math.log(sum), 0);
   }
 
-  /** Frees what is kept between calls. */
+  /** Frees the tensors that are kept between calls. */
   dispose(): void {
     for (const tensor of [...this.#columns.values(), ...this.#kept.values()]) tensor.free();
     this.#columns.clear();

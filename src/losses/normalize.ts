@@ -1,17 +1,17 @@
 /**
- * Unit rows: unit(v) = v / max(||v||, 1e-12), as PyTorch's F.normalize.
+ * Unit rows: unit(v) = v / max(||v||, 1e-12), like PyTorch's F.normalize.
  *
  * P rows, C channels.
  */
 import { ops, scalar, scope, type Tensor } from '../tensor/index.js';
 
-/** Floor of the divisor; for the gradient of shorter rows it is a constant. */
+/** Lower bound of the divisor; for shorter rows the gradient treats the divisor as a constant. */
 const SMALLEST_NORM = 1e-12;
 
 export interface UnitRows {
   /** float32 [P, C]; a zero row stays zero. */
   readonly embedding_PC: Tensor;
-  /** float32 [P, 1]: the Euclidean norms, without the floor. */
+  /** float32 [P, 1]: the Euclidean norms, without the lower bound. */
   readonly norm_P1: Tensor;
 }
 
@@ -23,12 +23,12 @@ export function unitRows(feature_PC: Tensor): UnitRows {
 }
 
 /**
- * Gradient with respect to the raw rows, from the one with respect to the unit rows:
- * (dy - (dy . e) e) / ||v||, and dy / 1e-12 where the norm is at its floor.
+ * Gradient with respect to the raw rows, given the gradient with respect to the unit rows:
+ * (dy - (dy . e) e) / ||v||, and dy / 1e-12 for norms below the bound.
  */
 export function unitRowsGrad(dy_PC: Tensor, { embedding_PC, norm_P1 }: UnitRows): Tensor {
   return scope(() => {
-    // Each in a scope of its own: maps of this size are what a step's memory is made of.
+    // Each has its own scope: maps of this size dominate a step's memory.
     const along_P1 = scope(() => {
       const aboveFloor_P1 = ops.cast(ops.greater(norm_P1, scalar(SMALLEST_NORM)), 'float32');
       return ops.mul(ops.sum(ops.mul(dy_PC, embedding_PC), [1], true), aboveFloor_P1);

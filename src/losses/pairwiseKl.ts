@@ -1,22 +1,23 @@
 /**
- * KL divergence between the teacher's and the student's softmax over similarities, of every row of a
- * group of images to the rows of each of its images.
+ * KL divergence between the teacher's and the student's softmax over similarities: every row of a
+ * group of images is compared with all rows of each image in the group.
  *
- * P rows of all images; C student channels, D teacher channels; a tile has R rows and M columns.
+ * P rows in total; C student channels, D teacher channels; R rows and M columns per tile.
  *
  * With S = student similarities / temperature and T the teacher's:
  *     Zs(r, j) = sum of exp S(r, s) over the rows s of image j
- *     q(r, s) = exp S(r, s) / Zs(r, image of s), and p alike of the teacher
+ *     q(r, s) = exp S(r, s) / Zs(r, image of s), and p likewise for the teacher
  *     KL of row r to image j = sum of p (T - S) + log Zs - log Zt,   dKL/dS = q - p
- * S is symmetric, so a tile of it serves (r, s) and (s, r). Between the images i and j, with
+ * S is symmetric, so one tile serves both (r, s) and (s, r). Between the images i and j, with
  * u(r) = 1 / Z(r, j) and v(s) = 1 / Z(s, i), the gradient with respect to both is
  *     H = exp S (us + vs) - exp T (ut + vt),
- * and F's is H F / temperature. Hence two passes over half the matrix: one for Z, one for H. As many
- * similarities as the budget has room for are kept from the first for the second.
+ * and the gradient with respect to F is H F / temperature. This takes two passes over half the
+ * matrix: one for Z, one for H. The first pass keeps as many tiles for the second as the memory
+ * budget allows.
  *
- * Multiply-adds: P^2 / 2 (C + D) a pass for the similarities, P^2 C for H F. Memory: linear in P, but for
- * one number a row, image and network.
- * There's no running maximum: rows are unit, so |S| <= 1 / temperature, see SMALLEST_TEMPERATURE.
+ * Multiply-adds: P^2 / 2 (C + D) per pass for the similarities, P^2 C for H F. Memory: linear in P,
+ * apart from one number per row, image and network.
+ * No running maximum is needed: rows are unit, so |S| <= 1 / temperature; see SMALLEST_TEMPERATURE.
  */
 import { kernels, ops, readScalar, scope, type Tensor } from '../tensor/index.js';
 import { GradientBlocks } from './gradientBlocks.js';
@@ -28,11 +29,11 @@ export interface PairwiseKlInput {
   /** float32, unit rows, images in order. */
   readonly student_PC: Tensor;
   readonly teacher_PD: Tensor;
-  /** Divides P. */
+  /** Must divide P. */
   readonly images: number;
   /** Divides the similarities; at least SMALLEST_TEMPERATURE. */
   readonly temperature: number;
-  /** Factor of the sum over all rows and images. */
+  /** Factor on the sum over all rows and images. */
   readonly scale: number;
   readonly tiling: Tiling;
 }
@@ -40,11 +41,11 @@ export interface PairwiseKlInput {
 export interface PairwiseKl {
   /** scale * sum over rows and images of KL(teacher || student). */
   readonly loss: number;
-  /** float32 [P, C], of the loss. */
+  /** float32 [P, C], with respect to student_PC. */
   readonly gradient_PC: Tensor;
 }
 
-/** Down to it exp(1 / temperature), summed over millions of rows, and its reciprocal are float32. */
+/** The lowest at which exp(1 / temperature), summed over millions of rows, fits into float32. */
 export const SMALLEST_TEMPERATURE = 1 / 64;
 
 export function pairwiseKl(input: PairwiseKlInput): PairwiseKl {
@@ -69,7 +70,7 @@ export function pairwiseKl(input: PairwiseKlInput): PairwiseKl {
     }
     let klSum = student.sumOfLogs() - teacher.sumOfLogs();
     for (const tile of tiles) klSum += addTile(tile, student, teacher, gradient);
-    // The student's columns were divided by the temperature already.
+    // The student's columns are already divided by the temperature.
     const gradient_PC = gradient.take(scale / temperature, scale);
     return { loss: scale * klSum, gradient_PC };
   } finally {
@@ -79,7 +80,7 @@ export function pairwiseKl(input: PairwiseKlInput): PairwiseKl {
   }
 }
 
-/** Adds a tile's gradient; gives its part of the sum of p (T - S). */
+/** Adds a tile's gradient; returns its share of the sum of p (T - S). */
 function addTile(
   tile: SimilarityTile,
   student: NetworkSimilarities,
@@ -101,7 +102,7 @@ function addTile(
       ),
     );
     gradient.addRows(tile, ops.matMul(gradient_RM, student.rows(columns)));
-    if (isDiagonal) return readScalar(crossSum_1) / 2; // It has each pair of rows both ways.
+    if (isDiagonal) return readScalar(crossSum_1) / 2; // It contains each pair of rows twice.
     const rows_CR = student.columns(rows, tile.rowBlock);
     gradient.addColumns(tile, ops.matMul(rows_CR, gradient_RM));
     return readScalar(crossSum_1);
@@ -116,7 +117,7 @@ function planOf({ student_PC, teacher_PD, images, tiling }: PairwiseKlInput) {
   const blocks = rowBlocks(images, rowsPerImage, side);
   const tiles = blocks.flatMap((_, block) => tilesOfBlock(blocks, block, tileRows));
   const room = keptMatrices(tileRows * side, tiling);
-  // First the network with more channels, whose similarities cost more.
+  // The network with more channels goes first: its similarities cost more to recompute.
   const [first, second] = [Math.min(room, tiles.length), Math.max(0, room - tiles.length)];
   const teacherFirst = teacher_PD.shape[1]! >= studentChannels;
   const keptTiles = {

@@ -1,4 +1,4 @@
-/** Sums of row losses that don't lose digits over millions of rows. */
+/** Sums row losses without losing precision over millions of rows. */
 import { readFloat32, type Tensor } from '../tensor/index.js';
 
 /** Sum of all elements in double precision, on the host. */

@@ -1,12 +1,12 @@
 /**
- * KL divergence between the teacher's and the student's softmax over similarities of rows to keys
- * that are constants and the same for both, such as the rows of a memory bank.
+ * KL divergence between the teacher's and the student's softmax over similarities between rows and
+ * keys, where the keys are constants shared by both, such as the rows of a memory bank.
  *
  * P rows, M keys, D channels; a tile has R rows and all keys.
  *
- * With S = student similarities / temperature and T the teacher's, a tile is all that its rows'
- * distributions depend on: one pass, KL = sum of p (T - S) + log Zs - log Zt, dKL/dS = q - p.
- * Multiply-adds: 3 P M D. See pairwiseKl.ts for why there's no running maximum.
+ * With S = student similarities / temperature and T the teacher's, a tile determines the
+ * distributions of its rows, so one pass suffices: KL = sum of p (T - S) + log Zs - log Zt,
+ * dKL/dS = q - p. Multiply-adds: 3 P M D. pairwiseKl.ts says why no running maximum is needed.
  */
 import {
   kernels,
@@ -25,9 +25,9 @@ export interface RowsKlInput {
   readonly student_PD: Tensor;
   readonly teacher_PD: Tensor;
   readonly keys_MD: Tensor;
-  /** Divides the similarities; at least SMALLEST_TEMPERATURE of pairwiseKl.ts. */
+  /** Divides the similarities; at least SMALLEST_TEMPERATURE (pairwiseKl.ts). */
   readonly temperature: number;
-  /** Factor of the sum over all rows. */
+  /** Factor on the sum over all rows. */
   readonly scale: number;
   readonly tiling: Tiling;
 }
@@ -35,7 +35,7 @@ export interface RowsKlInput {
 export interface RowsKl {
   /** scale * sum over rows of KL(teacher || student). */
   readonly loss: number;
-  /** float32 [P, D], of the loss. */
+  /** float32 [P, D], with respect to student_PD. */
   readonly gradient_PD: Tensor;
 }
 
@@ -46,7 +46,7 @@ export function rowsKl(input: RowsKlInput): RowsKl {
     const [keys = 0] = keys_MD.shape;
     if (rows === 0 || keys === 0) return { loss: 0, gradient_PD: zeros(student_PD.shape) };
     const keys_DM = scope(() => ops.transpose(ops.mul(keys_MD, scalar(1 / temperature)), [1, 0]));
-    const none_M = zeros([keys]);
+    const zeros_M = zeros([keys]);
     const factor = scalar(scale / temperature);
     const step = tileRowCount(rows, keys, input.tiling);
     const gradients: Tensor[] = [];
@@ -56,7 +56,7 @@ export function rowsKl(input: RowsKlInput): RowsKl {
         const count = Math.min(step, rows - begin);
         const similarity = (rows_PD: Tensor) =>
           ops.matMul(ops.rows(rows_PD, begin, count), keys_DM);
-        const { kl, gradient_RM } = tileKl(similarity(student_PD), similarity(teacher_PD), none_M);
+        const { kl, gradient_RM } = tileKl(similarity(student_PD), similarity(teacher_PD), zeros_M);
         const gradient_RD = ops.mul(ops.matMul(gradient_RM, keys_MD), factor);
         return { kl, gradient_RD };
       });
@@ -68,7 +68,7 @@ export function rowsKl(input: RowsKlInput): RowsKl {
 }
 
 /** Sum of the rows' KL and its gradient with respect to the student's similarities. */
-function tileKl(student_RM: Tensor, teacher_RM: Tensor, none_M: Tensor) {
+function tileKl(student_RM: Tensor, teacher_RM: Tensor, zeros_M: Tensor) {
   const { similarity } = kernels();
   const studentSums_R = similarity.expSums(student_RM).rows_R;
   const teacherSums_R = similarity.expSums(teacher_RM).rows_R;
@@ -76,9 +76,9 @@ function tileKl(student_RM: Tensor, teacher_RM: Tensor, none_M: Tensor) {
     student_RM,
     teacher_RM,
     studentRow_R: ops.div(scalar(1), studentSums_R),
-    studentColumn_M: none_M,
+    studentColumn_M: zeros_M,
     teacherRow_R: ops.div(scalar(1), teacherSums_R),
-    teacherColumn_M: none_M,
+    teacherColumn_M: zeros_M,
   });
   const kl = readScalar(crossSum_1) + sumOfLogs(studentSums_R) - sumOfLogs(teacherSums_R);
   return { kl, gradient_RM };

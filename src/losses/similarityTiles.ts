@@ -1,8 +1,8 @@
 /**
- * How the similarity matrix of all rows with all rows of a group of images is cut into tiles.
+ * Divides the matrix of similarities between all rows of a group of images into tiles.
  *
- * The matrix is symmetric, so only tiles on or above the diagonal are formed: a tile below it is the
- * transpose of one above.
+ * The matrix is symmetric, so only tiles on or above the diagonal are formed: each tile below it is
+ * the transpose of one above.
  */
 
 /** Rows [begin, begin + count) of one image; begin counts from the group's first row. */
@@ -18,11 +18,11 @@ export interface SimilarityTile {
   /** Indices of the blocks that `rows` and `columns` lie in. */
   readonly rowBlock: number;
   readonly columnBlock: number;
-  /** Rows and columns are the same: each pair of them is in the tile twice. */
+  /** Whether rows and columns are the same range; the tile then contains each pair twice. */
   readonly isDiagonal: boolean;
 }
 
-/** Blocks of at most `side` rows, none across images. */
+/** Blocks of at most `side` rows; no block spans two images. */
 export function rowBlocks(images: number, rowsPerImage: number, side: number): RowRange[] {
   const blocks: RowRange[] = [];
   for (let image = 0; image < images; image++) {
@@ -35,8 +35,9 @@ export function rowBlocks(images: number, rowsPerImage: number, side: number): R
 }
 
 /**
- * The tiles of one column block, with at most `tileRows` rows each: all rows above the block against
- * the whole block, then inside the block each piece of rows against itself and against what follows.
+ * The tiles of one column block, each with at most `tileRows` rows: first all rows above the block
+ * against the whole block, then, inside the block, each piece of rows against itself and against the
+ * rest of the block.
  */
 export function tilesOfBlock(
   blocks: readonly RowRange[],

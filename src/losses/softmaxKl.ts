@@ -1,15 +1,15 @@
 /**
- * KL divergence between the teacher's and the student's softmax over similarities of rows to keys, for
- * temperatures at which exp overflows without a running maximum (see pairwiseKl.ts and rowsKl.ts,
- * which are several times as fast).
+ * KL divergence between the teacher's and the student's softmax over similarities between rows and
+ * keys, for temperatures so low that exp overflows without a running maximum. For all others,
+ * pairwiseKl.ts and rowsKl.ts are several times as fast.
  *
- * P rows, Q keys in G groups of M = Q / G consecutive keys (each row has one distribution a group),
- * C student channels, D teacher channels, R rows of a tile.
+ * P rows, Q keys in G groups of M = Q / G consecutive keys (each row has one distribution per
+ * group), C student channels, D teacher channels, R rows per tile.
  *
  * With S = student similarities / temperature, T the teacher's, p = softmax T, q = softmax S:
  * KL(p || q) = CE(S, p) - CE(T, p) and dKL/dS = q - p, both from TensorFlow's fused cross entropy.
- * A tile's gradient is carried on to rows and keys at once, so a tile costs one matrix product for
- * the teacher, one for the student and one for each gradient.
+ * Each tile's gradient is propagated to rows and keys immediately, so a tile costs one matrix
+ * product for the teacher, one for the student and one for each gradient.
  */
 import { ops, scalar, scope, type Tensor, zeros } from '../tensor/index.js';
 import { sumInDouble } from './rowSum.js';
@@ -20,13 +20,13 @@ export interface SoftmaxKlInput {
   readonly teacherRows_PD: Tensor;
   readonly studentKeys_QC: Tensor;
   readonly teacherKeys_QD: Tensor;
-  /** Divides Q. */
+  /** G; must divide Q. */
   readonly groups: number;
   /** Divides the similarities. */
   readonly temperature: number;
-  /** Factor of the sum over all rows and groups. */
+  /** Factor on the sum over all rows and groups. */
   readonly scale: number;
-  /** Whether the keys are the student's own features, so that a gradient flows to them. */
+  /** true if the keys are the student's own features: a gradient then flows to them too. */
   readonly keyGradient: boolean;
   readonly tiling: Tiling;
 }
@@ -34,8 +34,9 @@ export interface SoftmaxKlInput {
 export interface SoftmaxKl {
   /** scale * sum over rows and groups of KL(teacher || student). */
   readonly loss: number;
-  /** float32, of the loss. */
+  /** float32, with respect to studentRows_PC. */
   readonly rowsGradient_PC: Tensor;
+  /** With respect to studentKeys_QC; null unless keyGradient. */
   readonly keysGradient_QC: Tensor | null;
 }
 
@@ -43,7 +44,7 @@ export function softmaxKl(input: SoftmaxKlInput): SoftmaxKl {
   return scope(() => {
     const [rowCount = 0, channels = 0] = input.studentRows_PC.shape;
     const keyCount = input.studentKeys_QC.shape[0]!;
-    if (rowCount === 0 || keyCount === 0) return nothing(input);
+    if (rowCount === 0 || keyCount === 0) return emptyResult(input);
     const step = tileRowCount(rowCount, keyCount, input.tiling);
     const invTemperature = scalar(1 / input.temperature);
     let klSum = 0;
@@ -67,7 +68,7 @@ export function softmaxKl(input: SoftmaxKlInput): SoftmaxKl {
     }
     return {
       loss: input.scale * klSum,
-      // The tile's rows were divided by the temperature before the product, these weren't.
+      // The keys' gradient already has the factor 1 / temperature, from the tile's rows.
       rowsGradient_PC: ops.mul(
         ops.concat(rowGradients, 0),
         scalar(input.scale / input.temperature),
@@ -79,12 +80,12 @@ export function softmaxKl(input: SoftmaxKlInput): SoftmaxKl {
 
 interface TileKl {
   readonly klSum: number;
-  /** With respect to the rows times the temperature. */
+  /** Without the factor 1 / temperature. */
   readonly rowsGradient_RC: Tensor;
   readonly keysGradient_QC: Tensor | null;
 }
 
-/** One tile; the rows come divided by the temperature. */
+/** One tile, whose rows are already divided by the temperature. */
 function tileKl(student_RC: Tensor, teacher_RD: Tensor, input: SoftmaxKlInput): TileKl {
   const rows = student_RC.shape[0]!;
   const keys = input.studentKeys_QC.shape[0]!;
@@ -114,7 +115,7 @@ function tileKl(student_RC: Tensor, teacher_RD: Tensor, input: SoftmaxKlInput): 
   };
 }
 
-function nothing(input: SoftmaxKlInput): SoftmaxKl {
+function emptyResult(input: SoftmaxKlInput): SoftmaxKl {
   return {
     loss: 0,
     rowsGradient_PC: zeros(input.studentRows_PC.shape),

@@ -1,32 +1,33 @@
 /**
  * Cross entropy with the labels at full resolution.
  *
- * N images, h w positions of the logits, H W of the labels, K classes, P = H * W.
+ * N images, h w positions of the logits, H W positions of the labels, K classes.
  *
- * The logits are upsampled bilinearly, as their network has it; the loss is the mean over labelled pixels
- * of -log softmax at the label.
+ * The logits are upsampled bilinearly, with corners aligned as their network does it; the loss is
+ * the mean over labelled pixels of -log softmax at the label.
  */
 import { kernels, readScalar, scope, type Tensor, zeros } from '../tensor/index.js';
 import type { LabelMaps } from './nearestLabels.js';
 
 export interface TaskCeLoss {
-  /** Without a labelled pixel 0, or NaN if asked for. */
+  /** Without a labelled pixel: 0, or NaN with `allIgnored: 'nan'`. */
   readonly loss: number;
   /** float32 [N, h, w, K], with respect to the logits; zeros without a labelled pixel. */
   readonly gradient_NhwK: Tensor;
 }
 
 export interface TaskCeOptions {
-  /** Labels of this value don't count. */
+  /** Pixels with this label are left out. */
   readonly ignoreLabel: number;
   /** See SegmentationNetwork.alignCorners. */
   readonly alignCorners: boolean;
-  /** What the loss is without a labelled pixel, 0 unless given; PyTorch gives NaN. */
+  /** The loss without a labelled pixel. Default: zero. PyTorch's is NaN. */
   readonly allIgnored?: 'zero' | 'nan';
 }
 
 /**
- * Throws RangeError on an ignoreLabel that's a class, a label that's neither a class nor ignoreLabel, or on another batch size.
+ * Throws RangeError if ignoreLabel is a class number, if a label is neither a class number nor
+ * ignoreLabel, or if logits and labels have different batch sizes.
  */
 export function taskCe(
   logits_NhwK: Tensor,
@@ -54,7 +55,7 @@ export function taskCe(
   });
 }
 
-/** Labelled pixels of all images; throws on a label that's no class. */
+/** Number of labelled pixels in all images; throws on a label that isn't a class number. */
 function countLabelled({ data }: LabelMaps, classes: number, ignoreLabel: number): number {
   let labelled = 0;
   for (let i = 0; i < data.length; i++) {

@@ -1,20 +1,20 @@
 /**
- * The random choices of the banks, as an interface: training draws them, golden cases bring stored
+ * The random choices of the banks, as an interface: training draws them, golden cases supply stored
  * permutations.
  */
 import { drawsFor } from '../random/draws.js';
 
-/** Each call gives the first `take` entries of a permutation of 0 … n-1. */
+/** Each method returns the first `take` entries of a permutation of 0 … n-1. */
 export interface BankChoices {
-  /** Which of the n pixels of a class of an image are enqueued. */
+  /** Selects which of a class's n pixels in an image are enqueued. */
   enqueue(image: number, classNumber: number, n: number, take: number): Int32Array;
-  /** Which of the n pixel rows of a class are contrasted with. */
+  /** Selects which of a class's n rows in the pixel bank are contrasted with. */
   samplePixels(classNumber: number, n: number, take: number): Int32Array;
-  /** Which of the n region rows of a class are contrasted with. */
+  /** Selects which of a class's n rows in the region bank are contrasted with. */
   sampleRegions(classNumber: number, n: number, take: number): Int32Array;
 }
 
-/** The choices of one forward pass: a pure function of the seed and the pass's number. */
+/** The choices of one forward pass: a pure function of seed, step and micro-batch. */
 export function drawnChoices(seed: number, step: number, microBatch: number): BankChoices {
   const enqueue = drawsFor(seed, 'enqueue', step, microBatch);
   // One stream for each bank, so that switching one bank off doesn't change the other's rows.

@@ -1,8 +1,8 @@
 /**
- * One queue of unit rows a class: what both memory banks are.
+ * The base of both memory banks: one queue of unit rows per class.
  *
- * Writes are staged: samples see them at once, `commit` makes them last and `discard` takes them
- * back without a trace. So a step that turns out not to be finite leaves the bank as it was.
+ * Writes are staged: samples see them at once, `commit` makes them permanent and `discard` undoes
+ * them completely. So a step that turns out not to be finite leaves the bank unchanged.
  */
 import type { Draws } from '../random/draws.js';
 import { int32Tensor, type NamedTensor, type NamedTensors } from '../wire/safetensors.js';
@@ -11,20 +11,20 @@ import { type Precision, RowStore, type StoredRows } from './rowStore.js';
 
 export interface BankOptions {
   readonly classes: number;
-  /** Rows of each class. */
+  /** Rows per class. */
   readonly size: number;
   readonly channels: number;
   readonly precision: Precision;
   readonly ringWrap: RingWrap;
   /**
-   * filled: per class its own choice among the rows it has. reference: one permutation of all
-   * slots, filled or not, for every class, as in the official code.
+   * filled: each class draws from the rows that it holds. reference: one permutation of all slots,
+   * filled or not, is used for every class, as in the official code.
    */
   readonly sampling: 'filled' | 'reference';
 }
 
 export interface SampledRows {
-  /** [count, channels], classes in order, as they are stored. */
+  /** [count, channels], classes in order, in the bank's precision. */
   readonly data: StoredRows;
   readonly count: number;
 }
@@ -53,25 +53,27 @@ export class MemoryBank {
     this.#rings = Array.from({ length: classes }, () => ({ size, pointer: 0, fill: 0 }));
   }
 
-  /** Share of slots that hold rows, over all classes. */
+  /** Share of slots that hold rows, over all classes, 0..1. */
   get fillRatio(): number {
     const filled = this.#rings.reduce((sum, ring) => sum + ring.fill, 0);
     return filled / (this.options.classes * this.options.size);
   }
 
-  /** Rows that a class holds. */
+  /** Number of rows that a class holds. */
   fill(classNumber: number): number {
     return this.#rings[classNumber]!.fill;
   }
 
   /**
-   * Appends rows [count, channels] to a class's queue, made unit. Throws RangeError on a length
-   * that is no whole number of rows, or on a class that doesn't exist.
+   * Normalises rows [count, channels] and appends them to a class's queue. Throws RangeError if the
+   * length isn't a whole number of rows or the class doesn't exist.
    */
   stage(classNumber: number, rows: Float32Array): void {
     const { channels, size, ringWrap } = this.options;
     const ring = this.#rings[classNumber];
-    if (ring === undefined) throw new RangeError(`class: ${classNumber} is unknown to the bank`);
+    if (ring === undefined) {
+      throw new RangeError(`class: ${classNumber} given, wanted 0 to ${this.#rings.length - 1}`);
+    }
     if (rows.length % channels !== 0) {
       throw new RangeError(`rows: ${rows.length} values given, wanted a multiple of ${channels}`);
     }
@@ -87,12 +89,12 @@ export class MemoryBank {
     this.#rings[classNumber] = after;
   }
 
-  /** Keeps what was staged. */
+  /** Makes the staged rows permanent. */
   commit(): void {
     this.#undo = [];
   }
 
-  /** Takes back what was staged since the last commit. */
+  /** Undoes everything staged since the last commit. */
   discard(): void {
     for (let undo = this.#undo.pop(); undo !== undefined; undo = this.#undo.pop()) {
       this.#rings[undo.classNumber] = undo.ring;
@@ -100,7 +102,7 @@ export class MemoryBank {
     }
   }
 
-  /** Copies up to `wanted` rows of each class, chosen by `choose`. Sees staged rows. */
+  /** Copies up to `wanted` rows of each class, chosen by `choose`; staged rows included. */
   protected sampleRows(wanted: number, choose: Choose): SampledRows {
     const { size, sampling } = this.options;
     const shared = sampling === 'reference' ? choose(0, size, Math.min(size, wanted)) : undefined;
@@ -117,8 +119,8 @@ export class MemoryBank {
   }
 
   /**
-   * Random unit rows in every slot without counting as filled: how the official code's queues
-   * begin, which matters to reference sampling only.
+   * Writes a random unit row into every slot without counting it as filled. The official code's
+   * queues begin this way, which matters to reference sampling only.
    */
   randomize(draws: Draws): void {
     const row = new Float32Array(this.options.channels);
@@ -130,7 +132,7 @@ export class MemoryBank {
 
   /**
    * `<name>_queue` [classes, size, channels], `<name>_ptr` and `<name>_fill` [classes]. The queue
-   * is a view: write it out before the next `stage`. Throws while something is staged.
+   * is a view: write it out before the next `stage`. Throws while rows are staged.
    */
   exportState(): Map<string, NamedTensor> {
     if (this.#undo.length > 0) throw new Error(`${this.name} bank: staged rows, commit first`);
@@ -147,7 +149,7 @@ export class MemoryBank {
     ]);
   }
 
-  /** Takes over a state that `exportState` gave; checks all of it first. Drops what is staged. */
+  /** Replaces the state with one from `exportState`, after checking it; drops staged rows. */
   importState(state: NamedTensors): void {
     const { classes, size, channels, precision } = this.options;
     const dtype = precision === 'fp32' ? 'F32' : 'F16';

@@ -1,4 +1,4 @@
-/** Embeddings of single pixels, a queue a class (CIRKD, CVPR 2022, section 3.3). */
+/** Embeddings of single pixels, one queue per class (CIRKD, CVPR 2022, section 3.3). */
 import type { BankChoices } from './choices.js';
 import { type BankOptions, MemoryBank, type SampledRows } from './memoryBank.js';
 
@@ -17,9 +17,9 @@ export class PixelMemoryBank extends MemoryBank {
 }
 
 /**
- * The positions in an image whose embeddings enter a class's queue: at most `limit` of the
- * class's own positions `ids`. The official code takes the entries of the permutation as positions
- * in the whole image, so that mostly pixels of other classes get in.
+ * The positions in an image whose embeddings enter a class's queue: those of the class's own
+ * positions `ids` that the permutation selects. The official code uses the permutation's entries as
+ * positions in the whole image, so that mostly pixels of other classes are enqueued.
  */
 export function choosePixels(
   ids: Int32Array,

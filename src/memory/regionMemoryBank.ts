@@ -1,4 +1,4 @@
-/** Mean embeddings of a class in one image, a queue a class (CIRKD, CVPR 2022, section 3.3). */
+/** Mean embeddings of a class in one image, one queue per class (CIRKD, CVPR 2022, section 3.3). */
 import type { BankChoices } from './choices.js';
 import { type BankOptions, MemoryBank, type SampledRows } from './memoryBank.js';
 

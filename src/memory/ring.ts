@@ -1,23 +1,23 @@
-/** Where new rows go in a queue of fixed size. Pure arithmetic; the rows live elsewhere. */
+/** Decides where new rows go in a queue of fixed size. Pure arithmetic: rowStore.ts has the rows. */
 
 export interface RingState {
   readonly size: number;
-  /** The slot that the next row takes. */
+  /** The slot for the next row. */
   readonly pointer: number;
   /** Slots 0 … fill - 1 hold rows. */
   readonly fill: number;
 }
 
 export interface Placement {
-  /** The slot of each new row, in order; a later row replaces an earlier one of the same slot. */
+  /** The slot of each new row, in order; a later row replaces an earlier one in the same slot. */
   readonly slots: Int32Array;
   readonly after: RingState;
 }
 
-/** ring: oldest rows first. reference: see `placeAtEnd`. */
+/** ring: the oldest rows are overwritten first. reference: see `placeAtEnd`. */
 export type RingWrap = 'ring' | 'reference';
 
-/** Throws RangeError on more rows than slots where the wrap is the reference's. */
+/** Throws RangeError on more rows than slots if `wrap` is reference. */
 export function place(ring: RingState, count: number, wrap: RingWrap): Placement {
   const { size, pointer, fill } = ring;
   if (wrap === 'reference' && pointer + count >= size) return placeAtEnd(ring, count);
@@ -27,8 +27,8 @@ export function place(ring: RingState, count: number, wrap: RingWrap): Placement
 }
 
 /**
- * The official code's wrap: what would reach the end overwrites the last rows instead, however new
- * they are, and the pointer goes back to 0.
+ * The official code's wrap: rows that would reach the end overwrite the last slots instead, however
+ * new their contents are, and the pointer returns to 0.
  */
 function placeAtEnd({ size }: RingState, count: number): Placement {
   if (count > size) throw new RangeError(`rows: ${count} given, the queue holds ${size}`);

@@ -1,10 +1,10 @@
-/** Unit rows in one typed array on the host, fp32 or fp16. */
+/** Stores unit rows in one typed array on the host, in fp32 or fp16. */
 import { halfFromFloat } from '../wire/half.js';
 import type { NamedTensor } from '../wire/safetensors.js';
 
 export type Precision = 'fp32' | 'fp16';
 
-/** float32 values, or the bits of halves. */
+/** float32 values, or the bit patterns of float16 values. */
 export type StoredRows = Float32Array<ArrayBuffer> | Uint16Array<ArrayBuffer>;
 
 const DTYPE = { fp32: 'F32', fp16: 'F16' } as const;
@@ -14,7 +14,7 @@ export class RowStore {
   readonly precision: Precision;
   readonly #data: StoredRows;
 
-  /** All rows zero; pages that are never written take no memory. */
+  /** Starts with zero rows; pages that are never written take no memory. */
   constructor(rows: number, channels: number, precision: Precision) {
     this.channels = channels;
     this.precision = precision;
@@ -35,7 +35,7 @@ export class RowStore {
     }
   }
 
-  /** Copies of the given rows, one after the other, as they are stored. */
+  /** Copies the given rows, one after the other, in the store's precision. */
   gather(rows: Int32Array): StoredRows {
     const length = rows.length * this.channels;
     const data = this.precision === 'fp32' ? new Float32Array(length) : new Uint16Array(length);
@@ -46,7 +46,7 @@ export class RowStore {
     return data;
   }
 
-  /** A copy of a row as it is stored, for `restore`. */
+  /** Copies a row in the store's precision, for `restore`. */
   copy(row: number): StoredRows {
     return this.#data.slice(row * this.channels, (row + 1) * this.channels);
   }
@@ -55,7 +55,7 @@ export class RowStore {
     this.#data.set(stored, row * this.channels);
   }
 
-  /** All rows as a tensor of the given shape: a view, changed by the next write. */
+  /** All rows as a tensor of the given shape. It is a view: the next write changes it. */
   view(shape: readonly number[]): NamedTensor {
     const { buffer, byteOffset, byteLength } = this.#data;
     return {
@@ -65,7 +65,7 @@ export class RowStore {
     };
   }
 
-  /** Takes over the rows of a tensor that `view` gave. */
+  /** Copies the rows of a tensor that came from `view`. */
   load(tensor: NamedTensor): void {
     const { buffer, byteOffset, byteLength } = this.#data;
     new Uint8Array(buffer, byteOffset, byteLength).set(tensor.data);

@@ -1,6 +1,6 @@
 /**
- * Changes of buffers (running statistics, batch counts) that a forward pass wants, held back until
- * the step is known to be good.
+ * Updates of buffers (running statistics, batch counts) from a forward pass, staged until the step is known
+ * to be good.
  */
 import type { Parameter, Tensor } from '../tensor/index.js';
 
@@ -18,7 +18,7 @@ export class StagedBuffers {
   readonly #values = new Map<Parameter, Tensor>();
   readonly #batches = new Map<BatchCounter, number>();
 
-  /** The value as of the latest forward pass; belongs to the caller's scope or to this. */
+  /** The value after the latest forward pass, owned by this object or the caller's scope: don't dispose of it. */
   latest(buffer: Parameter): Tensor {
     return this.#values.get(buffer) ?? buffer.read();
   }
@@ -33,19 +33,19 @@ export class StagedBuffers {
     this.#batches.set(counter, (this.#batches.get(counter) ?? 0) + 1);
   }
 
-  /** What a commit would write. */
+  /** The values that a commit would write. */
   get values(): ReadonlyMap<Parameter, Tensor> {
     return this.#values;
   }
 
-  /** Writes what was staged. */
+  /** Writes the staged values and clears them. */
   commit(): void {
     for (const [buffer, value] of this.#values) buffer.assign(value);
     for (const [counter, batches] of this.#batches) counter.count += batches;
     this.discard();
   }
 
-  /** Forgets what was staged. */
+  /** Drops the staged values. */
   discard(): void {
     for (const value of this.#values.values()) free(value);
     this.#values.clear();

@@ -1,12 +1,12 @@
-/** Makes the entries of a network, layer by layer, in the order in which it is put together. */
+/** Creates the entries of a network, layer by layer, in construction order. */
 import { Parameter, scope } from '../tensor/index.js';
 import { type EntryRole, importShape, importTensor } from './layout.js';
 import type { ModelState } from './modelState.js';
 import { BatchCounter } from './buffers.js';
 
 /**
- * Where weights come from: values in C order and PyTorch's layout for a full official name.
- * The array is taken over.
+ * Gives the initial values for a full official name, in C order and PyTorch's layout.
+ * The builder takes ownership of the array.
  */
 export type WeightSource = (
   name: string,
@@ -32,7 +32,7 @@ export class Builder {
     this.#dropouts = dropouts;
   }
 
-  /** A builder for the part called so. */
+  /** A builder for the submodule of this name. */
   at(name: string | number): Builder {
     return new Builder(this.#state, this.#weights, this.#full(String(name)), this.#dropouts);
   }

@@ -1,15 +1,15 @@
-/** What a forward pass needs besides weights and input. */
+/** What a forward pass needs in addition to weights and input. */
 import { Tape, type Var } from '../tensor/index.js';
 import { StagedBuffers } from './buffers.js';
 
 export interface ForwardContext {
   readonly tape: Tape;
-  /** Batch statistics (staged into `staged`) instead of running ones. */
+  /** true: batch norms use batch statistics and stage the new running ones in `staged`. */
   readonly training: boolean;
-  /** Two int32 for each dropout layer, counted from 0; null: dropout off. */
+  /** Two int32 seeds per dropout layer, counted from 0; null: dropout off. */
   readonly dropoutSeed: ((layer: number) => readonly [number, number]) | null;
   readonly staged: StagedBuffers;
-  /** Sees the output of each stage of the backbone, valid during the call only. */
+  /** Called with the output of each stage of the backbone, which is valid during the call only. */
   readonly observe?: (stage: string, value: Var) => void;
 }
 

@@ -1,4 +1,4 @@
-/** Which network a state dict with official names belongs to, told from its names and shapes. */
+/** Detects which network a state dict with official names belongs to, from its names and shapes. */
 import { CheckpointError } from '../wire/checkpointError.js';
 import { printable } from '../wire/printable.js';
 import type { NamedTensors } from '../wire/safetensors.js';
@@ -6,16 +6,16 @@ import { channelScale, type ModelName, type NetworkSpec, type Variant } from './
 import { backboneName, stemOfWeights } from './resnetStem.js';
 import { BACKBONE_NAMES, findModel, type HeadName, originOf } from './zoo.js';
 
-/** What is known already; only the rest is told from the weights. */
+/** The fields that are known already; only the others are detected. */
 export type KnownSpec = { readonly [field in keyof NetworkSpec]?: NetworkSpec[field] | undefined };
 
 interface HeadNames {
   readonly head: HeadName;
-  /** Names that begin so are of this head. */
+  /** Prefix of the head's names. */
   readonly prefix: string;
-  /** Their first dimension is the number of classes. */
+  /** Weights whose first dimension is the number of classes. */
   readonly classifier: readonly string[];
-  /** Their first dimension is the channels of the feature, by which v1 and v2 differ. */
+  /** Weights whose first dimension is the feature's channel count, which differs between v1 and v2. */
   readonly feature: readonly string[];
 }
 
@@ -66,7 +66,7 @@ function weightsOfModule(module: string): string[] {
   return [`${module}.conv.weight`, `${module}.bn.weight`];
 }
 
-/** Blocks of each layer, with bottlenecks or without, to ResNets. */
+/** ResNets by the number of blocks per layer and the kind of block. */
 const RESNETS: Readonly<Record<string, string>> = {
   '2,2,2,2 basic': 'resnet18',
   '3,4,6,3 basic': 'resnet34',
@@ -74,10 +74,10 @@ const RESNETS: Readonly<Record<string, string>> = {
   '3,4,23,3 bottleneck': 'resnet101',
 };
 
-/** What stands before the names of a backbone: CIRKD's code; torchvision and mmsegmentation. */
+/** The prefix of a backbone's names: in CIRKD's code; in torchvision and mmsegmentation. */
 const BACKBONE_PREFIX = /^(pretrained|backbone)\./;
 
-/** Weights whose first dimension is a channel count of the backbone or of what is made of it, with the official count. */
+/** Weights whose first dimension is a channel count of the backbone, with the official count. */
 const CHANNELS: Readonly<Record<string, readonly (readonly [name: string, official: number])[]>> = {
   resnet: [
     ['conv1.weight', 64],
@@ -87,7 +87,7 @@ const CHANNELS: Readonly<Record<string, readonly (readonly [name: string, offici
     ['layer2.0.conv1.weight', 128],
     ['layer3.0.conv1.weight', 256],
     ['layer4.0.conv1.weight', 512],
-    // Of bottlenecks only; counts of their own, as each is rounded by itself.
+    // Bottlenecks only. Listed separately because each count is rounded by itself.
     ['layer1.0.conv3.weight', 256],
     ['layer2.0.conv3.weight', 512],
     ['layer3.0.conv3.weight', 1024],
@@ -104,35 +104,35 @@ const CHANNELS: Readonly<Record<string, readonly (readonly [name: string, offici
   ],
 };
 
-/** The same of heads: a quarter of the backbone's last count, rounded once more. */
+/** The same for heads: a quarter of the backbone's last count, rounded once more. */
 const HEAD_CHANNELS: typeof CHANNELS = {
   resnet: [],
   mobilenetv2: [['head.psp.conv1.0.weight', 80]],
 };
 
-/** A larger one, and more classes, must be said: a file of a few bytes can claim any shape. */
+/** Larger widths and more classes must be given: a file of a few bytes can claim any shape. */
 const WIDEST = 2;
 const MOST_CLASSES = 65_535;
 
-/** The official width first, then round factors; channels are rounded, so several may fit. */
+/** The official width first, then round factors. Channels are rounded, so several may fit. */
 const WIDTHS = [1, ...[4, 8, 16, 10, 20, 100].flatMap(fractions)];
 
 /**
- * Throws CheckpointError that says what can't be told and why. Only a few shapes are looked at: that
- * all names and shapes are the network's is checked when it takes the weights. Where v1 and v2 are the
- * same network, v1 is said.
+ * Throws CheckpointError that says what can't be detected and why. Only a few shapes are examined: the
+ * network checks all names and shapes when it loads the weights. Where v1 and v2 are the same network, the
+ * result is v1.
  */
 export function detectNetwork(tensors: NamedTensors, known: KnownSpec): NetworkSpec {
   const backboneWeights = underBackbone(tensors);
-  const backbone = known.backbone ?? tellBackbone(tensors, backboneWeights);
-  const names = tellHead(tensors);
+  const backbone = known.backbone ?? detectBackbone(tensors, backboneWeights);
+  const names = detectHead(tensors);
   const found = findModel(names.head, backbone);
   if (found === null) {
     throw new CheckpointError(`model: no network has a ${names.head} head on ${backbone}`);
   }
   const model = known.model ?? found.model;
-  const numClasses = known.numClasses ?? tellClasses(tensors, names.classifier);
-  const { widthMultiplier, variant } = tellWidth(
+  const numClasses = known.numClasses ?? detectClasses(tensors, names.classifier);
+  const { widthMultiplier, variant } = detectWidth(
     firstSize(tensors, names.feature, 'variant'),
     officialAndActual(backbone, tensors, backboneWeights),
     { names: names.feature, official: found.featureChannels },
@@ -142,7 +142,7 @@ export function detectNetwork(tensors: NamedTensors, known: KnownSpec): NetworkS
   return hasAux(tensors, model, known) ? spec : { ...spec, auxHead: false };
 }
 
-/** By their names without what networks put before them. */
+/** The backbone's tensors, named without the network's prefix. */
 function underBackbone(tensors: NamedTensors): NamedTensors {
   return new Map(
     [...tensors].flatMap(([name, tensor]) =>
@@ -151,14 +151,14 @@ function underBackbone(tensors: NamedTensors): NamedTensors {
   );
 }
 
-/** Where a network may lack the auxiliary head, the file has it or has nothing of it. */
+/** If the network may lack the auxiliary head, any of the head's names in the file shows that it is there. */
 function hasAux(tensors: NamedTensors, model: ModelName, known: KnownSpec): boolean {
   if (known.auxHead !== undefined) return known.auxHead;
   const { mayLackAux, names } = originOf(model);
   return !mayLackAux || [...tensors.keys()].some((name) => name.startsWith(`${names.aux}.`));
 }
 
-function tellBackbone(tensors: NamedTensors, own: NamedTensors): string {
+function detectBackbone(tensors: NamedTensors, own: NamedTensors): string {
   const names = [...own.keys()];
   if (names.some((name) => name.startsWith('net.features.'))) return 'mobilenetv2';
   const blocks = [0, 0, 0, 0];
@@ -175,36 +175,36 @@ function tellBackbone(tensors: NamedTensors, own: NamedTensors): string {
   }
   const seen = blocks.includes(0) ? firstNames([...tensors.keys()]) : `a ResNet of ${form} blocks`;
   throw new CheckpointError(
-    `backbone: can't be told, the weights are ${seen}; wanted one of ${BACKBONE_NAMES.join(', ')} with the names of CIRKD's code, torchvision or mmsegmentation`,
+    `backbone: can't be detected, the weights are ${seen}; wanted one of ${BACKBONE_NAMES.join(', ')} with the names of CIRKD's code, torchvision or mmsegmentation`,
   );
 }
 
-function tellHead(tensors: NamedTensors): HeadNames {
+function detectHead(tensors: NamedTensors): HeadNames {
   const names = [...tensors.keys()];
   const found = HEADS.filter(({ prefix }) => names.some((name) => name.startsWith(prefix)));
   if (found.length === 1) return found[0]!;
   const wanted = HEADS.map(({ prefix }) => `${prefix}*`).join(' or ');
   throw new CheckpointError(
-    `model: can't be told, ${found.length} kinds of heads are there; wanted ${wanted} among the names`,
+    `model: can't be detected, ${found.length} kinds of heads found; wanted ${wanted} among the names`,
   );
 }
 
-function tellClasses(tensors: NamedTensors, classifier: readonly string[]): number {
+function detectClasses(tensors: NamedTensors, classifier: readonly string[]): number {
   const classes = firstSize(tensors, classifier, 'classes');
   if (classes >= 1 && classes <= MOST_CLASSES) return classes;
   throw new CheckpointError(
-    `classes: can't be told, ${classifier[0]} has ${classes}, wanted 1 to ${MOST_CLASSES}`,
+    `classes: can't be detected, ${classifier[0]} has ${classes}, wanted 1 to ${MOST_CLASSES}`,
   );
 }
 
 interface FeatureCounts {
-  /** Of the weights that show the feature's channels. */
+  /** The weights that show the feature's channel count. */
   readonly names: readonly string[];
   readonly official: Readonly<Record<Variant, number>>;
 }
 
-/** The first width that fits the backbone's channels and, with a variant, the feature's. */
-function tellWidth(
+/** The first width that fits the backbone's channels and, with some variant, the feature's. */
+function detectWidth(
   feature: number,
   channels: readonly (readonly [official: number, actual: number])[],
   { names, official: featureChannels }: FeatureCounts,
@@ -218,7 +218,7 @@ function tellWidth(
     known.widthMultiplier === undefined ? WIDTHS.filter(fits) : [known.widthMultiplier];
   if (widths.length === 0 || channels.length === 0) {
     const counts = channels.map(([official, actual]) => `${actual} of ${official}`).join(', ');
-    throw new CheckpointError(`width: can't be told, channels are ${counts || 'missing'}`);
+    throw new CheckpointError(`width: can't be detected, channels are ${counts || 'missing'}`);
   }
   const variants = known.variant === undefined ? (['v1', 'v2'] as const) : [known.variant];
   for (const widthMultiplier of widths) {
@@ -231,13 +231,13 @@ function tellWidth(
   }
   const [v1, v2] = [featureChannels.v1, featureChannels.v2].map(channelScale(widths[0]!));
   throw new CheckpointError(
-    `variant: can't be told, ${names[0]} has ${feature} channels; ` +
+    `variant: can't be detected, ${names[0]} has ${feature} channels; ` +
       (v1 === v2 ? `wanted ${v1}` : `v1 has ${v1}, v2 ${v2}`) +
       ` at width ${widths[0]}`,
   );
 }
 
-/** Official and actual counts, of the weights that are there. */
+/** Official and actual counts for each listed weight in the file. */
 function officialAndActual(
   backbone: string,
   tensors: NamedTensors,
@@ -252,13 +252,13 @@ function officialAndActual(
   return [...counts(ofBackbone, CHANNELS[kind]!), ...counts(tensors, HEAD_CHANNELS[kind]!)];
 }
 
-/** Of the first of the weights that is there. */
+/** First dimension of the first listed weight that the file has. */
 function firstSize(tensors: NamedTensors, names: readonly string[], field: string): number {
   for (const name of names) {
     const size = tensors.get(name)?.shape[0];
     if (size !== undefined) return size;
   }
-  throw new CheckpointError(`${field}: can't be told, ${names.join(' and ')} are missing`);
+  throw new CheckpointError(`${field}: can't be detected, ${names.join(' and ')} are missing`);
 }
 
 function firstNames(names: readonly string[]): string {

@@ -1,9 +1,9 @@
-/** Tensors to the bytes that travel. Conversions run in TensorFlow, one read a tensor. */
+/** Encodes tensors as wire bytes. Conversions run in TensorFlow, with one read per tensor. */
 import { fill, kernels, ops, readFloat32, readInt32, scope, type Tensor } from '../tensor/index.js';
 import type { EncodedTensor } from '../contract/encodedTensor.js';
 import { isFiniteTensor } from './finiteTensor.js';
 
-/** Of float32 tensors; null where the encoded value holds an infinity or a NaN. */
+/** Encodes a float32 tensor; null if an encoded value is infinite or NaN. */
 export function encodeFinite(tensor: Tensor, dtype: 'fp32' | 'fp16'): EncodedTensor | null {
   return scope(() => {
     const converted = dtype === 'fp32' ? tensor : ops.cast(tensor, 'half');
@@ -13,15 +13,15 @@ export function encodeFinite(tensor: Tensor, dtype: 'fp32' | 'fp16'): EncodedTen
   });
 }
 
-/** Rows of int8 and their scales. */
+/** int8 rows and their scales. */
 export interface EncodedRows {
-  /** int8, the shape of what was encoded. */
+  /** int8, in the shape of the encoded tensor. */
   readonly rows: EncodedTensor;
-  /** fp32, that shape without the last axis. */
+  /** fp32, in that shape without the last axis. */
   readonly scales: EncodedTensor;
 }
 
-/** Of float32 [..., channels], each row by itself; null where it holds an infinity or a NaN. */
+/** Encodes float32 [..., channels], one scale per row; null if a value is infinite or NaN. */
 export function encodeRows(tensor: Tensor): EncodedRows | null {
   return scope(() => {
     const shape = [...tensor.shape];
@@ -37,7 +37,7 @@ export function encodeRows(tensor: Tensor): EncodedRows | null {
   });
 }
 
-/** The addon reads no halves: pairs of them are read as one int32. */
+/** The addon can't read halves, so each pair is read as one int32. */
 function halfBytes(tensor: Tensor): ArrayBuffer {
   const size = tensor.size;
   const flat = ops.reshape(tensor, [size]);
@@ -46,12 +46,12 @@ function halfBytes(tensor: Tensor): ArrayBuffer {
   return leading(ownedBytes(readInt32(ops.bitcast(pairs, 'int32'))), 2 * size);
 }
 
-/** Without what fills the last word; copied only where there is such. */
+/** Cuts off the padding of the last word; copies only if there is any. */
 function leading(bytes: ArrayBuffer, count: number): ArrayBuffer {
   return bytes.byteLength === count ? bytes : bytes.slice(0, count);
 }
 
-/** The array's buffer if that is all its own, else a copy. */
+/** The array's buffer if the array covers all of it, else a copy. */
 function ownedBytes(array: Float32Array | Int32Array): ArrayBuffer {
   const { buffer, byteLength } = array;
   if (buffer instanceof ArrayBuffer && buffer.byteLength === byteLength) return buffer;

@@ -1,5 +1,5 @@
 /**
- * What a network gives for one image, as the tensors that a student asked for.
+ * Encodes a network's outputs for one image as the tensors that a student requested.
  *
  * h w positions, K classes, D feature channels.
  */
@@ -20,7 +20,7 @@ const SMALLEST_NORM = 1e-12;
 /**
  * In the order of the requests; NonFiniteOutputError where one of them holds a non-finite value.
  *
- * @param feature_hwD null where the network has none: then logits alone can be asked for
+ * @param feature_hwD null if the network has no feature: then only logits can be requested
  */
 export function encodeOutputs(
   logits_hwK: Tensor,
@@ -82,7 +82,7 @@ class ImageOutputs {
 class FeatureRows {
   readonly #feature_hwD: Tensor;
   readonly #norm_hw1: Tensor;
-  /** Rows and scales are asked for one by one and come from one pass. */
+  /** Cached: rows and scales are requested separately but computed in one pass. */
   #rows: EncodedRows | null | undefined;
 
   constructor(feature_hwD: Tensor) {

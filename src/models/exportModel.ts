@@ -1,4 +1,4 @@
-/** A model file's weights for PyTorch. */
+/** Exports a model file's weights to PyTorch. */
 import { CheckpointError } from '../wire/checkpointError.js';
 import { printable } from '../wire/printable.js';
 import { writeTorchCheckpoint } from '../wire/torch/torchWriter.js';
@@ -9,9 +9,9 @@ import { normalisationText } from './normalise.js';
 import { specName } from './spec.js';
 
 export interface ExportedModel {
-  /** A .pth file: F32, counts I64, in state-dict order. */
+  /** A .pth file: weights in F32, counts in I64, in state-dict order. */
   readonly bytes: Uint8Array;
-  /** What the file doesn't say of itself. */
+  /** Lines for the user about what the .pth file doesn't record. */
   readonly lines: readonly string[];
 }
 

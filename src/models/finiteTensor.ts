@@ -1,4 +1,4 @@
-/** Whether anything is NaN or infinite, asked where the numbers are. */
+/** Finds NaN and infinity inside TensorFlow, without copying the tensor out. */
 import { ops, readFloat32, scope, type Tensor } from '../tensor/index.js';
 
 /** Whether every element is finite. */

@@ -1,4 +1,4 @@
-/** A model file from PyTorch's files, and from safetensors of other origin or precision. */
+/** Makes model files from PyTorch's files, and from safetensors of other origin or precision. */
 import { CheckpointError } from '../wire/checkpointError.js';
 import { type NamedTensors, parseSafetensors } from '../wire/safetensors.js';
 import { describeNotRead } from '../wire/torch/foreignObjects.js';
@@ -16,33 +16,33 @@ import { isRunningStatistic } from './modelState.js';
 import { namedFloats } from './namedValues.js';
 import { SegmentationNetwork } from './network.js';
 
-/** What is this large or larger becomes infinite in half precision. */
+/** Magnitudes from here on become infinite in half precision. */
 const HALF_LIMIT = 65520;
-/** More names than any network has. */
+/** Above the number of names in any network. */
 const MOST_LISTED = 1000;
 
 export interface ImportSource extends BareTensors {
-  /** null: the file says nothing of the network that it belongs to. */
+  /** null: the file doesn't describe its network. */
   readonly description: ModelDescription | null;
-  /** Names of the classes of what a PyTorch file has beside tensors and plain data; null: nothing. */
+  /** Class names of the objects that a PyTorch file holds besides tensors and plain data; null: none. */
   readonly notRead: string | null;
-  /** What the trainer wrote beside the weights. */
+  /** What the trainer saved along with the weights. */
   readonly meta: TrainerMeta;
 }
 
 export interface ImportChoices {
   /** The key under which a PyTorch file has the state dict, see readTorchFile. */
   readonly key?: string | undefined;
-  /** Only the names that begin so are taken; without it what stands before all names goes. */
+  /** Take only the names with this prefix; unless given, the prefix common to all names is removed. */
   readonly prefix?: string | undefined;
-  /** 'network' unless said. */
+  /** Default: 'network'. */
   readonly namesOf?: NamesOf;
 }
 
 /**
- * A model file, or a state dict of other origin: plain safetensors, or what torch.save wrote.
- * Throws CheckpointError: no such file, a truncated file, an unusable description, names of which some
- * have a wrapper's prefix and others don't.
+ * Reads a model file or a state dict of other origin: plain safetensors, or a file of torch.save.
+ * Throws CheckpointError on a file of no known format, a truncated file, an unusable description, or names
+ * of which only some have a wrapper's prefix.
  */
 export function readImportSource(bytes: Uint8Array, choices: ImportChoices = {}): ImportSource {
   const { key, prefix, namesOf = 'network' } = choices;
@@ -77,7 +77,7 @@ function trainerMeta(file: TorchCheckpoint): TrainerMeta {
   };
 }
 
-/** A line for each thing that a user should know of how a file was read. */
+/** Lines for the user on how the file was read. */
 export function sourceNotes(source: ImportSource): string[] {
   const { notRead } = source;
   return [prefixNote(source), notRead === null ? null : `not read: ${notRead}`].filter(
@@ -86,10 +86,10 @@ export function sourceNotes(source: ImportSource): string[] {
 }
 
 /**
- * The bytes of a model file with its weights in F32 or F16, running statistics always in F32. Throws
- * CheckpointError where the weights aren't exactly those of the described network (all names and shapes
- * that don't fit are listed; batch counts may be missing unless `isOwn`), or hold a value that isn't
- * finite or doesn't fit the precision.
+ * The bytes of a model file with weights in F32 or F16 and running statistics always in F32. Throws
+ * CheckpointError if the weights don't match the described network exactly (the message lists every name
+ * and shape that differs; batch counts may be missing unless `isOwn`), or if a value isn't finite or
+ * doesn't fit the precision.
  */
 export function convertModel(
   description: ModelDescription,
@@ -118,7 +118,7 @@ function parse(bytes: Uint8Array) {
   }
 }
 
-/** Throws CheckpointError naming the tensor where a value can't be in a model file of this precision. */
+/** Throws CheckpointError naming the tensor if a value can't be stored in a model file of this precision. */
 export function checkValues(state: NamedTensors, dtype: 'F32' | 'F16'): void {
   for (const [name, tensor] of state) {
     if (tensor.dtype !== 'F32') continue;

@@ -1,4 +1,4 @@
-/** Weights of a network that has learnt nothing yet. */
+/** Initial weights of an untrained network. */
 import { drawsFor } from '../random/draws.js';
 import { fnv1a } from '../random/fnv1a.js';
 import type { WeightSource } from './builder.js';

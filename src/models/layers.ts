@@ -1,4 +1,4 @@
-/** The layers that networks are made of. */
+/** The layers of which networks are built. */
 import {
   type Activation,
   type AfterNorm,
@@ -25,11 +25,11 @@ export interface ConvolutionOptions {
   readonly kernel: number;
   readonly stride?: number;
   readonly dilation?: number;
-  /** One filter a channel; inputs = outputs. */
+  /** One filter per channel; inputs = outputs. */
   readonly depthwise?: boolean;
 }
 
-/** Without a bias; padding = dilation * (kernel - 1) / 2. */
+/** A convolution without a bias; padding = dilation * (kernel - 1) / 2. */
 export class Convolution implements Layer {
   readonly #weights: Parameter;
   readonly #depthwise: boolean;
@@ -48,12 +48,12 @@ export class Convolution implements Layer {
     return convolve(tape, x, tape.parameter(this.#weights), this.#geometry);
   }
 
-  /** With the norm and what follows in one: for inference. */
+  /** Convolution, norm, shortcut and activation as one op: for inference. */
   normalised({ tape }: ForwardContext, x: Var, norm: BatchNorm, after: AfterNorm): Var {
     const geometry = { ...this.#geometry, depthwise: this.#depthwise };
     const weights = tape.parameter(this.#weights);
-    const given = norm.given(tape);
-    return differentiable.normalisedConvolution(tape, x, weights, geometry, given, after);
+    const normalisation = norm.weightsAndStatistics(tape);
+    return differentiable.normalisedConvolution(tape, x, weights, geometry, normalisation, after);
   }
 }
 
@@ -75,7 +75,7 @@ export class BatchNorm {
   /** after(norm(x)) */
   forward({ tape, training, staged }: ForwardContext, x: Var, after: AfterNorm): Var {
     if (!training) {
-      const { scale_C, offset_C, ...running } = this.given(tape);
+      const { scale_C, offset_C, ...running } = this.weightsAndStatistics(tape);
       return differentiable.batchNormInference(tape, x, { scale_C, offset_C }, running, after);
     }
     const weights = this.#weights(tape);
@@ -87,8 +87,7 @@ export class BatchNorm {
     return y;
   }
 
-  /** Weights and running statistics. */
-  given(tape: Tape) {
+  weightsAndStatistics(tape: Tape) {
     const running = { mean_C: this.#mean.read(), variance_C: this.#variance.read() };
     return { ...this.#weights(tape), ...running };
   }
@@ -98,7 +97,7 @@ export class BatchNorm {
   }
 }
 
-/** Convolution, batch norm, activation: in inference one op. */
+/** Convolution, batch norm and activation; one op in inference. */
 export class ConvolutionUnit implements Layer {
   readonly #convolution: Convolution;
   readonly #norm: BatchNorm;
@@ -114,7 +113,7 @@ export class ConvolutionUnit implements Layer {
     this.#activation = options.activation;
   }
 
-  /** A shortcut is added before the activation. */
+  /** Adds the shortcut, if any, before the activation. */
   forward(context: ForwardContext, x: Var, shortcut: Var | null = null): Var {
     const after = { activation: this.#activation, shortcut };
     return scope(() => {
@@ -171,7 +170,7 @@ export class Dropout implements Layer {
   }
 }
 
-/** One layer after the other; what lies between is freed as soon as nothing needs it. */
+/** Applies layers in order and frees each intermediate tensor as soon as nothing needs it. */
 export function sequence(context: ForwardContext, x: Var, layers: readonly Layer[]): Var {
   let current = x;
   for (const layer of layers) {

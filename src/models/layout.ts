@@ -1,10 +1,9 @@
 /**
- * Weights between PyTorch's layout, which files and names have, and TensorFlow's, which the ops
- * want.
+ * Converts weights between PyTorch's layout, used in files and state dicts, and TensorFlow's, used by ops.
  */
 import { float32, ops, readFloat32, scope, type Tensor } from '../tensor/index.js';
 
-/** What a weight is for: decides its layout and how it is drawn at the start. */
+/** What a weight is for: decides its layout and its initialisation. */
 export type EntryRole =
   | 'convolution'
   | 'depthwise'
@@ -33,7 +32,7 @@ export function importShape(role: EntryRole, shape: readonly number[]): readonly
   return permutation === null ? shape : permutation.map((axis) => shape[axis]!);
 }
 
-/** Values in PyTorch's layout to a tensor in TensorFlow's. */
+/** Makes a tensor in TensorFlow's layout from values in PyTorch's. */
 export function importTensor(
   role: EntryRole,
   values: Float32Array,
@@ -46,7 +45,7 @@ export function importTensor(
   });
 }
 
-/** A tensor in TensorFlow's layout (a weight, its gradient, its velocity) to PyTorch's. */
+/** Copies a tensor in TensorFlow's layout (a weight, its gradient, its velocity) to PyTorch's layout. */
 export function exportTensor(role: EntryRole, tensor: Tensor): Float32Array {
   return scope(() => {
     const permutation = importPermutation(role);

@@ -9,7 +9,7 @@ import type { ForwardContext } from './context.js';
 import { ConvolutionUnit, type Layer, sequence } from './layers.js';
 import type { ChannelScale } from './spec.js';
 
-/** Groups of blocks; firstDilation is that of the group's first block. */
+/** Groups of blocks; firstDilation is the dilation of the group's first block. */
 const GROUPS = [
   { expansion: 1, outputs: 16, blocks: 1, stride: 1, dilation: 1, firstDilation: 1 },
   { expansion: 6, outputs: 24, blocks: 2, stride: 2, dilation: 1, firstDilation: 1 },

@@ -19,19 +19,19 @@ const FORMAT = 'cirkd-model/1';
 export interface ModelDescription {
   readonly spec: NetworkSpec;
   readonly normalisation: PixelNormalisation;
-  /** One for each class, in the order of the logits. */
+  /** One name per class, in the order of the logits. */
   readonly classNames: readonly string[];
 }
 
 export interface ModelFile {
   readonly description: ModelDescription;
-  /** Official names and layouts, F32 or F16 (also mixed), counts I64. Views on the file's bytes. */
+  /** Official names and layouts; F32, F16 or both, counts in I64. Views of the file's bytes. */
   readonly tensors: NamedTensors;
 }
 
 /**
- * F16 halves the file; weights are rounded to the nearest half. Running statistics stay F32: variances
- * of real networks go beyond what a half holds, and they are a hundredth of the file.
+ * F16 halves the file and rounds weights to the nearest half. Running statistics stay F32: variances of
+ * real networks exceed the range of a half, and they make up a hundredth of the file.
  */
 export function writeModelFile(
   description: ModelDescription,
@@ -42,7 +42,7 @@ export function writeModelFile(
   return formatSafetensors(stored, writeModelMetadata(description));
 }
 
-/** The metadata alone, for files that are written in other ways (a checkpoint's student). */
+/** The metadata alone, for files that are written elsewhere (a checkpoint's student). */
 export function writeModelMetadata(description: ModelDescription): Record<string, string> {
   const { spec, normalisation, classNames } = description;
   const metadata = {
@@ -59,14 +59,14 @@ export function writeModelMetadata(description: ModelDescription): Record<string
     channel_order: normalisation.channelOrder,
     class_names: JSON.stringify(classNames),
   };
-  // A description that no reader takes must not get into a file.
+  // A description that no reader accepts must not get into a file.
   describe(metadata);
   return metadata;
 }
 
 /**
- * Throws CheckpointError naming the key on a truncated file or a description that is incomplete or
- * of a network that isn't known. The weights are checked when a network takes them.
+ * Throws CheckpointError naming the key on a truncated file or on a description that is incomplete or of an
+ * unknown network. The weights are checked when a network loads them.
  */
 export function readModelFile(bytes: Uint8Array): ModelFile {
   try {
@@ -118,7 +118,7 @@ function describe(metadata: Metadata): ModelDescription {
   return { spec, normalisation: { pixelMean, pixelStd, channelOrder }, classNames };
 }
 
-/** Only networks without one say so. */
+/** The key is present only if the network has no auxiliary head. */
 function auxHead(metadata: Metadata): { readonly auxHead?: false } {
   const said = metadata['aux_head'];
   if (said === undefined) return {};
@@ -126,7 +126,7 @@ function auxHead(metadata: Metadata): { readonly auxHead?: false } {
   throw new CheckpointError(`aux_head: '${printable(said)}' given, wanted 'false' or none`);
 }
 
-/** Only networks that differ from others of their origin say so. */
+/** The key is present only if the network differs from others of its origin. */
 function alignCorners(metadata: Metadata): { readonly alignCorners?: boolean } {
   const said = metadata['align_corners'];
   if (said === undefined) return {};
@@ -134,7 +134,7 @@ function alignCorners(metadata: Metadata): { readonly alignCorners?: boolean } {
   throw new CheckpointError(`align_corners: '${printable(said)}' given, wanted 'true' or 'false'`);
 }
 
-/** zoo.ts names the spec's fields, which but for their style are the file's. */
+/** The messages of checkSpec name the spec's fields, which match the file's keys except for their case. */
 function checkFileSpec(spec: NetworkSpec): void {
   try {
     checkSpec(spec);

@@ -1,4 +1,4 @@
-/** The weights and buffers of a network under their official names, in state-dict order. */
+/** The weights and buffers of a network by official name, in state-dict order. */
 import { type Parameter, scope, type Tensor } from '../tensor/index.js';
 import { CheckpointError } from '../wire/checkpointError.js';
 import { printable } from '../wire/printable.js';
@@ -10,7 +10,7 @@ import type { BatchCounter } from './buffers.js';
 export interface TensorEntry {
   readonly kind: 'parameter' | 'buffer';
   readonly name: string;
-  /** PyTorch's. */
+  /** In PyTorch's layout. */
   readonly shape: readonly number[];
   readonly role: EntryRole;
   readonly parameter: Parameter;
@@ -26,13 +26,13 @@ export interface CounterEntry {
 export type StateEntry = TensorEntry | CounterEntry;
 
 export interface LoadOptions {
-  /** Throw, before anything is changed, where names or shapes don't match exactly. */
+  /** Throw, before anything is changed, unless all names and shapes match. */
   readonly strict: boolean;
-  /** How many names of each kind of mismatch the error lists; 5 unless given. */
+  /** How many names the error lists per kind of mismatch; default 5. */
   readonly listed?: number;
-  /** Only entries whose names begin so take part; the given names are what follows. */
+  /** Load only entries with this prefix; the given names are without it. */
   readonly under?: string;
-  /** Batch counts that aren't there are 0, as PyTorch has it for files of before there were any. */
+  /** Missing batch counts become 0, as in PyTorch for files older than the counts. */
   readonly countsMayLack?: boolean;
 }
 
@@ -42,7 +42,7 @@ export interface LoadResult {
   readonly misshaped: readonly string[];
 }
 
-/** Of batch norm: what is measured, not trained. */
+/** Whether the name is of a batch norm's running mean or variance: measured, not trained. */
 export function isRunningStatistic(name: string): boolean {
   return /(^|\.)running_(mean|var)$/.test(name);
 }
@@ -50,12 +50,12 @@ export function isRunningStatistic(name: string): boolean {
 export class ModelState {
   readonly entries: StateEntry[] = [];
 
-  /** What training changes: all weights, in state-dict order. */
+  /** All trained weights, in state-dict order. */
   parameters(): Parameter[] {
     return this.entries.flatMap((entry) => (entry.kind === 'parameter' ? [entry.parameter] : []));
   }
 
-  /** Copies of all entries, PyTorch's names, layouts and dtypes (F32, counts I64). */
+  /** Copies of all entries in PyTorch's names, layouts and dtypes (F32, counts I64). */
   stateDict(): Map<string, NamedTensor> {
     const dict = new Map<string, NamedTensor>();
     for (const entry of this.entries) {
@@ -70,21 +70,21 @@ export class ModelState {
     return dict;
   }
 
-  /** A tensor that lies like `parameter` (gradient, velocity) in PyTorch's layout. */
+  /** Converts a tensor laid out like `parameter` (its gradient or velocity) to PyTorch's layout. */
   officialLayout(parameter: Parameter, tensor: Tensor): NamedTensor {
     const entry = this.#entryOf(parameter);
     return float32Tensor(exportTensor(entry.role, tensor), entry.shape);
   }
 
-  /** The other way round; belongs to the caller's scope. */
+  /** The inverse of officialLayout. The tensor belongs to the caller's scope. */
   nativeLayout(parameter: Parameter, tensor: NamedTensor): Tensor {
     const entry = this.#entryOf(parameter);
     return importTensor(entry.role, namedFloats(entry.name, tensor), entry.shape);
   }
 
   /**
-   * Takes over the values of every entry that is there with the right shape. Throws
-   * CheckpointError on a wrong dtype, and when strict on any other mismatch.
+   * Loads every entry that is given with the right shape. Throws CheckpointError on a wrong dtype and, if
+   * strict, on any other mismatch.
    */
   loadStateDict(given: NamedTensors, options: LoadOptions): LoadResult {
     const wanted = this.#entriesUnder(options.under ?? '');
@@ -126,7 +126,7 @@ export class ModelState {
     throw new Error(`${parameter.name}: no parameter of this network`);
   }
 
-  /** By what follows `prefix` in their names. */
+  /** The entries whose names begin with `prefix`, by the rest of the name. */
   #entriesUnder(prefix: string): Map<string, StateEntry> {
     const found = this.entries.filter(({ name }) => name.startsWith(prefix));
     return new Map(found.map((entry) => [entry.name.slice(prefix.length), entry]));

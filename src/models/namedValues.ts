@@ -1,12 +1,12 @@
-/** Numbers out of the bytes of a file's tensors. */
+/** Reads numbers from the bytes of a file's tensors. */
 import { widenBfloat16 } from '../wire/bfloat16.js';
 import { CheckpointError } from '../wire/checkpointError.js';
 import { decodeHalf } from '../wire/half.js';
 import { alignedBytes, type NamedTensor } from '../wire/safetensors.js';
 
 /**
- * Of a tensor of floats, copied; F64 is rounded to the nearest float. Throws CheckpointError naming
- * the tensor on another dtype.
+ * Copies a tensor of floats to float32; F64 is rounded to nearest. Throws CheckpointError naming the tensor
+ * on any other dtype.
  */
 export function namedFloats(name: string, tensor: NamedTensor): Float32Array {
   switch (tensor.dtype) {
@@ -23,7 +23,7 @@ export function namedFloats(name: string, tensor: NamedTensor): Float32Array {
   }
 }
 
-/** Of an I64 scalar. */
+/** Reads an I64 scalar. Throws CheckpointError naming the tensor on anything else. */
 export function namedCount(name: string, tensor: NamedTensor): number {
   if (tensor.dtype !== 'I64' || tensor.data.byteLength !== 8) {
     throw new CheckpointError(`${name}: dtype ${tensor.dtype} given, wanted an I64 scalar`);

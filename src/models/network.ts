@@ -9,14 +9,14 @@ import { type LoadOptions, type LoadResult, ModelState } from './modelState.js';
 import type { NetworkSpec } from './spec.js';
 import { buildNetwork, type NetworkParts } from './zoo.js';
 
-/** Missing weights up to this many are listed by name. */
+/** Elements of missing weights up to which `load` still builds the network, so that the error names them. */
 const SPARE_ELEMENTS = 16 * 2 ** 20;
 
-/** At h = ceil(H / 8), w = ceil(W / 8), channels last. */
+/** Spatial size h = ceil(H / 8), w = ceil(W / 8); channels last. */
 export interface NetworkOutputs {
   /** [N, h, w, classes] */
   readonly logits: Var;
-  /** [N, h, w, classes], or null where the network has no auxiliary head. */
+  /** [N, h, w, classes]; null if the network has no auxiliary head or it wasn't requested. */
   readonly aux: Var | null;
   /** Raw output of the head, [N, h, w, featureChannels]. */
   readonly feature: Var;
@@ -28,14 +28,14 @@ export class SegmentationNetwork {
   readonly state = new ModelState();
   readonly #parts: NetworkParts;
 
-  /** Throws an error naming the field of a spec for which there is no network. */
+  /** Throws an Error naming the field if there is no network for the spec. */
   static create(spec: NetworkSpec, weights: WeightSource): SegmentationNetwork {
     return new SegmentationNetwork(spec, weights);
   }
 
   /**
-   * A network with the weights of a state dict. Throws CheckpointError where they don't fit, or only
-   * says so where the network is far too large.
+   * Builds a network with the weights of a state dict. Throws CheckpointError if they don't match: with the
+   * names, unless the described network is far larger than the weights.
    */
   static load(
     spec: NetworkSpec,
@@ -63,8 +63,8 @@ export class SegmentationNetwork {
   }
 
   /**
-   * How logits come to the image's size, and what the network itself resizes: true as PyTorch's
-   * align_corners=True (the official code), false with half-pixel centres (torchvision, mmsegmentation).
+   * How logits, and maps inside the network, are resized: true as with PyTorch's align_corners=True (the
+   * official code), false with half-pixel centres (torchvision, mmsegmentation).
    */
   get alignCorners(): boolean {
     return this.#parts.alignCorners;
@@ -79,15 +79,15 @@ export class SegmentationNetwork {
     return this.#parts.head.classifier.values();
   }
 
-  /** All weights, in state-dict order. Their names are the official ones. */
+  /** All weights under their official names, in state-dict order. */
   parameters(): Parameter[] {
     return this.state.parameters();
   }
 
   /**
-   * image_NHWC: normalised, 3 channels. Changes nothing in the network: new running statistics go
-   * to context.staged. Intermediate tensors are freed unless the tape needs them.
-   * Without the auxiliary head (`aux: false`) its logits are null.
+   * image_NHWC: normalised, 3 channels. Doesn't change the network: new running statistics go to
+   * context.staged. Intermediate tensors are freed unless the tape needs them.
+   * `aux: false` skips the auxiliary head.
    */
   forward(
     context: ForwardContext,
@@ -117,7 +117,7 @@ export class SegmentationNetwork {
     return this.state.loadStateDict(tensors, options);
   }
 
-  /** A gradient or velocity of a parameter in the official layout. */
+  /** Converts a gradient or velocity of a parameter to the official layout. */
   officialLayout(parameter: Parameter, tensor: Tensor): NamedTensor {
     return this.state.officialLayout(parameter, tensor);
   }
@@ -128,9 +128,9 @@ export class SegmentationNetwork {
 }
 
 /**
- * Zeros for a network that is to take `tensors`. What a description claims is believed as far as
- * there are weights for it, so that a file of a few bytes does not make gigabytes.
- * Throws CheckpointError where more is asked for.
+ * Zeros for a network that will load `tensors`. Bounded by the weights that are given, so that a
+ * description in a file of a few bytes can't allocate gigabytes.
+ * Throws CheckpointError when more elements are requested.
  */
 function zerosFor(tensors: NamedTensors): WeightSource {
   const given = Math.min(elementsOf(tensors), bytesUnder(tensors));
@@ -151,7 +151,7 @@ function elementsOf(tensors: NamedTensors): number {
   return [...tensors.values()].reduce((sum, { shape }) => sum + elementCount(shape), 0);
 }
 
-/** Tensors may lie over each other in one file; no value takes less than a byte. */
+/** Size of the underlying buffers: tensors of one file may overlap, and a value takes at least a byte. */
 function bytesUnder(tensors: NamedTensors): number {
   const buffers = new Set([...tensors.values()].map(({ data }) => data.buffer));
   return [...buffers].reduce((sum, { byteLength }) => sum + byteLength, 0);

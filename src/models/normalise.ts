@@ -1,23 +1,23 @@
-/** Pixels as a network wants them: the one place where images become network input. */
+/** Normalises pixels: the only place where images become network input. */
 import { float32, int32, ops, scope, type Tensor, uint8 } from '../tensor/index.js';
 
 export interface PixelNormalisation {
   /** Subtracted, on the 0..255 scale, in channelOrder. */
   readonly pixelMean: readonly number[];
-  /** Divides what is left, in channelOrder. */
+  /** Divides the difference, in channelOrder. */
   readonly pixelStd: readonly number[];
   /** The order in which the network sees the channels. */
   readonly channelOrder: 'rgb' | 'bgr';
 }
 
-/** What the official code's networks are trained with: BGR less the mean of ImageNet, not scaled. */
+/** The official code's: BGR minus the mean of ImageNet, not scaled. */
 export const OFFICIAL_NORMALISATION: PixelNormalisation = {
   pixelMean: [104.00698793, 116.66876762, 122.67891434],
   pixelStd: [1, 1, 1],
   channelOrder: 'bgr',
 };
 
-/** What torchvision's networks are trained with, on the 0..255 scale: mean and deviation of ImageNet. */
+/** torchvision's: mean and standard deviation of ImageNet, on the 0..255 scale. */
 export const TORCHVISION_NORMALISATION: PixelNormalisation = {
   pixelMean: [123.675, 116.28, 103.53],
   pixelStd: [58.395, 57.12, 57.375],
@@ -41,14 +41,14 @@ export function normalisationText({
   return `${channelOrder} less ${pixelMean.join(', ')}, divided by ${pixelStd.join(', ')}`;
 }
 
-/** HWC, R G B, 0..255: bytes, or floats where an image was resized. */
+/** HWC, R G B, 0..255: bytes, or floats if the image was resized. */
 export type Pixels = Uint8Array | Float32Array;
 
 /** Images of one size, all bytes or all floats. */
 export interface PixelImages {
   readonly height: number;
   readonly width: number;
-  /** One an image. TensorFlow may go on using the memory. */
+  /** One array per image. Don't change it afterwards: TensorFlow may keep using the memory. */
   readonly rgb: readonly Pixels[];
 }
 

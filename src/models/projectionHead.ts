@@ -1,6 +1,6 @@
 /**
- * Brings student features to the teacher's channels for the memory losses: 1x1 convolution, batch
- * norm, ReLU, 1x1 convolution. Source: CIRKD (CVPR 2022), section 3.3; names as in its code.
+ * Maps student features to the teacher's channel count for the memory losses: 1x1 convolution, batch norm,
+ * ReLU, 1x1 convolution. Source: CIRKD (CVPR 2022), section 3.3; names as in its code.
  */
 import { type Parameter, scope, type Tensor, type Var } from '../tensor/index.js';
 import type { NamedTensor, NamedTensors } from '../wire/safetensors.js';

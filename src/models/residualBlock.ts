@@ -1,4 +1,4 @@
-/** What the blocks of all ResNets share: a path, a shortcut around it, their sum, ReLU. */
+/** The common structure of all ResNet blocks: a path and a shortcut around it, added, then ReLU. */
 import { scope, type Var } from '../tensor/index.js';
 import type { Builder } from './builder.js';
 import type { ForwardContext } from './context.js';
@@ -6,13 +6,13 @@ import { ConvolutionUnit, type Layer, sequence } from './layers.js';
 
 export interface BlockOptions {
   readonly inputs: number;
-  /** Channels within the block; those of a basic block's output, too. */
+  /** Channels within the block, and of a basic block's output. */
   readonly planes: number;
   readonly outputs: number;
   readonly stride: number;
-  /** Of the first 3x3 convolution, and of the second where there is one. */
+  /** Dilation of the first 3x3 convolution, and of the second if there is one. */
   readonly dilations: readonly [number, number];
-  /** A 1x1 convolution in the shortcut, for a block whose output has another shape than its input. */
+  /** Put a 1x1 convolution in the shortcut: needed if the block's output shape differs from its input's. */
   readonly projection: boolean;
 }
 
@@ -22,8 +22,8 @@ export class ResidualBlock implements Layer {
   readonly #projection: ConvolutionUnit | null;
 
   /**
-   * `path` is made before: its entries come first in a state dict. The activation of its last unit is the
-   * block's.
+   * Build `path` first: its entries precede the block's own in a state dict. The activation of its last
+   * unit is the block's.
    */
   constructor(at: Builder, path: readonly ConvolutionUnit[], options: BlockOptions) {
     const { inputs, outputs, stride, projection } = options;

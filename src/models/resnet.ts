@@ -1,7 +1,7 @@
 /**
  * ResNet, dilated to stride 8.
  * Source: He et al., "Deep residual learning" (CVPR 2016); dilations as in CIRKD's code, torchvision and
- * mmsegmentation, which differ in basic blocks alone.
+ * mmsegmentation, which differ only in basic blocks.
  */
 import { scope, type Var } from '../tensor/index.js';
 import type { Backbone } from './backbone.js';
@@ -13,7 +13,7 @@ import { type Layer, sequence } from './layers.js';
 import { resnetStem, type StemName } from './resnetStem.js';
 import type { ChannelScale } from './spec.js';
 
-/** Blocks of each layer; `expansion` is output channels by planes. */
+/** `counts`: blocks per layer; `expansion`: output channels divided by planes. */
 export const RESNETS = {
   resnet18: { block: basicBlock, expansion: 1, counts: [2, 2, 2, 2] },
   resnet34: { block: basicBlock, expansion: 1, counts: [3, 4, 6, 3] },
@@ -45,7 +45,7 @@ export class Resnet implements Backbone {
     this.#stem = stem.layers;
     this.#layers = LAYERS.map(({ planes, stride, dilation, firstDilation }, layer) => {
       const outputs = scale(official[layer]!);
-      // By the official counts: rounding makes no network of another form.
+      // Decided by the official counts: rounding must not change the network's structure.
       const before = layer === 0 ? stem.officialChannels : official[layer - 1]!;
       const changesShape = stride !== 1 || before !== official[layer];
       return Array.from({ length: counts[layer]! }, (_, index) => {
@@ -74,7 +74,7 @@ export class Resnet implements Backbone {
       for (const [index, blocks] of this.#layers.entries()) {
         const next = sequence(context, feature, blocks);
         context.observe?.(`layer${index + 1}`, next);
-        // The output of the third layer outlives the fourth: the auxiliary head takes it.
+        // The output of the third layer is kept: it feeds the auxiliary head.
         if (index < 3) {
           feature.value.dispose();
           aux = next;

@@ -1,5 +1,5 @@
 /**
- * What stands before the blocks of a ResNet: convolutions with stride 2, then max pooling to stride 4.
+ * The stem of a ResNet, before its blocks: convolutions with stride 2, then max pooling to stride 4.
  * Sources: plain as in He et al., "Deep residual learning" (CVPR 2016) and torchvision; deep as in
  * CIRKD's code; v1c as in mmsegmentation's ResNetV1c. Names as theirs.
  */
@@ -9,10 +9,10 @@ import type { ForwardContext } from './context.js';
 import { ConvolutionUnit, type Layer } from './layers.js';
 import type { ChannelScale } from './spec.js';
 
-/** deep: three 3x3 convolutions; plain: one of 7x7; v1c: three of 3x3 with half of deep's channels. */
+/** deep: three 3x3 convolutions; plain: one 7x7; v1c: three 3x3 with half of deep's channels. */
 export type StemName = 'deep' | 'plain' | 'v1c';
 
-/** By kernel, stride and official output channels. */
+/** `outputs`: official output channels. */
 const CONVOLUTIONS = {
   deep: [
     { kernel: 3, stride: 2, outputs: 64 },
@@ -30,12 +30,12 @@ const CONVOLUTIONS = {
 const PLAIN_SUFFIX = '_plain';
 const SUFFIXES = { deep: '', plain: PLAIN_SUFFIX, v1c: '_v1c' } as const;
 
-/** The stem is part of a backbone's name, as it decides which weights fit: resnet50, resnet50_plain, resnet50_v1c. */
+/** The stem is part of a backbone's name because it decides which weights fit: resnet50, resnet50_v1c. */
 export function backboneName(resnet: string, stem: StemName): string {
   return `${resnet}${SUFFIXES[stem]}`;
 }
 
-/** Told from the first convolution's weights; deep where they are missing. */
+/** Detects the stem from the first convolution's weights; deep if they are missing. */
 export function stemOfWeights(conv1: { readonly shape: readonly number[] } | undefined): StemName {
   return conv1?.shape[2] === CONVOLUTIONS.plain[0].kernel ? 'plain' : 'deep';
 }
@@ -56,7 +56,7 @@ class MaxPool implements Layer {
 export function resnetStem(at: Builder, name: StemName, scale: ChannelScale): Stem {
   let [officialChannels, channels] = [3, 3];
   const units = CONVOLUTIONS[name].map(({ kernel, stride, outputs }, index) => {
-    const unit = new ConvolutionUnit(...unitPlaces(at, name, index), {
+    const unit = new ConvolutionUnit(...unitBuilders(at, name, index), {
       inputs: channels,
       outputs: scale(outputs),
       kernel,
@@ -69,8 +69,8 @@ export function resnetStem(at: Builder, name: StemName, scale: ChannelScale): St
   return { layers: [...units, new MaxPool()], officialChannels, channels };
 }
 
-/** Of the convolution and its norm; v1c has all layers in one Sequential, with the activations between. */
-function unitPlaces(at: Builder, name: StemName, index: number): [Builder, Builder] {
+/** Builders of a convolution and its norm. v1c keeps all layers in one Sequential, activations included. */
+function unitBuilders(at: Builder, name: StemName, index: number): [Builder, Builder] {
   if (name !== 'v1c') return [at.at(`conv${index + 1}`), at.at(`bn${index + 1}`)];
   const stem = at.at('stem');
   return [stem.at(3 * index), stem.at(3 * index + 1)];

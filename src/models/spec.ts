@@ -1,4 +1,4 @@
-/** Which network: what it takes to build it, apart from the weights. */
+/** Describes a network: everything needed to build it except the weights. */
 
 export type ModelName =
   | 'deeplabv3'
@@ -11,8 +11,8 @@ export type ModelName =
   | 'mmseg_psp';
 
 /**
- * v1: the code of the CVPR 2022 paper; v2: the newest commit. They differ in head channels. Where they
- * don't, and for networks of other origin, both are the same.
+ * v1: the code of the CVPR 2022 paper; v2: the newest commit. They differ in the head channels of some
+ * networks; for the others, and for networks of other origin, both mean the same.
  */
 export type Variant = 'v1' | 'v2';
 
@@ -21,23 +21,23 @@ export interface NetworkSpec {
   readonly backbone: string;
   readonly variant: Variant;
   readonly numClasses: number;
-  /** Scales the channel counts of backbone and head; 1 is the official network. */
+  /** Scales the channel counts of backbone and head; 1: the official network. */
   readonly widthMultiplier: number;
   /**
-   * false: without the auxiliary head that the network may have, as torchvision makes it unless asked and
-   * as files for inference are. Unless given it is there.
+   * false: without the auxiliary head, as in torchvision's default and in files for inference. Default: with
+   * it, if the network has one.
    */
   readonly auxHead?: boolean;
   /**
-   * See SegmentationNetwork.alignCorners. Given only where it differs from what networks of that origin
-   * have: mmsegmentation's configs for crops of 769 x 769 say align_corners=True.
+   * See SegmentationNetwork.alignCorners. Set only if it differs from other networks of the same origin:
+   * mmsegmentation's configs for crops of 769 x 769 say align_corners=True.
    */
   readonly alignCorners?: boolean;
 }
 
 /**
- * "deeplabv3-resnet18/v1", with " x0.25" behind it where the width isn't the official one, " no-aux"
- * without the auxiliary head, and " align-corners" or " half-pixel" where the spec says so.
+ * "deeplabv3-resnet18/v1", followed by " x0.25" if the width isn't the official one, " no-aux" without the
+ * auxiliary head, and " align-corners" or " half-pixel" if the spec sets it.
  */
 export function specName(spec: NetworkSpec): string {
   const width = spec.widthMultiplier === 1 ? '' : ` x${spec.widthMultiplier}`;
@@ -47,12 +47,12 @@ export function specName(spec: NetworkSpec): string {
   return `${spec.model}-${spec.backbone}/${spec.variant}${width}${aux}${corners}`;
 }
 
-/** Channel counts of the official network to those of this one. */
+/** Maps a channel count of the official network to this network's. */
 export type ChannelScale = (channels: number) => number;
 
 /**
- * Multiples of 8, at least 8, never more than a tenth below the exact product: the rule of the
- * MobileNet papers' reference code. A width of 1 leaves every official count as it is.
+ * Rounds to multiples of 8, at least 8 and never more than a tenth below the exact product: the rule of
+ * the MobileNet papers' reference code. A width of 1 keeps every official count.
  */
 export function channelScale(widthMultiplier: number): ChannelScale {
   return (channels) => {

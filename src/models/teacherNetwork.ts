@@ -1,5 +1,5 @@
 /**
- * A frozen network that answers with encoded tensors: what a teacher computes for an image.
+ * The frozen network of a teacher: computes the encoded output tensors for images.
  *
  * N images of one size, H W pixels, h w positions of the outputs, K classes, D feature channels.
  */
@@ -29,7 +29,7 @@ export class TeacherNetwork {
     return new TeacherNetwork(SegmentationNetwork.load(description.spec, tensors), description);
   }
 
-  /** Takes the network over. */
+  /** Takes ownership of the network. */
   constructor(network: SegmentationNetwork, description: ModelDescription) {
     const { spec, normalisation, classNames } = description;
     this.#network = network;
@@ -50,12 +50,12 @@ export class TeacherNetwork {
   }
 
   /**
-   * For each image the wanted outputs, in their order: logits [h, w, K], embedding (unit rows)
-   * [h, w, D], with embedding_scale [h, w] where it's int8, feature_norm [h, w]; or an Error where
-   * one of them holds a non-finite value, without effect on the other images. Neighbours of one size
-   * are computed as one batch.
-   * Every result's buffer is its own. Throws RangeError on an output or encoding that isn't offered
-   * and on an image whose bytes don't fit its size.
+   * Returns, for each image, the requested outputs in the order requested: logits [h, w, K], embedding
+   * (unit rows) [h, w, D], embedding_scale [h, w] for an int8 embedding, feature_norm [h, w]. An image with
+   * a non-finite output gets an Error instead, which doesn't affect the other images. Consecutive images of
+   * one size are computed as one batch.
+   * Every result owns its buffer. Throws RangeError on an output or encoding that isn't offered and on an
+   * image whose bytes don't fit its size.
    */
   infer(
     images: readonly InferenceImage[],
@@ -112,14 +112,14 @@ export class TeacherNetwork {
   }
 }
 
-/** Neighbours of one size, in order. Throws RangeError on an image whose bytes don't fit its size. */
+/** Groups consecutive images of one size. Throws RangeError on an image whose bytes don't fit its size. */
 export function batchesOfOneSize(images: readonly InferenceImage[]): InferenceImage[][] {
   for (const [index, image] of images.entries()) checkImage(index, image);
   const batches: InferenceImage[][] = [];
   for (const image of images) {
     const last = batches.at(-1);
-    const isNeighbour = last?.[0]?.height === image.height && last[0].width === image.width;
-    if (isNeighbour) last.push(image);
+    const isSameSize = last?.[0]?.height === image.height && last[0].width === image.width;
+    if (isSameSize) last.push(image);
     else batches.push([image]);
   }
   return batches;
@@ -144,7 +144,7 @@ function digestOf(network: SegmentationNetwork, description: ModelDescription): 
   const { pixelMean, pixelStd, channelOrder } = normalisation;
   const hash = createHash('sha256');
   const { model, backbone, variant, numClasses, widthMultiplier } = spec;
-  // Without an auxiliary head its weights are missing below: nothing more need be said here.
+  // auxHead needs no entry: without the head its weights are absent from the state dict below.
   const corners = spec.alignCorners === undefined ? [] : [spec.alignCorners];
   const architecture = [model, backbone, variant, numClasses, widthMultiplier, ...corners];
   const pixels = [pixelMean, pixelStd, channelOrder];

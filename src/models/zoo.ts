@@ -1,4 +1,4 @@
-/** One table from names to networks. */
+/** The table of networks, by name. */
 import type { Backbone } from './backbone.js';
 import type { Builder } from './builder.js';
 import { auxHead } from './heads/auxHead.js';
@@ -27,7 +27,7 @@ import {
 } from './spec.js';
 
 interface BackboneEntry {
-  /** Official channels of the last map and of the one before the last layer. */
+  /** Official channels of the last map and of the map before the last layer. */
   readonly officialChannels: number;
   readonly officialAuxChannels: number | null;
   /** null: no ResNet. */
@@ -47,7 +47,7 @@ const BACKBONES: Readonly<Record<string, BackboneEntry>> = {
   },
 };
 
-/** resnet18, 34, 50 and 101 with this stem, under the names that say so. */
+/** resnet18, 34, 50 and 101 with this stem, under names that include it. */
 function resnets(stem: StemName): Record<string, BackboneEntry> {
   const entries = Object.entries(RESNETS).map(([name, { expansion }]) => [
     backboneName(name, stem),
@@ -61,16 +61,16 @@ function resnets(stem: StemName): Record<string, BackboneEntry> {
   return Object.fromEntries(entries);
 }
 
-/** What networks of one code have in common. */
+/** What all networks of one code base have in common. */
 export interface Origin {
-  /** What stands before the names of their parts. */
+  /** Prefixes of the names of their parts. */
   readonly names: { readonly backbone: string; readonly head: string; readonly aux: string };
   readonly makeAux: MakeHead;
-  /** Whether there are such networks without the auxiliary head. */
+  /** Whether these networks exist without the auxiliary head. */
   readonly mayLackAux: boolean;
   /** See SegmentationNetwork.alignCorners. */
   readonly alignCorners: boolean;
-  /** Of the pixels that their published weights were trained on. */
+  /** Pixel normalisation with which their published weights were trained. */
   readonly normalisation: PixelNormalisation;
 }
 
@@ -91,7 +91,7 @@ const TORCHVISION: Origin = {
   normalisation: TORCHVISION_NORMALISATION,
 };
 
-/** Its data preprocessor has torchvision's mean and deviation. */
+/** Its data preprocessor uses torchvision's mean and standard deviation. */
 const MMSEGMENTATION: Origin = {
   names: { backbone: 'backbone', head: 'decode_head', aux: 'auxiliary_head' },
   makeAux: mmsegFcnHead,
@@ -128,7 +128,7 @@ interface ModelEntry {
   readonly backbones: Readonly<Record<string, FeatureChannels>>;
 }
 
-/** The official code has ResNet-18 and 101; 34 has the heads of 18, 50 those of 101. */
+/** The official code has ResNet-18 and 101; here 34 gets the heads of 18, and 50 those of 101. */
 const NETWORKS: Readonly<Record<ModelName, ModelEntry>> = {
   deeplabv3: {
     head: 'deeplab',
@@ -177,7 +177,7 @@ export interface ZooEntry {
   readonly featureChannels: FeatureChannels;
 }
 
-/** Every model with each of its backbones. */
+/** Every pair of model and backbone. */
 export const ZOO: readonly ZooEntry[] = Object.entries(NETWORKS).flatMap(([model, { backbones }]) =>
   Object.entries(backbones).map(([backbone, featureChannels]) => ({
     model: model as ModelName,
@@ -187,10 +187,10 @@ export const ZOO: readonly ZooEntry[] = Object.entries(NETWORKS).flatMap(([model
   })),
 );
 
-/** Those that a model stands on. */
+/** Names of all backbones that some model uses. */
 export const BACKBONE_NAMES: readonly string[] = [...new Set(ZOO.map(({ backbone }) => backbone))];
 
-/** What is the same on all backbones of a model, see Origin. */
+/** The origin of a model, the same for all its backbones. */
 export function originOf(model: ModelName): Origin {
   return HEADS[NETWORKS[model].head].origin;
 }
@@ -202,7 +202,7 @@ export interface NetworkParts {
   readonly alignCorners: boolean;
 }
 
-/** The model with this head on this backbone, and the official channels of its feature; or null. */
+/** The model with this head on this backbone, and its feature's official channels; null if none. */
 export function findModel(
   head: HeadName,
   backbone: string,
@@ -211,7 +211,7 @@ export function findModel(
   return found ?? null;
 }
 
-/** Throws an error that names the field of a spec for which there is no network. */
+/** Throws an Error naming the field if there is no network for the spec. */
 export function checkSpec(spec: NetworkSpec): void {
   const entry = own<ModelEntry>(NETWORKS, spec.model);
   if (entry === undefined) {
@@ -237,7 +237,7 @@ export function checkSpec(spec: NetworkSpec): void {
   }
 }
 
-/** Puts a network together, in state-dict order. */
+/** Builds a network's parts, in state-dict order. */
 export function buildNetwork(at: Builder, spec: NetworkSpec): NetworkParts {
   checkSpec(spec);
   const { head: headName, backbones } = NETWORKS[spec.model];

@@ -1,6 +1,6 @@
 /**
- * Every random draw of the project. A stream of draws is a pure function of (seed, purpose,
- * indices), so neither prefetch depth nor worker count nor a resume can change what is drawn.
+ * The source of every random draw in the project. A stream of draws is a pure function of (seed,
+ * purpose, indices), so neither prefetch depth nor worker count nor a resume can change it.
  */
 import { type Draws, PhiloxDraws } from './philoxDraws.js';
 import { philox4x32 } from './philox.js';
@@ -18,7 +18,7 @@ export type Purpose =
   | 'jitter'
   | 'test';
 
-/** Never renumber: the number is part of every stream's key. */
+/** Never change a number: it is part of the key of every stream. */
 const PURPOSE_NUMBER: Readonly<Record<Purpose, number>> = {
   order: 1,
   augmentation: 2,
@@ -32,7 +32,7 @@ const PURPOSE_NUMBER: Readonly<Record<Purpose, number>> = {
 };
 
 const TWO_32 = 0x1_0000_0000;
-/** A safe integer has 53 bits: 32 low ones and 21 high ones, which leaves 11 bits of a word. */
+/** A safe integer has 53 bits: 32 low and 21 high ones, which leaves 11 bits of the upper word. */
 const HIGH_BITS = 21;
 
 function checkIndex(name: string, value: number): void {
@@ -42,13 +42,13 @@ function checkIndex(name: string, value: number): void {
 }
 
 /**
- * The draws of one (seed, purpose, up to two indices), from their beginning.
+ * The stream of draws for (seed, purpose, up to two indices), from its beginning.
  *
- * The indices, encrypted under the key (seed, purpose), are the stream's own key and the upper half
- * of its counter; the position is the lower half. Encryption is a bijection, so the streams of one
- * (seed, purpose) never overlap, and (), (0) and (0, 0) are three different streams.
+ * The indices, encrypted under the key (seed, purpose), become the stream's own key and the upper
+ * half of its counter; the position is the lower half. Encryption is a bijection, so streams with
+ * the same (seed, purpose) never overlap, and (), (0) and (0, 0) are three different streams.
  *
- * @throws RangeError naming the argument, when it isn't a non-negative safe integer.
+ * @throws RangeError naming the argument that isn't a non-negative safe integer
  */
 export function drawsFor(seed: number, purpose: Purpose, ...indices: number[]): Draws {
   checkIndex('seed', seed);
@@ -77,7 +77,7 @@ export function drawsFor(seed: number, purpose: Purpose, ...indices: number[]): 
   return new PhiloxDraws(stream[0]!, stream[1]!, stream[2]!, stream[3]!);
 }
 
-/** The first 64 bits of `drawsFor(...)`: a short name for a stream, as in `Crop.augmentationSeed`. */
+/** The first 64 bits of `drawsFor(...)`, which identify the stream: see `Crop.augmentationSeed`. */
 export function drawSeed64(seed: number, purpose: Purpose, ...indices: number[]): bigint {
   const draws = drawsFor(seed, purpose, ...indices);
   return (BigInt(draws.uint32()) << 32n) | BigInt(draws.uint32());

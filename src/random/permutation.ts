@@ -1,20 +1,20 @@
 /** Random permutations, and samples without replacement. */
 
-/** What a shuffle needs of a stream of draws. */
+/** The part of a stream of draws that a shuffle needs. */
 interface IntegerDraws {
   /** Uniform and unbiased in [0, below). */
   integer(below: number): number;
 }
 
-/** From this share of n on, an array of n is cheaper than a map of what has moved. */
+/** If `take` is at least this share of n, an array of n is cheaper than a map of moved entries. */
 const DENSE_SHARE = 1 / 8;
 
 /**
- * The first `take` entries of a Fisher–Yates shuffle of 0 … n-1: all permutations equally likely,
- * and the result for a smaller `take` is a prefix of that for a larger one.
+ * The first `take` entries of a Fisher–Yates shuffle of 0 … n-1: all permutations are equally
+ * likely, and the result for a smaller `take` is a prefix of that for a larger one.
  *
- * @returns int32 [take]. Time O(take), memory O(take).
- * @throws RangeError when 0 ≤ take ≤ n < 2^31 doesn't hold.
+ * @returns int32 [take]; takes time and memory O(take)
+ * @throws RangeError unless 0 ≤ take ≤ n < 2^31
  */
 export function partialPermutation(draws: IntegerDraws, n: number, take: number): Int32Array {
   if (!Number.isInteger(n) || n < 0 || n >= 2 ** 31) {

@@ -1,10 +1,10 @@
 /**
  * Philox4x32-10, the counter-based generator of Salmon, Moraes, Dror and Shaw, "Parallel random
- * numbers: as easy as 1, 2, 3" (SC 2011): a keyed bijection of 128-bit counters. Whoever knows the
- * key and a position knows the draw; there is no state to save or to hand on.
+ * numbers: as easy as 1, 2, 3" (SC 2011): a keyed bijection of 128-bit counters. Key and position
+ * determine the draw, so there is no state to save or pass on.
  */
 
-/** Rounds of the variant that the paper recommends and tests. */
+/** The number of rounds that the paper recommends. */
 const ROUNDS = 10;
 const MULTIPLIER_0 = 0xd2511f53;
 const MULTIPLIER_1 = 0xcd9e8d57;
@@ -12,7 +12,7 @@ const MULTIPLIER_1 = 0xcd9e8d57;
 const WEYL_0 = 0x9e3779b9;
 const WEYL_1 = 0xbb67ae85;
 
-/** Upper 32 bits of the 64-bit product of two uint32, in 16-bit halves so that all stays int32. */
+/** Upper 32 bits of the 64-bit product of two uint32, by 16-bit halves so that all stays int32. */
 function multiplyHigh(a: number, bHigh: number, bLow: number): number {
   const aLow = a & 0xffff;
   const aHigh = a >>> 16;
@@ -25,9 +25,9 @@ function multiplyHigh(a: number, bHigh: number, bLow: number): number {
 /**
  * Encrypts one counter.
  *
- * @param c0 to c3: the counter's words, least significant first; any int32 or uint32.
- * @param k0 k1: the key's words.
- * @param out gets the four output words at `offset`; a Uint32Array reads them as uint32.
+ * @param c0 the counter's lowest word, up to c3; int32 or uint32
+ * @param k0 the key's lower word; k1 is the upper one
+ * @param out receives the four output words at `offset`; a Uint32Array reads them as uint32
  */
 export function philox4x32(
   c0: number,

@@ -1,14 +1,14 @@
-/** Distributions on top of a Philox stream. */
+/** Distributions drawn from a Philox stream. */
 import { philox4x32 } from './philox.js';
 import { partialPermutation } from './permutation.js';
 
-/** A position in one stream. Calls move it on; two streams never share anything. */
+/** A position in one stream. Each call advances it; streams are independent of one another. */
 export interface Draws {
   /** In [0, 2^32). */
   uint32(): number;
   /** In [0, 1), a multiple of 2^-32. */
   uniform(): number;
-  /** Standard normal, by Box and Muller: draws come in pairs of 64 bits. */
+  /** Standard normal, by Box and Muller: two values are made from 64 bits. */
   normal(): number;
   /** Uniform and unbiased in [0, below); `below` is an integer from 1 to 2^53 - 1. */
   integer(below: number): number;
@@ -29,7 +29,7 @@ export class PhiloxDraws implements Draws {
   readonly #tweak1: number;
   readonly #block = new Uint32Array(4);
   #nextBlock = 0;
-  /** Words of #block already given out; 4: none left. */
+  /** How many words of #block have been returned; 4: none are left. */
   #used = 4;
   #spareNormal: number | undefined;
 
@@ -58,7 +58,7 @@ export class PhiloxDraws implements Draws {
       this.#spareNormal = undefined;
       return spare;
     }
-    // (0, 1]: the logarithm stays finite.
+    // The argument is in (0, 1], so the logarithm is finite.
     const radius = Math.sqrt(-2 * Math.log((this.uint32() + 1) / TWO_32));
     const angle = 2 * Math.PI * (this.uint32() / TWO_32);
     this.#spareNormal = radius * Math.sin(angle);
@@ -71,7 +71,7 @@ export class PhiloxDraws implements Draws {
     }
     const wide = below > TWO_32;
     const range = wide ? 2 ** 53 : TWO_32;
-    // Values from the last, incomplete run of `below` are drawn again: they'd favour small results.
+    // Values in the last, incomplete run of `below` would favour small results: they are redrawn.
     const limit = range - (range % below);
     for (;;) {
       const value = wide ? (this.uint32() >>> 11) * TWO_32 + this.uint32() : this.uint32();

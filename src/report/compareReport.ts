@@ -16,7 +16,7 @@ import { alignedText, type ReportSource } from './source.js';
 import { throughput } from './stepRecords.js';
 import { percent, pointsBetween } from './table.js';
 
-/** Two and more runs; the first is what the others are compared with. */
+/** Compares two or more runs with the first one. */
 export function compareReport(runs: readonly ReportSource[]): ReportData {
   const names = distinctNames(runs.map(({ id }) => id));
   const named = runs.map((run, i) => ({ name: names[i]!, run }));
@@ -43,7 +43,7 @@ interface NamedRun {
   readonly run: ReportSource;
 }
 
-/** Runs of one id lie in several folders: they are numbered. */
+/** Numbers runs that have the same id in different folders. */
 function distinctNames(ids: readonly string[]): string[] {
   return ids.map((id, i) =>
     ids.filter((other) => other === id).length === 1
@@ -52,7 +52,7 @@ function distinctNames(ids: readonly string[]): string[] {
   );
 }
 
-/** The classes of the first run; those of others only where they are the same. */
+/** The class names of the first run that has any, and which runs have the same. */
 function classesOf(runs: readonly NamedRun[]): { names: readonly string[]; fit: boolean[] } {
   const names = runs.map(({ run }) => namesFor(run)).find((list) => list.length > 0) ?? [];
   return { names, fit: runs.map(({ run }) => namesFor(run).join('\n') === names.join('\n')) };
@@ -88,14 +88,14 @@ function compareTable(runs: readonly NamedRun[]): ReportTable {
       ),
       row('seed', ({ seed }) => seed?.toString()),
       row('teacher', ({ teacher }) => (teacher === null ? undefined : String(teacher['model']))),
-      row('images a second', ({ steps }) => throughput(steps).imagesPerSecond.toFixed(1)),
+      row('images per second', ({ steps }) => throughput(steps).imagesPerSecond.toFixed(1)),
       row('waiting for teachers', ({ steps }) => percent(throughput(steps).teacherShare)),
     ],
   };
 }
 
 function compareCharts(runs: readonly NamedRun[]): Chart[] {
-  // A run has one colour, also in charts where others are missing.
+  // A run has the same colour in all charts, also where other runs are missing.
   const steps = runs.map(({ name, run }, i) => {
     return { name, records: run.steps, color: paletteColor(i) };
   });
@@ -120,7 +120,7 @@ function compareCharts(runs: readonly NamedRun[]): Chart[] {
   ];
 }
 
-/** Image and truth of the first run, then what each run that shows the same images makes of them. */
+/** Image and label of the first run, then the predictions of all runs that show the same images. */
 function comparePictures(runs: readonly NamedRun[]): ReportPictures | null {
   const first = runs.map(({ run }) => run.pictures).find((pictures) => pictures !== null);
   if (first === undefined || first === null) return null;

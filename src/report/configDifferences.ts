@@ -1,8 +1,8 @@
-/** The keys in which the configs of runs differ. */
+/** Lists the keys in which the configs of runs differ. */
 import { parse } from 'yaml';
 import type { ReportTable } from './reportData.js';
 
-/** A row a key, a column a run; a key that a config lacks is a dash. */
+/** One row per key, one column per run; a dash stands for a missing key. */
 export function configDifferences(
   configs: readonly { readonly name: string; readonly text: string }[],
 ): ReportTable {
@@ -15,7 +15,7 @@ export function configDifferences(
   };
 }
 
-/** Values as JSON by dotted key; lists count as values. Empty for a text that is no YAML. */
+/** Values as JSON, keyed by dotted path; lists count as values. Empty if the text isn't YAML. */
 function flattened(text: string): Map<string, string> {
   const values = new Map<string, string>();
   const visit = (prefix: string, value: unknown): void => {

@@ -1,4 +1,4 @@
-/** A report as one HTML file that fetches nothing, and runs nothing but its charts' scripts. */
+/** A report as one HTML file that fetches nothing and runs only the scripts of its charts. */
 import type { Chart } from './charts/chart.js';
 import { liveCharts } from './charts/live.js';
 import { attributes, element, escapeText, pngDataUri } from './markup.js';
@@ -27,7 +27,7 @@ const STYLE = `
   pre { background: #f5f7f9; border-radius: 6px; padding: .8rem; overflow-x: auto; font-size: 13px; }
 `;
 
-/** `charts`: an svg element for each of the report's, shown where no script may run. */
+/** @param charts one svg element per chart of the report, shown if scripts can't run */
 export function reportHtml(data: ReportData, charts: readonly string[]): string {
   const details = data.details.map(
     ({ name, text, isOpen = false }) =>

@@ -1,6 +1,6 @@
-/** Text made safe for SVG and HTML, and the small pieces that both reports are built of. */
+/** Escapes text for SVG and HTML, and builds the elements that both reports consist of. */
 
-/** Characters that XML 1.0 has no way to write, and halves of surrogate pairs. */
+/** Characters that can't be written in XML 1.0, and halves of surrogate pairs. */
 const UNWRITABLE = /[\p{Cc}\p{Cs}\uFFFE\uFFFF]/gu;
 
 const ENTITIES: Readonly<Record<string, string>> = {
@@ -11,24 +11,24 @@ const ENTITIES: Readonly<Record<string, string>> = {
   "'": '&#39;',
 };
 
-/** For element content and quoted attributes, in SVG and HTML alike. */
+/** Escapes text for element content and quoted attributes, in both SVG and HTML. */
 export function escapeText(text: string): string {
   return writable(text).replace(/[&<>"']/g, (c) => ENTITIES[c] ?? c);
 }
 
-/** The text with a mark in place of what no XML can hold. */
+/** Replaces characters that can't be written in XML by U+FFFD. */
 export function writable(text: string): string {
   return text.replace(UNWRITABLE, (c) => (c === '\n' || c === '\t' ? c : '\uFFFD'));
 }
 
-/** name="value" for each; numbers cut to what a picture needs. */
+/** name="value" for each entry; numbers are rounded to the precision of a picture. */
 export function attributes(values: Readonly<Record<string, string | number>>): string {
   return Object.entries(values)
     .map(([name, value]) => ` ${name}="${escapeText(shortNumber(value))}"`)
     .join('');
 }
 
-/** One element; `content` is markup already. */
+/** One element; `content` is markup and isn't escaped. */
 export function element(
   name: string,
   values: Readonly<Record<string, string | number>>,
@@ -44,7 +44,7 @@ export function pngDataUri(png: Uint8Array): string {
   return `data:image/png;base64,${base64}`;
 }
 
-/** A text element, in SVG. */
+/** An SVG text element. */
 export function label(text: string, values: Readonly<Record<string, string | number>>): string {
   return element('text', values, escapeText(text));
 }

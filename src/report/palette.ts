@@ -17,7 +17,7 @@ const PALETTE = [
   '#222222',
 ] as const;
 
-/** The colour at a place in a list, which may be longer than the palette. */
+/** The colour for an index, which may exceed the palette's length. */
 export function paletteColor(index: number): string {
   return PALETTE[index % PALETTE.length]!;
 }

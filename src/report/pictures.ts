@@ -1,4 +1,4 @@
-/** The pictures of a run's report as files, so that the report can be made again without the data. */
+/** Stores the pictures of a run's report as files, so that it can be made again without the data. */
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
@@ -7,7 +7,7 @@ import type { ReportImage, ReportPictures } from './reportData.js';
 
 const INDEX_NAME = 'report.json';
 
-/** File names are checked: the list must not lead out of its folder. */
+/** File names are checked, because the index must not refer to files outside of its folder. */
 const indexSchema = z.strictObject({
   title: z.string(),
   legend: z.array(z.strictObject({ name: z.string(), color: z.string() })).default([]),
@@ -25,7 +25,7 @@ const indexSchema = z.strictObject({
   ),
 });
 
-/** What the colours of label maps mean; `palette`: RGB, 0 to 255. */
+/** The legend for label maps; `palette`: RGB, 0 to 255. */
 export function classLegend(
   classNames: readonly string[],
   palette: readonly (readonly number[])[],
@@ -37,7 +37,7 @@ export function classLegend(
   }));
 }
 
-/** `report-<row>-<column>.png`, and at last the list of them, report.json. */
+/** Writes `report-<row>-<column>.png` files and, last, their index, report.json. */
 export async function savePictures(folder: string, pictures: ReportPictures): Promise<void> {
   await ensureFolder(folder);
   const rows: z.infer<typeof indexSchema>['rows'] = [];
@@ -54,7 +54,7 @@ export async function savePictures(folder: string, pictures: ReportPictures): Pr
   await replaceFile(join(folder, INDEX_NAME), `${JSON.stringify(index, null, 2)}\n`);
 }
 
-/** null where none were saved, or not all that the list names are there. */
+/** null if no pictures were saved or some of those in the index are missing. */
 export async function loadPictures(folder: string): Promise<ReportPictures | null> {
   try {
     const text = await readFile(join(folder, INDEX_NAME), 'utf8');

@@ -1,4 +1,4 @@
-/** A report as one picture, drawn with fonts of our own: a bare machine has none. */
+/** A report as one picture, drawn with bundled fonts, because a bare machine has none. */
 import { createRequire } from 'node:module';
 import { renderAsync } from '@resvg/resvg-js';
 import sharp from 'sharp';
@@ -13,18 +13,18 @@ const PAGE_WIDTH = 1200;
 const MARGIN = 36;
 const GAP = 20;
 const ROW_HEIGHT = 30;
-/** Small pictures are enlarged, but not beyond recognition. */
+/** Limit for enlarging small pictures. */
 const MAX_ENLARGEMENT = 2;
 /** Pixels of the file per unit of the page. */
 const ZOOM = 1.5;
 
-/** Markup that begins at y, and where the next may begin. */
+/** A piece of the page's markup and the y at which the next one may begin. */
 interface Block {
   readonly markup: string;
   readonly bottom: number;
 }
 
-/** `charts`: one svg element of CHART_SIZE for each of the report's. */
+/** @param charts one svg element of CHART_SIZE per chart of the report */
 export async function reportPng(data: ReportData, charts: readonly string[]): Promise<Uint8Array> {
   const svg = reportSvg(data, charts);
   const image = await renderAsync(svg, {
@@ -37,7 +37,7 @@ export async function reportPng(data: ReportData, charts: readonly string[]): Pr
       sansSerifFamily: 'DejaVu Sans',
     },
   });
-  // image.asPng() would stop the event loop for a quarter of a second.
+  // image.asPng() would block the event loop for a quarter of a second.
   const { width, height } = image;
   return sharp(image.pixels, { raw: { width, height, channels: 4 } })
     .removeAlpha()
@@ -45,7 +45,7 @@ export async function reportPng(data: ReportData, charts: readonly string[]): Pr
     .toBuffer();
 }
 
-/** The page as SVG: title, table, charts two a row, pictures. */
+/** The page as SVG: title, table, charts with two per row, pictures. */
 export function reportSvg(data: ReportData, charts: readonly string[]): string {
   const title = label(data.title, {
     x: MARGIN,

@@ -1,9 +1,9 @@
-/** What a report shows, whatever form it takes. */
+/** The content of a report, independent of its format. */
 import type { Chart } from './charts/chart.js';
 
 export interface ReportTable {
   readonly columns: readonly string[];
-  /** One cell a column; numbers as they should be read. */
+  /** Each row has one cell per column; numbers are already formatted. */
   readonly rows: readonly (readonly string[])[];
 }
 
@@ -14,12 +14,12 @@ export interface ReportImage {
   readonly height: number;
 }
 
-/** A grid: one label a row, images[row][column]. */
+/** A grid of pictures, images[row][column], with one label per row. */
 export interface ReportPictures {
   readonly title: string;
   readonly rowLabels: readonly string[];
   readonly images: readonly (readonly ReportImage[])[];
-  /** What the colours mean; CSS colours. In the HTML only. */
+  /** The meaning of the colours, as CSS colours. In the HTML only. */
   readonly legend?: readonly { readonly name: string; readonly color: string }[];
 }
 
@@ -30,9 +30,9 @@ export interface ReportData {
   readonly table: ReportTable;
   readonly charts: readonly Chart[];
   readonly pictures: ReportPictures | null;
-  /** In the HTML only, as are the details. */
+  /** In the HTML only, like the details. */
   readonly moreTables?: readonly { readonly title: string; readonly table: ReportTable }[];
-  /** Longer texts (config, environment); folded up unless isOpen. */
+  /** Longer texts (config, environment), collapsed unless isOpen. */
   readonly details: readonly {
     readonly name: string;
     readonly text: string;

@@ -4,18 +4,18 @@ import { TERMS } from '../contract/terms.js';
 import type { BarChart, LineChart, ShareChart } from './charts/chart.js';
 import { type EvaluationRecord, type StepRecord, timeSplit } from './stepRecords.js';
 
-/** One run in a chart of several. */
+/** One of the runs in a chart. */
 export interface Named<T> {
   readonly name: string;
   readonly records: readonly T[];
-  /** The one of its place in the list where it is left out. */
+  /** Default: by the run's index in the palette. */
   readonly color?: string;
 }
 
-/** The running means of a chart cover about this share of a run. */
+/** Share of a run's steps that running means in charts cover. */
 const SMOOTHED_SHARE = 1 / 30;
 
-/** Every term that the run has: unweighted, but for the total. */
+/** All terms of a run, unweighted except for the total. */
 export function lossChart(records: readonly StepRecord[], title = 'Loss terms'): LineChart {
   const terms = TERMS.filter((term) => records.some(({ terms }) => (terms[term] ?? 0) !== 0));
   return {
@@ -80,7 +80,7 @@ export function learningRatesChart(runs: readonly Named<StepRecord>[]): LineChar
   };
 }
 
-/** IoU in percent, a group a class, a bar a run. */
+/** IoU in percent, with one group of bars per class and one bar per run. */
 export function classChart(
   classNames: readonly string[],
   runs: readonly {
@@ -108,7 +108,7 @@ const PHASE_NAMES: Readonly<Record<(typeof PHASES)[number], string>> = {
   compute: 'computing',
 };
 
-/** Where the time of a step went. */
+/** The time of each step, by phase. */
 export function timeChart(records: readonly StepRecord[], title = 'Time of a step'): LineChart {
   return {
     title,
@@ -122,18 +122,18 @@ export function timeChart(records: readonly StepRecord[], title = 'Time of a ste
   };
 }
 
-/** Where the time of all steps went, evaluations and checkpoints aside. */
+/** The time of all steps, by phase, without evaluations and checkpoints. */
 export function timeShareChart(runs: readonly Named<StepRecord>[]): ShareChart {
   return {
     kind: 'shares',
     title: 'Where the time of the steps went',
     parts: [...PHASES.map((phase) => PHASE_NAMES[phase]), 'rest'],
     rows: runs.map(({ name, records }) => {
-      const { phases, rest, secondsAStep } = timeSplit(records);
+      const { phases, rest, secondsPerStep } = timeSplit(records);
       return {
         name,
         values: [...PHASES.map((phase) => phases[phase]), rest],
-        note: `${secondsAStep.toPrecision(3)} s a step`,
+        note: `${secondsPerStep.toPrecision(3)} s per step`,
       };
     }),
   };

@@ -1,4 +1,4 @@
-/** The report of one run, from what its folder tells. */
+/** The report of one run, made from the run's folder. */
 import type { Chart } from './charts/chart.js';
 import type { ReportData, ReportTable } from './reportData.js';
 import {
@@ -32,13 +32,13 @@ export function runReport(source: ReportSource): ReportData {
   };
 }
 
-/** The names of the classes, or numbers where a run told IoUs without them. */
+/** The names of the classes, or numbered ones if the run recorded IoUs without names. */
 export function namesFor({ classNames, evaluations }: ReportSource): readonly string[] {
   const { length } = evaluations.at(-1)?.iou ?? [];
   return classNames ?? Array.from({ length }, (_, k) => `class ${k}`);
 }
 
-/** The evaluation with the highest mean IoU, the first of equals. */
+/** The evaluation with the highest mean IoU; the first among equals. */
 export function bestEvaluation(records: readonly EvaluationRecord[]): EvaluationRecord | null {
   return records.reduce<EvaluationRecord | null>(
     (best, record) => (best === null || record.miou > best.miou ? record : best),
@@ -72,13 +72,13 @@ function scoresTable(source: ReportSource): ReportTable {
       ['best mean IoU', best === null ? '–' : percent(best.miou)],
       ['best at step', best === null ? '–' : String(best.step)],
       ...namesFor(source).map((name, k) => [`IoU ${name}`, percentOf(last?.iou?.[k])]),
-      ['images a second', imagesPerSecond.toFixed(1)],
+      ['images per second', imagesPerSecond.toFixed(1)],
       ['waiting for teachers', percent(teacherShare)],
     ],
   };
 }
 
-/** Steps, seed, what taught it. */
+/** Steps, seed and teacher. */
 function subtitleOf({ steps, seed, isFinished, teacher }: ReportSource): string {
   return [
     `${steps.at(-1)?.step ?? 0} steps${isFinished ? '' : ', not finished'}`,

@@ -1,4 +1,4 @@
-/** What a run's folder tells of the run: all that its report is made of. */
+/** Reads from a run's folder everything that its report is made of. */
 import { readFile } from 'node:fs/promises';
 import { basename, resolve } from 'node:path';
 import { lastStart, type RunEvent, readEvents } from '../run/events.js';
@@ -17,20 +17,21 @@ export interface ReportSource {
   readonly configText: string;
   readonly steps: readonly StepRecord[];
   readonly evaluations: readonly EvaluationRecord[];
-  /** In the order of the IoUs; null where the run didn't tell. */
+  /** In the order of the IoUs; null if the run didn't record them. */
   readonly classNames: readonly string[] | null;
   readonly seed: number | null;
-  /** The run came to its last step. */
+  /** Whether the run reached its last step. */
   readonly isFinished: boolean;
-  /** Of the last start: the teacher, versions and machine. */
+  /** The teacher at the last start; null: trained on labels alone. */
   readonly teacher: Readonly<Record<string, unknown>> | null;
+  /** Versions and machine at the last start. */
   readonly environment: Readonly<Record<string, unknown>>;
-  /** Terms with a weight that weren't computed, and why; null: none, or the run didn't tell. */
+  /** Terms with a weight above 0 that weren't computed, and why; null: none, or not recorded. */
   readonly leftOut: Readonly<Record<string, unknown>> | null;
   readonly pictures: ReportPictures | null;
 }
 
-/** Throws RunFolderError where no run lies. A run that goes on, or was cut off, is read as far as it is. */
+/** Throws RunFolderError if the folder holds no run. An unfinished run is read up to its last event. */
 export async function readReportSource(path: string): Promise<ReportSource> {
   const folder = runFolderAt(path);
   const configText = await configAt(path, folder.configFile);
@@ -52,13 +53,13 @@ export async function readReportSource(path: string): Promise<ReportSource> {
   };
 }
 
-/** Versions and machine, by name; of a run that is older than this record, the engine's versions. */
+/** Versions and machine, keyed by name; older runs recorded the engine's versions only. */
 export function environmentIn(events: readonly RunEvent[]): Readonly<Record<string, unknown>> {
   const start = lastStart(events);
   return record(start['environment']) ?? record(start['engine']) ?? {};
 }
 
-/** A name and a value a line. */
+/** One line per entry, with name and value aligned. */
 export function alignedText(values: Readonly<Record<string, unknown>>): string {
   const width = Math.max(0, ...Object.keys(values).map((name) => name.length));
   return Object.entries(values)
@@ -72,7 +73,7 @@ async function configAt(path: string, file: string): Promise<string> {
   } catch (error) {
     const missing = (error as NodeJS.ErrnoException).code;
     const why = missing === 'ENOENT' || missing === 'ENOTDIR' ? 'is missing' : String(missing);
-    throw new RunFolderError(`${path}: no run lies there (config.yaml ${why})`);
+    throw new RunFolderError(`${path}: contains no run (config.yaml ${why})`);
   }
 }
 

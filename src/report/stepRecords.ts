@@ -1,10 +1,10 @@
-/** The events of a run as figures: what its charts and tables are made of. */
+/** Turns the events of a run into the figures for its charts and tables. */
 import type { RunEvent } from '../run/events.js';
 
 export interface StepRecord {
-  /** Steps done. */
+  /** Number of steps done. */
   readonly step: number;
-  /** By term; NaN where it wasn't finite. */
+  /** Keyed by term; NaN if the value wasn't finite. */
   readonly terms: Readonly<Record<string, number>>;
   readonly learningRate: number;
   readonly images: number;
@@ -16,7 +16,7 @@ export interface EvaluationRecord {
   /** Both 0..1. */
   readonly miou: number;
   readonly pixelAccuracy: number;
-  /** Of each class, 0..1, null for one that was nowhere; null where the run didn't tell. */
+  /** Per class, 0..1, null for a class that doesn't occur; null if the run didn't record them. */
   readonly iou: readonly (number | null)[] | null;
 }
 
@@ -54,12 +54,12 @@ export function evaluationRecords(events: readonly RunEvent[]): EvaluationRecord
 }
 
 export interface TimeSplit {
-  /** Seconds of all steps. */
+  /** Seconds, summed over all steps. */
   readonly phases: Readonly<Record<'data' | 'teacher' | 'compute', number>>;
-  /** What is in none of them. */
+  /** Seconds outside of these phases. */
   readonly rest: number;
   /** Mean; 0 without a step. */
-  readonly secondsAStep: number;
+  readonly secondsPerStep: number;
 }
 
 export function timeSplit(records: readonly StepRecord[]): TimeSplit {
@@ -68,11 +68,11 @@ export function timeSplit(records: readonly StepRecord[]): TimeSplit {
   const phases = { data: of('data'), teacher: of('teacher'), compute: of('compute') };
   const total = of('total');
   const rest = Math.max(0, total - phases.data - phases.teacher - phases.compute);
-  return { phases, rest, secondsAStep: records.length === 0 ? 0 : total / records.length };
+  return { phases, rest, secondsPerStep: records.length === 0 ? 0 : total / records.length };
 }
 
 export interface Throughput {
-  /** Of the training steps; evaluations and checkpoints aside. 0 without a step. */
+  /** During training steps, without evaluations and checkpoints; 0 without a step. */
   readonly imagesPerSecond: number;
   /** Share of that time spent waiting for teachers, 0..1. */
   readonly teacherShare: number;
@@ -87,7 +87,7 @@ export function throughput(records: readonly StepRecord[]): Throughput {
   };
 }
 
-/** Numbers by name; JSON has no NaN, so events.ts writes it as text. */
+/** Numbers keyed by name; JSON has no NaN, so events.ts writes it as text. */
 function numbers(value: unknown): Record<string, number> {
   if (value === null || typeof value !== 'object') return {};
   return Object.fromEntries(Object.entries(value).map(([name, item]) => [name, Number(item)]));

@@ -1,4 +1,4 @@
-/** What both forms of a table need to know, and how figures are written in one. */
+/** Formats figures in tables, and tells numeric columns, for both report formats. */
 
 /** 0.4273 → 42.7 % */
 export function percent(share: number): string {
@@ -11,7 +11,7 @@ export function pointsBetween(value: number, against: number, decimals: number):
   return value >= against ? `+${difference}` : difference.replace('-', '−');
 }
 
-/** Whether most of a column are numbers (percent signs, dashes for "none" and ± allowed). */
+/** Whether most cells of a column are numbers (percent signs, dashes for "none" and ± allowed). */
 export function isNumeric(rows: readonly (readonly string[])[], column: number): boolean {
   const cells = rows.map((row) => row[column] ?? '').filter((cell) => !/^[-–—]?$/.test(cell));
   const numbers = cells.filter((cell) => /^[+\-−±\d][\d.,:\s%±+\-−e]*[a-zA-Z/]*$/.test(cell));

@@ -1,7 +1,7 @@
 /** A table for the terminal. */
 import type { ReportTable } from './reportData.js';
 
-/** The first column to the left, the others to the right. Ends with a newline. */
+/** Aligns the first column left and the others right. Ends with a newline. */
 export function textTable({ columns, rows }: ReportTable): string {
   const widths = columns.map((column, index) =>
     Math.max(...[column, ...rows.map((row) => row[index] ?? '')].map((cell) => cell.length)),

@@ -1,4 +1,4 @@
-/** Width in pixels of a text in DejaVu Sans, near enough to lay out legends and columns. */
+/** Approximate width in pixels of a text in DejaVu Sans, to lay out legends and columns. */
 export function textWidth(text: string, fontSize: number): number {
   let width = 0;
   for (const character of text) {

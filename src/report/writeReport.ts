@@ -1,4 +1,4 @@
-/** The report of a run: report.html, whole in itself, and the same as one picture, report.png. */
+/** Writes the report of a run: report.html, a self-contained file, and the picture report.png. */
 import { join } from 'node:path';
 import { replaceFile } from '../run/durableFiles.js';
 import { renderCharts } from './charts/render.js';

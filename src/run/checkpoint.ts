@@ -1,8 +1,8 @@
 /**
- * A checkpoint: a folder step-00000123 of safetensors files and a manifest with their hashes.
+ * A checkpoint: a folder step-00000123 with safetensors files and a manifest of their hashes.
  *
- * It is written under another name, each file and the folder flushed, and renamed at the end: a
- * folder of that name is whole. What a kill leaves behind is removed at the next save.
+ * It is written under a temporary name, its files and the folder are flushed, and it is renamed at
+ * the end: a folder with the final name is complete. The next save removes what a kill left behind.
  */
 import { mkdir, rename } from 'node:fs/promises';
 import { basename, join } from 'node:path';
@@ -31,12 +31,13 @@ import {
 } from './manifest.js';
 
 export interface CheckpointContent extends Omit<Manifest, 'formatVersion' | 'files'> {
-  /** By file name, e.g. student.safetensors. */
+  /** Keyed by file name, e.g. student.safetensors. */
   readonly files: Readonly<
     Record<string, { readonly tensors: NamedTensors; readonly metadata?: Record<string, string> }>
   >;
 }
 
+/** A checkpoint in memory, with all its files' hashes checked. */
 export interface Checkpoint {
   readonly path: string;
   readonly manifest: Manifest;
@@ -44,9 +45,9 @@ export interface Checkpoint {
 }
 
 /**
- * Saves, then removes all but the newest `keep` checkpoints and the best one.
- * Returns the path of the new folder. A checkpoint of the same step is replaced.
- * Throws CheckpointError, e.g. where the disk is full; those saved before stay as they are.
+ * Saves a checkpoint, then removes all but the newest `keep` checkpoints and the best one. Replaces a
+ * checkpoint of the same step. Returns the path of the new folder.
+ * Throws CheckpointError, e.g. if the disk is full; earlier checkpoints are then unchanged.
  */
 export async function saveCheckpoint(
   folder: string,
@@ -91,7 +92,7 @@ async function writeContent(folder: string, content: CheckpointContent): Promise
   await flushFolder(folder);
 }
 
-/** A resumed run may come to a step that was saved before: the old one goes aside first. */
+/** A resumed run may save a step again: the old folder is set aside before it is replaced. */
 async function putInPlace(folder: string, temporary: string, path: string): Promise<void> {
   const replaced = join(folder, `${REPLACED_PREFIX}${basename(path)}`);
   try {
@@ -106,7 +107,7 @@ async function putInPlace(folder: string, temporary: string, path: string): Prom
   await flushFolder(folder);
 }
 
-/** Reads a checkpoint whole. Throws CheckpointError: a file missing, cut off, changed. */
+/** Reads a whole checkpoint. Throws CheckpointError if a file is missing, truncated or changed. */
 export async function loadCheckpoint(path: string): Promise<Checkpoint> {
   const manifest = await readManifest(path);
   const files = new Map<string, SafetensorsFile>();
@@ -123,7 +124,7 @@ export async function loadCheckpoint(path: string): Promise<Checkpoint> {
   return { path, manifest, files };
 }
 
-/** Checks every hash without holding the data. Throws CheckpointError. */
+/** Checks every hash without keeping the data in memory. Throws CheckpointError. */
 export async function verifyCheckpoint(path: string): Promise<Manifest> {
   const manifest = await readManifest(path);
   for (const [name, wanted] of Object.entries(manifest.files)) {
@@ -134,8 +135,8 @@ export async function verifyCheckpoint(path: string): Promise<Manifest> {
 }
 
 /**
- * The newest checkpoint that is whole, or null. Ones that aren't are skipped, each with a note
- * that names file and fault.
+ * The newest checkpoint that is complete and undamaged, or null. Skips all others and passes `note`
+ * a message that names the file and its fault.
  */
 export async function latestCheckpoint(
   folder: string,

@@ -1,4 +1,4 @@
-/** One file of a checkpoint: written and read in pieces, hashed on the way. */
+/** Writes and reads one file of a checkpoint in pieces, and hashes them on the way. */
 import { createHash } from 'node:crypto';
 import type { FileHandle } from 'node:fs/promises';
 import type { NamedTensors } from '../wire/safetensors.js';
@@ -14,7 +14,7 @@ export interface FileFacts {
   readonly sha256: string;
 }
 
-/** Writes a safetensors file and flushes it to disk, never holding a second copy of the data. */
+/** Writes a safetensors file and flushes it to disk without a second copy of the data in memory. */
 export function writeTensors(
   path: string,
   tensors: NamedTensors,
@@ -36,7 +36,7 @@ export function writeTensors(
   });
 }
 
-/** Size and hash of a file, without holding it. */
+/** Size and hash of a file, without reading all of it into memory. */
 export function fileFacts(path: string): Promise<FileFacts> {
   return withFile(path, 'r', async (file) => {
     const hash = createHash('sha256');
@@ -52,8 +52,8 @@ export function fileFacts(path: string): Promise<FileFacts> {
 }
 
 /**
- * A file whole, with its hash. Nothing is allocated for one that isn't of the size wanted: then
- * only `bytes` says something.
+ * Reads a whole file and hashes it. If the file doesn't have the given size, nothing is read and
+ * only `bytes` is valid.
  */
 export function readHashed(path: string, size: number): Promise<FileFacts & { data: Uint8Array }> {
   return withFile(path, 'r', async (file) => {

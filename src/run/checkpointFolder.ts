@@ -1,4 +1,4 @@
-/** The folder that checkpoints live in: which there are, which is best, which go. */
+/** The folder that holds a run's checkpoints: lists, marks the best one, rotates. */
 import { existsSync } from 'node:fs';
 import { readdir, readFile, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
@@ -7,9 +7,9 @@ import { CheckpointError } from '../wire/checkpointError.js';
 import { flushFolder, replaceFile } from './durableFiles.js';
 import { stepFolderName, stepOfFolder } from './manifest.js';
 
-/** Being written or being removed: of no worth. */
+/** Prefix of a folder that is being written or removed; its content is worthless. */
 export const TEMPORARY_PREFIX = '.tmp-';
-/** Set aside while another takes its place: whole, and worth keeping until it has. */
+/** Prefix of a complete checkpoint that is being replaced; kept until its replacement is in place. */
 export const REPLACED_PREFIX = '.replaced-';
 
 const BEST_NAME = 'best.json';
@@ -23,7 +23,7 @@ export interface BestCheckpoint {
   readonly path: string;
 }
 
-/** Checkpoint folders by name, oldest step first; whether they are whole is not looked at. */
+/** Checkpoint folders, told by their names, oldest step first; their content isn't checked. */
 export async function stepFolders(folder: string): Promise<{ step: number; path: string }[]> {
   const found: { step: number; path: string }[] = [];
   for (const name of await namesIn(folder)) {
@@ -33,7 +33,7 @@ export async function stepFolders(folder: string): Promise<{ step: number; path:
   return found.sort((a, b) => a.step - b.step);
 }
 
-/** Removes what a killed save or rotation left, and puts back what a killed replacement took. */
+/** Removes what a killed save or rotation left, and restores what a killed replacement set aside. */
 export async function clearLeftovers(folder: string): Promise<void> {
   for (const name of await namesIn(folder)) {
     const path = join(folder, name);
@@ -47,7 +47,7 @@ export async function clearLeftovers(folder: string): Promise<void> {
   }
 }
 
-/** Removes a folder so that a kill on the way leaves nothing that looks whole. */
+/** Removes a folder such that a kill during removal leaves nothing that looks complete. */
 export async function discardFolder(path: string): Promise<void> {
   const doomed = join(dirname(path), `${TEMPORARY_PREFIX}removed-${basename(path)}`);
   await rename(path, doomed);
@@ -64,7 +64,7 @@ export async function rotateCheckpoints(folder: string, keep: number): Promise<v
   await flushFolder(folder);
 }
 
-/** Records that the saved checkpoint of a step is the best so far; rotation then spares it. */
+/** Marks a step's saved checkpoint as the best so far; rotation then keeps it. */
 export async function markBestCheckpoint(
   folder: string,
   best: { readonly step: number; readonly miou: number },

@@ -1,12 +1,12 @@
-/** Files that are whole or not there, whatever ends the process or the machine. */
+/** Writes files that are either complete or absent, even if the process or the machine dies. */
 import type { FileHandle } from 'node:fs/promises';
 import { mkdir, open, rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
 
-/** Two writers of one file in one process each need a name of their own beside it. */
+/** Makes temporary names unique, because one process may replace a file twice at the same time. */
 let replacements = 0;
 
-/** Writes beside the file, flushes to disk, then takes its place in one step. */
+/** Writes a temporary file, flushes it to disk, then atomically replaces the file at `path`. */
 export async function replaceFile(path: string, content: string | Uint8Array): Promise<void> {
   replacements += 1;
   const temporary = `${path}.tmp-${process.pid}-${replacements}`;
@@ -28,7 +28,7 @@ export async function writeFlushed(path: string, content: string | Uint8Array): 
   });
 }
 
-/** Makes a rename or a new name in a folder survive a power loss. */
+/** Makes a rename or a new file in a folder survive a power loss. */
 export async function flushFolder(path: string): Promise<void> {
   await withFile(path, 'r', (folder) => folder.sync());
 }
@@ -38,7 +38,7 @@ export async function ensureFolder(path: string): Promise<void> {
   if (first !== undefined) await flushFolder(dirname(first));
 }
 
-/** Opens, hands over, closes in any case. */
+/** Opens a file, passes it to `use` and closes it in any case. */
 export async function withFile<T>(
   path: string,
   flags: 'r' | 'w',

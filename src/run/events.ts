@@ -1,16 +1,16 @@
 /**
- * events.jsonl: what happened in a run, one JSON object a line, only ever appended to.
+ * events.jsonl: the log of a run's events, one JSON object per line, append-only.
  *
- * A line is handed to the kernel at once, so a killed process loses none. It reaches the disk for
- * certain with sync(), which goes with every checkpoint: what a power loss takes is cut off again
- * on resume anyway.
+ * Each line is written to the kernel immediately, so a killed process loses none. Only sync(), which
+ * is called with every checkpoint, guarantees that lines are on disk: a resume cuts off what a power
+ * loss could take anyway.
  */
 import { closeSync, fstatSync, fsyncSync, openSync, readSync, writeSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { replaceFile } from './durableFiles.js';
 
 export interface RunEvent {
-  /** Steps done when it happened. */
+  /** Number of steps done when the event happened. */
   readonly step: number;
   /** step, evaluation, checkpoint, requeue, ... */
   readonly kind: string;
@@ -18,15 +18,17 @@ export interface RunEvent {
 }
 
 export interface EventLog {
-  /** Adds `time` (ISO 8601). Numbers that JSON lacks (NaN) are written as text. */
+  /** Adds the field `time` (ISO 8601). Numbers that JSON lacks, such as NaN, are written as text. */
   append(event: RunEvent): void;
+  /** Flushes all lines to disk. */
   sync(): void;
+  /** Flushes and closes the file; append() must not be called afterwards. */
   close(): void;
 }
 
 const NEWLINE = 10;
 
-/** Opens for appending; begins a new line where the last one is torn. */
+/** Opens the log for appending; starts a new line if the last one is incomplete. */
 export function openEventLog(path: string): EventLog {
   const file = openSync(path, 'a+');
   if (!endsWithNewline(file)) writeSync(file, '\n');
@@ -43,25 +45,25 @@ export function openEventLog(path: string): EventLog {
   };
 }
 
-/** All readable events in order; torn or damaged lines are left out. None if there is no file. */
+/** All readable events in order, without incomplete or damaged lines. Empty if there is no file. */
 export async function readEvents(path: string): Promise<RunEvent[]> {
   return (await linesOf(path)).map(parseEvent).filter((event) => event !== null);
 }
 
-/** What the last start of a run said of itself; empty where there is none. */
+/** The last `start` event of a run; empty if there is none. */
 export function lastStart(events: readonly RunEvent[]): Readonly<Record<string, unknown>> {
   return events.findLast(({ kind }) => kind === 'start') ?? {};
 }
 
 /**
- * Cuts the log back to a checkpoint: events of later steps go, and lines that are torn. Atomic.
- * Returns how many lines went.
+ * Cuts the log back to a checkpoint: removes events of later steps and incomplete lines. Atomic.
+ * Returns the number of lines removed.
  */
 export function cutEventsAfter(path: string, step: number): Promise<number> {
   return dropEvents(path, (event) => event.step > step);
 }
 
-/** Takes out the events that `isGone` says, and lines that are torn. Atomic; how many went. */
+/** Removes events that match `isGone` and incomplete lines. Atomic. Returns the number removed. */
 export async function dropEvents(
   path: string,
   isGone: (event: RunEvent) => boolean,

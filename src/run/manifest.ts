@@ -1,4 +1,4 @@
-/** manifest.json: what a checkpoint holds and what it belongs to. */
+/** manifest.json: the content of a checkpoint and the run, teacher and data that it belongs to. */
 import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
@@ -8,7 +8,7 @@ import { CheckpointError } from '../wire/checkpointError.js';
 export const MANIFEST_NAME = 'manifest.json';
 export const FORMAT_VERSION = 1;
 
-/** File names are checked: a manifest must not lead out of its folder. */
+/** File names are checked, because a manifest must not refer to files outside of its folder. */
 const FILE_NAME = /^[A-Za-z0-9_-]+\.safetensors$/;
 const HASH = /^[0-9a-f]{64}$/;
 
@@ -18,11 +18,11 @@ const manifestSchema = z.strictObject({
   step: z.number().int().min(0),
   /** Digest of the teacher whose replies trained this state; null: trained on labels alone. */
   teacherDigest: z.string().nullable(),
-  /** Hash over the list of training samples. */
+  /** Hash of the list of training samples. */
   datasetHash: z.string(),
   /** The resolved config. */
   config: z.record(z.string(), z.unknown()),
-  /** Small figures that go on with the run, e.g. the best mIoU so far. */
+  /** Small values that a resumed run continues with, e.g. the best mIoU so far. */
   state: z.record(z.string(), z.unknown()),
   files: z.record(
     z.string().regex(FILE_NAME),
@@ -36,7 +36,7 @@ export function isCheckpointFileName(name: string): boolean {
   return FILE_NAME.test(name);
 }
 
-/** JSON with a hash over itself, so that a changed manifest is told from a whole one. */
+/** The manifest as JSON with a hash of itself, which reveals later changes. */
 export function formatManifest(manifest: Manifest): string {
   const body = JSON.stringify(manifest);
   return `${JSON.stringify({ ...manifest, sha256: sha256(body) }, null, 2)}\n`;
@@ -64,7 +64,7 @@ function parseManifest(text: string, path: string): Manifest {
     throw new CheckpointError(`${path}: no JSON object (cut off, or damaged)`);
   }
   const { sha256: wanted, ...body } = content;
-  // Before the hash: a newer version may hash in another way.
+  // Checked before the hash, which a newer version may compute differently.
   if (body.formatVersion !== FORMAT_VERSION) {
     throw new CheckpointError(
       `${path}: formatVersion ${JSON.stringify(body.formatVersion)}, wanted ${FORMAT_VERSION}`,
@@ -91,7 +91,7 @@ export function stepFolderName(step: number): string {
   return `step-${String(step).padStart(8, '0')}`;
 }
 
-/** The step of a checkpoint folder's name, or null for any other name. */
+/** The step in a checkpoint folder's name, or null for any other name. */
 export function stepOfFolder(path: string): number | null {
   const match = /^step-(\d{8,})$/.exec(basename(path));
   return match === null ? null : Number(match[1]);

@@ -1,4 +1,4 @@
-/** The folder of one run: where everything that it leaves lies. */
+/** The folder of one run, which holds everything that the run writes. */
 import { access, readFile, rm, rmdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { clearLeftovers } from './checkpointFolder.js';
@@ -13,7 +13,7 @@ export interface RunFolder {
   readonly picturesFolder: string;
 }
 
-/** What a run came to; the parts that apply. */
+/** The results of a run; parts that don't apply are missing. */
 export interface RunSummary {
   readonly teacher?: EvaluationSummary;
   readonly baseline?: EvaluationSummary;
@@ -30,12 +30,12 @@ export interface EvaluationSummary {
   readonly [more: string]: unknown;
 }
 
-/** A run folder that can't be used as asked; the message says why. Exit code 2. */
+/** A run folder can't be used as requested; the message says why. Exit code 2. */
 export class RunFolderError extends Error {
   override readonly name = 'RunFolderError';
 }
 
-/** The paths of a run folder; nothing is touched. */
+/** The paths in a run folder; touches no files. */
 export function runFolderAt(path: string): RunFolder {
   return {
     path,
@@ -47,12 +47,12 @@ export function runFolderAt(path: string): RunFolder {
   };
 }
 
-/** Makes the folder of a new run, with its config. Throws RunFolderError where a run lies there. */
+/** Creates the folder of a new run, with its config. Throws RunFolderError if it holds a run. */
 export async function createRunFolder(path: string, configText: string): Promise<RunFolder> {
   const folder = runFolderAt(path);
   if (await exists(folder.configFile)) {
     throw new RunFolderError(
-      `${path}: a run lies there already; --resume goes on with it, another run.id starts a new one`,
+      `${path}: already contains a run; --resume continues it, another run.id starts a new one`,
     );
   }
   await ensureFolder(folder.checkpointsFolder);
@@ -62,27 +62,27 @@ export async function createRunFolder(path: string, configText: string): Promise
 }
 
 /**
- * Takes away what createRunFolder made, for a run that couldn't start: its name is free again.
- * What others put there stays.
+ * Removes what createRunFolder created, if the run couldn't start: its name can then be used again.
+ * Other files in the folder are kept.
  */
 export async function discardRunFolder(folder: RunFolder): Promise<void> {
   for (const file of [folder.eventsFile, folder.configFile]) await rm(file, { force: true });
   for (const empty of [folder.checkpointsFolder, folder.picturesFolder, folder.path]) {
-    // A folder that holds something isn't removed.
+    // Fails for a folder that isn't empty, which is then kept.
     await rmdir(empty).catch(() => {});
   }
 }
 
 /**
- * Opens the folder of an earlier run to go on with it, and clears what a kill left.
- * Throws RunFolderError where there is none.
+ * Opens the folder of an earlier run to continue it, and removes what a kill left behind.
+ * Throws RunFolderError if the folder holds no run.
  */
 export async function openRunFolder(
   path: string,
 ): Promise<{ folder: RunFolder; configText: string }> {
   const folder = runFolderAt(path);
   if (!(await exists(folder.configFile))) {
-    throw new RunFolderError(`${path}: no run lies there (config.yaml is missing)`);
+    throw new RunFolderError(`${path}: contains no run (config.yaml is missing)`);
   }
   await ensureFolder(folder.checkpointsFolder);
   await ensureFolder(folder.picturesFolder);
@@ -90,7 +90,7 @@ export async function openRunFolder(
   return { folder, configText: await readFile(folder.configFile, 'utf8') };
 }
 
-/** The config that the run goes on with; replaces the one before at once. */
+/** Atomically replaces the config that the run continues with. */
 export async function writeRunConfig(folder: RunFolder, configText: string): Promise<void> {
   await replaceFile(folder.configFile, configText);
 }

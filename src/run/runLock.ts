@@ -1,8 +1,8 @@
 /**
- * A run folder belongs to one process at a time: run.lock names it. The lock of a process that is
- * gone (killed, or the machine restarted) is taken over. Processes of another host or container
- * that share the folder can't be looked up, and each container has its process 1: their lock counts
- * as long as its owner touches it.
+ * A run folder belongs to one process at a time, which run.lock names. The lock of a process that no
+ * longer exists (killed, or the machine restarted) is taken over. Whether a process of another host
+ * or container exists can't be looked up, and process numbers repeat between containers: its lock is
+ * valid as long as the owner keeps touching the file.
  */
 import { closeSync, fstatSync, fsyncSync, openSync, readFileSync, writeSync } from 'node:fs';
 import { rename, rm, rmdir, utimes } from 'node:fs/promises';
@@ -16,9 +16,9 @@ const LOCK_NAME = 'run.lock';
 
 const ownerSchema = z.strictObject({
   pid: z.number().int().min(1),
-  /** As the system counts it, which tells two processes of one number apart; null: not known. */
+  /** Start time in ticks, which tells processes with the same number apart; null: unknown. */
   started: z.string().nullable(),
-  /** Of the machine or container; a pod's is its own. */
+  /** Host name of the machine, container or pod. */
   host: z.string(),
 });
 
@@ -27,23 +27,24 @@ type Owner = z.infer<typeof ownerSchema>;
 export interface LockTimes {
   /** How often the owner touches its lock. */
   readonly beatMs: number;
-  /** Another host's lock that nobody touches for so long is left behind. */
+  /** Another host's lock is taken over if its owner doesn't touch it for this long. */
   readonly silentMs: number;
 }
 
 const TIMES: LockTimes = { beatMs: 5000, silentMs: 20_000 };
 
-/** Of a look whether another host's lock has been touched. */
-const LOOK_MS = 200;
+/** How often another host's lock is checked for having been touched. */
+const POLL_MS = 200;
 
+/** A lock that is held: its file is touched regularly until release(), and stays after a kill. */
 export interface RunLock {
-  /** A folder that holds nothing else goes too. */
+  /** Removes the lock, and the folder if nothing else is in it. */
   release(): Promise<void>;
 }
 
 /**
- * The folder must exist. Throws RunFolderError, naming the process, where a live one has it. Where
- * another host's process left a lock, that takes `silentMs`.
+ * Takes the lock of an existing folder. Throws RunFolderError, which names the process, if a live one
+ * holds it. Waits up to `silentMs` if the lock is another host's.
  */
 export async function lockRun(folder: string, times: LockTimes = TIMES): Promise<RunLock> {
   const path = join(folder, LOCK_NAME);
@@ -65,14 +66,14 @@ export async function lockRun(folder: string, times: LockTimes = TIMES): Promise
 function held(folder: string, path: string, own: string, { beatMs }: LockTimes): RunLock {
   const beat = setInterval(() => {
     const now = new Date();
-    // What another host sees is the change, not the time: clocks differ.
+    // Other hosts watch for a change, not for the time itself, because clocks differ.
     utimes(path, now, now).catch(() => {});
   }, beatMs);
   beat.unref();
   return {
     async release() {
       clearInterval(beat);
-      // Whoever stood still for longer than silentMs may have lost it: then it is another's.
+      // A process that was stopped for longer than silentMs may have lost the lock to another.
       if (readLock(path) === own) await release(folder, path);
     },
   };
@@ -80,11 +81,11 @@ function held(folder: string, path: string, own: string, { beatMs }: LockTimes):
 
 async function release(folder: string, path: string): Promise<void> {
   await rm(path, { force: true });
-  // One that holds something stays.
+  // Fails for a folder that isn't empty, which is then kept.
   await rmdir(folder).catch(() => {});
 }
 
-/** What it says; null: there is one already. */
+/** Creates the lock and returns its text; null if there is one already. */
 function takeLock(path: string): string | null {
   let file: number;
   try {
@@ -104,7 +105,7 @@ function takeLock(path: string): string | null {
   return text;
 }
 
-/** Somebody else may have taken it over since it was read: then theirs goes back. */
+/** Removes a lock if it still has that text; puts back one that replaced it since it was read. */
 async function removeStale(path: string, text: string): Promise<void> {
   const aside = `${path}.stale-${process.pid}`;
   try {
@@ -126,7 +127,7 @@ function readLock(path: string): string | null {
   }
 }
 
-/** null where its owner was killed before the text was whole. */
+/** null if the text is incomplete because its owner was killed while writing it. */
 function parseOwner(text: string): Owner | null {
   try {
     return ownerSchema.parse(JSON.parse(text));
@@ -135,12 +136,12 @@ function parseOwner(text: string): Owner | null {
   }
 }
 
-/** false: not within `silentMs`, or it has gone. */
+/** Whether the owner touches the lock within `silentMs`; false if the lock disappears meanwhile. */
 async function isTouched(path: string, silentMs: number): Promise<boolean> {
   const first = touchedMs(path);
   const end = performance.now() + silentMs;
   while (performance.now() < end) {
-    await sleep(Math.min(LOOK_MS, silentMs));
+    await sleep(Math.min(POLL_MS, silentMs));
     const now = touchedMs(path);
     if (now === null) return false;
     if (now !== first) return true;
@@ -148,7 +149,7 @@ async function isTouched(path: string, silentMs: number): Promise<boolean> {
   return false;
 }
 
-/** Opened for each look: NFS asks its server then, and gives stat() what it remembers. */
+/** Modification time. Opens the file each time: NFS answers stat() from a cache otherwise. */
 function touchedMs(path: string): number | null {
   let file: number;
   try {
@@ -168,18 +169,18 @@ function isAlive({ pid, started }: Owner): boolean {
   try {
     process.kill(pid, 0);
   } catch (error) {
-    // EPERM: alive, and somebody else's.
+    // EPERM: the process exists and belongs to another user.
     if ((error as NodeJS.ErrnoException).code === 'ESRCH') return false;
   }
   const now = startOf(pid);
   return started === null || now === null || now === started;
 }
 
-/** When a process began, in ticks since the system's start; null where /proc doesn't say. */
+/** When a process started, in ticks since the system's boot; null if /proc doesn't say. */
 function startOf(pid: number): string | null {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
-    // The second field, the name in brackets, may hold spaces; this is the 22nd.
+    // Field 22. Counted from the end of field 2, the name in brackets, which may hold spaces.
     return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19] ?? null;
   } catch {
     return null;

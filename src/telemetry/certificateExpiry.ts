@@ -1,9 +1,9 @@
-/** When the certificate that a service shows expires. */
+/** The metric for the expiry of the certificate that a service presents. */
 import { Gauge } from 'prom-client';
 import type { Registry } from 'prom-client';
 import { TLS_METRIC_NAMES } from './metricNames.js';
 
-/** Sets the gauge: NaN before the first call, as a 0 would look like one long expired. */
+/** Returns a setter. NaN before its first call: 0 would look like a certificate long expired. */
 export function certificateExpiry(registers: Registry[]): (expires: Date) => void {
   const gauge = new Gauge({ ...TLS_METRIC_NAMES.certificateExpiry, registers });
   gauge.set(Number.NaN);

@@ -1,4 +1,4 @@
-/** One logger a service: JSON lines for machines, plain lines for people. */
+/** One logger per service: JSON lines for machines, plain lines for people. */
 import { pino } from 'pino';
 import type { Logger } from 'pino';
 import { formatLogLine } from './logLine.js';
@@ -9,16 +9,16 @@ export type { Logger };
 export interface LogOptions {
   readonly service: string;
   readonly level: 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'silent';
-  /** auto: text where the sink is a terminal, else json. */
+  /** auto: text if the sink is a terminal, otherwise json. */
   readonly format: 'auto' | 'json' | 'text';
   readonly sink: LineSink;
-  /** On every line. */
+  /** Fields that are added to every line. */
   readonly fields?: Readonly<Record<string, string>>;
 }
 
 /**
- * Each line carries time, level, service and msg, and the fields of the call. Logging never throws:
- * once the sink breaks, lines are lost.
+ * Each line has time, level, service and msg, plus the fields of the call. Logging never throws: once
+ * the sink breaks, lines are lost.
  */
 export function createLogger(options: LogOptions): Logger {
   const { service, level, format, sink, fields } = options;

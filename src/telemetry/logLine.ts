@@ -1,4 +1,4 @@
-/** A JSON log line made readable: "12:34:56.789 INFO student: message key=value". */
+/** Formats a JSON log line for people: "12:34:56.789 INFO student: message key=value". */
 
 interface LogRecord {
   readonly time?: string;
@@ -8,7 +8,7 @@ interface LogRecord {
   readonly [key: string]: unknown;
 }
 
-/** Takes and gives one line with its newline. Text that is no log record passes as it is. */
+/** Takes and returns one line with its newline. Text that isn't a log record is returned unchanged. */
 export function formatLogLine(json: string): string {
   let record: LogRecord;
   try {
@@ -32,7 +32,7 @@ export function formatLogLine(json: string): string {
   return `${line}${stacks.join('')}\n`;
 }
 
-/** Control characters made visible; further lines indented, so that none can pass for a record. */
+/** Escapes control characters and indents further lines, so that none looks like a record. */
 function visible(text: string): string {
   return text
     .replaceAll('\n', '\n    ')
@@ -51,7 +51,7 @@ function asError(value: unknown): { type: string; message: string; stack?: strin
   return typeof stack === 'string' ? { type, message, stack } : { type, message };
 }
 
-/** The lines of a stack that say where; the message is already there. */
+/** The frames of a stack trace without its first lines, which repeat the message. */
 function frames(stack: string): string {
   return stack
     .split('\n')

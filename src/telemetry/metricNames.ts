@@ -1,6 +1,6 @@
 /**
- * Every Prometheus name of both services, with its help text. Names are contract: dashboards and
- * alerts of others hold them.
+ * Every Prometheus metric of both services, with its help text. The names are part of the contract:
+ * users' dashboards and alerts contain them.
  */
 
 interface MetricName {
@@ -21,49 +21,55 @@ const named = <Keys extends string>(
 
 export const TEACHER_METRIC_NAMES = named('cirkd_teacher_', {
   images: ['images_total', 'Images answered in full.'],
-  requests: ['requests_total', 'Images asked for that came to an end, by gRPC status code name.'],
-  inferenceSeconds: ['inference_seconds', 'Time of one forward pass of the network.'],
-  queueSeconds: ['queue_seconds', 'Time that an image waits before its forward pass.'],
-  queueImages: ['queue_images', 'Images that wait now.'],
-  queueBytes: ['queue_bytes', 'Pixels that wait now.'],
-  answerBytes: ['answer_bytes', 'Answers being computed or not yet taken by their students.'],
-  batchImages: ['batch_images', 'Images in one forward pass.'],
+  requests: ['requests_total', 'Image requests completed, by gRPC status code name.'],
+  inferenceSeconds: ['inference_seconds', 'Duration of one forward pass of the network.'],
+  queueSeconds: ['queue_seconds', 'Time that an image waits in the queue.'],
+  queueImages: ['queue_images', 'Images in the queue.'],
+  queueBytes: ['queue_bytes', 'Bytes of pixels in the queue.'],
+  answerBytes: ['answer_bytes', 'Bytes of answers being computed or not yet received by students.'],
+  batchImages: ['batch_images', 'Images per forward pass.'],
   sentBytes: ['sent_bytes_total', 'Bytes of tensor data sent, by encoding.'],
-  streams: ['streams', 'Distill streams open now.'],
-  info: ['info', '1; the digest label tells which weights are served.'],
+  streams: ['streams', 'Open Distill streams.'],
+  info: ['info', 'Always 1; the digest label identifies the weights being served.'],
 });
 
 export const STUDENT_METRIC_NAMES = named('cirkd_student_', {
-  info: ['info', '1; the run label tells which run this process makes.'],
-  runSteps: ['run_steps', 'Updates that the run is to have made when it is done.'],
-  runStep: ['run_step', 'Updates that the run has made, those before a resume included.'],
+  info: ['info', 'Always 1; the run label identifies the run.'],
+  runSteps: ['run_steps', 'Updates of the weights in the whole run.'],
+  runStep: ['run_step', 'Updates that the run has made, including those before a resume.'],
   teachers: ['teachers', 'Teachers that the student knows, by state; absent without teachers.'],
   steps: ['steps_total', 'Updates of the weights made by this process.'],
   images: ['images_total', 'Crops trained on by this process.'],
-  stepSeconds: ['step_seconds', 'Time of one update, waiting included.'],
-  phaseSeconds: ['phase_seconds_total', 'Time spent waiting for data, for teachers, computing.'],
-  loss: ['loss', 'Each term of the last step, unweighted; task with its aux part; total weighted.'],
+  stepSeconds: ['step_seconds', 'Duration of one update, including waiting.'],
+  phaseSeconds: [
+    'phase_seconds_total',
+    'Time spent waiting for data, waiting for teachers and computing, by phase.',
+  ],
+  loss: [
+    'loss',
+    'Terms of the last step, unweighted; task includes the auxiliary head, total is weighted.',
+  ],
   learningRate: ['learning_rate', 'Learning rate of the last step.'],
   receivedBytes: ['received_bytes_total', 'Bytes of tensor data received from teachers.'],
-  inflightBytes: ['inflight_bytes', 'Bytes of answers asked for and not yet whole.'],
-  requeued: ['requeued_total', 'Images asked for again, by reason.'],
-  nonfinite: ['nonfinite_total', 'Teacher replies and steps that held a NaN or an infinity.'],
+  inflightBytes: ['inflight_bytes', 'Bytes of answers requested and not yet complete.'],
+  requeued: ['requeued_total', 'Images requested again, by reason.'],
+  nonfinite: ['nonfinite_total', 'Teacher answers and steps that contained NaN or infinity.'],
   lastStepTimestamp: [
     'last_step_timestamp_seconds',
-    'Unix time of the last step, or of the start.',
+    'Unix time of the last step, or of the start before the first step.',
   ],
   miou: ['miou', 'Mean IoU of the last evaluation, 0..1; NaN before the first.'],
   pixelAccuracy: ['pixel_accuracy', 'Pixel accuracy of the last evaluation, 0..1; NaN before it.'],
 });
 
 export const MEMORY_METRIC_NAMES = named('cirkd_memory_', {
-  bankFill: ['bank_fill_ratio', 'Rows filled over rows in all, 0..1, by bank.'],
+  bankFill: ['bank_fill_ratio', 'Share of filled rows, 0..1, by bank.'],
 });
 
 export const TLS_METRIC_NAMES = named('cirkd_tls_', {
   certificateExpiry: [
     'certificate_expiry_timestamp_seconds',
-    'Unix time at which the certificate in use expires, its chain included.',
+    'Unix time at which the certificate in use, or one of its chain, expires.',
   ],
 });
 

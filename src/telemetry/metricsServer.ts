@@ -1,26 +1,27 @@
-/** GET /metrics over plain HTTP. */
+/** Serves GET /metrics over plain HTTP. */
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Registry } from 'prom-client';
 
-/** How long a scrape that is under way may take once the server closes. */
+/** How long a scrape in progress may take after the server has been told to close. */
 const CLOSE_GRACE_MS = 1000;
 
 export interface MetricsServer {
-  /** The port listened on, also where 0 was asked for. */
+  /** The actual port, also if 0 was requested. */
   readonly port: number;
   /** http://host:port/metrics */
   readonly url: string;
+  /** Stops listening; connections with a scrape in progress are closed after a second. */
   close(): Promise<void>;
 }
 
-/** An address that can't be listened on; the message names it. Exit code 2. */
+/** The address can't be listened on; the message names it. Exit code 2. */
 export class ListenError extends Error {
   override readonly name = 'ListenError';
 }
 
-/** Serves a registry. Port 0: any free one. Throws ListenError, e.g. where the port is in use. */
+/** Serves a registry. Port 0: any free port. Throws ListenError, e.g. if the port is in use. */
 export async function startMetricsServer(options: {
   readonly registry: Registry;
   readonly host: string;
@@ -47,7 +48,7 @@ async function answer(
 ): Promise<void> {
   const path = (request.url ?? '').split('?')[0];
   if (path !== '/metrics') {
-    response.writeHead(404, { 'content-type': 'text/plain' }).end('404: only /metrics is here\n');
+    response.writeHead(404, { 'content-type': 'text/plain' }).end('404: only /metrics is served\n');
   } else if (request.method !== 'GET' && request.method !== 'HEAD') {
     response
       .writeHead(405, { 'content-type': 'text/plain', allow: 'GET, HEAD' })
@@ -71,10 +72,10 @@ function listen(server: Server, host: string, port: number): Promise<void> {
 
 function close(server: Server): Promise<void> {
   return new Promise((resolve) => {
-    const impatient = setTimeout(() => server.closeAllConnections(), CLOSE_GRACE_MS);
-    // Idle keep-alive connections are closed by close() itself.
+    const grace = setTimeout(() => server.closeAllConnections(), CLOSE_GRACE_MS);
+    // close() itself closes idle keep-alive connections.
     server.close(() => {
-      clearTimeout(impatient);
+      clearTimeout(grace);
       resolve();
     });
   });

@@ -1,21 +1,21 @@
-/** How far a run is: a bar on a terminal, a plain line every so often elsewhere. */
+/** Shows a run's progress: a bar on a terminal, plain lines at intervals elsewhere. */
 import type { LineSink } from './safeWriter.js';
 import { barLines, plainLine } from './progressText.js';
 import { safeWriter } from './safeWriter.js';
 
 export interface ProgressStep {
-  /** Steps done, of the whole run. */
+  /** Number of steps that the run has done. */
   readonly step: number;
-  /** Crops of this step. */
+  /** Number of crops in this step. */
   readonly images: number;
   readonly seconds: number;
   /** Part of `seconds` spent waiting for teachers. */
   readonly teacherSeconds: number;
-  /** Terms in the order they are shown. */
+  /** Terms in the order in which they are shown. */
   readonly losses: Readonly<Record<string, number>>;
 }
 
-/** A terminal (isTTY) gets a bar; anything else, lines. */
+/** A terminal (isTTY) gets a bar, anything else gets lines. */
 export interface ProgressStream extends LineSink {
   readonly columns?: number;
 }
@@ -23,26 +23,26 @@ export interface ProgressStream extends LineSink {
 export interface ProgressOptions {
   readonly stream: ProgressStream;
   readonly totalSteps: number;
-  /** Lines without a terminal come every so many steps, and for the last one. */
+  /** Without a terminal: the number of steps between lines; the last step always gets one. */
   readonly everySteps: number;
-  /** Milliseconds; for the bar's redraws. */
+  /** Clock in milliseconds that limits the bar's redraws. Default: performance.now. */
   readonly now?: () => number;
 }
 
-/** Never throws: a run doesn't end because somebody closed its terminal. */
+/** Never throws: a run doesn't end because its terminal was closed. */
 export interface Progress extends LineSink {
   update(step: ProgressStep): void;
-  /** Prints above the bar; for log lines. */
+  /** Prints log lines above the bar. */
   write(line: string): void;
-  /** Leaves the bar as it was last drawn; later lines come below it. */
+  /** Leaves the bar as it was last drawn; later lines are printed below it. */
   done(): void;
 }
 
 const REDRAW_MS = 100;
-/** Weight of the newest step in the running means, from step 10 on; the plain mean before. */
+/** Weight of the newest step in the running means; in the first 10 steps they are plain means. */
 const NEWEST_WEIGHT = 0.1;
 
-/** Running means over steps, so that one slow step doesn't make the time left jump. */
+/** Running means over steps, so that one slow step doesn't make the remaining time jump. */
 interface Pace {
   steps: number;
   images: number;
@@ -59,7 +59,7 @@ export function createProgress(options: ProgressOptions): Progress {
   let drawn: readonly string[] = [];
   let lastDrawMs = Number.NEGATIVE_INFINITY;
 
-  // Up to the bar's first line, clearing each on the way.
+  // Moves up to the bar's first line and clears each line on the way.
   const erased = () => (drawn.length === 0 ? '' : `${'\x1b[1A\x1b[2K'.repeat(drawn.length)}\r`);
   const bar = (lines: readonly string[]) => lines.map((line) => `${line}\n`).join('');
 

@@ -1,4 +1,4 @@
-/** The words and the bar of a progress display; no state. */
+/** Formats the text and the bar of a progress display; stateless. */
 
 export interface ProgressFigures {
   readonly step: number;
@@ -12,7 +12,7 @@ export interface ProgressFigures {
 
 const BAR_CELLS = 30;
 
-/** Two lines, neither wider than the terminal: bar with pace, terms. */
+/** Two lines no wider than the terminal: the bar with the pace, and the terms. */
 export function barLines(figures: ProgressFigures, columns: number): string[] {
   const { step, totalSteps } = figures;
   const pace = paceText(figures);
@@ -50,7 +50,7 @@ function termsText(losses: Readonly<Record<string, number>>): string {
     .join('  ');
 }
 
-/** Whole blocks and one of eight partial ones; empty where there is no room. */
+/** Full blocks and one partial block in eighths; empty if there is no room. */
 function barText(done: number, cells: number): string {
   if (cells < 5) return '';
   const eighths = Math.round(Math.min(Math.max(done, 0), 1) * cells * 8);

@@ -1,6 +1,6 @@
-/** Writing to a terminal, pipe or file that may go away. */
+/** Writes to a terminal, pipe or file that may be closed at any time. */
 
-/** Where lines go; a terminal, a file, or a progress bar that prints above itself. */
+/** A destination for lines: a terminal, a file, or a progress bar that prints above itself. */
 export interface LineSink {
   readonly isTTY?: boolean;
   write(line: string): unknown;
@@ -8,12 +8,12 @@ export interface LineSink {
 }
 
 /**
- * Writes to the stream until it breaks, then to nobody. Never throws: a service doesn't end because
- * somebody closed its terminal, or because the reader of its log ended.
+ * Writes to the stream until it breaks, then discards the text. Never throws: a service doesn't end
+ * because its terminal was closed or the reader of its log ended.
  */
 export function safeWriter(stream: LineSink): (text: string) => void {
   let broken = false;
-  // A closed pipe reports itself by an event, which without a listener would end the process.
+  // A closed pipe emits an error event, which would end the process without a listener.
   stream.on?.('error', () => {
     broken = true;
   });

@@ -1,4 +1,4 @@
-/** What a student trainer counts. */
+/** The metrics of a student trainer. */
 import { Counter, Gauge, Histogram } from 'prom-client';
 import type { Registry } from 'prom-client';
 import {
@@ -15,11 +15,11 @@ import { teacherStates } from './teacherStates.js';
 
 /** One finished step. */
 export interface StepFigures {
-  /** Crops, all micro-batches together. */
+  /** Number of crops in all micro-batches together. */
   readonly images: number;
   readonly seconds: number;
   readonly phaseSeconds: Readonly<Record<Phase, number>>;
-  /** Unweighted terms and the weighted total; terms that a run doesn't have may be missing. */
+  /** Unweighted terms and the weighted total; terms that the run doesn't have are missing. */
   readonly losses: Readonly<Partial<Record<Term, number>>>;
   readonly learningRate: number;
   /** Rows filled over rows in all, 0..1. */
@@ -33,14 +33,14 @@ export interface StudentMetrics {
   /** reason: timeout, disconnected, draining, nonfinite, ... */
   readonly requeued: Counter<'reason'>;
   readonly nonfinite: Counter;
-  /** Of the certificate in use; a service without one never calls it. */
+  /** Sets the expiry of the certificate in use; not called by a service without one. */
   readonly setCertificateExpiry: (expires: Date) => void;
-  /** Which run this is, what it is to do and what is done of it; once. */
+  /** Records which run this is, its number of steps and how many are done; call once. */
   recordRun(run: { readonly id: string; readonly steps: number; readonly stepsDone: number }): void;
   recordStep(step: StepFigures): void;
-  /** Terms of a step that was not made, as one of them isn't finite. */
+  /** Records the terms of a step that was not made because one of them isn't finite. */
   recordNonFinite(losses: Readonly<Partial<Record<Term, number>>>): void;
-  /** Of one teacher; 'closed' forgets it. */
+  /** Records a teacher's state; 'closed' removes the teacher. */
   recordTeacher(address: string, state: string): void;
   /** Both 0..1. */
   recordEvaluation(result: { readonly miou: number; readonly pixelAccuracy: number }): void;
@@ -97,7 +97,7 @@ function stepRecorder(registers: Registry[]): StudentMetrics['recordStep'] {
   const timestamp = new Gauge({ ...NAMES.lastStepTimestamp, registers });
   const fill = new Gauge({ ...MEMORY_METRIC_NAMES.bankFill, labelNames: ['bank'], registers });
   for (const phase of PHASES) phases.inc({ phase }, 0);
-  // A 0 would look like a run that has stood still for decades.
+  // 0 would look like a run that has made no step for decades.
   timestamp.setToCurrentTime();
   return (step) => {
     steps.inc();
@@ -113,7 +113,7 @@ function stepRecorder(registers: Registry[]): StudentMetrics['recordStep'] {
 function evaluationRecorder(registers: Registry[]): StudentMetrics['recordEvaluation'] {
   const miou = new Gauge({ ...NAMES.miou, registers });
   const pixelAccuracy = new Gauge({ ...NAMES.pixelAccuracy, registers });
-  // A 0 before the first evaluation would look like a network that knows nothing.
+  // 0 before the first evaluation would look like an untrained network.
   miou.set(Number.NaN);
   pixelAccuracy.set(Number.NaN);
   return (result) => {

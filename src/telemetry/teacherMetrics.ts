@@ -1,4 +1,4 @@
-/** What a teacher server counts. */
+/** The metrics of a teacher server. */
 import { Counter, Gauge, Histogram } from 'prom-client';
 import type { Registry } from 'prom-client';
 import { TEACHER_METRIC_NAMES as NAMES } from './metricNames.js';
@@ -19,9 +19,9 @@ export interface TeacherMetrics {
   /** encoding: fp32, fp16, int8. */
   readonly sentBytes: Counter<'encoding'>;
   readonly streams: Gauge;
-  /** Of the certificate in use; a service without one never calls it. */
+  /** Sets the expiry of the certificate in use; not called by a service without one. */
   readonly setCertificateExpiry: (expires: Date) => void;
-  /** Says which weights are served; once, when the checkpoint is loaded. */
+  /** Records which weights are served; call once, when the checkpoint is loaded. */
   setDigest(digest: string): void;
 }
 

@@ -1,12 +1,12 @@
-/** How many of a student's teachers are in which state. */
+/** Counts a student's teachers by state. */
 import { Gauge } from 'prom-client';
 import type { Registry } from 'prom-client';
 import { STUDENT_METRIC_NAMES } from './metricNames.js';
 
-/** The only state that an alert counts, so it is there, as 0, from the first news on. */
+/** The state that an alert counts: it is exported, if only as 0, from the first change on. */
 const READY = 'ready';
 
-/** Takes each change of one teacher's state; 'closed' forgets the teacher. */
+/** Returns a function for every change of a teacher's state; 'closed' removes the teacher. */
 export function teacherStates(registers: Registry[]): (address: string, state: string) => void {
   const gauge = new Gauge({ ...STUDENT_METRIC_NAMES.teachers, labelNames: ['state'], registers });
   const states = new Map<string, string>();

@@ -1,4 +1,4 @@
-/** A sum that grows in place: one buffer, however many parts are added. */
+/** A sum that is accumulated in place: it takes one buffer, no matter how many parts are added. */
 import { attribute, execute, executeAll } from './execute.js';
 import { scope, type Tensor } from './tensor.js';
 import { destroyVariable, makeVariable } from './variable.js';
@@ -6,7 +6,7 @@ import { destroyVariable, makeVariable } from './variable.js';
 export class Accumulator {
   readonly #handle: Tensor;
 
-  /** The sum so far is `first`, float32; it stays the caller's. */
+  /** Starts with a copy of `first`, float32, which the caller keeps. */
   constructor(first: Tensor) {
     if (first.dtype !== 'float32') throw new Error(`first: ${first.dtype} given, wanted float32`);
     this.#handle = makeVariable(first.shape);
@@ -17,7 +17,7 @@ export class Accumulator {
     this.#run('AssignAddVariableOp', part, []);
   }
 
-  /** The sum; the accumulator is of no use afterwards. */
+  /** Returns the sum and disposes of the accumulator. */
   take(): Tensor {
     const sum = scope(() =>
       execute('ReadVariableOp', [this.#handle], [attribute.type('dtype', 'float32')]),

@@ -1,10 +1,10 @@
 /**
  * The native addon of tfjs-node, below tfjs' own tensor bookkeeping.
  *
- * tfjs' `Tensor` knows neither half nor int8 nor resource dtypes and ties memory to its own tape;
- * the addon's `executeOp` runs any TensorFlow op on plain ids. So this folder keeps its own handles
- * on the addon, which is opened as it is: none of tfjs' JavaScript (280 MB with its back ends and
- * their packages) is loaded, and an image has none of it.
+ * tfjs' `Tensor` supports neither half nor int8 nor resource dtypes and ties memory to its own tape,
+ * whereas the addon's `executeOp` runs any TensorFlow op on plain ids. So this folder opens the addon
+ * directly and has its own tensor handles: none of tfjs' JavaScript (280 MB with its back ends and
+ * their packages) is loaded or shipped in the container images.
  */
 import { createRequire } from 'node:module';
 
@@ -40,7 +40,7 @@ export interface Binding {
   getNumOfTensors(): number;
   /** @param tags joined with commas */
   loadSavedModel(directory: string, tags: string): number;
-  /** Names as "operation:output", joined with commas; one input name for each tensor. */
+  /** Names have the form "operation:output", joined with commas; one input name per tensor. */
   runSavedModel(
     id: number,
     inputs: readonly number[],
@@ -53,19 +53,19 @@ export interface Binding {
 }
 
 const PACKAGE = '@tensorflow/tfjs-node-gpu';
-/** Where the set-up puts it (services/setup/addon.mjs). */
+/** The path at which the set-up installs the addon (services/setup/addon.mjs). */
 const ADDON = `${PACKAGE}/lib/napi-v8/tfjs_binding.node`;
 
 const require = createRequire(import.meta.url);
 let opened: Binding | undefined;
 
-/** The addon; opens TensorFlow at the first call, so thread counts must be in the environment. */
+/** The addon. The first call loads TensorFlow, which reads thread counts from the environment then. */
 export function binding(): Binding {
   opened ??= require(ADDON) as Binding;
   return opened;
 }
 
-/** Where TensorFlow's ops run. */
+/** The device on which TensorFlow's ops run. */
 export function device(): 'cpu' | 'gpu' {
   return binding().isUsingGpuDevice() ? 'gpu' : 'cpu';
 }

@@ -1,4 +1,4 @@
-/** Host arrays to tensors and back. */
+/** Copies host arrays to tensors and back. */
 import { binding } from './binding.js';
 import { DTYPE_NUMBER } from './dtype.js';
 import { execute } from './execute.js';
@@ -6,8 +6,8 @@ import { cast } from './ops/elementwise.js';
 import { Tensor } from './tensor.js';
 
 /**
- * The addon may share the array's memory with TensorFlow instead of copying it: after any of these
- * calls the array must be neither changed nor transferred to another thread.
+ * The addon may share the array's memory with TensorFlow instead of copying it: after this call, or
+ * int32 or uint8, the array must be neither changed nor transferred to another thread.
  */
 export function float32(data: Float32Array, shape: readonly number[]): Tensor {
   return create(data, shape, 'float32');
@@ -26,12 +26,12 @@ export function scalar(value: number): Tensor {
   return float32(Float32Array.of(value), []);
 }
 
-/** An int32 vector: shapes, axes, block sizes. */
+/** An int32 vector, for shapes, axes and block sizes. */
 export function vector(values: readonly number[]): Tensor {
   return int32(values, [values.length]);
 }
 
-/** All elements the same, made by TensorFlow: no array on the host. */
+/** A float32 tensor whose elements are all `value`; needs no array on the host. */
 export function fill(shape: readonly number[], value: number): Tensor {
   const dims = vector(shape);
   const element = scalar(value);
@@ -45,7 +45,7 @@ export function zeros(shape: readonly number[]): Tensor {
   return fill(shape, 0);
 }
 
-/** Copies a float32 tensor to the host, C order. */
+/** Copies a tensor to the host as float32, C order; other dtypes are cast. */
 export function readFloat32(tensor: Tensor): Float32Array {
   if (tensor.dtype === 'float32') return binding().tensorDataSync(tensor.id) as Float32Array;
   const converted = cast(tensor, 'float32');
@@ -54,7 +54,7 @@ export function readFloat32(tensor: Tensor): Float32Array {
   return data;
 }
 
-/** Copies an int32 tensor (or one that casts to it without loss) to the host, C order. */
+/** Copies a tensor to the host as int32, C order; other dtypes are cast. */
 export function readInt32(tensor: Tensor): Int32Array {
   if (tensor.dtype === 'int32') return binding().tensorDataSync(tensor.id) as Int32Array;
   const converted = cast(tensor, 'int32');
@@ -65,7 +65,7 @@ export function readInt32(tensor: Tensor): Int32Array {
 
 /** The value of a tensor with one element. */
 export function readScalar(tensor: Tensor): number {
-  if (tensor.size !== 1) throw new Error(`scalar wanted, shape is [${tensor.shape}]`);
+  if (tensor.size !== 1) throw new Error(`tensor: shape [${tensor.shape}] given, wanted a scalar`);
   return readFloat32(tensor)[0]!;
 }
 

@@ -1,4 +1,4 @@
-/** Functions of values on a tape: each computes its value and records its gradient. */
+/** Operations on a tape: each computes its value and records its gradient. */
 import { type Kernels, kernels } from './kernels/table.js';
 
 export { batchNormInference } from './kernels/batchNorm.js';

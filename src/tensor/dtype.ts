@@ -1,4 +1,4 @@
-/** TensorFlow's dtype numbers (tensorflow/core/framework/types.proto) by the names used here. */
+/** TensorFlow's dtype numbers (tensorflow/core/framework/types.proto), keyed by the names used here. */
 export const DTYPE_NUMBER = {
   float32: 1,
   float64: 2,
@@ -19,9 +19,9 @@ const NAME_BY_NUMBER = new Map<number, DType>(
   Object.entries(DTYPE_NUMBER).map(([name, number]) => [number, name as DType]),
 );
 
-/** Throws on a number that no op of ours yields. */
+/** Throws on a dtype number that isn't in the table. */
 export function dtypeFromNumber(number: number): DType {
   const name = NAME_BY_NUMBER.get(number);
-  if (name === undefined) throw new Error(`dtype: TensorFlow gave type ${number}, not known here`);
+  if (name === undefined) throw new Error(`dtype: TensorFlow's number ${number} is unknown`);
   return name;
 }

@@ -1,9 +1,9 @@
-/** Runs TensorFlow ops by name. The typed ops in ops/ are what the rest of the code calls. */
+/** Runs TensorFlow ops by name. The rest of the code calls the typed ops in ops/ instead. */
 import { binding, type OpAttribute } from './binding.js';
 import { DTYPE_NUMBER, type DType, dtypeFromNumber } from './dtype.js';
 import { Tensor } from './tensor.js';
 
-/** Attributes of an op, made once a call site where the values are constant. */
+/** Makes attributes of ops. */
 export const attribute = {
   type: (name: string, dtype: DType): OpAttribute => ({
     name,
@@ -38,7 +38,7 @@ export const attribute = {
   }),
 };
 
-/** Time spent in each op since the profile was started. */
+/** Calls of an op and time spent in it since the profile was started. */
 export interface OpProfile {
   readonly calls: number;
   readonly milliseconds: number;
@@ -46,19 +46,19 @@ export interface OpProfile {
 
 let profile: Map<string, { calls: number; milliseconds: number }> | undefined;
 
-/** Starts to add up the time of every op by name (synchronous kernels: CPU). */
+/** Starts to profile all ops by name. Only valid on the CPU, where ops run synchronously. */
 export function startProfile(): void {
   profile = new Map();
 }
 
-/** Ends the profile and gives its sums. */
+/** Ends the profile and returns its sums, keyed by op. */
 export function stopProfile(): ReadonlyMap<string, OpProfile> {
   const result = profile ?? new Map();
   profile = undefined;
   return result;
 }
 
-/** Runs an op and returns all its outputs. An op's own error carries its name and input shapes. */
+/** Runs an op and returns all its outputs. Errors name the op and the shapes of its inputs. */
 export function executeAll(
   op: string,
   inputs: readonly Tensor[],

@@ -1,4 +1,4 @@
-/** TensorFlow as the rest of the code sees it. */
+/** The interface to TensorFlow for the rest of the code. */
 export { Accumulator } from './accumulator.js';
 export * from './create.js';
 export { engineInfo } from './binding.js';

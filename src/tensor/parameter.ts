@@ -1,7 +1,7 @@
 /**
- * A weight that lives in a TensorFlow resource variable, so that an update writes in place instead
- * of allocating a new tensor. Readers share the memory; TensorFlow copies on write while a reader
- * is alive.
+ * A weight in a TensorFlow resource variable, so that updates are made in place instead of
+ * allocating a new tensor. Tensors from read() share the memory; while one is alive, TensorFlow
+ * copies on write.
  */
 import { float32, readFloat32 } from './create.js';
 import { attribute, execute, executeAll } from './execute.js';
@@ -13,7 +13,7 @@ export class Parameter {
   readonly shape: readonly number[];
   readonly #handle: Tensor;
 
-  /** float32 values in C order (the array is taken over), or a tensor that the caller disposes of. */
+  /** @param values float32: an array in C order, not to be used afterwards, or the caller's tensor */
   constructor(name: string, values: Float32Array | Tensor, shape: readonly number[]) {
     this.name = name;
     this.shape = [...shape];
@@ -25,7 +25,7 @@ export class Parameter {
     return this.shape.reduce((product, length) => product * length, 1);
   }
 
-  /** The present values, float32; a later update doesn't change the tensor. */
+  /** The current values, float32; later updates don't change the returned tensor. */
   read(): Tensor {
     return execute('ReadVariableOp', [this.#handle], [attribute.type('dtype', 'float32')]);
   }
@@ -48,7 +48,7 @@ export class Parameter {
   }
 
   /**
-   * Momentum as PyTorch's SGD has it: velocity = momentum * velocity + gradient,
+   * Momentum as in PyTorch's SGD: velocity = momentum * velocity + gradient,
    * this -= learningRate * velocity, both in place. learningRate and momentum are scalars.
    */
   applyMomentum(

@@ -1,9 +1,9 @@
-/** A SavedModel in a session of TensorFlow's own: its loader reads graph and variables. */
+/** A SavedModel in a TensorFlow session; TensorFlow's loader reads its graph and variables. */
 import { binding } from './binding.js';
 import { dtypeFromNumber } from './dtype.js';
 import { Tensor } from './tensor.js';
 
-/** A tensor by the name that a SavedModel's signature gives it: operation and output, "Identity:0". */
+/** An input with its name in a SavedModel's signature: operation and output, as in "Identity:0". */
 export interface Feed {
   readonly name: string;
   readonly tensor: Tensor;
@@ -18,9 +18,9 @@ export class SavedModelSession {
   }
 
   /**
-   * Reads graph and variables and runs the graph's initialisers. Blocks the thread.
+   * Reads the graph and its variables and runs the graph's initialisers. Blocks the thread.
    *
-   * @throws Error TensorFlow's own: an op that it doesn't know, a variable whose checksum doesn't fit, …
+   * @throws Error from TensorFlow, e.g. on an unknown op or a variable with a wrong checksum
    */
   static load(directory: string, tags: readonly string[]): SavedModelSession {
     return new SavedModelSession(binding().loadSavedModel(directory, tags.join(',')));
@@ -29,8 +29,8 @@ export class SavedModelSession {
   /**
    * Runs the part of the graph between `feeds` and `fetches`. Blocks the thread.
    *
-   * @returns one tensor for each of `fetches`, with the graph's dtype, in the current scope
-   * @throws Error TensorFlow's own: shapes that don't fit, memory, …
+   * @returns one tensor per fetch, with the graph's dtype, in the current scope
+   * @throws Error from TensorFlow, e.g. on shapes that don't fit or lack of memory
    */
   run(feeds: readonly Feed[], fetches: readonly string[]): Tensor[] {
     const ids = feeds.map(({ tensor }) => tensor.id);
@@ -39,7 +39,7 @@ export class SavedModelSession {
     return infos.map((info) => new Tensor(info.id, info.shape, dtypeFromNumber(info.dtype)));
   }
 
-  /** Frees graph and variables. Harmless if done before. */
+  /** Frees the graph and its variables; may be called more than once. */
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
@@ -47,7 +47,7 @@ export class SavedModelSession {
   }
 }
 
-/** Sessions open in this thread's TensorFlow. */
+/** Number of open sessions in this thread's TensorFlow. */
 export function numSavedModels(): number {
   return binding().getNumOfSavedModels();
 }

@@ -2,17 +2,17 @@
  * Reverse-mode differentiation over raw ops.
  *
  * tfjs' own tape has no gradient for dilated convolutions and keeps every intermediate tensor
- * until the end. Here each node says which tensors its backward function needs; they are held,
- * everything else goes with the scope it was made in, and the backward pass frees what it has used
- * as it goes.
+ * until the end. Here each node names the tensors that its backward function needs. Only these are
+ * held; all others are freed with their scope, and the backward pass frees each node's tensors as
+ * soon as it has used them.
  */
 import { add } from './ops/elementwise.js';
 import type { Parameter } from './parameter.js';
 import { scope, type Tensor, type TensorCarrier } from './tensor.js';
 
 /**
- * From the gradient of the loss with respect to the node's value, its gradients with respect to
- * each input, in their order; null where an input needs none. It runs in a scope of its own.
+ * Takes the gradient of the loss with respect to the node's value and returns those with respect to
+ * its inputs, in order; null for an input that needs none. Runs in its own scope.
  */
 export type BackwardFunction = (dy: Tensor) => readonly (Tensor | null)[];
 
@@ -26,7 +26,7 @@ interface Node {
 /** A tensor in a computation that may be differentiated. */
 export class Var implements TensorCarrier {
   readonly value: Tensor;
-  /** Whether a gradient flows here. Backward functions skip inputs where it doesn't. */
+  /** Whether a gradient is needed here. Backward functions skip inputs that need none. */
   readonly needsGradient: boolean;
 
   constructor(value: Tensor, needsGradient: boolean) {
@@ -44,12 +44,16 @@ export class Var implements TensorCarrier {
 }
 
 export interface Gradients {
-  /** Of every parameter that the loss depends on. */
+  /** The gradients of all parameters that the loss depends on. */
   readonly parameters: Map<Parameter, Tensor>;
-  /** Of the leaves made by Tape.leaf(). */
+  /** The gradients of the leaves made by Tape.leaf(). */
   readonly leaves: Map<Var, Tensor>;
 }
 
+/**
+ * Records one forward pass. Afterwards call backward() for the gradients, or dispose() without: until
+ * then a recording tape holds tensors, which leak if neither is called. Both leave the tape empty.
+ */
 export class Tape {
   readonly recording: boolean;
   #nodes: Node[] = [];
@@ -57,24 +61,24 @@ export class Tape {
   readonly #leaves = new Set<Var>();
   #borrowed: Tensor[] = [];
 
-  /** A tape that doesn't record computes values only: inference. */
+  /** @param recording false: only values are computed, for inference */
   constructor(recording: boolean) {
     this.recording = recording;
   }
 
-  /** A value that needs no gradient. It stays its owner's: the tape frees only what it made. */
+  /** A value that needs no gradient. The caller keeps it: the tape frees only its own tensors. */
   constant(value: Tensor): Var {
     return new Var(this.#borrow(value), false);
   }
 
-  /** An input whose gradient is wanted. */
+  /** An input whose gradient is requested. */
   leaf(value: Tensor): Var {
     const leaf = new Var(this.#borrow(value), this.recording);
     if (this.recording) this.#leaves.add(leaf);
     return leaf;
   }
 
-  /** The present values of a parameter, read once a tape. */
+  /** The current values of a parameter, read once per tape. */
   parameter(parameter: Parameter): Var {
     const known = this.#parameters.get(parameter);
     if (known !== undefined) return known;
@@ -84,8 +88,8 @@ export class Tape {
   }
 
   /**
-   * Adds a computed value. `saved` are the tensors that `backward` uses: they stay alive until it
-   * has run or the tape is disposed.
+   * Adds a computed value. `saved` are the tensors that `backward` uses: they are held until it has
+   * run or the tape is disposed.
    */
   record(
     value: Tensor,
@@ -103,12 +107,12 @@ export class Tape {
   }
 
   /**
-   * Propagates the given gradients of the loss back to parameters and leaves. Takes over the seed
-   * tensors, frees what the nodes saved, and leaves the tape empty, also where a backward function
-   * throws. The result belongs to the caller's scope.
+   * Propagates the given gradients of the loss back to parameters and leaves. Takes ownership of the
+   * seed tensors, frees the saved ones and leaves the tape empty, even if a backward function throws.
+   * The result belongs to the caller's scope.
    */
   backward(seeds: readonly (readonly [Var, Tensor])[]): Gradients {
-    /** Of the values that the walk hasn't come to; each held. */
+    /** Gradients of values that propagation hasn't reached yet, each held. */
     const gradients = new Map<Var, Tensor>();
     try {
       return scope(() => {
@@ -124,7 +128,7 @@ export class Tape {
     }
   }
 
-  /** From the last node to the first. One that throws stays, for dispose() to free what it saved. */
+  /** Walks from the last node to the first. A node that throws is kept, so that dispose() frees it. */
   #propagate(gradients: Map<Var, Tensor>): void {
     for (let node = this.#nodes.at(-1); node !== undefined; node = this.#nodes.at(-1)) {
       const { inputs, backward, output, saved } = node;
@@ -144,7 +148,7 @@ export class Tape {
     }
   }
 
-  /** Frees everything that is held, for a forward pass that is not followed by a backward one. */
+  /** Frees all held tensors; for a forward pass without a backward pass. */
   dispose(): void {
     for (const node of this.#nodes) for (const tensor of node.saved) tensor.free();
     this.#nodes = [];
@@ -155,7 +159,7 @@ export class Tape {
     this.#borrowed = [];
   }
 
-  /** Holds an input, so that freeing what nodes saved doesn't take it from its owner. */
+  /** Holds an input, so that its owner's tensor survives when the nodes' saved tensors are freed. */
   #borrow(value: Tensor): Tensor {
     if (this.recording) this.#borrowed.push(value.hold());
     return value;

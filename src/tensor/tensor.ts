@@ -1,13 +1,18 @@
 /**
  * Handles on TensorFlow tensors, and scopes that free them.
  *
- * TensorFlow's memory is not JavaScript's: nothing is freed unless somebody says so. A tensor is
- * alive while it belongs to an open scope, while somebody holds it, or, outside of both, until its
- * owner disposes of it.
+ * TensorFlow's memory isn't garbage-collected by JavaScript: it has to be freed explicitly. A tensor
+ * is alive as long as it belongs to an open scope or has holds; a tensor with neither is alive until
+ * its owner disposes of it.
  */
 import { binding } from './binding.js';
 import type { DType } from './dtype.js';
 
+/**
+ * One TensorFlow tensor. It belongs to the scope in which it is made, if there is one. It is freed
+ * when its scope ends, unless the scope returns it or it is held; when its last hold is undone; or by
+ * dispose(). An op on a disposed tensor throws.
+ */
 export class Tensor {
   readonly id: number;
   readonly shape: readonly number[];
@@ -33,7 +38,7 @@ export class Tensor {
     return this.#disposed;
   }
 
-  /** Keeps the tensor alive beyond its scope until as many calls of release(). */
+  /** Keeps the tensor alive beyond its scope, until release() has been called as often as hold(). */
   hold(): this {
     this.#holds += 1;
     return this;
@@ -45,13 +50,13 @@ export class Tensor {
     if (this.#holds <= 0 && !this.#scoped) this.dispose();
   }
 
-  /** Drops one hold, and the tensor with the last one even if a scope still lists it. */
+  /** Undoes one hold(); the last one frees the tensor even if a scope still owns it. */
   free(): void {
     this.release();
     this.dispose();
   }
 
-  /** Frees the memory now, unless it's held. Harmless if done before. */
+  /** Frees the memory now, unless the tensor is held; may be called more than once. */
   dispose(): void {
     if (this.#disposed || this.#holds > 0) return;
     this.#disposed = true;
@@ -78,10 +83,10 @@ export interface TensorCarrier {
 }
 
 /**
- * Runs `fn` and frees every tensor made inside, but those that it returns (as a tensor, a carrier,
- * or an array, map or plain object of them, at any depth) and those that are held. What is
- * returned belongs to the enclosing scope, or to the caller if there is none. On an exception
- * everything but held tensors is freed.
+ * Runs `fn` and frees every tensor made inside, except those that it returns (as a tensor, a carrier,
+ * or an array, map or plain object of them, at any depth) and those that are held. Returned tensors
+ * belong to the enclosing scope, or to the caller if there is none. On an exception all tensors
+ * except held ones are freed.
  */
 export function scope<T>(fn: () => T): T {
   const made: Tensor[] = [];
@@ -131,7 +136,7 @@ function isCarrier(value: object): value is TensorCarrier {
   return typeof (value as Partial<TensorCarrier>).carriedTensors === 'function';
 }
 
-/** Tensors alive in this thread's TensorFlow. */
+/** Number of tensors alive in this thread's TensorFlow. */
 export function numTensors(): number {
   return binding().getNumOfTensors();
 }

@@ -1,11 +1,11 @@
-/** TensorFlow's resource variables: memory that ops write in place. */
+/** TensorFlow's resource variables, whose memory ops write in place. */
 import { attribute, execute, executeAll } from './execute.js';
 import type { Tensor } from './tensor.js';
 
-/** TensorFlow's own name for nameless resources: with names of its own each would stay in its caches. */
+/** TensorFlow's reserved name for anonymous resources; named ones would stay in its caches. */
 const NAMELESS = 'cd2c89b7-88b7-44c8-ad83-06c2a9158347';
 
-/** The held handle of a new float32 variable without a value. */
+/** Makes a float32 variable without a value; returns its handle, held. */
 export function makeVariable(shape: readonly number[]): Tensor {
   return execute(
     'VarHandleOp',
@@ -19,7 +19,7 @@ export function makeVariable(shape: readonly number[]): Tensor {
   ).hold();
 }
 
-/** Frees a variable and its handle. Harmless if done before. */
+/** Frees a variable and its handle; may be called more than once. */
 export function destroyVariable(handle: Tensor): void {
   if (handle.disposed) return;
   executeAll('DestroyResourceOp', [handle], [attribute.bool('ignore_lookup_error', true)], 0);

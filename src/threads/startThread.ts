@@ -1,9 +1,10 @@
-/** Starts a worker thread from a module, compiled or not. */
+/** Starts a worker thread from a TypeScript or compiled module. */
 import { Worker } from 'node:worker_threads';
 
 /**
- * @param entry the module's address with the extension that it has in the source tree (`.ts`): in a
- *   compiled tree the `.js` file beside the caller is taken. Give `import.meta.url` as `caller`.
+ * @param caller the caller's `import.meta.url`
+ * @param entry the module, relative to the caller, with its extension in the source tree (`.ts`); in a
+ *   compiled tree the `.js` file is used
  */
 export function startThread(caller: string, entry: string, workerData: unknown): Worker {
   if (!caller.endsWith('.ts')) {

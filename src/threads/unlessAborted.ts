@@ -1,4 +1,4 @@
-/** Promises that are settled from outside, and waiting that a signal ends. */
+/** Waiting that a signal ends. */
 
 /**
  * What `promise` comes to, unless the signal is aborted first: then it rejects with the signal's
@@ -18,19 +18,4 @@ export async function unlessAborted<T>(promise: Promise<T>, signal?: AbortSignal
   } finally {
     signal.removeEventListener('abort', onAbort);
   }
-}
-
-/** Promise.withResolvers, which Node 20 hasn't got. */
-export function withResolvers<T>(): {
-  promise: Promise<T>;
-  resolve: (value: T) => void;
-  reject: (error: unknown) => void;
-} {
-  let resolve!: (value: T) => void;
-  let reject!: (error: unknown) => void;
-  const promise = new Promise<T>((onResolve, onReject) => {
-    resolve = onResolve;
-    reject = onReject;
-  });
-  return { promise, resolve, reject };
 }

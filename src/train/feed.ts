@@ -1,41 +1,46 @@
 /**
- * Keeps the next batches under way: crops from the loader, and the teachers' answers to them, while
- * the present step computes.
+ * Prefetches the next batches, crops from the loader and the teachers' replies to them, while the
+ * current step computes.
  */
 import { setMaxListeners } from 'node:events';
 import type { Batch } from '../data/types.js';
 import type { Teacher, TeacherImage, TeacherReply } from '../contract/teacher.js';
 
-/** Gives the batches of a run in order. */
+/** Yields the batches of a run in order. */
 export interface BatchSource {
   next(): Promise<Batch>;
 }
 
-/** One batch with its answers, and how long the caller waited for each part of it. */
+/** One batch with its replies, and how long the caller waited for each of the two. */
 export interface FedBatch {
   readonly batch: Batch;
-  /** One a crop, in order; null in a run without a teacher. */
+  /** One per crop, in order; null in a run without a teacher. */
   readonly replies: TeacherReply[] | null;
   readonly dataSeconds: number;
   readonly teacherSeconds: number;
 }
 
-interface Ahead {
+interface Prefetched {
   readonly batch: Promise<Batch>;
   readonly replies: Promise<TeacherReply[]> | null;
 }
 
+/**
+ * Starts to load and request batches at the first next(), which keeps the queue filled. Failed
+ * batches are reported by the next() whose turn it is. close() ends a feed; don't call next() after it.
+ */
 export class Feed {
   readonly #source: BatchSource;
   readonly #teacher: Teacher | null;
-  readonly #ahead: Ahead[] = [];
+  readonly #prefetched: Prefetched[] = [];
   readonly #prefetchBatches: number;
   #remaining: number;
   readonly #stop = new AbortController();
 
   /**
-   * While the caller works on a batch, the next `prefetchBatches` are under way; with 0, nothing is
-   * asked for before next() is called. `batches` are left in the run.
+   * @param prefetchBatches how many batches are requested while the caller works on one; with 0,
+   *   nothing is requested before next() is called
+   * @param batches how many batches the run has left
    */
   constructor(
     source: BatchSource,
@@ -47,15 +52,15 @@ export class Feed {
     this.#teacher = teacher;
     this.#prefetchBatches = prefetchBatches;
     this.#remaining = batches;
-    // Every image that is under way listens.
+    // Every request in flight adds a listener.
     setMaxListeners(0, this.#stop.signal);
   }
 
-  /** The next batch with its replies. Rejects as the loader or the teacher does. */
+  /** The next batch with its replies. Rejects with the error of the loader or the teacher. */
   async next(): Promise<FedBatch> {
     this.#fill();
-    const first = this.#ahead.shift();
-    if (first === undefined) throw new Error('feed: asked for more batches than the run has');
+    const first = this.#prefetched.shift();
+    if (first === undefined) throw new Error('feed: more batches requested than the run has');
     const begin = performance.now();
     const batch = await first.batch;
     const gotBatch = performance.now();
@@ -69,25 +74,25 @@ export class Feed {
     };
   }
 
-  /** Abandons what is under way. */
+  /** Cancels the requests in flight and abandons the prefetched batches. */
   close(): void {
     this.#stop.abort(new Error('feed closed'));
-    for (const { batch, replies } of this.#ahead) {
+    for (const { batch, replies } of this.#prefetched) {
       batch.catch(() => {});
       replies?.catch(() => {});
     }
   }
 
   #fill(): void {
-    // One more than stays under way: it is taken at once.
-    while (this.#ahead.length <= this.#prefetchBatches && this.#remaining > 0) {
+    // One more than is prefetched: next() takes it immediately.
+    while (this.#prefetched.length <= this.#prefetchBatches && this.#remaining > 0) {
       this.#remaining -= 1;
       const batch = this.#source.next();
       const replies = this.#teacher === null ? null : this.#ask(this.#teacher, batch);
-      // A rejection is reported where it is awaited, maybe steps later; it isn't unhandled.
+      // next() reports a rejection, maybe steps later; until then it mustn't count as unhandled.
       batch.catch(() => {});
       replies?.catch(() => {});
-      this.#ahead.push({ batch, replies });
+      this.#prefetched.push({ batch, replies });
     }
   }
 
@@ -97,7 +102,7 @@ export class Feed {
   }
 }
 
-/** The crops of a batch as a teacher takes them. */
+/** The crops of a batch as requests to a teacher. */
 export function teacherImages(batch: Batch): TeacherImage[] {
   return batch.crops.map((crop) => ({
     sample: crop.sample,

@@ -1,10 +1,10 @@
-/** Whether anything is NaN or infinite, checked where the numbers are. */
+/** Looks for NaN and infinity in TensorFlow's memory, without copying the values to the host. */
 import { ops, type Parameter, readFloat32, scope, type Tensor } from '../tensor/index.js';
 
 /**
- * Name of the first parameter whose gradient (or new value) isn't finite, or null. One number a
- * tensor comes to the host: half the sum of squares, which is finite unless an element isn't (or
- * the squares overflow, which no update survives either).
+ * The name of the first parameter whose gradient (or new value) isn't finite, or null. One number
+ * per tensor is copied to the host: half the sum of squares, which is finite unless an element isn't
+ * (or the squares overflow, which no update survives either).
  */
 export function firstNonFinite(tensors: ReadonlyMap<Parameter, Tensor>): string | null {
   if (tensors.size === 0) return null;

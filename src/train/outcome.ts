@@ -1,26 +1,26 @@
 /** What a training step takes and says, in plain data that crosses threads. */
 import type { TeacherReply } from '../contract/teacher.js';
 
-/** One forward pass' worth of crops. */
+/** The crops of one forward pass. */
 export interface MicroBatch {
   readonly height: number;
   readonly width: number;
-  /** One a crop: uint8 HWC, R G B. */
+  /** One per crop: uint8 HWC, R G B. */
   readonly rgb: readonly Uint8Array[];
-  /** One a crop: class numbers or 255 (ignore), row-major. */
+  /** One per crop: class numbers or 255 (ignored), row-major. */
   readonly labels: readonly Uint8Array[];
-  /** One a crop; null without a teacher. */
+  /** One per crop; null without a teacher. */
   readonly replies: readonly TeacherReply[] | null;
 }
 
-/** Another answer for one crop whose first one wasn't finite. */
+/** Another reply for a crop whose first reply wasn't finite. */
 export interface ReplyReplacement {
   readonly microBatch: number;
   readonly crop: number;
   readonly reply: TeacherReply;
 }
 
-/** Unweighted value by term name; `total` is weighted, `task` includes the aux part. */
+/** Unweighted values, keyed by term; `total` is weighted, `task` includes the auxiliary head. */
 export type TermValues = Readonly<Record<string, number>>;
 
 export type StepOutcome =
@@ -28,10 +28,10 @@ export type StepOutcome =
       readonly kind: 'committed';
       readonly terms: TermValues;
       readonly learningRate: number;
-      /** Share of filled rows, 0..1, of each memory bank. */
+      /** Share of filled rows, 0..1, keyed by memory bank. */
       readonly bankFill: Readonly<Record<string, number>>;
     }
-  /** Nothing was changed: these images' teacher replies hold NaN or infinity. */
+  /** Nothing was changed: the teacher's replies to these images contain NaN or infinity. */
   | {
       readonly kind: 'nonfinite_reply';
       readonly images: readonly { readonly microBatch: number; readonly crop: number }[];
@@ -41,11 +41,11 @@ export type StepOutcome =
       readonly kind: 'nonfinite';
       readonly terms: TermValues;
       readonly gradient: string | null;
-      /** The first running statistic that isn't, where loss and gradients are. */
+      /** The first running statistic that isn't finite, if loss and gradients are. */
       readonly statistic?: string;
     };
 
-/** Loss or gradient isn't finite; the message gives every term. Exit code 6. */
+/** A loss or gradient isn't finite; the message lists every term. Exit code 6. */
 export class NonFiniteLossError extends Error {
   override readonly name = 'NonFiniteLossError';
   /** Of the step that was not made. */

@@ -6,7 +6,7 @@ export interface Schedule {
   readonly steps: number;
   /** Exponent of the polynomial decay; 0.9 in the paper. */
   readonly polyPower: number;
-  /** Steps over which the rate first rises linearly to its value; 0 for none. */
+  /** Number of first steps in which the rate rises linearly to its value; 0: none. */
   readonly warmupSteps: number;
 }
 

@@ -1,7 +1,7 @@
 /**
- * Stochastic gradient descent with momentum and weight decay, as PyTorch's `optim.SGD`:
+ * Stochastic gradient descent with momentum and weight decay, like PyTorch's `optim.SGD`:
  * g = gradient + weightDecay * w; v = momentum * v + g (v = g at first); w -= learningRate * v.
- * The decay applies to every parameter, biases and batch norm included, as the official trainer has it.
+ * The decay applies to every parameter, biases and batch norm included, as in the official trainer.
  */
 import { ops, Parameter, scalar, scope, type Tensor } from '../tensor/index.js';
 
@@ -10,6 +10,7 @@ export interface SgdSettings {
   readonly weightDecay: number;
 }
 
+/** Holds one velocity per parameter, initially zero, until dispose(). */
 export class Sgd {
   readonly #velocities = new Map<Parameter, Parameter>();
   readonly #settings: SgdSettings;
@@ -26,8 +27,8 @@ export class Sgd {
   }
 
   /**
-   * Updates every parameter in place. One without a gradient still decays and keeps its momentum,
-   * as with a gradient of zero.
+   * Updates every parameter in place. A parameter without a gradient is updated as with a gradient of
+   * zero: it decays and keeps its momentum.
    */
   apply(gradients: ReadonlyMap<Parameter, Tensor>, learningRate: number): void {
     scope(() => {
@@ -43,7 +44,7 @@ export class Sgd {
     });
   }
 
-  /** Velocity by parameter, laid out alike. */
+  /** Velocities, keyed by parameter, whose shape each has. */
   velocities(): ReadonlyMap<Parameter, Parameter> {
     return this.#velocities;
   }
@@ -54,7 +55,7 @@ export class Sgd {
   }
 
   #decayed(parameter: Parameter, gradient: Tensor | undefined, decay: Tensor): Tensor {
-    // The read of the weights must be gone before the update, or TensorFlow copies them first.
+    // The scope frees the weights that were read: TensorFlow would copy them at the update otherwise.
     return scope(() => {
       const decayTerm = ops.mul(parameter.read(), decay);
       return gradient === undefined ? decayTerm : ops.add(gradient, decayTerm);

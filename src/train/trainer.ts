@@ -1,7 +1,7 @@
 /**
  * One update of the student, all or nothing: everything that a step changes (weights, velocities,
- * running statistics, memory banks) is staged and written only once loss, gradients and statistics
- * are known to be finite.
+ * running statistics, memory banks) is written only after loss, gradients and statistics have
+ * turned out to be finite.
  *
  * N crops, H W pixels, h w positions of the networks' outputs, K classes, D teacher channels.
  */
@@ -17,39 +17,44 @@ import type { StepOutcome } from './outcome.js';
 import { learningRateAt, type Schedule } from './schedule.js';
 import type { Sgd } from './sgd.js';
 
-/** One forward pass' worth of input. */
+/** The input of one forward pass. */
 export interface TrainingBatch {
   /** float32 [N, H, W, 3], normalised for the student. */
   readonly image_NHWC: Tensor;
   /** Class numbers or 255, [N, H, W]. */
   readonly labels: LabelMaps;
-  /** null: labels alone. */
+  /** null: trained on labels alone. */
   readonly teacher: TeacherOutputs | null;
 }
 
 export interface TrainerParts {
   readonly network: SegmentationNetwork;
-  /** Maps the student's feature to the teacher's channels; null without memory terms. */
+  /** Projects the student's feature to the teacher's channels; null without memory terms. */
   readonly projectionHead: ProjectionHead | null;
   readonly objective: Objective;
   readonly optimizer: Sgd;
   readonly schedule: Schedule;
-  /** Seed pair of a dropout layer in a forward pass; null: no dropout. */
+  /** The pair of seeds for a dropout layer in a forward pass; null: no dropout. */
   readonly dropoutSeed:
     | ((step: number, microBatch: number, layer: number) => readonly [number, number])
     | null;
-  /** Random choices of the memory banks in a forward pass. */
+  /** The random choices of the memory banks in a forward pass. */
   readonly draws: (step: number, microBatch: number) => StepDraws;
 }
 
 type CommittedOrNonFinite = Exclude<StepOutcome, { kind: 'nonfinite_reply' }>;
 
-/** Sees the gradients of an update before it's applied: conformance and profiles. */
+/** Is called with an update's gradients before they are applied; for conformance and profiles. */
 export type GradientObserver = (gradients: ReadonlyMap<Parameter, Tensor>) => void;
 
+/**
+ * Makes updates. A step that isn't finite, or that fails before the update, leaves the state as it
+ * was, and the next step may follow. A step that fails during the update makes the state unusable:
+ * step() and requireWholeState() throw from then on.
+ */
 export class Trainer {
   readonly parts: TrainerParts;
-  /** An update has begun and hasn't ended: weights, velocities and banks don't belong together. */
+  /** Whether an update has begun and not ended: weights, velocities and banks are inconsistent. */
   #isHalfUpdated = false;
 
   constructor(parts: TrainerParts) {
@@ -57,16 +62,16 @@ export class Trainer {
   }
 
   /**
-   * Throws where an error came in the middle of an update: the state is neither that before the
-   * step nor that after it, and nobody may save it or go on from it.
+   * Throws if an error interrupted an update: the state is then neither that before the step nor
+   * that after it, and must neither be saved nor trained further.
    */
   requireWholeState(): void {
     if (this.#isHalfUpdated) {
-      throw new Error('trainer: an update failed halfway; its state is of no use');
+      throw new Error('trainer: an update failed halfway; its state is unusable');
     }
   }
 
-  /** Update number `step`, counted from 0, from the mean gradient of the micro-batches. */
+  /** Makes update number `step`, from 0, with the mean gradient of the micro-batches. */
   step(
     step: number,
     microBatches: readonly TrainingBatch[],
@@ -94,7 +99,7 @@ export class Trainer {
         return { kind: 'committed', terms, learningRate, bankFill: this.#bankFill() };
       });
     } finally {
-      // Nothing is left to discard after a commit.
+      // Does nothing after a commit.
       staged.discard();
       objective.discard();
     }
@@ -153,7 +158,7 @@ export class Trainer {
   }
 }
 
-/** Adds each part to what is there, freeing both summands. */
+/** Adds each part to the sum so far and frees both summands. */
 function addInto(sums: Map<Parameter, Tensor>, parts: ReadonlyMap<Parameter, Tensor>): void {
   for (const [parameter, part] of parts) {
     const before = sums.get(parameter);

@@ -1,12 +1,12 @@
 /** Checks of encoded tensors: length against shape and dtype, shape against what was agreed. */
 import { type EncodedTensor, WIRE_DTYPE_BYTES, type WireDType } from '../contract/encodedTensor.js';
 
-/** A tensor that isn't what was agreed; the message names it, what came and what was wanted. */
+/** A tensor differs from what was agreed; the message names it, what came and what was wanted. */
 export class TensorFormatError extends Error {
   override readonly name = 'TensorFormatError';
 }
 
-/** Bytes of a tensor. Throws TensorFormatError on a size that is no whole number >= 0. */
+/** Bytes of a tensor. Throws TensorFormatError on a size that isn't a whole number >= 0. */
 export function tensorBytes(dtype: WireDType, shape: readonly number[]): number {
   let bytes = WIRE_DTYPE_BYTES[dtype];
   for (const size of shape) {
@@ -31,8 +31,8 @@ export function outputSize(height: number, width: number, stride: number): [numb
 }
 
 /**
- * Throws TensorFormatError unless the tensor has the wanted dtype and shape and exactly the bytes
- * that these make.
+ * Throws TensorFormatError unless the tensor has the given dtype and shape and exactly the number of bytes
+ * that follows from them.
  */
 export function checkTensor(
   name: string,
@@ -66,7 +66,7 @@ export function firstNonFinite(tensor: EncodedTensor): number {
   }
 }
 
-/** Infinities and NaNs are the values with all bits of the exponent set. */
+/** Infinities and NaNs are exactly the values with all exponent bits set. */
 function firstWithExponent(bits: Uint32Array | Uint16Array, exponent: number): number {
   for (let i = 0; i < bits.length; i++) {
     if ((bits[i]! & exponent) === exponent) {

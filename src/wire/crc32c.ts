@@ -4,7 +4,7 @@
  */
 import { crc32c as nativeCrc32c } from '@node-rs/crc32';
 
-/** Unsigned 32-bit checksum of `bytes`. Runs on the CPU's own instruction: several GB/s. */
+/** Unsigned 32-bit checksum of `bytes`. Uses the CPU's instruction: several GB/s. */
 export function crc32c(bytes: Uint8Array): number {
   return nativeCrc32c(bytes) >>> 0;
 }

@@ -1,17 +1,17 @@
 /**
- * IEEE 754 binary16 ⇄ binary32 in plain TypeScript: the reference that native conversions are
- * compared with, and good enough for small tensors.
+ * IEEE 754 binary16 ⇄ binary32 in plain TypeScript: fast enough for small tensors, and the reference against
+ * which native conversions are tested.
  *
- * Method: tables indexed by sign and exponent, after J. van der Zijp, "Fast Half Float
- * Conversions" (2008), with round to nearest, ties to even, added to the way down.
+ * Method: tables indexed by sign and exponent, after J. van der Zijp, "Fast Half Float Conversions" (2008),
+ * with rounding to nearest, ties to even, added for the conversion to half.
  */
 
-/** Per sign-and-exponent of a float (9 bits): what to add, how far to shift, the hidden bit. */
+/** For each sign and exponent of a float (9 bits): the base to add, the shift, the hidden bit. */
 const HALF_BASE = new Uint16Array(512);
 const HALF_SHIFT = new Uint8Array(512);
 const HALF_HIDDEN = new Uint32Array(512);
 
-/** Per half (16 bits): the bits of the float of the same value. */
+/** For each half (16 bits): the bits of the float of the same value. */
 const FLOAT_BITS = new Uint32Array(65536);
 
 fillHalfTables();
@@ -29,8 +29,8 @@ function halfBitsFromFloatBits(bits: number): number {
   }
   const shift = HALF_SHIFT[index]!;
   const significand = mantissa | HALF_HIDDEN[index]!;
-  // Adding half of the last place less one, plus the bit that will be last, rounds ties to even.
-  // A carry out of the mantissa moves the exponent up by one, up to infinity, as it must.
+  // Adding half a unit of the last place minus one, plus the bit that will be last, rounds ties to even.
+  // A carry out of the mantissa correctly increments the exponent, possibly to infinity.
   const rounding = (1 << (shift - 1)) - 1 + ((significand >>> shift) & 1);
   return HALF_BASE[index]! + ((significand + rounding) >>> shift);
 }
@@ -65,7 +65,7 @@ function fillHalfTables(): void {
   for (let index = 0; index < 512; index++) {
     const sign = (index & 0x100) << 7;
     const exponent = (index & 0xff) - 127;
-    // A shift of 24 and more takes all 24 bits away: zero below, infinity above.
+    // A shift of more than 24 removes the whole significand: the result is zero, or infinity from the base.
     HALF_BASE[index] = sign;
     HALF_SHIFT[index] = 25;
     HALF_HIDDEN[index] = 0;
@@ -94,7 +94,7 @@ function fillFloatTable(): void {
     } else if (mantissa === 0) {
       FLOAT_BITS[half] = sign;
     } else {
-      // Denormal: value = mantissa * 2^-24, made normal by moving its first one out.
+      // Denormal: value = mantissa * 2^-24, normalised by shifting its leading one out.
       const lead = Math.clz32(mantissa) - 21;
       FLOAT_BITS[half] = sign + (113 - lead) * 0x800000 + ((mantissa << lead) & 0x3ff) * 0x2000;
     }

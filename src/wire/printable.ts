@@ -1,15 +1,15 @@
-/** Texts out of files, fit for an error message. */
+/** Makes texts from files safe for error messages. */
 
 const LONGEST = 100;
 
-/** Short, and without characters that a terminal would obey. */
+/** Shortens a text and replaces characters that a terminal would interpret. */
 export function printable(text: string): string {
   return withoutControls(text.length > LONGEST ? `${text.slice(0, LONGEST)}…` : text);
 }
 
 /**
- * In full, without control characters, those that change a text's direction or are not seen, and
- * halves of surrogate pairs.
+ * Replaces control characters, invisible characters, those that change the text's direction and unpaired
+ * surrogates. Doesn't shorten.
  */
 export function withoutControls(text: string): string {
   return text.replace(/[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu, '\u{fffd}');

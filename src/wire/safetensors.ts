@@ -2,13 +2,13 @@
  * The safetensors format: an 8-byte little-endian header length, a JSON header, then the data.
  * Source: https://github.com/huggingface/safetensors (format section of its README).
  *
- * Tensors stay bytes here: turning them into numbers is the caller's business, so a dtype that no
- * code of ours computes with (I64, BF16) still passes through bit for bit.
+ * Tensors stay bytes here and the caller converts them to numbers, so dtypes with which this project doesn't
+ * compute (I64, BF16) pass through bit for bit.
  */
 
 import { printable } from './printable.js';
 
-/** dtype names as the format spells them, with their size in bytes. */
+/** The format's dtype names, with sizes in bytes. */
 export const DTYPE_BYTES = {
   F64: 8,
   F32: 4,
@@ -24,7 +24,7 @@ export const DTYPE_BYTES = {
 
 export type SafetensorsDtype = keyof typeof DTYPE_BYTES;
 
-/** One tensor: C order, little-endian. `data` starts at any byte offset of its buffer. */
+/** One tensor: C order, little-endian. `data` may start at any byte offset of its buffer. */
 export interface NamedTensor {
   readonly dtype: SafetensorsDtype;
   readonly shape: readonly number[];
@@ -38,7 +38,7 @@ export interface SafetensorsFile {
   readonly metadata: Readonly<Record<string, string>>;
 }
 
-/** A file that is no well-formed safetensors file; the message names the tensor and the fault. */
+/** The file isn't well-formed safetensors; the message names the tensor and the fault. */
 export class SafetensorsError extends Error {
   override readonly name = 'SafetensorsError';
 }
@@ -51,7 +51,7 @@ export function elementCount(shape: readonly number[]): number {
 }
 
 /**
- * Reads a whole file held in memory. Tensors are views on `bytes`, nothing is copied.
+ * Parses a whole file held in memory. Tensors are views of `bytes`; nothing is copied.
  * Throws SafetensorsError when a length, dtype, shape or range doesn't fit.
  */
 export function parseSafetensors(bytes: Uint8Array): SafetensorsFile {
@@ -80,8 +80,8 @@ export function parseSafetensors(bytes: Uint8Array): SafetensorsFile {
 }
 
 /**
- * Lays out a file in memory: tensors in the given order, data 8-byte aligned by padding the
- * header with spaces, as the reference writer does.
+ * Formats a file in memory: tensors in the given order; the header is padded with spaces to align the data
+ * to 8 bytes, as in the reference writer.
  */
 export function formatSafetensors(
   tensors: NamedTensors,
@@ -101,8 +101,8 @@ export function formatSafetensors(
 }
 
 /**
- * The bytes of a file up to its data, for writers that don't want the whole file in memory: the
- * tensors' data follow in the given order, without gaps.
+ * The bytes of a file up to its data, for writers that don't keep the whole file in memory. The tensors'
+ * data must follow in the given order, without gaps.
  */
 export function safetensorsHeader(
   tensors: NamedTensors,
@@ -151,9 +151,9 @@ export function int32Tensor(data: Int32Array, shape: readonly number[]): NamedTe
   };
 }
 
-/** The bytes of a tensor in a buffer of their own, so that any typed array may lie over them. */
+/** Copies a tensor's bytes to a buffer of their own, so that any typed array can view them. */
 export function alignedBytes(tensor: NamedTensor): ArrayBuffer {
-  // Not slice(): on a Buffer, which readFile gives, that is a view and no copy.
+  // Not slice(): on a Buffer, as from readFile, it returns a view instead of a copy.
   return new Uint8Array(tensor.data).buffer;
 }
 

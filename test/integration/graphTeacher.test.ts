@@ -155,7 +155,7 @@ test('graphs that can not be served: exit codes and what is wrong', async () => 
   const noData = graphFile({ externalFile: 'weights.bin' });
   rmSync(join(dirname(noData), 'weights.bin'));
   const cases: [string[], number, RegExp][] = [
-    [['--onnx', cut], 5, /ONNX file .*: 5000 bytes that are no ONNX model/],
+    [['--onnx', cut], 5, /ONNX file .*: 5000 bytes that aren't an ONNX model/],
     [['--onnx', join(folder, 'no.onnx')], 5, /no\.onnx: no such file/],
     [['--onnx', noData], 5, /external data 'weights\.bin': no such file/],
     [['--onnx', graphFile({ opsets: { '': 99 } })], 5, /opsets ai\.onnx 99/],

@@ -53,8 +53,8 @@ test('no run, no folder for a comparison, a file in its place: exit code 2, name
   const faults: [string[], RegExp][] = [
     [[], /no run given/],
     [[run, run], /--out: wanted/],
-    [[join(directory, 'nowhere')], /nowhere: no run lies there/],
-    [[file], /config\.yaml: no run lies there/],
+    [[join(directory, 'nowhere')], /nowhere: contains no run/],
+    [[file], /config\.yaml: contains no run/],
     [[run, '--out', file], /--out: .*config\.yaml is a file/],
   ];
   for (const [argv, words] of faults) {

@@ -18,13 +18,14 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { openCache } from '../../services/setup/cache.mjs';
 import { withLock } from '../../services/setup/lock.mjs';
+import { BUILD_PACKAGES } from '../../services/setup/pins.mjs';
 import { eventually } from '../support/eventually.js';
 
 const SETUP = fileURLToPath(new URL('../../services/setup', import.meta.url));
 const folder = mkdtempSync(join(tmpdir(), 'cirkd-setup-'));
 after(() => rmSync(folder, { recursive: true, force: true }));
 
-/** A clone without packages, whose python3 writes half a wheel and then waits. */
+/** A clone with its packages, whose python3 writes half a wheel and then waits. */
 function hangingSetup(name: string): { child: ChildProcess; cache: string; half: string } {
   const [root, cache, bin] = [
     join(folder, name),
@@ -36,6 +37,10 @@ function hangingSetup(name: string): { child: ChildProcess; cache: string; half:
   mkdirSync(bin, { recursive: true });
   cpSync(SETUP, join(root, 'services', 'setup'), { recursive: true });
   writeFileSync(join(root, 'package-lock.json'), '{"packages":{}}');
+  for (const { name: module, version } of BUILD_PACKAGES) {
+    mkdirSync(join(root, 'node_modules', module), { recursive: true });
+    writeFileSync(join(root, 'node_modules', module, 'package.json'), JSON.stringify({ version }));
+  }
   const script = `#!/bin/sh\necho half > "$TMPDIR/x.whl"; : > "${half}"; exec sleep 60\n`;
   writeFileSync(join(bin, 'python3'), script, { mode: 0o755 });
   const child = spawn(process.execPath, [join(root, 'services/setup/main.mjs')], {

@@ -13,7 +13,7 @@ const PLAIN: Augmentation = {
   paddingPixel: [7, 8, 9],
 };
 
-/** Grey pixels from a table of rows; the label of a pixel is its number. */
+/** A grey image from a table of rows; the label of each pixel is its index. */
 function grey(rows: readonly (readonly number[])[]): Sample {
   const values = rows.flat();
   return {
@@ -43,7 +43,7 @@ describe('cropByPlan', () => {
 
   it('doubles as cv2.resize does', () => {
     // Columns sample at (x + 0.5) / 2 - 0.5 = -0.25, 0.25, 0.75, 1.25 of [0, 100], clamped at the
-    // border: 0, 25, 75, 100. Rows the same between [0, 100] and [40, 200]:
+    // border: 0, 25, 75, 100. Rows likewise between [0, 100] and [40, 200]:
     // row 0 is the first source row, row 1 a quarter of the way to the second.
     const sample = grey([
       [0, 100],
@@ -67,7 +67,7 @@ describe('cropByPlan', () => {
     assert.deepEqual([...crop.labels], [0, 0, 1, 1, 0, 0, 1, 1, 2, 2, 3, 3, 2, 2, 3, 3]);
   });
 
-  it('halves: the mean of two pixels a side, the label of the upper left one', () => {
+  it('halves: the mean of 2 x 2 pixels, the label of the upper left one', () => {
     const sample = grey([
       [0, 10, 100, 120],
       [20, 31, 140, 160],
@@ -107,7 +107,7 @@ describe('cropByPlan', () => {
     assert.deepEqual([...mirrored.labels], [none, none, 1, 0, none, none, none, none]);
   });
 
-  it('cuts the window that the plan says', () => {
+  it('cuts out the planned window', () => {
     const sample = grey([
       [0, 1, 2, 3],
       [10, 11, 12, 13],
@@ -133,7 +133,7 @@ describe('planCrop', () => {
     ),
   );
 
-  it('draws the sixteen official scales, each about as often', () => {
+  it('draws the sixteen official scales about equally often', () => {
     const counts = new Map<number, number>();
     for (const { scale } of plans) counts.set(scale, (counts.get(scale) ?? 0) + 1);
     const official = Array.from({ length: 16 }, (_, k) => 0.5 + k / 10);
@@ -163,7 +163,7 @@ describe('planCrop', () => {
     assert.equal(planCrop(5, 7, fixed, drawsFor(1, 'test')).scaledWidth, 4);
   });
 
-  it('draws any factor with scaleStep 0, and mirroring moves no other draw', () => {
+  it('draws any factor with scaleStep 0; mirroring changes no other draw', () => {
     const smooth = { ...PLAIN, scaleStep: 0 };
     const scales = Array.from({ length: 200 }, (_, i) => {
       const { scale, top } = planCrop(100, 200, smooth, drawsFor(2, 'test', i));

@@ -1,4 +1,4 @@
-/** Backbones from files as they are published for ImageNet: torchvision's names, and flat ones. */
+/** Loads backbones from files as published for ImageNet, with torchvision's names and with flat ones. */
 import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -12,7 +12,7 @@ import { loadBackboneWeights } from '../../src/models/backboneWeights.js';
 import { initialWeights } from '../../src/models/initialise.js';
 import { SegmentationNetwork } from '../../src/models/network.js';
 import { OFFICIAL_NORMALISATION, TORCHVISION_NORMALISATION } from '../../src/models/normalise.js';
-import { readBackboneFile, tellBackboneName } from '../../src/models/foreign/backboneFile.js';
+import { readBackboneFile, detectBackboneName } from '../../src/models/foreign/backboneFile.js';
 import type { NetworkSpec } from '../../src/models/spec.js';
 import { originOf } from '../../src/models/zoo.js';
 import { CheckpointError } from '../../src/wire/checkpointError.js';
@@ -38,7 +38,7 @@ const MOBILE: NetworkSpec = { ...PLAIN, model: 'psp_mobile', backbone: 'mobilene
 const folder = mkdtempSync(join(tmpdir(), 'cirkd-backbone-'));
 after(() => rmSync(folder, { recursive: true }));
 
-/** The state of a network made for this test alone, whose batch counts are 3. */
+/** The state of a new network, with batch counts of 3. */
 function stateOf(spec: NetworkSpec, seed: number): Map<string, NamedTensor> {
   const network = SegmentationNetwork.create(spec, initialWeights(seed));
   for (const entry of network.state.entries) if (entry.kind === 'counter') entry.counter.count = 3;
@@ -51,7 +51,7 @@ const prefixOf = ({ model }: NetworkSpec) => originOf(model).names.backbone;
 
 const some = (length: number) => float32Tensor(new Float32Array(length).fill(9), [length]);
 
-/** The backbone's part as a file has it, with a classifier behind. */
+/** The backbone's entries as in a file, followed by a classifier. */
 function published(spec: NetworkSpec, rename = (name: string) => name): Map<string, NamedTensor> {
   const prefix = spec === MOBILE ? 'pretrained.net.' : `${prefixOf(spec)}.`;
   const own = [...stateOf(spec, 1)].filter(([name]) => name.startsWith(prefix));
@@ -68,7 +68,7 @@ function published(spec: NetworkSpec, rename = (name: string) => name): Map<stri
   ]);
 }
 
-/** What the network holds after it has taken the file; `before` is what it had. */
+/** Checks the network's state after loading the file; `before` is its earlier state. */
 function loaded(spec: NetworkSpec, file: NamedTensors) {
   const network = SegmentationNetwork.create(spec, initialWeights(2));
   const before = network.stateDict();
@@ -102,7 +102,7 @@ function refusal(spec: NetworkSpec, file: NamedTensors): string {
   return assert.fail('was taken');
 }
 
-/** torchvision's place of each layer of a block: with an expansion, and the first block without. */
+/** torchvision's index of each layer of a block: with an expansion, and without (the first block). */
 const NESTED = { 0: '0.0', 1: '0.1', 3: '1.0', 4: '1.1', 6: '2', 7: '3' } as Record<string, string>;
 const NESTED_FIRST = { 0: '0.0', 1: '0.1', 3: '1', 4: '2' } as Record<string, string>;
 
@@ -114,7 +114,7 @@ function torchvisionName(name: string): string {
   );
 }
 
-test('networks of torchvision and mmsegmentation take the backbones that are published for them', () => {
+test('networks of torchvision and mmsegmentation load the backbones published for them', () => {
   const torchvision: NetworkSpec = {
     ...PLAIN,
     ...{ model: 'torchvision_deeplabv3', backbone: 'resnet50_plain' },
@@ -124,11 +124,11 @@ test('networks of torchvision and mmsegmentation take the backbones that are pub
   checkTaken(mmseg, published(mmseg));
   assert.match(
     refusal(mmseg, published(PLAIN)),
-    /conv1\.weight .* is of the stem of resnet18_plain/,
+    /conv1\.weight .* belongs to the stem of resnet18_plain/,
   );
 });
 
-test('a ResNet of either stem: the backbone is taken, the rest stays, fc is left out', () => {
+test('a ResNet of either stem: the backbone is loaded, the rest stays, fc is left out', () => {
   checkTaken(PLAIN, published(PLAIN));
   checkTaken(DEEP, published(DEEP));
 });
@@ -143,7 +143,7 @@ test('MobileNetV2 with torchvision names and with flat ones', () => {
   checkTaken(MOBILE, new Map([...published(MOBILE), ['conv.0.weight', some(1)]]));
 });
 
-test('a file of before there were batch counts: they are 0', () => {
+test('in a file older than batch counts they are 0', () => {
   const file = [...published(PLAIN)].filter(([name]) => !name.endsWith('num_batches_tracked'));
   const { state } = loaded(PLAIN, new Map(file));
   const zero = { dtype: 'I64', shape: [], data: new Uint8Array(8) };
@@ -154,10 +154,10 @@ test('a file of before there were batch counts: they are 0', () => {
   );
 });
 
-test('the other stem, a whole network and names that do not fit are refused, and change nothing', () => {
+test('the other stem, a whole network and names that do not fit are refused and change nothing', () => {
   assert.match(
     refusal(DEEP, published(PLAIN)),
-    /conv1\.weight \[8,3,7,7\] is of the stem of resnet18_plain, the network's backbone is resnet18$/,
+    /conv1\.weight \[8,3,7,7\] belongs to the stem of resnet18_plain, the network's backbone is resnet18$/,
   );
   assert.match(refusal(PLAIN, published(DEEP)), /stem of resnet18, .* is resnet18_plain$/);
   assert.match(refusal(PLAIN, stateOf(PLAIN, 1)), /begin with 'pretrained\.': a whole network's/);
@@ -172,12 +172,12 @@ test('the other stem, a whole network and names that do not fit are refused, and
   );
   assert.equal(
     refusal(MOBILE, published(PLAIN)),
-    "weights: of resnet18_plain, the network's backbone is mobilenetv2",
+    "weights: resnet18_plain given, the network's backbone is mobilenetv2",
   );
   const deeper = { ...PLAIN, backbone: 'resnet50_plain' };
   assert.equal(
     refusal(PLAIN, published(deeper)),
-    "weights: of resnet50_plain, the network's backbone is resnet18_plain",
+    "weights: resnet50_plain given, the network's backbone is resnet18_plain",
   );
 });
 
@@ -195,25 +195,25 @@ test('the deep stem in one Sequential', () => {
   checkTaken(DEEP, file);
 });
 
-test('mmsegmentation has a stem of its own: it is told by name, whatever the network', () => {
+test("mmsegmentation's own stem is named in the error, whatever the network", () => {
   const words = ['conv1', 'bn1', 'conv2', 'bn2', 'conv3', 'bn3'];
   const places = ['stem.0', 'stem.1', 'stem.3', 'stem.4', 'stem.6', 'stem.7'];
   const stem = Object.fromEntries(words.map((word, i) => [word, places[i]!]));
   const file = published({ ...DEEP, backbone: 'resnet50' }, inStem(stem));
   file.set('stem.0.weight', float32Tensor(new Float32Array(32 * 27), [32, 3, 3, 3]));
-  assert.equal(tellBackboneName(file), 'resnet50_v1c');
+  assert.equal(detectBackboneName(file), 'resnet50_v1c');
   assert.equal(readBackboneFile(file).normalisation, TORCHVISION_NORMALISATION);
   assert.equal(
     refusal({ ...DEEP, backbone: 'resnet50' }, file),
-    "weights: stem.0.weight [32,3,3,3] is of the stem of resnet50_v1c, the network's backbone is resnet50",
+    "weights: stem.0.weight [32,3,3,3] belongs to the stem of resnet50_v1c, the network's backbone is resnet50",
   );
   assert.match(refusal(PLAIN, file), /of resnet18_v1c, the network's backbone is resnet18_plain$/);
 });
 
-test('what a file is told to be, and what its classifier is', () => {
+test('the backbone of a file and its classifier are detected', () => {
   const told = (file: NamedTensors) => {
     const { tensors, leftOut, normalisation } = readBackboneFile(file);
-    return [tellBackboneName(tensors), leftOut, normalisation];
+    return [detectBackboneName(tensors), leftOut, normalisation];
   };
   const fc = ['fc.weight', 'fc.bias'];
   assert.deepEqual(told(published(PLAIN)), ['resnet18_plain', fc, TORCHVISION_NORMALISATION]);
@@ -222,7 +222,7 @@ test('what a file is told to be, and what its classifier is', () => {
   const nested = published(MOBILE, torchvisionName);
   assert.deepEqual(told(nested), ['mobilenetv2', rest, TORCHVISION_NORMALISATION]);
   assert.deepEqual(told(published(MOBILE)), ['mobilenetv2', rest, OFFICIAL_NORMALISATION]);
-  assert.equal(tellBackboneName(new Map([['vgg.weight', some(1)]])), null);
+  assert.equal(detectBackboneName(new Map([['vgg.weight', some(1)]])), null);
 });
 
 const RUN = `data:
@@ -267,7 +267,7 @@ test('student.backboneWeights: .pth and .safetensors; faults name key and file',
   const keep = (text: string) => notes.push(text);
   await readStartWeights(config, { info: keep, warn: keep });
   assert.ok(
-    notes.some((note) => note.includes('argparse.Namespace (1 object beside the weights)')),
+    notes.some((note) => note.includes('argparse.Namespace (1 object besides the weights)')),
     notes.join('\n'),
   );
   await assert.rejects(readStartWeights(configured('student.backboneWeights=none.pth')), {
@@ -277,7 +277,7 @@ test('student.backboneWeights: .pth and .safetensors; faults name key and file',
   assert.equal(await readStartWeights(configured()), null);
 });
 
-test('what is told of a file: prefix, classifier, pixels; a prefix of one’s choice', async () => {
+test('notes on a file: prefix, classifier, pixels; a chosen prefix', async () => {
   const told: string[] = [];
   const notes = {
     info: (text: string) => told.push(text),
@@ -299,7 +299,7 @@ test('what is told of a file: prefix, classifier, pixels; a prefix of one’s ch
   );
   const [prefix, classifier, pixels] = told;
   const at = `student.backboneWeights: ${path}:`;
-  assert.ok(prefix?.startsWith(`${at} prefix taken off: 'module.encoder_q.'; left out `), prefix);
+  assert.ok(prefix?.startsWith(`${at} prefix removed: 'module.encoder_q.'; left out `), prefix);
   assert.equal(classifier, `${at} left out fc.weight, fc.bias`);
   assert.match(pixels!, /^! .*trained on pixels rgb less 123\.675, .* this student's are bgr less/);
   assert.equal(told.length, 3);

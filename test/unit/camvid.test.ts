@@ -56,7 +56,7 @@ describe('camvid', () => {
     assert.deepEqual(sample.labels, expected);
   });
 
-  it('lists the folder, sorted, where there is no list file', async () => {
+  it('lists the folder, sorted, if there is no list file', async () => {
     await rm(join(root, 'train.lst'));
     assert.deepEqual(camvid({ root, split: 'train' }).samples, ['a', 'b']);
   });
@@ -83,7 +83,7 @@ describe('camvid', () => {
     assert.throws(() => camvid({ root, split: 'val' }), /val: got no PNG/);
   });
 
-  it('names file, value and place of a label out of range', async () => {
+  it('names file, value and position of a label out of range', async () => {
     const file = join(root, 'trainannot', 'a.png');
     await writeGrey(file, LABELS.with(7, 12), HEIGHT, WIDTH);
     await assert.rejects(camvid({ root, split: 'train' }).load(1), {
@@ -101,7 +101,7 @@ describe('camvid', () => {
     });
   });
 
-  it('refuses a cut file at any length, image or label', async () => {
+  it('refuses an image or label file truncated at any length', async () => {
     for (const part of ['train', 'trainannot']) {
       const file = join(root, part, 'b.png');
       const whole = await readFile(file);
@@ -143,7 +143,7 @@ describe('readLabels', () => {
   it('gives the indices of palette images of 1 to 8 bits, not their colours', async () => {
     const file = join(root, 'palette.png');
     for (const depth of [2, 4, 8] as const) {
-      // Five pixels a row: rows of packed indices end inside a byte.
+      // Five pixels per row, so that rows of packed indices end inside a byte.
       const indices = Uint8Array.from({ length: 15 }, (_, i) => (i * 7) % 4);
       const rowBytes = Math.ceil((5 * depth) / 8);
       const data = new Uint8Array(3 * rowBytes);

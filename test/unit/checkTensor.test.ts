@@ -8,7 +8,7 @@ import {
   tensorBytes,
 } from '../../src/wire/checkTensor.js';
 
-test('bytes are dtype times shape; sizes that are none are refused', () => {
+test('bytes are dtype times shape; invalid sizes are refused', () => {
   assert.equal(tensorBytes('fp32', [64, 128, 512]), 16 * 1024 * 1024);
   assert.equal(tensorBytes('fp16', [3]), 6);
   assert.equal(tensorBytes('int8', []), 1);

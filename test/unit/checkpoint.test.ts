@@ -35,7 +35,7 @@ function temporaryFolder(t: TestContext): string {
   return folder;
 }
 
-/** Larger than one piece of the writer, so that pieces meet inside a tensor. */
+/** Larger than the writer's pieces, so that a piece ends inside a tensor. */
 const LARGE = 700_001;
 
 function content(step: number) {
@@ -69,7 +69,7 @@ function content(step: number) {
 
 const namesIn = (folder: string) => readdirSync(folder).sort();
 
-test('a checkpoint comes back bit for bit', async (t) => {
+test('a checkpoint is restored bit for bit', async (t) => {
   const folder = join(temporaryFolder(t), 'run', 'checkpoints');
   const saved = content(12);
   const path = await saveCheckpoint(folder, saved);
@@ -94,7 +94,7 @@ test('a checkpoint comes back bit for bit', async (t) => {
   assert.equal(await latestCheckpoint(folder), path);
 });
 
-test('whatever is damaged is named and refused, and the one before is taken', async (t) => {
+test('a damaged checkpoint is named and refused, and the one before is used', async (t) => {
   const folder = temporaryFolder(t);
   const good = await saveCheckpoint(folder, content(1));
   const whole = await saveCheckpoint(folder, content(2));
@@ -155,7 +155,7 @@ test('whatever is damaged is named and refused, and the one before is taken', as
   }
 });
 
-test('a manifest cannot lead out of its folder, and odd file names are refused', async (t) => {
+test('a manifest cannot refer to files outside of its folder, and odd file names are refused', async (t) => {
   const folder = temporaryFolder(t);
   const files = { '../evil.safetensors': { tensors: new Map() } };
   await assert.rejects(
@@ -207,13 +207,13 @@ test('rotation keeps the newest and the best', async (t) => {
   await assert.rejects(markBestCheckpoint(folder, { step: 20, miou: 1 }), CheckpointError);
 });
 
-test('the same step saved again takes the place of the first', async (t) => {
+test('saving a step again replaces the first checkpoint', async (t) => {
   const folder = temporaryFolder(t);
   await saveCheckpoint(folder, content(5));
   const path = await saveCheckpoint(folder, { ...content(5), state: { again: true } });
   assert.deepEqual(namesIn(folder), ['step-00000005']);
   assert.deepEqual((await loadCheckpoint(path)).manifest.state, { again: true });
-  // Killed between the two renames: the first one is put back.
+  // Killed between the two renames: the first checkpoint is put back.
   renameSync(path, join(folder, '.replaced-step-00000005'));
   await clearLeftovers(folder);
   assert.deepEqual(namesIn(folder), ['step-00000005']);
@@ -228,7 +228,7 @@ function startChild(t: TestContext, folder: string, mode: string) {
   return child;
 }
 
-test('kill -9 inside a file leaves the last good checkpoint, and the next save tidies up', async (t) => {
+test('kill -9 inside a file leaves the last good checkpoint, and the next save cleans up', async (t) => {
   const folder = temporaryFolder(t);
   const [, signal] = (await once(startChild(t, folder, 'mid-file'), 'exit')) as [unknown, string];
   assert.equal(signal, 'SIGKILL');
@@ -242,7 +242,7 @@ test('kill -9 inside a file leaves the last good checkpoint, and the next save t
   assert.deepEqual(namesIn(folder), ['step-00000001', 'step-00000002']);
 });
 
-test('kill -9 at any moment of a run of saves: the newest named checkpoint is whole', async (t) => {
+test('kill -9 at any moment of a series of saves: the newest named checkpoint is complete', async (t) => {
   const folder = temporaryFolder(t);
   const child = startChild(t, folder, 'loop');
   let announced = 0;

@@ -15,7 +15,7 @@ after(() => rmSync(folder, { recursive: true }));
 
 const NAMES = ['ulm_000000_000019', 'aachen_000001_000019', 'aachen_000000_000019'];
 const SORTED = [...NAMES].sort();
-/** Of the trainIds 0 to 18, in order: the table that the dataset's authors publish. */
+/** The ids of trainIds 0 to 18, in order, from the table published with the dataset. */
 const TRAIN_IDS = [7, 8, 11, 12, 13, 17, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 31, 32, 33];
 
 let set: CityscapesFolder;
@@ -24,7 +24,7 @@ let root: string;
 beforeEach(async () => {
   root = mkdtempSync(join(folder, 'set-'));
   set = new CityscapesFolder(root);
-  // A pixel of every id.
+  // One pixel per id.
   await set.add('train', NAMES, { height: 2, width: 17, label: (y, x) => 17 * y + x });
 });
 
@@ -32,7 +32,7 @@ const refuses = (fn: () => unknown, message: RegExp) =>
   assert.throws(fn, (error) => error instanceof DataError && message.test(error.message));
 
 describe('cityscapes', () => {
-  it('finds the images of all cities in the order of their paths', () => {
+  it('finds the images of all cities in path order', () => {
     writeFileSync(set.imageFile('train', NAMES[0]!).replace('leftImg8bit.png', 'other.png'), '');
     const dataset = cityscapes({ root, split: 'train' });
     assert.equal(dataset.name, 'cityscapes/train');
@@ -59,7 +59,7 @@ describe('cityscapes', () => {
     assert.equal(CITYSCAPES_TABLE.classOfColour.get(0), IGNORE_LABEL);
   });
 
-  it('takes the pairs of a list, tab or space between, in its order', async () => {
+  it('reads the pairs of a list, separated by tab or space, in its order', async () => {
     for (const between of ['\t', '   ']) {
       const list = set.list('train.lst', 'train', NAMES, between);
       const dataset = cityscapes({ root, split: 'train', list });
@@ -68,7 +68,7 @@ describe('cityscapes', () => {
     }
   });
 
-  it('takes label files of trainIds as they are, by their names', async () => {
+  it('recognises label files of trainIds by their names and keeps their values', async () => {
     const label = 'gtFine/train/ulm/ulm_gtFine_labelTrainIds.png';
     drawLabels(join(root, label), { height: 2, width: 17, label: (y, x) => (y ? 255 : x) });
     const list = join(root, 'ids.lst');
@@ -81,7 +81,7 @@ describe('cityscapes', () => {
     );
   });
 
-  it('does without label files where the teacher labels', async () => {
+  it('needs no label files if the teacher provides the labels', async () => {
     for (const name of NAMES) unlinkSync(set.labelFile('train', name));
     const dataset = cityscapes({ root, split: 'train', unlabelled: true });
     const { labels, height, width } = await dataset.load(1);
@@ -96,7 +96,7 @@ describe('cityscapes', () => {
     refuses(() => cityscapes({ root, split: 'train' }), /labelIds\.png: no such file$/);
   });
 
-  it('follows links, and tells a circle of them', async () => {
+  it('follows links, and reports a cycle of them', async () => {
     const elsewhere = join(folder, 'bonn');
     await drawImage(join(elsewhere, 'bonn_000000_000019_leftImg8bit.png'), 3);
     symlinkSync(elsewhere, join(root, 'leftImg8bit/train/bonn'));
@@ -116,7 +116,7 @@ describe('cityscapes', () => {
   });
 });
 
-describe('cityscapes: what is wrong is named', () => {
+describe('cityscapes: errors name the fault', () => {
   it('folders and lists', () => {
     const list = join(root, 'bad.lst');
     const read = () => cityscapes({ root, split: 'train', list });
@@ -156,9 +156,9 @@ describe('cityscapes: what is wrong is named', () => {
     await words(/got 2×16 labels \(height×width\), wanted 2×17 as in .*leftImg8bit\.png$/);
     const size = { height: 2, width: 17 };
     writeLabelPng(file, { ...size, channels: 1, depth: 16, data: new Uint16Array(34) });
-    await words(/got 1 channels of 16 bits, wanted one class number a pixel/);
+    await words(/got 1 channels of 16 bits, wanted one class number per pixel/);
     writeLabelPng(file, { ...size, channels: 3, data: new Uint8Array(3 * 34) });
-    await words(/got 3 channels of 8 bits, wanted one class number a pixel/);
+    await words(/got 3 channels of 8 bits, wanted one class number per pixel/);
   });
 
   it('corrupt files, and one that claims more pixels than memory holds', async () => {

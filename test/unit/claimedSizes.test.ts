@@ -1,4 +1,4 @@
-/** Files whose headers and descriptions claim what isn't there: refused by name, before memory is taken. */
+/** Files whose headers or descriptions claim more than they hold are refused by name before memory is allocated. */
 import assert from 'node:assert/strict';
 import { closeSync, ftruncateSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -51,7 +51,7 @@ test('headers of safetensors are checked down to their values', () => {
   }
 });
 
-test('a safetensors file whose length looks like a pickle is none of PyTorch', () => {
+test('a safetensors file whose length looks like a pickle is not taken for a PyTorch file', () => {
   assert.equal(isTorchFile(Uint8Array.of(0x80, 2, 0x8a, 0x0a, 0x6c)), true);
   assert.equal(isTorchFile(Uint8Array.of(0x80, 2, 0x8a, 0, 0, 0, 0, 0)), false);
 });
@@ -74,7 +74,7 @@ test('a description of a huge network is refused before its weights are made', (
   );
 });
 
-test('class names are printed without what a terminal obeys', () => {
+test('class names are printed without terminal control characters', () => {
   const path = join(folder, 'model.safetensors');
   writeUntrainedModel(path, 0.125);
   const { description, tensors } = readModelFile(readFileSync(path));
@@ -84,7 +84,7 @@ test('class names are printed without what a terminal obeys', () => {
   assert.doesNotMatch(lines.join(), /[\p{Cc}\p{Cf}]/u);
 });
 
-test('a file above 2 GiB is 5 and named, of import and of export', async () => {
+test('import and export refuse a file above 2 GiB by name, with exit code 5', async () => {
   const file = join(folder, 'large.safetensors');
   const handle = openSync(file, 'w');
   ftruncateSync(handle, 2 ** 31 + 8);

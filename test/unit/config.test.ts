@@ -49,7 +49,7 @@ test('defaults are the official CIRKD recipe', () => {
   assert.deepEqual(config.teacher.addresses, []);
 });
 
-test('every fault is named at once, with key, line, what came and what was wanted', () => {
+test('all faults are named at once, with key, line, given and wanted value', () => {
   const text = `seed: -1
 data:
   train: {kind: synthetic, samples: many}
@@ -87,7 +87,7 @@ stepz: 3
   assert.match(error.message, /^some\.yaml: 10 faults\n {2}line \d+: /);
 });
 
-test('unknown keys: a near name, a key of another section, or nothing', () => {
+test('unknown keys: suggests a similar name, a key of another section, or nothing', () => {
   const error = faultsOf(
     studentSchema,
     `${STUDENT}  batchsize: 4\nlearningRate: 1\nqwertz: 1\nloss:\n  weights: {logit_kd: 1}\n`,
@@ -125,7 +125,7 @@ test('keys of the other dataset kind are unknown', () => {
   });
 });
 
-test('broken YAML and a doubled key give their line', () => {
+test('broken YAML and a duplicate key give their line', () => {
   const broken = faultsOf(studentSchema, 'seed: 1\ntrain: [1\n');
   assert.equal(broken.faults[0]?.key, '');
   assert.match(broken.message, /line \d: not YAML/);
@@ -165,7 +165,7 @@ test('an override cannot reach a prototype', () => {
   assert.ok('constructor' in messagesOf(error), error.message);
 });
 
-test('faults across keys, also beside faults of other keys', () => {
+test('faults that involve several keys, also beside faults of other keys', () => {
   const overrides = ['train.batchSize=1', 'loss.minibatchGroup=3', 'data.scale.min=3'];
   const keys = ['train.batchSize', 'loss.minibatchGroup', 'data.scale.min'];
   const alone = faultsOf(studentSchema, STUDENT, overrides);
@@ -173,7 +173,7 @@ test('faults across keys, also beside faults of other keys', () => {
   assert.equal(new Set(Object.values(messagesOf(alone))).size, 3);
   const beside = faultsOf(studentSchema, STUDENT, [...overrides, 'train.momentum=2']);
   assert.deepEqual(Object.keys(messagesOf(beside)), ['train.momentum', ...keys]);
-  // A faulty key takes no part in a second fault.
+  // A faulty key isn't involved in a second fault.
   const hidden = faultsOf(studentSchema, STUDENT, ['train.batchSize=0', 'loss.minibatchGroup=3']);
   assert.deepEqual(Object.keys(messagesOf(hidden)), ['train.batchSize']);
 });
@@ -185,7 +185,7 @@ test('labels alone with a weight of 0 for them is a fault', () => {
   assert.equal(student(STUDENT, ['loss.weights.task=0', address]).loss.weights.task, 0);
 });
 
-test('train and val must be different scenes of one kind', () => {
+test('train and val must be different scenes of the same kind', () => {
   assert.ok(
     'data.val.seed' in messagesOf(faultsOf(studentSchema, STUDENT, ['data.val.seed=0'])),
     'data.val.seed is not among the faults',
@@ -194,7 +194,7 @@ test('train and val must be different scenes of one kind', () => {
   assert.ok('data.val.kind' in messagesOf(other), 'data.val.kind is not among the faults');
 });
 
-test('labels from the teacher want one; a folder wants labels or a teacher', () => {
+test('labels from the teacher need a teacher; a folder needs labels or a teacher', () => {
   const teacher = 'teacher.addresses=[a:1]';
   const keysOf = (...overrides: string[]) =>
     Object.keys(messagesOf(faultsOf(studentSchema, STUDENT, overrides)));
@@ -209,12 +209,12 @@ test('labels from the teacher want one; a folder wants labels or a teacher', () 
     student(STUDENT, [folder('train'), 'data.train.labels=teacher', teacher]).data.train.kind,
     'folder',
   );
-  // data.val is always judged by files.
+  // data.val always has label files.
   assert.deepEqual(keysOf('data.val.labels=teacher', teacher), ['data.val.labels']);
   assert.deepEqual(keysOf('data.train.minConfidence=1'), ['data.train.minConfidence']);
 });
 
-test('student.backboneWeights: imagenet is for backbones whose weights a package carries', () => {
+test('student.backboneWeights: imagenet is for backbones whose weights a package contains', () => {
   const packaged = BACKBONE_FILES.imagenet.map(({ backbone }) => backbone);
   assert.deepEqual(IMAGENET_BACKBONES, packaged);
   const imagenet = 'student.backboneWeights=imagenet';
@@ -225,8 +225,8 @@ test('student.backboneWeights: imagenet is for backbones whose weights a package
   );
   assert.deepEqual(faults, {
     'student.backboneWeights':
-      'got imagenet, wanted the path of a file for resnet18: imagenet is there for mobilenetv2',
-    'student.widthMultiplier': 'got 0.5, wanted 1: imagenet has the weights of the whole width',
+      'got imagenet, wanted the path of a file for resnet18: imagenet is available for mobilenetv2',
+    'student.widthMultiplier': 'got 0.5, wanted 1: the imagenet weights are for full width',
   });
   const prefix = 'student.backboneWeightsPrefix=encoder.';
   for (const overrides of [[prefix], [...mobile, prefix]]) {
@@ -291,14 +291,14 @@ test('every key has a doc line', () => {
 });
 
 // UPDATE_DOCS=1 writes the file instead.
-test('docs/config.md is what the schemas say', () => {
+test('docs/config.md is up to date with the schemas', () => {
   const file = new URL('../../docs/config.md', import.meta.url);
   if (process.env.UPDATE_DOCS === '1') writeFileSync(file, configReference());
   assert.equal(readFileSync(file, 'utf8'), configReference());
 });
 
 // UPDATE_DOCS=1 writes the file instead.
-test("the chart's values.schema.json takes the configs that the schemas take", () => {
+test("the chart's values.schema.json accepts the configs that the schemas accept", () => {
   const text = valuesSchemaText();
   if (process.env.UPDATE_DOCS === '1') writeFileSync(VALUES_SCHEMA, text);
   assert.equal(readFileSync(VALUES_SCHEMA, 'utf8'), text);

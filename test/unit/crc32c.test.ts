@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { crc32c } from '../../src/wire/crc32c.js';
 
-test('known answers of RFC 3720 B.4 and the check value', () => {
+test('known values of RFC 3720 B.4 and the check value', () => {
   assert.equal(crc32c(Buffer.from('123456789')), 0xe3069283);
   assert.equal(crc32c(new Uint8Array(32)), 0x8a9136aa);
   assert.equal(crc32c(new Uint8Array(32).fill(0xff)), 0x62a8ab43);
@@ -11,7 +11,7 @@ test('known answers of RFC 3720 B.4 and the check value', () => {
   assert.equal(crc32c(new Uint8Array(0)), 0);
 });
 
-test('a view at an odd offset is read from where it starts', () => {
+test('a view at an odd offset is read from its start', () => {
   const whole = Buffer.from('xyz123456789');
   assert.equal(crc32c(new Uint8Array(whole.buffer, whole.byteOffset + 3, 9)), 0xe3069283);
 });

@@ -49,7 +49,7 @@ it('decodes every half exactly', () => {
   assert.deepEqual(decoded([part]).values, [...decodeHalf(finite)]);
 });
 
-it('gives all three outputs and leaves nothing behind', () => {
+it('gives all three outputs and leaks no tensors', () => {
   const before = numTensors();
   const reply = {
     logits: fp16([1, 2], [1, 1, 2]),
@@ -66,7 +66,7 @@ it('gives all three outputs and leaves nothing behind', () => {
   assert.equal(numTensors(), before);
 });
 
-it('a reply without a feature has logits alone; some with and some without are refused', () => {
+it('replies without a feature have logits only; a mixture is refused', () => {
   const alone = {
     logits: fp16([1, 2], [1, 1, 2]),
     ...{ embedding: null, embeddingScale: null, featureNorm: null },
@@ -86,10 +86,10 @@ const int8 = (values: readonly number[], shape: number[]): EncodedTensor => ({
   shape,
   data: Int8Array.from(values).buffer,
 });
-/** 2 classes of 3 channels: weights, then bias. */
+/** 2 classes, 3 channels: weights, then bias. */
 const CLASSIFIER = fp32([1, 2, 4, 0.5, -1, 0, 0, -2], [2, 4]);
 
-it('int8 rows times their scales; logits rebuilt from them, each position by itself', () => {
+it('int8 rows are multiplied by their scales; logits are rebuilt from them per position', () => {
   const before = numTensors();
   const rebuild = new LogitsRebuild(CLASSIFIER);
   const reply = (rows: readonly number[], scales: readonly number[], norms: readonly number[]) => ({
@@ -134,7 +134,7 @@ it('a hostile scale makes its own row NaN, and no other', () => {
   }
 });
 
-it('refuses what int8 rows and classifiers do not go together with', () => {
+it('refuses int8 rows and classifiers that do not fit together', () => {
   const decode = (rows: EncodedTensor, scale: EncodedTensor) =>
     scope(() => decodeScaledRows('embedding', [rows], [scale]));
   const rows = int8([1, 2, 3, 4], [2, 2]);
@@ -144,7 +144,7 @@ it('refuses what int8 rows and classifiers do not go together with', () => {
   );
   assert.throws(() => decode(int8([1, 2, 3], [2, 2]), fp32([1, 1], [2])), /3 bytes given, int8/);
   assert.throws(() => decode(fp32([1, 2], [2, 1]), fp32([1, 1], [2])), /fp32 given, wanted int8/);
-  assert.throws(() => decoded([rows]), /int8, which wants scales/);
+  assert.throws(() => decoded([rows]), /int8 given, which needs scales/);
   assert.throws(() => new LogitsRebuild(fp16([1, 2], [1, 2])), /classifier: dtype fp16/);
   assert.throws(() => new LogitsRebuild(fp32([1, 2, 3], [2, 2])), /classifier: 12 bytes given/);
   const plain = { embeddingScale: null, featureNorm: fp32([1], [1, 1]), logits: null };
@@ -159,7 +159,7 @@ it('refuses what int8 rows and classifiers do not go together with', () => {
   rebuild.dispose();
 });
 
-it('refuses tensors that do not go together', () => {
+it('refuses tensors that do not fit together', () => {
   assert.throws(() => decoded([]), /logits: no tensors/);
   assert.throws(
     () => decoded([fp32([1], [1]), fp32([1, 2], [2])]),

@@ -1,4 +1,4 @@
-/** Networks told from the names and shapes of their weights. */
+/** Detection of networks from the names and shapes of their weights. */
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
@@ -22,7 +22,7 @@ function entriesOf(key: string): Entries {
   return 'same_as' in dict ? entriesOf(dict.same_as) : dict.entries;
 }
 
-/** Shapes alone: detection reads no values. */
+/** Shapes only: detection reads no values. */
 function shapes(entries: Entries): Map<string, NamedTensor> {
   return new Map(
     entries.map(([name, shape]) => [name, { dtype: 'F32', shape, data: new Uint8Array(0) }]),
@@ -40,16 +40,16 @@ function shapesAt(spec: NetworkSpec): Map<string, NamedTensor> {
 for (const key of Object.keys(dicts)) {
   const [model, backbone, variant] = key.split(/[-/]/);
   const entries = entriesOf(key);
-  // Where v1 and v2 are one network, v1 is said.
+  // Where v1 and v2 are the same network, the result is v1.
   const twin = entriesOf(key.replace(/v2$/, 'v1'));
   const said = JSON.stringify(twin) === JSON.stringify(entries) ? 'v1' : variant;
-  test(`${key} is told from its shapes`, () => {
+  test(`${key} is detected from its shapes`, () => {
     const spec = { model, backbone, variant: said, numClasses: 19, widthMultiplier: 1 };
     assert.deepEqual(detectNetwork(shapes(entries), {}), spec);
   });
 }
 
-test('widths are told where the channels have room for them', () => {
+test('widths are detected from the channel counts', () => {
   const networks = [
     { model: 'deeplab_mobile', backbone: 'mobilenetv2', variant: 'v1' },
     { model: 'deeplabv3', backbone: 'resnet18', variant: 'v2' },
@@ -60,7 +60,7 @@ test('widths are told where the channels have room for them', () => {
       const spec = { ...network, numClasses: 5, widthMultiplier };
       const tensors = shapesAt(spec);
       const told = detectNetwork(tensors, {});
-      // Another width may have the very same channels: what counts is that the weights fit.
+      // Another width may have the same channels, so the test only requires that the weights fit.
       assert.deepEqual({ ...told, widthMultiplier }, spec);
       const form = (dict: Map<string, NamedTensor>) =>
         [...dict].map(([n, { shape }]) => [n, shape]);
@@ -73,12 +73,12 @@ function collected(spec: NetworkSpec): [name: string, shape: number[]][] {
   return networkEntries(spec).map(([name, shape]) => [name, shape]);
 }
 
-test('at every width of every network, the one that is told has the very same shapes', () => {
+test('at every width of every network, the detected one has the same shapes', () => {
   const widths = (parts: readonly number[]) =>
     new Set(parts.flatMap((of) => Array.from({ length: 2 * of }, (_, index) => (index + 1) / of)));
   const [all, some] = [widths([4, 8, 16, 10, 20, 100]), widths([16, 20])];
   for (const { model, backbone } of ZOO) {
-    // The others differ in the number of blocks or the stem: rounding does to them what it does to these.
+    // The others differ in the number of blocks or the stem; rounding affects them in the same way.
     const isOfficial = ['resnet18', 'resnet101', 'mobilenetv2'].includes(backbone);
     for (const variant of ['v1', 'v2'] as const) {
       for (const widthMultiplier of isOfficial ? all : some) {
@@ -94,14 +94,14 @@ test('at every width of every network, the one that is told has the very same sh
   }
 });
 
-test('what is known already is not told again', () => {
+test('known fields are not detected', () => {
   const tensors = shapes(entriesOf('deeplabv3-resnet18/v2'));
   const known = { variant: 'v1', numClasses: 3, widthMultiplier: 0.5 } as const;
   const spec = { model: 'deeplabv3', backbone: 'resnet18', ...known };
   assert.deepEqual(detectNetwork(tensors, known), spec);
 });
 
-test('what cannot be told is named', () => {
+test('errors name what cannot be detected', () => {
   const refusal = (tensors: Map<string, NamedTensor>, known: KnownSpec = {}) => {
     try {
       detectNetwork(tensors, known);
@@ -115,18 +115,27 @@ test('what cannot be told is named', () => {
     shapes(entriesOf('deeplabv3-resnet18/v1').filter(([name]) => !pattern.test(name)));
   const with_ = (name: string, shape: number[]) =>
     shapes([...entriesOf('deeplabv3-resnet18/v1'), [name, shape]]);
-  assert.match(refusal(without(/^pretrained/)), /^backbone: can't be told, the weights are head\./);
+  assert.match(
+    refusal(without(/^pretrained/)),
+    /^backbone: can't be detected, the weights are head\./,
+  );
   assert.match(refusal(with_('pretrained.layer3.2.x', [1])), /a ResNet of 2,2,3,2 basic blocks/);
-  assert.match(refusal(without(/^head\.aspp/)), /^model: can't be told, 0 kinds of heads/);
-  assert.match(refusal(with_('head.psp.conv1.0.weight', [1])), /^model: can't be told, 2 kinds/);
+  assert.match(refusal(without(/^head\.aspp/)), /^model: can't be detected, 0 kinds of heads/);
+  assert.match(
+    refusal(with_('head.psp.conv1.0.weight', [1])),
+    /^model: can't be detected, 2 kinds/,
+  );
   assert.match(
     refusal(without(/^head\.block\.4/)),
-    /^classes: can't be told, head\.block\.4\.weight/,
+    /^classes: can't be detected, head\.block\.4\.weight/,
   );
-  assert.match(refusal(without(/^head\.block\.[01]/)), /^variant: can't be told, head\.block\.0/);
+  assert.match(
+    refusal(without(/^head\.block\.[01]/)),
+    /^variant: can't be detected, head\.block\.0/,
+  );
   assert.match(refusal(with_('head.block.0.weight', [99])), /has 99 channels; v1 has 128, v2 512/);
   assert.match(
     refusal(with_('pretrained.conv1.weight', [63])),
-    /^width: can't be told, channels are/,
+    /^width: can't be detected, channels are/,
   );
 });

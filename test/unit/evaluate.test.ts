@@ -12,9 +12,9 @@ import { SegmentationMetric } from '../../src/evaluate/segmentationMetric.js';
 import { float32, numTensors, scope } from '../../src/tensor/index.js';
 import { PALETTE, twoHalves } from '../support/twoHalves.js';
 
-test('scores: worked by hand, an absent class counts 0 in miou and not in miouPresent', () => {
+test('scores computed by hand: an absent class counts 0 in miou and not at all in miouPresent', () => {
   const confusion = new ConfusionMatrix(3);
-  // truth 0: two right, one taken for 1; truth 1: one right; one pixel ignored; class 2 nowhere.
+  // truth 0: two right, one predicted as 1; truth 1: one right; one pixel ignored; class 2 absent.
   confusion.add(Uint8Array.of(0, 0, 1, 1, 2), Uint8Array.of(0, 0, 0, 1, IGNORE_LABEL));
   const result = scores(confusion);
   assert.deepEqual([...result.intersection], [2, 1, 0]);
@@ -49,7 +49,7 @@ test('confusion: a label out of range and a wrong length are refused, merge adds
   assert.throws(() => confusion.merge(new ConfusionMatrix(3)), /classes: 3 given, wanted 2/);
 });
 
-/** Logits that say a pixel's class is its strongest colour, at half the image's size. */
+/** Logits that predict a pixel's strongest colour channel as its class, at half the image's size. */
 const brightest: Segmenter = {
   classes: 3,
   alignCorners: true,
@@ -77,7 +77,7 @@ function datasetOf(samples: readonly Sample[], classes = 3): Dataset {
   };
 }
 
-test('predictLabels: logits grow to the image with aligned corners, ties take the first class', () => {
+test('predictLabels: logits are resized with aligned corners; of equal logits the first class wins', () => {
   const sample = twoHalves(0, 2);
   assert.deepEqual([...predictLabels(brightest, sample)], [...sample.labels]);
   const flat: Segmenter = {
@@ -88,8 +88,8 @@ test('predictLabels: logits grow to the image with aligned corners, ties take th
   assert.deepEqual([...predictLabels(flat, { ...sample, height: 1, width: 2 })], [0, 0]);
 });
 
-test('predictLabels: logits of a network with half-pixel centres grow so', () => {
-  // One row of two positions: class 0 is ahead left of where the logits cross.
+test("predictLabels: logits are resized with half-pixel centres if that is the network's setting", () => {
+  // One row of two positions: class 0 wins to the left of the point where the logits cross.
   const sloping = (alignCorners: boolean): Segmenter => ({
     classes: 2,
     alignCorners,
@@ -101,7 +101,7 @@ test('predictLabels: logits of a network with half-pixel centres grow so', () =>
   assert.deepEqual([...predictLabels(sloping(false), image)], [0, 0, 0, 1, 1, 1, 1, 1]);
 });
 
-test('logits that are no numbers are refused: their arg-max would be a class', async () => {
+test('non-finite logits are refused, because their arg-max would be a class', async () => {
   for (const value of [Number.NaN, Number.POSITIVE_INFINITY]) {
     const broken: Segmenter = {
       classes: 3,
@@ -116,7 +116,7 @@ test('logits that are no numbers are refused: their arg-max would be a class', a
   }
 });
 
-test('evaluateDataset: counts every sample, hands out predictions, leaks nothing', async () => {
+test('evaluateDataset: counts every sample, passes on predictions, leaks nothing', async () => {
   const wrong = twoHalves(0, 1);
   wrong.labels.fill(2, 0, 16);
   const dataset = datasetOf([twoHalves(0, 1), twoHalves(1, 2), wrong]);
@@ -156,7 +156,7 @@ test('evaluateDataset: other classes, no samples and an unreadable sample are Da
   await assert.rejects(evaluateDataset(brightest, broken), /half-1\.png/);
 });
 
-test('pixel accuracy of the reference cuts logits to integers first', async () => {
+test("the reference's pixel accuracy truncates logits to integers first", async () => {
   const fractions: Segmenter = {
     classes: 3,
     alignCorners: true,
@@ -180,7 +180,7 @@ test('score report: an absent class is null, the table says so and rounds to fiv
     [0.5, 0, null],
   );
   assert.equal(report.miouPresent, 0.25);
-  // Two pixels of a; one is taken for b.
+  // Two pixels of a; one is predicted as b.
   assert.deepEqual(report.confusion, [
     [1, 1, 0],
     [0, 0, 0],

@@ -25,7 +25,7 @@ function usage(run: () => unknown, words: RegExp): void {
   });
 }
 
-test('views: whole images once by default; a window moves by two thirds of itself', () => {
+test('views: whole images once by default; the default stride is two thirds of the window', () => {
   assert.deepEqual(viewsFromOptions(PLAIN), { scales: [1], flip: false, window: null });
   assert.deepEqual(viewsFromOptions({ ...PLAIN, scales: '0.5, 1.75', flip: true }), {
     ...{ scales: [0.5, 1.75], flip: true, window: null },
@@ -37,7 +37,7 @@ test('views: whole images once by default; a window moves by two thirds of itsel
   });
 });
 
-test('views: what makes no sense is named', () => {
+test('views: errors name invalid options', () => {
   usage(() => viewsFromOptions({ ...PLAIN, scales: '1,0' }), /^--scales: 1,0 given/);
   usage(() => viewsFromOptions({ ...PLAIN, scales: '1,,2' }), /^--scales: /);
   usage(() => viewsFromOptions({ ...PLAIN, scales: 'NaN' }), /^--scales: /);
@@ -79,7 +79,7 @@ test('pictures by name, folders that are files', () => {
   assert.equal(checkOutFolder('--out', join(directory, 'new')), join(directory, 'new'));
 });
 
-test('pictures of two samples that would be called alike are refused', () => {
+test('pictures of two samples with the same file name are refused', () => {
   checkPictureNames(['a/b', 'a/c', 'a/b']);
   assert.throws(
     () => checkPictureNames(['a/b-c', 'x', 'a-b/c']),

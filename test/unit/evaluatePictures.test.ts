@@ -1,4 +1,4 @@
-/** What is drawn of labels and predictions. */
+/** Pictures of labels and predictions. */
 import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -14,7 +14,7 @@ import { generalPalette, paletteOf } from '../../src/evaluate/palette.js';
 import { above, beside, colourLabels, encodeGreyPng } from '../../src/evaluate/raster.js';
 import { PALETTE, twoHalves } from '../support/twoHalves.js';
 
-test('rasters: colours by class, black where ignored, gaps of white, sizes checked', () => {
+test('rasters: colours by class, black if ignored, white gaps, sizes checked', () => {
   const map = { height: 1, width: 3, labels: Uint8Array.of(2, 0, IGNORE_LABEL) };
   const coloured = colourLabels(map, PALETTE);
   assert.deepEqual([...coloured.rgb], [0, 0, 255, 255, 0, 0, 0, 0, 0]);
@@ -36,7 +36,7 @@ test('pictures: a strip and a grid are PNGs with the right pixels', async () => 
     .raw()
     .toBuffer({ resolveWithObject: true });
   assert.deepEqual([strip.info.width, strip.info.height], [8 * 4 + 12, 4]);
-  // Class 0 is taken for 1: green where the truth is red; the fourth picture says wrong, then right.
+  // Class 0 is predicted as 1: green where the truth is red; the fourth picture shows wrong, then right.
   assert.deepEqual([...strip.data.subarray(24 * 3, 25 * 3)], [0, 255, 0]);
   assert.deepEqual([...strip.data.subarray(36 * 3, 37 * 3)], [...WRONG]);
   assert.deepEqual([...strip.data.subarray(43 * 3, 44 * 3)], [...RIGHT]);
@@ -63,7 +63,7 @@ test('error map: wrong pixels red, right ones white, ignored ones grey', () => {
   assert.throws(() => errorMap(sample, Uint8Array.of(1)), /prediction: 1 pixels given, wanted 3/);
 });
 
-test('a grid of errors, of samples of two sizes: the smaller has a margin on the sheet', async () => {
+test('a grid with errors and samples of two sizes: the smaller gets a margin on the sheet', async () => {
   const small = twoHalves(0, 2);
   const large = { height: 2, width: 12, rgb: new Uint8Array(72), labels: new Uint8Array(24) };
   const maps = [small.labels, large.labels.map(() => 1)];
@@ -92,7 +92,7 @@ test('large pictures are shrunk for a report; class maps keep their colours', as
   assert.equal(await shrink(small, 'photo'), small);
 });
 
-test('class numbers as grey values come back as they were', async (t) => {
+test('class numbers survive a round trip as grey values', async (t) => {
   const folder = mkdtempSync(join(tmpdir(), 'cirkd-grey-'));
   t.after(() => rmSync(folder, { recursive: true }));
   const labels = Int32Array.of(0, 3, 18, 255);
@@ -102,7 +102,7 @@ test('class numbers as grey values come back as they were', async (t) => {
   assert.deepEqual([...values], [...labels]);
 });
 
-test('palettes: a dataset with these classes, else the VOC colour map', () => {
+test("palettes: a known dataset's for its classes, else the VOC colour map", () => {
   assert.deepEqual(generalPalette(9).slice(1, 4), [
     [128, 0, 0],
     [0, 128, 0],

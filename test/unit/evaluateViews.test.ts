@@ -1,4 +1,4 @@
-/** Sliding windows, scales and mirror against plain loops, with made-up segmenters. */
+/** Compares sliding windows, scales and mirroring with plain loops, using made-up segmenters. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { RemoteSegmenter, Segmenter } from '../../src/evaluate/predict.js';
@@ -11,7 +11,7 @@ import { float32, numTensors, readFloat32 } from '../../src/tensor/index.js';
 
 const CLASSES = 2;
 
-/** Every pixel another value; red counts the pixels. */
+/** An image in which all pixels differ; red counts the pixels. */
 function numbered(height: number, width: number): Raster {
   const rgb = Uint8Array.from({ length: height * width * 3 }, (_, i) =>
     i % 3 === 0 ? i / 3 : (i * 31) % 251,
@@ -20,8 +20,8 @@ function numbered(height: number, width: number): Raster {
 }
 
 /**
- * Logits at the input's size that depend on the pixel and on where in the input it lies, as a
- * network's do at the border of a crop: [red + 100 * row, green - 10 * column].
+ * Logits at the input's size that depend on the pixel and on its position in the input, as a network's do
+ * near the border of a crop: [red + 100 * row, green - 10 * column].
  */
 function positional({ height, width, rgb }: PixelImages): Float32Array {
   return Float32Array.from({ length: rgb.length * height * width * CLASSES }, (_, i) => {
@@ -67,7 +67,7 @@ function assertClose(got: Float32Array, wanted: ArrayLike<number>, within: numbe
   assert.ok(worst <= within, `off by ${worst}, wanted at most ${within}`);
 }
 
-/** Adds every window pixel by pixel, finds each pixel's windows by looking at all of them. */
+/** Reference: for each pixel, searches all windows for those that cover it and averages them. */
 function slidingByHand(image: Raster, size: number, stride: number): number[] {
   const { height, width, rgb } = image;
   const sum = new Array<number>(height * width * CLASSES).fill(0);
@@ -113,14 +113,14 @@ test('windows: the last ends at the border, all of one size, a small image is on
   assert.deepEqual(usualStride({ height: 512, width: 1024 }), { height: 342, width: 683 });
 });
 
-test('sliding windows: the mean of the windows over a pixel, whatever the batch', async () => {
+test('sliding windows: each pixel gets the mean of its windows, whatever the batch', async () => {
   const image = numbered(11, 17);
   const wanted = slidingByHand(image, 6, 4);
   for (const batch of [1, 3, 100]) {
     const { segmenter, batches } = recorded();
     const window = { size: { height: 6, width: 6 }, stride: { height: 4, width: 4 }, batch };
     assertClose(await logitsOf(segmenter, image, { ...PLAIN_VIEW, window }), wanted, 1e-4);
-    // 3 x 4 windows, all of one size, never more at once than asked for.
+    // 3 x 4 windows, all of one size, never more at once than the batch.
     assert.equal(
       batches.reduce((sum, { images }) => sum + images, 0),
       12,
@@ -133,7 +133,7 @@ test('sliding windows: the mean of the windows over a pixel, whatever the batch'
   }
 });
 
-test('flip: the mean of the image and of its mirror image, mirrored back', async () => {
+test('flip: the mean of the image and its mirror image, mirrored back', async () => {
   const image = numbered(2, 3);
   assert.deepEqual(
     [...mirrorPixels(image)].filter((_, i) => i % 3 === 0),
@@ -141,7 +141,7 @@ test('flip: the mean of the image and of its mirror image, mirrored back', async
   );
   const { segmenter } = recorded();
   const got = await logitsOf(segmenter, image, { ...PLAIN_VIEW, flip: true });
-  // A pixel at column x is seen at x and at 2 - x: the columns' part is -10 on the mean.
+  // A pixel at column x is evaluated at x and at 2 - x, so the mean of the column term is -10.
   const wanted = [0, 1, 2, 3, 4, 5].flatMap((pixel) => [
     pixel + 100 * Math.floor(pixel / 3),
     image.rgb[pixel * 3 + 1]! - 10,
@@ -149,8 +149,8 @@ test('flip: the mean of the image and of its mirror image, mirrored back', async
   assertClose(got, wanted, 1e-4);
 });
 
-test('scales: floor of the size, bilinear there and back with aligned corners, then the mean', async () => {
-  // Half of 5 is 2: the corners alone. Their logits, spread over 5 columns, and the plain ones.
+test('scales: size rounded down, bilinear both ways with aligned corners, then the mean', async () => {
+  // Half of 5 is 2: only the corners. The mean of their logits, resized to 5 columns, and the plain ones.
   const image = { height: 1, width: 5, rgb: new Uint8Array(15) };
   for (let x = 0; x < 5; x++) image.rgb[x * 3] = 10 * x * x;
   const red: Segmenter = {
@@ -166,7 +166,7 @@ test('scales: floor of the size, bilinear there and back with aligned corners, t
   assertClose(half, [0, 40, 80, 120, 160], 1e-3);
   const both = await logitsOf(red, image, { ...PLAIN_VIEW, scales: [0.5, 1] });
   assertClose(both, [0, 25, 60, 105, 160], 1e-3);
-  // 1.5 times is 7: corners stay, the middle stays the middle pixel.
+  // 1.5 times 5 is 7: the corners and the middle keep their pixels.
   const larger = await logitsOf(red, image, { ...PLAIN_VIEW, scales: [1.5] });
   assertClose(
     larger.filter((_, i) => i % 2 === 0),
@@ -199,7 +199,7 @@ test('scaled images keep fractions, and scales smaller than a pixel leave one', 
   assert.deepEqual([seen[1]!.rgb[0]![3], seen[1]!.rgb[0]![6]], [2.25, 4.5]);
 });
 
-test('windows, scales and mirror together are the mean of each alone; nothing leaks', async () => {
+test('windows, scales and mirroring together are the mean of each alone; nothing leaks', async () => {
   const image = numbered(9, 12);
   const window = {
     size: { height: 5, width: 6 },
@@ -230,7 +230,7 @@ test('windows, scales and mirror together are the mean of each alone; nothing le
   assertClose(got, mean, 2e-4);
 });
 
-test('a segmenter that is elsewhere answers later; where it fails nothing leaks', async () => {
+test('an asynchronous segmenter works, and nothing leaks if it fails', async () => {
   const image = numbered(6, 8);
   const { segmenter } = recorded();
   const later: RemoteSegmenter = {
@@ -260,17 +260,17 @@ test('a segmenter that is elsewhere answers later; where it fails nothing leaks'
   assert.equal(numTensors(), before);
 });
 
-test('logits come to the size of the view and of the image as the network has it', async () => {
+test("logits are resized to the view and to the image with the network's alignCorners", async () => {
   const image = numbered(1, 4);
   const sloping = (alignCorners: boolean): Segmenter => ({
     classes: 1,
     alignCorners,
     logits: () => float32(Float32Array.of(0, 8), [1, 1, 2, 1]),
   });
-  // Pixel i lies at i / 3 between the two positions, or at (i + 0.5) / 2 - 0.5, held at the borders.
+  // Pixel i lies at i / 3 between the two positions, or at (i + 0.5) / 2 - 0.5, clamped at the borders.
   assertClose(await logitsOf(sloping(true), image, PLAIN_VIEW), [0, 8 / 3, 16 / 3, 8], 1e-5);
   assertClose(await logitsOf(sloping(false), image, PLAIN_VIEW), [0, 2, 6, 8], 1e-5);
-  // One window over twice the size; from there to the image: 0.5, 2.5, 4.5 and 6.5 of 0 0 1 3 5 7 8 8.
+  // One window at twice the size; from there to the image at 0.5, 2.5, 4.5 and 6.5 of 0 0 1 3 5 7 8 8.
   const window = { size: { height: 2, width: 8 }, stride: { height: 2, width: 8 }, batch: 1 };
   const views: Views = { scales: [2], flip: false, window };
   assertClose(await logitsOf(sloping(false), image, views), [0, 2, 6, 8], 1e-5);

@@ -24,7 +24,7 @@ class CountingSource {
   }
 }
 
-/** Answers at once; the reply's logits name the image and how often it was asked for. */
+/** Answers immediately; the reply's logits name the image and its number of requests. */
 class EchoTeacher implements Teacher {
   readonly classifier = null;
   readonly info = {} as Teacher['info'];
@@ -50,14 +50,14 @@ function reply(name: string): TeacherReply {
 
 const nameOf = ({ logits }: TeacherReply) => new TextDecoder().decode(logits!.data);
 
-test('batches and replies come in order, and no further ahead than asked', async () => {
+test('batches and replies come in order, prefetched no further than requested', async () => {
   const source = new CountingSource();
   const teacher = new EchoTeacher();
   const feed = new Feed(source, teacher, 2, 5);
   const first = await feed.next();
   assert.equal(first.batch.step, 0);
   assert.deepEqual(first.replies?.map(nameOf), ['0/0', '0/1']);
-  // the present one is done, the two after it are under way
+  // the current one is done, the two after it are in flight
   assert.equal(source.asked, 3);
   for (const step of [1, 2, 3, 4]) {
     const { batch, replies } = await feed.next();
@@ -65,10 +65,10 @@ test('batches and replies come in order, and no further ahead than asked', async
     assert.deepEqual(replies?.map(nameOf), [`${step}/0`, `${step}/1`]);
   }
   assert.equal(source.asked, 5);
-  await assert.rejects(feed.next(), /more batches than the run has/);
+  await assert.rejects(feed.next(), /more batches requested than the run has/);
 });
 
-test('without prefetch nothing is asked for ahead', async () => {
+test('without prefetch nothing is requested ahead', async () => {
   const source = new CountingSource();
   const teacher = new EchoTeacher();
   const feed = new Feed(source, teacher, 0, 2);
@@ -80,7 +80,7 @@ test('without prefetch nothing is asked for ahead', async () => {
   assert.equal(source.asked, 2);
 });
 
-test('an error shows at its own step, not before', async () => {
+test('an error is reported at its own step, not before', async () => {
   const source = {
     step: 0,
     async next() {
@@ -118,7 +118,7 @@ function loop(compute: Compute, more: Partial<LoopOptions> = {}): LoopOptions {
   };
 }
 
-test('each step reports its crops; micro-batches of one step go together', async () => {
+test('each step reports its crops; the micro-batches of a step belong together', async () => {
   const seen: string[][] = [];
   const sizes: number[] = [];
   const compute: Compute = {
@@ -145,7 +145,7 @@ test('each step reports its crops; micro-batches of one step go together', async
   ]);
 });
 
-test('a reply that is not finite is asked for elsewhere, once', async () => {
+test('a reply that is not finite is requested from another teacher, once', async () => {
   const retried: string[] = [];
   const compute: Compute = {
     step: async (step) =>
@@ -161,7 +161,7 @@ test('a reply that is not finite is asked for elsewhere, once', async () => {
   assert.deepEqual(retried, ['1/1 again']);
 });
 
-test('not finite again, or a loss that is not finite, ends the run and says what', async () => {
+test('a second reply or a loss that is not finite ends the run with a message that names it', async () => {
   const nonfiniteReply: StepOutcome = {
     kind: 'nonfinite_reply',
     images: [{ microBatch: 0, crop: 0 }],
@@ -196,7 +196,7 @@ test('a stop ends the run between steps, also while it waits for data', async ()
   assert.equal(await waiting, 'stopped');
 });
 
-test('a stop while an image is asked for elsewhere ends the run, and so does one in afterStep', async () => {
+test('a stop while an image is requested again ends the run, and so does a stop in afterStep', async () => {
   const stop = new AbortController();
   const compute: Compute = {
     step: async () => ({ kind: 'nonfinite_reply', images: [{ microBatch: 0, crop: 0 }] }),

@@ -1,4 +1,4 @@
-/** Every dataset in files through the loader: threads, cache, crops without labels. */
+/** Loads every dataset of files through the loader: threads, cache, crops without labels. */
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
@@ -17,7 +17,7 @@ import { drawImage, drawLabels } from '../support/drawnFiles.js';
 const parent = mkdtempSync(join(tmpdir(), 'file-datasets-'));
 after(() => rmSync(parent, { recursive: true }));
 
-/** Bytes of one decoded sample of the drawn size. */
+/** Bytes of one decoded sample in the test's size. */
 const SAMPLE_BYTES = 40 * 56 * 4;
 const DATASETS: Record<string, DatasetConfig> = {};
 
@@ -73,7 +73,7 @@ describe('datasets in files', () => {
   it('give the same crops for any number of threads and any cache', async () => {
     for (const [name, dataset] of Object.entries(DATASETS)) {
       const expected = await digests(dataset, {});
-      // One of the three samples in a thread, all of them, and one here. loader.test.ts has more threads.
+      // Caches for one sample or all, with and without a thread; loader.test.ts tests more threads.
       const threaded = { workers: 1, cacheBytes: SAMPLE_BYTES };
       assert.equal(await digests(dataset, threaded), expected, name);
       assert.equal(await digests(dataset, { cacheBytes: 1e6 }), expected, name);
@@ -82,7 +82,7 @@ describe('datasets in files', () => {
     assert.equal(Object.keys(DATASETS).length, 4);
   });
 
-  it('are read once where the cache holds them, else every time', async () => {
+  it('are read once if the cache holds them, else every time', async () => {
     const root = join(parent, 'gone');
     const set = new CityscapesFolder(root);
     await set.add('train', ['ulm_0_1', 'ulm_0_2', 'bonn_0_1']);
@@ -94,7 +94,7 @@ describe('datasets in files', () => {
     await assert.rejects(uncached.next(), /ulm_0_2_gtFine_labelIds\.png: not a readable/);
   });
 
-  it('without labels: the crop says where the image is, padding is ignored', async () => {
+  it('without labels: crops are UNLABELLED on the image and ignored in the padding', async () => {
     const loader = loaderOf(DATASETS['unlabelled folder']!);
     const values = new Set<number>();
     for (let step = 0; step < 4; step++) {
@@ -115,7 +115,7 @@ describe('DecodedCache', () => {
     ...{ height: 1, width, rgb: new Uint8Array(3 * width), labels: new Uint8Array(width) },
   });
 
-  it('never holds more than its limit; what came first stays', () => {
+  it('never exceeds its limit and never evicts', () => {
     const cache = new DecodedCache(100);
     for (const [index, width] of [10, 14, 20, 1, 1].entries()) cache.offer(index, sample(width));
     assert.deepEqual(

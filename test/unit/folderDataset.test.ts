@@ -93,7 +93,7 @@ describe('folder', () => {
     assert.deepEqual(await load(), wanted);
   });
 
-  it('does without a label folder, or without looking at it', async () => {
+  it('works without a label folder, or without reading it', async () => {
     for (const changed of [{ labelFolder: null }, { labelFolder: join(root, 'none') }]) {
       const dataset = folder({ ...options, ...changed, unlabelled: true });
       const { labels } = await dataset.load(0);
@@ -118,7 +118,7 @@ describe('folder', () => {
   });
 });
 
-describe('folder: what is wrong is named', () => {
+describe('folder: errors name the fault', () => {
   it('no folder, no image, two images for one label', async () => {
     refuses(() => folder({ ...options, imageFolder: join(root, 'no') }), /no: no such folder$/);
     refuses(
@@ -140,7 +140,7 @@ describe('folder: what is wrong is named', () => {
       new DataError(`${label}: got label 4 at row 1, column 2, wanted 0 or 2 or 9 or 255`),
     );
     const inColours = () => folder({ ...options, labelValues: 'colour' }).load(0);
-    await assert.rejects(inColours, /got 1 channels of 8 bits, wanted a colour a pixel/);
+    await assert.rejects(inColours, /got 1 channels of 8 bits, wanted one colour per pixel/);
     const data = new Uint8Array(18);
     data[13] = 1;
     writeLabelPng(label, { ...SIZE, channels: 3, data });
@@ -164,7 +164,7 @@ describe('readClassTable', () => {
     return readClassTable(options.classTable, byColour);
   };
 
-  it('takes JSON, and the names of known tables', () => {
+  it('reads JSON, and knows the built-in tables by name', () => {
     const entries = [
       { id: 1, name: 'a', colour: [1, 2, 3] as const, ignore: false },
       { id: 0, name: 'b', colour: [1, 2, 3] as const, ignore: false },
@@ -190,7 +190,7 @@ describe('readClassTable', () => {
     refuses(() => read(`#${'x'.repeat(1_048_576)}`), /wanted at most 1048576/);
   });
 
-  it('wants colours that tell the classes apart only where labels are colours', () => {
+  it('requires distinct colours only if labels are colours', () => {
     const twice = `${TABLE}- {id: 4, name: x, colour: [0, 0, 142]}`;
     assert.equal(read(twice).classNames.length, 3);
     refuses(() => read(twice, true), /colour 0,0,142 of x: another entry has it, too/);

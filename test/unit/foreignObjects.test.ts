@@ -1,4 +1,4 @@
-/** What trainers save beside weights becomes names; what stands for a tensor is refused where it's wanted. */
+/** Objects that trainers save besides weights become names; unsupported tensors are refused if they are needed. */
 // @own-process: works in a folder of its own
 import assert from 'node:assert/strict';
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
@@ -40,7 +40,7 @@ function refusal(pickle: Uint8Array, wrapper?: string): string {
   return assert.fail('was read');
 }
 
-/** What is said of a file with `parts` under a key beside its state dict. */
+/** The note on a file with `parts` under a key besides its state dict. */
 function beside(...parts: PicklePart[]): string | null {
   const root = dict(['state_dict', dict(['w', tensor()])], ['other', raw(...parts)]);
   const { tensors, notRead } = readTorchFile(madeTorchFile(madePickle(root)));
@@ -55,7 +55,7 @@ const ARRAY: PicklePart[] = [
 ];
 const NAMESPACE = raw('cargparse\nNamespace\n)', 0x81, dict(['lr', raw('K', 1)]), 'b');
 
-test('plain data beside the weights are nothing to tell', () => {
+test('plain data besides the weights cause no note', () => {
   assert.equal(beside('(', text('a'), 'K', 1, 'N', 0x88, ']t'), null);
   assert.equal(beside('ctorch\nSize\n', sizes(1, 2), 0x85, 'R'), null);
   assert.equal(beside('ctorch\nfloat32\n'), null);
@@ -65,38 +65,38 @@ test('plain data beside the weights are nothing to tell', () => {
   assert.equal(beside(...encoded), null);
 });
 
-test('objects are told by their classes, parts of them are not', () => {
+test('objects are listed by class, without their parts', () => {
   const cases: readonly (readonly [PicklePart[], string])[] = [
-    [[NAMESPACE], 'argparse.Namespace (1 object beside the weights)'],
+    [[NAMESPACE], 'argparse.Namespace (1 object besides the weights)'],
     [
       ['cnumpy.core.multiarray\nscalar\n', DTYPE, 'U', 8, 0, 0, 0, 0, 0, 0, 0xe0, 0x3f, 0x86, 'R'],
-      'numpy.float64 (1 object beside the weights)',
+      'numpy.float64 (1 object besides the weights)',
     ],
-    [ARRAY, 'numpy.ndarray (1 object beside the weights)'],
+    [ARRAY, 'numpy.ndarray (1 object besides the weights)'],
     [
       ['ccopy_reg\n_reconstructor\ncmine\nArgs\nc__builtin__\nobject\nN', 0x87, 'R}b'],
-      'mine.Args (1 object beside the weights)',
+      'mine.Args (1 object besides the weights)',
     ],
-    [['(', text('x'), 'imine\nOld\n'], 'mine.Old (1 object beside the weights)'],
-    [['cmine\nColour\nK', 2, 0x85, 'R'], 'mine.Colour (1 object beside the weights)'],
-    [['cmine\nOuter.Inner\n)}', 0x92], 'mine.Outer.Inner (1 object beside the weights)'],
+    [['(', text('x'), 'imine\nOld\n'], 'mine.Old (1 object besides the weights)'],
+    [['cmine\nColour\nK', 2, 0x85, 'R'], 'mine.Colour (1 object besides the weights)'],
+    [['cmine\nOuter.Inner\n)}', 0x92], 'mine.Outer.Inner (1 object besides the weights)'],
     [
       ['cfunctools\npartial\ncmine\nwarmup\n', 0x85, 'R(cmine\nwarmup\n)}Ntb'],
-      'functools.partial (1 object beside the weights)',
+      'functools.partial (1 object besides the weights)',
     ],
     [
       ['ccollections\ndeque\n)R](K', 1, 'e0(', NAMESPACE, 'e'],
-      'collections.deque (1 object beside the weights)',
+      'collections.deque (1 object besides the weights)',
     ],
     [
       ['cpathlib\nPosixPath\n', text('a'), 0x85, 'R'],
-      'pathlib.PosixPath (1 object beside the weights)',
+      'pathlib.PosixPath (1 object besides the weights)',
     ],
-    [['ctorch\ndevice\n', text('cuda'), 0x85, 'R'], 'torch.device (1 object beside the weights)'],
-    [['cmine\nwarmup\n'], 'mine.warmup (1 object beside the weights)'],
+    [['ctorch\ndevice\n', text('cuda'), 0x85, 'R'], 'torch.device (1 object besides the weights)'],
+    [['cmine\nwarmup\n'], 'mine.warmup (1 object besides the weights)'],
     [
       ['(', NAMESPACE, 'cmine\nB\n)', 0x81, 'cmine\nA\n)', 0x81, NAMESPACE, 't'],
-      'argparse.Namespace, mine.A, mine.B (4 objects beside the weights)',
+      'argparse.Namespace, mine.A, mine.B (4 objects besides the weights)',
     ],
   ];
   for (const [parts, wanted] of cases) assert.equal(beside(...parts), wanted);
@@ -104,7 +104,7 @@ test('objects are told by their classes, parts of them are not', () => {
   assert.match(beside('(', ...many, 't')!, /^mine\.C10, .*, mine\.C17 and 4 more \(12 objects/);
 });
 
-test('a kind of dict may be the state dict', () => {
+test('an object of a dict class may be the state dict', () => {
   for (const made of ['ceasydict\nEasyDict\n)\x81', 'cmine\nWeights\n)R']) {
     const state = raw(made, '(', text('w'), tensor(), 'u}b');
     const whole = readTorchFile(madeTorchFile(madePickle(state)));
@@ -114,7 +114,7 @@ test('a kind of dict may be the state dict', () => {
   }
 });
 
-test('weights that an object hides are refused with what to do', () => {
+test('weights inside an object are refused with advice', () => {
   const net = raw('cmine\nNet\n)', 0x81, dict(['_parameters', dict(['w', tensor()])]), 'b');
   const advice = 'which only Python with its code can make; save the weights alone: ';
   const wanted = (name: string) =>
@@ -126,7 +126,7 @@ test('weights that an object hides are refused with what to do', () => {
   assert.match(refusal(madePickle('cmine\nNet\n')), /^the checkpoint: an object of "mine\.Net"/);
 });
 
-test('tensors that are not plain are refused where they are wanted alone', () => {
+test('tensors of unsupported kinds are refused only if they are needed', () => {
   const quantised = raw(
     ...['ctorch._utils\n_rebuild_qtensor\n(', storage('0', 6), 'K', 0, sizes(6), sizes(1)],
     ...['N', 0x89, 'NtR'],
@@ -166,7 +166,7 @@ test('tensors that are not plain are refused where they are wanted alone', () =>
   const { tensors, notRead } = readTorchFile(madeTorchFile(madePickle(root)));
   assert.deepEqual([...tensors.keys()], ['x']);
   assert.match(describeNotRead(notRead)!, /^torch\._utils\._rebuild_qtensor \(1 object/);
-  // Attributes on a tensor, and bytes with a dtype of their own, are plain.
+  // Tensors with attributes, and untyped storages with a dtype, are supported.
   const bytes = { '0': new Uint8Array(24) };
   for (const made of [typed('ctorch\nTensor\n'), third('float32')]) {
     const file = madeTorchFile(madePickle(dict(['x', made])), bytes);

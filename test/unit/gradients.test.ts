@@ -62,10 +62,10 @@ test('conv2d: maps of several blocks of rows', () => {
   }
 });
 
-test('conv2d leaves out taps that meet padding only, and nothing else', () => {
+test('conv2d leaves out only taps that cover nothing but padding', () => {
   scope(() => {
     const tape = new Tape(false);
-    // One row of 5, kernel row 1 2 3 between rows of 7 that lie outside of the map.
+    // One row of 5; the kernel's row 1 2 3 lies between rows of 7 that are outside of the map.
     const x = tape.constant(float32(Float32Array.of(1, 10, 100, 1000, 10000), [1, 1, 5, 1]));
     const kernel = tape.constant(float32(Float32Array.of(7, 7, 7, 1, 2, 3, 7, 7, 7), [3, 3, 1, 1]));
     const convolve = (dilation: number) =>
@@ -160,7 +160,7 @@ test('batchNorm moves the running statistics by a tenth, variance unbiased', () 
           mean_C: fill([1], 10),
           variance_C: fill([1], 5),
         }),
-      /one value a channel/,
+      /one value per channel/,
     );
   });
 });
@@ -188,7 +188,7 @@ test('batchNorm with given statistics', () => {
 
 test('relu and relu6', () => {
   assertGradients((tape, [x]) => d.relu(tape, x!), [separatedInput(15, [2, 3, 5, 4], 0.1)]);
-  // 120 values from -11.9 to 11.9 in steps of 0.2: 6 lies half way between two.
+  // 120 values from -11.9 to 11.9 in steps of 0.2: 6 lies halfway between two of them.
   assertGradients((tape, [x]) => d.relu6(tape, x!), [separatedInput(16, [2, 3, 5, 4], 0.2)], {
     elements: 120,
   });
@@ -221,11 +221,11 @@ test('average pooling: global, adaptive', () => {
   }
 });
 
-test('average pooling: bins by hand', () => {
+test('average pooling: bins calculated by hand', () => {
   scope(() => {
     const tape = new Tape(false);
     const row = tape.constant(float32(Float32Array.of(1, 2, 3, 4, 5), [1, 1, 5, 1]));
-    // 5 positions to 2 bins: [0, 3) and [2, 5); the one row falls into both bins of rows.
+    // 5 positions to 2 bins: [0, 3) and [2, 5); the single row belongs to both bins of rows.
     const adaptive = readFloat32(d.adaptiveAveragePool(tape, row, 2).value);
     assert.deepEqual([...adaptive].map(Math.fround), [2, 4, 2, 4]);
   });
@@ -302,7 +302,7 @@ test('dropout: a pure function of its seed, mean kept', () => {
   });
 });
 
-test('dropout of channels: all positions of an image are 0 or none', () => {
+test('dropout of channels: all positions of an image are 0, or none', () => {
   const [images, positions, channels] = [3, 4, 200];
   const values = scope(() => {
     const tape = new Tape(false);
@@ -320,7 +320,7 @@ test('dropout of channels: all positions of an image are 0 or none', () => {
       if (own.has(0)) zeros += 1;
     }
   }
-  // 600 draws: the share deviates by 0.019 (one sigma). Images are drawn apart.
+  // 600 draws: the share deviates by 0.019 (one sigma). Images are drawn separately.
   assert.ok(Math.abs(zeros / 600 - 0.3) < 0.1, `${zeros} zeros`);
   assert.notDeepEqual(
     values.subarray(0, channels),
@@ -335,7 +335,7 @@ test('a value that is used twice gets the sum of both gradients', () => {
       const once = d.relu(tape, d.conv2d(tape, x!, w!, geometry));
       return d.add(tape, d.conv2d(tape, once, w!, geometry), once);
     },
-    // Positive, so that the rectifier's kink lies in no step.
+    // Positive, so that no step crosses the rectifier's kink.
     [positive(randomInput(26, [1, 4, 5, 2])), positive(randomInput(27, [3, 3, 2, 2]))],
   );
 });
@@ -366,7 +366,7 @@ test('a backward function that throws leaves no tensor behind', () => {
       dy,
     ]);
     assert.throws(() => tape.backward([[sum, fill([2], 1)]]), /no gradient/);
-    // The tape holds nothing any more: what is left is the scope's.
+    // The tape holds nothing any more: the remaining tensors belong to the scope.
     tape.dispose();
   });
   assert.equal(numTensors(), before);

@@ -1,4 +1,4 @@
-/** Graphs that can't be served: each a CheckpointError that names the file, what came and what was wanted. */
+/** Graphs that can't be served give a CheckpointError that names the file, what came and what was wanted. */
 import assert from 'node:assert/strict';
 import { mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -26,7 +26,7 @@ async function faultOf(opening: Promise<unknown>): Promise<string> {
   return error.message;
 }
 
-/** Of a tiny graph as a teacher. */
+/** Opens a tiny graph as a teacher. */
 const fault = (graph: TinyGraph, settings: Partial<GraphSettings> = {}) =>
   faultOf(openTiny(writeTiny(folder, graph), settings));
 
@@ -36,16 +36,19 @@ function writeBytes(name: string, bytes: Uint8Array): string {
   return path;
 }
 
-test('a file cut off anywhere is refused by name', async () => {
+test('a file truncated anywhere is refused by name', async () => {
   const { model } = tinyOnnx();
   assert.ok(model.length > 10_000);
   for (let percent = 0; percent < 100; percent += 2) {
     const bytes = model.slice(0, Math.floor((model.length * percent) / 100));
     const path = writeBytes('cut.onnx', bytes);
     const message = await faultOf(openOnnxGraph(path, CPU));
-    assert.match(message, new RegExp(`^ONNX file ${path}: ${bytes.length} bytes that are no ONNX`));
+    assert.match(
+      message,
+      new RegExp(`^ONNX file ${path}: ${bytes.length} bytes that aren't an ONNX`),
+    );
   }
-  // Nor without its last bytes, which are no weights any more.
+  // Also without only its last bytes, which aren't weights.
   for (let less = 1; less <= 5; less++) {
     const path = writeBytes('cut.onnx', model.slice(0, -less));
     assert.match(await faultOf(openOnnxGraph(path, CPU)), /truncated, or another file/);
@@ -61,7 +64,7 @@ test('other files and missing ones are refused', async () => {
   };
   for (const [name, bytes] of Object.entries(notOnnx)) {
     const message = await faultOf(openOnnxGraph(writeBytes(`${name}.onnx`, bytes), CPU));
-    assert.match(message, /no ONNX model \(.+\): truncated, or another file/, name);
+    assert.match(message, /that aren't an ONNX model \(.+\): truncated, or another file/, name);
   }
   assert.match(await faultOf(openOnnxGraph(join(folder, 'no.onnx'), CPU)), /no such file/);
   assert.match(await faultOf(openOnnxGraph(folder, CPU)), /EISDIR/);
@@ -79,7 +82,7 @@ test('external data that are missing, short, elsewhere or oddly placed are refus
   rmSync(join(dirname(path), 'weights.bin'));
   assert.match(
     await faultOf(openOnnxGraph(path, CPU)),
-    /external data 'weights.bin': no such file beside the model/,
+    /external data 'weights.bin': no such file next to the model/,
   );
   for (const location of ['../weights.bin', '/etc/hostname', 'a/../../b', '..\\b', 'C:\\b', '']) {
     const { model } = tinyOnnx({ externalFile: location });
@@ -168,7 +171,7 @@ test('inputs that are no image are refused', async () => {
   );
 });
 
-test('what was said and does not fit is told, all of it', async () => {
+test('all settings that do not fit are reported at once', async () => {
   const message = await fault(
     {},
     { classes: 19, classNames: ['a', 'b'], outputStride: 4, feature: 'logits' },
@@ -186,7 +189,7 @@ test('what was said and does not fit is told, all of it', async () => {
   assert.match(await fault({}, { layout: 'nhwc' }), /wanted 3 channels on axis 3/);
 });
 
-test('what can not be told is asked for by name, all of it', async () => {
+test('everything that cannot be detected is asked for by name at once', async () => {
   const names = ['a', 'b'] as const;
   const message = await fault({ names, classes: 9, channels: 9 }, { normalisation: null });
   assert.match(message, /missing: normalisation \(/);
@@ -194,13 +197,13 @@ test('what can not be told is asked for by name, all of it', async () => {
     message,
     /missing: logits \(which of a \(9 channels, 8 x 16\), b \(9 channels, 8 x 16\)/,
   );
-  // Both axes may be the channels'.
+  // Either axis may be the channels.
   const square = await fault({ size: [3, 3], layout: 'nhwc' }, { normalisation: null });
   assert.match(square, /missing: layout \(nchw or nhwc/);
   assert.match(square, /missing: normalisation/);
 });
 
-test('images for which a graph rounds sizes down are refused, with both sizes', async () => {
+test('images for which a graph rounds sizes down are refused, naming both sizes', async () => {
   const pool = identity({
     nodes: [
       {
@@ -222,7 +225,7 @@ test('images for which a graph rounds sizes down are refused, with both sizes', 
   await teacher.dispose();
 });
 
-test('a provider whose libraries are not there is named', async () => {
+test('a provider whose libraries are missing is named', async () => {
   const path = writeTiny(folder);
   await assert.rejects(openOnnxGraph(path, { provider: 'cuda', threads: 1 }), (error: Error) => {
     assert.equal(error.name, 'ProviderError');

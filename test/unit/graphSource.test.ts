@@ -1,4 +1,4 @@
-/** What is said of a graph: the teacher's config before the YAML beside the graph; faults by key. */
+/** Settings of a graph: the teacher's config takes precedence over the graph's YAML file; faults name the key. */
 import assert from 'node:assert/strict';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -32,7 +32,7 @@ function faultsOf(...overrides: string[]): string {
 const graph = `graph.onnx=${onnx}`;
 const beside = (text: string) => writeFileSync(join(folder, 'model.yaml'), text);
 
-test('the config goes before the file beside the graph', () => {
+test("the config takes precedence over the graph's file", () => {
   rmSync(join(folder, 'model.yaml'), { force: true });
   assert.equal(sourceOf(graph)?.said.settings.normalisation, null);
   beside('normalisation: unit\nclasses: 5\noutputStride: 8\n');
@@ -51,7 +51,7 @@ test('the config goes before the file beside the graph', () => {
   });
 });
 
-test('a normalisation of the config replaces all of that of the file, name or parts', () => {
+test("a normalisation in the config replaces the file's as a whole, name or parts", () => {
   beside('pixelMean: [1, 2, 3]\npixelStd: [1, 1, 1]\nchannelOrder: bgr\n');
   const named = sourceOf(graph, 'graph.normalisation=unit')!.said.settings;
   assert.deepEqual(normalisationOf(named)?.pixelStd, [255, 255, 255]);
@@ -65,7 +65,7 @@ test('a normalisation of the config replaces all of that of the file, name or pa
   });
 });
 
-test('a SavedModel has its settings in its folder; a named file goes before both', () => {
+test('a SavedModel has its settings in its folder; an explicitly named file replaces them', () => {
   const saved = join(folder, 'saved');
   mkdirSync(saved, { recursive: true });
   writeFileSync(join(saved, 'cirkd.yaml'), 'normalisation: official\n');
@@ -78,7 +78,7 @@ test('a SavedModel has its settings in its folder; a named file goes before both
   assert.equal(named.said.settings.normalisation, 'none');
 });
 
-test('faults of the file are told with its name and lines, all at once', () => {
+test('all faults of the file are reported at once, with its name and lines', () => {
   beside('normalization: imagenet\nclasses: many\npixelStd: [1, 0, 1]\n');
   const message = faultsOf(graph);
   assert.match(message, /model\.yaml: 3 faults/);
@@ -92,7 +92,7 @@ test('faults of the file are told with its name and lines, all at once', () => {
   assert.match(faultsOf(graph, `graph.settings=${join(folder, 'no.yaml')}`), /no\.yaml.*ENOENT/s);
 });
 
-test('a teacher is made of one thing, and keys of graph belong to a graph', () => {
+test('a teacher has exactly one source, and keys under graph require a graph', () => {
   assert.match(faultsOf(), /checkpoint: none given, wanted one of checkpoint, graph\.onnx/);
   assert.match(faultsOf(graph, 'simulate.enabled=true'), /graph\.onnx and simulate\.enabled given/);
   assert.match(faultsOf(graph, 'graph.savedModel=x'), /graph\.onnx and graph\.savedModel given/);

@@ -1,4 +1,4 @@
-/** A graph as a teacher: what it answers, against the same convolutions as plain loops. */
+/** Compares the answers of a graph as a teacher with the same convolutions in plain loops. */
 import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -55,7 +55,7 @@ function assertClose(got: ArrayLike<number>, wanted: ArrayLike<number>, toleranc
   assert.ok(worst <= tolerance * largest, `${worst} apart, the largest is ${largest}`);
 }
 
-/** Embedding times norm is the feature. */
+/** The feature: embedding times norm. */
 function assertAnswers(
   result: EncodedOutput[] | Error | undefined,
   graph: TinyGraph,
@@ -71,7 +71,7 @@ function assertAnswers(
   assertClose(feature, wanted.feature, tolerance);
 }
 
-test('answers are those of the graph, alone and in batches of mixed sizes', async () => {
+test("answers equal the graph's outputs, alone and in batches of mixed sizes", async () => {
   const before = numTensors();
   const teacher = await teacherOf();
   assert.equal(teacher.info.classes, 12);
@@ -96,7 +96,7 @@ test('answers are those of the graph, alone and in batches of mixed sizes', asyn
   assert.equal(numTensors(), before, 'no tensor is left over');
 });
 
-test('normalisation and order of channels come before the graph', async () => {
+test('pixels are normalised and channels reordered before the graph', async () => {
   const image = randomImage(5, 16, 24);
   const imagenet = await teacherOf({}, { normalisation: 'imagenet' });
   const [mean, std] = [
@@ -118,7 +118,7 @@ test('normalisation and order of channels come before the graph', async () => {
   assert.equal(own.info.channelOrder, 'bgr');
 });
 
-test('channels last, bytes and halves as input are told from the graph', async () => {
+test('channels last, and bytes and halves as input, are detected from the graph', async () => {
   const image = randomImage(6, 24, 40);
   for (const graph of [{ layout: 'nhwc' }, { dtype: 'uint8' }] as const) {
     const teacher = await teacherOf(graph);
@@ -128,7 +128,7 @@ test('channels last, bytes and halves as input are told from the graph', async (
   assertAnswers((await half.infer([image], ALL))[0], {}, image, image.rgb, 1e-3);
 });
 
-test('without a name the feature is told by size and channels, the logits by the classes', async () => {
+test('without names, the feature is detected by size and channels, the logits by the classes', async () => {
   const graph = { names: ['a', 'b'] as const, classes: 5, channels: 9 };
   const teacher = await teacherOf(graph, { classes: 5 });
   assert.equal(teacher.info.featureChannels, 9);
@@ -139,7 +139,7 @@ test('without a name the feature is told by size and channels, the logits by the
   assert.equal(named.info.featureChannels, 5);
 });
 
-test('with one output, or feature: none, logits are all that can be asked for', async () => {
+test('with one output, or feature: none, only logits can be requested', async () => {
   const image = randomImage(8, 32, 48);
   for (const teacher of [
     await teacherOf({ names: ['scores', null] }),
@@ -153,7 +153,7 @@ test('with one output, or feature: none, logits are all that can be asked for', 
   }
 });
 
-test('a graph of one image at a time gets them one by one', async () => {
+test('a graph for single images gets them one by one', async () => {
   const teacher = await teacherOf({ batch: 1 });
   const images = [1, 2, 3].map((index) => randomImage(index, 16, 16));
   const results = await teacher.infer(images, ALL);
@@ -162,7 +162,7 @@ test('a graph of one image at a time gets them one by one', async () => {
   });
 });
 
-test('a graph of one size refuses images of others, each by itself', async () => {
+test('a graph with a fixed size refuses each image of another size individually', async () => {
   const teacher = await teacherOf({ size: [32, 48] });
   const [right, wrong] = [randomImage(1, 32, 48), randomImage(2, 48, 32)];
   const results = await teacher.infer([right, wrong, right], ALL);
@@ -172,7 +172,7 @@ test('a graph of one size refuses images of others, each by itself', async () =>
   assert.match(results[1].message, /48 x 32 given, the teacher's graph takes 32 x 48/);
 });
 
-test('a NaN or an infinity is a fault of its image alone', async () => {
+test('a NaN or an infinity affects only its own image', async () => {
   // Bright pixels overflow float32, black ones don't.
   const scale = { normalisation: null, pixelMean: [0, 0, 0], channelOrder: 'rgb' } as const;
   const teacher = await teacherOf({}, { ...scale, pixelStd: [2e-38, 2e-38, 2e-38] });
@@ -185,7 +185,7 @@ test('a NaN or an infinity is a fault of its image alone', async () => {
   assertAnswers(results[2], {}, black);
 });
 
-test('the digest is that of graph and settings, not of names for people', async () => {
+test('the digest covers graph and settings, not display names', async () => {
   const path = writeTiny(folder, {});
   const digestOf = async (file: string, settings: Partial<GraphSettings> = {}) => {
     const teacher = await openTiny(file, settings);

@@ -67,7 +67,7 @@ test('NaN keeps its sign and stays NaN, whatever its payload', () => {
   assert.deepEqual([...encodeHalf(floats)], [0x7e00, 0xfe00, 0x7e00]);
 });
 
-test('all 65536 halves: exact value up, the same bits down', () => {
+test('all 65536 halves: exact value as float, the same bits back', () => {
   const halves = Uint16Array.from({ length: 65536 }, (_, i) => i);
   const floats = decodeHalf(halves);
   const back = encodeHalf(floats);

@@ -123,7 +123,7 @@ test('what is beside the weights is left out and named in a line', async (t) => 
   assert.equal(await command.run([at('trainer.pth'), '--out', out]), 0);
   const shown = mock.calls.map(({ arguments: [text] }) => String(text)).join('');
   mock.restore();
-  assert.match(shown, /not read: argparse\.Namespace \(1 object beside the weights\)\n/);
+  assert.match(shown, /not read: argparse\.Namespace \(1 object besides the weights\)\n/);
   assert.deepEqual(floatsOf(readModelFile(readFileSync(out)).tensors), floatsOf(tensors));
 });
 
@@ -237,9 +237,9 @@ test('files that cannot be used are 5', async () => {
   const faults: readonly (readonly [string, RegExp])[] = [
     [
       'plain.pth',
-      /plain\.pth: backbone: can't be told, the weights are pretrained\.conv1\.weight,/,
+      /plain\.pth: backbone: can't be detected, the weights are pretrained\.conv1\.weight,/,
     ],
-    ['legacy.pth', /legacy\.pth: backbone: can't be told, the weights are pretrained\.conv1/],
+    ['legacy.pth', /legacy\.pth: backbone: can't be detected, the weights are pretrained\.conv1/],
     ['malicious_legacy.pth', /pickle, byte 2: global "posix\.system" is refused/],
     ['malicious_system.pth', /pickle, byte 2: global "posix\.system" is refused/],
     ['truncated.pth', /zip archive: no end of the central directory/],

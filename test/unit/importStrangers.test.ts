@@ -1,4 +1,4 @@
-/** What `cirkd import` makes of state dicts as other programs leave them, and of backbones alone. */
+/** `cirkd import` of state dicts written by other programs, and of backbones alone. */
 import assert from 'node:assert/strict';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -30,13 +30,13 @@ const { description, tensors } = readModelFile(readFileSync(MODEL));
 const renamed = (rename: (name: string) => string, dict: NamedTensors = tensors) =>
   new Map([...dict].map(([name, tensor]) => [rename(name), tensor]));
 
-/** The file that would be written, and what is said before its own line. */
+/** The file that would be written, and the notes before its own line. */
 async function made(file: string, values: ImportValues = {}) {
   const { bytes, lines } = await importModel([file], values, 'F32');
   return { made: floatsOf(readModelFile(bytes).tensors), lines };
 }
 
-test('what wrappers leave before every name goes, and a line says so', async () => {
+test("wrappers' prefixes are removed, with a note", async () => {
   for (const prefix of [
     '_orig_mod.',
     'module._orig_mod.',
@@ -49,13 +49,13 @@ test('what wrappers leave before every name goes, and a line says so', async () 
     writeFileSync(file, writeTorchCheckpoint(renamed((name) => prefix + name)));
     assert.deepEqual(await made(file), {
       made: floatsOf(tensors),
-      lines: [`prefix taken off: '${prefix}'`],
+      lines: [`prefix removed: '${prefix}'`],
     });
   }
   assert.deepEqual((await made(MODEL)).lines, []);
 });
 
-test('--strip-prefix takes one of two networks and says how many names are of the other', async () => {
+test('--strip-prefix takes one of two networks and says how many names belong to the other', async () => {
   const [student, teacher] = ['student.', 'teacher.'].map((one) =>
     renamed(
       (name) => one + name,
@@ -69,7 +69,7 @@ test('--strip-prefix takes one of two networks and says how many names are of th
   assert.equal(refused.exitCode, 5);
   assert.match(refused.message, /with and without the prefix 'student\.'.*--strip-prefix/);
   const one = await made(file, { 'strip-prefix': 'student.' });
-  const line = `prefix taken off: 'student.'; left out ${teacher!.size} names without it`;
+  const line = `prefix removed: 'student.'; left out ${teacher!.size} names without it`;
   assert.ok(one.lines[0]?.startsWith(line), one.lines[0]);
   assert.deepEqual(one.made, floatsOf(tensors));
   const other = await importFault(file, '--out', out, '--strip-prefix', 'ema.');
@@ -77,7 +77,7 @@ test('--strip-prefix takes one of two networks and says how many names are of th
   assert.match(other.message, /no name begins with 'ema\.', they are student\.pretrained/);
 });
 
-test('batch counts may be missing in a state dict, not in a model file of our own', async () => {
+test("batch counts may be missing in a state dict, but not in this project's model files", async () => {
   const isCount = (name: string) => name.endsWith('num_batches_tracked');
   const counts = [...tensors.keys()].filter(isCount);
   assert.ok(counts.length > 50, `${counts.length} counts`);
@@ -97,7 +97,7 @@ test('batch counts may be missing in a state dict, not in a model file of our ow
   }
 });
 
-test('running statistics stay in single precision, and may be larger than a half holds', async () => {
+test('running statistics stay in single precision and may exceed the range of a half', async () => {
   const statistic = [...tensors.keys()].find((name) => name.endsWith('running_var'))!;
   const variance = new Float32Array(tensors.get(statistic)!.shape[0]!).fill(84_507.07);
   const varied = new Map(tensors).set(statistic, float32Tensor(variance, [variance.length]));
@@ -117,7 +117,7 @@ test('running statistics stay in single precision, and may be larger than a half
   assert.equal(digestOf(out), digestOf(at('varied-copy.safetensors')));
 });
 
-/** As CIRKD's code has it: flat names without what stands before them in a network. */
+/** As in CIRKD's code: flat names without the network's prefix. */
 function backboneFile(): string {
   const prefix = 'pretrained.net.';
   const own = [...tensors].filter(([name]) => name.startsWith(prefix));
@@ -137,7 +137,7 @@ test('a backbone and a drawn head: the first weights of a student with that seed
     importModel([], { ...START, 'backbone-weights': file, seed }, 'F32');
   const { bytes, lines } = await start('7');
   assert.deepEqual(lines, [
-    "prefix taken off: 'module.'",
+    "prefix removed: 'module.'",
     'left out: classifier.1.bias',
     'head: drawn from seed 7',
   ]);
@@ -156,7 +156,7 @@ test('a backbone and a drawn head: the first weights of a student with that seed
   assert.notDeepEqual((await start('8')).bytes, bytes);
 });
 
-test('a backbone and a drawn head: what has to be said, and what does not fit', async () => {
+test('a backbone and a drawn head: required options, and errors', async () => {
   const out = ['--out', at('never.safetensors')];
   const file = backboneFile();
   const given = (...argv: string[]) => importFault('--backbone-weights', file, ...out, ...argv);
@@ -192,7 +192,7 @@ test('a backbone and a drawn head: what has to be said, and what does not fit', 
   assert.match(whole.message, /names begin with 'pretrained\.': a whole network's.*--strip-prefix/);
   const values = { ...START, 'backbone-weights': MODEL, 'strip-prefix': 'pretrained' };
   const { lines } = await importModel([], values, 'F32');
-  assert.match(lines[0]!, /^prefix taken off: 'pretrained\.net\.'; left out \d+ names/);
+  assert.match(lines[0]!, /^prefix removed: 'pretrained\.net\.'; left out \d+ names/);
   for (const [more, wanted] of [
     [['--width', '0.5'], /^--width: 0\.5 given, imagenet has the weights of the whole width/],
     [

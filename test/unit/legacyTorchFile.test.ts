@@ -1,4 +1,4 @@
-/** .pth files of before PyTorch 1.6: views, types, keys and counts; every fault is named. */
+/** .pth files from before PyTorch 1.6: views, types, keys and counts; every fault is named. */
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
@@ -49,7 +49,7 @@ const whole = (made: MadeTensor = {}) => tensor({ storage: legacyStorage('0', 6)
 const fileOf = (made: Uint8Array, parts: Partial<LegacyParts> = {}) =>
   madeLegacyFile({ pickle: madePickle(dict(['x', made])), ...parts });
 
-test("the golden set's file is the same as in the zip form", () => {
+test("the golden set's file equals the one in the zip format", () => {
   const [legacy, zip] = ['legacy.pth', 'wrapped.pth'].map((name) =>
     readTorchCheckpoint(golden(name)),
   );
@@ -70,7 +70,7 @@ test('strides, views and shared storages', () => {
   assert.deepEqual(values(madeLegacyFile({ pickle: two })), { x: [3, 4], y: [0, 1, 2, 3, 4, 5] });
   const file = fileOf(whole());
   assert.equal(readTorchCheckpoint(file).get('x')!.data.buffer, file.buffer);
-  // Storages come in the order of the keys.
+  // Storages are stored in the order of the keys.
   const other = tensor({ storage: legacyStorage('1', 2), size: [2], stride: [1] });
   const both = madePickle(dict(['x', whole()], ['y', other]));
   const storages = [['1', floats(7, 8)], SIX] as const;
@@ -100,7 +100,7 @@ test('tensors as PyTorch 0.1 to 0.3 wrote them, with strings of Python 2', () =>
   assert.deepEqual(values(madeLegacyFile({ pickle, keys })), { w: [0, 1, 2, 3, 4, 5] });
 });
 
-test('protocols with text and with frames', () => {
+test('text protocols and protocols with frames', () => {
   const magic = raw('L119547037146038801333356L\n.');
   const version = raw('I1001\n.');
   const first = fileOf(whole(), { magic, version, system: raw('(d.') });
@@ -113,7 +113,7 @@ test('protocols with text and with frames', () => {
   assert.deepEqual(values(fourth), { x: [0, 1, 2, 3, 4, 5] });
 });
 
-test('what the parts must be, each fault by name', () => {
+test('faults of each part are named', () => {
   const x = whole();
   const negative = { counts: [-1n] };
   const cases: readonly (readonly [Uint8Array, RegExp])[] = [
@@ -127,7 +127,7 @@ test('what the parts must be, each fault by name', () => {
     [fileOf(x, { keys: madePickle('N') }), /^keys of storages: None, wanted a list$/],
     [fileOf(x, { keys: madePickle(']Na') }), /^keys of storages: None is none of the pickle's/],
     [fileOf(x, { keys: madePickle(']', text('7'), 'a') }), /^keys of storages: "7" is none/],
-    [fileOf(x, { keys: madePickle('](', text('0'), text('0'), 'e') }), /"0" is there twice$/],
+    [fileOf(x, { keys: madePickle('](', text('0'), text('0'), 'e') }), /"0" appears twice$/],
     [fileOf(x, { keys: madePickle(']') }), /^storage "0" is missing in the file$/],
     [fileOf(x, { counts: [5n] }), /^storage "0" has 5 elements, the pickle says 6$/],
     [fileOf(x, negative), /^storage "0" has -1 elements, the pickle says 6$/],
@@ -166,7 +166,7 @@ test('one storage under two dtypes', () => {
   );
 });
 
-test('dtypes that are not read are passed over, and refused where they are wanted', () => {
+test('unsupported dtypes are skipped, and refused if they are needed', () => {
   const complex = legacyStorage('c', 2, 'N', 'ComplexFloatStorage');
   const beside = tensor({ storage: complex, size: [2], stride: [1] });
   const storages = [['c', new Uint8Array(16)], SIX] as const;
@@ -181,7 +181,7 @@ test('dtypes that are not read are passed over, and refused where they are wante
   );
 });
 
-test('a whole module is told from its weights', () => {
+test('a whole module is distinguished from its weights', () => {
   const module = raw('(', text('module'), 'cmine\nNet\n', text('mine.py'), text('class Net'), 'tQ');
   const pickle = madePickle(module, ')', 0x81, dict(['_parameters', dict(['w', whole()])]), 'b');
   assert.match(
@@ -190,7 +190,7 @@ test('a whole module is told from its weights', () => {
   );
 });
 
-test('archives of the oldest form are told', () => {
+test('archives of the oldest format are recognised', () => {
   const tar = Buffer.alloc(1024);
   tar.write('sys_info', 0);
   tar.write('0000644\0', 100);
@@ -199,7 +199,7 @@ test('archives of the oldest form are told', () => {
   assert.match(refusal(tar), /a tar archive, which torch\.save wrote before PyTorch 0\.1\.10/);
 });
 
-test('cut off at any hundredth of its length, a file of either form is refused', () => {
+test('a file of either format is refused if truncated at any hundredth of its length', () => {
   const huge = fileOf(whole({ size: [3000], stride: [0] }));
   for (const file of [golden('legacy.pth'), golden('wrapped.pth'), golden('dtypes.pth'), huge]) {
     for (let percent = 0; percent < 100; percent++) {
@@ -208,7 +208,7 @@ test('cut off at any hundredth of its length, a file of either form is refused',
   }
 });
 
-test('a number of ten bytes that begins a file of other kind', () => {
+test('a ten-byte number at the start of a file of another kind', () => {
   const header = madePickle(long(5n));
   assert.equal(isTorchFile(header), false);
   const other = madePickle(raw(0x8a, 0x0a, 'abcdefghij'));

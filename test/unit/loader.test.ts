@@ -32,7 +32,7 @@ const CONFIG: LoaderConfig = {
   cacheBytes: 1e6,
 };
 
-/** Everything that a batch says, as one string. */
+/** The whole content of a batch as one string. */
 function digest(batch: Batch): string {
   const hash = createHash('sha256').update(`${batch.step} ${batch.height} ${batch.width}`);
   for (const { sample, augmentationSeed, rgb, labels } of batch.crops) {
@@ -53,7 +53,7 @@ async function digests(changes: Partial<LoaderConfig>, steps: number): Promise<s
 }
 
 describe('sampleOrder', () => {
-  it('shows every sample once an epoch, in another order each', () => {
+  it('contains every sample once per epoch, in a different order each time', () => {
     const at = sampleOrder(3, 50);
     const epochs = [0, 1].map((epoch) =>
       Array.from({ length: 50 }, (_, i) => {
@@ -66,7 +66,7 @@ describe('sampleOrder', () => {
     assert.notDeepEqual(epochs[0], epochs[1]);
   });
 
-  it('is a function of the position, asked for in any order', () => {
+  it('is a function of the position, in any order of calls', () => {
     const at = sampleOrder(3, 50);
     for (const position of [120, 3, 121, 49, 50, 3]) {
       assert.deepEqual(at(position), sampleAt(3, 50, position));
@@ -96,7 +96,7 @@ describe('createLoader', () => {
     }
   });
 
-  it('gives calls that overlap one batch each, in order', async () => {
+  it('gives overlapping calls one batch each, in order', async () => {
     const expected = await digests({}, 3);
     const loader = createLoader({ ...CONFIG, workers: 2 });
     const batches = await Promise.all([loader.next(), loader.next(), loader.next()]);
@@ -104,13 +104,13 @@ describe('createLoader', () => {
     assert.deepEqual(batches.map(digest), expected);
   });
 
-  it('names the option that is wrong', () => {
+  it('names the invalid option', () => {
     assert.throws(() => createLoader({ ...CONFIG, batchSize: 0 }), /batchSize: got 0/);
     assert.throws(() => createLoader({ ...CONFIG, workers: -1 }), /workers: got -1/);
     assert.throws(() => createLoader({ ...CONFIG, prefetchBatches: 0.5 }), /prefetchBatches/);
   });
 
-  it('rejects next() once closed, also one that waits', async () => {
+  it('rejects next() once closed, including pending calls', async () => {
     const loader = createLoader({ ...CONFIG, workers: 1 });
     const waiting = assert.rejects(loader.next(), /the loader is closed/);
     await loader.close();
@@ -137,13 +137,13 @@ describe('createLoader on files', () => {
   });
   after(() => rm(root, { recursive: true }));
 
-  it('reads them in threads as in the calling one', async () => {
+  it('gives the same results in threads as in the calling thread', async () => {
     const dataset = { kind: 'camvid', root, split: 'train' } as const;
     const expected = await digests({ dataset }, 4);
     assert.deepEqual(await digests({ dataset, workers: 1 }, 4), expected);
   });
 
-  it('reports a corrupt file by name, from here and from a thread, and stays failed', async () => {
+  it('reports a corrupt file by name, with and without threads, and stays failed', async () => {
     const file = join(root, 'train', 'c.png');
     await truncate(file, 60);
     const dataset = { kind: 'camvid', root, split: 'train' } as const;
@@ -159,7 +159,7 @@ describe('createLoader on files', () => {
 });
 
 describe('threads', () => {
-  /** Runs a module's text in a process of its own, which has to end by itself. */
+  /** Runs a module's source in a child process, which has to end by itself. */
   async function runProcess(body: string): Promise<string> {
     const address = (file: string) => JSON.stringify(new URL(file, import.meta.url).href);
     const code = `
@@ -173,7 +173,7 @@ describe('threads', () => {
     return stdout.trim();
   }
 
-  it('close() during prefetch leaves nothing that keeps the process alive', async () => {
+  it('close() during prefetch lets the process end', async () => {
     const out = await runProcess(`
       const loader = createLoader({ ...config, workers: 1, prefetchBatches: 20 });
       const { step } = await loader.next();
@@ -182,7 +182,7 @@ describe('threads', () => {
     assert.equal(out, 'closed after 0');
   });
 
-  it('end when the caller leaves a sequential reading', async () => {
+  it('end when the caller leaves readSequentially early', async () => {
     const out = await runProcess(`
       for await (const { sample } of readSequentially(config.dataset, { workers: 1, ahead: 3 })) {
         console.log(sample);
@@ -191,7 +191,7 @@ describe('threads', () => {
     assert.equal(out, 'train/000000');
   });
 
-  it('that die make next() fail, not hang', async () => {
+  it('that die make next() fail instead of hang', async () => {
     const out = await runProcess(`
       const started = [];
       process.on('worker', (worker) => started.push(worker));

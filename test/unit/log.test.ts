@@ -21,7 +21,7 @@ test('JSON lines carry time, level, service, message and fields', () => {
   );
 });
 
-test('text on a terminal or by wish; a field cannot forge a line', () => {
+test('text on a terminal or if requested; a field cannot forge a line', () => {
   for (const [format, isTTY] of [
     ['auto', true],
     ['text', false],
@@ -35,7 +35,7 @@ test('text on a terminal or by wish; a field cannot forge a line', () => {
   }
 });
 
-test('an error shows type and message; where it came from only at level error', () => {
+test('an error shows type and message; its stack only at level error', () => {
   const { lines, logger } = logged('text', false);
   logger.warn({ err: new TypeError('odd') }, 'hm');
   logger.error({ err: new TypeError('odd') }, 'bad');

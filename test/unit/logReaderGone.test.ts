@@ -1,4 +1,4 @@
-/** A service whose log nobody reads any more goes on. */
+/** A service continues after the reader of its log has ended. */
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';

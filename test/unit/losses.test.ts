@@ -24,7 +24,7 @@ const uniform = (length: number, stream: number) => {
   drawsFor(7, 'test', stream).fillUniform(values, -1, 1);
   return values;
 };
-/** The addon may go on using an array, so every tensor gets its own. */
+/** Copies the array, because the addon may keep using the one it was given. */
 const tensor = (values: Float32Array, shape: readonly number[]) => float32(values.slice(), shape);
 
 function teacher(values: Float32Array, shape: readonly [number, number, number, number]) {
@@ -36,7 +36,7 @@ function teacher(values: Float32Array, shape: readonly [number, number, number, 
 }
 
 describe('unit rows', () => {
-  it('leave zero vectors zero, with the gradient through the floor', () => {
+  it('leave zero vectors zero, with the gradient of the constant divisor', () => {
     scope(() => {
       const rows = unitRows(float32(Float32Array.of(3, 4, 0, 0), [2, 2]));
       assert.deepEqual(
@@ -95,7 +95,7 @@ describe('minibatchPixel', () => {
     }
   });
 
-  it('is the mean over pairs of images of row KLs', () => {
+  it("is the mean of the rows' KLs over pairs of images", () => {
     const unit = (values: Float32Array, channels: number) =>
       Array.from({ length: 24 }, (_, p) => {
         const row = [...values.subarray(p * channels, (p + 1) * channels)];
@@ -153,7 +153,7 @@ describe('minibatchPixel', () => {
     assert.ok(Number.isNaN(run(broken).loss), 'the loss hides a NaN');
   });
 
-  it('works on one pixel: nothing to tell apart, loss and gradient 0', () => {
+  it('gives loss and gradient 0 for a single pixel', () => {
     const { loss, gradient_NHWC } = scope(() => {
       const one = minibatchPixel(
         tensor(uniform(3, 5), [1, 1, 1, 3]),
@@ -178,14 +178,14 @@ describe('minibatchPixel', () => {
 });
 
 describe('averagePool', () => {
-  it('sums windows that stick out over what they have, up to a common factor', () => {
+  it('averages incomplete windows over their elements, up to a common factor', () => {
     scope(() => {
       const ones = tensor(new Float32Array(5 * 6).fill(1), [1, 5, 6, 1]);
       assert.deepEqual([...readFloat32(averagePool(ones))], [1, 0.5, 0.25, 0.125]);
     });
   });
 
-  it('has the transposed map as its gradient', () => {
+  it('has the transpose of the pooling as its gradient', () => {
     scope(() => {
       const x = uniform(2 * 5 * 6 * 2, 8);
       const y = uniform(2 * 2 * 2 * 2, 9);
@@ -213,7 +213,7 @@ describe('memoryContrast', () => {
     assertLossGradient(lossAt, student, run(student, bank).gradient);
   });
 
-  it('is 0 against one row and against none', () => {
+  it('is 0 with one bank row and with none', () => {
     for (const rows of [bank.slice(0, 4), new Float32Array(0)]) {
       const { loss, gradient } = run(student, rows);
       assert.ok(Math.abs(loss) < 1e-6, String(loss));
@@ -254,7 +254,7 @@ describe('taskCe', () => {
       return { loss: result.loss, gradient: readFloat32(result.gradient_NhwK) };
     });
 
-  it('has the gradient of its loss, whatever the rule of the corners', () => {
+  it('has the gradient of its loss, with and without aligned corners', () => {
     const losses = [true, false].map((alignCorners) => {
       const of = (x: Float32Array) => run(x, labels, { alignCorners });
       assertLossGradient((x) => of(x).loss, logits, of(logits).gradient);
@@ -263,7 +263,7 @@ describe('taskCe', () => {
     assert.ok(Math.abs(losses[0]! - losses[1]!) > 1e-3, `both rules give ${losses}`);
   });
 
-  it('counts nothing where all pixels are ignored', () => {
+  it('is 0, or NaN if requested, when all pixels are ignored', () => {
     const ignored = { ...labels, data: new Uint8Array(70).fill(255) };
     assert.equal(run(logits, ignored).loss, 0);
     assert.ok(
@@ -276,28 +276,28 @@ describe('taskCe', () => {
     );
   });
 
-  it('weighs each labelled pixel alike, one image ignored', () => {
+  it('gives each labelled pixel the same weight, with one image ignored', () => {
     const half = { ...labels, data: labels.data.slice().fill(255, 35) };
     const { gradient } = run(logits, half);
     assert.ok(
       gradient.subarray(36).every((value) => value === 0),
       `gradient ${gradient}`,
     );
-    // Equal logits everywhere: the loss is log 3 whatever the labels.
+    // Equal logits everywhere: the loss is log 3 for any labels.
     assert.ok(
       Math.abs(run(new Float32Array(72), half).loss - Math.log(3)) < 1e-6,
       'the loss of equal chances is not log 3',
     );
   });
 
-  it('refuses labels that are no class', () => {
+  it("refuses labels that aren't classes", () => {
     const wrong = { ...labels, data: labels.data.slice().fill(3, 10, 11) };
     assert.throws(() => run(logits, wrong), /labels: 3 given at 10, wanted 0 to 2 or 255/);
   });
 });
 
 describe('nearestLabels', () => {
-  it('follows float32 where it differs from whole numbers', () => {
+  it('follows float32 where it differs from exact arithmetic', () => {
     const row = {
       data: Uint8Array.from({ length: 62 }, (_, i) => i),
       images: 1,
@@ -305,7 +305,7 @@ describe('nearestLabels', () => {
       width: 62,
     };
     const got = nearestLabels(row, 1, 14).data;
-    // 7 * 62 / 14 is 31, in float32 a little less.
+    // 7 * 62 / 14 is 31 exactly, and slightly less in float32.
     assert.equal(got[7], 30);
     assert.equal(got[13], Math.floor((13 * 62) / 14));
   });

@@ -35,7 +35,7 @@ const angles = (data: StoredRows) => {
   );
 };
 
-/** Takes the first entries as they lie. */
+/** Takes the first entries in order. */
 const first = (_class: number, _n: number, take: number) =>
   Int32Array.from({ length: take }, (_, i) => i);
 const IN_ORDER: BankChoices = {
@@ -54,7 +54,7 @@ describe('place', () => {
     assert.deepEqual(after, { size: 5, pointer: 2, fill: 5 });
   });
 
-  it('overwrites the last rows as the reference does, from the exact end on', () => {
+  it('overwrites the last rows like the reference, also when rows end exactly at the end', () => {
     const beyond = place({ size: 5, pointer: 3, fill: 3 }, 4, 'reference');
     assert.deepEqual([...beyond.slots], [1, 2, 3, 4]);
     assert.deepEqual(beyond.after, { size: 5, pointer: 0, fill: 5 });
@@ -67,7 +67,7 @@ describe('place', () => {
 });
 
 describe('memory banks', () => {
-  it('store unit rows of each class apart and wrap', () => {
+  it('store unit rows separately for each class, and wrap', () => {
     const bank = new PixelMemoryBank(OPTIONS);
     bank.stage(
       1,
@@ -89,13 +89,13 @@ describe('memory banks', () => {
     );
   });
 
-  it('keep the newest rows when more come than there is room for', () => {
+  it('keep the newest rows when more are added than fit', () => {
     const bank = new RegionMemoryBank(OPTIONS);
     bank.stage(0, rows(1, 2, 3, 4, 5, 6));
     assert.deepEqual(angles(bank.sample(9, IN_ORDER).data), [5, 6, 3, 4]);
   });
 
-  it('sample without replacement, never more than there are', () => {
+  it('sample without replacement, at most the rows there are', () => {
     const bank = new PixelMemoryBank({ ...OPTIONS, size: 50 });
     bank.stage(0, rows(...Array.from({ length: 30 }, (_, i) => i)));
     bank.stage(2, rows(100));
@@ -108,7 +108,7 @@ describe('memory banks', () => {
     assert.deepEqual(all, [...Array.from({ length: 30 }, (_, i) => i), 100]);
   });
 
-  it('draw the same for a step whatever came before', () => {
+  it('draw the same for a step regardless of earlier steps', () => {
     const choose = () => drawnChoices(3, 5, 1).samplePixels(0, 1000, 10);
     assert.deepEqual(choose(), choose());
     assert.notDeepEqual(choose(), drawnChoices(3, 5, 0).samplePixels(0, 1000, 10));
@@ -134,7 +134,7 @@ describe('memory banks', () => {
     assert.equal(bank.fill(0), 0);
   });
 
-  it('let samples see staged rows, and discard without a trace', () => {
+  it('let samples see staged rows, and undo them completely on discard', () => {
     for (const precision of ['fp32', 'fp16'] as const) {
       const bank = new PixelMemoryBank({ ...OPTIONS, precision });
       bank.stage(0, rows(1, 2, 3));
@@ -152,7 +152,7 @@ describe('memory banks', () => {
     }
   });
 
-  it('come back from their exported state', () => {
+  it('are restored from their exported state', () => {
     for (const precision of ['fp32', 'fp16'] as const) {
       const options = { ...OPTIONS, precision };
       const [bank, other] = [new PixelMemoryBank(options), new PixelMemoryBank(options)];
@@ -172,7 +172,7 @@ describe('memory banks', () => {
     }
   });
 
-  it('refuse a state that does not fit, and keep their own', () => {
+  it('refuse a state that does not fit, and keep the present one', () => {
     const bank = new PixelMemoryBank(OPTIONS);
     bank.stage(0, rows(1));
     bank.commit();
@@ -190,7 +190,7 @@ describe('memory banks', () => {
     assert.deepEqual(snapshot(bank), before);
   });
 
-  it('keep zero vectors zero and halves within their precision', () => {
+  it('keep zero vectors zero, and fp16 rows within their precision', () => {
     const bank = new PixelMemoryBank({ ...OPTIONS, precision: 'fp16' });
     bank.stage(0, Float32Array.of(0, 0, 3, 4));
     const stored = bank.sample(2, IN_ORDER).data;
@@ -203,7 +203,7 @@ describe('memory banks', () => {
     );
   });
 
-  it('refuse unknown classes and broken rows', () => {
+  it('refuse unknown classes and incomplete rows', () => {
     const bank = new PixelMemoryBank(OPTIONS);
     assert.throws(() => bank.stage(3, rows(1)), /class: 3/);
     assert.throws(
@@ -214,7 +214,7 @@ describe('memory banks', () => {
 });
 
 describe('choosePixels', () => {
-  it('picks pixels of the class, or of the whole image as the reference does', () => {
+  it('picks pixels of the class, or, like the reference, of the whole image', () => {
     const ids = Int32Array.of(4, 8, 15, 16);
     assert.deepEqual([...choosePixels(ids, Int32Array.of(2, 0), 'class')], [15, 4]);
     assert.deepEqual([...choosePixels(ids, Int32Array.of(2, 0), 'reference')], [2, 0]);

@@ -1,4 +1,4 @@
-/** Memory terms against real banks, at the edges of what a bank can hold. */
+/** Memory terms with real banks, in edge cases. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { memoryTerms } from '../../src/distill/memoryTerms.js';
@@ -53,7 +53,7 @@ const largest = (values: Float32Array) =>
   values.reduce((max, value) => Math.max(max, Math.abs(value)), 0);
 
 describe('memoryTerms', () => {
-  it('are nearly the same from rows stored as halves', () => {
+  it('are nearly the same with rows stored in fp16', () => {
     const [single, half] = (['fp32', 'fp16'] as const).map((precision) =>
       evaluate(bankOf(9, precision)),
     );
@@ -63,20 +63,20 @@ describe('memoryTerms', () => {
     assert.ok(largest(difference) < 5e-3 * largest(single!.gradient), 'the gradients differ');
   });
 
-  it('use the rows there are where more are asked for', () => {
+  it('use the rows there are if more are requested', () => {
     const { rows, loss, gradient } = evaluate(bankOf(2, 'fp32'));
     assert.equal(rows.count, 2 * CLASSES);
     assert.ok(loss > 0 && gradient.every(Number.isFinite), `loss ${loss}`);
   });
 
-  it('are 0 against a bank with one filled slot: nothing to tell apart', () => {
+  it('are 0 with a bank that has a single filled slot', () => {
     const bank = bankOf(0, 'fp32');
     bank.stage(1, uniform(CHANNELS, 30));
     const { loss, gradient } = evaluate(bank);
     assert.ok(Math.abs(loss) < 1e-6 && largest(gradient) < 1e-6, `loss ${loss}`);
   });
 
-  it('stay finite where the projected feature is zero at some positions or at all', () => {
+  it('stay finite if the projected feature is zero at some or all positions', () => {
     for (const zeros of [CHANNELS, POSITIONS * CHANNELS]) {
       const student = uniform(POSITIONS * CHANNELS, 1).fill(0, 0, zeros);
       const { loss, gradient } = evaluate(bankOf(9, 'fp32'), student);
@@ -84,7 +84,7 @@ describe('memoryTerms', () => {
     }
   });
 
-  it('leave positions without a label alone', () => {
+  it('give no gradient to positions without a label', () => {
     const labelled = Int32Array.of(3);
     const { loss, gradient } = evaluate(bankOf(9, 'fp32'), undefined, labelled);
     assert.ok(loss > 0, `loss ${loss}`);
@@ -94,7 +94,7 @@ describe('memoryTerms', () => {
     assert.ok(largest(gradient) > 0, 'no gradient at the labelled position');
   });
 
-  it('show a NaN feature', () => {
+  it('become NaN with a NaN feature', () => {
     const student = uniform(POSITIONS * CHANNELS, 1);
     student[5] = Number.NaN;
     assert.ok(Number.isNaN(evaluate(bankOf(9, 'fp32'), student).loss), 'a NaN got lost');

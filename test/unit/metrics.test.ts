@@ -11,7 +11,7 @@ import { ListenError, startMetricsServer } from '../../src/telemetry/metricsServ
 import { createStudentMetrics } from '../../src/telemetry/studentMetrics.js';
 import { createTeacherMetrics } from '../../src/telemetry/teacherMetrics.js';
 
-// DESIGN's names, written out: a renamed metric must fail here.
+// The names, written out: renaming a metric must fail here.
 const TEACHER =
   'images_total requests_total inference_seconds queue_seconds queue_images queue_bytes answer_bytes batch_images sent_bytes_total streams info';
 const STUDENT =
@@ -34,7 +34,7 @@ async function scrape(url: string): Promise<string> {
   return response.text();
 }
 
-test('every name of the design is served over HTTP', async () => {
+test('every metric is served over HTTP', async () => {
   const student = createStudentMetrics();
   const teacher = createTeacherMetrics();
   const wanted = [
@@ -62,7 +62,7 @@ test('every name of the design is served over HTTP', async () => {
   assert.deepEqual(named.sort(), [...distinct].sort());
 });
 
-test('a step and an evaluation show in the figures', async () => {
+test('a step and an evaluation set the metrics', async () => {
   const metrics = createStudentMetrics();
   assert.match(await metrics.registry.metrics(), /^cirkd_student_miou NaN$/im);
   metrics.recordStep(STEP);
@@ -145,7 +145,7 @@ test('other paths and methods, a port in use, closing', async () => {
       return true;
     },
   );
-  // A client that connects and says nothing must not hold the close up.
+  // A client that connects and sends nothing must not delay the close.
   const idle = connect(server.port, '127.0.0.1');
   await new Promise((resolve) => idle.once('connect', resolve));
   await server.close();

@@ -1,4 +1,4 @@
-/** What mmsegmentation's checkpoints say beside the weights. */
+/** The config and classes in mmsegmentation's checkpoints. */
 import assert from 'node:assert/strict';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -21,7 +21,7 @@ import { writeZip } from '../../src/wire/torch/zip/writer.js';
 const folder = mkdtempSync(join(tmpdir(), 'cirkd-mmseg-'));
 after(() => rmSync(folder, { recursive: true }));
 
-/** As mmengine prints a config, with what matters here. */
+/** A config in mmengine's format, reduced to the relevant settings. */
 const CONFIG = `
 data_preprocessor = dict(
     bgr_to_rgb=True,
@@ -43,7 +43,7 @@ model = dict(
     auxiliary_head=dict(align_corners=True))
 `;
 
-test('corners, mean, deviation and channel order, wherever and however often they stand', () => {
+test('corners, mean, deviation and channel order are found anywhere, once or repeated', () => {
   const normalisation = {
     pixelMean: [123.675, 116.28, 103.53],
     pixelStd: [58.395, 57.12, 57.375],
@@ -58,7 +58,7 @@ test('corners, mean, deviation and channel order, wherever and however often the
   assert.deepEqual(mmsegSettings('lr = 0.01'), {});
 });
 
-test('a network with the same names that is another one is refused, by the setting', () => {
+test('another network with the same names is refused, naming the setting', () => {
   const cases: [string, RegExp][] = [
     ['strides=(1, 2, 2, 1)', /config says strides=\(1,2,2,1\), wanted 1,2,1,1: .* ONNX/],
     ['dilations=(1, 1, 1, 2)', /config says dilations=\(1,1,1,2\), wanted 1,1,2,4 or 1,12,24,36/],
@@ -82,12 +82,12 @@ const SPEC: NetworkSpec = {
   ...{ numClasses: 3, widthMultiplier: 0.125 },
 };
 
-/** A .pth file with meta.cfg and meta.dataset_meta.classes beside the state dict. */
+/** A .pth file with meta.cfg and meta.dataset_meta.classes in addition to the state dict. */
 function writeChecked(config: string): string {
   const network = SegmentationNetwork.create(SPEC, initialWeights(1));
   const entries = [...readZip(writeTorchCheckpoint(network.stateDict()))];
   network.dispose();
-  // Three on the stack to a tuple.
+  // 0x87 is TUPLE3.
   const classes = raw(...['road', 'sky', 'tree'].map(text), 0x87);
   const meta = dict(['cfg', text(config)], ['dataset_meta', dict(['classes', classes])]);
   const beside = (state: Uint8Array) =>
@@ -106,7 +106,7 @@ async function imported(path: string, ...options: string[]) {
   return readFileSync(out);
 }
 
-test('import takes them over into the model file; a flag overrides; the digest tells them apart', async () => {
+test('import writes them to the model file; a flag overrides them; the digest depends on them', async () => {
   const path = writeChecked(CONFIG);
   const bytes = await imported(path);
   const { description } = readModelFile(bytes);

@@ -1,4 +1,4 @@
-/** What wrappers leave before the names of a state dict. */
+/** Prefixes that wrappers put before the names of a state dict. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import {
@@ -15,7 +15,7 @@ import { networkEntries } from '../support/networkEntries.js';
 const ONE = float32Tensor(new Float32Array(1), [1]);
 const named = (...names: string[]): NamedTensors => new Map(names.map((name) => [name, ONE]));
 
-/** The prefix, once it's sure that it and nothing else is gone. */
+/** The prefix, after checking that it and nothing else was removed. */
 function taken(namesOf: NamesOf, ...names: string[]): string {
   const { tensors, prefix, leftOut } = withoutPrefix(named(...names), namesOf);
   assert.deepEqual(
@@ -46,7 +46,7 @@ const WRAPPERS = [
   'student.module.',
 ];
 
-test('wrappers go from before all names, in any order, and other common prefixes', () => {
+test('wrappers in any order and other common prefixes are removed from all names', () => {
   for (const [namesOf, dicts] of [
     ['network', NETWORKS],
     ['backbone', BACKBONES],
@@ -60,7 +60,7 @@ test('wrappers go from before all names, in any order, and other common prefixes
   }
 });
 
-test('nothing is taken off the names of any network of the zoo', () => {
+test('the names of every network of the zoo stay unchanged', () => {
   for (const { model, backbone } of ZOO) {
     const spec = { model, backbone, variant: 'v1', numClasses: 2, widthMultiplier: 0.125 } as const;
     const names = networkEntries(spec).map(([name]) => name);
@@ -68,7 +68,7 @@ test('nothing is taken off the names of any network of the zoo', () => {
   }
 });
 
-test('a part of a network under its own name: a backbone can be taken from it, a network not', () => {
+test('a part of a network under its own name gives a backbone but not a network', () => {
   const part = ['pretrained.net.features.0.0.weight', 'pretrained.net.features.17.conv.7.bias'];
   assert.equal(taken('network', ...part), '');
   assert.equal(taken('backbone', ...part), 'pretrained.net.');
@@ -76,7 +76,7 @@ test('a part of a network under its own name: a backbone can be taken from it, a
   assert.equal(taken('backbone', ...NETWORKS.official), '');
 });
 
-test('names of nothing known: only what is a wrapper goes', () => {
+test('from unknown names only wrappers are removed', () => {
   assert.equal(taken('network', 'module.encoder.a', 'module.encoder.b'), 'module.');
   assert.equal(taken('network', 'encoder.a', 'encoder.b'), '');
   assert.equal(taken('network', 'modules.a', 'modules.b'), '');
@@ -84,7 +84,7 @@ test('names of nothing known: only what is a wrapper goes', () => {
   assert.equal(taken('network'), '');
 });
 
-test('with and without a prefix: an error that names it and what to do', () => {
+test('mixed names with and without a prefix: an error names it and the remedy', () => {
   const mixed: readonly (readonly [string, string, ...string[]])[] = [
     ['module.', 'module.head.x', ...NETWORKS.official],
     ['module.', 'n_averaged', 'module.head.x'],
@@ -103,7 +103,7 @@ test('with and without a prefix: an error that names it and what to do', () => {
   }
 });
 
-test('a prefix that is asked for: the names under it, the others are told', () => {
+test('a requested prefix: its names are kept, the others are reported', () => {
   const both = ['student', 'teacher'].flatMap((one) =>
     NETWORKS.official.map((name) => `${one}._orig_mod.${name}`),
   );
@@ -113,7 +113,7 @@ test('a prefix that is asked for: the names under it, the others are told', () =
     assert.equal(bare.prefix, 'student._orig_mod.');
     assert.equal(
       prefixNote(bare),
-      "prefix taken off: 'student._orig_mod.'; left out 3 names without it " +
+      "prefix removed: 'student._orig_mod.'; left out 3 names without it " +
         '(teacher._orig_mod.pretrained.conv1.weight, ' +
         'teacher._orig_mod.head.aspp.b0.0.weight, teacher._orig_mod.auxlayer.block.0.weight)',
     );

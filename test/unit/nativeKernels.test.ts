@@ -1,4 +1,4 @@
-/** The addon's kernels against plain loops, and against the same composed of TensorFlow's ops. */
+/** Compares the addon's kernels with plain loops and with compositions of TensorFlow's ops. */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { test } from 'node:test';
@@ -62,7 +62,7 @@ test('batch norm, shortcut and activation in one kernel: values, statistics and 
       const results = [nativeKernels, composedKernels].map(({ batchNormTraining }) =>
         scope(() => {
           const tape = new Tape(true);
-          // 300 positions: over a chunk of sums and a rest; a mean far from 0 beside the deviation.
+          // 300 positions: several chunks of sums and a rest. The mean is large relative to the deviation.
           const [x, shortcut] = [
             leaf(tape, 1, [2, 15, 10, 21], 3, 40),
             leaf(tape, 2, [2, 15, 10, 21]),
@@ -94,7 +94,7 @@ test('batch norm, shortcut and activation in one kernel: values, statistics and 
   }
 });
 
-test('batch norm in one kernel: a first position far from all others costs no digits', () => {
+test('batch norm in one kernel: a first position far from all others costs no precision', () => {
   scope(() => {
     const values = randomInput(1, [1, 64, 64, 2]).values;
     values[0] = 1e4;
@@ -115,7 +115,7 @@ test('batch norm in one kernel: a first position far from all others costs no di
   });
 });
 
-test('batch norm in one kernel passes broken values on', () => {
+test('batch norm in one kernel propagates NaN and infinity', () => {
   for (const [broken, at] of [
     [Number.NaN, 7],
     [Number.POSITIVE_INFINITY, 7],
@@ -160,7 +160,7 @@ test('a convolution with its norm, shortcut and activation in one kernel', () =>
   scope(() => {
     assert.throws(() => {
       normalised(differentiable.normalisedConvolution, { recording: true });
-    }, /wants gradients/);
+    }, /a recording tape given/);
   });
 });
 
@@ -202,7 +202,7 @@ function normalised(
   return readFloat32(y.value);
 }
 
-test('kernels name what is wrong', () => {
+test('errors of kernels name the fault', () => {
   scope(() => {
     const zeros = (shape: number[]) =>
       float32(new Float32Array(shape.reduce((product, length) => product * length, 1)), shape);
@@ -237,7 +237,7 @@ test('kernels name what is wrong', () => {
   });
 });
 
-test('depthwise convolutions: values and gradients as composed of plain ones', () => {
+test('depthwise convolutions: values and gradients equal those composed of plain ones', () => {
   for (const { channels, stride, dilation } of [
     { channels: 1, stride: 1, dilation: 1 },
     { channels: 45, stride: 2, dilation: 1 },
@@ -267,7 +267,7 @@ function leaf(tape: Tape, index: number, shape: number[], scale = 1, mean = 0): 
   return tape.leaf(float32(values, shape) as Tensor);
 }
 
-/** To 1e-4 of the largest. */
+/** Compares to 1e-4 of the largest value. */
 function assertClose(got: Float32Array, wanted: Float32Array, what: string): void {
   assert.equal(got.length, wanted.length, what);
   const largest = wanted.reduce((most, value) => Math.max(most, Math.abs(value)), 0);

@@ -69,7 +69,7 @@ test('training forward stages running statistics; commit writes them, discard do
   assert.equal(counter.dtype, 'I64');
   assert.equal(new BigInt64Array(alignedBytes(counter))[0], 2n);
 
-  // Two passes staged at once leave what two passes, each committed, leave.
+  // Staging two passes before a commit gives the same result as committing each.
   const other = SegmentationNetwork.create(MOBILE, initialWeights(1));
   for (let pass = 0; pass < 2; pass++) {
     const single = new StagedBuffers();
@@ -81,7 +81,7 @@ test('training forward stages running statistics; commit writes them, discard do
   network.dispose();
 });
 
-test('every parameter of every kind of network gets a gradient, and nothing is left over', () => {
+test('every parameter of every kind of network gets a gradient, and nothing leaks', () => {
   const specs: NetworkSpec[] = [
     MOBILE,
     { ...MOBILE, model: 'psp_mobile' },
@@ -123,7 +123,7 @@ test('every parameter of every kind of network gets a gradient, and nothing is l
   assert.equal(numTensors(), beforeAll);
 });
 
-test('dropout is a pure function of its seeds, one pair a layer', () => {
+test('dropout is a pure function of its seeds, one pair per layer', () => {
   const network = SegmentationNetwork.create(RESNET, initialWeights(3));
   const layers: number[] = [];
   const context = (seed: number): ForwardContext => ({
@@ -145,7 +145,7 @@ test('training a globally pooled head on one image is refused', () => {
   const network = SegmentationNetwork.create(MOBILE, initialWeights(1));
   const before = numTensors();
   const context = trainingContext();
-  assert.throws(() => logitsOf(network, context, 1), /one value a channel/);
+  assert.throws(() => logitsOf(network, context, 1), /one value per channel/);
   context.tape.dispose();
   context.staged.discard();
   assert.equal(numTensors(), before);
@@ -165,7 +165,7 @@ test('initial weights are a pure function of seed and name', () => {
   assert.deepEqual([...initialWeights(7)('c', [2], 'bias')], [0, 0]);
 });
 
-test('a state dict goes to another network and gives the same outputs', () => {
+test('a state dict loaded into another network gives the same outputs', () => {
   const from = SegmentationNetwork.create(RESNET, initialWeights(4));
   const to = SegmentationNetwork.create(RESNET, initialWeights(5));
   const result = to.loadStateDict(from.stateDict(), { strict: true });
@@ -225,7 +225,7 @@ test('a state dict that does not fit is refused by name and changes nothing', ()
   network.dispose();
 });
 
-test('a spec without a network is refused by field', () => {
+test('a spec without a network is refused, naming the field', () => {
   const wrong: [Partial<Record<keyof NetworkSpec, unknown>>, RegExp][] = [
     [{ model: 'unet' }, /^model: 'unet' given, wanted one of deeplabv3/],
     [{ model: 'toString' }, /^model/],

@@ -1,10 +1,19 @@
 import assert from 'node:assert/strict';
-import { mkdirSync, mkdtempSync, readdirSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
+import {
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { engineEnvironment } from '../../services/setup/engineEnvironment.mjs';
 import { forgetOldTrees, missingPackages } from '../../services/setup/npmPackages.mjs';
+import { BUILD_PACKAGES } from '../../services/setup/pins.mjs';
 import { removeOtherPlatforms } from '../../services/setup/platformFiles.mjs';
 
 const root = mkdtempSync(join(tmpdir(), 'cirkd-packages-'));
@@ -104,4 +113,14 @@ test("of a package with every platform's binaries this one's stay", async () => 
   const left = readdirSync(home, { recursive: true, encoding: 'utf8' });
   assert.deepEqual(left.sort(), [process.platform, here, join(here, 'binding.node')]);
   await removeOtherPlatforms(join(root, 'nowhere'));
+});
+
+test('package.json names the tfjs-node that the set-up brings', () => {
+  const { peerDependencies } = JSON.parse(readFileSync('package.json', 'utf8')) as {
+    peerDependencies: Record<string, string>;
+  };
+  for (const [name, version] of Object.entries(peerDependencies)) {
+    assert.equal(BUILD_PACKAGES.find((pin) => pin.name === name)?.version, version, name);
+  }
+  assert.deepEqual(Object.keys(peerDependencies), ['@tensorflow/tfjs-node-gpu']);
 });

@@ -193,12 +193,12 @@ describe('Objective', () => {
     );
   });
 
-  it('enqueues per image and class, and only committed rows last', () => {
+  it('enqueues per image and class, and keeps only committed rows', () => {
     const objective = makeObjective();
     const { pixel, region } = objective.banks;
     const first = evaluate(objective).terms;
     assert.ok(pixel!.fillRatio > 0 && region!.fillRatio > 0, 'a bank is empty');
-    // Each class lies in both images.
+    // Each class occurs in both images.
     assert.deepEqual(
       [0, 1, 2].map((c) => region!.fill(c)),
       [2, 2, 2],
@@ -242,7 +242,7 @@ describe('Objective', () => {
     );
   });
 
-  it('counts 0 for task and memory terms without a label, and NaN as a switch', () => {
+  it('gives 0 for task and memory terms without a label, or NaN with allIgnored: nan', () => {
     const objective = makeObjective();
     const { terms, logits, feature } = evaluate(objective, { labels: IGNORED });
     assert.deepEqual([terms.task, terms.memory_pixel, terms.memory_region], [0, 0, 0]);
@@ -281,7 +281,7 @@ describe('Objective', () => {
     }
   });
 
-  it('shows NaN features and leaves the banks as they were after discard', () => {
+  it('becomes NaN with NaN features, and discard restores the banks', () => {
     const objective = makeObjective();
     const broken = INPUTS.feature.slice().fill(Number.NaN, 0, 1);
     const { terms } = evaluate(objective, { values: { feature: broken } });
@@ -293,7 +293,7 @@ describe('Objective', () => {
     assert.equal(objective.banks.pixel!.fillRatio, 0);
   });
 
-  it('refuses a memory weight without its bank, and labels that are no class', () => {
+  it("refuses a memory weight without its bank, and labels that aren't classes", () => {
     assert.throws(
       () => new Objective(SETTINGS, { pixel: null, region: null }),
       /weights.memory_pixel/,
@@ -316,7 +316,7 @@ describe('Objective', () => {
 });
 
 describe('rowsPerClass', () => {
-  it('counts as the official trainers do', () => {
+  it('counts like the official trainers', () => {
     assert.deepEqual([rowsPerClass(4096, 19), rowsPerClass(1024, 19)], [216, 54]);
   });
 });

@@ -1,4 +1,4 @@
-/** Pickles that aren't a checkpoint's are refused by name; nothing in them is executed. */
+/** Pickles that don't belong to a checkpoint are refused by name; nothing in them is executed. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { CheckpointError } from '../../src/wire/checkpointError.js';
@@ -70,7 +70,7 @@ test('plain data of protocols 2 to 5', () => {
   assert.deepEqual(read(0x96, 1, 0, 0, 0, 0, 0, 0, 0, 'z'), new Uint8Array([122]));
 });
 
-test('a list that holds itself is no trouble', () => {
+test('a list that contains itself is read', () => {
   const list = read(']q', 0, 'h', 0, 'a') as unknown[];
   assert.equal(list[0], list);
 });
@@ -129,13 +129,13 @@ test('a function of another library may be named, and is never called', () => {
     ];
     for (const parts of called) assert.ok(refusal(madePickle(...parts)).includes(wanted), name);
     assert.ok(read(`c${lines}\n`) instanceof ForeignName);
-    // A class's __new__ takes a function for no class.
+    // __new__ is refused for a function.
     assert.ok(read(`c${lines}\n)`, 0x81) instanceof ForeignObject);
     assert.ok(refusal(madePickle(`c${lines}\n}b`)).includes('attributes of'), name);
   }
 });
 
-test('what a call gave is not called, of attributes only classes are', () => {
+test('the result of a call is never called, and of attributes only classes are', () => {
   const getattr = (module: string, owner: string, name: string) => [
     ...[`c${module}\ngetattr\n`, owner, text(name), 0x86, 'R'],
   ];
@@ -166,7 +166,7 @@ test('a name is shown in quotes, short and without control characters', () => {
   assert.ok(!message.includes('\u001b') && message.length < 300, message);
 });
 
-test('opcodes that leave the file are refused by name', () => {
+test('opcodes that refer outside the file are refused by name', () => {
   const cases: readonly (readonly [PicklePart[], string])[] = [
     [[0x82, 1], 'EXT1'],
     [[0x83, 1, 1], 'EXT2'],
@@ -182,7 +182,7 @@ test('opcodes that leave the file are refused by name', () => {
   }
 });
 
-test('the text form, and strings of Python 2', () => {
+test('the text protocol, and strings of Python 2', () => {
   const cases: readonly (readonly [PicklePart[], unknown])[] = [
     [['I01\n'], true],
     [['I00\n'], false],
@@ -268,7 +268,7 @@ test('persistent ids', () => {
   assert.match(refusal(madePickle(storage('0', 2n ** 63n))), wanted);
   const [module, net] = [text('module'), 'cmine\nNet\n'];
   assert.match(refusal(madePickle('(', module, net, text('0'), 'NNtQ')), wanted);
-  // Of the zip form; that of before 1.6 has module classes.
+  // In the zip format; only the one before 1.6 has module classes.
   assert.match(refusal(madePickle('(', module, net, 'NNtQ')), wanted);
   assert.match(refusal(madePickle(storage('1', 6))), /storage "1" is missing/);
   assert.match(refusal(madePickle(storage('../0', 6))), /storage "\.\.\/0" is missing/);
@@ -297,7 +297,7 @@ test('tensors must lie in their storages', () => {
   read(tensor({ more: raw('}') }));
 });
 
-test('stack and memo stay in bounds', () => {
+test('stack and memo are bounded', () => {
   const cases: readonly (readonly [PicklePart[], RegExp])[] = [
     [[], /nothing on the stack/],
     [['0'], /nothing on the stack/],
@@ -328,7 +328,7 @@ test('stack and memo stay in bounds', () => {
   assert.match(refusal(raw(0x80, 2)), /cut off/);
 });
 
-test('deep nesting is read, a flood of values is refused', () => {
+test('deep nesting is read, too many values are refused', () => {
   const depth = 200_000;
   const lists = `${']'.repeat(depth)}${'a'.repeat(depth - 1)}`;
   assert.ok(Array.isArray(read(lists)));
@@ -336,7 +336,7 @@ test('deep nesting is read, a flood of values is refused', () => {
   assert.match(refusal(madePickle('}'.repeat(1_000_001))), /more than 1000000 opcodes/);
 });
 
-test('keys that a file could choose to collide are not kept', () => {
+test('keys that a file could choose to make collide are not kept', () => {
   const many = (shift: bigint, ...after: PicklePart[]) =>
     Buffer.concat(
       Array.from({ length: 40_000 }, (_, k) => raw(long(BigInt(k + 1) << shift), ...after)),
@@ -355,7 +355,7 @@ test('keys that a file could choose to collide are not kept', () => {
   }
 });
 
-test('MEMOIZE goes behind as many as there are, whatever their indices', () => {
+test('MEMOIZE uses the number of entries as its index, whatever their indices', () => {
   const { items } = read('(Nq', 5, 'K', 7, 0x94, 'h', 1, 'h', 5, 't') as PickleTuple;
   assert.deepEqual(items, [null, 7, 7, null]);
 });

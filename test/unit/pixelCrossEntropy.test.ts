@@ -1,4 +1,4 @@
-/** Cross entropy at full resolution: the addon's kernel against the one composed of TensorFlow's ops. */
+/** Cross entropy at full resolution: compares the addon's kernel with the composition of TensorFlow's ops. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { drawsFor } from '../../src/random/draws.js';
@@ -19,7 +19,7 @@ const uniform = (length: number, stream: number, reach: number) => {
 
 const ALIGNED = { scale: 1, alignCorners: true };
 
-/** [images, h, w, classes, H, W]: enlarged, as they are, made smaller, one position, many classes. */
+/** [images, h, w, classes, H, W]: enlarged, unchanged, reduced, one position, many classes. */
 const SIZES = [
   [2, 5, 7, 19, 37, 53],
   [1, 4, 6, 3, 4, 6],
@@ -37,7 +37,7 @@ describe('pixelCrossEntropy', () => {
       scope(() => {
         const logits = float32(uniform(images * h * w * classes, 1, 20), [images, h, w, classes]);
         const draws = uniform(images * height * width, 2, 1);
-        // Classes, and about a tenth ignored.
+        // Class numbers, with about a tenth of the pixels ignored.
         const data = Uint8Array.from(draws, (u) => Math.floor(((u + 1) / 2) * classes * 1.1));
         const labels = { data, height, width };
         const options = { scale: 0.25, alignCorners };
@@ -59,7 +59,7 @@ describe('pixelCrossEntropy', () => {
     }
   });
 
-  it('lays positions over pixels by the rule that is asked for', () => {
+  it('aligns positions with pixels by the requested rule', () => {
     scope(() => {
       // Logits 0 and x of two classes, x 0 and 2 at the two positions: the loss of class 0 is log(1 + e^x).
       const logits = float32(Float32Array.of(0, 0, 0, 2), [1, 1, 2, 2]);
@@ -76,7 +76,7 @@ describe('pixelCrossEntropy', () => {
     });
   });
 
-  it('keeps the digits of a small loss beside large logits', () => {
+  it('keeps a small loss precise beside large logits', () => {
     scope(() => {
       const logits = float32(Float32Array.of(314, 300), [1, 1, 1, 2]);
       const labels = { data: new Uint8Array(1), height: 1, width: 1 };
@@ -88,7 +88,7 @@ describe('pixelCrossEntropy', () => {
     });
   });
 
-  it('counts nothing where every pixel is ignored', () => {
+  it('is 0 when every pixel is ignored', () => {
     scope(() => {
       const logits = float32(uniform(12, 3, 1), [1, 2, 2, 3]);
       const labels = { data: new Uint8Array(20).fill(255), height: 4, width: 5 };
@@ -98,7 +98,7 @@ describe('pixelCrossEntropy', () => {
     });
   });
 
-  it('shows NaN, and refuses labels of another batch', () => {
+  it('propagates NaN, and refuses labels of the wrong batch size', () => {
     const before = numTensors();
     scope(() => {
       const values = uniform(12, 4, 1);

@@ -40,7 +40,7 @@ test('a terminal gets a bar of two lines, redrawn in place', () => {
   progress.write('a log line\n');
   const log = read();
   assert.match(log, /\ra log line\n█+/);
-  // The last step is drawn whatever the clock says, and done() leaves it standing.
+  // The last step is always drawn, regardless of the clock, and done() keeps it.
   progress.update(at(100));
   assert.match(read(), / 100\/100 .* 0s left/);
   progress.done();
@@ -56,7 +56,7 @@ test('no line is wider than the terminal', () => {
   }
 });
 
-test('elsewhere: a plain line every so often and for the last step', () => {
+test('elsewhere: plain lines at intervals and for the last step', () => {
   const stream = new PassThrough();
   const progress = createProgress({ stream, totalSteps: 25, everySteps: 10 });
   for (let step = 1; step <= 25; step++) progress.update(at(step));
@@ -72,7 +72,7 @@ test('elsewhere: a plain line every so often and for the last step', () => {
   );
 });
 
-test('a stream that breaks ends nothing', async () => {
+test('a broken stream does not end the run', async () => {
   const throwing = {
     isTTY: false,
     write: () => {

@@ -1,4 +1,4 @@
-/** Networks with the names of torchvision and mmsegmentation: told, described, imported, or refused. */
+/** Networks with the names of torchvision and mmsegmentation: detected, described, imported, or refused. */
 import assert from 'node:assert/strict';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -46,7 +46,7 @@ async function imported(state: NamedTensors, ...options: string[]) {
   return readModelFile(readFileSync(out));
 }
 
-/** As the program shows it. */
+/** As the program prints it. */
 async function refusal(state: NamedTensors, ...options: string[]) {
   try {
     await imported(state, ...options);
@@ -56,7 +56,7 @@ async function refusal(state: NamedTensors, ...options: string[]) {
   return assert.fail('was imported');
 }
 
-/** The same with some weights in another shape, or without them (null). */
+/** The same weights with some in another shape, or removed (null). */
 function changed(spec: NetworkSpec, shapes: Readonly<Record<string, readonly number[] | null>>) {
   const state = stateOf(spec);
   for (const [name, shape] of Object.entries(shapes)) {
@@ -70,7 +70,7 @@ function changed(spec: NetworkSpec, shapes: Readonly<Record<string, readonly num
   return state;
 }
 
-test('each is told by its names alone, with or without the auxiliary head', () => {
+test('each is detected by its names alone, with or without the auxiliary head', () => {
   assert.ok(PUBLISHED.length >= 10, `${PUBLISHED.length} networks`);
   for (const spec of PUBLISHED) {
     assert.deepEqual(detectNetwork(stateOf(spec), {}), spec, specName(spec));
@@ -79,7 +79,7 @@ test('each is told by its names alone, with or without the auxiliary head', () =
   }
 });
 
-test('import takes the normalisation that belongs to the network, and flags override it', async () => {
+test("import uses the network's normalisation, and flags override it", async () => {
   for (const spec of [FCN, MMSEG]) {
     const { description } = await imported(stateOf(spec));
     assert.deepEqual(description.spec, spec);
@@ -94,7 +94,7 @@ test('import takes the normalisation that belongs to the network, and flags over
   assert.deepEqual(official.description.normalisation, OFFICIAL_NORMALISATION);
 });
 
-test('a file without the auxiliary head stays one: in the model file, anew, and as a teacher', async () => {
+test('a missing auxiliary head stays missing: in the model file, imported again, and in a teacher', async () => {
   const bare = { ...MMSEG, auxHead: false };
   const { description, tensors } = await imported(stateOf(bare));
   assert.deepEqual(description.spec, bare);
@@ -124,7 +124,7 @@ test('weights that do not fit are named: exit 5', async () => {
   const faults: readonly (readonly [NamedTensors, RegExp])[] = [
     [
       changed(FCN, { 'classifier.0.weight': [99, 256, 3, 3] }),
-      /variant: can't be told, classifier\.0\.weight has 99 channels; wanted 64 at width 0\.125/,
+      /variant: can't be detected, classifier\.0\.weight has 99 channels; wanted 64 at width 0\.125/,
     ],
     [
       changed(FCN, { 'classifier.1.weight': [99] }),
@@ -140,15 +140,15 @@ test('weights that do not fit are named: exit 5', async () => {
     ],
     [
       changed(MMSEG, { 'decode_head.conv_seg.weight': null, 'decode_head.conv_seg.bias': null }),
-      /classes: can't be told, decode_head\.conv_seg\.weight and decode_head\.conv_seg\.bias are missing/,
+      /classes: can't be detected, decode_head\.conv_seg\.weight and decode_head\.conv_seg\.bias are missing/,
     ],
     [
       changed(MMSEG, { 'backbone.stem.0.weight': [31, 3, 3, 3] }),
-      /width: can't be told, channels are 31 of 32/,
+      /width: can't be detected, channels are 31 of 32/,
     ],
     [
       new Map([...stateOf(MMSEG), ...stateOf(FCN)]),
-      /model: can't be told, 2 kinds of heads are there; wanted .*classifier\.0\.convs\.\*/,
+      /model: can't be detected, 2 kinds of heads found; wanted .*classifier\.0\.convs\.\*/,
     ],
     [
       new Map(

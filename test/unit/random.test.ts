@@ -34,7 +34,7 @@ function firstWords(seed: number, purpose: Purpose, ...indices: number[]): strin
 }
 
 describe('drawsFor', () => {
-  it('depends on its arguments alone, not on the order or number of calls', () => {
+  it('depends only on its arguments, not on the order or number of calls', () => {
     const alone = firstWords(5, 'order', 3, 9);
     const other = drawsFor(5, 'order', 3, 10);
     other.normal();
@@ -67,7 +67,7 @@ describe('drawsFor', () => {
     assert.equal(new Set(streams).size, streams.length);
   });
 
-  it('stays what it was: a changed stream changes every published run', () => {
+  it('never changes, as that would change every published run', () => {
     assert.equal(drawSeed64(1, 'augmentation', 2, 3).toString(16), '88e37aad03479639');
   });
 
@@ -145,7 +145,7 @@ describe('permutation', () => {
     assert.deepEqual([...drawsFor(7, 'test', 4).permutation(0)], []);
   });
 
-  it('gives the same prefix whatever is taken, densely or sparsely', () => {
+  it('gives the same prefix for any number taken, densely or sparsely', () => {
     const whole = drawsFor(7, 'test', 5).permutation(500);
     for (const take of [0, 1, 10, 62, 63, 499]) {
       const part = drawsFor(7, 'test', 5).permutation(500, take);

@@ -68,7 +68,7 @@ function chartOf(points: [number, number][], more: { logY?: boolean; smoothing?:
   return renderChart({ title: 't', xLabel: 'x', yLabel: 'y', series, ...more }, CHART_SIZE);
 }
 
-/** Of each line its unbroken stretches, of each stretch its points in pixels. */
+/** The unbroken stretches of each line, as points in pixels. */
 function linesOf(svg: string): [number, number][][][] {
   return [...svg.matchAll(/<g clip-path[^>]*>\s*<path d="([^"]*)"/g)].map(([, d]) =>
     (d!.match(/M[^M]+/g) ?? []).map((stretch) =>
@@ -84,10 +84,10 @@ function linesOf(svg: string): [number, number][][][] {
 }
 
 const dotsOf = (svg: string) => svg.match(/transform="matrix[^>]*ecmeta_ssr_type="chart"/g) ?? [];
-/** Everything of a page but what its scripts are. */
+/** A page without the content of its scripts. */
 const withoutScripts = (html: string) => html.replaceAll(/<script[\s\S]*?<\/script>/g, '');
 
-test('both files are written, whole in themselves', async (t) => {
+test('both files are written and self-contained', async (t) => {
   const folder = mkdtempSync(join(tmpdir(), 'cirkd-report-'));
   t.after(() => rmSync(folder, { recursive: true, force: true }));
   const { html, png } = await writeReport(folder, report('plain'));
@@ -98,7 +98,7 @@ test('both files are written, whole in themselves', async (t) => {
   }
   assert.equal(text.match(/<svg /g)?.length, 2);
   assert.equal(text.match(/src="data:image\/png;base64,/g)?.length, 4);
-  // Nothing to fetch: the only addresses are the names of namespaces.
+  // Nothing is fetched: the only addresses are namespace names.
   const addresses = text.match(/(https?:)?\/\/[a-z][^"'\s]*/g) ?? [];
   assert.deepEqual(
     [...new Set(addresses)],
@@ -107,7 +107,7 @@ test('both files are written, whole in themselves', async (t) => {
   const image = decode(readFileSync(png));
   assert.equal(image.width, 1800);
   assert.ok(image.height > 1000, String(image.height));
-  // The pictures are there: their reds are drawn, somewhere.
+  // The pictures are there: their red pixels are drawn somewhere.
   const reds = new Set<number>();
   for (let i = 0; i < image.data.length; i += 4) {
     if (image.data[i + 1] === 0 && image.data[i + 2] === 0) reds.add(Number(image.data[i]));
@@ -115,7 +115,7 @@ test('both files are written, whole in themselves', async (t) => {
   for (const red of [200, 100, 50, 25]) assert.ok(reds.has(red), String(red));
 });
 
-test('words are drawn, with fonts of our own', async (t) => {
+test('text is drawn with bundled fonts', async (t) => {
   const folder = mkdtempSync(join(tmpdir(), 'cirkd-report-'));
   t.after(() => rmSync(folder, { recursive: true, force: true }));
   const bare = { ...report(''), charts: [], pictures: null, table: { columns: [], rows: [] } };
@@ -143,7 +143,7 @@ test('no text can become markup', async (t) => {
   assert.ok(text.split(escaped).length > 8, String(text.split(escaped).length));
   const data = report(EVIL);
   assert.doesNotMatch(reportSvg(data, await renderCharts(data.charts)), /<script/);
-  // The renderer took it as well-formed XML.
+  // The renderer accepted it as well-formed XML.
   assert.equal(decode(readFileSync(png)).width, 1800);
 });
 
@@ -188,7 +188,7 @@ test('long curves are thinned without losing their peak; smoothing adds a mean',
   assert.ok(Math.abs(rise(raw![0]!) / rise(mean![0]!) - 5) < 0.05, `${rise(mean![0]!)}`);
 });
 
-test('logarithmic axes: round numbers, powers of two over a narrow range and of ten over a wide one', () => {
+test('logarithmic axes: round numbers; powers of two over a narrow range, powers of ten over a wide one', () => {
   const labels = (values: number[]) => {
     const points = values.map((value, i): [number, number] => [i, value]);
     // The numbers of the y axis end at the axis.
@@ -199,7 +199,7 @@ test('logarithmic axes: round numbers, powers of two over a narrow range and of 
   assert.deepEqual(labels([0.002, 0.9]), ['0.01', '0.1']);
 });
 
-test('one colour for each series, its own where it has one', () => {
+test('each series has one colour, its own if it has one', () => {
   const series = ['#123456', undefined, 'red', '"><script>'].map((color, i) => ({
     name: `s${i}`,
     ...(color === undefined ? {} : { color }),
@@ -233,7 +233,7 @@ test("the page's scripts are those that its policy names, and draw the charts ag
   const policy = / script-src ([^"]*)"/.exec(page)?.[1];
   assert.equal(policy, hashes.map((hash) => `'sha256-${hash}'`).join(' '));
 
-  // As a browser runs them, but for the drawing surface.
+  // Runs them like a browser, apart from the drawing surface.
   const drawn: string[] = [];
   const figures = [0, 1].map(() => ({
     emptied: 0,
@@ -280,7 +280,7 @@ test("the page's scripts are those that its policy names, and draw the charts ag
   assert.match(drawn[0]!, /chart &lt;\/script&gt;/);
 });
 
-test('columns of figures stand to the right', () => {
+test('columns of figures are aligned right', () => {
   assert.ok(
     isNumeric([['71.2 %'], ['–'], ['1,234'], ['0.5 ± 0.1']], 0),
     'a number is taken for words',

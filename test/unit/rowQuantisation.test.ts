@@ -1,4 +1,4 @@
-/** Rows of int8 with a scale each: kernels, the same composed of TensorFlow's ops, and the bytes. */
+/** Rows of int8 with one scale per row: kernels, compositions of TensorFlow's ops, and the bytes. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { encodeRows } from '../../src/models/encode.js';
@@ -45,7 +45,7 @@ function dequantise(by: RowQuantisation, q: Int8Array, scales: readonly number[]
 }
 
 for (const [name, by] of Object.entries(QUANTISATIONS)) {
-  test(`${name}: no value is off by more than half of its row's step, odd counts too`, () => {
+  test(`${name}: no value deviates by more than half of its row's step, also with odd counts`, () => {
     const before = numTensors();
     for (const [rows, channels] of [
       [1, 1],
@@ -65,7 +65,7 @@ for (const [name, by] of Object.entries(QUANTISATIONS)) {
       for (const [i, value] of x.entries()) {
         const scale = scales[Math.floor(i / channels)]!;
         const wanted = Math.round(value / scale);
-        // A tie may go either way where the division is rounded.
+        // A tie may be rounded either way, because the division is rounded, too.
         assert.ok(Math.abs(q[i]! - wanted) <= 1, `${rows}x${channels}: ${q[i]} for ${wanted}`);
         const error = Math.abs(back[i]! - value);
         assert.ok(error <= 0.5001 * scale, `${error} with a step of ${scale}`);
@@ -78,7 +78,7 @@ for (const [name, by] of Object.entries(QUANTISATIONS)) {
     assert.equal(numTensors(), before);
   });
 
-  test(`${name}: rows of zeros, of next to nothing, and with a NaN or an infinity`, () => {
+  test(`${name}: rows of zeros, of tiny values, and with NaN or infinity`, () => {
     const tiny = 2 ** -126;
     const x = Float32Array.of(0, 0, tiny, -tiny, 1, Number.NaN, 1, Number.POSITIVE_INFINITY, 1, -2);
     const { q, scales } = quantise(by, x, 5, 2);
@@ -89,7 +89,7 @@ for (const [name, by] of Object.entries(QUANTISATIONS)) {
     assert.equal(scales[4], Math.fround(2 / 127));
   });
 
-  test(`${name}: a scale that no unit row has makes its row NaN`, () => {
+  test(`${name}: a scale that no unit row can have makes its row NaN`, () => {
     const q = Int8Array.of(0, 127, 0, -127, 0, 1, 0, 1, 0, 1, 5, -5, -127, 127);
     const scales = [Number.NaN, Number.POSITIVE_INFINITY, -0.01, 1.5, 3e38, 0, 1 / 127];
     const back = dequantise(by, q, scales);
@@ -113,7 +113,7 @@ test('kernels and composed ops give the same bytes', () => {
   assert.ok(differing.length < 10, `${differing.length} differ`);
 });
 
-test('the kernels refuse shapes that do not go together', () => {
+test('the kernels refuse shapes that do not fit together', () => {
   scope(() => {
     const bytes = uint8(new Uint8Array(6), [2, 3]);
     const scales = float32(new Float32Array(3), [3]);
@@ -126,7 +126,7 @@ test('the kernels refuse shapes that do not go together', () => {
   });
 });
 
-test('encoded rows: as many bytes as elements, a scale a row, buffers of their own', () => {
+test('encoded rows: one byte per element, one scale per row, separate buffers', () => {
   const before = numTensors();
   const x = randomRows(6, 7);
   const { rows, scales } = scope(() => encodeRows(float32(x, [2, 3, 7])))!;

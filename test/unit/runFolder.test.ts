@@ -62,7 +62,7 @@ test('events are appended, read back, and cut to a step', async (t) => {
   assert.deepEqual(readdirSync(join(path, '..')), ['events.jsonl']);
 });
 
-test('a torn last line harms no other', async (t) => {
+test('an incomplete last line harms no other', async (t) => {
   const path = join(temporaryFolder(t), 'events.jsonl');
   const torn = '{"step":2,"kind":"st';
   writeFileSync(path, `{"step":1,"kind":"step"}\n${torn}`);
@@ -79,9 +79,9 @@ test('a torn last line harms no other', async (t) => {
   assert.equal(readFileSync(path, 'utf8').split('\n').length, 3);
 });
 
-test('a run folder is made once and opened again', async (t) => {
+test('a run folder is created once and opened again', async (t) => {
   const path = join(temporaryFolder(t), 'runs', 'demo');
-  await assert.rejects(openRunFolder(path), /no run lies there/);
+  await assert.rejects(openRunFolder(path), /contains no run/);
   const folder = await createRunFolder(path, 'seed: 1\n');
   assert.deepEqual(readdirSync(path).sort(), ['checkpoints', 'config.yaml', 'pictures']);
   await assert.rejects(createRunFolder(path, ''), (error) => {
@@ -104,7 +104,7 @@ test('a run folder is made once and opened again', async (t) => {
   });
 });
 
-test('events of a kind are taken out, the others stay in order', async (t) => {
+test('events of a kind are removed, the others stay in order', async (t) => {
   const path = join(temporaryFolder(t), 'events.jsonl');
   const log = openEventLog(path);
   for (const kind of ['step', 'evaluation', 'checkpoint', 'end']) log.append({ step: 2, kind });
@@ -116,7 +116,7 @@ test('events of a kind are taken out, the others stay in order', async (t) => {
   );
 });
 
-test('a folder in use is refused with the process that has it, and free after release', async (t) => {
+test('a folder in use is refused with a message that names its process, and free after release', async (t) => {
   const folder = temporaryFolder(t);
   writeFileSync(join(folder, 'config.yaml'), '');
   const lock = await lockRun(folder);
@@ -133,7 +133,7 @@ test('a folder in use is refused with the process that has it, and free after re
   assert.throws(() => readdirSync(folder), /ENOENT/);
 });
 
-test('the lock of a dead process, a torn one, and one of an earlier life are taken over', async (t) => {
+test('locks of a dead process, of an earlier process with the same number, and incomplete ones are taken over', async (t) => {
   const folder = temporaryFolder(t);
   const file = join(folder, 'run.lock');
   const child = spawn(process.execPath, ['-e', '']);
@@ -152,10 +152,10 @@ test('the lock of a dead process, a torn one, and one of an earlier life are tak
   }
 });
 
-test("another container's lock counts while it is touched, and is taken over when it isn't", async (t) => {
+test("another container's lock is valid while it is touched, and is taken over when it isn't", async (t) => {
   const folder = temporaryFolder(t);
   const file = join(folder, 'run.lock');
-  // Every container has a process of this number.
+  // Every container has a process with this number.
   const owner = { pid: process.pid, started: null, host: 'another-pod' };
   writeFileSync(file, JSON.stringify(owner));
   const touching = setInterval(() => utimesSync(file, new Date(), new Date()), 10);
@@ -173,7 +173,7 @@ test("another container's lock counts while it is touched, and is taken over whe
   assert.throws(() => readFileSync(file), /ENOENT/);
 });
 
-test('a lock that another took over meanwhile is not released', async (t) => {
+test('a lock that another process has taken over is not released', async (t) => {
   const folder = temporaryFolder(t);
   const file = join(folder, 'run.lock');
   const lock = await lockRun(folder);

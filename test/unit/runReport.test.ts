@@ -1,4 +1,4 @@
-/** The report of a run and of several, from folders as runs leave them. */
+/** The reports of one run and of several, made from run folders. */
 import assert from 'node:assert/strict';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -74,7 +74,7 @@ test('one run: scores of the last evaluation, the best one, every chart, environ
     'best at step': '2',
     'IoU road': '80.0 %',
     'IoU car': '–',
-    'images a second': '0.5',
+    'images per second': '0.5',
     'waiting for teachers': '0.0 %',
   });
   const titles = data.charts.map(({ title }) => title);
@@ -88,15 +88,15 @@ test('one run: scores of the last evaluation, the best one, every chart, environ
   ]);
   const shares = data.charts[4]!;
   assert.ok(shares.kind === 'shares', titles[4]);
-  // Of 4 s a step 1 s for data, 2 s for computing, 1 s in none of the phases.
+  // Of the 4 s per step, 1 s is for data, 2 s for computing and 1 s outside of the phases.
   assert.deepEqual(shares.rows, [
-    { name: 'all steps', values: [3, 0, 6, 3], note: '4.00 s a step' },
+    { name: 'all steps', values: [3, 0, 6, 3], note: '4.00 s per step' },
   ]);
   assert.match(data.details[0]!.text, /commit +abc123/);
   assert.match(data.details[1]!.text, /learningRate: 0\.1/);
 });
 
-test('a run that was cut off, and one that only began, are shown as far as they are', async () => {
+test('an interrupted run, and one that has only begun, are shown up to their last event', async () => {
   const cut = runReport(await readReportSource(madeRun('cut', { isFinished: false })));
   assert.equal(cut.subtitle, '2 steps, not finished · seed 3 · labels alone');
   const begun = madeRun('begun', { mious: [], isFinished: false });
@@ -111,12 +111,12 @@ test('a folder without a run is a RunFolderError that names it', async () => {
   const empty = join(directory, 'nothing-here');
   await assert.rejects(readReportSource(empty), (error: Error) => {
     assert.ok(error instanceof RunFolderError, error.name);
-    assert.match(error.message, /nothing-here: no run lies there/);
+    assert.match(error.message, /nothing-here: contains no run/);
     return true;
   });
 });
 
-test('several runs: a column each, differences to the first, curves in one chart', async () => {
+test('several runs: one column per run, differences to the first, curves in one chart', async () => {
   const paths = [madeRun('a', { rate: 0.1 }), madeRun('b', { rate: 0.2, mious: [0.3, 0.3725] })];
   const sources = await Promise.all(paths.map(readReportSource));
   const data = compareReport(sources);
@@ -159,7 +159,7 @@ test('a run keeps its colour in a chart of a term that the first one lacks', asy
   assert.equal(kd![0]!.color, total![1]!.color);
 });
 
-test('runs of one name are numbered; IoUs of other classes are not set side by side', async () => {
+test('runs with the same name are numbered; IoUs of different classes are not compared', async () => {
   const one = await readReportSource(madeRun('x/same'));
   const other = await readReportSource(madeRun('y/same', { classNames: ['sky', 'tree'] }));
   const { table } = compareReport([one, other]);
@@ -217,7 +217,7 @@ function barsOf(svg: string): { x: number; width: number; height: number }[] {
   }));
 }
 
-test('bars: a group a class, none where there is no value, heights in proportion', () => {
+test('bars: one group per class, no bar without a value, heights in proportion', () => {
   const svg = renderChart(
     {
       kind: 'bars',
@@ -237,7 +237,7 @@ test('bars: a group a class, none where there is no value, heights in proportion
   assert.ok(bars[2]!.x > bars[1]!.x, 'not beside each other');
 });
 
-test('shares: widths in proportion, percentages where there is room, rows of nothing left out', () => {
+test('shares: widths in proportion, percentages where there is room, empty rows left out', () => {
   const svg = renderChart(
     {
       kind: 'shares',
@@ -257,7 +257,7 @@ test('shares: widths in proportion, percentages where there is room, rows of not
   assert.doesNotMatch(svg, /empty/);
 });
 
-test('config differences: nested keys by dots, what one lacks is a dash, no YAML has no keys', () => {
+test('config differences: nested keys by dots, a missing key is a dash, and invalid YAML has no keys', () => {
   const table = configDifferences([
     { name: 'a', text: 'x: {y: 1, z: [1, 2]}\nonly: true\n' },
     { name: 'b', text: 'x: {y: 2, z: [1, 2]}\n' },

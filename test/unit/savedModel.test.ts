@@ -1,4 +1,4 @@
-/** SavedModels: TensorFlow's answers, and what is said of folders that hold none or a damaged one. */
+/** SavedModels: TensorFlow's answers, and errors for folders without one or with a damaged one. */
 import assert from 'node:assert/strict';
 import {
   cpSync,
@@ -14,13 +14,13 @@ import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import type { Graph } from '../../src/graphs/graph.js';
-import { openSavedModel as openTriedApart } from '../../src/graphs/savedModel.js';
+import { openSavedModel as openAfterTrial } from '../../src/graphs/savedModel.js';
 import { SavedModelType } from '../../src/graphs/savedModelProto.js';
 import { drawsFor } from '../../src/random/draws.js';
 import { float32, numSavedModels, numTensors, readFloat32 } from '../../src/tensor/index.js';
 import { CheckpointError } from '../../src/wire/checkpointError.js';
 
-/** Made by real TensorFlow: make.py beside it. */
+/** Made by real TensorFlow with make.py in the same folder. */
 const FIXTURE = fileURLToPath(new URL('../fixtures/savedModel', import.meta.url));
 const TINY = join(FIXTURE, 'tiny');
 const GRAPH = 'saved_model.pb';
@@ -36,8 +36,8 @@ const answers = JSON.parse(readFileSync(join(FIXTURE, 'answers.json'), 'utf8')) 
 const scratch = mkdtempSync(join(tmpdir(), 'cirkd-saved-model-'));
 after(() => rmSync(scratch, { recursive: true }));
 
-/** Without a process of its own, which takes a second, where none is what a test is about. */
-const openSavedModel = (folder: string) => openTriedApart(folder, { apart: false });
+/** Skips the trial in a child process, which takes a second, in tests that aren't about it. */
+const openSavedModel = (folder: string) => openAfterTrial(folder, { trial: false });
 
 let copies = 0;
 
@@ -52,7 +52,7 @@ function copied(change: (folder: string) => void): string {
 const changedFile = (name: string, change: (bytes: Buffer) => Uint8Array) =>
   copied((folder) => writeFileSync(join(folder, name), change(readFileSync(join(folder, name)))));
 
-/** As make.py makes it. */
+/** The same image as in make.py. */
 function image(shape: readonly number[]) {
   const count = shape.reduce((product, size) => product * size, 1);
   return float32(
@@ -74,7 +74,7 @@ async function refusal(folder: string): Promise<string> {
   return assert.fail(`${folder} was opened`);
 }
 
-test('answers as TensorFlow in Python, for any batch and size; nothing is left behind', async () => {
+test('gives the answers of TensorFlow in Python for any batch and size, without leaks', async () => {
   const before = [numTensors(), numSavedModels()];
   const graph = await openSavedModel(TINY);
   for (const { image: shape, shapes, values } of answers) {
@@ -112,7 +112,7 @@ test('inputs and outputs are those of the signature, with unknown sizes as null'
   await graph.close();
 });
 
-test('the hash is of graph, variables and assets, by their paths, and of nothing else', async () => {
+test('the hash covers graph, variables and assets with their paths, and nothing else', async () => {
   const hashOf = async (folder: string) => {
     const graph = await openSavedModel(folder);
     await graph.close();
@@ -131,7 +131,7 @@ test('the hash is of graph, variables and assets, by their paths, and of nothing
   assert.equal(hashes.size, 4);
 });
 
-test('a folder that is none, and one without a graph', async () => {
+test('a missing folder, and one without a graph', async () => {
   assert.match(await refusal(join(scratch, 'none')), /^no such folder, wanted the folder of/);
   assert.match(await refusal(join(TINY, GRAPH)), /ENOTDIR/);
   const text = copied((folder) =>
@@ -143,7 +143,7 @@ test('a folder that is none, and one without a graph', async () => {
   );
 });
 
-test('a graph file cut off anywhere, or random bytes, is refused', async () => {
+test('a graph file truncated anywhere, or random bytes, is refused', async () => {
   const whole = readFileSync(join(TINY, GRAPH));
   for (let hundredth = 0; hundredth < 100; hundredth++) {
     const length = Math.floor((whole.length * hundredth) / 100);
@@ -155,7 +155,7 @@ test('a graph file cut off anywhere, or random bytes, is refused', async () => {
   await refusal(changedFile(GRAPH, () => random));
 });
 
-test('flipped bits: refused, refused by the run, or harmless; never a crash or another error', async () => {
+test('flipped bits: refused on opening or running, or harmless; never a crash or another error', async () => {
   let refused = 0;
   for (let round = 0; round < 60; round++) {
     const draws = drawsFor(1, 'test', 1, round);
@@ -177,21 +177,21 @@ test('flipped bits: refused, refused by the run, or harmless; never a crash or a
   assert.ok(refused >= 20, `${refused} of 60 refused: each of the 20 in the data has a checksum`);
 });
 
-test('a graph that TensorFlow ends the process over is refused, and this process goes on', async () => {
-  // An attribute without its value: the number of outputs of a function's call, the one before the last.
+test('a graph on which TensorFlow aborts the process is refused, and this process survives', async () => {
+  // An attribute without its value: the number of outputs of the last but one function call.
   const folder = changedFile(GRAPH, (bytes) => {
     const at = bytes.lastIndexOf('Tout', bytes.lastIndexOf('Tout') - 1) + 'Tout'.length;
     bytes[at] = bytes[at]! ^ 0x40;
     return bytes;
   });
-  const [tried] = await Promise.allSettled([openTriedApart(folder)]);
+  const [tried] = await Promise.allSettled([openAfterTrial(folder)]);
   const { reason } = tried as PromiseRejectedResult;
   assert.equal(reason?.name, 'CheckpointError');
-  assert.match(reason.message, /: TensorFlow breaks down over the graph \(SIGABRT: Check failed: /);
-  await (await openTriedApart(TINY)).close();
+  assert.match(reason.message, /: TensorFlow aborts on the graph \(SIGABRT: Check failed: /);
+  await (await openAfterTrial(TINY)).close();
 });
 
-test('variables that are missing, cut off or changed', async () => {
+test('variables that are missing, truncated or changed', async () => {
   const without = (name: string) => copied((folder) => rmSync(join(folder, name)));
   const noIndex = await refusal(without('variables/variables.index'));
   assert.match(noIndex, /^variables\/variables.index: no such file, but the graph has 4 variables/);
@@ -237,7 +237,7 @@ const input = (changed: object, outputs: object = { logits: INFO }) =>
 
 const shaped = (...sizes: number[]) => input({ tensorShape: { dim: sizes.map(sized) } });
 
-test('signatures that take no image, each with what came and what was wanted', async () => {
+test('signatures that take no image: errors say what came and what was wanted', async () => {
   assert.match(await described({}), /^no signature given, wanted 'serving_default'/);
   const both = { a: { inputs: {}, outputs: {} }, b: { inputs: {}, outputs: {} } };
   assert.match(await described(both), /^signatures 'a', 'b' given, wanted 'serving_default'/);
@@ -257,12 +257,12 @@ test('signatures that take no image, each with what came and what was wanted', a
   assert.match(await shaped(-2, -1, -1, 3), /a size of -2 given, wanted -1 \(any\) or more/);
 });
 
-test('variables in the format of TensorFlow 1 are refused by its number', async () => {
+test('variables in the format of TensorFlow 1 are refused, naming its number', async () => {
   const images = { s: { inputs: { image: INFO }, outputs: { logits: INFO } } };
   assert.match(await described(images, ['serve'], 1), /saver version 1 given, wanted 2: save it/);
 });
 
-test('an output that the graph lacks, and an image that it does not take', async () => {
+test('a missing output, and an image that the graph does not accept', async () => {
   const graph = await openSavedModel(TINY);
   const given = image([1, 8, 8, 3]);
   await assert.rejects(

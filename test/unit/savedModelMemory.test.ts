@@ -1,4 +1,4 @@
-/** Images that a graph doesn't take leave no memory behind: a stranger may send many. */
+/** Images that a graph refuses leak no memory, because a client may send many. */
 // @own-process: measures the process' memory
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
@@ -12,7 +12,7 @@ const MIB = 2 ** 20;
 test('runs that fail, 40 times with 64 MiB', async () => {
   const graph = await openSavedModel(TINY);
   const fail = async () => {
-    // 4 channels, the graph takes 3.
+    // 4 channels; the graph accepts 3.
     const image = zeros([1, 2048, 2048, 4]);
     await assert.rejects(graph.run(image, ['logits']), /input depth/);
     image.dispose();

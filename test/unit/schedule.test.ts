@@ -24,7 +24,7 @@ test('warm-up rises linearly and ends at the poly value', () => {
   assert.equal(learningRateAt(warm, 7), learningRateAt(poly, 7));
 });
 
-test('momentum and weight decay as PyTorch: two steps by hand', () => {
+test('momentum and weight decay like PyTorch: two steps calculated by hand', () => {
   const weights = new Parameter('w', Float32Array.of(1, -2), [2]);
   const sgd = new Sgd([weights], { momentum: 0.5, weightDecay: 0.25 });
   const update = (gradient: number[], learningRate: number) =>

@@ -1,4 +1,4 @@
-/** The kernels under the relational losses: tiles, passes, budgets, and what must not be left behind. */
+/** The kernels under the relational losses: tiles, passes, budgets and leaks. */
 // @own-process: measures the process' memory
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
@@ -33,7 +33,7 @@ const vector = (length: number, stream: number) => float32(uniform(length, strea
 const unit = (rows: number, channels: number, stream: number) =>
   scope(() => unitRows(matrix(rows, channels, stream)).embedding_PC);
 
-/** Largest distance, divided by the largest magnitude wanted. */
+/** Largest difference, divided by the largest expected magnitude. */
 function distance(got: Tensor, wanted: Tensor): number {
   assert.deepEqual(got.shape, wanted.shape);
   const [a, b] = [readFloat32(got), readFloat32(wanted)];
@@ -56,7 +56,7 @@ describe('the kernels of a tile', () => {
     teacherColumn_M: vector(columns, 6),
   });
 
-  it('give the same fused and composed of TensorFlow ops, at sizes that no vector divides', () => {
+  it("give the same fused and composed of TensorFlow's ops, at sizes that aren't multiples of vectors", () => {
     for (const [rows, columns] of [
       [1, 1],
       [1, 37],
@@ -77,7 +77,7 @@ describe('the kernels of a tile', () => {
     }
   });
 
-  it('take exp to float32 precision from one end of its range to the other', () => {
+  it('compute exp to float32 precision over its whole range', () => {
     scope(() => {
       const values = Float32Array.from({ length: 1741 }, (_, i) => -87 + i / 10);
       // Columns of one row: each column's sum is one exp.
@@ -93,7 +93,7 @@ describe('the kernels of a tile', () => {
     });
   });
 
-  it('show what is too large for float32, and take what is too small for 0', () => {
+  it("give infinity above float32's range, and 0 below it", () => {
     scope(() => {
       const values = float32(Float32Array.of(-1000, -88, 95, Infinity), [1, 4]);
       const { columns_M } = nativeKernels.similarity.expSums(values);
@@ -103,7 +103,7 @@ describe('the kernels of a tile', () => {
 
   it('give the same bits each time', () => {
     scope(() => {
-      // Large enough for all threads.
+      // Large enough to use all threads.
       const input = tile(700, 900);
       const bits = () => {
         const { gradient_RM, crossSum_1 } = nativeKernels.similarity.klTile(input);
@@ -114,7 +114,7 @@ describe('the kernels of a tile', () => {
     });
   });
 
-  it('work in threads of Node.js at once and one after the other', {
+  it('work in several threads of Node.js, at the same time and in turn', {
     timeout: 60_000,
   }, async () => {
     const source = `
@@ -138,7 +138,7 @@ describe('the kernels of a tile', () => {
     assert.equal(await run(), 512);
   });
 
-  it('hand NaN on', () => {
+  it('propagate NaN', () => {
     scope(() => {
       const input = tile(2, 3);
       const broken = readFloat32(input.student_RM).slice();
@@ -152,7 +152,7 @@ describe('the kernels of a tile', () => {
     });
   });
 
-  it('refuse factors of another length', () => {
+  it('refuse factors of the wrong length', () => {
     scope(() => {
       const input = { ...tile(2, 3), studentRow_R: vector(3, 7) };
       assert.throws(
@@ -164,7 +164,7 @@ describe('the kernels of a tile', () => {
 });
 
 describe('the tiles', () => {
-  it('hold every pair of rows once, those on the diagonal both ways', () => {
+  it('contain every pair of rows once, those on the diagonal twice', () => {
     for (const [images, rows, side, tileRows] of [
       [1, 1, 1, 1],
       [2, 5, 2, 2],
@@ -198,7 +198,7 @@ describe('the tiles', () => {
     }
   });
 
-  it('keep to the budget, to the override, and are never empty', () => {
+  it('keep to the budget and to the override, and are never empty', () => {
     assert.equal(tileRowCount(100, 1 << 22, { lossMemoryMiB: 1 }), 1);
     assert.equal(tileRowCount(100, 1024, { lossMemoryMiB: 1, tileRows: 7 }), 7);
     assert.equal(tileRowCount(5, 1024, { lossMemoryMiB: 1, tileRows: 7 }), 5);
@@ -228,7 +228,7 @@ describe('pairwiseKl', () => {
   const total = images * rowsPerImage;
   const scale = 1 / (images * total);
 
-  it('is what softmax and cross entropy of whole matrices give, in tiles of any size', () => {
+  it('equals softmax and cross entropy of whole matrices, in tiles of any size', () => {
     scope(() => {
       const [student_PC, teacher_PD] = [unit(total, 6, 21), unit(total, 10, 22)];
       const whole = softmaxKl({
@@ -252,7 +252,7 @@ describe('pairwiseKl', () => {
     });
   });
 
-  it('is the same to the last bit whether similarities are kept or formed again', () => {
+  it('is the same to the last bit whether similarities are kept or recomputed', () => {
     scope(() => {
       const [student_PC, teacher_PD] = [unit(3 * 1200, 6, 23), unit(3 * 1200, 10, 24)];
       // Both have room for tiles of 1200 rows; the first keeps 7 of 12 of them, the second all.
@@ -282,7 +282,7 @@ describe('pairwiseKl', () => {
       for (let i = 0; i < 500; i++) step();
       assert.equal(numTensors(), tensors);
       const grown = (process.memoryUsage.rss() - bytes) / 2 ** 20;
-      // One lost matrix of 400 x 400 a step would be 300 MiB.
+      // One leaked matrix of 400 x 400 per step would add up to 300 MiB.
       assert.ok(grown < 64, `${grown} MiB more after 500 steps`);
     });
   });
@@ -313,7 +313,7 @@ describe('pairwiseKl', () => {
     });
   });
 
-  it('frees what it keeps where it fails', () => {
+  it('frees its tensors when it fails', () => {
     scope(() => {
       const student_PC = unit(20, 4, 28);
       const teacher_PD = unit(19, 4, 29);
@@ -330,7 +330,7 @@ describe('pairwiseKl', () => {
 });
 
 describe('rowsKl', () => {
-  it('is what softmax and cross entropy give, in tiles of any size', () => {
+  it('equals softmax and cross entropy, in tiles of any size', () => {
     scope(() => {
       const [student_PD, teacher_PD, keys_MD] = [unit(90, 5, 31), unit(90, 5, 32), unit(70, 5, 33)];
       const common = { temperature: 0.1, scale: 1 / 90 };
@@ -368,7 +368,7 @@ describe('Accumulator', () => {
     assert.equal(numTensors(), before);
   });
 
-  it('leaves nothing in caches of TensorFlow', () => {
+  it("leaves nothing in TensorFlow's caches", () => {
     const part = float32(new Float32Array(4), [4]);
     const make = (count: number) => {
       for (let i = 0; i < count; i++) new Accumulator(part).dispose();

@@ -1,4 +1,4 @@
-/** What a run opens and what it goes on from, without training. */
+/** Starting and resuming a run, without training. */
 import assert from 'node:assert/strict';
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { availableParallelism, tmpdir } from 'node:os';
@@ -40,7 +40,7 @@ const open = (given: StudentConfig, resume = false) => openRun(given, resume, ()
 
 const stream = { write: () => true };
 
-/** Evaluations give these mIoUs in turn, by pixels of which so many of a hundred are right. */
+/** Evaluations give these mIoUs in turn: the percentage of pixels that are predicted correctly. */
 function evaluations(...percents: number[]) {
   const turns = [...percents];
   return async () => {
@@ -78,13 +78,13 @@ const evaluatedSteps = async ({ folder }: OpenedRun) =>
     kind === 'evaluation' ? [step] : [],
   );
 
-test('threads 0 is a number of the run: saved, and taken again on resume', async (t) => {
+test('threads: 0 is resolved once per run: saved, and used again on resume', async (t) => {
   const given = config(t);
   assert.equal(given.train.threads, 0);
   const run = await open(given);
   assert.equal(run.config.train.threads, availableParallelism());
   await run.lock.release();
-  // As if another machine had begun it.
+  // As if another machine had started it.
   const other = { ...run.config, train: { ...run.config.train, threads: 7 } };
   writeFileSync(run.folder.configFile, formatConfig(other));
   const resumed = await open(given, true);
@@ -103,7 +103,7 @@ test('threads 0 is a number of the run: saved, and taken again on resume', async
   await assert.rejects(open(changed, true), /train\.threads: was 5, is 3/);
 });
 
-test('a checkpoint from before a key was there goes on with its default', async (t) => {
+test('a checkpoint from before a key existed is resumed with its default', async (t) => {
   const given = config(t);
   const run = await open(given);
   const { warmupSteps: _missing, ...train } = run.config.train;
@@ -154,7 +154,7 @@ test('a run in use is refused, new or resumed, and stays whole', async (t) => {
     });
   }
   await run.lock.release();
-  await assert.rejects(open(given), /a run lies there already/);
+  await assert.rejects(open(given), /already contains a run/);
   await (await open(given, true)).lock.release();
 });
 
@@ -174,7 +174,7 @@ test('the last step is evaluated, the best is kept and found again after a kill'
   assert.equal(marked?.step, 4);
   const { state } = await readManifest(join(folder, 'step-00000006'));
   assert.deepEqual(state, { best: { step: 4, miou: marked.miou } });
-  // Killed between save and mark.
+  // Killed between saving and marking the best.
   await markBestCheckpoint(folder, { step: 6, miou: 0.1 });
   const events = openEventLog(run.folder.eventsFile);
   events.append({ kind: 'end', step: 6 });
@@ -191,7 +191,7 @@ test('the last step is evaluated, the best is kept and found again after a kill'
   await resumed.lock.release();
 });
 
-test('an evaluation that a stop cut off is made up for, one that was told is not', async (t) => {
+test('an evaluation that a stop interrupted is repeated, a recorded one is not', async (t) => {
   const given = config(t);
   const run = await open(given);
   const first = await checkpointing(t, run);
@@ -215,7 +215,7 @@ test('an evaluation that a stop cut off is made up for, one that was told is not
   await again.lock.release();
 });
 
-test('data.val is looked at before a run begins', async (t) => {
+test('data.val is opened before a run begins', async (t) => {
   const set = new CamvidFolder(mkdtempSync(join(tmpdir(), 'cirkd-val-')));
   t.after(() => rmSync(set.root, { recursive: true }));
   await set.add('train', ['a', 'b', 'c']);

@@ -11,7 +11,7 @@ function digest(sample: Sample): string {
 }
 
 describe('syntheticStreets', () => {
-  it('draws a scene the same whenever it is asked for', async () => {
+  it('always draws the same scene for an index', async () => {
     const dataset = syntheticStreets(OPTIONS);
     const first = digest(await dataset.load(5));
     await dataset.load(6);
@@ -23,7 +23,7 @@ describe('syntheticStreets', () => {
     assert.notEqual(digest(await otherSeed.load(5)), first);
   });
 
-  it('has every class in 64 scenes, and no other label', async () => {
+  it('has every class, and no other label, in 64 scenes', async () => {
     const dataset = syntheticStreets(OPTIONS);
     const classes = dataset.classNames.length;
     assert.equal(dataset.palette.length, classes);
@@ -62,7 +62,7 @@ describe('syntheticStreets', () => {
     );
   });
 
-  it('has a digest that follows every option', () => {
+  it('has a digest that depends on every option', () => {
     const changes = [
       {},
       { split: 'val' as const },
@@ -77,7 +77,7 @@ describe('syntheticStreets', () => {
     assert.match(digests[0]!, /^[0-9a-f]{64}$/);
   });
 
-  it('names what is wrong', async () => {
+  it('names the invalid option', async () => {
     assert.throws(() => syntheticStreets({ ...OPTIONS, samples: 0 }), {
       name: 'DataError',
       message: 'synthetic samples: got 0, wanted an integer of at least 1',

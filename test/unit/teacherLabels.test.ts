@@ -5,7 +5,7 @@ import { float32, numTensors, scope } from '../../src/tensor/index.js';
 
 const [N, h, w, K, H, W] = [2, 3, 4, 5, 11, 13];
 
-/** A fixed pattern with no two logits alike. */
+/** A fixed pattern in which no two logits are equal. */
 const LOGITS = Float32Array.from({ length: N * h * w * K }, (_, i) => 3 * Math.sin(1.7 * i + 0.3));
 
 /** Crops of 8 labelled rows above three of padding. */
@@ -20,13 +20,13 @@ function crops(value = 254) {
 const labels = (minConfidence: number, given = crops(), logits = LOGITS, alignCorners = true) =>
   scope(() => teacherLabels(float32(logits, [N, h, w, K]), given, { minConfidence, alignCorners }));
 
-/** Where a pixel lies between positions: corners aligned (golden/README.md, 3), or half-pixel centres. */
+/** A pixel's place between positions: aligned corners (golden/README.md, 3) or half-pixel centres. */
 function between(pixel: number, size: number, pixels: number, alignCorners: boolean): number {
   if (alignCorners) return (pixel * (size - 1)) / (pixels - 1);
   return Math.min(size - 1, Math.max(0, ((pixel + 0.5) * size) / pixels - 0.5));
 }
 
-/** Logit of one class at one pixel, bilinear. */
+/** The bilinearly interpolated logit of one class at one pixel. */
 function logitAt([image, y, x, k]: readonly number[], alignCorners: boolean): number {
   const atY = between(y!, h, H, alignCorners);
   const atX = between(x!, w, W, alignCorners);
@@ -41,7 +41,7 @@ function logitAt([image, y, x, k]: readonly number[], alignCorners: boolean): nu
   return mix(above, below, atY - top);
 }
 
-/** The same by a plain loop in double precision; null where a threshold is too near to call. */
+/** The same by a plain loop in double precision; null if the probability is too close to the threshold. */
 function plain(minConfidence: number, alignCorners = true): (number | null)[] {
   const all: (number | null)[] = [];
   for (let image = 0; image < N; image++) {
@@ -77,7 +77,7 @@ test('arg-max of the upsampled logits, where its probability is above the thresh
   assert.ok(sure[0]! > sure[2]! && sure[2]! > 0, `thresholds that tell nothing: ${sure}`);
 });
 
-test('logits of a network with half-pixel centres are laid over the pixels so', () => {
+test('logits of a network with half-pixel centres are resized that way', () => {
   const wanted = plain(0.6, false);
   const { data } = labels(0.6, crops(), LOGITS, false);
   const known = wanted.map((label, i) => label ?? data[i]!);
@@ -86,7 +86,7 @@ test('logits of a network with half-pixel centres are laid over the pixels so', 
   assert.notDeepEqual(data, labels(0.6).data);
 });
 
-test('padding stays ignored whatever the crop says elsewhere, and the crop is left as it is', () => {
+test('padding stays ignored for any labels elsewhere, and the crop is unchanged', () => {
   const given = crops(0);
   const before = given.data.slice();
   assert.deepEqual(labels(0.5, given), labels(0.5));
@@ -98,7 +98,7 @@ test('padding stays ignored whatever the crop says elsewhere, and the crop is le
   );
 });
 
-test('of equal logits the first class; logits that overflow exp are no fault', () => {
+test('the first of equal logits wins; logits that overflow exp are accepted', () => {
   const equal = new Float32Array(LOGITS.length);
   assert.ok(
     labels(0.19, crops(), equal).data.every(
@@ -119,7 +119,7 @@ test('of equal logits the first class; logits that overflow exp are no fault', (
   );
 });
 
-test('logits of the crop size are taken as they are', () => {
+test("logits of the crop's size are used unchanged", () => {
   const logits = Float32Array.of(0, 2, 5, 1);
   const given = { data: Uint8Array.of(254, 254), images: 1, height: 1, width: 2 };
   const options = { minConfidence: 0.95, alignCorners: true };
@@ -128,7 +128,7 @@ test('logits of the crop size are taken as they are', () => {
   assert.deepEqual([...got.data], [255, 0]);
 });
 
-test('another number of images is refused; no tensor is left', () => {
+test('a different number of images is refused; no tensor is left', () => {
   const before = numTensors();
   labels(0.5);
   assert.throws(() => labels(0, { ...crops(), images: 3 }), {

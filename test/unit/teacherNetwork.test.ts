@@ -65,11 +65,11 @@ function outputsOf(result: EncodedOutput[] | Error | undefined): EncodedOutput[]
   return result;
 }
 
-test('a teacher gives what the network gives, encoded', () => {
+test("a teacher gives the network's outputs, encoded", () => {
   const before = numTensors();
   const teacher = teacherWith();
   const network = SegmentationNetwork.create(DESCRIPTION.spec, initialWeights(1));
-  // 5 x 7 positions, 3 classes, 32 channels; odd counts too.
+  // 5 x 7 positions, 3 classes, 32 channels: odd counts included.
   const image = randomImage(1, 40, 56);
   const { pixelMean, pixelStd } = DESCRIPTION.normalisation;
   const normalised = Float32Array.from(image.rgb, (_, i) => {
@@ -99,7 +99,7 @@ test('a teacher gives what the network gives, encoded', () => {
   const norms = new Float32Array(norm.tensor.data);
   const halves = new Uint16Array(embedding.tensor.data);
   const wanted = direct.feature.map((value, i) => value / Math.max(norms[i >> 5]!, 1e-12));
-  // A last bit of the division may differ, and so one step of the half.
+  // The last bit of the division may differ, and therefore one step of the half.
   for (const [i, value] of encodeHalf(wanted).entries()) {
     assert.ok(Math.abs(halves[i]! - value) <= 1, `element ${i}`);
   }
@@ -115,7 +115,7 @@ test('a teacher gives what the network gives, encoded', () => {
   assert.equal(numTensors(), before);
 });
 
-test('an embedding in int8 is the one in fp32 within half a step, and the logits come back from it', () => {
+test('an int8 embedding equals the fp32 one within half a step, and logits can be rebuilt from it', () => {
   const teacher = teacherWith();
   const image = randomImage(1, 40, 56);
   const ask = (encoding: 'fp32' | 'int8') =>
@@ -158,7 +158,7 @@ test('an embedding in int8 is the one in fp32 within half a step, and the logits
   teacher.dispose();
 });
 
-test('images of several sizes: each answered as if it were alone', () => {
+test('images of several sizes: each is answered as if alone', () => {
   const teacher = teacherWith();
   const images = [randomImage(1, 40, 56), randomImage(2, 40, 56), randomImage(3, 33, 17)];
   const together = teacher.infer(images, ALL).map(outputsOf);
@@ -167,12 +167,12 @@ test('images of several sizes: each answered as if it were alone', () => {
     const a = new Float32Array(alone![0]!.tensor.data);
     const b = new Float32Array(together[index]![0]!.tensor.data);
     assert.equal(a.length, b.length);
-    // Another order of sums in a batch.
+    // A batch may add in another order.
     for (const [i, value] of a.entries()) assert.ok(Math.abs(value - b[i]!) < 1e-4, `element ${i}`);
   }
   const buffers = together.flat().map(({ tensor }) => tensor.data);
   assert.equal(new Set(buffers).size, buffers.length);
-  // Each can be handed to another thread.
+  // Each can be transferred to another thread.
   for (const buffer of buffers) {
     const { byteLength } = buffer;
     assert.equal(structuredClone(buffer, { transfer: [buffer] }).byteLength, byteLength);
@@ -181,9 +181,9 @@ test('images of several sizes: each answered as if it were alone', () => {
   teacher.dispose();
 });
 
-test('non-finite outputs become an error of their image', () => {
+test('non-finite outputs become an error of their image only', () => {
   const teacher = teacherWith((dict) => {
-    // Above the largest half, well inside of float32.
+    // Above the largest half, well within float32.
     dict.set('head.classifier.bias', float32Tensor(Float32Array.of(70000, 0, 0), [3]));
   });
   const image = randomImage(1, 24, 24);
@@ -215,7 +215,7 @@ test('requests that are not offered and images that do not fit are refused', () 
   teacher.dispose();
 });
 
-test('the digest tells weights, normalisation and architecture apart, and nothing else', () => {
+test('the digest depends on weights, normalisation and architecture, and nothing else', () => {
   const digestOf = (description: ModelDescription, dict: Map<string, NamedTensor>) => {
     const teacher = TeacherNetwork.load(writeModelFile(description, dict));
     const { digest } = teacher.info;
@@ -246,7 +246,7 @@ test('model files keep description and weights; F16 rounds the weights', () => {
   network.dispose();
 });
 
-test('unusable model files are refused by key', () => {
+test('unusable model files are refused, naming the key', () => {
   const dict = stateDict();
   const file = writeModelFile(DESCRIPTION, dict);
   const refused = (bytes: Uint8Array, message: RegExp) =>
@@ -271,7 +271,7 @@ test('unusable model files are refused by key', () => {
     channel_order: 'rgb',
     class_names: '["a","b","c"]',
   };
-  // A Buffer, as readFile gives it, at an odd offset of a larger one.
+  // A Buffer, as from readFile, at an odd offset of a larger one.
   const inside = Buffer.concat([Buffer.alloc(1), formatSafetensors(dict, good)]).subarray(1);
   TeacherNetwork.load(inside).dispose();
   const wrong: [Record<string, string>, RegExp][] = [

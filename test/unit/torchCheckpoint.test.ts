@@ -1,4 +1,4 @@
-/** .pth files: geometry, wrappers, bounds; what is written is read; damage never escapes as a crash. */
+/** .pth files: geometry, wrappers, bounds, round trips; damage never causes a crash. */
 import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 import { test } from 'node:test';
@@ -38,7 +38,7 @@ function values(bytes: Uint8Array, wrapper?: string): Record<string, number[]> {
   return Object.fromEntries([...read].map(([name, made]) => [name, valuesOf(made)]));
 }
 
-/** The storage has the floats from 0. */
+/** The storage holds the floats 0, 1, 2 … */
 const one = (made: Parameters<typeof tensor>[0], length = 6) =>
   values(
     madeTorchFile(madePickle(dict(['x', tensor(made)])), {
@@ -54,7 +54,7 @@ test('strides and offsets give the logical contents; contiguous tensors are view
   assert.deepEqual(one({ offset: 2, size: [], stride: [] }), [2]);
   assert.deepEqual(one({ offset: 9, size: [0, 3], stride: [3, 1] }), []);
   assert.deepEqual(one({ size: [1, 2], stride: [100, 1] }), [0, 1]);
-  // Axes that are counted as one, and a size of 1 between them.
+  // Axes that are merged, with an axis of size 1 between them.
   assert.deepEqual(one({ size: [2, 1, 2, 2], stride: [1, 9, 4, 2], storage: storage('0', 8) }, 8), [
     ...[0, 2, 4, 6],
     ...[1, 3, 5, 7],
@@ -74,7 +74,7 @@ test('a small file does not become large tensors', () => {
     refusal(file),
     /^tensor "x": its strides make it 34359738368 bytes, wanted at most 2147483648$/,
   );
-  // Tensors that share a storage are copied each, names of one tensor are not.
+  // Each tensor that shares a storage is copied; further names of one tensor aren't.
   const half = { size: [10 * 2 ** 20], stride: [0] };
   const two = madeTorchFile(madePickle(dict(['x', tensor(half)], ['y', tensor(half)])));
   assert.match(
@@ -85,7 +85,7 @@ test('a small file does not become large tensors', () => {
   const shared = madeTorchFile(madePickle(tensor(half), 'q', 0, '0', dict(...names)));
   const read = [...readTorchCheckpoint(shared).values()];
   assert.deepEqual([read.length, new Set(read).size], [40, 1]);
-  // Views take nothing, however many there are.
+  // Views allocate nothing, however many there are.
   const large = { '0': new Uint8Array(4 * 2 ** 20) };
   const view = tensor({ storage: storage('0', 2 ** 20), size: [2 ** 20], stride: [1] });
   const views = Array.from({ length: 100 }, (_, index) => [`v${index}`, view] as const);
@@ -99,7 +99,7 @@ test('axes of size 1 cost nothing', () => {
   assert.equal(readTorchCheckpoint(file).get('x')!.data.length, 60_000_000);
 });
 
-test('state dicts are found under the usual keys, or under the one that is named', () => {
+test('state dicts are found under the usual keys, or under a given one', () => {
   const inner = dict(['w', tensor()], ['epoch', raw('K', 3)]);
   const plain = [0, 1, 2, 3, 4, 5];
   const wrapped = (key: string, content = inner) =>
@@ -118,12 +118,12 @@ test('state dicts are found under the usual keys, or under the one that is named
   assert.match(refusal(madeTorchFile(madePickle('N'))), /the checkpoint: None, wanted a dict/);
   assert.match(refusal(madeTorchFile(madePickle('}'))), /its keys are none/);
   assert.match(refusal(madeTorchFile(madePickle(']'))), /the checkpoint: a list/);
-  // A dict that holds itself ends somewhere.
+  // The search ends in a dict that contains itself.
   const self = madePickle('}q', 0, text('model'), 'h', 0, 's');
   assert.match(refusal(madeTorchFile(self)), /no tensors by name/);
 });
 
-test('archives that are no checkpoint', () => {
+test('archives that are not a checkpoint', () => {
   const pickle = madePickle(dict(['x', tensor()]));
   const zip = (...entries: (readonly [string, Uint8Array])[]) => writeZip(new Map(entries));
   assert.match(refusal(zip(['a.txt', pickle])), /0 entries named <folder>\/data\.pkl, wanted one/);
@@ -135,18 +135,18 @@ test('archives that are no checkpoint', () => {
   assert.match(refusal(long), /byteorder: not little but "x{16}" in 1000 bytes/);
   assert.match(refusal(madeTorchFile(pickle, {})), /storage "0" is missing in the file/);
   assert.match(refusal(madeTorchFile(pickle, { '0': floats(1) })), /has 4 bytes, 6 elements/);
-  // Storages of tensors beside the state dict are looked at, too.
+  // Storages of tensors outside the state dict are checked, too.
   const beside = madePickle(dict(['state_dict', dict(['x', tensor()])], ['y', storage('7', 1)]));
   assert.match(refusal(madeTorchFile(beside)), /storage "7" is missing/);
 });
 
-test("the golden set's faulty files and what is said of them", () => {
+test("the golden set's faulty files and their errors", () => {
   const wanted: Readonly<Record<string, RegExp>> = {
-    'malicious_system.pth': /^pickle, byte 2: global "posix\.system" is refused: of Python's/,
+    'malicious_system.pth': /^pickle, byte 2: global "posix\.system" is refused: from Python's/,
     'malicious_after_tensors.pth': /global "posix\.system" is refused/,
     'malicious_eval.pth': /^pickle, byte 1619: global "__builtin__\.eval" is refused/,
     'malicious_legacy.pth': /^pickle, byte 2: global "posix\.system" is refused/,
-    'truncated.pth': /no end of the central directory: the file is cut off/,
+    'truncated.pth': /no end of the central directory: the file is truncated/,
     'short_storage.pth': /storage "0" has 162 bytes, 81 elements of F32 want 324/,
     'missing_storage.pth': /storage "1" is missing/,
     'not_a_checkpoint.pth': /begins neither like a zip archive nor with torch\.save's magic/,
@@ -155,7 +155,7 @@ test("the golden set's faulty files and what is said of them", () => {
     assert.match(refusal(golden(name)), message);
 });
 
-test('what is written is read bit for bit', () => {
+test('written files are read back bit for bit', () => {
   const dtypes = readTorchCheckpoint(golden('dtypes.pth'));
   const written = new Map(dtypes).set('é.é', dtypes.get('f32')!);
   const back = readTorchCheckpoint(writeTorchCheckpoint(written));
@@ -169,11 +169,11 @@ test('what is written is read bit for bit', () => {
   assert.throws(() => writeTorchCheckpoint(new Map([['w', wrong]])), /w: 8 bytes given/);
 });
 
-test('a byte changed, or the end cut off, is read or refused', () => {
+test('files with a changed byte or a missing end are read or refused', () => {
   let refused = 0;
   for (const name of readdirSync(GOLDEN)) {
     const file = golden(name);
-    // Every byte of every file has been tried with all four; this takes a second.
+    // A sample that takes a second; all four changes have been tried once on every byte of every file.
     for (let at = 0; at < file.length; at += 11) {
       const changed = Buffer.from(file);
       changed[at] = [0x00, 0xff, file[at]! ^ 0x01, file[at]! ^ 0x80][at % 4]!;

@@ -40,7 +40,7 @@ function trainer(...overrides: string[]): { trainer: Trainer; state: () => Map<s
   return { trainer: built, state };
 }
 
-/** A made-up batch, the same for the same number; belongs to the caller's scope. */
+/** A random batch, determined by its number; belongs to the caller's scope. */
 function batch(number: number): TrainingBatch {
   const draws = drawsFor(1, 'test', number);
   const numbers = (shape: number[], low: number, high: number) => {
@@ -83,12 +83,12 @@ test('twenty steps on one batch: every term is there, the total falls, no tensor
     if (step === 1) after = numTensors();
   }
   assert.equal(numTensors(), after);
-  // Labels and teacher are noise, so there's little to learn but this batch by heart.
+  // Labels and teacher are noise, so training can only memorise this batch.
   const last = totals.slice(-5).reduce((a, b) => a + b) / 5;
   assert.ok(last < totals[0]! - 0.1, totals.join());
 });
 
-test('a step is a transaction: what is not finite changes nothing at all', () => {
+test('a step is a transaction: one that is not finite changes nothing', () => {
   const { trainer: built, state } = trainer();
   scope(() => assert.equal(built.step(0, [batch(0)]).kind, 'committed'));
   const before = state();
@@ -101,7 +101,7 @@ test('a step is a transaction: what is not finite changes nothing at all', () =>
     assert.ok(Number.isFinite(outcome.terms['task']));
   });
   assert.deepEqual(state(), before);
-  // and the run goes on as if nothing had been
+  // and the run continues as if nothing had happened
   const { trainer: twin, state: twinState } = trainer();
   scope(() => twin.step(0, [batch(0)]));
   scope(() => twin.step(1, [batch(1)]));
@@ -119,20 +119,20 @@ test('an error before the update changes nothing; one inside it makes the state 
     assert.throws(() => built.step(1, [{ ...given, labels }]), /77/);
   });
   assert.deepEqual(state(), before);
-  // The last velocity of the update can't be written any more.
+  // The last velocity of the update can no longer be written.
   [...built.parts.optimizer.velocities().values()].at(-1)!.dispose();
   scope(() => assert.throws(() => built.step(1, [batch(1)])));
   assert.throws(state, /failed halfway/);
   scope(() => assert.throws(() => built.step(1, [batch(1)]), /failed halfway/));
 });
 
-test('micro-batches: gradients averaged, running statistics and banks once each', () => {
+test('micro-batches: gradients are averaged, each updates running statistics and banks once', () => {
   const { trainer: twice } = trainer('train.dropout=false', 'loss.weights.memory_pixel=0');
   const { trainer: once } = trainer('train.dropout=false', 'loss.weights.memory_pixel=0');
   scope(() => {
     const doubled = twice.step(0, [batch(3), batch(3)]);
     const single = once.step(0, [batch(3)]);
-    // The region bank holds another row a class in the second pass, so its term may differ.
+    // The region bank holds one more row per class in the second pass, so its term may differ.
     for (const term of ['task', 'logits_kd', 'minibatch_pixel']) {
       assert.ok(Math.abs(doubled.terms[term]! - single.terms[term]!) < 1e-5, term);
     }
@@ -149,7 +149,7 @@ test('micro-batches: gradients averaged, running statistics and banks once each'
   assert.equal(fill(once), N);
 });
 
-test('a batch without a labelled pixel: task and memory terms 0, the step is taken', () => {
+test('a batch without a labelled pixel: task and memory terms are 0 and the step is made', () => {
   const { trainer: built } = trainer();
   scope(() => {
     const given = batch(0);
@@ -163,7 +163,7 @@ test('a batch without a labelled pixel: task and memory terms 0, the step is tak
   });
 });
 
-test("the task loss resizes logits as the student's network has it", () => {
+test("the task loss resizes logits as the student's network does", () => {
   const networks = [
     ['deeplabv3', 'resnet18', true],
     ['torchvision_fcn', 'resnet50_plain', false],

@@ -1,4 +1,4 @@
-/** Label PNGs that say other than they hold: bombs, missing pixels, interlaced ones. */
+/** Label PNGs whose content differs from their header: bombs, missing pixels, interlacing. */
 // @own-process: measures the process' memory
 import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
@@ -29,7 +29,7 @@ interface Made {
   readonly height?: number;
   readonly depth?: number;
   readonly interlaced?: boolean;
-  /** Before they are packed; 2x3 grey bytes 0 to 5 unless given. */
+  /** Bytes before compression; default: 2x3 grey bytes 0 to 5. */
   readonly rows?: Uint8Array;
   readonly more?: readonly Buffer[];
 }
@@ -65,40 +65,40 @@ function refused(bytes: Uint8Array, words: RegExp) {
   });
 }
 
-test('the pixels of a whole file, whatever else is in it', async () => {
+test('the pixels of an intact file are read, whatever else it contains', async () => {
   const more = [chunk('tEXt', Buffer.from('a\0b')), chunk('tRNS', Buffer.alloc(2))];
   assert.deepEqual([...(await read(made({ more }))).values], [0, 1, 2, 3, 4, 5]);
 });
 
-test('no more is unpacked than the size needs', async () => {
+test('no more is unpacked than the size requires', async () => {
   const before = process.memoryUsage().arrayBuffers;
   await refused(made({ rows: new Uint8Array(2 ** 26) }), /got more than the 8 bytes of pixels/);
   const grown = process.memoryUsage().arrayBuffers - before;
-  // The test's own 64 MiB may or may not be gone.
+  // The test's own 64 MiB may or may not have been freed.
   assert.ok(grown < 2 ** 26 + 2 ** 23, `${grown} bytes were taken`);
   const profile = Buffer.concat([Buffer.from('p\0\0'), deflateSync(new Uint8Array(2 ** 20))]);
   const { values } = await read(made({ more: [chunk('iCCP', profile)] }));
   assert.equal(values.length, 6);
 });
 
-test('pixels that are missing are no zeros', async () => {
+test('missing pixels are not read as zeros', async () => {
   await refused(made({ rows: Uint8Array.of(0, 1, 1, 1, 0, 1) }), /got 6 bytes of pixels, wanted 8/);
   await refused(made({ rows: new Uint8Array(0) }), /got 0 bytes of pixels, wanted 8/);
   await refused(made({ width: 0 }), /got 2×0 pixels, wanted at least one/);
   await refused(SIGNATURE, /truncated: 8 bytes/);
   await refused(Buffer.concat([SIGNATURE, chunk('IEND', Buffer.alloc(0))]), /no header/);
   const broken = made({});
-  // The checksum of the packed pixels, behind which are a chunk's own and the last chunk.
+  // The checksum of the packed pixels, which precedes the chunk's own checksum and the last chunk.
   broken[broken.length - 12 - 4 - 1]! ^= 1;
   await refused(broken, /check/i);
 });
 
-test('interlaced files of 8 bits are read, of fewer refused', async () => {
+test('interlaced files of 8 bits are read; those of fewer bits are refused', async () => {
   const [height, width] = [11, 13];
   const labels = Uint8Array.from({ length: height * width }, (_, i) => (i * 7) % 19);
   const grey = sharp(labels, { raw: { height, width, channels: 1 } }).toColourspace('b-w');
   const bytes = await grey.png({ progressive: true, palette: false }).toBuffer();
   assert.equal(bytes[28], 1, 'not interlaced');
   assert.deepEqual((await read(bytes)).values, labels);
-  await refused(made({ depth: 4, interlaced: true }), /got 4 bits a pixel, interlaced/);
+  await refused(made({ depth: 4, interlaced: true }), /got 4 bits per pixel, interlaced/);
 });

@@ -1,4 +1,4 @@
-/** Zip archives: what is written is read, what is damaged is refused. */
+/** Zip archives: written ones are read back, damaged ones are refused. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { CheckpointError } from '../../src/wire/checkpointError.js';
@@ -33,20 +33,20 @@ function changed(at: number, value: number, bits: 16 | 32): Uint8Array {
   return copy;
 }
 
-test('entries come back in order, as views, data at multiples of 64', () => {
+test('entries are read in order, as views, with data aligned to 64 bytes', () => {
   const read = readZip(FILE);
   assert.deepEqual([...read], [...ENTRIES]);
   for (const content of read.values()) {
     assert.equal(content.buffer, FILE.buffer);
     assert.equal(content.byteOffset % 64, 0);
   }
-  // On a Buffer that begins somewhere in its memory, with a comment behind the end.
+  // In a Buffer at an offset in its memory, with a comment after the end record.
   const moved = Buffer.concat([Buffer.alloc(5), FILE, Buffer.from('hi')]).subarray(5);
   moved.writeUInt16LE(2, END + 20);
   assert.deepEqual([...readZip(moved).keys()], [...ENTRIES.keys()]);
 });
 
-test('a file cut off anywhere is refused', () => {
+test('a file truncated anywhere is refused', () => {
   for (let length = 0; length < FILE.length; length++) {
     assert.match(
       refusal(FILE.subarray(0, length)),
@@ -55,7 +55,7 @@ test('a file cut off anywhere is refused', () => {
   }
 });
 
-test('headers that lie are refused', () => {
+test('false headers are refused', () => {
   const cases: readonly (readonly [Uint8Array, RegExp])[] = [
     [changed(END + 16, CENTRAL + 1, 32), /runs past its end record/],
     [changed(END + 16, CENTRAL - 8, 32), /no central header 0/],
@@ -79,7 +79,7 @@ test('headers that lie are refused', () => {
   assert.match(refusal(large), /of 2147483648 bytes at 64 runs past/);
 });
 
-test('names are shown short and without what a terminal obeys', () => {
+test('names are shown shortened and without terminal control characters', () => {
   const odd = writeZip(new Map([[`\u001b[2J\u202e${'x'.repeat(400)}`, new Uint8Array(1)]]));
   view(odd).setUint16(view(odd).getUint32(odd.length - 6, true) + 10, 8, true);
   const message = refusal(odd);
@@ -87,13 +87,13 @@ test('names are shown short and without what a terminal obeys', () => {
   assert.ok(message.length < 200, message);
 });
 
-test('a name that is there twice is refused', () => {
+test('a duplicate name is refused', () => {
   const twice = writeZip(new Map([...ENTRIES].map(([name, data]) => [name.slice(0, 9), data])));
   const text = Buffer.from(twice).toString('latin1').replaceAll('top/third', 'top/first');
-  assert.match(refusal(new Uint8Array(Buffer.from(text, 'latin1'))), /'top\/first' is there twice/);
+  assert.match(refusal(new Uint8Array(Buffer.from(text, 'latin1'))), /'top\/first' appears twice/);
 });
 
-/** The same archive with its directory's place and one entry's sizes in zip64 records. */
+/** The same archive with its directory's position and one entry's sizes in zip64 records. */
 function zip64(): Uint8Array {
   const size = 3;
   const nameEnd = CENTRAL + 46 + 'top/first'.length;
@@ -119,7 +119,7 @@ function zip64(): Uint8Array {
   return Buffer.concat([file, record, locator, end]);
 }
 
-test('zip64 records are read where the short fields are full', () => {
+test('zip64 records are read if the short fields are saturated', () => {
   const file = new Uint8Array(zip64());
   assert.deepEqual([...readZip(file)], [...ENTRIES]);
   for (let length = 0; length < file.length; length++) refusal(file.subarray(0, length));
@@ -131,7 +131,7 @@ test('zip64 records are read where the short fields are full', () => {
   assert.match(refusal(many), /1000001 entries announced, wanted at most 1000000/);
 });
 
-test('more than zip without zip64 holds is not written', () => {
+test('archives beyond the limits of plain zip are not written', () => {
   const huge = new Uint8Array(0);
   Object.defineProperty(huge, 'length', { value: 2 ** 32 });
   assert.throws(() => writeZip(new Map([['a', huge]])), ZipTooLargeError);

@@ -1,9 +1,8 @@
 /** `cirkd doctor`: what is there, what is missing, how to mend it. */
-import { existsSync } from 'node:fs';
-import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { checkSetup } from '../../setup/checks.mjs';
 import { report } from '../../setup/doctor.mjs';
+import { hasSetup } from '../../setup/layout.mjs';
 import type { Command } from '../command.js';
 import type { Check } from '../doctor/check.js';
 import { checkTensorflow } from '../doctor/library.js';
@@ -40,16 +39,12 @@ Exit code 0 where all that is needed is there, else 2.`,
 };
 
 async function examine(root: string, camvid: string | undefined): Promise<Check[]> {
-  const { checks, setupDone } = isClone(root)
+  // An image has what the set-up made, and nothing of the set-up.
+  const { checks, setupDone } = hasSetup(root)
     ? await checkSetup(root)
     : { checks: [], setupDone: true };
   if (setupDone) checks.push(...(await checkTensorflow(root)));
   checks.push(checkCores(), checkMemory(), ...(await checkDisk(root, setupDone)));
   if (camvid !== undefined) checks.push(checkCamvid(camvid));
   return checks;
-}
-
-/** An image has what the set-up made, and nothing of the set-up. */
-function isClone(root: string): boolean {
-  return existsSync(join(root, 'package-lock.json'));
 }

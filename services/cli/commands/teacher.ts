@@ -46,8 +46,6 @@ const KEY_OF_FLAG: Readonly<Record<keyof typeof TEXT_FLAGS, string>> = {
 
 function run(argv: string[]): Promise<number> {
   const config = readConfig(argv);
-  // TensorFlow reads it when the inference thread opens it; 0 leaves the choice to TensorFlow.
-  if (config.threads > 0) process.env.TF_NUM_INTRAOP_THREADS = String(config.threads);
   expectBulkBuffers();
   return runTeacher(config);
 }

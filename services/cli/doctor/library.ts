@@ -1,6 +1,7 @@
 /** TensorFlow tried in a child process, and the GPU. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { setupCommand } from '../../setup/layout.mjs';
 import { runProgram } from '../../setup/subprocess.mjs';
 import type { Check } from './check.js';
 import type { Probe } from './probe.js';
@@ -17,7 +18,7 @@ export async function checkTensorflow(root: string): Promise<Check[]> {
   );
   const line = outcome.output.split('\n').find((text) => text.startsWith('{"probe":'));
   if (outcome.code !== 0 || line === undefined) {
-    return [{ name, status: 'missing', ...failure(outcome.output, outcome.signal) }];
+    return [{ name, status: 'missing', ...failure(root, outcome.output, outcome.signal) }];
   }
   const { probe } = JSON.parse(line) as { probe: Probe };
   const oneDnn = /oneDNN custom operations are on/.test(outcome.output);
@@ -26,11 +27,15 @@ export async function checkTensorflow(root: string): Promise<Check[]> {
     `${probe.intraOpThreads} threads, matmul ${probe.gflops.toFixed(0)} GFLOP/s`;
   return [
     { name, status: 'ok', detail, data: { ...probe, oneDnn } },
-    await checkGpu(probe.device === 'gpu'),
+    await checkGpu(root, probe.device === 'gpu'),
   ];
 }
 
-function failure(output: string, signal: string | null): { detail: string; mend: string } {
+function failure(
+  root: string,
+  output: string,
+  signal: string | null,
+): { detail: string; mend: string } {
   if (signal === 'SIGILL' || (signal === 'SIGABRT' && !hasAvx())) {
     return {
       detail: `stopped by ${signal}: the processor lacks instructions that libtensorflow uses`,
@@ -39,14 +44,14 @@ function failure(output: string, signal: string | null): { detail: string; mend:
   }
   const told = output.split('\n').filter((line) => /^cirkd: |rror/.test(line));
   const why = told[0] ?? (signal === null ? 'it said nothing' : `stopped by ${signal}`);
-  return { detail: `does not load: ${why}`, mend: 'npm run setup' };
+  return { detail: `does not load: ${why}`, mend: setupCommand(root) };
 }
 
 function hasAvx(): boolean {
   return /\bavx\b/.test(readFileSync('/proc/cpuinfo', 'utf8'));
 }
 
-async function checkGpu(used: boolean): Promise<Check> {
+async function checkGpu(root: string, used: boolean): Promise<Check> {
   const name = 'GPU';
   const settings = ['TF_FORCE_GPU_ALLOW_GROWTH', 'CIRKD_GPU_MEMORY_MIB', 'CUDA_VISIBLE_DEVICES']
     .filter((key) => process.env[key] !== undefined)
@@ -64,7 +69,7 @@ async function checkGpu(used: boolean): Promise<Check> {
     name,
     status: 'note',
     detail: `${seen}, but TensorFlow does not use it; ${settings}`,
-    mend: 'for the CUDA library: CIRKD_TENSORFLOW=cuda npm run setup',
+    mend: `for the CUDA library: CIRKD_TENSORFLOW=cuda ${setupCommand(root)}`,
     data,
   };
 }

@@ -1,7 +1,7 @@
 /** A model file to begin a student with: a published backbone, and a head that is drawn from a seed. */
 import { IMAGENET_BACKBONES } from '../../../src/config/studentChecks.js';
 import { loadBackboneWeights } from '../../../src/models/backboneWeights.js';
-import { readBackboneFile, tellBackboneName } from '../../../src/models/foreign/backboneFile.js';
+import { readBackboneFile, detectBackboneName } from '../../../src/models/foreign/backboneFile.js';
 import { listed } from '../../../src/models/foreign/namePrefix.js';
 import { checkValues, readImportSource, sourceNotes } from '../../../src/models/importModel.js';
 import { initialWeights } from '../../../src/models/initialise.js';
@@ -67,7 +67,7 @@ export async function backboneStart(
 }
 
 function backboneOf(tensors: NamedTensors): string {
-  const told = tellBackboneName(tensors);
+  const told = detectBackboneName(tensors);
   if (told !== null) return told;
   const names = listed([...tensors.keys()]);
   throw new UsageError(`--backbone: wanted, it can't be told from the names: ${names}`);

@@ -1,6 +1,6 @@
 /** What `cirkd import` makes, before it is written. */
 import { existsSync } from 'node:fs';
-import { tellBackboneName } from '../../../src/models/foreign/backboneFile.js';
+import { detectBackboneName } from '../../../src/models/foreign/backboneFile.js';
 import { convertModel, readImportSource, sourceNotes } from '../../../src/models/importModel.js';
 import { TeacherNetwork } from '../../../src/models/teacherNetwork.js';
 import type { TeacherInfo } from '../../../src/contract/teacherInfo.js';
@@ -76,7 +76,7 @@ async function convert(
 }
 
 function refuseBackbone(tensors: NamedTensors): void {
-  const backbone = tellBackboneName(tensors);
+  const backbone = detectBackboneName(tensors);
   if (backbone === null) return;
   throw new CheckpointError(
     `weights: of ${backbone} alone, no head is there; --backbone-weights in place of the file's name ` +

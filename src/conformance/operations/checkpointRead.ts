@@ -1,4 +1,4 @@
-/** op `checkpoint_read`: a .pth file, read bit for bit or refused, with nothing executed. */
+/** op `checkpoint_read`: reads a .pth file bit for bit, or refuses it, without executing anything. */
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { CheckpointError } from '../../wire/checkpointError.js';
@@ -13,7 +13,7 @@ import {
   REFUSED,
 } from '../operation.js';
 
-/** Outcomes, and whether a file may be read and may be refused under them. */
+/** For each outcome, whether the file may be read and whether it may be refused. */
 const OUTCOMES: Readonly<Record<string, { readonly read: boolean; readonly refuse: boolean }>> = {
   read: { read: true, refuse: false },
   error: { read: false, refuse: true },
@@ -29,7 +29,7 @@ export function checkpointRead(golden: GoldenCase): OperationResult | typeof REF
   const before = canaries(golden);
   const result = readOrRefuse(golden, bytes);
   const appeared = canaries(golden).filter((path) => !before.includes(path));
-  if (appeared.length > 0) throw new GoldenError(`${golden.name}: ${appeared} came into being`);
+  if (appeared.length > 0) throw new GoldenError(`${golden.name}: ${appeared} was created`);
   if (result instanceof CheckpointError) {
     if (outcome.refuse) return REFUSED;
     throw result;
@@ -61,7 +61,7 @@ function without(prefix: string, name: string): string {
   return name.startsWith(prefix) ? name.slice(prefix.length) : name;
 }
 
-/** Exactly the expected tensors: what is missing, the runner sees. */
+/** Rejects unexpected tensors; the runner reports missing ones. */
 function checkNames(golden: GoldenCase, result: ReadonlyMap<string, HostTensor>): void {
   const extra = [...result.keys()].filter((name) => !golden.expectedKeys.includes(name));
   if (extra.length > 0) {
@@ -75,7 +75,7 @@ function relativePath(golden: GoldenCase): string {
   throw new GoldenError(`${golden.name}: file '${path}' given, wanted one inside the set`);
 }
 
-/** Where a file that executes something would leave its mark, as far as it's there. */
+/** The existing files among those that code in the checkpoint would create if it were executed. */
 function canaries(golden: GoldenCase): string[] {
   const canary = optionalText(golden, 'canary');
   if (canary === undefined) return [];

@@ -12,7 +12,7 @@ export const minibatchPixel: Operation = (golden, options) =>
       {
         temperature: golden.number('temperature'),
         minibatchGroup: 0,
-        // Cases of the official v1 code, which never pools, say so; the rest follow v2.
+        // The official v1 code never pools, and its cases say so; the others follow v2.
         minibatchPooling: golden.params['pooled'] === false ? 'never' : 'auto',
         tiling: tilingOf(options),
       },

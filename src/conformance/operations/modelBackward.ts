@@ -52,7 +52,7 @@ function lossAndGradients(
   return result;
 }
 
-/** The objective of a student without a teacher. */
+/** The objective of training on labels alone. */
 function taskOnly(golden: GoldenCase): Objective {
   return new Objective(
     {

@@ -127,7 +127,7 @@ function objectiveSettings(golden: GoldenCase, options: OperationOptions): Objec
     contrastTemperature: golden.number('contrast_temperature'),
     contrastKdTemperature: golden.number('contrast_kd_temperature'),
     minibatchGroup: 0,
-    // The v1 trainer, whose steps these are, never pools.
+    // These are steps of the v1 trainer, which never pools.
     minibatchPooling: 'never',
     tiling: tilingOf(options),
     pixelContrastRows: golden.number('pixel_contrast_size'),
@@ -139,7 +139,7 @@ function objectiveSettings(golden: GoldenCase, options: OperationOptions): Objec
   };
 }
 
-/** Weights, buffers and banks under the official buffer names. */
+/** Adds weights, buffers and banks under their official names. */
 function addState(result: Map<string, HostTensor>, prefix: string, trained: Trained): void {
   const { network, head, objective } = trained;
   const entries = [

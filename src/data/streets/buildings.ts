@@ -62,7 +62,7 @@ function drawFacade(draws: Draws): Facade {
   };
 }
 
-/** A pixel of a wall at `along` metres from its corner and `y` metres up. */
+/** The colour of a wall at `along` metres from its corner and `y` metres above the ground. */
 function facadeColour(facade: Facade, along: number, y: number, lit: number): Colour {
   const floorNumber = Math.floor(y / facade.floor);
   const inFloor = y / facade.floor - floorNumber;
@@ -76,7 +76,7 @@ function facadeColour(facade: Facade, along: number, y: number, lit: number): Co
   const v = Math.abs(inFloor - 0.52) * 2;
   if (u < facade.windowWidth && v < facade.windowHeight) {
     if (u > facade.windowWidth - 0.09 || v > facade.windowHeight - 0.09) return facade.frame;
-    // One number a window: lit, a curtain, or glass.
+    // One random number per window decides: lit, a curtain, or glass.
     const hash =
       fractalNoise()[
         ((floorNumber * 41 + facade.phase) & MASK) * TILE + ((bayNumber * 67) & MASK)
@@ -132,7 +132,7 @@ function columnRange(canvas: Canvas, a: number, b: number): [number, number] {
 /**
  * @param x of the long side; the house stands beyond it.
  * @param side 1: right of the road, -1: left.
- * @param near far: metres ahead of its two corners at the road.
+ * @param near distance ahead of its nearer corner at the road, in metres; `far`: of the farther one.
  */
 export function building(draws: Draws, x: number, side: 1 | -1, near: number, far: number): Thing {
   const facade = drawFacade(draws);
@@ -150,7 +150,7 @@ export function building(draws: Draws, x: number, side: 1 | -1, near: number, fa
   );
   const start = Math.max(near, NEAREST);
   return {
-    // Before all that stands in front of its long side.
+    // Painted before everything in front of its long side.
     z: far,
     shade(mask) {
       mask.wall(x, start, x, far, height + gable * 0.5);

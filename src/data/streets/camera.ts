@@ -1,11 +1,11 @@
 /**
- * The view from a car: X metres to the right, Y up from the ground, Z ahead. A bend moves what is
- * far ahead to one side, which makes a curved road of a straight one.
+ * The view from a car, in metres: X to the right, Y up from the ground, Z ahead. The bend shifts distant
+ * points to one side, which turns a straight road into a curved one.
  */
 import type { Draws } from '../../random/draws.js';
 import { between } from './colour.js';
 
-/** Nothing is projected from nearer than this, in metres. */
+/** Nearest Z that is projected, in metres. */
 export const NEAREST = 0.6;
 
 export interface Camera {
@@ -42,7 +42,7 @@ export function projectY(camera: Camera, y: number, z: number): number {
   return camera.horizon + (camera.focal * (camera.eye - y)) / z;
 }
 
-/** A list of points X, Y, Z, X, Y, Z … as x, y, x, y … in pixels. */
+/** Projects points X, Y, Z, X, Y, Z … to x, y, x, y … in pixels. */
 export function project(camera: Camera, points: readonly number[]): number[] {
   const out: number[] = [];
   for (let i = 0; i < points.length; i += 3) {
@@ -52,7 +52,7 @@ export function project(camera: Camera, points: readonly number[]): number[] {
   return out;
 }
 
-/** The Z at which the upright plane at X is seen in a pixel column; undefined: not in front. */
+/** The Z at which a pixel column shows the upright plane at X; undefined: the plane isn't ahead. */
 export function planeDepth(camera: Camera, x: number, column: number): number | undefined {
   const slope = (column - camera.vanish) / camera.focal;
   if (Math.abs(camera.bend) < 1e-7) {

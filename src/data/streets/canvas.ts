@@ -1,11 +1,11 @@
 /**
- * What scenes are painted on: far things first, each over what is behind it. Walls reach from near
- * to far, so nothing is painted where something nearer stands already.
+ * The canvas of a scene. Things are painted from far to near, each over what is behind it. Walls extend from
+ * near to far, so a depth test also skips pixels where something nearer has been painted.
  */
 import type { Colour } from './colour.js';
 import { fractalNoise, TILE } from './noise.js';
 
-/** Paints over the colour and leaves the label as it is. */
+/** Paint the colour but keep the label. */
 export const KEEP_LABEL = -1;
 
 export interface Surface {
@@ -14,7 +14,7 @@ export interface Surface {
   readonly grain: number;
   /** Fineness of the texture. */
   readonly texelsPerMetre: number;
-  /** Where the texture begins in the tile, so that no two surfaces look the same. */
+  /** Offset of the texture in the tile, so that no two surfaces look the same. */
   readonly phase: number;
   /** Colour factor at the upper and at the lower edge. */
   readonly topLight?: number;
@@ -26,14 +26,14 @@ export interface Surface {
 export class Canvas {
   readonly height: number;
   readonly width: number;
-  /** Pixels: a thing of one metre at one metre. */
+  /** Pixels: the size of one metre at a distance of one metre. */
   readonly focal: number;
   /** [height, width, 3], linear light. */
   readonly rgb: Float32Array;
   readonly labels: Uint8Array;
   /** Metres from the camera. */
   readonly depth: Float32Array;
-  /** The same for things alone: infinite where only sky or ground has been painted. */
+  /** Depth of things only: infinite where only sky or ground has been painted. */
   readonly front: Float32Array;
   readonly #noise = fractalNoise();
 
@@ -48,7 +48,7 @@ export class Canvas {
   }
 
   /**
-   * Fills a polygon (even-odd rule; a pixel belongs to it when its centre does).
+   * Fills a polygon (even-odd rule; a pixel is inside if its centre is).
    *
    * @param points x, y, x, y … in pixels.
    * @param label a class, IGNORE_LABEL or KEEP_LABEL.
@@ -75,7 +75,7 @@ export class Canvas {
     }
   }
 
-  /** An ellipse with its axes along the image's. */
+  /** Fills an axis-aligned ellipse. */
   ellipse(
     x: number,
     y: number,
@@ -110,9 +110,9 @@ export class Canvas {
     const [red, green, blue] = surface.colour;
     const texels = (surface.texelsPerMetre * Math.min(depth, 1e4)) / this.focal;
     const noiseRow = ((y * texels + surface.phase) & (TILE - 1)) * TILE;
-    // The noise is about -1 to 1: below this it's a hole.
+    // The noise ranges from about -1 to 1; pixels below this are holes.
     const holesBelow = (surface.holes ?? 0) > 0 ? -0.75 + 1.1 * surface.holes! : -9;
-    // float32 may round up what the parts of one thing have in common.
+    // Parts of one thing share a depth, which float32 may have rounded up.
     const least = depth * 0.999;
     for (let x = from; x < to; x++) {
       const noise = this.#noise[noiseRow + ((x * texels + surface.phase * 7) & (TILE - 1))]!;

@@ -1,4 +1,4 @@
-/** Cars and vans as solids: they may stand and turn in any direction. */
+/** Cars and vans as solids with any heading. */
 import type { Draws } from '../../random/draws.js';
 import { type Camera, NEAREST, project } from './camera.js';
 import type { Surface } from './canvas.js';
@@ -12,7 +12,7 @@ interface Shape {
   readonly halfWidth: number;
   readonly belt: number;
   readonly roof: number;
-  /** Fractions of the length, from the rear: lower and upper ends of the cabin. */
+  /** Ends of the cabin as fractions of the length from the rear: rear low, rear high, front high, front low. */
   readonly cabin: readonly [number, number, number, number];
 }
 
@@ -36,7 +36,7 @@ function drawShape(draws: Draws): Shape {
   };
 }
 
-/** Local (along, across, up) to the world. */
+/** Converts local coordinates (along, across, up) to the world. */
 type Place = (along: number, across: number, up: number) => readonly [number, number, number];
 
 interface Car {
@@ -53,12 +53,12 @@ interface Car {
 }
 
 const CLEARANCE = 0.22;
-/** Half of the roof's width, as a share of half the car's. */
+/** The roof's width as a share of the car's. */
 const ROOF = 0.86;
 
 /**
- * @param x z: the middle of the car on the ground, metres.
- * @param heading 0: away from the camera; radians, to the right.
+ * @param x with `z`: the middle of the car on the ground, in metres.
+ * @param heading in radians to the right; 0: away from the camera.
  */
 export function car(draws: Draws, x: number, z: number, heading: number): Thing {
   const shape = drawShape(draws);
@@ -100,7 +100,7 @@ export function car(draws: Draws, x: number, z: number, heading: number): Thing 
   };
 }
 
-/** Paints a flat part given as along, across, up … */
+/** Paints a flat part, given as points along, across, up … */
 function part(stage: Stage, car: Car, points: readonly number[], look: Surface, light = 1): void {
   const world: number[] = [];
   for (let i = 0; i < points.length; i += 3) {
@@ -110,7 +110,7 @@ function part(stage: Stage, car: Car, points: readonly number[], look: Surface, 
   stage.canvas.polygon(project(stage.camera, world), lit, CAR, car.z);
 }
 
-/** An upright or level rectangle: along and up from … to, across from left to right. */
+/** An upright or level rectangle between two points (along, up), spanning left to right. */
 function panel(
   [along0, up0]: readonly [number, number],
   [along1, up1]: readonly [number, number],
@@ -123,11 +123,11 @@ function panel(
 function paintCar(stage: Stage, car: Car): void {
   const [rearLow, rearHigh, frontHigh, frontLow] = car.shape.cabin;
   const { belt, roof } = car.shape;
-  // A core, so that no gap opens between faces seen from very near.
+  // A core, to close gaps between faces seen from very near.
   const lower = [0, 0, CLEARANCE, 1, 0, CLEARANCE, 1, 0, belt];
   const upper = [frontHigh, 0, roof, rearHigh, 0, roof, 0, 0, belt];
   part(stage, car, [...lower, ...upper], car.body, 0.5);
-  // What can be seen from above.
+  // Faces seen from above.
   part(stage, car, panel([0, belt], [1, belt], -1, 1), car.body, 1.15);
   part(stage, car, panel([rearHigh, roof], [frontHigh, roof], -ROOF, ROOF), car.body, 1.25);
   const ends = [1, 0].sort((a, b) => car.place(b, 0, 0)[2] - car.place(a, 0, 0)[2]);
@@ -143,7 +143,7 @@ function paintCar(stage: Stage, car: Car): void {
 
 /**
  * @param end 0: the rear, 1: the front.
- * @param low high: where its window meets the body and the roof.
+ * @param low where its window meets the body; `high`: where it meets the roof.
  */
 function paintEnd(
   stage: Stage,
@@ -224,7 +224,7 @@ function paintSide(stage: Stage, car: Car, side: number): void {
   }
 }
 
-/** Whether the camera stands on the outer side of a face. */
+/** Whether the camera is on the outer side of a face. */
 function outside(camera: Camera, at: readonly number[], inner: readonly number[]): boolean {
   const bend = camera.bend * at[2]! * at[2]!;
   return (at[0]! - inner[0]!) * (at[0]! + bend) + (at[2]! - inner[2]!) * at[2]! < 0;

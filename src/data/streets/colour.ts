@@ -1,4 +1,4 @@
-/** Colours as linear [red, green, blue], 0 to 1, and small draws. */
+/** Colours as linear [red, green, blue], 0 to 1, and simple random draws. */
 import type { Draws } from '../../random/draws.js';
 
 export type Colour = readonly [number, number, number];
@@ -34,8 +34,8 @@ export function mix(a: Colour, b: Colour, share: number): Colour {
 }
 
 /**
- * Grey, brick, plaster, asphalt: what walls, roads, pavements, trunks, cars and coats have in
- * common, so that the colour alone doesn't tell them apart.
+ * Grey, brick, plaster, asphalt: colours shared by walls, roads, pavements, trunks, cars and coats, so that
+ * colour alone doesn't distinguish them.
  */
 export function drab(draws: Draws, dark: number, light: number): Colour {
   return hsv(between(draws, 0, 0.16), between(draws, 0, 0.22), between(draws, dark, light));
@@ -47,7 +47,7 @@ export function foliage(draws: Draws): Colour {
   return hsv(hue, between(draws, 0.25, 0.65), between(draws, 0.14, 0.42));
 }
 
-/** Paint, cloth, plastic: half drab, half anything. */
+/** Paint, cloth, plastic: drab half of the time, else any hue. */
 export function paint(draws: Draws): Colour {
   if (chance(draws, 0.5)) return drab(draws, 0.04, 0.8);
   return hsv(draws.uniform(), between(draws, 0.2, 0.8), between(draws, 0.1, 0.7));

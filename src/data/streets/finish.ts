@@ -1,4 +1,4 @@
-/** From linear light to the file of a camera: haze, colour of the light, lens, sensor. */
+/** Turns linear light into a camera's picture: haze, colour of the light, lens, sensor. */
 import type { Draws } from '../../random/draws.js';
 import type { Canvas } from './canvas.js';
 import { between, chance } from './colour.js';
@@ -43,11 +43,11 @@ export function develop(draws: Draws, canvas: Canvas, light: Light): Uint8Array 
   return rgb;
 }
 
-/** Entries of the tone curve for each unit of light, and the last one. */
+/** Entries of the tone curve per unit of light, and the index of the last one. */
 const CURVE_STEPS = 4096;
 const CURVE_LAST = 4 * CURVE_STEPS;
 
-/** Light to brightness, tabled. Bright light is pressed together, as film does. */
+/** A table from light to brightness. Compresses highlights, as film does. */
 function toneCurve(gamma: number): Float32Array {
   const curve = new Float32Array(CURVE_LAST + 1);
   for (let i = 0; i <= CURVE_LAST; i++) {
@@ -57,7 +57,7 @@ function toneCurve(gamma: number): Float32Array {
   return curve;
 }
 
-/** Colour of the light and haze. The sky has its colour already. */
+/** Applies exposure, the colour of the light, and haze. The sky already has its colour. */
 function expose({ rgb, depth }: Canvas, light: Light): void {
   const { cast, skyHorizon, exposure, fog } = light;
   for (let i = 0; i < depth.length; i++) {
@@ -70,7 +70,7 @@ function expose({ rgb, depth }: Canvas, light: Light): void {
   }
 }
 
-/** One-three-tap smoothing of about `sigma` pixels. */
+/** Blurs by about `sigma` pixels with repeated three-tap smoothing. */
 function blurRows(rgb: Float32Array, height: number, width: number, sigma: number): void {
   const rounds = Math.max(1, Math.round(sigma * sigma * 2));
   const side = Math.min((sigma * sigma) / (2 * rounds), 0.25);
@@ -86,7 +86,7 @@ function blurColumns(rgb: Float32Array, height: number, width: number, sigma: nu
   for (let round = 0; round < rounds; round++) smooth(rgb, width * 3, height, width * 3, side);
 }
 
-/** Each of `lanes` interleaved lines of `length` values, in place: x + side · (left - 2x + right). */
+/** Smooths `lanes` interleaved lines of `length` values in place: x + side · (left - 2x + right). */
 function smooth(
   values: Float32Array,
   lanes: number,

@@ -1,4 +1,4 @@
-/** Paints sky and ground, pixel by pixel: the backdrop that things then stand on. */
+/** Paints sky and ground pixel by pixel, as the backdrop for things. */
 import type { Camera } from './camera.js';
 import type { Canvas } from './canvas.js';
 import { LANE_MARKING, ROAD, SIDEWALK, SKY } from './classes.js';
@@ -10,7 +10,7 @@ import { groundLabel, type Street } from './street.js';
 const MASK = TILE - 1;
 const FARTHEST = 400;
 
-/** @param phase where the textures begin in the tile. */
+/** @param phase offset of the textures in the tile. */
 export function paintSky(canvas: Canvas, camera: Camera, light: Light, phase: number): void {
   const noise = fractalNoise();
   const last = Math.min(Math.ceil(camera.horizon), canvas.height);
@@ -18,7 +18,7 @@ export function paintSky(canvas: Canvas, camera: Camera, light: Light, phase: nu
   for (let y = 0; y < last; y++) {
     const up = (camera.horizon - y) / camera.focal;
     const share = Math.min(up * 1.6, 1) ** 0.6;
-    // Clouds lie in a plane overhead, so they grow flat and small towards the horizon.
+    // Clouds lie in a plane overhead, so they become flat and small towards the horizon.
     const far = 14 / (up + 0.12);
     for (let x = 0; x < canvas.width; x++) {
       const across = (x - camera.vanish) / camera.focal;
@@ -38,8 +38,8 @@ export function paintSky(canvas: Canvas, camera: Camera, light: Light, phase: nu
 }
 
 /**
- * @param shadow factor of the light, a pixel of the canvas.
- * @param phase where the textures begin in the tile.
+ * @param shadow factor of the light, per pixel of the canvas.
+ * @param phase offset of the textures in the tile.
  */
 export function paintGround(
   canvas: Canvas,

@@ -1,4 +1,4 @@
-/** Who stands where: draws the things of one scene. */
+/** Draws the things of one scene and their positions. */
 import type { Draws } from '../../random/draws.js';
 import { building } from './buildings.js';
 import { car } from './cars.js';

@@ -6,9 +6,9 @@ export interface Light {
   readonly kind: 'sun' | 'overcast' | 'dusk' | 'night' | 'fog';
   /** Colour of the light that falls on everything. */
   readonly cast: Colour;
-  /** Factor of what is in shadow. */
+  /** Factor of the light in shadow. */
   readonly shadow: number;
-  /** Metres that a shadow reaches per metre of height, to the right and ahead. */
+  /** Metres of shadow per metre of height, to the right and ahead. */
   readonly sunX: number;
   readonly sunZ: number;
   readonly skyTop: Colour;
@@ -16,12 +16,12 @@ export interface Light {
   readonly clouds: number;
   /** 1 / metres. */
   readonly fog: number;
-  /** Share of windows with a light in them. */
+  /** Share of lit windows. */
   readonly litWindows: number;
   readonly exposure: number;
 }
 
-/** Repeated for how common it is. */
+/** Kinds are repeated according to their frequency. */
 const KINDS = ['sun', 'sun', 'sun', 'overcast', 'overcast', 'dusk', 'night', 'fog'] as const;
 
 export function drawLight(draws: Draws): Light {

@@ -1,4 +1,4 @@
-/** Tiles of noise that all textures are cut from. */
+/** Tiles of noise, the source of all textures. */
 import { drawsFor } from '../../random/draws.js';
 
 /** Edge of a tile in texels; a power of two, so that wrapping is a mask. */
@@ -16,7 +16,7 @@ function fractalTile(): Float32Array {
   return tile;
 }
 
-/** Adds a grid of `cells` by `cells` corners, stretched over the tile and joined at its edges. */
+/** Adds a grid of `cells` by `cells` corners, interpolated over the tile and wrapped at its edges. */
 function addBilinear(
   tile: Float32Array,
   corners: Float32Array,
@@ -43,7 +43,7 @@ function addBilinear(
 let fractal: Float32Array | undefined;
 let white: Float32Array | undefined;
 
-/** Fractal noise, [256, 256], mean 0, about -1 to 1, wraps around. */
+/** Fractal noise, [256, 256], mean 0, about -1 to 1, periodic. */
 export function fractalNoise(): Float32Array {
   fractal ??= fractalTile();
   return fractal;

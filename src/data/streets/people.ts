@@ -1,4 +1,4 @@
-/** People on foot and on bicycles, and bicycles left alone. */
+/** Pedestrians, cyclists, and parked bicycles. */
 import type { Draws } from '../../random/draws.js';
 import { projectX, projectY } from './camera.js';
 import type { Surface } from './canvas.js';
@@ -11,7 +11,7 @@ import { type Stage, surface, type Thing } from './thing.js';
 interface Easel {
   shape(points: readonly number[], look: Surface): void;
   disc(x: number, y: number, radiusX: number, radiusY: number, look: Surface): void;
-  /** A bar of a width in metres, at least about a pixel wide. */
+  /** A bar; `width` in metres, at least about a pixel. */
   bar(x0: number, y0: number, x1: number, y1: number, width: number, look: Surface): void;
 }
 
@@ -105,7 +105,7 @@ export function person(draws: Draws, x: number, z: number): Thing {
   };
 }
 
-/** @param ridden with a rider on it. */
+/** @param ridden with a rider. */
 export function bicycle(draws: Draws, x: number, z: number, ridden: boolean): Thing {
   const clothes = drawClothes(draws);
   const frame = surface(paint(draws), draws.integer(TILE), 0.1);

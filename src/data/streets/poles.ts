@@ -1,4 +1,4 @@
-/** Lamp posts, and the clutter that belongs to no class. */
+/** Lamp posts, and clutter without a class. */
 import type { Draws } from '../../random/draws.js';
 import { project, projectX, projectY } from './camera.js';
 import { KEEP_LABEL, type Surface } from './canvas.js';
@@ -21,7 +21,7 @@ export function post(
   stage.canvas.polygon(project(stage.camera, outline), look, POLE, z);
 }
 
-/** @param inward -1 or 1: the side of the road, where the arm reaches to. */
+/** @param inward -1 or 1: the direction of the arm, towards the road. */
 export function lampPost(draws: Draws, x: number, z: number, inward: number): Thing {
   const height = between(draws, 4, 9);
   const thick = between(draws, 0.1, 0.22);
@@ -71,7 +71,7 @@ export function lampPost(draws: Draws, x: number, z: number, inward: number): Th
   };
 }
 
-/** Bins, boxes, barriers: in the way, and of no class. */
+/** Bins, boxes, barriers: obstacles without a class. */
 export function clutter(draws: Draws, x: number, z: number): Thing {
   const half = between(draws, 0.2, 0.7);
   const height = between(draws, 0.4, 1.2);

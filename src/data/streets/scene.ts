@@ -13,7 +13,7 @@ import { ShadowMask } from './shadows.js';
 import { drawStreet } from './street.js';
 import { surface } from './thing.js';
 
-/** Part of the dataset's digest: raise it with every change of what is drawn. */
+/** Part of the dataset's digest: increment it with every change to the drawings. */
 export const GENERATOR_VERSION = 2;
 
 /** Things nearer than this would fill the picture. */
@@ -58,7 +58,7 @@ function paintBonnet(draws: Draws, canvas: Canvas): void {
   );
 }
 
-/** Rectified pictures have a rim without labels. */
+/** Leaves a rim without labels, as in rectified pictures. */
 function ignoreBorder(draws: Draws, { labels, height, width }: Canvas): void {
   const rim = Math.round(between(draws, 0, 0.016) * width);
   for (let y = 0; y < height; y++) {

@@ -1,4 +1,4 @@
-/** Shadows on the ground, painted into a mask before the ground is. */
+/** Shadows on the ground, painted into a mask before the ground is painted. */
 import { type Camera, project } from './camera.js';
 import { rowCrossings } from './canvas.js';
 import type { Light } from './light.js';
@@ -22,7 +22,7 @@ export class ShadowMask {
     this.#darken([x0, z0, x1, z1, x1 + dx, z1 + dz, x0 + dx, z0 + dz], this.#light.shadow);
   }
 
-  /** A round shadow, as of a crown: its centre at the height `height` over (x, z). */
+  /** A round shadow, such as a tree crown's, for a centre at `height` above (x, z). */
   disc(x: number, z: number, height: number, radius: number): void {
     const outline: number[] = [];
     for (let i = 0; i < 14; i++) {
@@ -36,7 +36,7 @@ export class ShadowMask {
     this.#darken(outline, this.#light.shadow);
   }
 
-  /** The dark place under a thing that stands on the ground, whatever the weather. */
+  /** The dark area under a thing on the ground, in any weather. */
   contact(corners: readonly number[]): void {
     this.#darken(corners, 0.4);
   }

@@ -1,4 +1,4 @@
-/** The plan of the ground: what lies where between the walls on the left and on the right. */
+/** The layout of the ground between the walls on the left and on the right. */
 import type { Draws } from '../../random/draws.js';
 import { between, type Colour, chance, drab, foliage, mix, times } from './colour.js';
 import { LANE_MARKING, ROAD, SIDEWALK, TERRAIN } from './classes.js';
@@ -6,7 +6,7 @@ import { LANE_MARKING, ROAD, SIDEWALK, TERRAIN } from './classes.js';
 export interface Stripe {
   readonly x: number;
   readonly halfWidth: number;
-  /** Metres of one dash and its gap; 0: a solid line. */
+  /** Metres per dash and gap; 0: a solid line. */
   readonly period: number;
 }
 
@@ -15,7 +15,7 @@ export interface Side {
   /** Grass between kerb and pavement; 0: none. */
   readonly verge: number;
   readonly pavement: number;
-  /** Beyond the pavement: grass, or more pavement. */
+  /** Grass beyond the pavement; otherwise more pavement. */
   readonly lawn: boolean;
 }
 
@@ -25,10 +25,10 @@ export interface Street {
   readonly left: Side;
   readonly right: Side;
   readonly stripes: readonly Stripe[];
-  /** A road that crosses, from Z to Z; far away where there is none. */
+  /** Z range of a crossing road; far away if there is none. */
   readonly crossNear: number;
   readonly crossFar: number;
-  /** Zebra crossing in front of it. */
+  /** Zebra crossing in front of the crossing road. */
   readonly zebra: boolean;
   readonly asphalt: Colour;
   readonly patch: Colour;
@@ -38,7 +38,7 @@ export interface Street {
   readonly marking: Colour;
   /** Share of the marking that is worn off. */
   readonly wear: number;
-  /** Metres. */
+  /** Edge of a paving slab, in metres. */
   readonly slab: number;
 }
 
@@ -97,14 +97,14 @@ export function drawStreet(draws: Draws): Street {
   };
 }
 
-/** Distance from the road's middle line to the wall, without what a building keeps as its yard. */
+/** X of the wall line on one side, not counting the yards of buildings. */
 export function wallX(street: Street, side: 1 | -1): number {
   const { verge, pavement } = side > 0 ? street.right : street.left;
   const kerb = side > 0 ? street.roadRight : street.roadLeft;
   return kerb + side * (verge + pavement);
 }
 
-/** What the ground is at a place. */
+/** The label of the ground at a point. */
 export function groundLabel(street: Street, x: number, z: number, worn: number): number {
   const onCross = z > street.crossNear && z < street.crossFar;
   if (x > street.roadLeft && x < street.roadRight) {

@@ -1,4 +1,4 @@
-/** What stands in a street. */
+/** Things that stand in a street. */
 import type { Camera } from './camera.js';
 import type { Canvas, Surface } from './canvas.js';
 import type { Colour } from './colour.js';
@@ -12,7 +12,7 @@ export interface Stage {
 }
 
 export interface Thing {
-  /** Metres ahead: far things are painted first. */
+  /** Metres ahead; far things are painted first. */
   readonly z: number;
   shade?(mask: ShadowMask): void;
   paint(stage: Stage): void;
@@ -22,7 +22,7 @@ export function surface(colour: Colour, phase: number, grain = 0.15, texelsPerMe
   return { colour, grain, texelsPerMetre, phase };
 }
 
-/** Brightness of a side that faces right (1) or left (-1): the sun stands where shadows don't go. */
+/** Brightness of a side that faces right (1) or left (-1). The sun is opposite the shadows. */
 export function facing(light: Light, side: number): number {
   return side * light.sunX < 0 ? 1.08 : 0.45 + 0.5 * light.shadow;
 }

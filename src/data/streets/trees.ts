@@ -1,4 +1,4 @@
-/** Trees, bushes and the far skyline. */
+/** Trees, bushes and the distant skyline. */
 import type { Draws } from '../../random/draws.js';
 import { project, projectX, projectY } from './camera.js';
 import type { Surface } from './canvas.js';
@@ -14,7 +14,7 @@ interface Blob {
   readonly surface: Surface;
 }
 
-/** A heap of ragged discs, lighter on the upper ones. */
+/** A cluster of ragged discs, lighter towards the top. */
 function drawCrown(draws: Draws, middle: number, spread: number, rise: number): Blob[] {
   const colour = foliage(draws);
   const holes = between(draws, 0.1, 0.45);
@@ -44,7 +44,7 @@ function drawCrown(draws: Draws, middle: number, spread: number, rise: number): 
   return blobs;
 }
 
-/** @param kind a tree with a trunk, or a bush that stands on the ground. */
+/** @param kind a tree with a trunk, or a bush without one. */
 export function tree(draws: Draws, x: number, z: number, kind: 'tree' | 'bush'): Thing {
   const bush = kind === 'bush';
   const trunk = bush ? 0 : between(draws, 1.6, 4);
@@ -89,7 +89,7 @@ export function tree(draws: Draws, x: number, z: number, kind: 'tree' | 'bush'):
   };
 }
 
-/** Roofs and tree tops that close the street at its far end. */
+/** Roofs and treetops that close off the street in the distance. */
 export function skyline(draws: Draws): Thing {
   const blocks = Array.from({ length: 34 }, () => {
     const leafy = chance(draws, 0.5);
@@ -120,7 +120,7 @@ export function skyline(draws: Draws): Thing {
         } else {
           outline.push(x - half, top, z, x + half, top, z);
         }
-        // Without the bend: at this distance it would move the skyline out of the picture.
+        // Without the bend, which at this distance would move the skyline out of the picture.
         const points = project({ ...camera, bend: 0 }, outline);
         canvas.polygon(points, surface, leafy ? TREE : BUILDING, z);
       }

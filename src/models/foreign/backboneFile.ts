@@ -1,6 +1,6 @@
 /**
- * The files in which backbones are published that learnt to classify ImageNet: torchvision's, those that
- * CIRKD's code begins from, PyTorch-Encoding's and mmsegmentation's, told apart by names and shapes.
+ * Reads published backbones that were trained to classify ImageNet: torchvision's, those that CIRKD's code
+ * starts from, PyTorch-Encoding's and mmsegmentation's. They are distinguished by names and shapes.
  */
 import { CheckpointError } from '../../wire/checkpointError.js';
 import type { NamedTensors } from '../../wire/safetensors.js';
@@ -12,28 +12,28 @@ import {
 import { RESNETS } from '../resnet.js';
 import { PREFIX_OPTIONS } from './namePrefix.js';
 
-/** A name and PyTorch's shape: of a file's tensors or of a network's entries. */
+/** Names and PyTorch shapes of a file's tensors or a network's entries. */
 type Shapes = ReadonlyMap<string, { readonly shape: readonly number[] }>;
 
 export interface BackboneFile {
-  /** Under the names that networks have behind their backbone's prefix. */
+  /** Named as in networks, without the backbone's prefix. */
   readonly tensors: NamedTensors;
-  /** The classifier's, which no segmentation network has. */
+  /** Names of the classifier's weights, which no segmentation network has. */
   readonly leftOut: readonly string[];
-  /** The pixels that files with such names were trained on. */
+  /** The pixel normalisation with which files with such names were trained. */
   readonly normalisation: PixelNormalisation;
 }
 
-/** What networks put before their backbone's names: the official code, torchvision and mmsegmentation. */
-const OF_NETWORKS = /^(pretrained\.|backbone\.)/;
+/** The backbone's prefix in networks of the official code, torchvision and mmsegmentation. */
+const NETWORK_PREFIX = /^(pretrained\.|backbone\.)/;
 
-/** What only the classifying network has. MobileNetV2's last 1x1 convolution is features.18 or conv. */
-const RESNET_REST = /^fc\./;
-const MOBILENET_REST = /^(classifier|features\.18|conv)\./;
+/** Names that only the classifier has. MobileNetV2's last 1x1 convolution is features.18 or conv. */
+const RESNET_CLASSIFIER = /^fc\./;
+const MOBILENET_CLASSIFIER = /^(classifier|features\.18|conv)\./;
 
-const MOBILENET_FIRST = 'features.0.0.weight';
+const MOBILENET_FIRST_WEIGHT = 'features.0.0.weight';
 
-/** The deep stem in one Sequential, as PyTorch-Encoding has it, to the official code's names. */
+/** Maps the deep stem's names in PyTorch-Encoding (one Sequential) to the official code's. */
 const SEQUENTIAL_STEM: Readonly<Record<string, string>> = {
   'conv1.0': 'conv1',
   'conv1.1': 'bn1',
@@ -43,17 +43,17 @@ const SEQUENTIAL_STEM: Readonly<Record<string, string>> = {
   bn1: 'bn3',
 };
 
-/** By the end of a backbone's name: resnet50 (deep), resnet50_plain, resnet50_v1c. */
+/** Suffixes of backbone names for stems other than the deep one: resnet50_plain, resnet50_v1c. */
 const STEM_SUFFIXES = ['_plain', '_v1c'];
 
 /**
- * Names without a prefix, see namePrefix.ts. Whether they and their shapes fit is a network's to say;
- * only those of a whole network are a CheckpointError here.
+ * Takes names without a wrapper's prefix, see namePrefix.ts. Throws CheckpointError on the names of a whole
+ * network. Names and shapes are otherwise checked by the network that loads them.
  */
 export function readBackboneFile(given: NamedTensors): BackboneFile {
   refuseNetwork([...given.keys()]);
-  const isMobilenet = given.has(MOBILENET_FIRST);
-  const rest = isMobilenet ? MOBILENET_REST : RESNET_REST;
+  const isMobilenet = given.has(MOBILENET_FIRST_WEIGHT);
+  const rest = isMobilenet ? MOBILENET_CLASSIFIER : RESNET_CLASSIFIER;
   const own = new Map([...given].filter(([name]) => !rest.test(name)));
   const leftOut = [...given.keys()].filter((name) => rest.test(name));
   if (isMobilenet) {
@@ -73,7 +73,7 @@ export function readBackboneFile(given: NamedTensors): BackboneFile {
 }
 
 function refuseNetwork(names: readonly string[]): void {
-  const [, prefix] = names.map((name) => OF_NETWORKS.exec(name)).find((found) => found) ?? [];
+  const [, prefix] = names.map((name) => NETWORK_PREFIX.exec(name)).find((found) => found) ?? [];
   if (prefix === undefined) return;
   throw new CheckpointError(
     `weights: names begin with '${prefix}': a whole network's, not a backbone's; to take its ` +
@@ -82,11 +82,11 @@ function refuseNetwork(names: readonly string[]): void {
 }
 
 /**
- * As the table of networks names it: resnet18, resnet50_plain, resnet101_v1c, mobilenetv2. null where
- * the names are of none of them. Widths aren't looked at.
+ * The backbone's name in the table of networks: resnet18, resnet50_plain, resnet101_v1c, mobilenetv2; null
+ * if the tensor names fit none. Ignores widths.
  */
-export function tellBackboneName(shapes: Shapes): string | null {
-  if (shapes.has(MOBILENET_FIRST)) return 'mobilenetv2';
+export function detectBackboneName(shapes: Shapes): string | null {
+  if (shapes.has(MOBILENET_FIRST_WEIGHT)) return 'mobilenetv2';
   const names = [...shapes.keys()];
   const suffix = stemSuffix(shapes);
   const counts = [1, 2, 3, 4].map((layer) => blocksOf(names, layer));
@@ -97,8 +97,8 @@ export function tellBackboneName(shapes: Shapes): string | null {
   return found === undefined || suffix === null ? null : found[0] + suffix;
 }
 
-/** The same ResNet with the stem of these weights, and the weight that tells it; null where none does. */
-export function withStemOf(
+/** `backbone` with the stem that these weights have, and the weight that shows it; null if none does. */
+export function detectStem(
   shapes: Shapes,
   backbone: string,
 ): { readonly backbone: string; readonly weight: string } | null {
@@ -133,14 +133,14 @@ function officialStemName(name: string): string {
   return official === undefined ? name : official + name.slice(end);
 }
 
-/** Whether a MobileNetV2 has torchvision's names: convolution, norm, activation in modules of their own. */
+/** Whether a MobileNetV2 has torchvision's names: each convolution in a module with its norm and activation. */
 function isNested(tensors: NamedTensors): boolean {
   return [...tensors.keys()].some((name) => /^features\.\d+\.conv\.\d\.\d\./.test(name));
 }
 
 /**
- * A block of torchvision's has two such modules, the first block of all has one, and then a bare
- * convolution and norm: conv.1.0 and conv.2 are conv.3 and conv.6 where all lies in one row.
+ * Renames torchvision's nested modules to one flat list. A block has two such modules (the very first block
+ * has one), then a bare convolution and norm: conv.1.0 and conv.2 become conv.3 and conv.6.
  */
 function flatName(name: string): string {
   const nested = /^(features\.\d+\.conv)\.(\d)\.(\d)\.(.*)$/.exec(name);

@@ -1,6 +1,6 @@
 /**
- * What mmsegmentation's trainers write beside the weights: the config as Python text, and the classes.
- * The weights alone don't show strides, dilations, align_corners or the pixels' normalisation.
+ * Reads what mmsegmentation's trainers save along with the weights: the config as Python text, and the
+ * classes. The weights alone don't show strides, dilations, align_corners or the pixel normalisation.
  * Source: mmcv's CheckpointHook (meta.config, meta.CLASSES) and mmengine's Runner.save_checkpoint
  * (meta.cfg, meta.dataset_meta.classes).
  */
@@ -18,18 +18,18 @@ export interface MmsegSettings {
   readonly normalisation?: PixelNormalisation;
 }
 
-/** Settings of the backbone of which this project has one value only (…-d8). */
+/** Settings for which this project's networks support one value only (…-d8). */
 const FIXED = [
   { key: 'strides', wanted: ['1,2,1,1'] },
-  // Of the backbone, and of a DeepLabV3 head.
+  // The backbone's, and a DeepLabV3 head's.
   { key: 'dilations', wanted: ['1,1,2,4', '1,12,24,36'] },
   { key: 'pool_scales', wanted: ['1,2,3,6'] },
   { key: 'multi_grid', wanted: [] },
 ] as const;
 
 /**
- * Throws CheckpointError naming the setting where the config is of a network with other strides or
- * dilations than these names stand for here, or says two things at once.
+ * Throws CheckpointError naming the setting if the config has strides or dilations that this project's
+ * network of the same names doesn't have, or contradicts itself.
  */
 export function mmsegSettings(config: string): MmsegSettings {
   for (const { key, wanted } of FIXED) {
@@ -55,7 +55,7 @@ function otherNetwork(given: string, wanted: readonly string[]): CheckpointError
   );
 }
 
-/** null where the config doesn't have all three. */
+/** null unless the config has all three settings. */
 function normalisationOf(config: string): PixelNormalisation | null {
   const mean = only('mean', listsOf(config, 'mean'));
   const std = only('std', listsOf(config, 'std'));
@@ -72,7 +72,7 @@ function normalisationOf(config: string): PixelNormalisation | null {
   return { pixelMean: pixelMean!, pixelStd: pixelStd!, channelOrder };
 }
 
-/** Contents of `key=(…)` and `key=[…]`, without blanks and a last comma. */
+/** Contents of each `key=(…)` and `key=[…]`, without blanks and trailing comma. */
 function listsOf(config: string, key: string): string[] {
   const pattern = new RegExp(`\\b${key}\\s*=\\s*[([]([-+.\\deE,\\s]*)[)\\]]`, 'g');
   return valuesOf(config, pattern).map((list) => list.replaceAll(/\s/g, '').replace(/,$/, ''));
@@ -82,7 +82,7 @@ function valuesOf(config: string, pattern: RegExp): string[] {
   return [...config.matchAll(pattern)].map(([, value]) => value!);
 }
 
-/** Heads and datasets say it each. */
+/** The one value of a key that several heads or datasets repeat; null if there is none. */
 function only(key: string, values: readonly string[]): string | null {
   const different = [...new Set(values)];
   if (different.length <= 1) return different[0] ?? null;

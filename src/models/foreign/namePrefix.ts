@@ -1,16 +1,16 @@
 /**
- * What other programs put before every name of a state dict: DataParallel `module.`, torch.compile
- * `_orig_mod.`, Lightning the attribute that held the network.
+ * Removes the prefix that other programs put before every name of a state dict: DataParallel `module.`,
+ * torch.compile `_orig_mod.`, Lightning the attribute that held the network.
  */
 import { CheckpointError } from '../../wire/checkpointError.js';
 import { printable } from '../../wire/printable.js';
 import type { NamedTensors } from '../../wire/safetensors.js';
 
-/** What the names are of: it says at which word the names themselves begin. */
+/** What the names belong to: decides at which component the names themselves begin. */
 export type NamesOf = 'network' | 'backbone';
 
-/** First words of names: of the official networks, torchvision's and mmsegmentation's, and of backbones. */
-const FIRST_WORDS: Readonly<Record<NamesOf, ReadonlySet<string>>> = {
+/** First components of names: in official, torchvision's and mmsegmentation's networks; in backbones. */
+const FIRST_COMPONENTS: Readonly<Record<NamesOf, ReadonlySet<string>>> = {
   network: new Set([
     ...['pretrained', 'head', 'auxlayer'],
     ...['backbone', 'classifier', 'aux_classifier', 'decode_head', 'auxiliary_head'],
@@ -21,26 +21,26 @@ const FIRST_WORDS: Readonly<Record<NamesOf, ReadonlySet<string>>> = {
   ]),
 };
 
-/** Words that never begin a name of a network's own. */
+/** Components that never begin a network's own names. */
 const WRAPPERS: ReadonlySet<string> = new Set(['module', '_orig_mod', 'model', 'net', 'student']);
 
-/** Where a user says which names are meant. */
+/** The options by which a user chooses the prefix, for messages. */
 export const PREFIX_OPTIONS =
   '--strip-prefix of cirkd import, student.backboneWeightsPrefix of a config:';
 
 export interface BareTensors {
   /** Names without the prefix. */
   readonly tensors: NamedTensors;
-  /** What was taken off, with the last dot; '' where there was nothing. */
+  /** The prefix that was removed, with its last dot; '' if none. */
   readonly prefix: string;
-  /** Names that didn't begin with the prefix asked for. */
+  /** Names without the requested prefix. */
   readonly leftOut: readonly string[];
 }
 
 /**
- * Takes off what stands before all names: known wrappers in any order, and whatever else ends where
- * names of a network or backbone begin. Names of whole networks and backbones stay as they are.
- * Throws CheckpointError where some names have a wrapper's prefix and others don't.
+ * Removes the prefix common to all names: known wrappers in any order, and any other prefix after which
+ * names of a network or backbone begin. Names that have no such prefix stay as they are.
+ * Throws CheckpointError if only some names have a wrapper's prefix.
  */
 export function withoutPrefix(tensors: NamedTensors, namesOf: NamesOf): BareTensors {
   const prefix = commonPrefix([...tensors.keys()], namesOf);
@@ -50,8 +50,8 @@ export function withoutPrefix(tensors: NamedTensors, namesOf: NamesOf): BareTens
 }
 
 /**
- * Keeps the names that begin with `prefix` (a dot at its end may be missing), without it; what
- * withoutPrefix finds behind it is taken off, too. Throws CheckpointError where no name begins so.
+ * Keeps the names that begin with `prefix` (its last dot is optional) and removes it, along with any prefix
+ * that withoutPrefix finds after it. Throws CheckpointError if no name begins with it.
  */
 export function underPrefix(tensors: NamedTensors, prefix: string, namesOf: NamesOf): BareTensors {
   const whole = prefix.endsWith('.') ? prefix : `${prefix}.`;
@@ -67,12 +67,12 @@ export function underPrefix(tensors: NamedTensors, prefix: string, namesOf: Name
   return { tensors: inner.tensors, prefix: whole + inner.prefix, leftOut };
 }
 
-/** What was taken off or left out, in a line; null where nothing was. */
+/** One line on the prefix that was removed and the names left out; null if there was no prefix. */
 export function prefixNote({ prefix, leftOut }: BareTensors): string | null {
   if (prefix === '') return null;
   const others = leftOut.length === 0 ? '' : `; left out ${leftOut.length} names without it`;
   const which = leftOut.length === 0 ? '' : ` (${listed(leftOut)})`;
-  return `prefix taken off: '${printable(prefix)}'${others}${which}`;
+  return `prefix removed: '${printable(prefix)}'${others}${which}`;
 }
 
 /** Up to three names, for a message. */
@@ -81,37 +81,37 @@ export function listed(names: readonly string[]): string {
 }
 
 function commonPrefix(names: readonly string[], namesOf: NamesOf): string {
-  const shared = sharedWords(names);
-  const own = FIRST_WORDS[namesOf];
-  for (let words = 0; words <= shared.length; words += 1) {
-    const prefix = joined(shared.slice(0, words));
-    if (names.some((name) => own.has(firstWord(name.slice(prefix.length))))) return prefix;
+  const shared = sharedComponents(names);
+  const own = FIRST_COMPONENTS[namesOf];
+  for (let components = 0; components <= shared.length; components += 1) {
+    const prefix = joined(shared.slice(0, components));
+    if (names.some((name) => own.has(firstComponent(name.slice(prefix.length))))) return prefix;
   }
-  // Not a network's names: only what can't be part of any is taken off.
-  const other = shared.findIndex((word) => !WRAPPERS.has(word));
+  // Not a network's names: remove only components that can't be part of any.
+  const other = shared.findIndex((component) => !WRAPPERS.has(component));
   return joined(other === -1 ? shared : shared.slice(0, other));
 }
 
-/** The words that all names begin with; the last word of a name isn't one of them. */
-function sharedWords(names: readonly string[]): string[] {
+/** The components with which all names begin, the last component of a name excluded. */
+function sharedComponents(names: readonly string[]): string[] {
   const [first = '', ...others] = names;
-  const words = first.split('.').slice(0, -1);
+  const components = first.split('.').slice(0, -1);
   const shares = (count: number) => {
-    const prefix = joined(words.slice(0, count));
+    const prefix = joined(components.slice(0, count));
     return others.every((name) => name.startsWith(prefix));
   };
   let count = 0;
-  while (count < words.length && shares(count + 1)) count += 1;
-  return words.slice(0, count);
+  while (count < components.length && shares(count + 1)) count += 1;
+  return components.slice(0, count);
 }
 
 function refuseMixed(names: readonly string[]): void {
-  const wrapped = names.filter((name) => WRAPPERS.has(firstWord(name)));
-  const bare = names.find((name) => firstWord(name) !== firstWord(wrapped[0] ?? ''));
+  const wrapped = names.filter((name) => WRAPPERS.has(firstComponent(name)));
+  const bare = names.find((name) => firstComponent(name) !== firstComponent(wrapped[0] ?? ''));
   if (wrapped.length === 0 || bare === undefined) return;
   throw new CheckpointError(
-    `weights: names come with and without the prefix '${firstWord(wrapped[0]!)}.' ` +
-      `(${printable(wrapped[0]!)}, ${printable(bare)}); say which to take: ${PREFIX_OPTIONS} ${firstWord(wrapped[0]!)}.`,
+    `weights: names come with and without the prefix '${firstComponent(wrapped[0]!)}.' ` +
+      `(${printable(wrapped[0]!)}, ${printable(bare)}); say which to take: ${PREFIX_OPTIONS} ${firstComponent(wrapped[0]!)}.`,
   );
 }
 
@@ -119,10 +119,10 @@ function cut(tensors: NamedTensors, prefix: string): NamedTensors {
   return new Map([...tensors].map(([name, tensor]) => [name.slice(prefix.length), tensor]));
 }
 
-function joined(words: readonly string[]): string {
-  return words.map((word) => `${word}.`).join('');
+function joined(components: readonly string[]): string {
+  return components.map((component) => `${component}.`).join('');
 }
 
-function firstWord(name: string): string {
+function firstComponent(name: string): string {
   return name.split('.', 1)[0]!;
 }

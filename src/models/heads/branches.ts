@@ -1,4 +1,4 @@
-/** What pyramids are made of: branches that look at one map in several ways, and are joined. */
+/** Parts of pyramid heads: branches that process one map in different ways and are concatenated. */
 import { differentiable, scope, type Var } from '../../tensor/index.js';
 import type { Builder } from '../builder.js';
 import type { ForwardContext } from '../context.js';
@@ -11,18 +11,18 @@ interface UnitOptions {
   readonly dilation?: number;
 }
 
-/** Convolution, batch norm, ReLU in a Sequential: 0 and 1, or from `first` on. */
+/** Convolution, batch norm and ReLU in a Sequential, at indices `first` and `first` + 1. */
 export function sequentialUnit(at: Builder, options: UnitOptions, first = 0): ConvolutionUnit {
-  const places = [at.at(first), at.at(first + 1)] as const;
-  return new ConvolutionUnit(...places, { ...options, activation: 'relu' });
+  const builders = [at.at(first), at.at(first + 1)] as const;
+  return new ConvolutionUnit(...builders, { ...options, activation: 'relu' });
 }
 
-/** The same as mmcv's ConvModule names it: conv and bn. */
+/** The same with the names of mmcv's ConvModule: conv and bn. */
 export function convModule(at: Builder, options: UnitOptions): ConvolutionUnit {
   return new ConvolutionUnit(at.at('conv'), at.at('bn'), { ...options, activation: 'relu' });
 }
 
-/** Outputs of all branches, along the channels. */
+/** Concatenates the outputs of all branches along the channels. */
 export class Branches implements Layer {
   readonly #branches: readonly Layer[];
 
@@ -38,10 +38,10 @@ export class Branches implements Layer {
   }
 }
 
-/** The map as it is. */
+/** Passes the map through unchanged. */
 export const identity: Layer = { forward: (_, x) => x };
 
-/** Averages over bins x bins parts of the map, and their unit's output brought back to the map's size. */
+/** Averages bins x bins cells of the map, applies a unit and resizes its output to the map's size. */
 export class PooledBranch implements Layer {
   readonly #bins: number;
   readonly #unit: Layer;

@@ -1,4 +1,4 @@
-/** A head as it always is: layers that make the feature of a map, and a classifier behind them. */
+/** The common form of heads: layers that turn a map into the feature, then a classifier. */
 import { scope, type Var } from '../../tensor/index.js';
 import type { ForwardContext } from '../context.js';
 import { type Classifier, type Layer, sequence } from '../layers.js';

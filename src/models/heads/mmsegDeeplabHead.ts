@@ -1,5 +1,5 @@
 /**
- * mmsegmentation's DeepLabV3 head (ASPPHead): atrous spatial pyramid pooling joined by a 3x3 convolution.
+ * mmsegmentation's DeepLabV3 head (ASPPHead): atrous spatial pyramid pooling, then a 3x3 convolution.
  * Source: Chen et al., "Rethinking atrous convolution" (2017); names, dilations and dropout as in
  * mmsegmentation's deeplabv3_r*-d8 configs.
  */
@@ -8,7 +8,7 @@ import { Branches, convModule, PooledBranch } from './branches.js';
 import { FeatureHead } from './featureHead.js';
 import type { MakeHead } from './head.js';
 
-/** A dilation of 1 has a 1x1 kernel. */
+/** The branch with dilation 1 has a 1x1 kernel. */
 const DILATIONS = [1, 12, 24, 36];
 
 export const mmsegDeeplabHead: MakeHead = (at, options) => {

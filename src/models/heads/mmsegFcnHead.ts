@@ -1,5 +1,5 @@
 /**
- * mmsegmentation's FCN head with one convolution, as its configs have it for the auxiliary head.
+ * mmsegmentation's FCN head with one convolution, which its configs use as the auxiliary head.
  * Source: Long et al., "Fully convolutional networks" (CVPR 2015); names and dropout as in mmsegmentation's
  * deeplabv3_r*-d8 and pspnet_r*-d8 configs.
  */

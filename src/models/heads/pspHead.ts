@@ -11,7 +11,7 @@ import type { Head, HeadOptions } from './head.js';
 const PYRAMID_SIZES = [1, 2, 3, 6];
 
 export interface PspHeadOptions extends HeadOptions {
-  /** Of each of the four levels; officially a quarter of the inputs. */
+  /** Channels of each of the four levels; officially a quarter of the inputs. */
   readonly levelChannels: number;
 }
 

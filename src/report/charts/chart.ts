@@ -1,10 +1,10 @@
-/** What a chart shows. How it is drawn: options.ts. */
+/** The content of a chart. options.ts decides how it is drawn. */
 
 export interface ChartSeries {
   readonly name: string;
-  /** [x, y], x ascending; a y that isn't finite leaves a gap. */
+  /** [x, y] with ascending x; a y that isn't finite leaves a gap. */
   readonly points: readonly (readonly [number, number])[];
-  /** #rrggbb or a name; the one of its place in the palette where it is left out. */
+  /** #rrggbb or a name. Default: by the series' index in the palette. */
   readonly color?: string;
 }
 
@@ -17,13 +17,13 @@ export interface LineChart {
   /** Logarithmic axes; values of 0 and below leave gaps. */
   readonly logX?: boolean;
   readonly logY?: boolean;
-  /** Draws the running mean over so many points, and the points themselves faintly behind. */
+  /** Draws the running mean over this number of points, and the points themselves faintly behind. */
   readonly smoothing?: number;
 }
 
 export interface BarSeries {
   readonly name: string;
-  /** One per category, 0 and more; null: no bar. */
+  /** One per category, at least 0; null: no bar. */
   readonly values: readonly (number | null)[];
   readonly color?: string;
 }
@@ -39,13 +39,13 @@ export interface BarChart {
 
 export interface ShareRow {
   readonly name: string;
-  /** One per part, 0 and more, in any unit. */
+  /** One per part, at least 0, in any unit. */
   readonly values: readonly number[];
-  /** What the whole comes to, in words, at the right. */
+  /** Text at the right that states the total. */
   readonly note: string;
 }
 
-/** What makes up a whole: a lying bar per row, each as long as the others, cut into parts. */
+/** Parts of a whole: one horizontal bar per row, all of the same length, divided into parts. */
 export interface ShareChart {
   readonly kind: 'shares';
   readonly title: string;

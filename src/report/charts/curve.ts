@@ -1,15 +1,15 @@
-/** The points of a curve before it is drawn: gaps, thinning, running means. */
+/** Prepares the points of a curve: gaps, thinning, running means. */
 
 type Point = readonly [number, number];
-/** null: a gap before and behind. */
+/** null: a gap in the curve. */
 export type CurvePoint = [number, number | null];
 
-/** More points than pixels make a band, not a line. */
+/** A curve with more points than pixels looks like a band instead of a line. */
 const MAX_POINTS = 500;
 
 /**
- * The points to draw, at most about 500 of them, without losing the peaks; each stretch between
- * gaps becomes its running mean over `window` points (1: as it is).
+ * Selects the points to draw, at most about 500, without losing peaks. Each stretch between gaps is
+ * replaced by its running mean over `window` points (1: unchanged).
  */
 export function curve(
   points: readonly Point[],
@@ -36,7 +36,7 @@ function stretchesOf(points: readonly Point[], isUsable: (point: Point) => boole
   return stretches.filter(({ length }) => length > 0);
 }
 
-/** Mean of the `window` points around each; of those there are at the ends. */
+/** Mean of the `window` points around each point; of fewer points at the ends. */
 function runningMean(stretch: readonly Point[], window: number): Point[] {
   const half = Math.floor(window / 2);
   const sums = [0];
@@ -48,7 +48,7 @@ function runningMean(stretch: readonly Point[], window: number): Point[] {
   });
 }
 
-/** Keeps the smallest and the largest of each group. */
+/** Keeps the smallest and the largest point of each group. */
 function thinned(stretch: readonly Point[], groupSize: number): Point[] {
   if (groupSize === 1) return [...stretch];
   const kept: Point[] = [];

@@ -1,6 +1,6 @@
 /**
- * Apache ECharts as its one built file: it is loaded when the first chart is drawn, in a tenth of
- * the time of the package's modules, and goes into a report's HTML as it is.
+ * Apache ECharts as a single built file. It is loaded when the first chart is drawn, ten times as
+ * fast as the package's modules, and is copied into a report's HTML unchanged.
  */
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -12,7 +12,7 @@ export function loadEcharts(): typeof import('echarts') {
   return require(FILE) as typeof import('echarts');
 }
 
-/** Its source, for a script element. */
+/** The source of ECharts, for a script element. */
 export function echartsSource(): string {
   return readFileSync(require.resolve(FILE), 'utf8');
 }

@@ -1,13 +1,13 @@
 /**
- * What makes the charts of a report's HTML answer to the mouse: values under the pointer, series
- * switched on and off in the legend. All of it stands in the file; it works without a network.
+ * Makes the charts in a report's HTML interactive: values under the pointer, series switched on and
+ * off in the legend. Everything is in the HTML file, so it works without a network.
  */
 import { createHash } from 'node:crypto';
 import type { Chart } from './chart.js';
 import { echartsSource } from './echarts.js';
 import { chartOption } from './options.js';
 
-/** Puts a live chart in place of each drawing, in their order. */
+/** Replaces each drawing by an interactive chart, in order. */
 const START = `
 const options = JSON.parse(document.getElementById('chart-options').textContent);
 document.querySelectorAll('figure.chart').forEach((figure, i) => {
@@ -21,7 +21,7 @@ document.querySelectorAll('figure.chart').forEach((figure, i) => {
 export interface LiveCharts {
   /** Script elements for the end of the body. */
   readonly scripts: string;
-  /** What a Content-Security-Policy has to add: these very scripts may run, no others. */
+  /** The addition to a Content-Security-Policy that allows these scripts and no others. */
   readonly policy: string;
 }
 
@@ -31,7 +31,7 @@ export function liveCharts(charts: readonly Chart[]): LiveCharts {
   const hashes = sources.map(
     (source) => `'sha256-${createHash('sha256').update(source).digest('base64')}'`,
   );
-  // No text in the data may end its element.
+  // Escaped, so that no text in the data can end the script element.
   const options = JSON.stringify(charts.map(chartOption)).replaceAll('<', '\\u003c');
   return {
     scripts: [

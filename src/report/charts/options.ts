@@ -1,6 +1,6 @@
 /**
- * Charts as Apache ECharts' options: plain data, which draws the SVG here and, written into the
- * HTML, the chart in the reader's browser. Numbers are rounded to what a tooltip should say.
+ * Charts as options of Apache ECharts: plain data for the SVG that is drawn here and, in the HTML, for
+ * the chart in the reader's browser. Numbers are rounded as tooltips should show them.
  */
 import type { EChartsOption } from 'echarts';
 import { writable } from '../markup.js';
@@ -12,13 +12,13 @@ import { type CurvePoint, curve } from './curve.js';
 const TITLE_HEIGHT = 30;
 const LEGEND_ROW_HEIGHT = 22;
 const LEGEND_KEY = 20;
-/** The narrowest that the HTML shows a chart; its legend may need so many rows. */
+/** Smallest width of a chart in the HTML, for which the rows of its legend are counted. */
 const NARROWEST = 480;
-/** Up to so many points each gets a dot: they are measurements, not a curve. */
+/** With at most this many points each gets a dot, because they are measurements, not a curve. */
 const MAX_DOTS = 30;
-/** Dash patterns once the palette is used up. */
+/** Dash patterns, used in turn each time the palette is exhausted. */
 const DASHES = ['solid', 'dashed', 'dotted'] as const;
-/** Above this ratio of the largest to the smallest value a logarithmic axis has powers of ten. */
+/** Above this ratio of largest to smallest value, a logarithmic axis shows powers of ten. */
 const WIDE = 300;
 
 export function chartOption(chart: Chart): EChartsOption {
@@ -151,7 +151,7 @@ function sharesOption({ parts, rows }: ShareChart): EChartsOption {
       ...{ barMaxWidth: 60, emphasis: { disabled: true } },
       data: shown.map(({ values }) => {
         const percent = (100 * values[p]!) / total(values);
-        // Where there is no room for it the percentage is in the tooltip alone.
+        // Narrow parts show their percentage in the tooltip only.
         const label = { show: percent >= 8, formatter: `${percent.toFixed(0)} %`, color: '#fff' };
         return { value: Number(percent.toFixed(1)), label };
       }),
@@ -167,7 +167,7 @@ const emptyNote: EChartsOption = {
   },
 };
 
-/** ECharts writes colours into attributes as they are: a text that is no colour isn't handed on. */
+/** Rejects text that isn't a colour, because ECharts writes colours into attributes unescaped. */
 function colorOf(color: string | undefined, index: number): string {
   return color !== undefined && /^(#[0-9a-f]{3,8}|[a-z]+)$/i.test(color)
     ? color
@@ -190,13 +190,13 @@ function valueAxis(name: string) {
   };
 }
 
-/** Values that aren't shares needn't begin at 0. */
+/** The value axis. It needn't start at 0, because the values aren't shares. */
 function scaleOf(values: readonly number[], isLog: boolean) {
   if (!isLog) return { type: 'value' as const, scale: true };
   let [low, high] = [Number.POSITIVE_INFINITY, 0];
   for (const value of values) [low, high] = [Math.min(low, value), Math.max(high, value)];
   const logBase = high / low > WIDE ? 10 : 2;
-  // From the smallest to the largest value, whose labels would not be round.
+  // From the smallest to the largest value; their labels are hidden, as they aren't round numbers.
   const ends = { min: 'dataMin' as const, max: 'dataMax' as const };
   const axisLabel = { ...small, showMinLabel: false, showMaxLabel: false };
   return {
@@ -206,7 +206,7 @@ function scaleOf(values: readonly number[], isLog: boolean) {
   };
 }
 
-/** A legend in as many rows as it needs, and the plot in the room that it leaves. */
+/** A legend with as many rows as it needs, and the plot in the remaining space. */
 function frame(entries: readonly { readonly name: string }[], keyHeight: number): EChartsOption {
   let [rows, x] = [entries.length === 0 ? 0 : 1, 0];
   for (const { name } of entries) {
@@ -227,7 +227,7 @@ function frame(entries: readonly { readonly name: string }[], keyHeight: number)
   };
 }
 
-/** Four digits: more would only make the tooltip longer. */
+/** Values with four digits, because more would only make tooltips longer. */
 function rounded(points: readonly CurvePoint[]): CurvePoint[] {
   return points.map(([x, y]) => [
     Number(x.toPrecision(7)),

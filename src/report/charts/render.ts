@@ -1,14 +1,14 @@
-/** Charts as SVG, drawn by Apache ECharts without a browser. */
+/** Draws charts as SVG, with Apache ECharts and without a browser. */
 import { setImmediate } from 'node:timers/promises';
 import { textWidth } from '../textWidth.js';
 import type { Chart, ChartSize } from './chart.js';
 import { loadEcharts } from './echarts.js';
 import { chartOption } from './options.js';
 
-/** Of a chart in a report. */
+/** The size of a chart in a report. */
 export const CHART_SIZE: ChartSize = { width: 554, height: 330 };
 
-/** All charts of a report. One takes up to 60 ms, so the event loop gets its turn between two. */
+/** Draws all charts of a report. Each takes up to 60 ms, so the event loop runs in between. */
 export async function renderCharts(charts: readonly Chart[]): Promise<string[]> {
   const drawn: string[] = [];
   for (const chart of charts) {
@@ -18,10 +18,10 @@ export async function renderCharts(charts: readonly Chart[]): Promise<string[]> 
   return drawn;
 }
 
-/** One svg element of that size, for HTML or inside another svg. */
+/** Draws one chart as an svg element, for HTML or inside another svg. */
 export function renderChart(chart: Chart, size: ChartSize): string {
   const echarts = loadEcharts();
-  // There is no canvas here to measure with; "12px DejaVu Sans".
+  // There is no canvas to measure text with. `font` looks like "12px DejaVu Sans".
   echarts.setPlatformAPI({
     measureText: (text, font = '') => ({
       width: textWidth(text, Number.parseFloat(font.replace(/^\D+/, '')) || 12),
@@ -32,7 +32,7 @@ export function renderChart(chart: Chart, size: ChartSize): string {
     drawn.setOption(chartOption(chart));
     return drawn.renderToSVGString();
   } finally {
-    // A timer of an open chart keeps the process alive.
+    // A chart that isn't disposed has a timer, which would keep the process alive.
     drawn.dispose();
   }
 }

@@ -19,7 +19,7 @@ import { ImageRefusedError } from './errors.js';
 import { type LinkOwner, TeacherLink } from './link.js';
 import { Members } from './members.js';
 import type { ClientSettings, RequeueReason } from './options.js';
-import { withResolvers } from '../../threads/unlessAborted.js';
+import { withResolvers } from './promises.js';
 import type { ImageRequest } from './request.js';
 
 /** Asked twice, an image whose answers aren't finite is given up. */

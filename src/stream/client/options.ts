@@ -6,14 +6,24 @@ import { plaintext } from '../../rpc/endingConnections.js';
 import { ENCODING, OUTPUT } from '../codec/wireNames.js';
 import type { OutputEncodingInput } from '../generated/cirkd/teacher/v1/OutputEncoding.js';
 
-/** Why an image was asked for again: the label of cirkd_student_requeued_total. */
+/**
+ * Why an image was requested again: the label of cirkd_student_requeued_total. The caller of
+ * `request` never sees any of these; it waits a little longer.
+ */
 export type RequeueReason =
+  /** No whole answer within requestTimeoutMs, or the teacher says that it was too late. */
   | 'timeout'
+  /** A chunk's bytes don't have its checksum. */
   | 'crc'
+  /** A chunk has another output, dtype, shape, row range or length than was agreed. */
   | 'shape'
+  /** The stream ended while the image was there. */
   | 'stream'
+  /** The teacher answered with an error that it calls retryable. */
   | 'error'
+  /** The teacher computed a NaN or an infinity, or the caller found one (`requestElsewhere`). */
   | 'nonfinite'
+  /** The teacher shuts down. */
   | 'draining';
 
 /** What the student needs a teacher to be. */
@@ -28,20 +38,35 @@ export interface ExpectedContract {
 }
 
 /**
- * Where one teacher stands. `leaving`: its address isn't behind its name any more; `backoff`: to be
- * tried again; `refused`: it doesn't fit.
+ * The state that a teacher's connection has entered. Every teacher starts by connecting; the client
+ * keeps trying in all states but `leaving` and `closed`, so none of the others is an end.
  */
 export interface TeacherState {
   readonly address: string;
-  readonly state:
+  readonly state: /** A stream is being opened. Without a welcome within 10 s, or requestTimeoutMs, it is given up. */
     | 'connecting'
+    /**
+     * Its contract fits, and it gets images. After a failure it gets none for a back-off, which is no
+     * state of its own.
+     */
     | 'ready'
+    /** It shuts down: it answers what it has and gets nothing new. Then, or after its grace: backoff. */
     | 'draining'
+    /**
+     * Its address isn't behind its name any more: it answers what it has and gets nothing new. Then
+     * `closed`, or `ready` if the address comes back first.
+     */
     | 'leaving'
+    /** The stream ended, whoever ended it. Its images are requested again; the next try follows. */
     | 'backoff'
+    /**
+     * It doesn't fit this student, or doesn't let it in. It is tried again after maxBackoffMs all the
+     * same, as somebody may replace it.
+     */
     | 'refused'
+    /** `close()` was called, or it has left; its stream may still take half a second to end. */
     | 'closed';
-  /** Why it left the state before, in words. */
+  /** Why the state was entered, for people: the digest for `ready`, empty where there is nothing to say. */
   readonly detail: string;
 }
 
@@ -51,14 +76,25 @@ export interface NameState {
   readonly name: string;
   /** All that it stands for now; null: the look-up failed or found none, all stays as it is. */
   readonly addresses: readonly string[] | null;
-  /** What went wrong, in words; empty if nothing did. */
+  /** What went wrong, for people; empty if nothing did. */
   readonly detail: string;
 }
 
-/** What became of one attempt at one image. */
+/**
+ * One attempt at one image: `sent` comes first, and exactly one of the others follows. An image has one
+ * attempt at a time.
+ */
 export interface AttemptEvent {
-  /** `dropped`: nobody wants the answer any more. */
-  readonly kind: 'sent' | 'answered' | 'failed' | 'refused' | 'dropped';
+  readonly kind:
+    | 'sent'
+    /** Every output came whole. */
+    | 'answered'
+    /** To be requested again; `reason` says why. */
+    | 'failed'
+    /** The teacher says that asking again is no use: the request rejects with ImageRefusedError. */
+    | 'refused'
+    /** Nobody wants the answer any more: aborted, or the client was closed. */
+    | 'dropped';
   /** The id on the wire: with the run's id it names the image's request, in all its attempts. */
   readonly request: number;
   /** 0 for the first. */
@@ -70,11 +106,11 @@ export interface AttemptEvent {
   readonly bytes: number;
   /** Since it was sent. */
   readonly ms: number;
-  /** Why it failed or was refused, in words; else empty. */
+  /** Why it failed or was refused, for people; else empty. */
   readonly reason: string;
 }
 
-/** For metrics and logs. None of them may throw. */
+/** For metrics and logs. They are called in the middle of things: none may throw, or call the client back. */
 export interface ClientHooks {
   readonly onRequeued?: (reason: RequeueReason, detail: string) => void;
   /** Bytes of tensor data that came, whatever became of them. */
@@ -88,9 +124,13 @@ export interface ClientHooks {
 
 export type LogitsSource = 'sent' | 'rebuilt';
 
+/**
+ * What a client is told once. connectTeachers throws RangeError on a number that isn't above 0 and on
+ * an empty `addresses`; all else is taken as it is.
+ */
 export interface ClientOptions extends ClientHooks {
   /**
-   * At least one. host:port, [IPv6]:port, unix:path: one teacher. dns:///host:port, or
+   * At least one; the same one twice is one teacher. host:port, [IPv6]:port, unix:path: one teacher. dns:///host:port, or
    * dns://server[:port]/host:port: one at each address behind the name, as they come and go.
    */
   readonly addresses: readonly string[];

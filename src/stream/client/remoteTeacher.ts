@@ -19,7 +19,11 @@ const REMEMBERED_ANSWERS = 4096;
 
 /**
  * Connects to the teachers and checks the contract; resolves when the first one fits. The others
- * join as they come, and those lost are tried again until close().
+ * join as they come, and those lost are tried again until close(): the caller has no connection to
+ * look after. What it is told of them goes to the options' hooks (see TeacherState).
+ *
+ * A process that ends should close() the teacher; else its connections keep the event loop alive. The
+ * signal ends the wait for the first teacher, and nothing later.
  *
  * Rejects with ContractMismatchError when no teacher fits (the message names the field, its value
  * at each teacher and at the student), TeacherUnavailableError when none answered within
@@ -39,6 +43,16 @@ export async function connectTeachers(
   }
 }
 
+/**
+ * A fleet as one teacher. Requests are independent: they may be made at any time, many at once, and are
+ * answered in any order. The client bounds what is under way; the others wait here, in order.
+ *
+ * - Lost connections, time-outs and damaged answers are no errors: the image is requested again, at
+ *   another teacher where there is one.
+ * - A request rejects when nothing more can come of it: see Teacher.request, and below.
+ * - After close() every open request has been rejected, and so is every new one. Closing twice is
+ *   closing once.
+ */
 export class RemoteTeacher implements Teacher {
   readonly info: TeacherInfo;
   readonly classifier: EncodedTensor | null;
@@ -70,6 +84,10 @@ export class RemoteTeacher implements Teacher {
     return this.#submit(image, signal);
   }
 
+  /**
+   * Counts as the second of two answers that weren't finite. For an image that nobody has answered, or
+   * one answered more than 4096 images ago, any teacher will do.
+   */
   requestElsewhere(image: TeacherImage, signal?: AbortSignal): Promise<TeacherReply> {
     const avoid = this.#answeredBy.get(keyOf(image));
     this.#settings.onRequeued?.('nonfinite', `${avoid ?? 'a teacher'}: non-finite value`);
@@ -80,6 +98,7 @@ export class RemoteTeacher implements Teacher {
     });
   }
 
+  /** Rejects what is open and ends the streams; resolves, within about half a second, once they are gone. */
   close(): Promise<void> {
     return this.#fleet.close();
   }

@@ -5,7 +5,7 @@ import { crc32c } from '../../wire/crc32c.js';
 import { answerBytes, type ExpectedOutput } from '../codec/outputShapes.js';
 import type { ImageError } from '../generated/cirkd/teacher/v1/ImageError.js';
 import { blamesImage } from './errors.js';
-import { withResolvers } from '../../threads/unlessAborted.js';
+import { withResolvers } from './promises.js';
 
 export class ImageRequest {
   readonly image: TeacherImage;

@@ -5,14 +5,24 @@
  * size and with the same outputs may share a batch; an image waits for company at most
  * `maxDelayMs`. One batch is in the network at a time.
  */
+import type { EncodedOutput } from '../../contract/outputs.js';
 import { chooseEvictions, type QueueLimits } from './eviction.js';
-import { type ForwardPass, inferBatch } from './inferBatch.js';
 import type { InferenceEngine, TeacherServerHooks } from './serving.js';
 import { type DropReason, type QueuedRequest, Turns, type Waiting } from './turns.js';
 
 export interface BatchPolicy {
   readonly maxImages: number;
   readonly maxDelayMs: number;
+}
+
+type Results = Array<EncodedOutput[] | Error>;
+
+/** One call of the engine. */
+interface ForwardPass {
+  readonly requests: readonly QueuedRequest[];
+  readonly seconds: number;
+  /** The engine took all of them for failed. */
+  readonly fault?: Error;
 }
 
 export class RequestQueue {
@@ -199,4 +209,45 @@ export class RequestQueue {
 function batchKeyOf({ image, outputs }: QueuedRequest): string {
   const requested = outputs.map(({ output, encoding }) => `${output}:${encoding}`).join();
   return `${image.height}x${image.width} ${requested}`;
+}
+
+/**
+ * A batch through the network, with the isolation of requests kept: what fails as a whole is tried again
+ * image by image, so that the guilty one fails alone. Never rejects: a result or an Error for each
+ * of the requests, which have at least one.
+ */
+async function inferBatch(
+  engine: InferenceEngine,
+  requests: readonly QueuedRequest[],
+  onPass: (pass: ForwardPass) => void,
+): Promise<Results> {
+  const whole = await inferOnce(engine, requests, onPass);
+  if (!(whole instanceof Error)) return whole;
+  if (requests.length === 1) return [whole];
+  const results: Results = [];
+  for (const request of requests) {
+    // Nobody asks for the result of one whose client has left.
+    const alone = request.isWanted() ? await inferOnce(engine, [request], onPass) : whole;
+    results.push(alone instanceof Error ? alone : (alone[0] ?? whole));
+  }
+  return results;
+}
+
+async function inferOnce(
+  engine: InferenceEngine,
+  requests: readonly QueuedRequest[],
+  onPass: (pass: ForwardPass) => void,
+): Promise<Results | Error> {
+  const startedAtMs = performance.now();
+  const seconds = () => (performance.now() - startedAtMs) / 1000;
+  try {
+    const images = requests.map(({ image }) => image);
+    const results = await engine.infer(images, requests[0]?.outputs ?? []);
+    onPass({ requests, seconds: seconds() });
+    return results;
+  } catch (error) {
+    const fault = error instanceof Error ? error : new Error(String(error));
+    onPass({ requests, seconds: seconds(), fault });
+    return fault;
+  }
 }

@@ -6,7 +6,10 @@ import type { TeacherInfo } from '../../contract/teacherInfo.js';
 import type { LimitsInput } from '../generated/cirkd/teacher/v1/Limits.js';
 import type { RequestName } from './turns.js';
 
-/** What the server needs of a network, wherever it runs. */
+/**
+ * What the server needs of a network, wherever it runs. The server makes one call of `infer` at a
+ * time. It never calls `close`: whoever opened the engine closes it, after the server.
+ */
 export interface InferenceEngine {
   readonly info: TeacherInfo;
   /**
@@ -15,8 +18,10 @@ export interface InferenceEngine {
    */
   readonly classifier: EncodedTensor | null;
   /**
-   * All images have one size. One result an image, in order: its outputs in the order asked for,
-   * or an Error that concerns this image alone. A rejection concerns them all.
+   * All images have one size. One result per image, in order: its outputs in the order of `outputs`,
+   * or an Error that concerns this image alone. A rejection concerns them all; then the server tries
+   * them one by one. An error's message stays here unless it is a NonFiniteOutputError (the student
+   * asks elsewhere) or a RefusedImageError (the student gives the image up).
    */
   infer(
     images: readonly InferenceImage[],
@@ -25,7 +30,12 @@ export interface InferenceEngine {
   close(): Promise<void>;
 }
 
-/** What one server takes on; the part that clients must know goes into the welcome. */
+/**
+ * What one server takes on; the part that clients must know goes into the welcome. All are above 0 and
+ * aren't checked here: the config has their defaults and bounds (docs/config.md). A stream that breaks
+ * what its welcome says is ended; an image that breaks a limit of its own gets an ImageError, and its
+ * stream goes on.
+ */
 export interface ServerLimits {
   /** Images that wait, over all streams. */
   readonly maxQueueImages: number;

@@ -30,6 +30,7 @@ import {
 } from './serving.js';
 import { type DistillCall, ServerSession } from './session.js';
 
+/** What a server is told once; nothing of it changes later. */
 export interface TeacherServerOptions {
   readonly host: string;
   /** 0: any free port. */
@@ -66,6 +67,13 @@ const OTHER_CONNECTIONS = 64;
 /** More than the name of a service. */
 const MAX_HEALTH_REQUEST_BYTES = 4096;
 
+/**
+ * One server in three states. From `listen()` on it is *loading*: health says NOT_SERVING, and a
+ * Distill stream ends UNAVAILABLE. `serve()` makes it *serving*. `drain()` makes it *draining*, for
+ * good: new streams end UNAVAILABLE, new images of open ones get ERROR_REASON_DRAINING.
+ *
+ * Call each once, in this order. A server may be drained before it serves, and then never does.
+ */
 export class TeacherServer {
   readonly #options: TeacherServerOptions;
   readonly #rpc: RpcServer;

@@ -1,5 +1,5 @@
 /**
- * Batch normalisation with what is added to it and the activation behind it, and its gradients, channels
+ * Batch normalisation, fused with an optional shortcut and activation, and its gradients; channels
  * last.
  */
 import { float32 } from '../create.js';
@@ -24,10 +24,10 @@ export interface RunningStatistics {
   readonly variance_C: Tensor;
 }
 
-/** What follows: activation(norm + shortcut). */
+/** The operations after the norm: activation(norm + shortcut). */
 export interface AfterNorm {
   readonly activation: Activation;
-  /** Of the norm's shape, or null. */
+  /** Has the norm's shape; null: nothing is added. */
   readonly shortcut: Var | null;
 }
 
@@ -39,9 +39,9 @@ interface TrainedNorm {
 }
 
 /**
- * Normalises with the batch's mean and biased variance. Gives also the running statistics after this
- * batch, 0.9 old + 0.1 new, where the new variance is the unbiased one.
- * Throws where a channel has a single value: its variance says nothing.
+ * Normalises with the batch's mean and biased variance. Also returns the running statistics after
+ * this batch, 0.9 old + 0.1 new, where the new variance is the unbiased one.
+ * Throws if a channel has a single value, because its variance is meaningless.
  */
 export type BatchNormKernel = (
   tape: Tape,
@@ -57,14 +57,14 @@ function checked(
   return (tape, x, weights, running, after = NOTHING) => {
     if (x.value.size <= weights.scale_C.value.size) {
       throw new Error(
-        `batch norm: shape [${x.shape}] has one value a channel, training wants more (a batch of one image with a globally pooled layer?)`,
+        `batch norm: shape [${x.shape}] has one value per channel, training needs more (a batch of one image with a globally pooled layer?)`,
       );
     }
     return scope(() => kernel(tape, x, weights, running, after));
   };
 }
 
-/** One kernel of the addon forward and one back (../native/batchNorm.cc); CPU only. */
+/** One kernel of the addon for each direction (../native/batchNorm.cc); CPU only. */
 export const nativeBatchNorm = checked((tape, x, { scale_C, offset_C }, running, after) => {
   const { activation, shortcut } = after;
   const [y_NHWC, mean_C, inverseDeviation_C, newMean_C, newVariance_C] = executeAll(
@@ -77,7 +77,7 @@ export const nativeBatchNorm = checked((tape, x, { scale_C, offset_C }, running,
     [],
     5,
   ) as [Tensor, Tensor, Tensor, Tensor, Tensor];
-  // Tells where the activation let through; without one any finite map will do.
+  // Shows where the activation passed values on; without an activation any finite map will do.
   const gate_NHWC = activation === 'none' ? x.value : y_NHWC;
   const inputs = [x, scale_C, offset_C, ...(shortcut === null ? [] : [shortcut])];
   const saved = [x.value, gate_NHWC, scale_C.value, mean_C, inverseDeviation_C];
@@ -85,14 +85,14 @@ export const nativeBatchNorm = checked((tape, x, { scale_C, offset_C }, running,
   return { y, running: { mean_C: newMean_C, variance_C: newVariance_C } };
 });
 
-/** Of x, scale, offset and the shortcut if there is one. */
+/** The gradients of x, scale, offset and, if there is one, the shortcut. */
 function nativeGradients(
   dy_NHWC: Tensor,
   saved: readonly Tensor[],
   { activation, shortcut }: AfterNorm,
 ): (Tensor | null)[] {
   const wantsShortcut = shortcut?.needsGradient ?? false;
-  // What is added passes its gradient on as it is where nothing is cut off.
+  // Without an activation the shortcut's gradient is dy itself.
   const writesShortcut = wantsShortcut && activation !== 'none';
   const numbers = numbersOf(ACTIVATION_NUMBER[activation], writesShortcut ? 1 : 0);
   const [dx_NHWC, dscale_C, doffset_C, dshortcut] = executeAll(
@@ -107,14 +107,14 @@ function nativeGradients(
   return [...own, wantsShortcut ? passedOn : null];
 }
 
-/** Activations as the addon's kernels number them (../native/activation.h). */
+/** The addon's numbers for activations (../native/activation.h). */
 export const ACTIVATION_NUMBER: Readonly<Record<Activation, number>> = {
   none: 0,
   relu: 1,
   relu6: 2,
 };
 
-/** A float32 vector; of nothing: an input of the addon's kernels that is left out. */
+/** A float32 vector; an empty one stands for an omitted input of the addon's kernels. */
 export function numbersOf(...numbers: number[]): Tensor {
   return float32(Float32Array.from(numbers), [numbers.length]);
 }
@@ -135,10 +135,10 @@ export const composedBatchNorm = checked((tape, x, weights, running, after) => {
   const normed = tape.record(y_NHWC, [x, scale_C, offset_C], saved, (dy) =>
     batchNormGrad(dy, x.value, scale_C.value, reserves, options),
   );
-  return { y: finished(tape, normed, after), running: { mean_C, variance_C } };
+  return { y: finish(tape, normed, after), running: { mean_C, variance_C } };
 });
 
-/** Normalises with given statistics, which count as constants. TensorFlow's ops; any device. */
+/** Normalises with given statistics, which are constants. TensorFlow's ops; any device. */
 export function batchNormInference(
   tape: Tape,
   x: Var,
@@ -155,12 +155,12 @@ export function batchNormInference(
     const normed = tape.record(y_NHWC, [x, scale_C, offset_C], saved, (dy) =>
       batchNormGrad(dy, x.value, scale_C.value, [mean_C, variance_C, variance_C], options),
     );
-    return finished(tape, normed, after);
+    return finish(tape, normed, after);
   });
 }
 
-/** What lies between is freed as soon as nothing needs it. */
-function finished(tape: Tape, normed: Var, { activation, shortcut }: AfterNorm): Var {
+/** Adds shortcut and activation; frees intermediate results as soon as nothing needs them. */
+function finish(tape: Tape, normed: Var, { activation, shortcut }: AfterNorm): Var {
   const sum = shortcut === null ? normed : add(tape, normed, shortcut);
   if (sum !== normed) normed.value.dispose();
   if (activation === 'none') return sum;

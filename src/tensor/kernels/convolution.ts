@@ -1,8 +1,8 @@
 /**
  * Dense convolutions with their gradients, any stride and dilation, the same padding on both sides.
  *
- * The addon's kernels (../native/convolution.h) take any dilation also on processors on which TensorFlow's
- * gradients take none, and are faster than TensorFlow's (docs/performance.md).
+ * The addon's kernels (../native/convolution.h) support dilation on all processors, unlike
+ * TensorFlow's gradients, and are faster (docs/performance.md).
  */
 import { attribute } from '../execute.js';
 import { addonOps, type ConvolutionOps, recorded, tensorflowOps } from './convolutionOps.js';

@@ -1,9 +1,9 @@
 /**
- * What dense and depthwise convolutions share, channels last: geometry, ops for the value and both
- * gradients, and the tape's side.
+ * The common parts of dense and depthwise convolutions, channels last: geometry, ops for the value
+ * and both gradients, and the recording on a tape.
  *
- * N batch, H W input positions, C input channels, K output channels, R S kernel; weights_RSCK, of a
- * depthwise convolution weights_RSC1.
+ * N batch, H W input positions, C input channels, K output channels, R S kernel; weights_RSCK, or
+ * weights_RSC1 for a depthwise convolution.
  */
 import type { OpAttribute } from '../binding.js';
 import { vector } from '../create.js';
@@ -27,7 +27,7 @@ export type ConvolutionKernel = (
   geometry: ConvolutionGeometry,
 ) => Var;
 
-/** Of tensors. */
+/** The ops on tensors, without a tape. */
 export interface ConvolutionOps {
   forward(x_NHWC: Tensor, weights: Tensor, geometry: ConvolutionGeometry): Tensor;
   inputGradient(
@@ -62,15 +62,15 @@ export function addonOps(name: string): ConvolutionOps {
   };
 }
 
-/** The geometry as the addon's kernels want it, with two sizes that shapes don't tell. */
+/** The geometry in the form of the addon's kernels, with two sizes that the inputs' shapes lack. */
 export const geometryTensor = (
   { stride, dilation, padding }: ConvolutionGeometry,
   [rows, columns]: readonly [number, number] = [0, 0],
 ) => vector([stride, dilation, padding, rows, columns]);
 
 /**
- * TensorFlow's ops `name`, `name`BackpropInput and `name`BackpropFilter. `more` gives further attributes; it
- * is a function because making an attribute opens TensorFlow.
+ * TensorFlow's ops `name`, `name`BackpropInput and `name`BackpropFilter. `more` returns further
+ * attributes; it is a function because making an attribute loads TensorFlow.
  */
 export function tensorflowOps(
   name: string,
@@ -99,7 +99,7 @@ export function tensorflowOps(
   };
 }
 
-/** The kernel on a tape that runs these ops. */
+/** Makes a kernel on a tape from these ops. */
 export function recorded(ops: ConvolutionOps): ConvolutionKernel {
   return (tape, x, weights, geometry) => {
     const value = ops.forward(x.value, weights.value, geometry);
@@ -111,7 +111,7 @@ export function recorded(ops: ConvolutionOps): ConvolutionKernel {
   };
 }
 
-/** What the backward pass needs: x for the weights' gradient, the weights for that of x. */
+/** The tensors for the backward pass: x for the weights' gradient, the weights for the gradient of x. */
 export function savedFor(x: Var, weights: Var): Tensor[] {
   return [...(weights.needsGradient ? [x.value] : []), ...(x.needsGradient ? [weights.value] : [])];
 }

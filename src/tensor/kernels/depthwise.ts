@@ -1,10 +1,10 @@
 /**
  * Depthwise convolutions with their gradients, channels last, one filter per channel; weights_RSC1.
  *
- * The addon's kernels (../native/depthwise.h) take any stride and dilation. TensorFlow's CPU kernels for the
- * gradients take a dilation and ignore it. But a convolution with dilation d is d*d plain ones, each on
- * every d-th row and column: SpaceToBatchND deals the positions out over the batch axis, BatchToSpaceND
- * gathers them, and each is the other's gradient.
+ * The addon's kernels (../native/depthwise.h) support any stride and dilation. TensorFlow's CPU
+ * kernels for the gradients accept a dilation and ignore it. But a convolution with dilation d equals
+ * d*d plain ones, each on every d-th row and column: SpaceToBatchND distributes the positions over
+ * the batch axis, BatchToSpaceND gathers them, and each is the other's gradient.
  */
 import { batchToSpace, spaceToBatch } from '../ops/shape.js';
 import { scope, type Tensor } from '../tensor.js';
@@ -25,7 +25,7 @@ export const nativeDepthwiseConv2d = recorded(nativeDepthwise);
 const tensorflow = tensorflowOps('DepthwiseConv2dNative');
 const plain = recorded(tensorflow);
 
-/** Composed of TensorFlow's ops; any device. A dilation above 1 goes with stride 1 only. */
+/** Composed of TensorFlow's ops; any device. A dilation above 1 needs stride 1. */
 export const composedDepthwiseConv2d: ConvolutionKernel = (tape, x, weights, geometry) =>
   (geometry.dilation > 1 ? dilated : plain)(tape, x, weights, geometry);
 
@@ -35,27 +35,26 @@ const dilated: ConvolutionKernel = (tape, x, weights, geometry) => {
   if (geometry.stride !== 1) {
     throw new Error(`stride: ${geometry.stride} given, wanted 1 with dilation above 1`);
   }
-  const dealing = dealingOf(x.shape, weights.shape, geometry);
-  const { block, paddings, crops } = dealing;
-  const deal = (tensor: Tensor) => spaceToBatch(tensor, block, paddings);
-  const dealt = scope(() => {
-    const pieces = deal(x.value);
+  const { block, paddings, crops } = batchLayout(x.shape, weights.shape, geometry);
+  const distribute = (tensor: Tensor) => spaceToBatch(tensor, block, paddings);
+  const batched = scope(() => {
+    const pieces = distribute(x.value);
     return { shape: pieces.shape, value: tensorflow.forward(pieces, weights.value, UNPADDED) };
   });
-  const value = batchToSpace(dealt.value, block, crops);
-  dealt.value.dispose();
+  const value = batchToSpace(batched.value, block, crops);
+  batched.value.dispose();
   return tape.record(value, [x, weights], savedFor(x, weights), (dy) => {
     const dyPieces = spaceToBatch(dy, block, crops);
     const inputGrad = () =>
       batchToSpace(
-        tensorflow.inputGradient(dealt.shape, weights.value, dyPieces, UNPADDED),
+        tensorflow.inputGradient(batched.shape, weights.value, dyPieces, UNPADDED),
         block,
         paddings,
       );
     return [
       x.needsGradient ? inputGrad() : null,
       weights.needsGradient
-        ? tensorflow.filterGradient(deal(x.value), weights.shape, dyPieces, UNPADDED)
+        ? tensorflow.filterGradient(distribute(x.value), weights.shape, dyPieces, UNPADDED)
         : null,
     ];
   });
@@ -63,8 +62,8 @@ const dilated: ConvolutionKernel = (tape, x, weights, geometry) => {
 
 type SpatialPairs = readonly [readonly [number, number], readonly [number, number]];
 
-/** Zeros around the input, as many more at its end as make it divisible; these are cropped off. */
-function dealingOf(
+/** Pads the input, and its end up to a multiple of the dilation; that excess is cropped again. */
+function batchLayout(
   inputShape: readonly number[],
   filterShape: readonly number[],
   { dilation, padding }: ConvolutionGeometry,

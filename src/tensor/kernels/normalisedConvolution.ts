@@ -1,5 +1,5 @@
 /**
- * A convolution with its batch norm, given statistics, what is added and the activation behind it: for
+ * A convolution fused with batch norm by given statistics and an optional shortcut and activation, for
  * inference.
  */
 import { execute } from '../execute.js';
@@ -19,13 +19,13 @@ import { type ConvolutionGeometry, geometryTensor } from './convolutionOps.js';
 import { composedDepthwiseConv2d } from './depthwise.js';
 
 interface NormalisedGeometry extends ConvolutionGeometry {
-  /** One filter a channel: weights [R, S, C, 1] in place of [R, S, C, K]. */
+  /** true: one filter per channel, weights [R, S, C, 1] instead of [R, S, C, K]. */
   readonly depthwise: boolean;
 }
 
 /**
  * activation(scale * (convolution of x - mean) / sqrt(variance + epsilon) + offset [+ shortcut]).
- * Throws on a tape that records: there are no gradients here.
+ * Throws on a tape that records, because it has no gradients.
  */
 export type NormalisedConvolutionKernel = (
   tape: Tape,
@@ -39,15 +39,17 @@ export type NormalisedConvolutionKernel = (
 function checked(kernel: NormalisedConvolutionKernel): NormalisedConvolutionKernel {
   return (tape, ...rest) => {
     if (tape.recording) {
-      throw new Error('normalisedConvolution: a tape that records wants gradients');
+      throw new Error(
+        'normalisedConvolution: a recording tape given, wanted one that does not record',
+      );
     }
     return scope(() => kernel(tape, ...rest));
   };
 }
 
 /**
- * Norm and what follows are done to the output before that leaves the cache (../native/convolutionOps.cc,
- * ../native/depthwiseOps.cc); CPU only.
+ * Applies norm, shortcut and activation to the output while it is in the cache
+ * (../native/convolutionOps.cc, ../native/depthwiseOps.cc); CPU only.
  */
 export const nativeNormalisedConvolution = checked(
   (tape, x, weights, geometry, norm, { activation, shortcut }) => {

@@ -1,10 +1,11 @@
 /**
- * Cross entropy with labels at full resolution, of logits at a lower one.
+ * Cross entropy of logits at a lower resolution with labels at full resolution.
  *
- * N images, h w positions of the logits, H W of the labels, K classes.
+ * N images, h w positions of the logits, H W positions of the labels, K classes.
  *
- * Logits are upsampled as resizeBilinear does it. The addon's kernel (../native/pixelCrossEntropy.cc) has
- * nothing at full resolution in memory; composed of TensorFlow's ops one image at a time is there.
+ * Logits are upsampled like resizeBilinear does it. The addon's kernel
+ * (../native/pixelCrossEntropy.cc) keeps nothing at full resolution in memory, the composed one only
+ * one image at a time.
  */
 import { float32, int32, scalar, uint8 } from '../create.js';
 import { executeAll } from '../execute.js';
@@ -16,9 +17,9 @@ import { sparseSoftmaxCrossEntropy } from '../ops/softmax.js';
 import { scope, type Tensor } from '../tensor.js';
 
 export interface PixelCrossEntropy {
-  /** Sum over the labelled pixels of -log softmax at the label, float32 [1]. */
+  /** float32 [1]: the sum over labelled pixels of -log softmax at the label. */
   readonly lossSum_1: Tensor;
-  /** scale times the sum's gradient, float32 [N, h, w, K]. */
+  /** float32 [N, h, w, K]: scale times the gradient of the sum. */
   readonly gradient_NhwK: Tensor;
 }
 
@@ -29,7 +30,7 @@ export interface PixelCrossEntropyOptions {
   readonly alignCorners: boolean;
 }
 
-/** Labels [N, H, W] row-major; K and more: ignored. */
+/** Labels [N, H, W], row-major; labels >= K are ignored. */
 export type PixelCrossEntropyKernel = (
   logits_NhwK: Tensor,
   labels: { readonly data: Uint8Array; readonly height: number; readonly width: number },
@@ -43,7 +44,7 @@ export const nativePixelCrossEntropy: PixelCrossEntropyKernel = (
   { scale, alignCorners },
 ) =>
   scope(() => {
-    // The addon may go on using the array, which is the caller's.
+    // Copied, because the addon may keep using the array, which belongs to the caller.
     const labels_NHW = uint8(labels.data.slice(), [
       logits_NhwK.shape[0]!,
       labels.height,
@@ -84,7 +85,7 @@ const ofOneImage: PixelCrossEntropyKernel = (
   const full_1HWK = resized
     ? resizeBilinear(logits_1hwK, height, width, alignCorners)
     : logits_1hwK;
-  // Ignored pixels take class 0 with weight 0: every index must be a class for the kernel.
+  // Ignored pixels become class 0 with weight 0, because the kernel needs a class everywhere.
   const target_P = Int32Array.from(data, (label) => (label < classes ? label : 0));
   const weight_P = Float32Array.from(data, (label) => (label < classes ? 1 : 0));
   const weight = float32(weight_P, [data.length]);

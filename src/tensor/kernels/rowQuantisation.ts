@@ -1,5 +1,5 @@
 /**
- * Rows of int8 with one scale each: a quarter of float32's bytes.
+ * Quantises rows to int8 with one scale per row: a quarter of float32's bytes.
  *
  * R rows, D channels, W = ceil(R * D / 4).
  *
@@ -28,24 +28,24 @@ import { concat, reshape } from '../ops/shape.js';
 import { scope, type Tensor } from '../tensor.js';
 
 export interface QuantisedRows {
-  /** int32 [W]: the bytes of q, row after row, with zeros up to a whole word. */
+  /** int32 [W]: the bytes of q, row after row, padded with zeros to a whole word. */
   readonly packed_W: Tensor;
-  /** float32 [R]; 0 for a row of zeros, NaN for one with a NaN or an infinity. */
+  /** float32 [R]; 0 for a row of zeros, NaN for a row with NaN or infinity. */
   readonly scale_R: Tensor;
 }
 
 export interface RowQuantisation {
-  /** Of float32 [R, D]. */
+  /** @param x_RD float32 */
   quantise(x_RD: Tensor): QuantisedRows;
   /**
-   * float32 [R, D] of the bytes of q as uint8 [R, D] and scales float32 [R]. A row with a scale
-   * that no unit row has (outside of 0..1, or NaN) becomes NaN.
+   * float32 [R, D] from the bytes of q as uint8 [R, D] and scales float32 [R]. A row with a scale
+   * that no unit row can have (outside of 0..1, or NaN) becomes NaN.
    */
   dequantise(q_RD: Tensor, scale_R: Tensor): Tensor;
 }
 
 const STEPS = 127;
-/** A smaller peak would make a step below float32's normal numbers: such a row is zero. */
+/** Rows with a smaller peak become zero: their scale would be a denormal float32. */
 const SMALLEST_PEAK = STEPS * 2 ** -126;
 
 /** CPU only. */
@@ -62,7 +62,7 @@ export const composedQuantisation: RowQuantisation = {
   quantise(x_RD) {
     return scope(() => {
       const [rows = 0] = x_RD.shape;
-      // 0 of finite numbers, else NaN.
+      // 0 for finite rows, otherwise NaN.
       const broken_R1 = sum(sub(x_RD, x_RD), [1], true);
       const peak_R1 = max(abs(x_RD), [1], true);
       const isRow_R1 = greaterEqual(peak_R1, scalar(SMALLEST_PEAK));
@@ -83,7 +83,7 @@ export const composedQuantisation: RowQuantisation = {
   },
 };
 
-/** Whole numbers in -127..127 as bytes, four to a word. */
+/** Packs integers in -127..127 as bytes, four per word. */
 function packed(q: Tensor): Tensor {
   const { size } = q;
   const flat = reshape(q, [size]);

@@ -1,10 +1,10 @@
 /**
- * Tiles of similarity matrices between rows, for KL divergences of their softmaxes.
+ * Computations on tiles of similarity matrices, for KL divergences between their softmaxes.
  *
- * R rows, M columns of a tile.
+ * R rows and M columns per tile.
  *
- * The addon's two kernels (../native/similarityTile.cc) go over the tile once where TensorFlow's ops would
- * ten times.
+ * The addon's two kernels (../native/similarityTile.cc) pass over the tile once, TensorFlow's ops ten
+ * times.
  */
 import { executeAll } from '../execute.js';
 import { add, exp, mul, sub } from '../ops/elementwise.js';
@@ -23,7 +23,7 @@ export interface KlTileInput {
   /** Similarities, float32 [R, M]: the student's and the teacher's. */
   readonly student_RM: Tensor;
   readonly teacher_RM: Tensor;
-  /** Reciprocals of the sums of exp over whole rows and columns; 0 leaves a direction out. */
+  /** Reciprocals of the sums of exp over whole rows and columns; 0 leaves that direction out. */
   readonly studentRow_R: Tensor;
   readonly studentColumn_M: Tensor;
   readonly teacherRow_R: Tensor;
@@ -31,15 +31,15 @@ export interface KlTileInput {
 }
 
 export interface KlTile {
-  /** q - p, float32 [R, M]: the gradient of the sum of both directions' KL(teacher || student). */
+  /** float32 [R, M]: q - p, the gradient of the sum of KL(teacher || student) in both directions. */
   readonly gradient_RM: Tensor;
-  /** Sum of p (teacher - student), float32 [1]. */
+  /** float32 [1]: the sum of p (teacher - student). */
   readonly crossSum_1: Tensor;
 }
 
 export interface SimilarityKernels {
   expSums(similarity_RM: Tensor): ExpSums;
-  /** With p = exp(teacher) (teacherRow + teacherColumn) and q = the same of the student. */
+  /** With p = exp(teacher) (teacherRow + teacherColumn), and q likewise for the student. */
   klTile(input: KlTileInput): KlTile;
 }
 

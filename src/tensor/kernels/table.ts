@@ -1,6 +1,7 @@
 /**
- * The operations that are computed in two ways: by kernels of the addon (../native), which are for the CPU,
- * and of TensorFlow's ops, on any device. Each has a file here with both and with its gradients.
+ * The operations with two implementations: kernels of the addon (../native), for the CPU, and
+ * compositions of TensorFlow's ops, for any device. Each operation has a file here with both
+ * implementations and their gradients.
  */
 import { device } from '../binding.js';
 import { type BatchNormKernel, composedBatchNorm, nativeBatchNorm } from './batchNorm.js';
@@ -36,7 +37,7 @@ export interface Kernels {
   readonly similarity: SimilarityKernels;
 }
 
-/** For the CPU only. As many threads as TF_NUM_INTRAOP_THREADS says. */
+/** For the CPU only. TF_NUM_INTRAOP_THREADS sets the number of threads. */
 export const nativeKernels: Kernels = {
   conv2d: nativeConv2d,
   depthwiseConv2d: nativeDepthwiseConv2d,
@@ -60,7 +61,7 @@ export const composedKernels: Kernels = {
 
 let chosen: Kernels | undefined;
 
-/** The table for TensorFlow's device, chosen at the first call, which opens TensorFlow. */
+/** The table for TensorFlow's device, chosen at the first call, which loads TensorFlow. */
 export function kernels(): Kernels {
   chosen ??= device() === 'cpu' ? nativeKernels : composedKernels;
   return chosen;

@@ -1,4 +1,4 @@
-// Activations as a range that values are kept in.
+// Activations as a range to which values are clamped.
 #ifndef CIRKD_NATIVE_ACTIVATION_H_
 #define CIRKD_NATIVE_ACTIVATION_H_
 
@@ -9,7 +9,7 @@
 
 namespace cirkd {
 
-// As the ops number them.
+// The numbers that the ops take for activations.
 enum class Activation : int32_t { kNone = 0, kRelu = 1, kRelu6 = 2 };
 
 struct ActivationRange {
@@ -20,13 +20,13 @@ struct ActivationRange {
         high(activation == Activation::kRelu6 ? 6.0f : std::numeric_limits<float>::infinity()) {}
 };
 
-// NaN stays NaN: a broken value must be seen.
+// NaN stays NaN, so that broken values are noticed.
 CIRKD_INLINE float Activate(float x, ActivationRange range) {
   const float raised = x < range.low ? range.low : x;
   return raised > range.high ? range.high : raised;
 }
 
-// The gradient before the activation, from that behind it and the activation's output.
+// The gradient before the activation, given the gradient after it and the activation's output.
 CIRKD_INLINE float Gate(float dy, float y, ActivationRange range) {
   return (y > range.low) & (y < range.high) ? dy : 0.0f;
 }
@@ -46,16 +46,16 @@ CIRKD_INLINE void FinishRow(const float* x, const float* factor, const float* of
   }
 }
 
-// What is done to an output value of channel k before it leaves the cache:
-// activation(value * factor[k] + offset[k] [+ shortcut of its own]).
+// The operation on an output value of channel k while it is in the cache:
+// activation(value * factor[k] + offset[k] [+ the shortcut's value at the same position]).
 struct Epilogue {
   const float* factor;
   const float* offset;
-  const float* shortcut;  // of the output's shape, or null
+  const float* shortcut;  // has the output's shape; or null
   ActivationRange range;
 };
 
-// The rows [first, first + count) of a map with so many columns (channels).
+// Applies it to rows [first, first + count) of a map; `columns` is the number of channels.
 CIRKD_INLINE void Finish(const Epilogue& epilogue, int64_t columns, int64_t first, int64_t count,
                          float* map) {
   for (int64_t row = first; row < first + count; ++row) {

@@ -1,7 +1,7 @@
-// CirkdBatchNorm and CirkdBatchNormGrad: batch norm in training, what is added to it and the activation
-// behind it, in two passes over the map each. ../kernels/batchNorm.ts says what they take.
+// CirkdBatchNorm and CirkdBatchNormGrad: batch norm in training, fused with an optional shortcut and
+// activation, in two passes over the map each. ../kernels/batchNorm.ts describes their inputs.
 //
-// P positions, C channels. Part of the addon, registered through TensorFlow's C API when that is loaded;
+// P positions, C channels. Part of the addon, registered through TensorFlow's C API when it is loaded;
 // CPU, float32.
 #include <cmath>
 #include <vector>
@@ -13,10 +13,10 @@
 namespace cirkd {
 namespace {
 
-// Positions that are summed in float32 before the sum goes into a double.
+// Number of positions that are summed in float32 before the sum is added to a double.
 constexpr int64_t kChunk = 128;
 
-// Adds to two sums a channel; the parts of the work have their own.
+// Two sums per channel; each part of the work has its own.
 struct Sums {
   std::vector<double> first, second;
   std::vector<float> chunk_first, chunk_second;
@@ -36,7 +36,7 @@ struct Sums {
   }
 };
 
-// Sums of x - shift and of its square: near the values, so that few digits cancel.
+// Sums of x - shift and of its square; with a shift close to the values little precision cancels.
 CIRKD_VECTORISED void AddMoments(const float* x, const float* shift, int64_t positions,
                                  int64_t channels, float* first, float* second) {
   for (int64_t p = 0; p < positions; ++p, x += channels) {
@@ -58,7 +58,7 @@ CIRKD_VECTORISED void NormaliseRows(const float* x, const Epilogue& how, int64_t
   }
 }
 
-// dz = dy where y is inside of the activation's range; sums of dz and of dz * (x - mean). `dz` may be null.
+// dz = dy where y is inside the activation's range; sums of dz and of dz * (x - mean). dz may be null.
 CIRKD_VECTORISED void AddGradients(const float* dy, const float* x, const float* y,
                                    const float* mean, ActivationRange range, int64_t positions,
                                    int64_t channels, float* dz, float* first, float* second) {
@@ -90,7 +90,7 @@ CIRKD_VECTORISED void InputGradient(const float* dy, const float* x, const float
   }
 }
 
-// Positions [begin, end) of each part.
+// Calls work(part, begin, end) with the positions [begin, end) of each part.
 template <typename Work>
 void OverPositions(int64_t positions, int parts, const Work& work) {
   Pool::Get().Run(parts, [&](int part) {
@@ -111,7 +111,7 @@ Sums Total(const std::vector<Sums>& parts, int64_t channels) {
   return total;
 }
 
-// About the mean of each channel, from positions all over the map.
+// An estimate of each channel's mean, from positions all over the map.
 std::vector<float> Shift(const float* x, int64_t positions, int64_t channels) {
   const int64_t count = std::min(kChunk, positions);
   std::vector<float> shift(channels, 0.0f);
@@ -137,14 +137,14 @@ Sums Moments(const float* x, const float* shift, int64_t positions, int64_t chan
   return Total(sums, channels);
 }
 
-// A map's positions: all dimensions but the last.
+// The number of positions in a map: the product of all dimensions except the last.
 int64_t PositionsOf(const std::vector<int64_t>& shape) {
   int64_t positions = 1;
   for (size_t i = 0; i + 1 < shape.size(); ++i) positions *= shape[i];
   return positions;
 }
 
-// Outputs of one number a channel, from output 1 on. False where there's a fault.
+// Outputs with one number per channel, from output 1 on. False on an error.
 bool ChannelOutputs(Call* call, int count, int64_t channels, float** outputs) {
   for (int i = 0; i < count; ++i) {
     outputs[i] = call->Output(i + 1, {channels});
@@ -164,7 +164,7 @@ void ComputeForward(Call* call) {
   if (!call->InputOf(1, shape, "shortcut: another shape than x", &shortcut, true) ||
       !call->Vectors(2, 4, channels, vectors) ||
       !call->InputOf(6, {3}, "numbers: not three", &numbers) ||
-      !call->Require(positions > 1, "x: one value a channel")) {
+      !call->Require(positions > 1, "x: one value per channel")) {
     return;
   }
   float *const y = call->Output(0, shape), *outputs[4];
@@ -175,7 +175,7 @@ void ComputeForward(Call* call) {
   const double momentum = numbers[1];
   for (int64_t c = 0; c < channels; ++c) {
     const double shifted = sums.first[c] / positions, mean = shift[c] + shifted;
-    // Less than 0 by rounding only; what isn't finite stays so.
+    // Below 0 only because of rounding. Values that aren't finite stay so.
     const double difference = sums.second[c] / positions - shifted * shifted;
     const double variance = difference < 0 ? 0.0 : difference;
     outputs[0][c] = static_cast<float>(mean);

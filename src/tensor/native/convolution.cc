@@ -1,4 +1,4 @@
-// The convolutions' products, at the best level of vector instructions that the processor has.
+// The convolutions' products, with the best vector instructions that the processor has.
 #include "convolution.h"
 
 #include <memory>
@@ -13,8 +13,8 @@ namespace {
 CIRKD_AT_BEST_LEVEL(GatheredRowsAtBest, GatheredRows)
 CIRKD_AT_BEST_LEVEL(FilterRowsAtBest, FilterRows)
 
-// Into how many parts a product is cut: each of about a million multiplications or more, and some for each
-// thread, so that one that is held up holds up little. The result doesn't depend on it.
+// The number of parts that a product is divided into: each has about a million multiplications or more,
+// and each thread gets several, so that a delayed thread delays little. The result doesn't depend on it.
 int Parts(int64_t pieces, double multiplications) {
   constexpr int kPartsPerThread = 4;
   const int64_t useful = static_cast<int64_t>(std::min(multiplications / (1 << 20), 1e6));
@@ -22,8 +22,8 @@ int Parts(int64_t pieces, double multiplications) {
   return static_cast<int>(std::max<int64_t>(1, std::min({useful, pieces, most})));
 }
 
-// The right matrix by panels, see GatheredRows. row_of(tap, channel) is a row's first element; the others
-// lie `step` apart.
+// The right matrix in panels, see GatheredRows. row_of(tap, channel) is a row's first element; the
+// others follow at a distance of `step`.
 template <typename RowOf>
 std::unique_ptr<float[]> PackPanels(int64_t taps, int64_t channels, int64_t columns,
                                     int64_t panel_columns, int64_t step, const RowOf& row_of) {
@@ -57,7 +57,7 @@ void RunGathered(const Gather& gather, const float* panels, int64_t rows, int64_
   });
 }
 
-// Taps of the forward convolution, of the source's stride.
+// Taps of the forward convolution, with its stride.
 Gather ForwardGather(const ConvolutionShape& shape, const float* x) {
   Gather gather{x, shape.height, shape.width, shape.inputs, shape.out_height, shape.out_width,
                 shape.stride, {}, {}};

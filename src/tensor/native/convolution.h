@@ -1,4 +1,4 @@
-// Convolutions as matrix products that gather their left matrix as they go: nothing is unrolled in memory.
+// Convolutions as matrix products that gather their left matrix on the fly: nothing is unrolled in memory.
 //
 // N images, H W input positions, C input channels, h w output positions, K output channels, R S taps.
 #ifndef CIRKD_NATIVE_CONVOLUTION_H_
@@ -24,7 +24,7 @@ struct ConvolutionShape {
 
 // All maps channels last, weights [R, S, C, K]; all are overwritten.
 
-// y_NhwK = convolution of x_NHWC, finished by the epilogue unless that is null.
+// y_NhwK = convolution of x_NHWC, followed by the epilogue unless it is null.
 void ConvolutionForward(const ConvolutionShape& shape, const float* x, const float* weights,
                         const Epilogue* epilogue, float* y);
 

@@ -1,14 +1,14 @@
-// CirkdConv2D, CirkdNormalisedConv2D, CirkdConv2DInputGrad and CirkdConv2DFilterGrad: ../kernels/convolution.ts
-// and ../kernels/normalisedConvolution.ts say what they take.
+// CirkdConv2D, CirkdNormalisedConv2D, CirkdConv2DInputGrad and CirkdConv2DFilterGrad:
+// ../kernels/convolution.ts and ../kernels/normalisedConvolution.ts describe their inputs.
 //
-// Part of the addon, registered through TensorFlow's C API when that is loaded; CPU, float32.
+// Part of the addon, registered through TensorFlow's C API when it is loaded; CPU, float32.
 #include "convolution.h"
 #include "operands.h"
 
 namespace cirkd {
 namespace {
 
-// images, height, width: of the input; taps, inputs, outputs: of the weights [R, S, C, K].
+// images, height and width are the input's; taps, inputs and outputs those of the weights [R, S, C, K].
 ConvolutionShape ShapeOf(const Geometry& geometry, int64_t images, int64_t height, int64_t width,
                          const Shape& weights) {
   ConvolutionShape shape{};

@@ -1,4 +1,4 @@
-// Depthwise convolutions: the loops, for each level of vector instructions.
+// The loops of depthwise convolutions, for each level of vector instructions.
 //
 // N images, H W positions of x, C channels, h w positions of y, R S taps.
 #ifndef CIRKD_NATIVE_DEPTHWISE_H_
@@ -14,13 +14,14 @@
 
 namespace cirkd {
 
-// A tap and the index that it meets along one axis.
+// A tap and the index along one axis that it is applied to.
 struct Meeting {
   int64_t tap, index;
 };
 using Axis = std::vector<std::vector<Meeting>>;
 
-// What each output index meets in an input of `length`: index * stride + tap * dilation - padding.
+// The taps and input indices for each output index: index * stride + tap * dilation - padding, inside
+// an input of `length`.
 inline Axis ForwardAxis(int64_t outputs, int64_t length, int64_t taps, const Geometry& geometry) {
   Axis axis(outputs);
   for (int64_t i = 0; i < outputs; ++i) {
@@ -32,7 +33,7 @@ inline Axis ForwardAxis(int64_t outputs, int64_t length, int64_t taps, const Geo
   return axis;
 }
 
-// The same pairs by the input's index.
+// The same pairs, grouped by input index.
 inline Axis Reversed(const Axis& forward, int64_t length) {
   Axis axis(length);
   for (size_t i = 0; i < forward.size(); ++i) {
@@ -88,7 +89,7 @@ struct Maps {
   int64_t source_height, source_width;
 };
 
-// Target rows [begin, end) of all images, gathered from the source. epilogue: may be null.
+// Target rows [begin, end) of all images, gathered from the source. The epilogue may be null.
 template <typename L>
 CIRKD_INLINE void GatherRows(const Maps& maps, const float* source, const float* weights,
                                  int64_t begin, int64_t end, const Epilogue* epilogue,
@@ -113,8 +114,8 @@ CIRKD_INLINE void GatherRows(const Maps& maps, const float* source, const float*
   }
 }
 
-// Adds to dw[c], for each channel from `c` on of which `kVectors` vectors are there, the sum over
-// positions of x * dy; x's positions lie `step` apart. Returns the first channel that is left.
+// Adds the sum over positions of x * dy to dw[c], for channels from `c` on in whole groups of `kVectors`
+// vectors. `step` is the distance between x's positions. Returns the first channel that is left.
 template <typename L, int kVectors>
 CIRKD_INLINE int64_t AddRow(const float* x, const float* dy, int64_t positions, int64_t step,
                             int64_t c, int64_t channels, float* dw) {
@@ -133,7 +134,7 @@ CIRKD_INLINE int64_t AddRow(const float* x, const float* dy, int64_t positions, 
   return c;
 }
 
-// The output columns that meet a tap: neighbours, `count` from `first`, which meets the input's `at`.
+// The output columns that use a tap: `count` adjacent ones from `first`, which uses input column `at`.
 struct TapColumns {
   int64_t first = 0, count = 0, at = 0;
 };
@@ -150,7 +151,7 @@ inline std::vector<TapColumns> ColumnsOfTaps(const Axis& columns, int64_t taps) 
   return runs;
 }
 
-// Adds what the rows [begin, end) of dy, of all images, give of the weights' gradient.
+// Adds the contribution of dy's rows [begin, end), counted over all images, to the weights' gradient.
 template <typename L>
 CIRKD_INLINE void FilterGradientRows(const Maps& maps, int64_t stride, const float* x,
                                      const float* dy, int64_t begin, int64_t end, float* dw) {

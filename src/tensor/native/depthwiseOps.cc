@@ -1,7 +1,7 @@
-// CirkdDepthwise, CirkdNormalisedDepthwise, CirkdDepthwiseInputGrad and CirkdDepthwiseFilterGrad: one filter a
-// channel, any stride and dilation. ../kernels/depthwise.ts says what they take.
+// CirkdDepthwise, CirkdNormalisedDepthwise, CirkdDepthwiseInputGrad and CirkdDepthwiseFilterGrad: one filter
+// per channel, any stride and dilation. ../kernels/depthwise.ts describes their inputs.
 //
-// Part of the addon, registered through TensorFlow's C API when that is loaded; CPU, float32.
+// Part of the addon, registered through TensorFlow's C API when it is loaded; CPU, float32.
 #include "depthwise.h"
 
 #include "operands.h"
@@ -24,7 +24,7 @@ void RunGather(const Maps& maps, int64_t images, const float* source, const floa
   });
 }
 
-// The output's shape, of x_NHWC and w_RSC1 with so many taps.
+// The output's shape for x_NHWC and the given number of taps.
 Shape OutputShape(const Geometry& geometry, int64_t images, int64_t height, int64_t width,
                   int64_t channels, int64_t tap_rows, int64_t tap_columns) {
   return {images, geometry.OutputLength(height, tap_rows), geometry.OutputLength(width, tap_columns),

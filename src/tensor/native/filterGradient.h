@@ -11,12 +11,12 @@
 
 namespace cirkd {
 
-// Tiles of so many of the gradient's rows (tap, input channel); none reaches over two taps.
+// The number of tiles with `tile_rows` rows (tap, input channel) of the gradient; no tile spans two taps.
 inline int64_t FilterTiles(const Gather& gather, int64_t tile_rows) {
   return gather.taps() * ((gather.channels + tile_rows - 1) / tile_rows);
 }
 
-// Rows of x at one tap, the channels of one tile, as [position][kRows]; false: all of it is padding.
+// Packs the channels of one tile, at one tap, as [position][kRows]. False if all positions are padding.
 template <typename L>
 CIRKD_INLINE bool PackTile(const float* const* rows, int64_t positions, int64_t c, int64_t channels,
                            float* packed) {

@@ -1,4 +1,4 @@
-// A matrix product whose left rows lie scattered over a map: convolutions, and their gradients with
+// A matrix product whose left rows are scattered over a map: for convolutions and their gradients with
 // respect to the input.
 #ifndef CIRKD_NATIVE_GATHERED_PRODUCT_H_
 #define CIRKD_NATIVE_GATHERED_PRODUCT_H_
@@ -12,8 +12,8 @@
 
 namespace cirkd {
 
-// Output position (n, y, x) meets, at a tap, the source's position (n, y * stride + tap_y[tap],
-// x * stride + tap_x[tap]), or zeros where that is outside of the map.
+// At a tap, output position (n, y, x) uses the source's position (n, y * stride + tap_y[tap],
+// x * stride + tap_x[tap]), or zeros if that is outside the map.
 struct Gather {
   const float* source;
   int64_t height, width, channels;  // of the source
@@ -24,12 +24,12 @@ struct Gather {
   int64_t taps() const { return static_cast<int64_t>(tap_y.size()); }
 };
 
-// Rows that are worked on together: with kDepth channels they fit into a core's L2 cache.
+// Rows per block: with kDepth channels they fit into a core's L2 cache.
 constexpr int64_t kBlockRows = 96;
-// Channels at a time: a panel of so many rows fits into the L1 cache.
+// Channels per pass: a panel with as many rows fits into the L1 cache.
 constexpr int64_t kDepth = 256;
 
-// Where the rows of a block lie in the source.
+// The places of a block's rows in the source.
 struct BlockRows {
   int64_t y[kBlockRows], x[kBlockRows];
   const float* image[kBlockRows];
@@ -51,8 +51,8 @@ struct BlockRows {
   }
 };
 
-// Output rows [begin, end), `columns` wide. panels: the right matrix as [panel][tap][channel] rows of
-// kColumns, the last panel filled up with anything finite. epilogue: null for the product itself.
+// Output rows [begin, end) with `columns` columns. panels: the right matrix as [panel][tap][channel]
+// rows of kColumns; the padding of the last panel may be any finite value. epilogue: may be null.
 template <typename L>
 CIRKD_INLINE void GatheredRows(const Gather& gather, const float* panels, int64_t columns,
                                int64_t begin, int64_t end, const Epilogue* epilogue,

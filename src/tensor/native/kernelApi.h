@@ -1,5 +1,5 @@
-// The part of TensorFlow's C API for kernels that is used here, as tensorflow/c/kernels.h declares it. That
-// header itself includes internal ones, which would bring half of TensorFlow's headers into the set-up.
+// The part of TensorFlow's C API for kernels that is used here, as declared in tensorflow/c/kernels.h.
+// That header includes internal ones, so the set-up would need half of TensorFlow's headers.
 #ifndef CIRKD_NATIVE_KERNEL_API_H_
 #define CIRKD_NATIVE_KERNEL_API_H_
 

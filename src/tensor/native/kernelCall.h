@@ -1,4 +1,4 @@
-// A kernel's inputs and outputs, and its registration.
+// Access to a kernel's inputs and outputs, and its registration.
 #ifndef CIRKD_NATIVE_KERNEL_CALL_H_
 #define CIRKD_NATIVE_KERNEL_CALL_H_
 
@@ -12,7 +12,7 @@
 
 namespace cirkd {
 
-// The inputs and outputs of one call; the first fault is reported and ends it.
+// The inputs and outputs of one call. The first error is reported to TensorFlow.
 class Call {
  public:
   explicit Call(TF_OpKernelContext* context) : context_(context), status_(TF_NewStatus()) {}
@@ -21,7 +21,7 @@ class Call {
     TF_DeleteStatus(status_);
   }
 
-  // The input's elements and its shape, or null where there's a fault.
+  // The input's elements and its shape; null on an error.
   template <typename T = float>
   const T* Input(int index, std::vector<int64_t>* shape) {
     TF_Tensor* tensor = nullptr;
@@ -33,7 +33,7 @@ class Call {
     return static_cast<const T*>(TF_TensorData(tensor));
   }
 
-  // Memory for an output of float32 or int32, not initialised, or null where there's a fault.
+  // Uninitialised memory for an output of float32 or int32; null on an error.
   template <typename T = float>
   T* Output(int index, const std::vector<int64_t>& shape) {
     static_assert(std::is_same_v<T, float> || std::is_same_v<T, int32_t>, "a type without a number");
@@ -48,7 +48,7 @@ class Call {
     return static_cast<T*>(TF_TensorData(tensor));
   }
 
-  // Where the condition doesn't hold the call fails with these words.
+  // Fails the call with the message `what` unless `holds`.
   bool Require(bool holds, const char* what) {
     if (!holds) TF_SetStatus(status_, TF_INVALID_ARGUMENT, what);
     return Ok();
@@ -59,7 +59,7 @@ class Call {
     Ok();
   }
 
-  // An input of that shape, or, with `optional`, an empty one, for which `data` is null.
+  // An input with the wanted shape. With `optional` it may be empty; then `data` becomes null.
   bool InputOf(int index, const std::vector<int64_t>& wanted, const char* fault, const float** data,
                bool optional = false) {
     std::vector<int64_t> shape;
@@ -72,7 +72,7 @@ class Call {
     return Require(shape == wanted, fault);
   }
 
-  // `count` vectors from input `first` on, each with a number a channel.
+  // `count` vectors from input `first` on, each with one number per channel.
   bool Vectors(int first, int count, int64_t channels, const float** vectors) {
     for (int i = 0; i < count; ++i) {
       if (!InputOf(first + i, {channels}, "a vector is not of the map's channels", &vectors[i])) {
@@ -94,7 +94,7 @@ class Call {
   std::vector<TF_Tensor*> tensors_;
 };
 
-// Nothing may be thrown through TensorFlow.
+// Reports exceptions as errors, because they must not be thrown through TensorFlow.
 template <void (*kCompute)(Call*)>
 void Guarded(void*, TF_OpKernelContext* context) {
   Call call(context);
@@ -105,7 +105,7 @@ void Guarded(void*, TF_OpKernelContext* context) {
   }
 }
 
-// A fault here is a fault of the build: the op is then missing, and whoever runs it hears so.
+// An error here is an error of the build: the op is then missing, and running it fails.
 template <void (*kCompute)(Call*)>
 void Register(const char* op, const std::vector<const char*>& inputs,
               const std::vector<const char*>& outputs) {

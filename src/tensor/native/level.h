@@ -1,6 +1,6 @@
-// Levels of vector instructions. Each kernel is written once and compiled for three levels; the processor
-// decides at run time which copy is called. CIRKD_AT_BEST_LEVEL is for kernels in GCC's and clang's vector
-// types, CIRKD_VECTORISED for those whose loops the compiler vectorises.
+// Levels of vector instructions. Each kernel is written once and compiled for three levels; the copy
+// that suits the processor is chosen at run time. CIRKD_AT_BEST_LEVEL is for kernels with GCC's and
+// clang's vector types, CIRKD_VECTORISED for those whose loops the compiler vectorises.
 #ifndef CIRKD_NATIVE_LEVEL_H_
 #define CIRKD_NATIVE_LEVEL_H_
 
@@ -8,12 +8,12 @@
 #include <cstdlib>
 #include <string_view>
 
-// Functions that a kernel calls must be inlined into each of its copies: compiled on their own they would get
-// the instructions of the narrowest level.
+// Functions called by a kernel must be inlined into each of its copies: compiled separately, they would
+// use the instructions of the narrowest level.
 #define CIRKD_INLINE inline __attribute__((always_inline))
 
-// In front of a function without vector types: one copy per level, of which the loader picks the processor's
-// best. Names of processors would not do: GCC takes them for exactly these models.
+// Attribute of a function without vector types: it is compiled once per level, and the loader picks the
+// best copy. Processor names aren't used, because GCC matches them against exactly these models.
 #if defined(__x86_64__) && defined(__clang__) && __clang_major__ >= 14
 #define CIRKD_VECTORISED __attribute__((target_clones("avx512f", "avx2", "default")))
 #elif defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && __GNUC__ >= 12
@@ -75,8 +75,8 @@ using Narrow = Level<4, 6>;  // SSE, NEON
 
 enum class VectorLevel { kWide, kMedium, kNarrow };
 
-// The processor's, or a lower one that CIRKD_VECTOR_LEVEL=medium or narrow asks for, for tests and comparisons.
-// Decided at the first call. What CIRKD_VECTORISED marks does not follow the variable.
+// The processor's level, or a lower one set by CIRKD_VECTOR_LEVEL=medium or narrow for tests and comparisons.
+// Decided at the first call. Functions marked CIRKD_VECTORISED ignore the variable.
 inline VectorLevel BestLevel() {
   static const VectorLevel best = [] {
 #if defined(__x86_64__)
@@ -91,7 +91,7 @@ inline VectorLevel BestLevel() {
   return best;
 }
 
-// Of a matrix product's tiles.
+// The tile size of matrix products at the chosen level.
 struct TileSize {
   int64_t rows, columns;
 };

@@ -1,7 +1,7 @@
 // The inner loop of the convolutions: a tile of a matrix product, held in registers.
 //
-// A tile is two vectors wide: all of it, two vectors of the right matrix and a factor of the left one fit
-// into the registers.
+// A tile is two vectors wide: the whole tile, two vectors of the right matrix and one factor of the left
+// matrix fit into the registers.
 #ifndef CIRKD_NATIVE_MATRIX_TILE_H_
 #define CIRKD_NATIVE_MATRIX_TILE_H_
 
@@ -43,8 +43,8 @@ CIRKD_INLINE void MatrixTile(const float* const* rows, const float* panel, int64
   }
 }
 
-// As above for the first `row_count` rows and `columns` columns of a tile at the edge: by way of a
-// tile that is whole.
+// The same for the first `row_count` rows and `columns` columns of a tile at the edge, by means of a
+// whole tile.
 template <typename L, int kStep>
 CIRKD_INLINE void EdgeTile(const float* const* rows, const float* panel, int64_t depth, float* out,
                            int64_t out_stride, bool add, int row_count, int columns) {

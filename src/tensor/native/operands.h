@@ -1,4 +1,4 @@
-// What the ops of the two kinds of convolution take.
+// The operands of the ops for dense and depthwise convolutions.
 #ifndef CIRKD_NATIVE_OPERANDS_H_
 #define CIRKD_NATIVE_OPERANDS_H_
 
@@ -16,15 +16,15 @@ using Shape = std::vector<int64_t>;
 struct Geometry {
   int64_t stride, dilation, padding;
 
-  // Output positions of so many input positions along an axis with so many taps; 0: too small.
+  // Output positions along an axis with the given input positions and taps; 0: the input is too small.
   int64_t OutputLength(int64_t length, int64_t taps) const {
     const int64_t room = length + 2 * padding - dilation * (taps - 1) - 1;
     return room < 0 ? 0 : room / stride + 1;
   }
 };
 
-// Inputs 0 to 2: two maps, or a map and weights, and stride, dilation, padding and two sizes that the
-// shapes don't say.
+// Inputs 0 to 2: two maps, or a map and weights; and stride, dilation, padding and two sizes that the
+// shapes lack.
 struct Operands {
   const float *first, *second;
   Shape first_shape, second_shape;
@@ -54,7 +54,7 @@ struct Operands {
   }
 };
 
-// Inputs 3 to 8 of an op that normalises its output: shortcut (of y's shape, or empty), scale, offset,
+// Inputs 3 to 8 of an op that normalises its output: shortcut (with y's shape, or empty), scale, offset,
 // mean, variance, numbers (epsilon, activation).
 class NormInputs {
  public:
@@ -74,7 +74,7 @@ class NormInputs {
     return true;
   }
 
-  // Of use as long as this is there.
+  // Valid as long as this object.
   Epilogue epilogue() const {
     return {factor_.data(), offset_.data(), shortcut_, ActivationRange(activation_)};
   }

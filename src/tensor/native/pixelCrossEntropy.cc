@@ -1,9 +1,9 @@
 // CirkdPixelCrossEntropy: cross entropy of bilinearly upsampled logits with labels at full resolution,
-// and its gradient with respect to the logits as they are. Pixel by pixel: nothing at full resolution
-// is ever in memory. ../kernels/pixelCrossEntropy.ts has the formula. Corners are aligned; in
-// CirkdPixelCrossEntropyHalfPixel positions lie at the centres of their areas.
+// and its gradient with respect to the logits before upsampling. Works pixel by pixel, so that nothing
+// at full resolution is in memory. ../kernels/pixelCrossEntropy.ts has the formula. Corners are
+// aligned; CirkdPixelCrossEntropyHalfPixel uses half-pixel centres instead.
 //
-// Part of the addon, registered through TensorFlow's C API when that is loaded; CPU, float32.
+// Part of the addon, registered through TensorFlow's C API when it is loaded; CPU, float32.
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
@@ -16,7 +16,7 @@
 namespace cirkd {
 namespace {
 
-// Classes are padded to whole vectors of this many; a padded class has a logit far below any other.
+// Classes are padded to a multiple of this; a padding class has a logit far below any other.
 constexpr int64_t kLanes = 16;
 constexpr float kNever = -1e30f;
 
@@ -27,15 +27,15 @@ struct Shape {
   bool align_corners;
 };
 
-// Where a pixel lies between two positions of the logits.
+// A pixel's place between two positions of the logits, along one axis.
 struct Between {
   int64_t first;
   int64_t second;
-  float weight;  // of the second
+  float weight;  // of the second position
 };
 
-// In positions of the logits, from 0. Beyond the centres of the first and the last area the border is
-// repeated.
+// In positions of the logits, from 0. Beyond the centres of the first and the last position, the border
+// is repeated.
 float Coordinate(int64_t index, int64_t size, int64_t full_size, bool align_corners) {
   if (align_corners) {
     return full_size > 1 ? static_cast<float>(size - 1) / (full_size - 1) * index : 0.0f;
@@ -50,7 +50,7 @@ Between Position(int64_t index, int64_t size, int64_t full_size, bool align_corn
   return {first, std::min(first + 1, size - 1), at - first};
 }
 
-// One pixel; `e` has room for one number a class. Returns the loss.
+// One pixel; `e` has room for one number per class. Returns the loss.
 CIRKD_INLINE float Pixel(const float* left, const float* right, float weight, int64_t label,
                              float scale, int64_t padded, float* e, float* left_gradient,
                              float* right_gradient) {
@@ -77,7 +77,7 @@ CIRKD_INLINE float Pixel(const float* left, const float* right, float weight, in
   }
   left_gradient[label] -= scale * other;
   right_gradient[label] -= scale * weight;
-  return std::log(sum) + (largest - own);  // In this order a small loss keeps its digits.
+  return std::log(sum) + (largest - own);  // This order keeps a small loss precise.
 }
 
 // One row of pixels between the blended logits of its two rows. Returns the sum of the losses.
@@ -140,7 +140,7 @@ class Share {
     }
   }
 
-  // Adds the share's gradient, without the padding, to that of all.
+  // Adds the share's gradient, without the padding, to the total.
   void AddTo(float* gradient) const {
     const int64_t rows = static_cast<int64_t>(gradient_.size()) / row_length_;
     float* const out = gradient + first_row_ * shape_.width * shape_.classes;

@@ -1,6 +1,6 @@
-// Two TensorFlow ops for rows of int8 with a scale each, CirkdQuantizeRows and CirkdDequantizeRows:
-// one pass over the rows where TensorFlow's own ops would make five. ../kernels/rowQuantisation.ts has
-// their formulas and composes the same from TensorFlow's ops for other devices.
+// Two TensorFlow ops for int8 rows with one scale per row, CirkdQuantizeRows and CirkdDequantizeRows:
+// they pass over the rows once, TensorFlow's own ops would five times. ../kernels/rowQuantisation.ts
+// has their formulas and composes them of TensorFlow's ops for other devices.
 #include <cmath>
 #include <cstdint>
 #include <cstring>
@@ -15,7 +15,7 @@ namespace cirkd {
 namespace {
 
 constexpr float kSteps = 127.0f;
-// A smaller peak would make a step below float32's normal numbers.
+// Rows with a smaller peak become zero: their scale would be denormal.
 constexpr float kSmallestPeak = kSteps * std::numeric_limits<float>::min();
 
 CIRKD_VECTORISED void QuantizeRows(const float* x, int64_t channels, int64_t begin, int64_t end,
@@ -40,8 +40,8 @@ CIRKD_VECTORISED void QuantizeRows(const float* x, int64_t channels, int64_t beg
     }
 #pragma omp simd
     for (int64_t i = 0; i < channels; ++i) {
-      // 1.5 * 2^23: what is added to it is rounded to the nearest whole number, ties to even, and
-      // stands in its last bits.
+      // 1.5 * 2^23: a number added to it is rounded to the nearest integer, ties to even, which is in
+      // the last bits of the sum.
       const float shifted = values[i] * steps_per_unit + 12582912.0f;
       int32_t bits;
       std::memcpy(&bits, &shifted, sizeof(bits));
@@ -56,7 +56,7 @@ CIRKD_VECTORISED void DequantizeRows(const int8_t* q, const float* scales, int64
     const int8_t* const bytes = q + row * channels;
     float* const values = x + row * channels;
     const float given = scales[row];
-    // No unit row has another one.
+    // Unit rows have no other scales.
     const float scale =
         given >= 0.0f && given <= 1.0f ? given : std::numeric_limits<float>::quiet_NaN();
 #pragma omp simd

@@ -1,6 +1,6 @@
-// tfjs-node's binding keeps the input tensors of a SavedModel's run that failed: it returns before it
-// deletes them. Whoever sends images that a graph doesn't take would fill the memory. The addon is linked
-// so that the binding's call of TF_SessionRun comes here (services/setup/addon.mjs, ld's --wrap).
+// tfjs-node's binding leaks the input tensors if a SavedModel's run fails: it returns before it deletes
+// them, so that images which a graph rejects would fill the memory. The addon is linked such that the
+// binding's calls of TF_SessionRun come here (services/setup/addon.mjs, ld's --wrap).
 #include "tensorflow/c/c_api.h"
 
 extern "C" {
@@ -11,7 +11,7 @@ void __real_TF_SessionRun(TF_Session* session, const TF_Buffer* run_options,
                           const TF_Operation* const* targets, int target_count,
                           TF_Buffer* run_metadata, TF_Status* status);
 
-// As TF_SessionRun, but takes the inputs over where it fails.
+// Like TF_SessionRun, but deletes the inputs if the run fails.
 void __wrap_TF_SessionRun(TF_Session* session, const TF_Buffer* run_options,
                           const TF_Output* inputs, TF_Tensor* const* input_values, int input_count,
                           const TF_Output* outputs, TF_Tensor** output_values, int output_count,

@@ -1,8 +1,8 @@
-// Two TensorFlow ops for tiles of similarity matrices, CirkdExpSums and CirkdKlTile, that go over a
-// tile once where TensorFlow's own ops would go over it ten times. ../kernels/similarity.ts has their
-// formulas and composes the same from TensorFlow's ops for other devices.
+// Two TensorFlow ops for tiles of similarity matrices, CirkdExpSums and CirkdKlTile: they pass over a
+// tile once, TensorFlow's own ops would ten times. ../kernels/similarity.ts has their formulas and
+// composes them of TensorFlow's ops for other devices.
 //
-// Part of the addon, registered through TensorFlow's C API when that is loaded; CPU, float32.
+// Part of the addon, registered through TensorFlow's C API when it is loaded; CPU, float32.
 #include <algorithm>
 #include <cstdint>
 #include <vector>
@@ -14,7 +14,7 @@
 namespace cirkd {
 namespace {
 
-// Columns that are worked on together: their sums stay in the first-level cache.
+// Columns per block: their sums fit into the L1 cache.
 constexpr int64_t kStrip = 512;
 
 CIRKD_VECTORISED void ExpSums(const float* x, int64_t columns, int64_t begin, int64_t end,

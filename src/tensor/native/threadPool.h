@@ -1,5 +1,5 @@
-// The kernels' threads. TensorFlow's own pool is out of reach of its C API. One pool a process: its size
-// and its threads' priority are those of the first call.
+// The kernels' thread pool, because TensorFlow's own can't be used through its C API. One pool per
+// process; the first call determines its size and its threads' priority.
 #ifndef CIRKD_NATIVE_THREAD_POOL_H_
 #define CIRKD_NATIVE_THREAD_POOL_H_
 
@@ -24,7 +24,7 @@
 
 namespace cirkd {
 
-// Threads that wait for work: with the caller's own as many as TensorFlow has inside one op.
+// Worker threads: together with the calling thread as many as TensorFlow uses inside one op.
 class Pool {
  public:
   static Pool& Get() {
@@ -34,9 +34,9 @@ class Pool {
 
   int size() const { return size_; }
 
-  // Calls work(part) for part 0 ... parts - 1, the first on the calling thread, and waits for all. Whoever
-  // is free takes the next part: where other programs keep the pool's threads from running, the caller does
-  // their parts, too. Throws what one of them has thrown.
+  // Calls work(part) for part 0 ... parts - 1 and waits for all of them. Each free thread, the caller's
+  // included, takes the next part: if other programs keep the pool's threads from running, the caller does
+  // all the work. Rethrows an exception of `work`.
   void Run(int parts, const std::function<void(int)>& work) {
     if (parts <= 1) {
       work(0);
@@ -52,8 +52,8 @@ class Pool {
     wake_.notify_all();
     TakeParts(&lock);
     lock.unlock();
-    // What is left is being worked on and mostly ends within moments. Without giving up the processor: that
-    // could take as long as other programs like.
+    // The remaining parts usually end within moments. Spins first, because a thread that gives up the
+    // processor may wait long to get it back.
     for (int i = 0; i < kSpins && unfinished_.load(std::memory_order_acquire) > 0; ++i) Pause();
     lock.lock();
     done_.wait(lock, [this] { return unfinished_.load(std::memory_order_acquire) == 0; });
@@ -70,7 +70,7 @@ class Pool {
 #endif
   }
 
-  // With the lock held before and after: works as long as there are parts that nobody has taken.
+  // Works on parts until all of them are taken. The lock is held before and after.
   void TakeParts(std::unique_lock<std::mutex>* lock) {
     while (next_ < parts_) {
       const int part = next_++;
@@ -93,7 +93,7 @@ class Pool {
       try {
         std::thread([this] { Loop(); }).detach();
       } catch (const std::system_error&) {
-        return;  // The system gives no more threads: with those there are.
+        return;  // The system allows no more threads: those that exist have to do.
       }
       ++size_;
     }
@@ -113,7 +113,7 @@ class Pool {
     return static_cast<int>(std::thread::hardware_concurrency());
   }
 
-  // As in TensorFlow's threads: numbers below float32's normal ones cost a hundred times as much.
+  // As TensorFlow's threads do: computing with denormals takes a hundred times as long.
   static void FlushDenormals() {
 #if defined(__SSE__)
     constexpr unsigned kFlushToZero = 0x8000, kDenormalsAreZero = 0x0040;
@@ -132,23 +132,23 @@ class Pool {
     }
   }
 
-  int size_ = 1;  // With the caller.
+  int size_ = 1;  // Includes the calling thread.
   std::mutex callers_;
   std::mutex mutex_;
   std::condition_variable wake_;
   std::condition_variable done_;
   const std::function<void(int)>* work_ = nullptr;
   int parts_ = 0;
-  int next_ = 0;  // The first part that nobody has taken.
+  int next_ = 0;  // The first part that isn't taken.
   uint64_t generation_ = 0;
   std::atomic<int> unfinished_{0};
   std::exception_ptr fault_;
 };
 
-// Below so many elements another thread costs more than it saves.
+// With fewer elements, another thread costs more than it saves.
 constexpr int64_t kElementsPerThread = 1 << 15;
 
-// Into how many parts work of so many pieces and elements is cut.
+// The number of parts into which work with the given pieces and elements is divided.
 inline int PartsFor(int64_t pieces, int64_t elements) {
   const int64_t useful = std::max<int64_t>(1, elements / kElementsPerThread);
   const int64_t parts = std::min<int64_t>({useful, pieces, Pool::Get().size()});

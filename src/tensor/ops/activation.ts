@@ -1,8 +1,8 @@
-/** Rectifiers on a tape. Their gradients are told from their outputs, which the next layer keeps anyway. */
+/** Rectifiers on a tape. Their gradients use the outputs, which the next layer saves anyway. */
 import { attribute, execute } from '../execute.js';
 import type { Tape, Var } from '../tape.js';
 
-/** What may stand behind a batch norm. */
+/** Activations that can follow a batch norm. */
 export type Activation = 'none' | 'relu' | 'relu6';
 
 const rectifier =

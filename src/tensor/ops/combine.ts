@@ -1,10 +1,10 @@
-/** Joining several values on a tape. */
+/** Operations on a tape that combine several values. */
 import { attribute, execute } from '../execute.js';
 import type { Tape, Var } from '../tape.js';
 import { add as addOp } from './elementwise.js';
 import { concat as concatOp, slice } from './shape.js';
 
-/** a + b, of one shape. */
+/** a + b; both have the same shape. */
 export function add(tape: Tape, a: Var, b: Var): Var {
   if (a.shape.join() !== b.shape.join()) {
     throw new Error(`add: shapes [${a.shape}] and [${b.shape}] differ`);
@@ -15,7 +15,7 @@ export function add(tape: Tape, a: Var, b: Var): Var {
   ]);
 }
 
-/** x + bias_K along the last axis. */
+/** Adds bias [K] along the last axis of x. */
 export function biasAdd(tape: Tape, x: Var, bias: Var): Var {
   const attributes = [attribute.type('T', x.value.dtype), attribute.string('data_format', 'NHWC')];
   const value = execute('BiasAdd', [x.value, bias.value], attributes);
@@ -25,7 +25,7 @@ export function biasAdd(tape: Tape, x: Var, bias: Var): Var {
   ]);
 }
 
-/** One after the other along `axis`. */
+/** Concatenates along `axis`. */
 export function concat(tape: Tape, inputs: readonly Var[], axis: number): Var {
   const value = concatOp(
     inputs.map((input) => input.value),

@@ -5,7 +5,7 @@ import type { Tape, Var } from '../tape.js';
 import { scope, type Tensor } from '../tensor.js';
 import { cast, greaterEqual, mul } from './elementwise.js';
 
-/** What is dropped at once; channel: all of an image's positions of it, as PyTorch's Dropout2d. */
+/** What is dropped as a unit; channel: all positions of a channel in an image, like Dropout2d. */
 export type DropoutUnit = 'element' | 'channel';
 
 export interface DropoutOptions {
@@ -14,8 +14,9 @@ export interface DropoutOptions {
 }
 
 /**
- * x [N, ..., C]: each element, or each of the N * C channels, is 0 with the given probability, else
- * x / (1 - probability). The mask is kept as bytes, a quarter of what the factors would take.
+ * x [N, ..., C]: each element, or each of the N * C channels, becomes 0 with the given probability,
+ * otherwise x / (1 - probability). The mask is kept as bytes, which take a quarter of the factors'
+ * memory.
  */
 export function dropout(
   tape: Tape,
@@ -40,7 +41,7 @@ function masked(x: Tensor, kept: Tensor, probability: number): Tensor {
   return scope(() => mul(mul(x, cast(kept, 'float32')), scalar(1 / (1 - probability))));
 }
 
-/** Uniform in [0, 1), float32: Philox keyed by two int32, whatever the number of threads. */
+/** Uniform in [0, 1), float32: Philox keyed by two int32, independent of the number of threads. */
 function statelessUniform(shape: readonly number[], seed: readonly [number, number]): Tensor {
   return scope(() =>
     execute(

@@ -1,4 +1,4 @@
-/** Element by element, with NumPy broadcasting where there are two inputs. */
+/** Elementwise operations; those with two inputs broadcast like NumPy. */
 import type { DType } from '../dtype.js';
 import { attribute, execute } from '../execute.js';
 import type { Tensor } from '../tensor.js';
@@ -25,14 +25,14 @@ export const abs = unary('Abs');
 export const round = unary('Round');
 export const finite = unary('IsFinite');
 
-/** Of two bool tensors. */
+/** Elementwise "and" of two bool tensors. */
 export const logicalAnd = (a: Tensor, b: Tensor) => execute('LogicalAnd', [a, b], []);
 
-/** a where the condition (bool) holds, else b; all broadcast. */
+/** a where the condition (bool) holds, otherwise b; all three broadcast. */
 export const select = (condition: Tensor, a: Tensor, b: Tensor) =>
   execute('SelectV2', [condition, a, b], [attribute.type('T', a.dtype)]);
 
-/** The sum of tensors of one shape. */
+/** The sum of tensors with the same shape. */
 export function addN(inputs: readonly Tensor[]): Tensor {
   return execute('AddN', inputs, [
     attribute.int('N', inputs.length),
@@ -52,7 +52,7 @@ export function cast(x: Tensor, dtype: DType): Tensor {
   );
 }
 
-/** The same bytes under another dtype; the last axis appears or goes where widths differ. */
+/** Reinterprets the bytes as another dtype; adds or removes the last axis if the widths differ. */
 export function bitcast(x: Tensor, dtype: DType): Tensor {
   return execute('Bitcast', [x], [attribute.type('T', x.dtype), attribute.type('type', dtype)]);
 }

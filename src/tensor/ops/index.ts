@@ -1,4 +1,4 @@
-/** Every typed op of tensors under one name: `ops.matMul(a, b)`. Those on a tape: ../differentiable.ts. */
+/** All typed ops on tensors, as `ops.matMul(a, b)`. Those on a tape are in ../differentiable.ts. */
 export * from './elementwise.js';
 export * from './linalg.js';
 export { meanPool, meanPoolGrad } from './pooling.js';

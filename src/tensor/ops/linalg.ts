@@ -7,7 +7,7 @@ export interface MatMulOptions {
   readonly transposeB?: boolean;
 }
 
-/** [M, K] x [K, N] -> [M, N], each input optionally given transposed. */
+/** [M, K] x [K, N] -> [M, N]; each input may be given transposed. */
 export function matMul(a: Tensor, b: Tensor, options: MatMulOptions = {}): Tensor {
   return execute(
     'MatMul',
@@ -20,7 +20,7 @@ export function matMul(a: Tensor, b: Tensor, options: MatMulOptions = {}): Tenso
   );
 }
 
-/** Matrix products over leading batch axes, broadcasting. */
+/** Matrix products over leading batch axes, which broadcast. */
 export function batchMatMul(a: Tensor, b: Tensor, options: MatMulOptions = {}): Tensor {
   return execute(
     'BatchMatMulV2',

@@ -4,11 +4,11 @@ import { scope, type Tensor } from '../tensor.js';
 
 interface BatchNormResult {
   readonly y_NHWC: Tensor;
-  /** In training (1 - momentum) * mean given + momentum * mean of the batch. */
+  /** In training: (1 - momentum) * given mean + momentum * batch mean. */
   readonly mean_C: Tensor;
-  /** In training alike, with the unbiased variance of the batch (n / (n - 1)). */
+  /** In training likewise, with the batch's unbiased variance (n / (n - 1)). */
   readonly variance_C: Tensor;
-  /** What batchNormGrad wants. */
+  /** Intermediate results for batchNormGrad. */
   readonly reserves: readonly [Tensor, Tensor, Tensor];
 }
 
@@ -42,8 +42,8 @@ export function batchNorm(
 }
 
 /**
- * Gradients with respect to x, scale and offset. Outside of training the reserves are the mean
- * and the variance that were given, twice the last will do for the third.
+ * Gradients with respect to x, scale and offset. Outside of training, the reserves are the given mean
+ * and variance; the third isn't used, so the variance can be passed again.
  */
 export function batchNormGrad(
   dy_NHWC: Tensor,

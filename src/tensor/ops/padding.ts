@@ -1,9 +1,9 @@
-/** Padding as the attributes of TensorFlow's convolutions and pooling have it. */
+/** Padding as attributes of TensorFlow's convolutions and pooling. */
 import { attribute } from '../execute.js';
 
 /**
- * So many rows and columns on each side, given explicitly: TensorFlow's SAME puts the odd row at the end
- * where PyTorch puts it at both.
+ * The same number of rows and columns on each side. Given explicitly, because TensorFlow's SAME may
+ * pad only the end where PyTorch pads both sides.
  */
 export const paddingAttributes = (padding: number) =>
   padding === 0

@@ -1,5 +1,5 @@
 /**
- * Pooling, channels last: on a tape, and means of tensors.
+ * Pooling, channels last: on a tape, and mean pooling of tensors.
  *
  * N batch, H W positions, C channels, P = pooled positions.
  */
@@ -16,7 +16,7 @@ import { broadcastTo, reshape } from './shape.js';
 export interface MaxPoolGeometry {
   readonly window: number;
   readonly stride: number;
-  /** Rows and columns on each side that never win. */
+  /** Rows and columns of padding on each side, which are never the maximum. */
   readonly padding: number;
 }
 
@@ -48,7 +48,7 @@ export function globalAveragePool(tape: Tape, x: Var): Var {
 /** A bin of positions along one axis: [begin, end). */
 type Bin = readonly [number, number];
 
-/** PyTorch's adaptive pooling to size x size: bin i is floor(iN/k) to ceil((i+1)N/k) - 1. */
+/** PyTorch's adaptive pooling to size x size: bin i of k covers floor(iN/k) to ceil((i+1)N/k) - 1. */
 export function adaptiveAveragePool(tape: Tape, x: Var, size: number): Var {
   if (size === 1) return globalAveragePool(tape, x);
   const bins = (length: number) =>
@@ -59,7 +59,7 @@ export function adaptiveAveragePool(tape: Tape, x: Var, size: number): Var {
   return binAveragePool(tape, x, bins(x.shape[1]!), bins(x.shape[2]!));
 }
 
-/** Mean over every pair of a bin of rows and a bin of columns: one matrix product an axis. */
+/** Mean over each combination of row bin and column bin, by one matrix product per axis. */
 function binAveragePool(tape: Tape, x: Var, rows: readonly Bin[], columns: readonly Bin[]): Var {
   const [batch, height, width, channels] = x.shape as [number, number, number, number];
   const forward = (x_NHWC: Tensor) => {
@@ -94,7 +94,7 @@ function binAveragePool(tape: Tape, x: Var, rows: readonly Bin[], columns: reado
   );
 }
 
-/** [bins, length]: 1 / n where a position lies in a bin of n, else 0. */
+/** [bins, length]: 1 / n where the position lies in a bin of n positions, otherwise 0. */
 function averages(bins: readonly Bin[], length: number): Tensor {
   const matrix = new Float32Array(bins.length * length);
   for (const [index, [begin, end]] of bins.entries()) {
@@ -111,12 +111,12 @@ const meanAttributes = (window: number) => [
   attribute.string('data_format', 'NHWC'),
 ];
 
-/** Means over windows side by side; rows and columns that fill none are left out. */
+/** Means over adjacent windows; rows and columns beyond the last whole window are left out. */
 export function meanPool(x_NHWC: Tensor, window: number): Tensor {
   return execute('AvgPool', [x_NHWC], meanAttributes(window));
 }
 
-/** From the shape of the pooling's input. */
+/** Gradient with respect to the input of the given shape. */
 export function meanPoolGrad(
   inputShape_NHWC: readonly number[],
   dy_NhwC: Tensor,

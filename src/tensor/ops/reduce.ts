@@ -1,4 +1,4 @@
-/** Sums and their kin over axes. */
+/** Reductions over axes. */
 import { int32, vector } from '../create.js';
 import { attribute, execute } from '../execute.js';
 import { scope, type Tensor } from '../tensor.js';
@@ -22,7 +22,7 @@ export const sum = reduction('Sum');
 export const mean = reduction('Mean');
 export const max = reduction('Max');
 
-/** true where all elements along the axes are (bool input). */
+/** true where all elements along the axes are true (bool input). */
 export function all(x: Tensor, axes: readonly number[]): Tensor {
   return scope(() =>
     execute(
@@ -33,7 +33,7 @@ export function all(x: Tensor, axes: readonly number[]): Tensor {
   );
 }
 
-/** Index of the largest element along an axis, the first on ties; int32. */
+/** Index of the largest element along an axis, the first of equals; int32. */
 export function argMax(x: Tensor, axis: number): Tensor {
   return scope(() =>
     execute(

@@ -1,4 +1,4 @@
-/** Bilinear resizing, channels last, of tensors and on a tape. */
+/** Bilinear resizing, channels last, for tensors and on a tape. */
 import { vector } from '../create.js';
 import { attribute, execute } from '../execute.js';
 import type { Tape, Var } from '../tape.js';
@@ -7,10 +7,10 @@ import { sum } from './reduce.js';
 import { broadcastTo } from './shape.js';
 
 /**
- * [N, h, w, C] to [N, H, W, C], float32. Nothing is smoothed first where it gets smaller.
+ * [N, h, w, C] to [N, H, W, C], float32. Doesn't antialias when it reduces the size.
  *
- * @param alignCorners as in PyTorch's interpolate: true lays the outermost positions of both sizes over
- *   each other, false lays the areas over each other (half-pixel centres, borders repeated)
+ * @param alignCorners as in PyTorch's interpolate. true: the centres of the corner positions of both
+ *   sizes coincide; false: the areas coincide (half-pixel centres, borders repeated)
  */
 export function resizeBilinear(
   x: Tensor,
@@ -27,7 +27,7 @@ export function resizeBilinear(
   );
 }
 
-/** Gradient of resizeBilinear with respect to its input; `original` only gives the shape. */
+/** Gradient of resizeBilinear with respect to its input; only the shape of `original` is used. */
 export function resizeBilinearGrad(dy: Tensor, original: Tensor, alignCorners: boolean): Tensor {
   return execute(
     'ResizeBilinearGrad',
@@ -37,7 +37,7 @@ export function resizeBilinearGrad(dy: Tensor, original: Tensor, alignCorners: b
 }
 
 /**
- * [N, h, w, C] to [N, height, width, C], see resizeBilinear; a 1x1 map is spread over all positions.
+ * [N, h, w, C] to [N, height, width, C] like resizeBilinear; a 1x1 map is copied to all positions.
  */
 export function resizeBilinearOnTape(
   tape: Tape,
@@ -51,7 +51,7 @@ export function resizeBilinearOnTape(
     const spread = broadcastTo(x.value, [batch, height, width, channels]);
     return tape.record(spread, [x], [], (dy) => [sum(dy, [1, 2], true)]);
   }
-  // The gradient's op wants the input, but for its shape only.
+  // The gradient's op takes the input, but uses only its shape.
   const resized = resizeBilinear(x.value, height, width, alignCorners);
   return tape.record(resized, [x], [x.value], (dy) => [
     resizeBilinearGrad(dy, x.value, alignCorners),

@@ -1,9 +1,9 @@
-/** Rearranging without arithmetic. Axes are counted from 0; negative ones aren't taken. */
+/** Rearranges elements without arithmetic. Axes count from 0; negative axes aren't supported. */
 import { int32, vector } from '../create.js';
 import { attribute, execute } from '../execute.js';
 import { scope, type Tensor } from '../tensor.js';
 
-/** The same elements under another shape; shares the memory. */
+/** The same elements with another shape; shares the memory. */
 export function reshape(x: Tensor, shape: readonly number[]): Tensor {
   return scope(() =>
     execute(
@@ -25,7 +25,7 @@ export function transpose(x: Tensor, permutation: readonly number[]): Tensor {
 }
 
 export function concat(inputs: readonly Tensor[], axis: number): Tensor {
-  // TensorFlow's op wants two and more.
+  // TensorFlow's op needs at least two inputs.
   if (inputs.length === 1) return reshape(inputs[0]!, inputs[0]!.shape);
   return scope(() =>
     execute(
@@ -40,7 +40,7 @@ export function concat(inputs: readonly Tensor[], axis: number): Tensor {
   );
 }
 
-/** The block of `size` that begins at `begin`; -1 in size: all that is left. */
+/** The block of `size` that begins at `begin`; -1 in `size` means up to the end. */
 export function slice(x: Tensor, begin: readonly number[], size: readonly number[]): Tensor {
   return scope(() =>
     execute(
@@ -57,7 +57,7 @@ export function rows(x: Tensor, begin: number, count: number): Tensor {
   return slice(x, [begin, ...rest.map(() => 0)], [count, ...rest]);
 }
 
-/** Zeros around: one [before, after] an axis. */
+/** Pads with zeros; `paddings` has one [before, after] per axis. */
 export function pad(x: Tensor, paddings: readonly (readonly [number, number])[]): Tensor {
   return scope(() =>
     execute(
@@ -68,7 +68,7 @@ export function pad(x: Tensor, paddings: readonly (readonly [number, number])[])
   );
 }
 
-/** Slices of `x` along `axis` at int32 `indices`; out of range is an error on the CPU. */
+/** Slices of `x` along `axis` at int32 `indices`; an index out of range is an error on the CPU. */
 export function gather(x: Tensor, indices: Tensor, axis = 0): Tensor {
   return scope(() =>
     execute(
@@ -94,7 +94,7 @@ export function broadcastTo(x: Tensor, shape: readonly number[]): Tensor {
   );
 }
 
-/** Sums `data` rows into `count` rows by int32 segment `ids`; negative ids are dropped. */
+/** Row i of the result is the sum of the rows of `data` with id i (int32); negative ids are dropped. */
 export function unsortedSegmentSum(data: Tensor, ids: Tensor, count: number): Tensor {
   return scope(() =>
     execute(

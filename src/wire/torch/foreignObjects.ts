@@ -1,18 +1,18 @@
 /**
- * Names and objects of a pickle that are no part of a checkpoint's tensors. They are inert: a name is a
- * text, an object is the name of its class. Nothing is imported, looked up or called.
+ * Names and objects of a pickle that don't belong to a checkpoint's tensors. They are inert: a name is only
+ * text, and an object is only the name of its class. Nothing is imported, looked up or called.
  *
- * What would run something if it were made is refused, so that a file which tries to is told from one that
- * holds a trainer's settings:
- * - names of Python's standard library, but for classes of data (standardLibrary.ts);
- * - calls of what is no class: other libraries' functions (names in small letters), results of calls,
- *   attributes. Those functions that libraries have for pickles alone are taken as classes are.
+ * Names that would run code if they were called are refused, to distinguish a file that attempts this from
+ * one that only holds a trainer's settings:
+ * - names of Python's standard library, except data classes (standardLibrary.ts);
+ * - calls of anything but a class: other libraries' functions (lower-case names), results of calls,
+ *   attributes. Functions that libraries provide only for pickles are accepted like classes.
  */
 import { CheckpointError } from '../checkpointError.js';
 import { PickleDict, type PickleTuple, shown } from './pickle/values.js';
 import { isStandardData, isStandardModule } from './standardLibrary.js';
 
-/** Arguments and attributes that are looked at for parts of an object; the others stand alone. */
+/** How many arguments or attributes of an object are searched for its parts; the rest count separately. */
 export const MOST_PARTS = 64;
 const MOST_NAMES = 1000;
 const SHOWN_NAMES = 8;
@@ -20,9 +20,9 @@ const SHOWN_NAMES = 8;
 const IDENTIFIERS = /^[\p{L}_][\p{L}\p{N}_]*(\.[\p{L}_][\p{L}\p{N}_]*)*$/u;
 const CAPITAL = /^_*\p{Lu}/u;
 /** Functions that pickles call: `_rebuild_qtensor`, `_unpickle_block`, `__pyx_unpickle_Enum`. */
-const FOR_PICKLES = /^_+(rebuild|reconstruct|unpickle|pyx_unpickle|mareconstruct)/;
-/** The same without such a name. */
-const TAKEN = new Set([
+const PICKLE_FUNCTION = /^_+(rebuild|reconstruct|unpickle|pyx_unpickle|mareconstruct)/;
+/** Names that are callable without following these naming rules. */
+const CALLABLE_NAMES = new Set([
   'numpy.dtype',
   'numpy.ndarray',
   'numpy.core.multiarray.scalar',
@@ -37,10 +37,10 @@ const TAKEN = new Set([
   'torch.serialization._get_layout',
 ]);
 
-/** What a global stands for; never resolved. */
+/** The name of a global; never resolved. */
 export class ForeignName {
   readonly name: string;
-  /** Whether an object may be made of it. */
+  /** Whether it may be called to make an object. */
   readonly callable: boolean;
 
   constructor(name: string, callable: boolean) {
@@ -49,11 +49,11 @@ export class ForeignName {
   }
 }
 
-/** An object of which the name is known alone, and what was set in it if it's a kind of dict. */
+/** An object of which only the class' name is kept, and the items if it's a kind of dict. */
 export class ForeignObject {
   /** Dotted name of its class. */
   readonly name: string;
-  /** Whether it stands for a tensor that isn't read. */
+  /** Whether it represents a tensor of a kind that isn't read. */
   readonly tensor: boolean;
   items: PickleDict | null = null;
 
@@ -69,25 +69,28 @@ function foreignName(module: string, name: string): ForeignName {
   const parts = name.split('.');
   const last = parts.pop()!;
   if (!IDENTIFIERS.test(whole)) {
-    throw new CheckpointError(`global ${shown(whole)} is refused: no name of a class`);
+    throw new CheckpointError(`global ${shown(whole)} is refused: not a class name`);
   }
   if (isStandardModule(module)) {
     if (isStandardData(module, name)) return new ForeignName(whole, true);
     throw new CheckpointError(
-      `global ${shown(whole)} is refused: of Python's own modules only classes of data are taken`,
+      `global ${shown(whole)} is refused: from Python's own modules only data classes are accepted`,
     );
   }
-  // Through classes, not through a module that a module has imported.
+  // Nested names must lead through classes, not through a module that another module imported.
   if (!parts.every((part) => CAPITAL.test(part))) {
-    throw new CheckpointError(`global ${shown(whole)} is refused: no class within a class`);
+    throw new CheckpointError(`global ${shown(whole)} is refused: not a class within a class`);
   }
-  return new ForeignName(whole, CAPITAL.test(last) || FOR_PICKLES.test(last) || TAKEN.has(whole));
+  return new ForeignName(
+    whole,
+    CAPITAL.test(last) || PICKLE_FUNCTION.test(last) || CALLABLE_NAMES.has(whole),
+  );
 }
 
-/** The objects beside the weights of one file. */
+/** The foreign names and objects of one file. */
 export class ForeignObjects {
   readonly #names = new Map<string, ForeignName>();
-  /** Those that are no part of another one. */
+  /** Those that aren't part of another object. */
   readonly #whole = new Set<ForeignName | ForeignObject>();
 
   resolve(module: string, name: string): ForeignName {
@@ -98,39 +101,39 @@ export class ForeignObjects {
     return known;
   }
 
-  /** A name within a class: before protocol 4 nested classes and members of enums are pickled so. */
+  /** A name within a class: how nested classes and enum members are pickled before protocol 4. */
   within(owner: ForeignName, name: string): ForeignName {
-    this.take([owner]);
+    this.markAsParts([owner]);
     const callable = owner.callable && CAPITAL.test(name) && !isStandardModule(owner.name);
     const made = new ForeignName(`${owner.name}.${name}`, callable);
     this.#whole.add(made);
     return made;
   }
 
-  /** An object of `name`, which has taken `args` for its parts. */
+  /** Adds an object of class `name`, with `args` as its parts. */
   add(name: string, args: PickleTuple, tensor = false): ForeignObject {
-    this.take(args.items);
+    this.markAsParts(args.items);
     const made = new ForeignObject(name, tensor);
     this.#whole.add(made);
     return made;
   }
 
-  /** These are parts of something else. */
-  take(values: readonly unknown[]): void {
+  /** Marks values as parts of another object. */
+  markAsParts(values: readonly unknown[]): void {
     for (let i = 0; i < Math.min(values.length, MOST_PARTS); i++) {
       const value = values[i];
       if (value instanceof ForeignName || value instanceof ForeignObject) this.#whole.delete(value);
     }
   }
 
-  /** As `take`; of a dict the values. */
-  takeState(state: unknown): void {
+  /** Marks the values of a dict as parts. */
+  markStateAsParts(state: unknown): void {
     if (!(state instanceof PickleDict)) return;
     const values: unknown[] = [];
     for (const value of state.entries.values()) {
       if (values.push(value) === MOST_PARTS) break;
     }
-    this.take(values);
+    this.markAsParts(values);
   }
 
   notRead(): NotRead {
@@ -143,18 +146,18 @@ export class ForeignObjects {
   }
 }
 
-/** What a file holds beside tensors and plain data. */
+/** What a file holds besides tensors and plain data. */
 export interface NotRead {
-  /** Dotted names of the classes, each once; a thousand at most. */
+  /** Distinct dotted names of the classes, a thousand at most. */
   readonly names: readonly string[];
   readonly objects: number;
 }
 
-/** For a line of output; null where there's nothing to say. */
+/** Text for a line of output; null if there are no such objects. */
 export function describeNotRead({ names, objects }: NotRead): string | null {
   if (objects === 0) return null;
   const some = names.slice(0, SHOWN_NAMES).map((name) => shown(name).slice(1, -1));
   const more = names.length > some.length ? ` and ${names.length - some.length} more` : '';
   const count = objects === 1 ? '1 object' : `${objects} objects`;
-  return `${some.join(', ')}${more} (${count} beside the weights)`;
+  return `${some.join(', ')}${more} (${count} besides the weights)`;
 }

@@ -1,7 +1,7 @@
 /**
- * The form of torch.save before PyTorch 1.6, which newer ones write on request: five pickles in a row (magic number,
- * version, the writer's types, the object, the keys of its storages), then the storages in the order of the
- * keys, each an element count of 64 bits and the elements. All little-endian.
+ * The format of torch.save before PyTorch 1.6, which newer versions write on request: five consecutive
+ * pickles (magic number, version, the writer's types, the object, the keys of its storages), then the
+ * storages in the order of the keys, each with a 64-bit element count. All little-endian.
  * Source: _legacy_save and _legacy_load in torch/serialization.py of PyTorch 2.15.
  */
 import { CheckpointError } from '../checkpointError.js';
@@ -14,7 +14,7 @@ const MAGIC_NUMBER = 0x1950a86a20f9469cfc6cn;
 const VERSION = 1001;
 const COUNT_BYTES = 8;
 
-/** For pickles of plain data. */
+/** Rules for pickles of plain data. */
 const PLAIN: PickleRules = {
   resolve: (module, name) => refused(`global ${shown(`${module}.${name}`)}`),
   call: () => refused('a call'),
@@ -30,14 +30,14 @@ function refused(what: string): never {
 }
 
 /**
- * Whether the bytes begin like this form: with a pickle of an integer (of ten bytes; protocols 0 and 1
- * have its digits). As the length of a safetensors header these bytes would be too large.
+ * Whether the bytes begin like this format: with the pickle of a ten-byte integer (as digits in protocols 0
+ * and 1). No safetensors file begins so: its header's length would be too large.
  */
 export function isLegacy(bytes: Uint8Array): boolean {
   const [proto, version] = bytes;
   if (proto === 0x4c) return startsWith(bytes, `L${MAGIC_NUMBER}L\n`);
   if (proto !== 0x80 || version! < 2 || version! > 5) return false;
-  // A frame, with its length behind it.
+  // A frame opcode, followed by its length.
   const at = bytes[2] === 0x95 ? 11 : 2;
   return bytes[at] === 0x8a && bytes[at + 1] === 0x0a;
 }
@@ -47,8 +47,8 @@ function startsWith(bytes: Uint8Array, text: string): boolean {
 }
 
 /**
- * The pickled object; `rulesOf` makes the rules for its pickle, which gets its storages from the source.
- * Storages are views on `bytes`. Throws CheckpointError that names the part of the file.
+ * Reads the pickled object. `rulesOf` makes the rules for its pickle from the source of its storages, which
+ * are views of `bytes`. Throws CheckpointError naming the part of the file.
  */
 export function readLegacyFile(
   bytes: Uint8Array,
@@ -81,7 +81,7 @@ function numberOr(value: unknown): string {
 interface LegacyStorage {
   readonly type: StorageClass;
   readonly elements: number;
-  /** null until the storages are reached. */
+  /** null until the storages are read. */
   content: Uint8Array | null;
 }
 
@@ -101,7 +101,7 @@ class LegacyStorages implements StorageSource {
     return () => storage.content!;
   }
 
-  /** Throws CheckpointError where keys and storages aren't those of the pickle, or the file ends. */
+  /** Throws CheckpointError if keys or storages differ from the pickle's, or if the file is truncated. */
   fill(bytes: Uint8Array, start: number, keys: unknown): void {
     if (!Array.isArray(keys)) {
       throw new CheckpointError(`keys of storages: ${kindOf(keys)}, wanted a list`);
@@ -144,7 +144,7 @@ class LegacyStorages implements StorageSource {
       throw new CheckpointError(`keys of storages: ${name} is none of the pickle's storages`);
     }
     if (storage.content !== null) {
-      throw new CheckpointError(`keys of storages: ${name} is there twice`);
+      throw new CheckpointError(`keys of storages: ${name} appears twice`);
     }
     return storage;
   }

@@ -1,5 +1,5 @@
 /**
- * Names of the modules that come with Python, and which of their names a pickle may hold.
+ * The modules that come with Python, and the names in them that a pickle may hold.
  * Source: sys.stdlib_module_names of CPython 3.11; the module indices of CPython 2.7 and 3.14.
  */
 
@@ -51,7 +51,7 @@ const MODULES = new Set(
     .split(/\s+/),
 );
 
-/** Classes of data, and the functions that pickles of plain data call. */
+/** Data classes, and the functions that pickles of plain data call. */
 const DATA: Readonly<Record<string, string>> = {
   argparse: 'Namespace',
   array: 'array _array_reconstructor',
@@ -76,7 +76,7 @@ const DATA: Readonly<Record<string, string>> = {
   copy_reg: '__newobj__ __newobj_ex__ _reconstructor',
 };
 
-/** Of builtins; getattr with a name of a class, as enums are pickled, has a rule of its own. */
+/** Names of builtins. getattr on a class, used in pickles of enums, has a rule of its own. */
 const BUILTINS =
   'bool bytearray bytes complex dict float frozenset getattr int list long object range set slice ' +
   'str tuple type unicode xrange';
@@ -87,14 +87,14 @@ const ALLOWED = new Set(
   ),
 );
 
-/** Exceptions and constants: no builtin function begins with a capital. */
+/** Modules whose capitalised names are exceptions or constants: no builtin function begins with a capital. */
 const CAPITALS = new Set(['builtins', '__builtin__', 'exceptions']);
 
 export function isStandardModule(module: string): boolean {
   return MODULES.has(module.split('.', 1)[0]!);
 }
 
-/** Whether the name of a standard module is that of data, which do nothing when they are made. */
+/** Whether the name in a standard module is of plain data, whose construction has no effect. */
 export function isStandardData(module: string, name: string): boolean {
   return (
     ALLOWED.has(`${module}.${name}`) || (CAPITALS.has(module) && /^[A-Z][A-Za-z]*$/.test(name))

@@ -1,4 +1,4 @@
-/** Where in a checkpoint the weights are: the dict of names to tensors, alone or under a key. */
+/** Finds the weights in a checkpoint: the dict of names to tensors, at the top or under a key. */
 import { CheckpointError } from '../checkpointError.js';
 import { ForeignName, ForeignObject } from './foreignObjects.js';
 import { kindOf, PickleDict, PickleTuple, shown } from './pickle/values.js';
@@ -6,7 +6,7 @@ import { PickledTensor } from './tensorForms.js';
 import type { TorchTensor } from './torchTensor.js';
 
 const MOST_WRAPPERS = 4;
-/** Under which trainers put the weights, in the order in which they are looked for. */
+/** Keys under which trainers store the weights, in search order. */
 const WRAPPERS = [
   ...['state_dict', 'model_state_dict', 'model_state', 'model', 'network', 'net'],
   ...['student', 'module', 'weights', 'params'],
@@ -15,8 +15,9 @@ const SAVE_WEIGHTS =
   'which only Python with its code can make; save the weights alone: torch.save(model.state_dict(), FILE)';
 
 /**
- * The tensors of the state dict; other values are left out. `wrapper`: its key, with dots between several;
- * without it the usual ones are tried. Throws CheckpointError: no such key, no tensors, one that isn't read.
+ * The tensors of the state dict, without other values. `wrapper`: the dict's key, or several joined by dots;
+ * default: the usual keys. Throws CheckpointError if the key or tensors are missing or a tensor's kind isn't
+ * read.
  */
 export function stateDictTensors(root: unknown, wrapper?: string): Map<string, TorchTensor> {
   const dict = wrapper === undefined ? unwrapped(root) : under(root, wrapper.split('.'));
@@ -40,13 +41,13 @@ export function stateDictTensors(root: unknown, wrapper?: string): Map<string, T
   );
 }
 
-/** The string at the end of these keys; null where there is none. */
+/** The string at this path of keys; null if there is none. */
 export function textAt(root: unknown, path: readonly string[]): string | null {
   const value = valueAt(root, path);
   return typeof value === 'string' ? value : null;
 }
 
-/** The strings of the list or tuple at the end of these keys; null where it is none, or not of strings. */
+/** The strings of the list or tuple at this path of keys; null unless it holds strings only. */
 export function textsAt(root: unknown, path: readonly string[]): string[] | null {
   const value = valueAt(root, path);
   const items: readonly unknown[] = value instanceof PickleTuple ? value.items : asList(value);
@@ -64,7 +65,7 @@ function valueAt(root: unknown, path: readonly string[]): unknown {
   return value;
 }
 
-/** Goes down the usual keys as long as there is one with a dict; then that dict holds the tensors. */
+/** Descends through the usual keys as long as one holds a dict, and returns the last dict. */
 function unwrapped(root: unknown): PickleDict {
   let dict = wantedDict(root, 'the checkpoint');
   for (let depth = 0; depth < MOST_WRAPPERS; depth++) {
@@ -76,7 +77,7 @@ function unwrapped(root: unknown): PickleDict {
   return dict;
 }
 
-/** A dict with a tensor in it, or with one of the usual keys. */
+/** Whether it is a dict with a tensor in it, or with one of the usual keys. */
 function isNest(dict: PickleDict | null): dict is PickleDict {
   if (dict === null) return false;
   const { entries } = dict;
@@ -103,7 +104,7 @@ function wantedDict(value: unknown, what: string): PickleDict {
   throw new CheckpointError(`${what}: ${kindOf(value)}, wanted a dict of names to tensors`);
 }
 
-/** A dict, or what a class of dicts has in it. */
+/** The value if it is a dict, or the items of an object of a dict class; else null. */
 function dictOf(value: unknown): PickleDict | null {
   if (value instanceof PickleDict) return value;
   return value instanceof ForeignObject ? value.items : null;

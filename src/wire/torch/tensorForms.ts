@@ -1,6 +1,6 @@
 /**
- * The closed list of what tensors are made of in a pickle: OrderedDict, tensors, parameters, storages,
- * dtypes, and what each call of them makes.
+ * The closed list of names from which a pickle builds tensors (OrderedDict, tensors, parameters, storages,
+ * dtypes) and the result of calling each.
  * Source of the forms: torch/_utils.py, torch/_tensor.py and torch/storage.py of PyTorch 2.15;
  * `_rebuild_tensor`, Variable and Parameter as PyTorch 0.1 to 0.3 wrote them.
  */
@@ -13,21 +13,21 @@ import { type TorchTensor, torchTensor } from './torchTensor.js';
 
 type Arguments = readonly unknown[];
 
-/** What making a value needs of the file's rules. Each method throws CheckpointError. */
-export interface Making {
+/** The part of a file's rules that these calls use. Each method throws CheckpointError. */
+export interface CallRules {
   readonly foreign: ForeignObjects;
   call(callee: unknown, args: PickleTuple): unknown;
-  /** Where a file has the same entries copied again and again. */
+  /** Counts copied entries, to refuse a file that has the same list copied again and again. */
   countCopied(entries: number): void;
-  /** A tuple of whole numbers >= 0, named `what`; one array for each tuple. */
+  /** Checks that `value` is a tuple of whole numbers >= 0; `what` names it. Returns one array per tuple. */
   numbers(what: string, value: unknown): readonly number[];
 }
 
-/** What a name on the list stands for; compared by identity. */
+/** A name on the list; compared by identity. */
 export class KnownGlobal {
   readonly name: string;
-  /** null: a type, which is an argument of others. */
-  readonly call: ((rules: Making, args: Arguments) => unknown) | null;
+  /** null: a type that is only used as an argument. */
+  readonly call: ((rules: CallRules, args: Arguments) => unknown) | null;
 
   constructor(name: string, call: KnownGlobal['call']) {
     this.name = name;
@@ -35,7 +35,7 @@ export class KnownGlobal {
   }
 }
 
-/** A value of its own class, so that nothing in a pickle can look like one. */
+/** A tensor of the pickle, in a class of its own so that no other value can pass for one. */
 export class PickledTensor {
   readonly tensor: TorchTensor;
 
@@ -44,7 +44,7 @@ export class PickledTensor {
   }
 }
 
-/** torch.float32 and so on, where a tensor says the dtype of a storage of bytes. */
+/** torch.float32 and so on: how a tensor states the dtype of an untyped storage. */
 export class DtypeName {
   readonly name: string;
   readonly dtype: SafetensorsDtype;
@@ -97,8 +97,8 @@ export const KNOWN: ReadonlyMap<string, KnownGlobal | StorageClass | DtypeName> 
   ].map((known) => [known.name, known]),
 );
 
-/** Python 2 has a list of pairs as the argument. */
-function orderedDict(rules: Making, args: Arguments): PickleDict {
+/** Python 2 passes a list of pairs. */
+function orderedDict(rules: CallRules, args: Arguments): PickleDict {
   const made = new PickleDict(true);
   if (args.length === 0) return made;
   const [entries] = args;
@@ -116,20 +116,20 @@ function orderedDict(rules: Making, args: Arguments): PickleDict {
   return made;
 }
 
-/** The argument, a name as a rule, makes the values that are missing. */
-function defaultDict(rules: Making, args: Arguments): PickleDict {
-  rules.foreign.take(args);
+/** The argument, usually a name, is the factory of missing values and isn't used. */
+function defaultDict(rules: CallRules, args: Arguments): PickleDict {
+  rules.foreign.markAsParts(args);
   return new PickleDict(true);
 }
 
 /** A torch.Size is a tuple. */
-function torchSize(_: Making, args: Arguments): PickleTuple {
+function torchSize(_: CallRules, args: Arguments): PickleTuple {
   const [sizes] = args;
   if (args.length === 1 && sizes instanceof PickleTuple) return sizes;
   throw new CheckpointError('torch.Size: wanted a tuple');
 }
 
-/** A tensor with flags, hooks and attributes that are not needed. */
+/** Returns the tensor without its flags, hooks and attributes. */
 function wrappedTensor(name: string, least: number, most: number): KnownGlobal['call'] {
   return (_, args) => {
     const [tensor] = args;
@@ -140,8 +140,8 @@ function wrappedTensor(name: string, least: number, most: number): KnownGlobal['
   };
 }
 
-/** (function, type, arguments, state): a tensor with attributes, or of a class of its own. */
-function rebuiltFromType(rules: Making, args: Arguments): unknown {
+/** (function, type, arguments, state): a tensor with attributes, or of a subclass. */
+function rebuiltFromType(rules: CallRules, args: Arguments): unknown {
   const [rebuild, type, inner] = args;
   const isKnown = REBUILD_TENSORS.some((known) => known === rebuild);
   if (args.length === 4 && inner instanceof PickleTuple && isKnown) {
@@ -152,8 +152,8 @@ function rebuiltFromType(rules: Making, args: Arguments): unknown {
 }
 
 /**
- * (storage, offset, size, stride[, requires_grad, backward_hooks[, dtype][, metadata]]). A dtype that
- * is not read makes a foreign object, which is refused where it is wanted.
+ * (storage, offset, size, stride[, requires_grad, backward_hooks[, dtype][, metadata]]). A dtype that isn't
+ * supported gives a foreign object, which is refused only if the state dict contains it.
  */
 function rebuiltTensor(least: number, most: number): KnownGlobal['call'] {
   return (rules, items) => {
@@ -170,7 +170,7 @@ function rebuiltTensor(least: number, most: number): KnownGlobal['call'] {
       const name = isRead || typed instanceof ForeignName ? typed.name : kindOf(typed);
       return rules.foreign.add(name, new PickleTuple([typed]), true);
     }
-    // Marks a view that is conjugated or negated when read.
+    // Metadata mark a view that must be conjugated or negated when read.
     if (metadata !== null && !isEmptyDict(metadata)) {
       return rules.foreign.add('torch.Tensor, conjugated or negated', new PickleTuple([]), true);
     }
@@ -189,7 +189,7 @@ function isEmptyDict(value: unknown): boolean {
   return value instanceof PickleDict && value.entries.size + value.others === 0;
 }
 
-/** Throws CheckpointError that names what it is for. */
+/** Throws CheckpointError naming `what` unless the value is a whole number >= 0. */
 export function wholeNumber(what: string, value: unknown): number {
   if (typeof value === 'number' && Number.isSafeInteger(value) && value >= 0) return value;
   const given = typeof value === 'number' || typeof value === 'bigint' ? value : kindOf(value);

@@ -1,6 +1,6 @@
 /**
- * Reads what torch.save wrote: the tensors of a state dict, alone or beside other things; of both
- * forms, the zip archive and the row of pickles of before PyTorch 1.6.
+ * Reads files of torch.save: the tensors of a state dict, alone or among other values. Supports both
+ * formats, the zip archive and the sequence of pickles of PyTorch before 1.6.
  */
 import { CheckpointError } from '../checkpointError.js';
 import type { NamedTensor } from '../safetensors.js';
@@ -13,24 +13,24 @@ import { TorchRules } from './torchRules.js';
 import type { StorageSource } from './torchStorage.js';
 import { contiguous, copiedBytes, type TorchTensor } from './torchTensor.js';
 
-/** Strides of 0 and shared storages make more of a file than it has: this much more is copied. */
+/** Bytes that copies may exceed the file's size: strides of 0 and shared storages multiply its data. */
 const FREE_BYTES = 64 * 2 ** 20;
 const LARGEST_COPY_BYTES = 2 ** 31;
-/** To the end of "ustar": the mode's digits are at 100, this at 257. */
+/** Up to the end of "ustar" at 257; the mode's digits are at 100. */
 const TAR_HEADER_BYTES = 263;
 
 export interface TorchCheckpoint {
   /** Names to logical C-order contents, in the file's order. */
   readonly tensors: Map<string, NamedTensor>;
-  /** What else is in the file and no plain data: names alone, see foreignObjects.ts. */
+  /** Objects in the file besides tensors and plain data, by name only; see foreignObjects.ts. */
   readonly notRead: NotRead;
-  /** A string beside the tensors, by the keys that lead to it; null where there is none. */
+  /** The string at this path of keys; null if there is none. */
   text(...path: readonly string[]): string | null;
-  /** A list of strings likewise. */
+  /** The list of strings at this path of keys; null if there is none. */
   texts(...path: readonly string[]): readonly string[] | null;
 }
 
-/** Whether the bytes begin like a file of torch.save, of today or of before PyTorch 1.6. */
+/** Whether the bytes begin like a file of torch.save, in any of its formats. */
 export function isTorchFile(bytes: Uint8Array): boolean {
   return isZip(bytes) || isLegacy(bytes) || isTar(bytes);
 }
@@ -41,11 +41,11 @@ export function readTorchCheckpoint(bytes: Uint8Array, wrapper?: string): Map<st
 }
 
 /**
- * Values beside tensors are left out. Contiguous tensors are views on `bytes`. `wrapper`: the key under
- * which the state dict is, with dots between several; where it isn't given, the usual ones are tried.
- * What is allocated: at most 128 bytes for each byte of the file's pickles, of which a million opcodes are
- * read; and for tensors that are copied at most the file's size and 64 MiB more.
- * Throws CheckpointError on anything that is no sound checkpoint; see torchRules.ts for what may be in it.
+ * Reads the tensors and leaves out other values. Contiguous tensors are views of `bytes`. `wrapper`: the key
+ * of the state dict, or several joined by dots; default: the usual keys.
+ * Allocates at most 128 bytes per byte of the file's pickles, of which it reads at most a million opcodes,
+ * and at most the file's size plus 64 MiB for copied tensors.
+ * Throws CheckpointError on anything but a sound checkpoint; see torchRules.ts for what it may contain.
  */
 export function readTorchFile(bytes: Uint8Array, wrapper?: string): TorchCheckpoint {
   let rules: TorchRules | undefined;
@@ -73,7 +73,7 @@ function readRoot(bytes: Uint8Array, rulesOf: (storages: StorageSource) => Torch
     );
   }
   throw new CheckpointError(
-    "no PyTorch file: it begins neither like a zip archive nor with torch.save's magic number",
+    "not a PyTorch file: it begins neither like a zip archive nor with torch.save's magic number",
   );
 }
 
@@ -82,7 +82,7 @@ function isTar(bytes: Uint8Array): boolean {
   return /^.{100}[0-7 \0]{8}.{149}ustar[ \0]/s.test(header);
 }
 
-/** Names of one tensor object share its contents. All is checked before anything is copied. */
+/** Several names of one tensor object share its contents. Everything is checked before anything is copied. */
 function materialised(
   tensors: ReadonlyMap<string, TorchTensor>,
   fileBytes: number,
@@ -98,7 +98,7 @@ function materialised(
   );
 }
 
-/** Throws CheckpointError that names the first tensor with which the copies are more than `most` bytes. */
+/** Throws CheckpointError naming the first tensor with which the copies exceed `most` bytes. */
 function checkCopies(tensors: ReadonlyMap<string, TorchTensor>, most: number): void {
   const seen = new Set<TorchTensor>();
   let total = 0;

@@ -1,6 +1,6 @@
 /**
- * Decides on the names and calls of a checkpoint's pickle: those of the closed list in tensorForms.ts make
- * tensors. Everything else is a name or an object without content (foreignObjects.ts), or is refused.
+ * Decides on the names and calls in a checkpoint's pickle: those on the closed list in tensorForms.ts build
+ * tensors. Everything else becomes an inert name or object (foreignObjects.ts), or is refused.
  */
 import { CheckpointError } from '../checkpointError.js';
 import { ForeignName, ForeignObject, ForeignObjects, MOST_PARTS } from './foreignObjects.js';
@@ -11,7 +11,7 @@ import {
   DtypeName,
   KNOWN,
   KnownGlobal,
-  type Making,
+  type CallRules,
   PickledTensor,
   wholeNumber,
 } from './tensorForms.js';
@@ -22,14 +22,14 @@ import {
   type StorageSource,
 } from './torchStorage.js';
 
-/** Lists and tuples that OrderedDict takes its entries from may be named again and again. */
+/** Limit on entries that OrderedDict copies from lists, which a file may reference again and again. */
 const MOST_COPIED_ENTRIES = 1_000_000;
 
 type Arguments = readonly unknown[];
 
 /** Rules for one file. */
-export class TorchRules implements PickleRules, Making {
-  /** What the file holds beside tensors and plain data. */
+export class TorchRules implements PickleRules, CallRules {
+  /** What the file holds besides tensors and plain data. */
   readonly foreign = new ForeignObjects();
   readonly #storages: StorageSource;
   readonly #numbers = new WeakMap<PickleTuple, readonly number[]>();
@@ -46,7 +46,7 @@ export class TorchRules implements PickleRules, Making {
   call(callee: unknown, args: PickleTuple): unknown {
     if (callee instanceof KnownGlobal && callee.call !== null) return callee.call(this, args.items);
     if (callee instanceof ForeignName && callee.callable) {
-      this.foreign.take([callee]);
+      this.foreign.markAsParts([callee]);
       return foreignResult(callee, args, this.foreign, holdsTensor(args.items));
     }
     throw new CheckpointError(`a call of ${nameOf(callee)} is refused`);
@@ -54,11 +54,11 @@ export class TorchRules implements PickleRules, Making {
 
   create(type: unknown, args: PickleTuple): unknown {
     if (!(type instanceof ForeignName)) return this.call(type, args);
-    this.foreign.take([type]);
+    this.foreign.markAsParts([type]);
     return this.foreign.add(type.name, args, holdsTensor(args.items));
   }
 
-  /** A module's class, with its source, in files of whole modules before 1.6: the class. */
+  /** A storage, or in files of whole modules before 1.6 a module's class with its source: then the class. */
   persistent(id: unknown): unknown {
     if (!(id instanceof PickleTuple)) {
       throw new CheckpointError(`persistent id: ${kindOf(id)}, wanted a tuple`);
@@ -70,8 +70,8 @@ export class TorchRules implements PickleRules, Making {
   }
 
   /**
-   * Module.state_dict() leaves its `_metadata` on the OrderedDict, old Variables have (requires_grad,
-   * volatile, hooks): not needed.
+   * Ignores `_metadata`, which Module.state_dict() sets on the OrderedDict, and the (requires_grad, volatile,
+   * hooks) of old Variables.
    */
   setState(target: unknown, state: unknown): void {
     const isAttributes =
@@ -85,18 +85,18 @@ export class TorchRules implements PickleRules, Making {
     if (!(target instanceof ForeignObject)) {
       throw new CheckpointError(`attributes of ${nameOf(target)} are refused`);
     }
-    if (state instanceof PickleTuple) this.foreign.take(state.items);
-    else this.foreign.takeState(state);
+    if (state instanceof PickleTuple) this.foreign.markAsParts(state.items);
+    else this.foreign.markStateAsParts(state);
   }
 
   append(target: unknown, items: Arguments): void {
     if (!(target instanceof ForeignObject)) {
       throw new CheckpointError(`${kindOf(target)} on the stack, wanted a list`);
     }
-    this.foreign.take(items);
+    this.foreign.markAsParts(items);
   }
 
-  /** Classes of dicts are kept as dicts: one may be the state dict. */
+  /** Keeps the items of dict classes, because one may be the state dict. */
   setItems(target: unknown, pairs: Arguments): void {
     if (!(target instanceof ForeignObject)) {
       throw new CheckpointError(`${kindOf(target)} on the stack, wanted a dict`);
@@ -105,7 +105,7 @@ export class TorchRules implements PickleRules, Making {
     target.items.setPairs(pairs);
   }
 
-  /** Throws CheckpointError where a file has the same entries copied again and again. */
+  /** Throws CheckpointError if the file has too many entries copied. */
   countCopied(entries: number): void {
     this.#copiedEntries += entries;
     if (this.#copiedEntries > MOST_COPIED_ENTRIES) {
@@ -124,7 +124,7 @@ export class TorchRules implements PickleRules, Making {
 }
 
 function holdsTensor(values: Arguments): boolean {
-  // The same tuple may be named again and again.
+  // Bounded, because a file may reference the same tuple again and again.
   return values
     .slice(0, MOST_PARTS)
     .some(

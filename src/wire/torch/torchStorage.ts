@@ -1,6 +1,6 @@
 /**
- * Storages of a PyTorch file: rows of elements of one dtype, which tensors are views on. A pickle names
- * them by a persistent id; where their bytes are depends on the file's form.
+ * Storages of a PyTorch file: arrays of elements of one dtype, of which tensors are views. A pickle refers to
+ * them by a persistent id; where their bytes are depends on the file's format.
  * Source of the names: torch/storage.py and torch/serialization.py of PyTorch 2.15.
  */
 import { CheckpointError } from '../checkpointError.js';
@@ -8,12 +8,12 @@ import { DTYPE_BYTES, type SafetensorsDtype } from '../safetensors.js';
 import { PickleTuple, shown } from './pickle/values.js';
 import type { TorchStorage } from './torchTensor.js';
 
-/** A class of storages; known by identity, so that nothing in a pickle can look like one. */
+/** A storage class; compared by identity, so that no other value of a pickle can pass for one. */
 export class StorageClass {
   readonly name: string;
-  /** null: a dtype of which no tensor is read. */
+  /** null: a dtype that isn't supported. */
   readonly dtype: SafetensorsDtype | null;
-  /** Of an element. */
+  /** Bytes per element. */
   readonly width: number;
 
   constructor(name: string, dtype: SafetensorsDtype | null, width: number) {
@@ -23,12 +23,12 @@ export class StorageClass {
   }
 }
 
-/** A storage that a pickle names; its bytes may come later in the file. */
+/** A storage to which a pickle refers; its bytes may come later in the file. */
 export class PickledStorage {
   readonly type: StorageClass;
   readonly key: string;
   readonly elements: number;
-  /** Its bytes, once they are there. */
+  /** Gives its bytes, once they have been read. */
   readonly content: () => Uint8Array;
 
   constructor(type: StorageClass, key: string, elements: number, content: () => Uint8Array) {
@@ -38,18 +38,18 @@ export class PickledStorage {
     this.content = content;
   }
 
-  /** The same bytes as elements of `dtype`. */
+  /** Views the same bytes as elements of `dtype`. */
   as(dtype: SafetensorsDtype): TorchStorage {
     const elements = Math.floor((this.elements * this.type.width) / DTYPE_BYTES[dtype]);
     return { dtype, key: this.key, elements, content: this.content };
   }
 }
 
-/** Where a file's storages are. */
+/** Access to a file's storages. */
 export interface StorageSource {
-  /** Elements that a persistent id has behind the element count; the form before 1.6 has a view. */
+  /** Whether a persistent id ends with a view, as in the format before 1.6. */
   readonly views: boolean;
-  /** Throws CheckpointError where the file hasn't as many bytes under the key. */
+  /** Throws CheckpointError if the file doesn't hold exactly this many bytes under the key. */
   open(key: string, type: StorageClass, elements: number): () => Uint8Array;
 }
 
@@ -66,7 +66,7 @@ const CLASS_NAMES: Readonly<Record<SafetensorsDtype, string>> = {
   BOOL: 'BoolStorage',
 };
 
-/** Of dtypes that are not read: name and bytes of an element. */
+/** Classes of unsupported dtypes: name and bytes per element. */
 const OTHER_CLASSES: readonly (readonly [string, number])[] = [
   ['ComplexFloatStorage', 8],
   ['ComplexDoubleStorage', 16],
@@ -82,7 +82,7 @@ export function storageClass(dtype: SafetensorsDtype): string {
   return CLASS_NAMES[dtype];
 }
 
-/** By dotted name. Storages of bytes stand for those whose dtype the tensor says. */
+/** By dotted name. Untyped storages count as bytes; the tensor states their dtype. */
 export const STORAGE_CLASSES: ReadonlyMap<string, StorageClass> = new Map(
   [
     ...(Object.entries(CLASS_NAMES) as [SafetensorsDtype, string][]).map(
@@ -98,7 +98,7 @@ export const STORAGE_CLASSES: ReadonlyMap<string, StorageClass> = new Map(
 );
 
 /**
- * ('storage', class, key, location, element count), in the form before 1.6 with a view behind: None, or
+ * Reads ('storage', class, key, location, element count). The format before 1.6 appends a view: None, or the
  * (key, offset, element count) of a part that is a storage of its own.
  */
 export function persistentStorage(id: PickleTuple, source: StorageSource): PickledStorage {

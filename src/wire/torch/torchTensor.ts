@@ -1,4 +1,4 @@
-/** A tensor of a PyTorch checkpoint: a view with strides on a storage. */
+/** A tensor of a PyTorch checkpoint: a strided view of a storage. */
 import { CheckpointError } from '../checkpointError.js';
 import { DTYPE_BYTES, type NamedTensor, type SafetensorsDtype } from '../safetensors.js';
 import { shown } from './pickle/values.js';
@@ -8,26 +8,26 @@ const MOST_DIMENSIONS = 64;
 
 export interface TorchStorage {
   readonly dtype: SafetensorsDtype;
-  /** In the file. */
+  /** Its key in the file. */
   readonly key: string;
   readonly elements: number;
-  /** At least `elements` times the dtype's size; a view on the file. */
+  /** Gives at least `elements` times the dtype's size in bytes, as a view of the file. */
   readonly content: () => Uint8Array;
 }
 
-/** Offset and strides count elements. Made by `torchTensor` alone, so it lies in its storage. */
+/** Offset and strides count elements. Only made by `torchTensor`, which checks that it fits its storage. */
 export interface TorchTensor {
   readonly storage: TorchStorage;
   readonly offset: number;
   readonly shape: readonly number[];
   readonly strides: readonly number[];
-  /** Elements of the shape. */
+  /** Number of elements of the shape. */
   readonly elements: number;
 }
 
 /**
- * Throws CheckpointError where a size, stride or offset is no whole number >= 0 or an element lies
- * outside the storage. Allocates nothing.
+ * Throws CheckpointError if a size, stride or offset isn't a whole number >= 0 or an element lies outside
+ * the storage. Allocates nothing.
  */
 export function torchTensor(
   storage: TorchStorage,
@@ -64,13 +64,13 @@ export function torchTensor(
   return { storage, offset, shape, strides, elements: empty ? 0 : elements };
 }
 
-/** Bytes that `contiguous` would allocate: none for a view, else what strides make of the storage. */
+/** Bytes that `contiguous` would allocate: 0 for a view, else the size of the copy. */
 export function copiedBytes(tensor: TorchTensor): number {
   const isView = tensor.elements === 0 || isContiguous(tensor);
   return isView ? 0 : tensor.elements * DTYPE_BYTES[tensor.storage.dtype];
 }
 
-/** Logical contents in C order: a view on the file where they lie so, else a copy. */
+/** Logical contents in C order: a view of the file if they are stored like that, else a copy. */
 export function contiguous(tensor: TorchTensor): NamedTensor {
   const { storage, offset, shape } = tensor;
   const width = DTYPE_BYTES[storage.dtype];
@@ -93,7 +93,7 @@ function isContiguous({ shape, strides }: TorchTensor): boolean {
   return true;
 }
 
-/** Counts through the axes like an odometer; `at` is the element's place in the storage. */
+/** Steps through the axes like an odometer; `at` is the element's index in the storage. */
 function gathered(tensor: TorchTensor, width: number): Uint8Array {
   const { storage, offset, elements } = tensor;
   const axes = mergedAxes(tensor);
@@ -118,8 +118,8 @@ function gathered(tensor: TorchTensor, width: number): Uint8Array {
 }
 
 /**
- * The same elements in the same order with as few axes as can be. Each has a size of at least two,
- * so counting takes less than two steps an element, however many axes a file claims.
+ * The same elements in the same order with as few axes as possible. Each axis has a size of at least two, so
+ * the odometer takes less than two steps per element, however many axes a file claims.
  */
 function mergedAxes({ shape, strides }: TorchTensor): { size: number; stride: number }[] {
   const merged: { size: number; stride: number }[] = [];

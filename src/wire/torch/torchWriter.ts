@@ -1,16 +1,16 @@
-/** Writes a state dict as a .pth file, which torch.load takes with weights_only. */
+/** Writes a state dict as a .pth file that torch.load reads with weights_only. */
 import { type NamedTensors, safetensorsHeader } from '../safetensors.js';
 import { pickleStateDict } from './pickle/writer.js';
 import { writeZip } from './zip/writer.js';
 
-/** torch.save names it after the file; any name will do. */
+/** torch.save names the folder after the file; any name works. */
 const FOLDER = 'archive';
-/** Of PyTorch's archives. */
+/** Version of PyTorch's archive format. */
 const VERSION = '3\n';
 
 /**
- * An OrderedDict in the given order, each tensor with its own dtype and a storage of its own.
- * Throws an error that names the tensor where bytes don't fit dtype and shape, ZipTooLargeError above 4 GiB.
+ * Writes an OrderedDict in the given order, each tensor with its own dtype and storage. Throws
+ * SafetensorsError naming the tensor if its bytes don't fit dtype and shape, ZipTooLargeError above 4 GiB.
  */
 export function writeTorchCheckpoint(tensors: NamedTensors): Uint8Array {
   // Checks each tensor's bytes.

@@ -1,6 +1,6 @@
 /**
- * The form of torch.save since PyTorch 1.6: a zip archive of `<folder>/data.pkl` and `<folder>/data/<key>`
- * for each storage.
+ * The format of torch.save since PyTorch 1.6: a zip archive of `<folder>/data.pkl` and, for each storage,
+ * `<folder>/data/<key>`.
  * Source: _save and _load in torch/serialization.py of PyTorch 2.15.
  */
 import { CheckpointError } from '../checkpointError.js';
@@ -17,7 +17,7 @@ export function isZip(bytes: Uint8Array): boolean {
   return bytes[0] === 0x50 && bytes[1] === 0x4b && bytes[2] === 3 && bytes[3] === 4;
 }
 
-/** The pickled object; `rulesOf` makes the rules for its pickle. Storages are views on `bytes`. */
+/** Reads the pickled object; `rulesOf` makes the rules for its pickle. Storages are views of `bytes`. */
 export function readZipFile(
   bytes: Uint8Array,
   rulesOf: (storages: StorageSource) => PickleRules,
@@ -27,7 +27,7 @@ export function readZipFile(
   return readPickle(pickle, rulesOf(storages));
 }
 
-/** `contentOf` gives the bytes of a storage's key, undefined where it's missing. */
+/** `contentOf` gives the bytes of a storage by key, or undefined if it's missing. */
 export function zipStorages(contentOf: (key: string) => Uint8Array | undefined): StorageSource {
   return {
     views: false,
@@ -51,7 +51,7 @@ function openArchive(entries: ZipEntries) {
   const names = [...entries.keys()].filter((name) => /^[^/]+\/data\.pkl$/.test(name));
   if (names.length !== 1) {
     throw new CheckpointError(
-      `zip archive: ${names.length} entries named <folder>/${PICKLE}, wanted one: no PyTorch checkpoint`,
+      `zip archive: ${names.length} entries named <folder>/${PICKLE}, wanted one: not a PyTorch checkpoint`,
     );
   }
   const folder = names[0]!.slice(0, -PICKLE.length - 1);
@@ -71,10 +71,10 @@ function openArchive(entries: ZipEntries) {
   return { folder, pickle, entries };
 }
 
-/** An entry that isn't there is of a PyTorch that wrote little-endian files only. */
+/** Without the entry, the file is from a PyTorch that wrote little-endian files only. */
 function checkByteOrder(order: Uint8Array | undefined): void {
   if (order === undefined) return;
-  // Only the start is looked at: the entry may be as large as the file.
+  // Decode only the start: the entry may be as large as the file.
   const given = Buffer.from(order.subarray(0, 16)).toString('latin1');
   if (order.byteLength === given.length && given === 'little') return;
   throw new CheckpointError(

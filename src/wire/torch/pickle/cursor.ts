@@ -1,13 +1,13 @@
-/** Walks over a pickle's bytes; nothing is read past their end. */
+/** Reads a pickle's bytes in order, never past their end. */
 import { isUtf8 } from 'node:buffer';
 import { CheckpointError } from '../../checkpointError.js';
 import { shown } from './values.js';
 
-/** Of a module's or a global's name, in bytes. */
+/** Limit for the name of a module or global, in bytes. */
 const LONGEST_GLOBAL = 128;
 const NEWLINE = 0x0a;
 
-/** Every method throws CheckpointError where the pickle ends too early. */
+/** Every method throws CheckpointError if the pickle ends too early. */
 export class PickleCursor {
   readonly #bytes: Uint8Array;
   readonly #view: DataView;
@@ -43,12 +43,12 @@ export class PickleCursor {
     return this.#view.getInt32(this.#advance(4), true);
   }
 
-  /** A length; beyond 2^53 no longer exact, but then it's longer than any file. */
+  /** A length. Inexact beyond 2^53, which is longer than any file. */
   uint64(): number {
     return Number(this.#view.getBigUint64(this.#advance(8), true));
   }
 
-  /** Big-endian, as pickle has it. */
+  /** Big-endian, unlike the integers. */
   float64(): number {
     return this.#view.getFloat64(this.#advance(8), false);
   }
@@ -73,7 +73,7 @@ export class PickleCursor {
     return [this.#globalLine(), this.#globalLine()];
   }
 
-  /** A line of the text form, without its end; every byte is one character. */
+  /** A line of the text protocol, without its newline; every byte is one character. */
   line(): string {
     const end = this.#bytes.indexOf(NEWLINE, this.#position);
     if (end < 0) throw new CheckpointError('a line without an end');
@@ -82,14 +82,14 @@ export class PickleCursor {
     return Buffer.from(line.buffer, line.byteOffset, line.length).toString('latin1');
   }
 
-  /** A string of Python 2: text where it is UTF-8, else bytes. */
+  /** A string of Python 2: text if it is UTF-8, else bytes. */
   byteString(length: number): string | Uint8Array {
     if (length < 0) throw new CheckpointError(`a string of ${length} bytes`);
     const bytes = this.take(length);
     return isUtf8(bytes) ? this.#decoder.decode(bytes) : bytes;
   }
 
-  /** A frame says how many bytes belong together, which matters to readers of streams only. */
+  /** Skips a frame's length, which matters only to readers of streams. */
   checkFrame(): void {
     const length = this.uint64();
     if (length > this.left) {

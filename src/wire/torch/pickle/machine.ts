@@ -1,21 +1,21 @@
-/** The state of the machine that a pickle is a program for: its stack, marks and memo. */
+/** The state of the pickle machine: its stack, marks and memo. A pickle is a program for this machine. */
 import { CheckpointError } from '../../checkpointError.js';
 import type { PickleCursor } from './cursor.js';
 import { PickleDict, PickleTuple } from './values.js';
 
-/** Decides on all that isn't plain data. Each method throws CheckpointError on what it refuses. */
+/** Decides on everything but plain data. Each method throws CheckpointError on what it refuses. */
 export interface PickleRules {
   resolve(module: string, name: string): unknown;
-  /** REDUCE, OBJ, INST. */
+  /** Result of a call: opcodes REDUCE, OBJ, INST. */
   call(callee: unknown, args: PickleTuple): unknown;
-  /** NEWOBJ, NEWOBJ_EX: a class's `__new__`. */
+  /** Result of a class' `__new__`: opcodes NEWOBJ, NEWOBJ_EX. */
   create(type: unknown, args: PickleTuple): unknown;
-  /** What a persistent id stands for. */
+  /** The value to which a persistent id refers. */
   persistent(id: unknown): unknown;
   setState(target: unknown, state: unknown): void;
-  /** Items for what is no list and no set. */
+  /** Appends items to a value that is neither a list nor a set. */
   append(target: unknown, items: readonly unknown[]): void;
-  /** Keys and values in turn, for what is no dict. */
+  /** Sets alternating keys and values in a value that isn't a dict. */
   setItems(target: unknown, pairs: readonly unknown[]): void;
 }
 
@@ -23,7 +23,7 @@ export class PickleMachine {
   readonly cursor: PickleCursor;
   readonly rules: PickleRules;
   readonly #stack: unknown[] = [];
-  /** By index; holes are undefined, which no value is. */
+  /** By index; unset entries are undefined, which no value is. */
   readonly #memo: unknown[] = [];
   #memoised = 0;
   /** Heights of the stack at the open marks. */
@@ -59,7 +59,7 @@ export class PickleMachine {
     return this.#stack.splice(height);
   }
 
-  /** POP takes a mark where there's nothing above it. */
+  /** POP removes the topmost mark if nothing is above it. */
   discard(): void {
     const floor = this.#marks.at(-1);
     if (floor === this.#stack.length) this.#marks.pop();
@@ -73,7 +73,7 @@ export class PickleMachine {
     this.push(new PickleTuple(this.#stack.splice(start)));
   }
 
-  /** `items` become part of the list below them, or of what `rules` lets grow. */
+  /** Appends `items` to the list on top of the stack, or to a value that `rules` accepts. */
   append(items: readonly unknown[]): void {
     const target = this.top();
     if (Array.isArray(target)) {
@@ -96,7 +96,7 @@ export class PickleMachine {
     this.push(value);
   }
 
-  /** Without an index: behind as many as there are. Each takes a byte at least, so no index is beyond. */
+  /** Default: the next free index. Each entry takes at least a byte, so no valid index exceeds the position. */
   memoise(index = this.#memoised): void {
     if (index > this.cursor.position) {
       throw new CheckpointError(
@@ -108,7 +108,7 @@ export class PickleMachine {
     this.#memo[index] = value;
   }
 
-  /** What is left when the pickle ends: one value. */
+  /** The single value that is left when the pickle ends. */
   result(): unknown {
     const value = this.pop();
     if (this.#stack.length > 0 || this.#marks.length > 0) {

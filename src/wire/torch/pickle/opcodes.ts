@@ -1,5 +1,5 @@
 /**
- * What each opcode of a pickle does to the machine.
+ * The effect of each pickle opcode on the machine.
  * Source: pickletools.py of CPython 3.11.
  */
 import { CheckpointError } from '../../checkpointError.js';
@@ -8,12 +8,12 @@ import type { PickleMachine } from './machine.js';
 import { textFloat, textIndex, textInteger, textLong, textString, textUnicode } from './text.js';
 import { argumentTuple, kindOf, PickleDict, PickleSet, PickleTuple } from './values.js';
 
-/** A state of NumPy's generators has 17; the magic number of older files 10. */
+/** Enough for the state of NumPy's generators (17) and the magic number of older files (10). */
 const LONGEST_INTEGER_BYTES = 256;
-/** Of a module's or a global's name on the stack. */
+/** Limit for the name of a module or global on the stack. */
 const LONGEST_NAME = 128;
 
-/** Opcodes that leave the file, or come at the beginning alone, with their names. */
+/** Names of opcodes that refer outside the file or are allowed only at its beginning. */
 export const REFUSED: ReadonlyMap<number, string> = new Map([
   [0x82, 'EXT1'],
   [0x83, 'EXT2'],
@@ -43,7 +43,7 @@ const CONSTANTS: readonly (readonly [number, PickleOperation])[] = [
   [0x42, (m) => m.push(m.cursor.take(m.cursor.uint32()))],
   [0x8e, (m) => m.push(m.cursor.take(m.cursor.uint64()))],
   [0x96, (m) => m.push(m.cursor.take(m.cursor.uint64()))],
-  // Python 2's strings, and the text form.
+  // Python 2's strings, and the text protocol.
   [0x55, (m) => m.push(m.cursor.byteString(m.cursor.uint8()))],
   [0x54, (m) => m.push(m.cursor.byteString(m.cursor.int32()))],
   [0x49, (m) => m.push(textInteger(m.cursor.line()))],
@@ -87,8 +87,8 @@ const MACHINE: readonly (readonly [number, PickleOperation])[] = [
   [0x95, (m) => m.cursor.checkFrame()],
 ];
 
-/** What the rules decide on. */
-const DECIDED: readonly (readonly [number, PickleOperation])[] = [
+/** Operations that the rules decide. */
+const RULED: readonly (readonly [number, PickleOperation])[] = [
   [0x63, (m) => m.push(m.rules.resolve(...m.cursor.globalName()))],
   [0x93, stackGlobal],
   [0x51, (m) => m.push(m.rules.persistent(m.pop()))],
@@ -104,10 +104,10 @@ export const OPERATIONS: ReadonlyMap<number, PickleOperation> = new Map([
   ...CONSTANTS,
   ...CONTAINERS,
   ...MACHINE,
-  ...DECIDED,
+  ...RULED,
 ]);
 
-/** Two's complement, little-endian; a bigint where a number isn't exact. */
+/** Two's complement, little-endian; a bigint if a number wouldn't be exact. */
 function integer(cursor: PickleCursor, length: number): number | bigint {
   if (length > LONGEST_INTEGER_BYTES) {
     throw new CheckpointError(

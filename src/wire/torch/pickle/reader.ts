@@ -1,24 +1,24 @@
 /**
- * Reads a pickle of protocol 0 to 5 into plain data. Nothing is executed: a global is a name that
- * `rules` decides on, a call is one that `rules` makes itself.
+ * Reads a pickle of protocol 0 to 5 into plain data. Nothing from the file is executed: `rules` decides on
+ * every global and computes the result of every call itself.
  * Source: pickletools.py of CPython 3.11, which describes every opcode.
  *
- * The machine has no recursion and copies nothing. Its memory is bounded by the number of opcodes,
- * which has a limit, and by the bytes of the pickle: below 128 for each.
+ * The machine doesn't recurse or copy. Its memory is bounded by the limited number of opcodes and by the
+ * bytes of the pickle: below 128 bytes for each.
  */
 import { CheckpointError } from '../../checkpointError.js';
 import { PickleCursor } from './cursor.js';
 import { OPERATIONS, REFUSED } from './opcodes.js';
 import { PickleMachine, type PickleRules } from './machine.js';
 
-/** A checkpoint takes about 40 for each tensor. */
+/** A checkpoint takes about 40 opcodes per tensor. */
 const MOST_OPCODES = 1_000_000;
 const LARGEST_PICKLE_BYTES = 64 * 2 ** 20;
 const STOP = 0x2e;
 const PROTO = 0x80;
 const NEWEST_PROTOCOL = 5;
 
-/** Throws CheckpointError that names the byte, the opcode and the fault. */
+/** Throws CheckpointError naming the byte, the opcode and the fault. */
 export function readPickle(bytes: Uint8Array, rules: PickleRules, what = 'pickle'): unknown {
   const { value, end } = readPickleAt(bytes, 0, rules, what);
   if (end < bytes.length) {
@@ -27,7 +27,7 @@ export function readPickle(bytes: Uint8Array, rules: PickleRules, what = 'pickle
   return value;
 }
 
-/** The pickle that begins at `start`, with the place behind its end; of 64 MiB at most. */
+/** Reads the pickle of at most 64 MiB that begins at `start`; `end` is the position after it. */
 export function readPickleAt(
   bytes: Uint8Array,
   start: number,

@@ -1,6 +1,6 @@
 /**
- * The values of pickle's text opcodes (protocol 0, and what Python 2 wrote beside protocol 2): decimal
- * numbers and quoted strings on a line of their own.
+ * Parses the operands of pickle's text opcodes (protocol 0, and some that Python 2 wrote in protocol 2):
+ * decimal numbers and quoted strings, each on a line of its own.
  * Source: pickletools.py of CPython 3.11, "decimalnl_short", "decimalnl_long", "floatnl", "stringnl",
  * "unicodestringnl".
  */
@@ -8,7 +8,7 @@ import { isUtf8 } from 'node:buffer';
 import { CheckpointError } from '../../checkpointError.js';
 import { shown } from './values.js';
 
-/** 128 bits have 39 digits; conversion of more takes time that grows with the square. */
+/** 128 bits have 39 digits; converting n digits takes time that grows with n squared. */
 const LONGEST_DECIMAL = 512;
 
 /** INT: `00` and `01` are False and True. */
@@ -18,7 +18,7 @@ export function textInteger(line: string): number | bigint | boolean {
   return decimal(line);
 }
 
-/** LONG: digits with an `L` behind them. */
+/** LONG: digits followed by `L`. */
 export function textLong(line: string): number | bigint {
   return decimal(line.endsWith('L') ? line.slice(0, -1) : line);
 }
@@ -38,7 +38,7 @@ export function textIndex(line: string): number {
   throw new CheckpointError(`a memo written as ${shown(line)}`);
 }
 
-/** UNICODE: `\uXXXX` and `\UXXXXXXXX`, all else as it stands (raw-unicode-escape). */
+/** UNICODE: decodes `\uXXXX` and `\UXXXXXXXX` and nothing else (raw-unicode-escape). */
 export function textUnicode(line: string): string {
   return line.replace(/\\u([\da-fA-F]{4})|\\U([\da-fA-F]{8})/g, (_, short: string, long: string) =>
     codePoint(Number.parseInt(short ?? long, 16)),
@@ -50,7 +50,7 @@ const ESCAPES: Readonly<Record<string, string>> = {
   ...{ '\\': '\\', "'": "'", '"': '"', '\n': '' },
 };
 
-/** STRING: what repr made of Python 2's str. Text where its bytes are UTF-8, else bytes. */
+/** STRING: the repr of a Python 2 str. Text if its bytes are UTF-8, else bytes. */
 export function textString(line: string): string | Uint8Array {
   const quote = line[0];
   if (line.length < 2 || (quote !== "'" && quote !== '"') || line.at(-1) !== quote) {

@@ -1,8 +1,8 @@
 /**
- * What a pickle's plain data become. Lists are arrays, bytes are Uint8Arrays.
+ * The values of a pickle's plain data. Lists are arrays, bytes are Uint8Arrays.
  *
- * Nothing out of a file is hashed but strings: JavaScript's hash of numbers has no seed, so a file
- * could choose numbers that all collide.
+ * Only strings from a file are hashed: JavaScript's hash of numbers has no seed, so a file could choose
+ * numbers that all collide.
  */
 import { CheckpointError } from '../../checkpointError.js';
 import { printable } from '../../printable.js';
@@ -17,10 +17,10 @@ export class PickleTuple {
 
 const NO_ENTRIES: ReadonlyMap<string, unknown> = new Map();
 
-/** A dict or an OrderedDict. Values with other keys than strings are counted and not kept. */
+/** A dict or an OrderedDict. Entries whose key isn't a string are counted, not kept. */
 export class PickleDict {
   readonly ordered: boolean;
-  /** A Map takes two hundred bytes, an empty dict in a pickle takes one. */
+  /** Created lazily: a Map takes two hundred bytes, an empty dict in a pickle takes one. */
   #entries: Map<string, unknown> | null = null;
   #others = 0;
 
@@ -32,12 +32,12 @@ export class PickleDict {
     return this.#entries ?? NO_ENTRIES;
   }
 
-  /** How often a value with a key that is no string was set. */
+  /** How many entries were set with a key that isn't a string. */
   get others(): number {
     return this.#others;
   }
 
-  /** Throws CheckpointError on a key that Python doesn't hash. */
+  /** Throws CheckpointError on a key that isn't hashable in Python. */
   set(key: unknown, value: unknown): void {
     checkHashed(key, 'as a key');
     if (typeof key === 'string') {
@@ -48,19 +48,19 @@ export class PickleDict {
     }
   }
 
-  /** Keys and values in turn. */
+  /** Sets alternating keys and values. */
   setPairs(pairs: readonly unknown[]): void {
     for (let i = 0; i < pairs.length; i += 2) this.set(pairs[i], pairs[i + 1]);
   }
 }
 
-/** Throws CheckpointError unless it's a tuple. */
+/** Throws CheckpointError unless the value is a tuple. */
 export function argumentTuple(value: unknown): PickleTuple {
   if (value instanceof PickleTuple) return value;
   throw new CheckpointError(`arguments: ${kindOf(value)} given, wanted a tuple`);
 }
 
-/** A set or a frozenset; what was in it isn't kept. */
+/** A set or a frozenset. Its items aren't kept. */
 export class PickleSet {
   readonly frozen: boolean;
 
@@ -68,7 +68,7 @@ export class PickleSet {
     this.frozen = frozen;
   }
 
-  /** Throws CheckpointError on items that Python doesn't hash. */
+  /** Throws CheckpointError on items that aren't hashable in Python. */
   add(items: readonly unknown[]): void {
     for (const item of items) checkHashed(item, 'in a set');
   }
@@ -82,7 +82,7 @@ function checkHashed(value: unknown, where: string): void {
   if (isMutable) throw new CheckpointError(`${kindOf(value)} ${where}`);
 }
 
-/** A name out of a file, in quotes. */
+/** A name from a file, in quotes, for messages. */
 export function shown(text: string): string {
   return JSON.stringify(printable(text));
 }

@@ -1,11 +1,11 @@
 /**
- * Writes the pickle (protocol 2) of a state dict as torch.save does: an OrderedDict of names to tensors,
- * each with a storage of its own under its number.
+ * Writes the pickle (protocol 2) of a state dict as torch.save does: an OrderedDict of names to tensors, each
+ * with its own storage, whose key is the tensor's index.
  */
 import { elementCount, type NamedTensors } from '../../safetensors.js';
 import { storageClass } from '../torchStorage.js';
 
-/** C-order tensors; storage `i` is that of the i-th tensor. */
+/** Tensors in C order; storage `i` belongs to the i-th tensor. */
 export function pickleStateDict(tensors: NamedTensors): Uint8Array {
   const pickle = new PickleBytes();
   pickle.raw(0x80, 2);
@@ -59,7 +59,7 @@ class PickleBytes {
     this.#parts.push(utf8);
   }
 
-  /** >= 0: BININT of 32 bits, LONG1 of 8 bytes above. */
+  /** Writes a value >= 0: as 32-bit BININT, or as LONG1 of 8 bytes if it is larger. */
   integer(value: number): void {
     if (value < 2 ** 31) {
       this.#sized(0x4a, value);
@@ -90,7 +90,7 @@ class PickleBytes {
     return new Uint8Array(Buffer.concat(this.#parts));
   }
 
-  /** An opcode with a little-endian number of 32 bits behind it. */
+  /** An opcode followed by a little-endian 32-bit number. */
   #sized(opcode: number, value: number): void {
     const part = new Uint8Array(5);
     part[0] = opcode;
@@ -104,7 +104,7 @@ function contiguousStrides(shape: readonly number[]): number[] {
   let stride = 1;
   for (const size of shape.toReversed()) {
     strides.unshift(stride);
-    // As PyTorch has it for empty tensors, too.
+    // PyTorch's strides of empty tensors.
     stride *= Math.max(1, size);
   }
   return strides;

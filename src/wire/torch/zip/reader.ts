@@ -1,9 +1,9 @@
 /**
- * The stored entries of a zip archive, as torch.save writes one: found through the central
- * directory, as local headers may carry padding; every offset is checked against the file.
+ * Reads the stored entries of a zip archive written by torch.save. Uses the central directory, because local
+ * headers may contain padding, and checks every offset against the file.
  * Source: PKWARE APPNOTE.TXT 6.3.10, sections 4.3.7 (local), 4.3.12 (central), 4.3.14 to 4.3.16 (ends).
  *
- * Checksums aren't compared: PyTorch can be told to leave them wrong, and doesn't look at them.
+ * Doesn't verify checksums: PyTorch has an option to write wrong ones, and ignores them when reading.
  */
 import { CheckpointError } from '../../checkpointError.js';
 import { printable } from '../../printable.js';
@@ -14,16 +14,16 @@ const END = { signature: 0x06054b50, bytes: 22 };
 const END_64 = { signature: 0x06064b50, bytes: 56 };
 const LOCATOR_64 = { signature: 0x07064b50, bytes: 20 };
 const LONGEST_COMMENT = 0xffff;
-/** A checkpoint has one for each tensor. */
+/** A checkpoint has one entry per tensor. */
 const MOST_ENTRIES = 1_000_000;
 const ENCRYPTED = 1;
 const STORED = 0;
-/** Where a field holds this, the true value is in the zip64 record. */
+/** A field with this value is replaced by one in the zip64 record. */
 const SATURATED_16 = 0xffff;
 const SATURATED_32 = 0xffffffff;
 const ZIP64_EXTRA = 1;
 
-/** Names to contents, which are views on the file. */
+/** Contents by name, as views of the file. */
 export type ZipEntries = ReadonlyMap<string, Uint8Array>;
 
 interface Directory {
@@ -41,8 +41,8 @@ interface CentralEntry {
 }
 
 /**
- * All entries of a whole file in memory. Throws CheckpointError on a truncated or inconsistent
- * archive, on compressed or encrypted entries and on names that come twice.
+ * All entries of a file held in memory. Throws CheckpointError on a truncated or inconsistent archive, on
+ * compressed or encrypted entries and on duplicate names.
  */
 export function readZip(bytes: Uint8Array): ZipEntries {
   return new ZipFile(bytes).entries();
@@ -64,7 +64,7 @@ class ZipFile {
     let at = directory.offset;
     for (let index = 0; index < directory.entries; index++) {
       const entry = this.#central(at, end, index);
-      if (found.has(entry.name)) throw fault(`entry '${printable(entry.name)}' is there twice`);
+      if (found.has(entry.name)) throw fault(`entry '${printable(entry.name)}' appears twice`);
       found.set(entry.name, this.#content(entry, directory.offset));
       at = entry.next;
     }
@@ -91,21 +91,21 @@ class ZipFile {
     if (directory.entries > MOST_ENTRIES) {
       throw fault(`${directory.entries} entries announced, wanted at most ${MOST_ENTRIES}`);
     }
-    // Before anything is read: each entry takes at least its fixed part.
+    // Checked before reading any entry: each takes at least its fixed part.
     if (directory.entries * CENTRAL.bytes > directory.bytes) {
       throw fault(`${directory.entries} entries announced, ${directory.bytes} bytes hold fewer`);
     }
     return directory;
   }
 
-  /** The end record is the last thing in the file but for a comment, whose length it states. */
+  /** Only a comment, whose length the end record states, may follow the end record. */
   #endRecord(): number {
     const last = this.#bytes.length - END.bytes;
     for (let at = last; at >= 0 && at >= last - LONGEST_COMMENT; at--) {
       if (this.#view.getUint32(at, true) !== END.signature) continue;
       if (this.#view.getUint16(at + 20, true) === last - at) return at;
     }
-    throw fault('no end of the central directory: the file is cut off or damaged');
+    throw fault('no end of the central directory: the file is truncated or damaged');
   }
 
   #directory64(endRecord: number): Directory {
@@ -140,7 +140,7 @@ class ZipFile {
     return { name, nameBytes, size: size!, localOffset: localOffset!, next };
   }
 
-  /** Size, packed size, offset of the local header; those that are saturated from the zip64 field. */
+  /** Size, packed size and offset of the local header; saturated ones are taken from the zip64 field. */
   #wideFields(at: number, extraStart: number, extraEnd: number, name: string): number[] {
     const narrow = [24, 20, 42].map((field) => this.#view.getUint32(at + field, true));
     if (!narrow.includes(SATURATED_32)) return narrow;

@@ -1,6 +1,6 @@
 /**
- * Writes a zip archive of stored entries, as torch.save does: data begin at multiples of 64 bytes, by a
- * padding field in the local headers. No zip64: 4 GiB at most.
+ * Writes a zip archive of stored entries like torch.save: a padding field in the local headers aligns data
+ * to 64 bytes. Without zip64, so at most 4 GiB.
  * Source: PKWARE APPNOTE.TXT 6.3.10, sections 4.3.7, 4.3.12, 4.3.16.
  */
 import { crc32 } from '@node-rs/crc32';
@@ -11,14 +11,14 @@ const CENTRAL_BYTES = 46;
 const END_BYTES = 22;
 const VERSION = 20;
 const UTF8_NAMES = 0x800;
-/** 1 January 1980, the first day that zip knows: files depend on their contents alone. */
+/** 1 January 1980, zip's earliest date: constant, so that archives depend only on their contents. */
 const DATE = 0x21;
-/** "FB", the tag that torch.save gives its padding. */
+/** "FB", torch.save's tag for padding. */
 const PADDING_TAG = 0x4246;
 const LARGEST_FILE = 0xffffffff;
 const MOST_ENTRIES = 0xfffe;
 
-/** More entries or bytes than an archive without zip64 can have. */
+/** More entries or bytes than an archive without zip64 can hold. */
 export class ZipTooLargeError extends RangeError {
   override readonly name = 'ZipTooLargeError';
 }
@@ -31,13 +31,13 @@ interface PlacedEntry {
   readonly padding: number;
 }
 
-/** The bytes of the archive, entries in the given order. Throws ZipTooLargeError where it gets too large. */
+/** The bytes of the archive, with entries in the given order. Throws ZipTooLargeError if it is too large. */
 export function writeZip(entries: ReadonlyMap<string, Uint8Array>): Uint8Array {
   const placed: PlacedEntry[] = [];
   let at = 0;
   for (const [text, content] of entries) {
     const name = new TextEncoder().encode(text);
-    // At least the four bytes of the field's own header.
+    // The field's own header takes at least four bytes.
     const header = at + LOCAL_BYTES + name.length + 4;
     const padding = 4 + ((ALIGNMENT - (header % ALIGNMENT)) % ALIGNMENT);
     placed.push({ name, content, crc: crc32(content) >>> 0, offset: at, padding });
@@ -70,7 +70,7 @@ function writeLocal(file: Uint8Array, entry: PlacedEntry): void {
   file.set(content, offset + extra + padding);
 }
 
-/** Returns where the next one begins. */
+/** Returns the position of the next header. */
 function writeCentral(file: Uint8Array, at: number, entry: PlacedEntry): number {
   const view = new DataView(file.buffer, at);
   view.setUint32(0, 0x02014b50, true);
@@ -81,7 +81,7 @@ function writeCentral(file: Uint8Array, at: number, entry: PlacedEntry): number 
   return at + CENTRAL_BYTES + entry.name.length;
 }
 
-/** What both headers have: version, flags, method (0, stored), time, date, checksum, sizes. */
+/** The fields of both headers: version, flags, method (0, stored), time, date, checksum, sizes. */
 function writeCommon(view: DataView, at: number, entry: PlacedEntry, extraBytes: number): void {
   view.setUint16(at, VERSION, true);
   view.setUint16(at + 2, UTF8_NAMES, true);

@@ -1,44 +1,46 @@
 /**
- * A SavedModel tried out in a process of its own. TensorFlow checks a graph when it is loaded, but not
- * all of it: of some that are damaged it doesn't say so, but ends the process.
+ * Tries a SavedModel in a child process. TensorFlow checks a graph when loading it, but not completely: on
+ * some damaged graphs it aborts the process instead of reporting an error.
  */
 import { spawn } from 'node:child_process';
 import { CheckpointError } from '../wire/checkpointError.js';
 import { withoutControls } from '../wire/printable.js';
 
 const ENTRY = './savedModelTrial.ts';
-/** What is kept of the process' words. */
+/** How much of the end of the child's standard error is kept. */
 const TAIL_BYTES = 64 * 1024;
 
 /**
- * Takes as long as loading it does, and a start of Node.js and TensorFlow.
+ * Takes as long as starting Node.js and TensorFlow and loading the graph.
  *
- * @throws CheckpointError where TensorFlow ends the process; an error of TensorFlow's is not told: who
- *   loads the graph next gets it
+ * @throws CheckpointError if TensorFlow aborts the process. Ordinary errors of TensorFlow aren't reported:
+ *   they occur again when the graph is loaded in this process.
  */
-export async function tryApart(directory: string): Promise<void> {
+export async function tryInChildProcess(directory: string): Promise<void> {
   const child = spawn(process.execPath, ['--input-type=module', '--eval', program(directory)], {
     stdio: ['ignore', 'ignore', 'pipe'],
   });
-  let words = '';
+  let stderrTail = '';
   child.stderr.setEncoding('utf8').on('data', (text: string) => {
-    words = (words + text).slice(-TAIL_BYTES);
+    stderrTail = (stderrTail + text).slice(-TAIL_BYTES);
   });
   const [code, signal] = await new Promise<[number | null, string | null]>((resolve, reject) => {
     child.once('error', reject);
     child.once('close', (...end) => resolve(end));
   });
   if (code === 0) return;
-  if (signal === null) throw new Error(`a trial of the SavedModel ended with ${code}:\n${words}`);
-  // What TensorFlow calls fatal: "F0000 00:00:0 1 op_kernel.cc:1004] Check failed: …"
-  const fatal = /^F\d{4} .*?\] (.*)$/m.exec(words)?.[1];
+  if (signal === null) {
+    throw new Error(`a trial of the SavedModel ended with ${code}:\n${stderrTail}`);
+  }
+  // TensorFlow's fatal log line: "F0000 00:00:0 1 op_kernel.cc:1004] Check failed: …"
+  const fatal = /^F\d{4} .*?\] (.*)$/m.exec(stderrTail)?.[1];
   const why = fatal === undefined ? '' : `: ${withoutControls(fatal.trim())}`;
   throw new CheckpointError(
-    `TensorFlow breaks down over the graph (${signal}${why}): damaged, or of another TensorFlow`,
+    `TensorFlow aborts on the graph (${signal}${why}): damaged, or of another TensorFlow`,
   );
 }
 
-/** Compiled, the entry is the .js file beside this one; else tsx compiles it. */
+/** In a compiled tree the entry is the .js file next to this one; otherwise tsx compiles it. */
 function program(directory: string): string {
   const here = import.meta.url;
   const isSource = here.endsWith('.ts');

@@ -1,0 +1,71 @@
+/** Configs for programs: from plain objects, or from the files that the command line reads. */
+import { readFileSync } from 'node:fs';
+import { ConfigError } from '../../src/config/configError.js';
+import type { ConfigSchema } from '../../src/config/fields.js';
+import { checkConfig, loadConfig } from '../../src/config/load.js';
+import {
+  type StudentConfig,
+  type StudentConfigInput,
+  studentSchema,
+} from '../../src/config/student.js';
+import {
+  type TeacherConfig,
+  type TeacherConfigInput,
+  teacherSchema,
+} from '../../src/config/teacher.js';
+
+/**
+ * A teacher's config: `given` with every default filled in, checked by the schema of `cirkd teacher`.
+ * docs/config.md has every key with its unit; exactly one of `checkpoint`, `graph.onnx`,
+ * `graph.savedModel` and `simulate.enabled` is needed. Relative paths are those of the process' folder.
+ *
+ * @throws {ConfigError} with all faults at once: unknown keys, wrong types and ranges, keys that
+ *   contradict each other. Files that it names are not opened yet.
+ */
+export function teacherConfig(given: TeacherConfigInput): TeacherConfig {
+  return checkConfig(teacherSchema, given, 'teacher config');
+}
+
+/**
+ * A student's config: `given` with every default filled in, checked by the schema of `cirkd student`.
+ * Needed are `data.train` and `data.val`, and `train.steps`; with `teacher.addresses` it distils, without
+ * it trains on labels alone.
+ *
+ * @throws {ConfigError} as {@link teacherConfig}
+ */
+export function studentConfig(given: StudentConfigInput): StudentConfig {
+  return checkConfig(studentSchema, given, 'student config');
+}
+
+/**
+ * The config in a YAML file, as `cirkd teacher --config FILE --set …` takes it.
+ *
+ * @param file path of the YAML file
+ * @param overrides `key.path=value`, the value YAML; later ones win
+ * @throws {ConfigError} also where the file can't be read
+ */
+export function readTeacherConfig(file: string, overrides: readonly string[] = []): TeacherConfig {
+  return readConfig(teacherSchema, file, overrides);
+}
+
+/**
+ * The config in a YAML file, as `cirkd student --config FILE --set …` takes it.
+ *
+ * @param file path of the YAML file
+ * @param overrides `key.path=value`, the value YAML; later ones win
+ * @throws {ConfigError} also where the file can't be read
+ */
+export function readStudentConfig(file: string, overrides: readonly string[] = []): StudentConfig {
+  return readConfig(studentSchema, file, overrides);
+}
+
+function readConfig<T>(schema: ConfigSchema<T>, file: string, overrides: readonly string[]): T {
+  let text: string;
+  try {
+    text = readFileSync(file, 'utf8');
+  } catch (error) {
+    const { message } = error as Error;
+    throw new ConfigError(file, [{ key: '', line: null, override: null, message }]);
+  }
+  return loadConfig(schema, { text, fileName: file, overrides });
+}

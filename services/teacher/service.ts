@@ -1,0 +1,168 @@
+/**
+ * A teacher service in this process:
+ *
+ *     listen → load and warm up (thread) → serve → close: drain, end the thread
+ *
+ * The main thread does network and HTTP; the network computes in a thread of its own. Signals and
+ * standard output are the caller's.
+ */
+import type { TeacherConfig } from '../../src/config/teacher.js';
+import type { TeacherInfo } from '../../src/contract/teacherInfo.js';
+import { callObserver } from '../../src/rpc/callObserver.js';
+import { grpcCodeName } from '../../src/rpc/errors.js';
+import type { ServerSecurity } from '../../src/rpc/serverSecurity.js';
+import { TeacherServer } from '../../src/stream/server/teacherServer.js';
+import type { Logger } from '../../src/telemetry/log.js';
+import { type MetricsServer, startMetricsServer } from '../../src/telemetry/metricsServer.js';
+import { createTeacherMetrics, type TeacherMetrics } from '../../src/telemetry/teacherMetrics.js';
+import { teacherHooks } from './hooks.js';
+import { maxBatchMs, serverLimits, workerSetup } from './options.js';
+import { openSecurity } from './security.js';
+import { wireFaults } from './wireFaults.js';
+import { WorkerEngine } from './workerEngine.js';
+
+/** A teacher that serves. It keeps its process alive until it is closed. */
+export interface RunningTeacher {
+  /** gRPC, `host:port`: the teacher service, reflection and, without a port of its own, health. */
+  readonly address: string;
+  /** `grpc.health.v1`, `host:port`: `address` unless `listen.healthPort` is set. */
+  readonly healthAddress: string;
+  /** Of Prometheus' metrics; null where `metrics.port` is null. */
+  readonly metricsUrl: string | null;
+  /** What students are told: digest, classes, channels, stride, normalisation. */
+  readonly info: TeacherInfo;
+  /**
+   * Resolves with the reason when the thread with the network ends by itself, and never rejects. Then
+   * images are no longer answered; what is left to do is `close()`.
+   */
+  readonly died: Promise<Error>;
+  /**
+   * Takes no new images, answers those already taken for at most `drainMs`, then ends everything.
+   * `forced`: images were left when the time was over. Every further call gives the first one's
+   * promise. Rejects with ThreadStuckError where the thread is inside native code and can't be ended:
+   * then only the end of the process ends it.
+   */
+  close(): Promise<'drained' | 'forced'>;
+}
+
+export interface ServiceOptions {
+  readonly log: Logger;
+  /** Aborted while the network loads: everything is closed, and the start rejects with the reason. */
+  readonly stop?: AbortSignal;
+}
+
+/** The parts that are open, in the order in which they were opened. */
+interface Parts {
+  readonly server: TeacherServer;
+  readonly security: ServerSecurity;
+  metricsServer: MetricsServer | undefined;
+  engine: WorkerEngine | undefined;
+}
+
+/**
+ * Resolves once the teacher serves. Rejects with BindError or ListenError (an address is taken),
+ * SecurityFileError, CheckpointError, ProviderError, or with what ended the inference thread; nothing
+ * is left open then.
+ */
+export async function startService(
+  config: TeacherConfig,
+  { log, stop }: ServiceOptions,
+): Promise<RunningTeacher> {
+  const { host } = config.listen;
+  // TensorFlow reads it when the inference thread opens it; 0 leaves the choice to TensorFlow.
+  if (config.threads > 0) process.env.TF_NUM_INTRAOP_THREADS = String(config.threads);
+  log.info({ config }, 'config');
+  const metrics = createTeacherMetrics();
+  const parts = await openParts(config, metrics, log);
+  const close = once(() => closeParts(parts, config.drainMs, log));
+  try {
+    const ports = await parts.server.listen();
+    const address = addressText(host, ports.port);
+    const healthAddress = ports.healthPort === null ? address : addressText(host, ports.healthPort);
+    parts.metricsServer = await startMetrics(config, metrics);
+    const metricsUrl = parts.metricsServer?.url ?? null;
+    log.info(
+      { grpc: address, metrics: metricsUrl ?? 'off', health: healthAddress },
+      'listening; loading the network',
+    );
+    const engine = await loadEngine(config, stop);
+    parts.engine = engine;
+    metrics.setDigest(engine.info.digest);
+    parts.server.serve(engine);
+    const { info, died } = engine;
+    return { address, healthAddress, metricsUrl, info, died, close };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+async function openParts(
+  config: TeacherConfig,
+  metrics: TeacherMetrics,
+  log: Logger,
+): Promise<Parts> {
+  const { host, port, healthPort } = config.listen;
+  const security = await openSecurity(config.listen, metrics, log);
+  const server = new TeacherServer({
+    ...{ host, port, healthPort },
+    credentials: security.credentials,
+    limits: serverLimits(config),
+    encodings: config.encodings,
+    batch: config.batch,
+    hooks: teacherHooks(metrics, log),
+    tapChunks: wireFaults(config.faults),
+    interceptors: [
+      callObserver({
+        onEnd: (method, code, seconds) =>
+          log.debug({ method, code: grpcCodeName(code), seconds }, 'call ended'),
+      }),
+      ...security.interceptors,
+    ],
+  });
+  return { server, security, metricsServer: undefined, engine: undefined };
+}
+
+async function closeParts(
+  parts: Parts,
+  drainMs: number,
+  log: Logger,
+): Promise<'drained' | 'forced'> {
+  try {
+    const outcome = await parts.server.drain(drainMs);
+    log.info({ outcome }, 'stopped');
+    return outcome;
+  } finally {
+    parts.security.close();
+    await parts.metricsServer?.close();
+    await parts.engine?.close();
+  }
+}
+
+async function loadEngine(config: TeacherConfig, stop?: AbortSignal): Promise<WorkerEngine> {
+  try {
+    return await WorkerEngine.start(workerSetup(config), maxBatchMs(config), stop);
+  } catch (error) {
+    throw stop?.aborted ? stop.reason : error;
+  }
+}
+
+async function startMetrics(
+  config: TeacherConfig,
+  { registry }: TeacherMetrics,
+): Promise<MetricsServer | undefined> {
+  const { host, port } = config.metrics;
+  return port === null ? undefined : startMetricsServer({ registry, host, port });
+}
+
+function addressText(host: string, port: number): string {
+  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
+}
+
+function once<T>(work: () => Promise<T>): () => Promise<T> {
+  let begun: Promise<T> | undefined;
+  return () => {
+    begun ??= work();
+    return begun;
+  };
+}
