@@ -3,7 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { STREET_CLASSES } from '../../src/data/streets/classes.js';
-import { writeUntrainedModel } from '../../test/support/untrainedModel.js';
+import { writeUntrainedModel } from '../../test/support/modelFiles/untrainedModel.js';
 import type { PrefetchResult, RemoteResult, ScalingResult, WaitingResult } from './results.js';
 import { engineOnCpu, type MeasuredProcess, startSide } from '../support/measuredProcess.js';
 import { inRounds } from '../support/rounds.js';
