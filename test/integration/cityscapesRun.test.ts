@@ -6,12 +6,12 @@ import { join } from 'node:path';
 import { after, afterEach, before, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { CITYSCAPES_CLASSES } from '../../src/data/cityscapesClasses.js';
-import { CirkdProcess } from '../support/cirkdProcess.js';
-import { CityscapesFolder } from '../support/cityscapesFolder.js';
-import { drawImage } from '../support/drawnFiles.js';
-import { TeacherProcess } from '../support/teacherProcess.js';
-import { tinyStudent, tinyTeacher } from '../support/tinyRun.js';
-import { TrainedRun } from '../support/trainedRun.js';
+import { CirkdProcess } from '../support/commands/cirkdProcess.js';
+import { CityscapesFolder } from '../support/datasets/cityscapesFolder.js';
+import { drawImage } from '../support/datasets/drawnFiles.js';
+import { TeacherProcess } from '../support/teachers/teacherProcess.js';
+import { tinyStudent, tinyTeacher } from '../support/training/tinyRun.js';
+import { TrainedRun } from '../support/training/trainedRun.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'cirkd-cityscapes-'));
 const RECIPE = fileURLToPath(new URL('../../recipes/cirkd-cityscapes.yaml', import.meta.url));

@@ -26,10 +26,10 @@ import { colourLabels, encodePng } from '../../src/evaluate/raster.js';
 import { initialWeights } from '../../src/models/initialise.js';
 import { writeModelFile } from '../../src/models/modelFile.js';
 import { SegmentationNetwork } from '../../src/models/network.js';
-import { CamvidFolder } from '../support/camvidFolder.js';
-import { CirkdProcess } from '../support/cirkdProcess.js';
-import { CliSession, type CommandEnd } from '../support/cliSession.js';
-import { TeacherProcess } from '../support/teacherProcess.js';
+import { CamvidFolder } from '../support/datasets/camvidFolder.js';
+import { CirkdProcess } from '../support/commands/cirkdProcess.js';
+import { CliSession, type CommandEnd } from '../support/commands/cliSession.js';
+import { TeacherProcess } from '../support/teachers/teacherProcess.js';
 
 const SIZE = ['--samples', '3', '--height', '32', '--width', '64', '--seed', '5'];
 const DATASET = openDataset({

@@ -11,8 +11,8 @@ import { TeacherNetwork } from '../../src/models/teacherNetwork.js';
 import type { TensorChunk } from '../../src/stream/generated/cirkd/teacher/v1/TensorChunk.js';
 import { crc32c } from '../../src/wire/crc32c.js';
 import { decodeHalf } from '../../src/wire/half.js';
-import { DistillPeer } from '../support/distillPeer.js';
-import { TeacherProcess } from '../support/teacherProcess.js';
+import { DistillPeer } from '../support/students/distillPeer.js';
+import { TeacherProcess } from '../support/teachers/teacherProcess.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'cirkd-network-'));
 after(() => rmSync(folder, { recursive: true }));

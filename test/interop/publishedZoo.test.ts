@@ -15,8 +15,8 @@ import { readModelFile, writeModelFile } from '../../src/models/modelFile.js';
 import { SegmentationNetwork } from '../../src/models/network.js';
 import { TORCHVISION_NORMALISATION } from '../../src/models/normalise.js';
 import type { NetworkSpec } from '../../src/models/spec.js';
-import { type NetworkEntry, networkEntries } from '../support/networkEntries.js';
-import { packagesPeer } from '../support/torchPeer.js';
+import { type NetworkEntry, networkEntries } from '../support/modelFiles/networkEntries.js';
+import { packagesPeer } from '../support/peers/torchPeer.js';
 import { checkOutputs, checkTraining } from './zooComparison.js';
 import {
   EXPORTED_PACKAGES,

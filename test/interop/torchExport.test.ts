@@ -13,8 +13,8 @@ import { SegmentationNetwork } from '../../src/models/network.js';
 import { OFFICIAL_NORMALISATION } from '../../src/models/normalise.js';
 import type { NetworkSpec } from '../../src/models/spec.js';
 import { readTorchCheckpoint } from '../../src/wire/torch/torchCheckpoint.js';
-import { type Described, described } from '../support/describedTensors.js';
-import { torchPeer } from '../support/torchPeer.js';
+import { type Described, described } from '../support/modelFiles/describedTensors.js';
+import { torchPeer } from '../support/peers/torchPeer.js';
 
 const PEER = fileURLToPath(new URL('torchPeer.py', import.meta.url));
 const CLASSES = 19;

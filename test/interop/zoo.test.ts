@@ -18,8 +18,8 @@ import { readModelFile, writeModelFile } from '../../src/models/modelFile.js';
 import { SegmentationNetwork } from '../../src/models/network.js';
 import { OFFICIAL_NORMALISATION } from '../../src/models/normalise.js';
 import type { NetworkSpec } from '../../src/models/spec.js';
-import { type NetworkEntry, networkEntries } from '../support/networkEntries.js';
-import { torchPeer } from '../support/torchPeer.js';
+import { type NetworkEntry, networkEntries } from '../support/modelFiles/networkEntries.js';
+import { torchPeer } from '../support/peers/torchPeer.js';
 import { checkOutputs, checkTraining } from './zooComparison.js';
 import {
   allSpecs,

@@ -23,7 +23,7 @@ import {
   type NamedTensors,
 } from '../../src/wire/safetensors.js';
 import { writeTorchCheckpoint } from '../../src/wire/torch/torchWriter.js';
-import { writeTrainerFile } from '../support/trainerFile.js';
+import { writeTrainerFile } from '../support/modelFiles/trainerFile.js';
 
 const PLAIN: NetworkSpec = {
   model: 'psp',

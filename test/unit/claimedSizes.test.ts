@@ -14,7 +14,7 @@ import { OFFICIAL_NORMALISATION } from '../../src/models/normalise.js';
 import { CheckpointError } from '../../src/wire/checkpointError.js';
 import { float32Tensor, parseSafetensors, SafetensorsError } from '../../src/wire/safetensors.js';
 import { isTorchFile } from '../../src/wire/torch/torchCheckpoint.js';
-import { writeUntrainedModel } from '../support/untrainedModel.js';
+import { writeUntrainedModel } from '../support/modelFiles/untrainedModel.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'cirkd-claimed-'));
 after(() => rmSync(folder, { recursive: true }));

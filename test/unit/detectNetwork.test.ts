@@ -9,7 +9,7 @@ import type { NetworkSpec } from '../../src/models/spec.js';
 import { ZOO } from '../../src/models/zoo.js';
 import { CheckpointError } from '../../src/wire/checkpointError.js';
 import { elementCount, type NamedTensor } from '../../src/wire/safetensors.js';
-import { networkEntries } from '../support/networkEntries.js';
+import { networkEntries } from '../support/modelFiles/networkEntries.js';
 
 type Entries = readonly (readonly [name: string, shape: number[]])[];
 

@@ -12,7 +12,7 @@ import { errorMap, IGNORED, RIGHT, WRONG } from '../../src/evaluate/errorMap.js'
 import { gridPicture, overlay, stripPicture } from '../../src/evaluate/pictures.js';
 import { generalPalette, paletteOf } from '../../src/evaluate/palette.js';
 import { above, beside, colourLabels, encodeGreyPng } from '../../src/evaluate/raster.js';
-import { PALETTE, twoHalves } from '../support/twoHalves.js';
+import { PALETTE, twoHalves } from '../support/datasets/twoHalves.js';
 
 test('rasters: colours by class, black if ignored, white gaps, sizes checked', () => {
   const map = { height: 1, width: 3, labels: Uint8Array.of(2, 0, IGNORE_LABEL) };

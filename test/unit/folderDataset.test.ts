@@ -7,7 +7,7 @@ import { classTable } from '../../src/data/classTable.js';
 import { readClassTable } from '../../src/data/classTableFile.js';
 import { type FolderOptions, folder } from '../../src/data/folder.js';
 import { DataError, IGNORE_LABEL, UNLABELLED } from '../../src/data/types.js';
-import { drawImage, drawLabels, writeLabelPng } from '../support/drawnFiles.js';
+import { drawImage, drawLabels, writeLabelPng } from '../support/datasets/drawnFiles.js';
 
 const parent = mkdtempSync(join(tmpdir(), 'folder-'));
 after(() => rmSync(parent, { recursive: true }));

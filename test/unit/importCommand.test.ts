@@ -20,9 +20,9 @@ import {
 } from '../../src/wire/safetensors.js';
 import { readTorchCheckpoint } from '../../src/wire/torch/torchCheckpoint.js';
 import { writeTorchCheckpoint } from '../../src/wire/torch/torchWriter.js';
-import { floatsOf, importFault } from '../support/importRuns.js';
-import { writeTrainerFile } from '../support/trainerFile.js';
-import { writeUntrainedModel } from '../support/untrainedModel.js';
+import { floatsOf, importFault } from '../support/modelFiles/importRuns.js';
+import { writeTrainerFile } from '../support/modelFiles/trainerFile.js';
+import { writeUntrainedModel } from '../support/modelFiles/untrainedModel.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'cirkd-import-'));
 after(() => rmSync(folder, { recursive: true }));

@@ -15,8 +15,8 @@ import { SegmentationNetwork } from '../../src/models/network.js';
 import { OFFICIAL_NORMALISATION } from '../../src/models/normalise.js';
 import { float32Tensor, type NamedTensor, type NamedTensors } from '../../src/wire/safetensors.js';
 import { writeTorchCheckpoint } from '../../src/wire/torch/torchWriter.js';
-import { floatsOf, importFault } from '../support/importRuns.js';
-import { writeUntrainedModel } from '../support/untrainedModel.js';
+import { floatsOf, importFault } from '../support/modelFiles/importRuns.js';
+import { writeUntrainedModel } from '../support/modelFiles/untrainedModel.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'cirkd-strangers-'));
 after(() => rmSync(folder, { recursive: true }));

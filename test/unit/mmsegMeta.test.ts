@@ -13,7 +13,7 @@ import { SegmentationNetwork } from '../../src/models/network.js';
 import type { NetworkSpec } from '../../src/models/spec.js';
 import { TeacherNetwork } from '../../src/models/teacherNetwork.js';
 import { CheckpointError } from '../../src/wire/checkpointError.js';
-import { dict, madePickle, raw, text } from '../support/madePickle.js';
+import { dict, madePickle, raw, text } from '../support/modelFiles/madePickle.js';
 import { writeTorchCheckpoint } from '../../src/wire/torch/torchWriter.js';
 import { readZip } from '../../src/wire/torch/zip/reader.js';
 import { writeZip } from '../../src/wire/torch/zip/writer.js';

@@ -7,11 +7,11 @@ import { openClientSecurity } from '../../src/rpc/clientSecurity.js';
 import { connectTeachers } from '../../src/stream/client/remoteTeacher.js';
 import { Authority } from '../support/certificates/authority.js';
 import { SecurityFolder } from '../support/certificates/folder.js';
-import { DnsServer, type Zone } from '../support/dnsServer.js';
+import { DnsServer, type Zone } from '../support/connections/dnsServer.js';
 import { eventually } from '../support/eventually.js';
-import { student, teachers } from '../support/scriptedFleet.js';
-import { assertAnswers, imageOf, studentOptions } from '../support/scriptedStudent.js';
-import { type Script, ScriptedTeacher } from '../support/scriptedTeacher.js';
+import { student, teachers } from '../support/teachers/scriptedFleet.js';
+import { assertAnswers, imageOf, studentOptions } from '../support/students/scriptedStudent.js';
+import { type Script, ScriptedTeacher } from '../support/teachers/scriptedTeacher.js';
 
 const NAME = 'teachers.example';
 const HOUR_MS = 3_600_000;

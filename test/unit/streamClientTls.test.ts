@@ -16,10 +16,10 @@ import type { ClientOptions } from '../../src/stream/client/options.js';
 import { Authority, type Pem } from '../support/certificates/authority.js';
 import { SecurityFolder } from '../support/certificates/folder.js';
 import { eventually } from '../support/eventually.js';
-import { student, teachers } from '../support/scriptedFleet.js';
+import { student, teachers } from '../support/teachers/scriptedFleet.js';
 import { connectTeachers } from '../../src/stream/client/remoteTeacher.js';
-import { serialOf } from '../support/rawCalls.js';
-import { assertAnswers, imageOf, studentOptions } from '../support/scriptedStudent.js';
+import { serialOf } from '../support/connections/rawCalls.js';
+import { assertAnswers, imageOf, studentOptions } from '../support/students/scriptedStudent.js';
 
 const HOUR_MS = 3_600_000;
 const folder = new SecurityFolder();
