@@ -6,7 +6,7 @@
  */
 import { decodeReplies } from '../../src/distill/decodeReply.js';
 import { LogitsRebuild } from '../../src/distill/rebuildLogits.js';
-import { encodeOutputs } from '../../src/models/encodeOutputs.js';
+import { encodeOutputs } from '../../src/models/teacher/encodeOutputs.js';
 import { drawsFor } from '../../src/random/draws.js';
 import { float32, scope, type Tensor } from '../../src/tensor/index.js';
 import { inRounds } from '../support/rounds.js';

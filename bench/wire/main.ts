@@ -11,7 +11,7 @@ import { readFile } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { UsageError } from '../../services/cli/command.js';
 import { openDataset } from '../../src/data/datasets.js';
-import { TeacherNetwork } from '../../src/models/teacherNetwork.js';
+import { TeacherNetwork } from '../../src/models/teacher/teacherNetwork.js';
 import { engineInfo } from '../../src/tensor/index.js';
 import { runBench } from '../support/bench.js';
 import { text, wholeNumber } from '../support/options.js';

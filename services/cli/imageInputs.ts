@@ -1,8 +1,8 @@
 /** The images that a command is given: files, and folders with all below them. */
 import { statSync } from 'node:fs';
 import { basename, extname, join } from 'node:path';
-import { filesBelow } from '../../src/data/fileList.js';
-import { readRgb } from '../../src/data/imageFiles.js';
+import { filesBelow } from '../../src/data/files/fileList.js';
+import { readRgb } from '../../src/data/files/imageFiles.js';
 import { DataError } from '../../src/data/types.js';
 import { UsageError } from './command.js';
 

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, afterEach, before, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { CITYSCAPES_CLASSES } from '../../src/data/cityscapesClasses.js';
+import { CITYSCAPES_CLASSES } from '../../src/data/files/cityscapesClasses.js';
 import { CirkdProcess } from '../support/commands/cirkdProcess.js';
 import { CityscapesFolder } from '../support/datasets/cityscapesFolder.js';
 import { drawImage } from '../support/datasets/drawnFiles.js';

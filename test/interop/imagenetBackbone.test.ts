@@ -12,7 +12,7 @@ import { importModel } from '../../services/cli/import/importModel.js';
 import { ensureNamedBackbone } from '../../services/setup/backboneFiles.mjs';
 import { BACKBONE_FILES } from '../../services/setup/pins.mjs';
 import { readBackboneFile } from '../../src/models/foreign/backboneFile.js';
-import { readModelFile } from '../../src/models/modelFile.js';
+import { readModelFile } from '../../src/models/files/modelFile.js';
 import { TORCHVISION_NORMALISATION } from '../../src/models/normalise.js';
 import { readTorchCheckpoint } from '../../src/wire/torch/torchCheckpoint.js';
 import { CirkdProcess } from '../support/commands/cirkdProcess.js';

@@ -8,7 +8,7 @@ import { loadStartWeights, readStartWeights } from '../../services/student/start
 import { ConfigError } from '../../src/config/configError.js';
 import { loadConfig } from '../../src/config/load.js';
 import { studentSchema } from '../../src/config/student.js';
-import { loadBackboneWeights } from '../../src/models/backboneWeights.js';
+import { loadBackboneWeights } from '../../src/models/files/backboneWeights.js';
 import { initialWeights } from '../../src/models/initialise.js';
 import { SegmentationNetwork } from '../../src/models/network.js';
 import { OFFICIAL_NORMALISATION, TORCHVISION_NORMALISATION } from '../../src/models/normalise.js';

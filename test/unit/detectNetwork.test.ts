@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { isDeepStrictEqual } from 'node:util';
-import { detectNetwork, type KnownSpec } from '../../src/models/detectNetwork.js';
+import { detectNetwork, type KnownSpec } from '../../src/models/files/detectNetwork.js';
 import { SegmentationNetwork } from '../../src/models/network.js';
 import type { NetworkSpec } from '../../src/models/spec.js';
 import { ZOO } from '../../src/models/zoo.js';

@@ -7,7 +7,7 @@ import { after, test } from 'node:test';
 import { UsageError } from '../../services/cli/command.js';
 import { command as exportCommand } from '../../services/cli/commands/export.js';
 import { command } from '../../services/cli/commands/import.js';
-import { readModelFile, writeModelFile } from '../../src/models/modelFile.js';
+import { readModelFile, writeModelFile } from '../../src/models/files/modelFile.js';
 import { namedFloats } from '../../src/models/namedValues.js';
 import { OFFICIAL_NORMALISATION } from '../../src/models/normalise.js';
 import { CheckpointError } from '../../src/wire/checkpointError.js';

@@ -3,8 +3,11 @@ import assert from 'node:assert/strict';
 import { connect, type Socket } from 'node:net';
 import { after, afterEach, test } from 'node:test';
 import { GrpcStatus } from '../../src/rpc/errors.js';
-import { openClientSecurity } from '../../src/rpc/clientSecurity.js';
-import { openServerSecurity, type ServerSecurityOptions } from '../../src/rpc/serverSecurity.js';
+import { openClientSecurity } from '../../src/rpc/security/clientSecurity.js';
+import {
+  openServerSecurity,
+  type ServerSecurityOptions,
+} from '../../src/rpc/security/serverSecurity.js';
 import { createLogger } from '../../src/telemetry/log.js';
 import { refusalLog } from '../../services/teacher/refusalLog.js';
 import { Authority } from '../support/certificates/authority.js';

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import { ServerCredentials } from '@grpc/grpc-js';
 import { TeacherUnavailableError } from '../../src/contract/teacher.js';
-import { openClientSecurity } from '../../src/rpc/clientSecurity.js';
+import { openClientSecurity } from '../../src/rpc/security/clientSecurity.js';
 import { connectTeachers } from '../../src/stream/client/remoteTeacher.js';
 import { Authority } from '../support/certificates/authority.js';
 import { SecurityFolder } from '../support/certificates/folder.js';

@@ -11,7 +11,7 @@ import { createServer as createTlsServer } from 'node:tls';
 import { promisify } from 'node:util';
 import { ServerCredentials } from '@grpc/grpc-js';
 import { ContractMismatchError, TeacherUnavailableError } from '../../src/contract/teacher.js';
-import { type ClientSecurity, openClientSecurity } from '../../src/rpc/clientSecurity.js';
+import { type ClientSecurity, openClientSecurity } from '../../src/rpc/security/clientSecurity.js';
 import type { ClientOptions } from '../../src/stream/client/options.js';
 import { Authority, type Pem } from '../support/certificates/authority.js';
 import { SecurityFolder } from '../support/certificates/folder.js';

@@ -3,10 +3,13 @@ import assert from 'node:assert/strict';
 import { after, afterEach, test, type TestContext } from 'node:test';
 import type { RemoteTeacher } from '../../src/stream/client/remoteTeacher.js';
 import type { ClientOptions } from '../../src/stream/client/options.js';
-import { openClientSecurity } from '../../src/rpc/clientSecurity.js';
+import { openClientSecurity } from '../../src/rpc/security/clientSecurity.js';
 import { GrpcStatus } from '../../src/rpc/errors.js';
-import { openServerSecurity, type ServerSecurityOptions } from '../../src/rpc/serverSecurity.js';
-import type { NamedFile } from '../../src/rpc/watchedFiles.js';
+import {
+  openServerSecurity,
+  type ServerSecurityOptions,
+} from '../../src/rpc/security/serverSecurity.js';
+import type { NamedFile } from '../../src/rpc/security/watchedFiles.js';
 import { TEACHER_SERVICE_NAME } from '../../src/stream/codec/teacherService.js';
 import { Authority, type Pem } from '../support/certificates/authority.js';
 import { SecurityFolder } from '../support/certificates/folder.js';

@@ -2,7 +2,7 @@
 import { writeFileSync } from 'node:fs';
 import { STREET_CLASSES } from '../../../src/data/streets/classes.js';
 import { initialWeights } from '../../../src/models/initialise.js';
-import { writeModelFile } from '../../../src/models/modelFile.js';
+import { writeModelFile } from '../../../src/models/files/modelFile.js';
 import { SegmentationNetwork } from '../../../src/models/network.js';
 
 /** DeepLabV3 on MobileNetV2 for the synthetic streets. */

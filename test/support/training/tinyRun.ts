@@ -2,7 +2,7 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { initialWeights } from '../../../src/models/initialise.js';
-import { writeModelFile } from '../../../src/models/modelFile.js';
+import { writeModelFile } from '../../../src/models/files/modelFile.js';
 import { SegmentationNetwork } from '../../../src/models/network.js';
 import type { NetworkSpec } from '../../../src/models/spec.js';
 import { syntheticStreets } from '../../../src/data/syntheticStreets.js';
