@@ -16,7 +16,7 @@ export {
 export type { TeacherInfo } from '../src/contract/teacherInfo.js';
 export { ProviderError } from '../src/graphs/providerError.js';
 export { BindError } from '../src/rpc/server.js';
-export { SecurityFileError } from '../src/rpc/watchedFiles.js';
+export { SecurityFileError } from '../src/rpc/security/watchedFiles.js';
 export { RunFolderError } from '../src/run/runFolder.js';
 export { ImageRefusedError } from '../src/stream/client/errors.js';
 export { ListenError } from '../src/telemetry/metricsServer.js';

@@ -4,27 +4,12 @@
  *
  *     node --import tsx bench/fleet/main.ts --out docs/performance.md
  *
- * `--quick` shows in a minute that all of it runs. The results are kept in runs/fleet/results.json;
- * `--render FILE` writes the document from such a file.
+ * `--quick` shows in a minute that all of it runs. The options of all benches: bench/support/bench.ts.
  */
-import { availableParallelism } from 'node:os';
-import { parseArgs } from 'node:util';
-import { keepResults, readOrMeasure, say } from '../support/benchResults.js';
-import { endOnSignals } from '../support/endOnSignals.js';
-import { machine } from '../support/machine.js';
-import { writeMarkedSection } from '../support/markedSection.js';
+import { runBench } from '../support/bench.js';
+import { flag } from '../support/options.js';
 import { type Amount, measureFleet, measureRemote } from './measure.js';
-import type { FleetResults } from './results.js';
-import { section } from './table.js';
-
-const { values } = parseArgs({
-  options: {
-    quick: { type: 'boolean', default: false },
-    results: { type: 'string', default: 'runs/fleet/results.json' },
-    render: { type: 'string' },
-    out: { type: 'string' },
-  },
-});
+import { FLEET_PAGE } from './page.js';
 
 /** Answers of 64x128 positions. */
 const SIZE = { height: 512, width: 1024, classes: 19, channels: 512, latencyMs: 400 };
@@ -39,27 +24,18 @@ const WHOLE: Amount = {
   ...{ scalingRounds: 3, imagesEach: 20 },
 };
 
-endOnSignals();
-
-const results = await readOrMeasure(values.render, measureAll);
-if (values.out !== undefined) await writeMarkedSection(values.out, 'fleet', section(results));
-process.stdout.write(`${section(results)}\n`);
-
-async function measureAll(): Promise<FleetResults> {
-  const started = new Date();
-  const amount = values.quick ? QUICK : WHOLE;
-  const remote = await measureRemote(amount, TRAINED, say);
-  const fleet = await measureFleet(amount, SIZE, values.quick ? [1, 2] : [1, 2, 4, 8, 16], say);
-  const results: FleetResults = {
-    date: started.toISOString(),
-    minutes: (Date.now() - started.getTime()) / 60_000,
-    machine: machine(),
-    threads: availableParallelism(),
-    engines: { cirkd: 'TensorFlow on the CPU' },
-    size: SIZE,
-    remote,
-    ...fleet,
-  };
-  await keepResults(values.results, results);
-  return results;
-}
+await runBench({
+  name: 'fleet',
+  options: { quick: flag },
+  plan: ({ quick }) => ({
+    sections: ['fleet'],
+    async measure({ engines, say }) {
+      engines.cirkd = 'TensorFlow on the CPU';
+      const amount = quick ? QUICK : WHOLE;
+      const remote = await measureRemote(amount, TRAINED, say);
+      const counts = quick ? [1, 2] : [1, 2, 4, 8, 16];
+      return { size: SIZE, remote, ...(await measureFleet(amount, SIZE, counts, say)) };
+    },
+  }),
+  page: FLEET_PAGE,
+});

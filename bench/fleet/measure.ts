@@ -3,9 +3,19 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { STREET_CLASSES } from '../../src/data/streets/classes.js';
-import { writeUntrainedModel } from '../../test/support/untrainedModel.js';
+import { writeUntrainedModel } from '../../test/support/modelFiles/untrainedModel.js';
 import type { PrefetchResult, RemoteResult, ScalingResult, WaitingResult } from './results.js';
-import { PullingStudent, TrainingStudent } from './students.js';
+import { engineOnCpu, type MeasuredProcess, startSide } from '../support/measuredProcess.js';
+import { inRounds } from '../support/rounds.js';
+import type {
+  PullAnswer,
+  PullRequest,
+  PullTask,
+  StepsAnswer,
+  TrainAnswer,
+  TrainRequest,
+  TrainTask,
+} from './protocol.js';
 import { type SimulatedSize, Teachers } from './teachers.js';
 
 export interface Amount {
@@ -41,30 +51,23 @@ export async function measureRemote(
     const teachers = opened(await Teachers.checkpoint(model));
     const classNames = STREET_CLASSES.map(([name]) => name);
     const task = { model, teacherChannels: TEACHER_CHANNELS, classNames, height, width };
-    const one = opened(
-      await TrainingStudent.start({ ...task, where: 'one process', address: null }),
+    const address = teachers.addresses[0]!;
+    const one = opened(await startStudent('trainSide.ts', { ...task, address: null }));
+    const two = opened(await startStudent('trainSide.ts', { ...task, address }));
+    const [alone, apart] = await inRounds(
+      [[one, two]],
+      {
+        ...{ rounds: trainRounds, warmUp: 1, alternating: true },
+        after: (_, round) => say(`one process or two: round ${round} of ${trainRounds}`),
+      },
+      (side) => side.ask<TrainAnswer>({ steps: trainSteps } satisfies TrainRequest),
     );
-    const two = opened(
-      await TrainingStudent.start({
-        ...{ ...task, where: 'two processes', address: teachers.addresses[0]! },
-      }),
-    );
-    const sides = { one: [] as Measured[], two: [] as Measured[] };
-    const turn = async (side: TrainingStudent, into: Measured[]) =>
-      into.push(await side.train(trainSteps));
-    // The first round warms up.
-    for (let round = 0; round <= trainRounds; round++) {
-      const turns = [() => turn(one, sides.one), () => turn(two, sides.two)];
-      for (const each of round % 2 === 0 ? turns : turns.toReversed()) await each();
-      say(`one process or two: round ${round} of ${trainRounds}`);
-    }
-    const of = (side: Measured[], part: keyof Measured) => side.slice(1).map((each) => each[part]);
     return {
       ...{ height, width },
-      onePerSecond: of(sides.one, 'imagesPerSecond'),
-      twoPerSecond: of(sides.two, 'imagesPerSecond'),
-      oneWaiting: of(sides.one, 'waiting'),
-      twoWaiting: of(sides.two, 'waiting'),
+      onePerSecond: alone!.map((each) => each.imagesPerSecond),
+      twoPerSecond: apart!.map((each) => each.imagesPerSecond),
+      oneWaiting: alone!.map((each) => each.waiting),
+      twoWaiting: apart!.map((each) => each.waiting),
     };
   } finally {
     for (const each of open.reverse()) await each.close();
@@ -72,9 +75,14 @@ export async function measureRemote(
   }
 }
 
-interface Measured {
-  readonly imagesPerSecond: number;
-  readonly waiting: number;
+/** Resolves once the process is ready. */
+async function startStudent(
+  file: 'trainSide.ts' | 'pullSide.ts',
+  task: TrainTask | PullTask,
+): Promise<MeasuredProcess> {
+  const side = startSide(import.meta.url, file, [JSON.stringify(task)], engineOnCpu());
+  await side.first();
+  return side;
 }
 
 const STEP_MS = 100;
@@ -97,23 +105,27 @@ export async function measureFleet(
   const most = counts.at(-1)!;
   const teachers = await Teachers.simulated(most, size);
   say(`${most} teachers run`);
-  let student: PullingStudent | undefined;
+  let student: MeasuredProcess | undefined;
   try {
-    student = await PullingStudent.start({ size });
-    await student.pull({ addresses: teachers.addresses, imagesEach: 1 });
-    const scaling = counts.map((count) => ({ teachers: count, imagesPerSecond: [] as number[] }));
-    for (let round = 0; round < amount.scalingRounds; round++) {
-      for (const each of scaling) {
-        const addresses = teachers.addresses.slice(0, each.teachers);
-        const { imagesEach } = amount;
-        const { imagesPerSecond } = await student.pull({ addresses, imagesEach });
-        each.imagesPerSecond.push(imagesPerSecond);
-        say(`${each.teachers} teachers: ${imagesPerSecond.toFixed(2)} images/s`);
-      }
-    }
-    const prefetch = await measureWaiting(student, amount, teachers.addresses, say);
+    const side = await startStudent('pullSide.ts', { size });
+    student = side;
+    const pull = (addresses: readonly string[], imagesEach: number) => {
+      const request: PullRequest = { do: 'pull', addresses, imagesEach };
+      return side.ask<PullAnswer>(request);
+    };
+    await pull(teachers.addresses, 1);
+    const rates = await inRounds([counts], { rounds: amount.scalingRounds }, async (count) => {
+      const addresses = teachers.addresses.slice(0, count);
+      const { imagesPerSecond } = await pull(addresses, amount.imagesEach);
+      say(`${count} teachers: ${imagesPerSecond.toFixed(2)} images/s`);
+      return imagesPerSecond;
+    });
+    const prefetch = await measureWaiting(side, amount, teachers.addresses, say);
     const { waitingSteps: steps } = amount;
-    return { scaling, waiting: { teachers: most, stepMs: STEP_MS, steps, prefetch } };
+    return {
+      scaling: counts.map((count, i) => ({ teachers: count, imagesPerSecond: rates[i]! })),
+      waiting: { teachers: most, stepMs: STEP_MS, steps, prefetch },
+    };
   } finally {
     await student?.close();
     await teachers.close();
@@ -121,22 +133,22 @@ export async function measureFleet(
 }
 
 async function measureWaiting(
-  student: PullingStudent,
+  student: MeasuredProcess,
   { waitingRounds, waitingSteps }: Amount,
   addresses: readonly string[],
   say: Say,
 ): Promise<PrefetchResult[]> {
-  const results = PREFETCH_STEPS.map((prefetchSteps) => ({
-    prefetchSteps,
-    share: [] as number[],
-  }));
-  for (let round = 0; round < waitingRounds; round++) {
-    for (const { prefetchSteps, share } of results) {
-      const request = { addresses, steps: waitingSteps + 1, stepMs: STEP_MS, prefetchSteps };
-      const { seconds } = await student.steps(request);
-      share.push(seconds.teacher / seconds.total);
-      say(`${prefetchSteps} steps ahead: waited ${(100 * share.at(-1)!).toFixed(2)} %`);
-    }
-  }
-  return results;
+  const shares = await inRounds(
+    [PREFETCH_STEPS],
+    { rounds: waitingRounds },
+    async (prefetchSteps) => {
+      const how = { steps: waitingSteps + 1, stepMs: STEP_MS, prefetchSteps };
+      const request: PullRequest = { do: 'steps', addresses, ...how };
+      const { seconds } = await student.ask<StepsAnswer>(request);
+      const share = seconds.teacher / seconds.total;
+      say(`${prefetchSteps} steps ahead: waited ${(100 * share).toFixed(2)} %`);
+      return share;
+    },
+  );
+  return PREFETCH_STEPS.map((prefetchSteps, i) => ({ prefetchSteps, share: shares[i]! }));
 }

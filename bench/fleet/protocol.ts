@@ -29,12 +29,11 @@ export interface StepsAnswer {
 
 /** Argument of trainSide.ts. */
 export interface TrainTask {
-  readonly where: 'one process' | 'two processes';
   /** The teacher's model file. */
   readonly model: string;
   readonly teacherChannels: number;
   readonly classNames: readonly string[];
-  /** Of the other process. */
+  /** Of the teacher in another process; null: it is in this one. */
   readonly address: string | null;
   readonly height: number;
   readonly width: number;

@@ -1,5 +1,5 @@
 /** What bench/fleet measures. */
-import type { MeasuredThere } from '../support/machine.js';
+import type { MeasuredThere } from '../support/results.js';
 import type { SimulatedSize } from './teachers.js';
 
 export interface RemoteResult {
@@ -33,12 +33,14 @@ export interface ScalingResult {
   readonly imagesPerSecond: readonly number[];
 }
 
-export interface FleetResults extends MeasuredThere {
+export interface FleetFound {
   readonly size: SimulatedSize;
   readonly remote: RemoteResult;
   readonly waiting: WaitingResult;
   readonly scaling: readonly ScalingResult[];
 }
+
+export type FleetResults = FleetFound & MeasuredThere;
 
 /** Of the teachers' own time: 1 where none of them ever waits. */
 export function linearShare({ teachers }: ScalingResult, rate: number, latencyMs: number): number {

@@ -1,11 +1,9 @@
 /** `cirkd teacher` processes on free ports of this machine. */
-import { spawn, type ChildProcess } from 'node:child_process';
-import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
+import { MeasuredProcess } from '../support/measuredProcess.js';
 
 const BIN = fileURLToPath(new URL('../../services/cli/bin.mjs', import.meta.url));
 const READY = /^teacher ready: grpc (\S+),/;
-const COMPLAINTS_LENGTH = 4000;
 
 export interface SimulatedSize {
   readonly height: number;
@@ -18,7 +16,7 @@ export interface SimulatedSize {
 
 export class Teachers {
   readonly addresses: readonly string[];
-  readonly #children: readonly ChildProcess[];
+  readonly #running: readonly MeasuredProcess[];
 
   /** One with the network of a model file. */
   static checkpoint(path: string): Promise<Teachers> {
@@ -37,48 +35,33 @@ export class Teachers {
     ]);
   }
 
+  /** One after the other: a start takes a core, and a full machine would slow all of them. */
   static async #start(count: number, keys: readonly string[]): Promise<Teachers> {
-    const children: ChildProcess[] = [];
-    process.once('exit', () => {
-      for (const child of children) child.kill('SIGKILL');
-    });
-    // One after the other: a start takes a core, and a full machine would slow all of them.
     const addresses: string[] = [];
-    while (addresses.length < count) addresses.push(await startOne(keys, children));
-    return new Teachers(addresses, children);
+    const running: MeasuredProcess[] = [];
+    const given = ['--port', '0', '--metrics-port', '0', ...keys.flatMap((key) => ['--set', key])];
+    const env = { ...process.env, CUDA_VISIBLE_DEVICES: '' };
+    for (let i = 0; i < count; i++) {
+      const teacher = new MeasuredProcess(
+        'a teacher',
+        process.execPath,
+        [BIN, 'teacher', ...given],
+        env,
+      );
+      running.push(teacher);
+      let ready: RegExpExecArray | null = null;
+      while (ready === null) ready = READY.exec(await teacher.line());
+      addresses.push(ready[1]!);
+    }
+    return new Teachers(addresses, running);
   }
 
-  private constructor(addresses: readonly string[], children: readonly ChildProcess[]) {
+  private constructor(addresses: readonly string[], running: readonly MeasuredProcess[]) {
     this.addresses = addresses;
-    this.#children = children;
+    this.#running = running;
   }
 
   async close(): Promise<void> {
-    await Promise.all(
-      this.#children.map((child) => {
-        const ended = new Promise((resolve) => child.once('exit', resolve));
-        child.kill('SIGTERM');
-        return ended;
-      }),
-    );
+    await Promise.all(this.#running.map((teacher) => teacher.close('SIGTERM')));
   }
-}
-
-/** Resolves with its address. */
-async function startOne(keys: readonly string[], children: ChildProcess[]): Promise<string> {
-  const args = ['teacher', '--port', '0', '--metrics-port', '0'];
-  const child = spawn(process.execPath, [BIN, ...args, ...keys.flatMap((key) => ['--set', key])], {
-    stdio: ['ignore', 'pipe', 'pipe'],
-    env: { ...process.env, CUDA_VISIBLE_DEVICES: '' },
-  });
-  children.push(child);
-  let complaints = '';
-  child.stderr.setEncoding('utf8').on('data', (text: string) => {
-    complaints = (complaints + text).slice(-COMPLAINTS_LENGTH);
-  });
-  for await (const line of createInterface({ input: child.stdout })) {
-    const address = READY.exec(line)?.[1];
-    if (address !== undefined) return address;
-  }
-  throw new Error(`a teacher ended before it was ready\n${complaints}`);
 }

@@ -4,86 +4,61 @@
  *
  *     node --import tsx bench/losses/main.ts --out docs/performance.md --budget-minutes 20
  *
- * The results are kept in runs/losses/results.json; `--render FILE` writes the document from such a
- * file without measuring.
+ * The options of all benches: bench/support/bench.ts.
  */
-import { availableParallelism } from 'node:os';
-import { dirname } from 'node:path';
-import { parseArgs } from 'node:util';
-import { ensureFolder } from '../../src/run/durableFiles.js';
-import { keepResults, readOrMeasure, say } from '../support/benchResults.js';
-import { machine } from '../support/machine.js';
-import { endOnSignals } from '../support/endOnSignals.js';
-import { ensureTorch } from '../support/torchPackages.js';
-import { section, writeDocument } from './document.js';
+import { runBench } from '../support/bench.js';
+import { number, pairs, wholeNumbers } from '../support/options.js';
+import { ensureTorch } from '../support/peerPackages.js';
 import { Forecast } from './forecast.js';
-import { expectedSeconds, type Measurement, measurePoint } from './measure.js';
-import { type Channels, listPoints, type Point, pointName, type Size } from './points.js';
-import type { BenchResults, PointResult } from './results.js';
+import { expectedSeconds, measurePoint } from './measure.js';
+import { LOSSES_PAGE } from './page.js';
+import { type Channels, listPoints, pointName, type Size } from './points.js';
+import type { PointResult } from './results.js';
 
-const { values } = parseArgs({
+await runBench({
+  name: 'losses',
   options: {
-    sizes: { type: 'string', default: '32x64,64x128,96x192,128x256' },
-    batches: { type: 'string', default: '1,2,4,8' },
-    channels: { type: 'string', default: '128/512,512/512' },
-    'budget-minutes': { type: 'string', default: '20' },
-    'memory-gib': { type: 'string', default: '16' },
-    'point-seconds': { type: 'string', default: '120' },
-    results: { type: 'string', default: 'runs/losses/results.json' },
-    render: { type: 'string' },
-    out: { type: 'string' },
+    sizes: pairs('x', [
+      [32, 64],
+      [64, 128],
+      [96, 192],
+      [128, 256],
+    ]),
+    batches: wholeNumbers([1, 2, 4, 8]),
+    channels: pairs('/', [
+      [128, 512],
+      [512, 512],
+    ]),
+    'budget-minutes': number(20),
+    'memory-gib': number(16),
+    'point-seconds': number(120),
   },
+  plan({ sizes, batches, channels, ...values }) {
+    const budget = values['budget-minutes'];
+    const wanted = listPoints(
+      sizes.map(([height, width]): Size => ({ height, width })),
+      batches,
+      channels.map(([student, teacher]): Channels => ({ student, teacher })),
+    );
+    return {
+      sections: ['losses'],
+      peer: ensureTorch,
+      async measure(measuring) {
+        const limits = { memoryGiB: values['memory-gib'], seconds: values['point-seconds'] };
+        const measurement = { ...measuring, limits, forecast: new Forecast() };
+        const points: PointResult[] = [];
+        for (const point of wanted) {
+          const end = measuring.minutes() + expectedSeconds(point, measurement) / 60;
+          if (end > budget) {
+            const skipped = { skipped: `no time left of ${budget} minutes` };
+            points.push({ point, sides: { cirkd: skipped, torch: skipped } });
+            measuring.say(`${pointName(point)}: ${skipped.skipped}`);
+          } else points.push(await measurePoint(point, measurement));
+          await measuring.keep({ points });
+        }
+        return { points };
+      },
+    };
+  },
+  page: LOSSES_PAGE,
 });
-
-endOnSignals();
-
-const results = await readOrMeasure(values.render, measureAll);
-if (values.out !== undefined) await writeDocument(values.out, results);
-process.stdout.write(`${section(results, 'plot.svg')}\n`);
-
-async function measureAll(): Promise<BenchResults> {
-  const torch = await ensureTorch(say);
-  await ensureFolder(dirname(values.results));
-  const started = new Date();
-  const minutes = () => (Date.now() - started.getTime()) / 60_000;
-  const measurement: Measurement = {
-    limits: { memoryGiB: Number(values['memory-gib']), seconds: Number(values['point-seconds']) },
-    threads: availableParallelism(),
-    torch,
-    forecast: new Forecast(),
-    engines: {},
-    say,
-  };
-  const points: PointResult[] = [];
-  const soFar = (): BenchResults => ({
-    date: started.toISOString(),
-    machine: machine(),
-    threads: measurement.threads,
-    engines: measurement.engines,
-    minutes: minutes(),
-    points,
-  });
-  const budget = Number(values['budget-minutes']);
-  for (const point of wantedPoints()) {
-    const late = minutes() + expectedSeconds(point, measurement) / 60 > budget;
-    points.push(late ? outOfTime(point, budget) : await measurePoint(point, measurement));
-    await keepResults(values.results, soFar());
-  }
-  return soFar();
-}
-
-function wantedPoints(): Point[] {
-  const pairs = (text: string, by: string) =>
-    text.split(',').map((pair) => pair.split(by).map(Number) as [number, number]);
-  return listPoints(
-    pairs(values.sizes, 'x').map(([height, width]): Size => ({ height, width })),
-    values.batches.split(',').map(Number),
-    pairs(values.channels, '/').map(([student, teacher]): Channels => ({ student, teacher })),
-  );
-}
-
-function outOfTime(point: Point, budget: number): PointResult {
-  say(`${pointName(point)}: skipped, the budget of ${budget} minutes doesn't hold it`);
-  const skipped = { skipped: `no time left of ${budget} minutes` };
-  return { point, sides: { cirkd: skipped, torch: skipped } };
-}

@@ -1,9 +1,11 @@
 /** One point: which sides can be measured, and their processes in turns. */
-import { assertAgreement } from './agreement.js';
+import type { Measuring } from '../support/bench.js';
+import { inRounds } from '../support/rounds.js';
 import type { Forecast } from './forecast.js';
 import { isGoal, type Point, pointName } from './points.js';
 import {
   extraMiB,
+  type LossesFound,
   medianMs,
   type PointResult,
   type SideResult,
@@ -11,16 +13,11 @@ import {
   type Skipped,
 } from './results.js';
 import { LimitReached, type Limits, runSide, type SideName } from './sideProcess.js';
-import type { SideReport, SideTask } from './sideReport.js';
+import { assertAgreement, type SideReport, type SideTask } from './sideReport.js';
 
-export interface Measurement {
+export interface Measurement extends Measuring<LossesFound> {
   readonly limits: Limits;
-  readonly threads: number;
-  /** Folder of PyTorch's packages. */
-  readonly torch: string;
   readonly forecast: Forecast;
-  readonly engines: Partial<Record<SideName, string>>;
-  readonly say: (text: string) => void;
 }
 
 const MAX_REPETITIONS = 3;
@@ -34,11 +31,7 @@ const LONG_ROUND_SECONDS = 40;
 const SIDES: readonly SideName[] = ['cirkd', 'torch'];
 
 /** Why a side can't be measured within the limits. */
-export function reasonToSkip(
-  side: SideName,
-  point: Point,
-  measurement: Measurement,
-): string | null {
+function reasonToSkip(side: SideName, point: Point, measurement: Measurement): string | null {
   const { forecast, limits } = measurement;
   const seconds = forecast.ms(side, point) / 1000;
   const gib = (forecast.extraMiB(side, point) ?? 0) / 1024;
@@ -47,7 +40,7 @@ export function reasonToSkip(
   return null;
 }
 
-export function roundsOf(point: Point, measurement: Measurement): number {
+function roundsOf(point: Point, measurement: Measurement): number {
   if (point.loss === 'memory' || isGoal(point)) return 3;
   return roundSeconds(point, measurement) > LONG_ROUND_SECONDS ? 1 : 2;
 }
@@ -95,16 +88,12 @@ export async function measurePoint(point: Point, measurement: Measurement): Prom
       base[side] = peakKiB;
     });
   }
-  for (let round = 0; round < rounds; round++) {
-    for (const side of SIDES) {
-      await attempt(side, false, ({ peakKiB, measured }) => {
-        runs[side].push({ peakKiB, ...measured! });
-        measurement.say(
-          `${pointName(point)}: ${side} ${measured!.ms.map(Math.round).join(', ')} ms`,
-        );
-      });
-    }
-  }
+  await inRounds([SIDES], { rounds }, (side) =>
+    attempt(side, false, ({ peakKiB, measured }) => {
+      runs[side].push({ peakKiB, ...measured! });
+      measurement.say(`${pointName(point)}: ${side} ${measured!.ms.map(Math.round).join(', ')} ms`);
+    }),
+  );
   const result = (side: SideName): SideResult | Skipped => {
     const reason = skipped[side];
     if (reason !== undefined) return { skipped: reason };
@@ -120,7 +109,7 @@ async function report(
   side: SideName,
   point: Point,
   inputsOnly: boolean,
-  { limits, threads, torch, engines }: Measurement,
+  { limits, threads, peer: torch, engines }: Measurement,
 ): Promise<SideReport> {
   const task: SideTask = {
     point,

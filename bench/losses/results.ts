@@ -1,6 +1,5 @@
 /** What was measured, as it is kept in the results' file. */
-
-import type { MeasuredThere } from '../support/machine.js';
+import type { MeasuredThere } from '../support/results.js';
 import { median } from '../support/statistics.js';
 import { necessaryProducts, type Point, type Products } from './points.js';
 import type { SideName } from './sideProcess.js';
@@ -27,19 +26,17 @@ export interface PointResult {
   readonly sides: Readonly<Record<SideName, SideResult | Skipped>>;
 }
 
-export interface BenchResults extends MeasuredThere {
+export interface LossesFound {
   readonly points: readonly PointResult[];
 }
+
+export type LossesResults = LossesFound & MeasuredThere;
 
 export const isMeasured = (side: SideResult | Skipped): side is SideResult => 'runs' in side;
 
 /** Of the processes' medians. */
 export function medianMs({ runs }: SideResult): number {
   return median(runs.map(({ ms }) => median(ms)));
-}
-
-export function fastestMs({ runs }: SideResult): number {
-  return Math.min(...runs.flatMap(({ ms }) => ms));
 }
 
 /** The largest of the processes. */

@@ -1,10 +1,6 @@
 /** Starts one measured process and gives what it says, or why it was stopped. */
-import { type ChildProcess, type ChildProcessByStdio, spawn } from 'node:child_process';
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
-import type { Readable } from 'node:stream';
-import { fileURLToPath } from 'node:url';
-import { peerEnvironment } from '../support/torchPackages.js';
+import { type MeasuredProcess, ProcessEnded, startSide } from '../support/measuredProcess.js';
+import { peerEnvironment } from '../support/peerPackages.js';
 import type { SideReport, SideTask } from './sideReport.js';
 
 export type SideName = 'cirkd' | 'torch';
@@ -19,7 +15,6 @@ export class LimitReached extends Error {
   override readonly name = 'LimitReached';
 }
 
-const HERE = fileURLToPath(new URL('.', import.meta.url));
 /** How PyTorch and Python say it. */
 const OUT_OF_MEMORY = /can't allocate memory|MemoryError/;
 const LOOK_EVERY_MS = 250;
@@ -33,28 +28,24 @@ export async function runSide(
   limits: Limits,
   torch: string,
 ): Promise<SideReport> {
-  const [program, args] =
+  const args = [JSON.stringify(task)];
+  const started =
     side === 'cirkd'
-      ? [process.execPath, ['--expose-gc', '--import', 'tsx', join(HERE, 'cirkdSide.ts')]]
-      : ['python3', [join(HERE, 'peer.py')]];
-  const child = spawn(program, [...args, JSON.stringify(task)], {
-    stdio: ['ignore', 'pipe', 'pipe'],
-    env: side === 'torch' ? peerEnvironment(torch) : process.env,
-  });
-  const onExit = () => child.kill('SIGKILL');
-  process.once('exit', onExit);
-  const watch = watchLimits(child, limits);
+      ? startSide(import.meta.url, 'cirkdSide.ts', args, process.env, ['--expose-gc'])
+      : startSide(import.meta.url, 'peer.py', args, peerEnvironment(torch));
+  const watch = watchLimits(started, limits);
   try {
-    const { code, signal, output, complaints } = await ended(child);
+    return await started.first<SideReport>();
+  } catch (error) {
     if (watch.reached !== '') throw new LimitReached(watch.reached);
-    if (signal === 'SIGKILL' || (code !== 0 && OUT_OF_MEMORY.test(complaints))) {
+    const { signal, complaints } = error as ProcessEnded;
+    if (error instanceof ProcessEnded && (signal === 'SIGKILL' || OUT_OF_MEMORY.test(complaints))) {
       throw new LimitReached('no memory left');
     }
-    if (code !== 0) throw new Error(`${side}: code ${code}, signal ${signal}\n${complaints}`);
-    return JSON.parse(output) as SideReport;
+    throw error;
   } finally {
     watch.stop();
-    process.off('exit', onExit);
+    await started.close();
   }
 }
 
@@ -64,14 +55,14 @@ interface Watch {
   stop(): void;
 }
 
-function watchLimits(child: ChildProcess, { memoryGiB, seconds }: Limits): Watch {
+function watchLimits(started: MeasuredProcess, { memoryGiB, seconds }: Limits): Watch {
   const end = (why: string) => {
     watch.reached = why;
-    child.kill('SIGKILL');
+    started.kill();
   };
   const late = setTimeout(() => end(`more than ${seconds} s`), 1000 * (seconds + AROUND_SECONDS));
   const look = setInterval(() => {
-    if (residentKiB(child.pid) > memoryGiB * 2 ** 20) end(`more than ${memoryGiB} GiB`);
+    if (started.residentKiB() > memoryGiB * 2 ** 20) end(`more than ${memoryGiB} GiB`);
   }, LOOK_EVERY_MS);
   const watch = {
     reached: '',
@@ -81,36 +72,4 @@ function watchLimits(child: ChildProcess, { memoryGiB, seconds }: Limits): Watch
     },
   };
   return watch;
-}
-
-interface End {
-  readonly code: number | null;
-  readonly signal: NodeJS.Signals | null;
-  readonly output: string;
-  /** TensorFlow greets on it at every start: of interest only where something fails. */
-  readonly complaints: string;
-}
-
-function ended(child: ChildProcessByStdio<null, Readable, Readable>): Promise<End> {
-  return new Promise((resolve, reject) => {
-    let [output, complaints] = ['', ''];
-    child.stdout.setEncoding('utf8').on('data', (text) => {
-      output += text;
-    });
-    child.stderr.setEncoding('utf8').on('data', (text) => {
-      complaints += text;
-    });
-    child.once('error', reject);
-    child.once('close', (code, signal) => resolve({ code, signal, output, complaints }));
-  });
-}
-
-/** 0 for a process that has gone. */
-function residentKiB(pid: number | undefined): number {
-  try {
-    const status = readFileSync(`/proc/${pid}/status`, 'utf8');
-    return Number(/^VmRSS:\s+(\d+) kB$/m.exec(status)?.[1] ?? 0);
-  } catch {
-    return 0;
-  }
 }

@@ -1,5 +1,8 @@
-/** What a measured process is told and what it answers: one JSON argument, one JSON line. */
-import type { Point, Products } from './points.js';
+/**
+ * What a measured process is told and what it answers: one JSON argument, one JSON line. Both sides must have
+ * computed the same, or their times mean nothing.
+ */
+import { type Point, pointName, type Products } from './points.js';
 
 export interface SideTask {
   readonly point: Point;
@@ -31,4 +34,23 @@ export interface Measured {
   readonly gradientSamples: readonly number[];
   /** Of the plain matrix products at the sizes of tiles; FLOP (2 a multiply-add) a second. */
   readonly flopPerSecond: Products;
+}
+
+const RELATIVE = 1e-3;
+
+/** Throws Error where loss or gradient differ by more than a thousandth. */
+export function assertAgreement(point: Point, a: Measured, b: Measured): void {
+  const name = pointName(point);
+  assertNear(`${name}: loss`, a.loss, b.loss, Math.abs(b.loss));
+  assertNear(`${name}: norm of the gradient`, a.gradientNorm, b.gradientNorm, b.gradientNorm);
+  const largest = Math.max(...b.gradientSamples.map(Math.abs));
+  b.gradientSamples.forEach((wanted, i) => {
+    assertNear(`${name}: element ${i} of the gradient`, a.gradientSamples[i]!, wanted, largest);
+  });
+}
+
+function assertNear(what: string, got: number, wanted: number, size: number): void {
+  // Written so that NaN fails too.
+  if (Math.abs(got - wanted) <= RELATIVE * size) return;
+  throw new Error(`${what} is ${got} here and ${wanted} in PyTorch`);
 }

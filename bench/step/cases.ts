@@ -1,4 +1,8 @@
-/** What is measured: a teacher's forward pass, and two students, the network alone and the whole step. */
+/**
+ * What is measured: a teacher's forward pass, two students, the network alone and the whole step; and a
+ * teacher that comes as a graph.
+ */
+import { UsageError } from '../../services/cli/command.js';
 import { PAPER_BANK_ROWS, type Workload } from '../../services/cli/bench/workload.js';
 
 export type CaseKind = 'teacher' | 'network' | 'whole';
@@ -30,6 +34,9 @@ export const GOAL_SIZE: CaseSize = {
 const TEACHER_CHANNELS = 256;
 const CLASSES = 19;
 const IMAGES = 2;
+const GRAPH_CASE = 'graph';
+/** Of torchvision's weights. */
+const GRAPH_CLASSES = 21;
 
 const TEACHER = {
   model: 'deeplabv3',
@@ -73,15 +80,35 @@ export function caseGroups(size: CaseSize = GOAL_SIZE): StepCase[][] {
   return [[teacher], ...students];
 }
 
-/** Throws Error on a name that no case has. */
+/**
+ * A teacher that comes as a graph beside this project's own kernels, on the same weights: torchvision's
+ * DeepLabV3-ResNet-50, exported to ONNX by PyTorch and run by onnxruntime.
+ */
+export function graphCase(size: Omit<CaseSize, 'widthMultiplier'>): StepCase {
+  return {
+    name: GRAPH_CASE,
+    kind: 'teacher',
+    title: "teacher forward, torchvision's DeepLabV3-ResNet-50",
+    workload: {
+      ...{ model: 'torchvision_deeplabv3', backbone: 'resnet50_plain', variant: 'v1' },
+      ...{ ...size, widthMultiplier: 1, classes: GRAPH_CLASSES, images: IMAGES },
+      ...{ loss: 'labels', teacherChannels: TEACHER_CHANNELS },
+    },
+  };
+}
+
+/** Throws UsageError on a name that no case has. */
 export function chooseCases(groups: readonly StepCase[][], names: readonly string[]): StepCase[][] {
   const known = groups.flat().map(({ name }) => name);
   for (const name of names) {
     if (!known.includes(name)) {
-      throw new Error(`--cases: ${name} given, wanted some of ${known.join(', ')}`);
+      throw new UsageError(`--cases: ${name} given, wanted some of ${known.join(', ')}`);
     }
   }
   return groups
     .map((group) => group.filter(({ name }) => names.includes(name)))
     .filter((group) => group.length > 0);
 }
+
+/** Measured beside this project's own kernels, not beside PyTorch. */
+export const isGraph = ({ name }: StepCase) => name === GRAPH_CASE;

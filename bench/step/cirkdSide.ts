@@ -1,8 +1,8 @@
 /** The measured process of this project's side; bench/step/side.ts starts it. See protocol.ts. */
-import { createInterface } from 'node:readline';
 import { profileWork } from '../../services/cli/bench/opProfile.js';
 import { peakKiB, residentKiB, startPeak } from '../../services/cli/bench/peakMemory.js';
 import { engineInfo } from '../../src/tensor/index.js';
+import { answerRequests, tell } from '../support/linesOfInput.js';
 import type { Answers, Ready, Request, SideTask } from './protocol.js';
 import { openWork, type StepWork } from './stepWork.js';
 
@@ -16,14 +16,8 @@ const startKiB = residentKiB();
 const work = openWork(task);
 // Making weights, banks and input takes more for a moment than it leaves.
 startPeak();
-say({ engine, startKiB } satisfies Ready);
-for await (const line of createInterface({ input: process.stdin })) {
-  say(answer(work, JSON.parse(line) as Request));
-}
-
-function say(message: object): void {
-  process.stdout.write(`${JSON.stringify(message)}\n`);
-}
+tell({ engine, startKiB } satisfies Ready);
+await answerRequests((request: Request) => answer(work, request));
 
 function answer(work: StepWork, request: Request): Answers[Request['do']] {
   switch (request.do) {

@@ -1,6 +1,5 @@
 /** The measured process of a teacher that comes as a graph; bench/step/side.ts starts it. See protocol.ts. */
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
 import { performance } from 'node:perf_hooks';
 import { rgbImages } from '../../services/cli/bench/inputs.js';
 import { peakKiB, residentKiB, startPeak } from '../../services/cli/bench/peakMemory.js';
@@ -8,7 +7,8 @@ import { TEACHER_OUTPUTS } from '../../services/cli/bench/teacherWork.js';
 import { NO_SETTINGS } from '../../src/graphs/graphSettings.js';
 import { GraphTeacher } from '../../src/graphs/graphTeacher.js';
 import { openOnnxGraph } from '../../src/graphs/onnxGraph.js';
-import { GRAPH_FILE } from './graphCase.js';
+import { answerRequests, tell } from '../support/linesOfInput.js';
+import { GRAPH_FILE } from './graphExport.js';
 import type { Answers, Ready, Request, SideTask } from './protocol.js';
 import { checkOf } from './stepWork.js';
 
@@ -22,14 +22,8 @@ const settings = { ...NO_SETTINGS, normalisation: 'official' as const };
 const teacher = await GraphTeacher.open(graph, { settings, origins: {} }, 'bench');
 const images = rgbImages(task.case.workload);
 startPeak();
-say({ engine: graph.runtime, startKiB } satisfies Ready);
-for await (const line of createInterface({ input: process.stdin })) {
-  say(await answer((JSON.parse(line) as Request).do));
-}
-
-function say(message: object): void {
-  process.stdout.write(`${JSON.stringify(message)}\n`);
-}
+tell({ engine: graph.runtime, startKiB } satisfies Ready);
+await answerRequests((request: Request) => answer(request.do));
 
 async function answer(what: Request['do']): Promise<Answers['check' | 'step' | 'peak']> {
   if (what === 'peak') return { peakKiB: peakKiB() };

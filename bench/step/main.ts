@@ -4,100 +4,59 @@
  *
  *     node --import tsx bench/step/main.ts --out docs/performance.md
  *
- * The results are kept in runs/step/results.json; `--render FILE` writes the document from such a
- * file without measuring.
+ * The options of all benches: bench/support/bench.ts.
  */
 import { availableParallelism } from 'node:os';
-import { dirname } from 'node:path';
-import { parseArgs } from 'node:util';
-import { ensureFolder } from '../../src/run/durableFiles.js';
-import { keepResults, readOrMeasure, say } from '../support/benchResults.js';
-import { machine } from '../support/machine.js';
-import { endOnSignals } from '../support/endOnSignals.js';
-import { ensureTorch } from '../support/torchPackages.js';
-import { type CaseSize, caseGroups, chooseCases, GOAL_SIZE, type StepCase } from './cases.js';
-import { wholeText, writeDocument } from './document.js';
-import { GRAPH_CASE, type GraphResult, graphCase, measureGraph } from './graphCase.js';
-import { type Measurement, measureGroup } from './measure.js';
-import type { CaseResult, StepResults } from './results.js';
+import { runBench } from '../support/bench.js';
+import { number, text, wholeNumber } from '../support/options.js';
+import { ensureTorch } from '../support/peerPackages.js';
+import { type CaseSize, caseGroups, chooseCases, GOAL_SIZE, graphCase, isGraph } from './cases.js';
+import { measureGraph, measureGroup } from './measure.js';
+import { STEP_PAGE } from './page.js';
+import type { CaseResult, GraphResult } from './results.js';
 
-const { values } = parseArgs({
+await runBench({
+  name: 'step',
   options: {
-    rounds: { type: 'string', default: '12' },
+    rounds: wholeNumber(12),
     /** Names with commas between; all unless given. */
-    cases: { type: 'string' },
-    threads: { type: 'string', default: String(availableParallelism()) },
+    cases: text,
+    threads: wholeNumber(availableParallelism()),
     /** For a quick look at something smaller than the goals are about. */
-    height: { type: 'string', default: String(GOAL_SIZE.height) },
-    width: { type: 'string', default: String(GOAL_SIZE.width) },
-    'width-multiplier': { type: 'string', default: '1' },
-    'bank-rows': { type: 'string', default: String(GOAL_SIZE.bankRows.pixel) },
-    results: { type: 'string', default: 'runs/step/results.json' },
-    render: { type: 'string' },
-    out: { type: 'string' },
+    height: wholeNumber(GOAL_SIZE.height),
+    width: wholeNumber(GOAL_SIZE.width),
+    'width-multiplier': number(1),
+    'bank-rows': wholeNumber(GOAL_SIZE.bankRows.pixel),
   },
+  plan({ rounds, cases, threads, height, width, ...values }) {
+    const pixel = values['bank-rows'];
+    const size: CaseSize = {
+      ...{ height, width, widthMultiplier: values['width-multiplier'] },
+      // In the paper's proportion.
+      bankRows: { pixel, region: Math.max(1, Math.round(pixel / 10)) },
+    };
+    const all = [...caseGroups(size), [graphCase(size)]];
+    const chosen = cases === undefined ? all : chooseCases(all, cases.split(','));
+    const groups = chosen.filter((group) => !group.some(isGraph));
+    const graphs = chosen.flat().filter(isGraph);
+    return {
+      sections: [...(groups.length > 0 ? ['step'] : []), ...(graphs.length > 0 ? ['graph'] : [])],
+      threads,
+      peer: ensureTorch,
+      async measure(measuring) {
+        const measurement = { ...measuring, rounds };
+        const [found, beside]: [CaseResult[], GraphResult[]] = [[], []];
+        for (const group of groups) {
+          found.push(...(await measureGroup(group, measurement)));
+          await measuring.keep({ cases: found, graphs: beside });
+        }
+        for (const each of graphs) {
+          beside.push(...(await measureGraph(each, measurement)));
+          await measuring.keep({ cases: found, graphs: beside });
+        }
+        return { cases: found, graphs: beside };
+      },
+    };
+  },
+  page: STEP_PAGE,
 });
-
-endOnSignals();
-
-const results = await readOrMeasure(values.render, measureAll);
-if (values.out !== undefined) await writeDocument(values.out, results);
-process.stdout.write(`${wholeText(results)}\n`);
-
-async function measureAll(): Promise<StepResults> {
-  const { groups, graphs: graphCases } = wantedCases();
-  const torch = await ensureTorch(say);
-  await ensureFolder(dirname(values.results));
-  const started = new Date();
-  const measurement: Measurement = {
-    rounds: wholeNumber('rounds'),
-    threads: wholeNumber('threads'),
-    torch,
-    engines: {},
-    say,
-  };
-  const cases: CaseResult[] = [];
-  const graphs: GraphResult[] = [];
-  const soFar = (): StepResults => ({
-    date: started.toISOString(),
-    minutes: (Date.now() - started.getTime()) / 60_000,
-    machine: machine(),
-    threads: measurement.threads,
-    engines: measurement.engines,
-    cases,
-    graphs,
-  });
-  for (const group of groups) {
-    cases.push(...(await measureGroup(group, measurement)));
-    await keepResults(values.results, soFar());
-  }
-  for (const each of graphCases) {
-    graphs.push(await measureGraph(each, measurement));
-    await keepResults(values.results, soFar());
-  }
-  return soFar();
-}
-
-function wantedCases() {
-  const pixel = wholeNumber('bank-rows');
-  const size: CaseSize = {
-    height: wholeNumber('height'),
-    width: wholeNumber('width'),
-    widthMultiplier: Number(values['width-multiplier']),
-    // In the paper's proportion.
-    bankRows: { pixel, region: Math.max(1, Math.round(pixel / 10)) },
-  };
-  const all = [...caseGroups(size), [graphCase(size)]];
-  const chosen = values.cases === undefined ? all : chooseCases(all, values.cases.split(','));
-  const isGraph = ({ name }: StepCase) => name === GRAPH_CASE;
-  return {
-    groups: chosen.filter((group) => !group.some(isGraph)),
-    graphs: chosen.flat().filter(isGraph),
-  };
-}
-
-function wholeNumber(option: 'rounds' | 'threads' | 'height' | 'width' | 'bank-rows'): number {
-  const value = Number(values[option]);
-  if (Number.isSafeInteger(value) && value > 0) return value;
-  throw new Error(`--${option}: ${values[option]} given, wanted a whole number above 0`);
-}

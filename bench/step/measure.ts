@@ -2,54 +2,71 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { configOf } from '../../services/cli/bench/workload.js';
+import type { Measuring } from '../support/bench.js';
+import { inRounds } from '../support/rounds.js';
 import { compareChecks, type Distance } from './agreement.js';
-import type { StepCase } from './cases.js';
-import type { SideName, SideTask, Timing } from './protocol.js';
-import type { CaseResult, SideResult } from './results.js';
-import { Side } from './side.js';
+import { isGraph, type StepCase } from './cases.js';
+import { exportGraph } from './graphExport.js';
+import type { SideTask, Timing } from './protocol.js';
+import type { CaseResult, GraphResult, SideResult, StepFound } from './results.js';
+import { openSide, type Side } from './side.js';
 
-export interface Measurement {
+export interface Measurement extends Measuring<StepFound> {
   readonly rounds: number;
-  readonly threads: number;
-  /** Folder of PyTorch's packages. */
-  readonly torch: string;
-  /** Filled as processes say it. */
-  readonly engines: Partial<Record<SideName, string>>;
-  readonly say: (text: string) => void;
 }
 
 /** Threads of the side that has just computed go on looking for work for a moment. */
 const PAUSE_MS = 100;
-/** Untimed, after the check. */
-const WARM_UP_STEPS = 1;
 const PROFILED_STEPS = 3;
-const SIDES: readonly SideName[] = ['cirkd', 'torch'];
 
-/** A case whose processes run. */
+/** A case whose processes run: this project's, and the one that it is measured beside. */
 interface Running {
   readonly case: StepCase;
-  readonly sides: Readonly<Record<SideName, Side>>;
-  readonly timings: Readonly<Record<SideName, Timing[]>>;
+  readonly sides: readonly [own: Side, peer: Side];
   readonly agreement: readonly Distance[];
 }
 
 /** Throws Error where the sides computed different things or a process ended. */
-export async function measureGroup(
+export function measureGroup(
   cases: readonly StepCase[],
   measurement: Measurement,
 ): Promise<CaseResult[]> {
+  return measured(cases, measurement, async ({ case: stepCase, sides, agreement }, results) => {
+    const [cirkd, torch] = results;
+    measurement.engines.torch = sides[1].ready.engine;
+    const profile = await sides[0].ask({ do: 'profile', repetitions: PROFILED_STEPS });
+    return { case: stepCase, agreement, sides: { cirkd, torch }, profile };
+  });
+}
+
+/** The same of a teacher as a graph. */
+export function measureGraph(stepCase: StepCase, measurement: Measurement): Promise<GraphResult[]> {
+  return measured([stepCase], measurement, ({ case: each, sides, agreement }, [own, graph]) => {
+    return { case: each, agreement, own, graph, runtime: sides[1].ready.engine };
+  });
+}
+
+async function measured<Result>(
+  cases: readonly StepCase[],
+  measurement: Measurement,
+  finish: (running: Running, results: [SideResult, SideResult]) => Promise<Result> | Result,
+): Promise<Result[]> {
   const folder = await mkdtemp(join(tmpdir(), 'cirkd-bench-'));
   const started: Side[] = [];
   try {
     const running: Running[] = [];
     for (const each of cases) running.push(await start(each, folder, started, measurement));
-    for (let round = 0; round < measurement.rounds; round++) {
-      for (const each of running) await runRound(each, round, measurement);
+    const timings = await takeTurns(running, measurement);
+    const results: Result[] = [];
+    for (const [index, each] of running.entries()) {
+      const result = async (side: 0 | 1): Promise<SideResult> => {
+        const { peakKiB } = await each.sides[side].ask({ do: 'peak' });
+        const { startKiB } = each.sides[side].ready;
+        return { startKiB, peakKiB, rounds: timings[2 * index + side]! };
+      };
+      results.push(await finish(each, [await result(0), await result(1)]));
     }
-    const results: CaseResult[] = [];
-    for (const each of running) results.push(await finish(each));
     return results;
   } finally {
     await Promise.all(started.map((side) => side.close()));
@@ -57,55 +74,42 @@ export async function measureGroup(
   }
 }
 
-/** This project's side first: it writes the weights. */
+/** This project's side first: it writes the weights. One step each goes before the rounds, untimed. */
 async function start(
   stepCase: StepCase,
   folder: string,
   started: Side[],
-  { threads, torch, engines, say }: Measurement,
+  { threads, peer: torch, engines, say }: Measurement,
 ): Promise<Running> {
   const { train, loss, memory } = configOf(stepCase.workload);
   const task: SideTask = { case: stepCase, threads, folder, train, loss, memory };
-  const open = async (name: SideName) => {
-    const side = await Side.start(name, task, torch);
+  const open = async (name: 'cirkd' | 'torch' | 'graph') => {
+    const side = await openSide(name, task, torch);
     started.push(side);
-    engines[name] = side.ready.engine;
     return side;
   };
-  const sides = { cirkd: await open('cirkd'), torch: await open('torch') };
-  const ours = await sides.cirkd.ask({ do: 'check' });
-  const peer = await sides.torch.ask({ do: 'check' });
-  const agreement = compareChecks(stepCase.name, ours, peer);
+  const own = await open('cirkd');
+  engines.cirkd = own.ready.engine;
+  if (isGraph(stepCase)) await exportGraph(folder, stepCase.workload.classes, torch, say);
+  const peer = await open(isGraph(stepCase) ? 'graph' : 'torch');
+  const checks = [await own.ask({ do: 'check' }), await peer.ask({ do: 'check' })] as const;
+  const agreement = compareChecks(stepCase.name, ...checks);
   say(`${stepCase.name}: both sides compute the same`);
-  for (const name of SIDES) {
-    for (let i = 0; i < WARM_UP_STEPS; i++) await sides[name].ask({ do: 'step' });
-  }
-  return { case: stepCase, sides, timings: { cirkd: [], torch: [] }, agreement };
+  for (const side of [own, peer]) await side.ask({ do: 'step' });
+  return { case: stepCase, sides: [own, peer], agreement };
 }
 
-/** Each side is first in every other round. */
-async function runRound(
-  { case: stepCase, sides, timings }: Running,
-  round: number,
-  { say }: Measurement,
-): Promise<void> {
-  for (const name of round % 2 === 0 ? SIDES : SIDES.toReversed()) {
-    await sleep(PAUSE_MS);
-    timings[name].push(await sides[name].ask({ do: 'step' }));
-  }
-  const last = SIDES.map((name) => `${name} ${JSON.stringify(rounded(timings[name].at(-1)!))} ms`);
-  say(`${stepCase.name}, round ${round + 1}: ${last.join(', ')}`);
+function takeTurns(running: readonly Running[], { rounds, say }: Measurement): Promise<Timing[][]> {
+  const after = (group: number, round: number, timings: readonly Timing[]) => {
+    const [here, peer] = timings.map((timing) => JSON.stringify(rounded(timing)));
+    say(`${running[group]!.case.name}, round ${round}: here ${here} ms, the other ${peer} ms`);
+  };
+  return inRounds(
+    running.map(({ sides }) => sides),
+    { rounds, alternating: true, pauseMs: PAUSE_MS, after },
+    (side) => side.ask({ do: 'step' }),
+  );
 }
 
 const rounded = (timing: Timing) =>
   Object.fromEntries(Object.entries(timing).map(([part, ms]) => [part, Math.round(ms)]));
-
-async function finish({ case: stepCase, sides, timings, agreement }: Running): Promise<CaseResult> {
-  const result = async (name: SideName): Promise<SideResult> => {
-    const { peakKiB } = await sides[name].ask({ do: 'peak' });
-    return { startKiB: sides[name].ready.startKiB, peakKiB, rounds: timings[name] };
-  };
-  const measured = { cirkd: await result('cirkd'), torch: await result('torch') };
-  const profile = await sides.cirkd.ask({ do: 'profile', repetitions: PROFILED_STEPS });
-  return { case: stepCase, agreement, sides: measured, profile };
-}

@@ -6,7 +6,7 @@ import type { WorkProfile } from '../../services/cli/bench/opProfile.js';
 import type { StudentConfig } from '../../src/config/student.js';
 import type { StepCase } from './cases.js';
 
-export type SideName = 'cirkd' | 'torch';
+export type SideName = 'cirkd' | 'torch' | 'graph';
 
 export interface SideTask {
   readonly case: StepCase;

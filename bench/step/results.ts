@@ -1,11 +1,10 @@
 /** What was measured, as it is kept in the results' file, and the figures that follow from it. */
 import type { WorkProfile } from '../../services/cli/bench/opProfile.js';
-import type { MeasuredThere } from '../support/machine.js';
-import { median, quartiles } from '../support/statistics.js';
+import type { MeasuredThere } from '../support/results.js';
+import { type RatioOfRounds, ratioOfRounds } from '../support/statistics.js';
 import type { Distance } from './agreement.js';
 import type { StepCase } from './cases.js';
-import type { GraphResult } from './graphCase.js';
-import type { SideName, Timing } from './protocol.js';
+import type { Timing } from './protocol.js';
 
 export interface SideResult {
   /** Once the libraries were loaded. */
@@ -19,16 +18,29 @@ export interface SideResult {
 export interface CaseResult {
   readonly case: StepCase;
   readonly agreement: readonly Distance[];
-  readonly sides: Readonly<Record<SideName, SideResult>>;
+  readonly sides: Readonly<Record<'cirkd' | 'torch', SideResult>>;
   /** Of this project's side, after the rounds. */
   readonly profile: WorkProfile;
 }
 
-export interface StepResults extends MeasuredThere {
+/** A teacher as a graph. */
+export interface GraphResult {
+  readonly case: StepCase;
+  readonly agreement: readonly Distance[];
+  /** This project's kernels, and the graph's library. */
+  readonly own: SideResult;
+  readonly graph: SideResult;
+  /** "onnxruntime 1.30.0 cpu" */
+  readonly runtime: string;
+}
+
+export interface StepFound {
   readonly cases: readonly CaseResult[];
-  /** Teachers as graphs. */
+  /** Results of before there were any lack them. */
   readonly graphs?: readonly GraphResult[];
 }
+
+export type StepResults = StepFound & MeasuredThere;
 
 /** Of a whole repetition, one a round. */
 export function totals({ rounds }: SideResult): number[] {
@@ -41,7 +53,7 @@ export const partOf = ({ rounds }: SideResult, part: string) => rounds.map((part
 export const extraMiB = ({ peakKiB, startKiB }: SideResult) => (peakKiB - startKiB) / 1024;
 
 /** ms of both sides, one a round. */
-export type Paired = Readonly<Record<SideName, readonly number[]>>;
+export type Paired = Readonly<Record<'cirkd' | 'torch', readonly number[]>>;
 
 export const pairedTotals = ({ sides }: CaseResult): Paired => ({
   cirkd: totals(sides.cirkd),
@@ -51,24 +63,12 @@ export const pairedTotals = ({ sides }: CaseResult): Paired => ({
 /** The whole step less the network's, of the same round. */
 export function restOf(whole: CaseResult, network: CaseResult): Paired {
   const [all, part] = [pairedTotals(whole), pairedTotals(network)];
-  const less = (side: SideName) => all[side].map((ms, round) => ms - part[side][round]!);
+  const less = (side: keyof Paired) => all[side].map((ms, round) => ms - part[side][round]!);
   return { cirkd: less('cirkd'), torch: less('torch') };
 }
 
 /** PyTorch's time over ours. */
-export interface Faster {
-  /** Of the medians. */
-  readonly ratio: number;
-  /** Of the rounds. */
-  readonly quartiles: readonly [number, number];
-}
-
-export function faster({ cirkd, torch }: Paired): Faster {
-  return {
-    ratio: median(torch) / median(cirkd),
-    quartiles: quartiles(torch.map((ms, round) => ms / cirkd[round]!)),
-  };
-}
+export const faster = ({ cirkd, torch }: Paired): RatioOfRounds => ratioOfRounds(torch, cirkd);
 
 /** Students of which both the network alone and the whole step were measured. */
 export function studentPairs(

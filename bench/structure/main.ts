@@ -14,6 +14,7 @@ import {
   importGraph,
 } from '../../test/support/architecture/importGraph.js';
 import { readSources, type Source } from '../../test/support/architecture/sources.js';
+import { runMain } from '../support/program.js';
 
 const TOPS = ['src', 'services'];
 const SHORT_LINES = 50;
@@ -50,16 +51,22 @@ function countBy(sources: readonly Source[], key: (source: Source) => string): M
   return counts;
 }
 
-const roots = process.argv.slice(2);
-const checkouts = (roots.length === 0 ? ['.'] : roots).map((root) => resolve(root));
-const columns = checkouts.map(figuresOf);
-const titles = checkouts.map((root) => basename(root));
-const rows = columns[0]!.map(([name], row) => [name, ...columns.map((column) => column[row]![1])]);
-for (const cells of [['', ...titles], ['---', ...titles.map(() => '---:')], ...rows]) {
-  process.stdout.write(`| ${cells.join(' | ')} |\n`);
-}
-for (const root of checkouts) {
-  for (const members of circles(importGraph(TOPS.flatMap((top) => readSources(root, top))))) {
-    process.stdout.write(`circle: ${members.join(', ')}\n`);
+await runMain('structure', () => structure(process.argv.slice(2)));
+
+function structure(roots: readonly string[]): void {
+  const checkouts = (roots.length === 0 ? ['.'] : roots).map((root) => resolve(root));
+  const columns = checkouts.map(figuresOf);
+  const titles = checkouts.map((root) => basename(root));
+  const rows = columns[0]!.map(([name], row) => [
+    name,
+    ...columns.map((column) => column[row]![1]),
+  ]);
+  for (const cells of [['', ...titles], ['---', ...titles.map(() => '---:')], ...rows]) {
+    process.stdout.write(`| ${cells.join(' | ')} |\n`);
+  }
+  for (const root of checkouts) {
+    for (const members of circles(importGraph(TOPS.flatMap((top) => readSources(root, top))))) {
+      process.stdout.write(`circle: ${members.join(', ')}\n`);
+    }
   }
 }

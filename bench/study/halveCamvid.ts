@@ -5,31 +5,35 @@
  */
 import { copyFile, mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { parseArgs } from 'node:util';
 import { encode } from 'fast-png';
-import { camvid } from '../../src/data/camvid.js';
-import { readLabels, readRgb } from '../../src/data/imageFiles.js';
+import { UsageError } from '../../services/cli/command.js';
+import { camvid } from '../../src/data/files/camvid.js';
+import { readLabels, readRgb } from '../../src/data/files/imageFiles.js';
 import { encodePng } from '../../src/evaluate/raster.js';
+import { readOptions, text } from '../support/options.js';
+import { runMain } from '../support/program.js';
 import { halfImage, halfLabels } from './halfSize.js';
 
-const { values } = parseArgs({ options: { from: { type: 'string' }, to: { type: 'string' } } });
-const { from, to } = values;
-if (from === undefined || to === undefined) {
-  process.stderr.write('halveCamvid: wanted --from FOLDER --to FOLDER\n');
-  process.exit(2);
-}
-for (const split of ['train', 'val']) {
-  await mkdir(join(to, split), { recursive: true });
-  await mkdir(join(to, `${split}annot`), { recursive: true });
-  const { samples } = camvid({ root: from, split });
-  for (const name of samples) {
-    const image = join(split, `${name}.png`);
-    await writeFile(join(to, image), await encodePng(halfImage(await readRgb(join(from, image)))));
-    const annotation = join(`${split}annot`, `${name}.png`);
-    const labels = halfLabels(await readLabels(join(from, annotation)));
-    const png = encode({ ...labels, data: labels.values, channels: 1, depth: 8 });
-    await writeFile(join(to, annotation), png);
+await runMain('halveCamvid', async () => {
+  const { from, to } = readOptions({ from: text, to: text }, process.argv.slice(2));
+  if (from === undefined || to === undefined)
+    throw new UsageError('wanted --from FOLDER --to FOLDER');
+  for (const split of ['train', 'val']) {
+    await mkdir(join(to, split), { recursive: true });
+    await mkdir(join(to, `${split}annot`), { recursive: true });
+    const { samples } = camvid({ root: from, split });
+    for (const name of samples) {
+      const image = join(split, `${name}.png`);
+      await writeFile(
+        join(to, image),
+        await encodePng(halfImage(await readRgb(join(from, image)))),
+      );
+      const annotation = join(`${split}annot`, `${name}.png`);
+      const labels = halfLabels(await readLabels(join(from, annotation)));
+      const png = encode({ ...labels, data: labels.values, channels: 1, depth: 8 });
+      await writeFile(join(to, annotation), png);
+    }
+    await copyFile(join(from, `${split}.lst`), join(to, `${split}.lst`));
+    process.stdout.write(`${split}: ${samples.length} images\n`);
   }
-  await copyFile(join(from, `${split}.lst`), join(to, `${split}.lst`));
-  process.stdout.write(`${split}: ${samples.length} images\n`);
-}
+});

@@ -11,75 +11,104 @@
 import { closeSync, openSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { parseArgs } from 'node:util';
 import { Children } from '../../services/demo/children.js';
 import { startTeacher } from '../../services/demo/teacherChild.js';
+import { UsageError } from '../../services/cli/command.js';
 import { loadConfig } from '../../src/config/load.js';
 import { studentSchema } from '../../src/config/student.js';
 import { ensureFolder, replaceFile } from '../../src/run/durableFiles.js';
+import { runMain } from '../support/program.js';
+import {
+  readOptions,
+  text,
+  texts,
+  type ValuesOf,
+  wholeNumber,
+  wholeNumbers,
+} from '../support/options.js';
 import { readStudyRun, type StudyRun } from './studyRun.js';
 import { studyTable, timeTable } from './table.js';
-import { chooseVariants } from './variants.js';
+import { chooseVariants, type NamedVariant } from './variants.js';
 
-const { values } = parseArgs({
-  options: {
-    config: { type: 'string', default: 'examples/study/student.yaml' },
-    teacher: { type: 'string', default: 'examples/demo/teacher.safetensors' },
-    variants: { type: 'string', default: 'labels,logits-kd,cirkd' },
-    out: { type: 'string', default: 'runs/study' },
-    seeds: { type: 'string', default: '0,1,2,3,4' },
-    jobs: { type: 'string', default: '1' },
-    set: { type: 'string', multiple: true, default: [] },
-  },
-});
-const variants = chooseVariants(values.variants);
-const seeds = values.seeds.split(',').map(Number);
-const config = loadConfig(studentSchema, {
-  text: await readFile(values.config, 'utf8'),
-  fileName: values.config,
-  overrides: values.set,
-});
-const children = new Children();
-try {
-  await ensureFolder(values.out);
-  const { crop } = config.data;
-  const teacher = await startTeacher(children, {
-    modelFile: values.teacher,
-    warmUp: [crop.height, crop.width],
-    threads: config.train.threads,
-    logFile: join(values.out, 'teacher.log'),
-    stop: new AbortController().signal,
-  });
-  const waiting = seeds.flatMap((seed) => variants.map((variant) => ({ seed, variant })));
-  const runs: StudyRun[] = [];
-  let written = Promise.resolve();
-  const job = async () => {
-    for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
-      runs.push(await studentRun(next.seed, next.variant, teacher.address));
-      // One after the other: jobs that end together would write the same files.
-      written = written.then(() => writeResults(runs));
-      await written;
-    }
-  };
-  await Promise.all(Array.from({ length: Number(values.jobs) }, job));
-} finally {
-  await children.close();
+const OPTIONS = {
+  config: text.default('examples/study/student.yaml'),
+  teacher: text.default('examples/demo/teacher.safetensors'),
+  variants: text.default('labels,logits-kd,cirkd'),
+  out: text.default('runs/study'),
+  seeds: wholeNumbers([0, 1, 2, 3, 4], 0),
+  jobs: wholeNumber(1),
+  set: texts,
+};
+
+type Values = ValuesOf<typeof OPTIONS>;
+
+await runMain('bench/study', () => study(readOptions(OPTIONS, process.argv.slice(2))));
+
+async function study(values: Values): Promise<void> {
+  const variants = chooseVariants(values.variants);
+  const { crop, threads } = await readConfig(values);
+  const children = new Children();
+  try {
+    await prepareFolder(values.out);
+    const teacher = await startTeacher(children, {
+      modelFile: values.teacher,
+      warmUp: [crop.height, crop.width],
+      threads,
+      logFile: join(values.out, 'teacher.log'),
+      stop: new AbortController().signal,
+    });
+    const waiting = values.seeds.flatMap((seed) => variants.map((variant) => ({ seed, variant })));
+    const runs: StudyRun[] = [];
+    let written = Promise.resolve();
+    const job = async () => {
+      for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
+        runs.push(await studentRun(values, children, next.seed, next.variant, teacher.address));
+        // One after the other: jobs that end together would write the same files.
+        written = written.then(() => writeResults(values.out, variants, runs));
+        await written;
+      }
+    };
+    await Promise.all(Array.from({ length: values.jobs }, job));
+  } finally {
+    await children.close();
+  }
 }
 
-async function writeResults(runs: readonly StudyRun[]): Promise<void> {
+async function readConfig({ config: fileName, set: overrides }: Values) {
+  const given = await readFile(fileName, 'utf8').catch((error: Error) => {
+    throw new UsageError(`--config: ${fileName} given, wanted a file: ${error.message}`);
+  });
+  const { data, train } = loadConfig(studentSchema, { text: given, fileName, overrides });
+  return { crop: data.crop, threads: train.threads };
+}
+
+/** Before anything is trained. */
+async function prepareFolder(out: string): Promise<void> {
+  await ensureFolder(out).catch((error: Error) => {
+    throw new UsageError(`--out: ${out} given, wanted a folder: ${error.message}`);
+  });
+}
+
+async function writeResults(
+  folder: string,
+  variants: readonly NamedVariant[],
+  runs: readonly StudyRun[],
+): Promise<void> {
   const order = variants.map(({ title }) => title);
   const sorted = runs.toSorted(
     (a, b) => order.indexOf(a.variant) - order.indexOf(b.variant) || a.seed - b.seed,
   );
   const text = `${studyTable(sorted)}\n\n${timeTable(sorted)}\n`;
-  await replaceFile(join(values.out, 'table.md'), text);
-  await replaceFile(join(values.out, 'results.json'), `${JSON.stringify(sorted, null, 2)}\n`);
+  await replaceFile(join(folder, 'table.md'), text);
+  await replaceFile(join(folder, 'results.json'), `${JSON.stringify(sorted, null, 2)}\n`);
   process.stdout.write(text);
 }
 
 async function studentRun(
+  values: Values,
+  children: Children,
   seed: number,
-  { name, title, isTaught, settings }: (typeof variants)[number],
+  { name, title, isTaught, settings }: NamedVariant,
   address: string,
 ): Promise<StudyRun> {
   const id = `${name}-seed${seed}`;

@@ -1,4 +1,5 @@
 /** Runs over seeds as Markdown tables: scores with paired differences, and what a step took. */
+import { markdownTable } from '../support/markdown.js';
 import type { StudyRun } from './studyRun.js';
 
 /**
@@ -36,7 +37,7 @@ export function studyTable(runs: readonly StudyRun[]): string {
     'paired to the row above',
     'pixel accuracy %',
   ];
-  return markdown(header, rows);
+  return markdownTable(header, rows);
 }
 
 /** Means over the runs of a variant; shares are of the time of all steps. */
@@ -58,13 +59,7 @@ export function timeTable(runs: readonly StudyRun[]): string {
     ];
   });
   const header = ['', 's a run', 'ms a step', 'waiting for data %', 'waiting for teachers %'];
-  return markdown(header, rows);
-}
-
-function markdown(header: readonly string[], rows: readonly (readonly string[])[]): string {
-  return [header, header.map(() => '---'), ...rows]
-    .map((row) => `| ${row.join(' | ')} |`)
-    .join('\n');
+  return markdownTable(header, rows);
 }
 
 function percent(value: number | undefined): string {

@@ -1,4 +1,5 @@
 /** What a study compares: students that differ in the terms or the wire and in nothing else. */
+import { UsageError } from '../../services/cli/command.js';
 
 export interface Variant {
   /** As it is called in tables. */
@@ -34,13 +35,15 @@ export const VARIANTS: Readonly<Record<string, Variant>> = {
   },
 };
 
-/** The variants of a comma-separated list, in its order. Throws for a name that isn't one. */
-export function chooseVariants(list: string): (Variant & { readonly name: string })[] {
+export type NamedVariant = Variant & { readonly name: string };
+
+/** The variants of a comma-separated list, in its order. Throws UsageError for a name that isn't one. */
+export function chooseVariants(list: string): NamedVariant[] {
   return list.split(',').map((name) => {
     const variant = Object.hasOwn(VARIANTS, name) ? VARIANTS[name] : undefined;
     if (variant === undefined) {
       const names = Object.keys(VARIANTS).join(', ');
-      throw new Error(`variants: got ${JSON.stringify(name)}, wanted some of ${names}`);
+      throw new UsageError(`variants: got ${JSON.stringify(name)}, wanted some of ${names}`);
     }
     return { name, ...variant };
   });

@@ -1,12 +1,17 @@
 /** The inside of a measured process (measuredProcess.ts): lines of JSON in, lines of JSON out. */
 import { createInterface } from 'node:readline';
 
+/** Unasked, as soon as the process is ready. */
+export function tell(message: object): void {
+  process.stdout.write(`${JSON.stringify(message)}\n`);
+}
+
 /** Answers each request in turn; ends the process with its input. */
 export async function answerRequests<Request>(
   answer: (request: Request) => Promise<object> | object,
 ): Promise<never> {
   for await (const line of createInterface({ input: process.stdin })) {
-    process.stdout.write(`${JSON.stringify(await answer(JSON.parse(line) as Request))}\n`);
+    tell(await answer(JSON.parse(line) as Request));
   }
   process.exit(0);
 }

@@ -1,6 +1,8 @@
 /** Of a few numbers; at least one. */
 
-export { median } from '../../services/cli/bench/measureWork.js';
+import { median } from '../../services/cli/bench/measureWork.js';
+
+export { median };
 
 export function range(values: readonly number[]): [number, number] {
   return [Math.min(...values), Math.max(...values)];
@@ -17,4 +19,19 @@ function quantile(values: readonly number[], share: number): number {
   const at = share * (sorted.length - 1);
   const [below, above] = [sorted[Math.floor(at)]!, sorted[Math.ceil(at)]!];
   return below + (at - Math.floor(at)) * (above - below);
+}
+
+export interface RatioOfRounds {
+  /** Of the medians. */
+  readonly ratio: number;
+  /** Of the rounds' own ratios. */
+  readonly quartiles: readonly [number, number];
+}
+
+/** Of values that were measured in the same rounds. */
+export function ratioOfRounds(values: readonly number[], others: readonly number[]): RatioOfRounds {
+  return {
+    ratio: median(values) / median(others),
+    quartiles: quartiles(values.map((value, round) => value / others[round]!)),
+  };
 }

@@ -1,5 +1,5 @@
 /** All sides in turns, a few seconds a round. */
-import { setTimeout as sleep } from 'node:timers/promises';
+import { inRounds } from '../support/rounds.js';
 import { type AnswerSize, bytesOfAnswer, caseName, messagesOfAnswer, WIRE_CASES } from './cases.js';
 import { Pair } from './pair.js';
 import { BARE, BARE_LESS_GARBAGE, CORE, CORE_WHOLE, type SideResult } from './results.js';
@@ -46,24 +46,23 @@ export async function measureTransport(measurement: Measurement): Promise<Measur
     const core = await open(Pair.core(grpcio));
     const sides = [...peers(measurement, { bare, less, core }), ...ways(measurement, cirkd)];
     const fp32Bytes = bytesOfAnswer(size, WIRE_CASES[0]!);
-    const results = sides.map(({ name, answers, answerBytes }) => ({
+    const spent = await inRounds(
+      [sides],
+      {
+        ...{ rounds, warmUp: 1, pauseMs: PAUSE_MS },
+        after: (_, round) => say(`round ${round} of ${rounds}`),
+      },
+      async ({ pair, request }) => {
+        const before = pair.cpuMs();
+        const ms = await pair.run(request);
+        return { ms, cpuMs: pair.cpuMs() - before };
+      },
+    );
+    const results = sides.map(({ name, answers, answerBytes }, index) => ({
       ...{ name, answers, answerBytes, fp32Bytes },
-      ms: [] as number[],
-      cpuMs: [] as number[],
+      ms: spent[index]!.map((each) => each.ms),
+      cpuMs: spent[index]!.map((each) => each.cpuMs),
     }));
-    // The first round warms up.
-    for (let round = -1; round < rounds; round++) {
-      for (const [index, side] of sides.entries()) {
-        const before = side.pair.cpuMs();
-        const ms = await side.pair.run(side.request);
-        const cpuMs = side.pair.cpuMs() - before;
-        await sleep(PAUSE_MS);
-        if (round < 0) continue;
-        results[index]!.ms.push(ms);
-        results[index]!.cpuMs.push(cpuMs);
-      }
-      say(`round ${round + 1} of ${rounds}`);
-    }
     return { sides: results, core: core.engine ?? 'grpcio' };
   } finally {
     await Promise.all(pairs.map((pair) => pair.close()));

@@ -1,12 +1,10 @@
 /** A server and a client of one kind, a process each. */
-import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { engineEnvironment } from '../../services/setup/engineEnvironment.mjs';
-import { MeasuredProcess } from '../support/measuredProcess.js';
+import { engineOnCpu, type MeasuredProcess, startSide } from '../support/measuredProcess.js';
 import type { RunAnswer } from './answerClient.js';
 import type { AnswerSize } from './cases.js';
 
-const HERE = fileURLToPath(new URL('.', import.meta.url));
+const side = (file: string, args: readonly string[], env: NodeJS.ProcessEnv) =>
+  startSide(import.meta.url, file, args, env);
 
 export class Pair {
   /** What the client says of itself. */
@@ -16,26 +14,24 @@ export class Pair {
 
   /** This project's. */
   static cirkd(size: AnswerSize): Promise<Pair> {
-    const env = { ...process.env, CUDA_VISIBLE_DEVICES: '' };
-    const withEngine = { ...env, ...engineEnvironment(env) };
+    const env = engineOnCpu();
     const text = JSON.stringify(size);
-    return Pair.#start(module('answerServer.ts', [text], withEngine), (address) =>
-      module('answerClient.ts', [address, text], withEngine),
+    return Pair.#start(side('answerServer.ts', [text], env), (address) =>
+      side('answerClient.ts', [address, text], env),
     );
   }
 
   /** grpc-js alone, with V8 as Node.js starts it or as this project's services set it. */
-  static bare(...heap: ['less garbage'?]): Promise<Pair> {
-    return Pair.#start(module('bareServer.ts', heap, process.env), (address) =>
-      module('bareClient.ts', [address, ...heap], process.env),
+  static bare(...heap: 'less garbage'[]): Promise<Pair> {
+    return Pair.#start(side('bareSide.ts', ['serve', ...heap], process.env), (address) =>
+      side('bareSide.ts', [address, ...heap], process.env),
     );
   }
 
   /** grpc's C core. @param grpcio folder of its packages */
   static core(grpcio: string): Promise<Pair> {
     const env = { ...process.env, PYTHONPATH: grpcio, PYTHONDONTWRITEBYTECODE: '1' };
-    const peer = (...args: string[]) =>
-      new MeasuredProcess(`grpcio ${args[0]}`, 'python3', [join(HERE, 'peer.py'), ...args], env);
+    const peer = (...args: string[]) => side('peer.py', args, env);
     return Pair.#start(peer('serve'), (address) => peer('pull', address));
   }
 
@@ -43,9 +39,9 @@ export class Pair {
     server: MeasuredProcess,
     startClient: (address: string) => MeasuredProcess,
   ): Promise<Pair> {
-    const { port } = (await server.first()) as { port: number };
+    const { port } = await server.first<{ port: number }>();
     const client = startClient(`127.0.0.1:${port}`);
-    const { engine } = (await client.first()) as { engine?: string };
+    const { engine } = await client.first<{ engine?: string }>();
     return new Pair(server, client, engine);
   }
 
@@ -62,25 +58,11 @@ export class Pair {
 
   /** Milliseconds that it took. */
   async run(request: object): Promise<number> {
-    return ((await this.#client.ask(request)) as RunAnswer).ms;
+    return (await this.#client.ask<RunAnswer>(request)).ms;
   }
 
   async close(): Promise<void> {
     await this.#client.close();
     await this.#server.close();
   }
-}
-
-function module(
-  file: string,
-  args: (string | undefined)[],
-  env: NodeJS.ProcessEnv,
-): MeasuredProcess {
-  const program = [
-    '--import',
-    'tsx',
-    join(HERE, file),
-    ...args.filter((each) => each !== undefined),
-  ];
-  return new MeasuredProcess(file, process.execPath, program, env);
 }

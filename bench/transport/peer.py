@@ -1,4 +1,4 @@
-"""grpc's C core and nothing on top: server and client of bytesService.ts with bytes as messages."""
+"""grpc's C core and nothing on top: server and client of bareSide.ts with bytes as messages."""
 
 import json
 import sys

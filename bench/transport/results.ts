@@ -1,6 +1,6 @@
 /** What bench/transport measures, and what follows from it. */
-import { median, quartiles } from '../support/statistics.js';
-import type { MeasuredThere } from '../support/machine.js';
+import type { MeasuredThere } from '../support/results.js';
+import { median, type RatioOfRounds, ratioOfRounds } from '../support/statistics.js';
 import { type AnswerSize, caseName, WIRE_CASES } from './cases.js';
 
 const MIB = 2 ** 20;
@@ -19,23 +19,21 @@ export interface SideResult {
   readonly cpuMs: readonly number[];
 }
 
-export interface TransportResults extends MeasuredThere {
+export interface TransportFound {
   readonly size: AnswerSize;
   readonly sides: readonly SideResult[];
 }
+
+export type TransportResults = TransportFound & MeasuredThere;
 
 /** fp32-equivalent MiB/s of each round. */
 export function rates({ answers, fp32Bytes, ms }: SideResult): number[] {
   return ms.map((each) => (answers * fp32Bytes) / MIB / (each / 1000));
 }
 
-/** Of the medians, and the quartiles of the rounds' own ratios. */
-export function ratioOf(side: SideResult, peer: SideResult) {
-  const [ours, theirs] = [rates(side), rates(peer)];
-  return {
-    ratio: median(ours) / median(theirs),
-    quartiles: quartiles(ours.map((rate, round) => rate / theirs[round]!)),
-  };
+/** Of the rates. */
+export function ratioOf(side: SideResult, peer: SideResult): RatioOfRounds {
+  return ratioOfRounds(rates(side), rates(peer));
 }
 
 export function sideNamed(results: TransportResults, name: string): SideResult {

@@ -3,7 +3,7 @@ import type { Dataset, Sample } from '../../src/data/types.js';
 import { decodeReplies } from '../../src/distill/decodeReply.js';
 import { LogitsRebuild } from '../../src/distill/rebuildLogits.js';
 import { drawnChoices } from '../../src/memory/choices.js';
-import type { TeacherNetwork } from '../../src/models/teacherNetwork.js';
+import type { TeacherNetwork } from '../../src/models/teacher/teacherNetwork.js';
 import { scope } from '../../src/tensor/index.js';
 import { replyOf, requestsOf, WIRE_CASES } from './cases.js';
 import { type Change, changeOf, NO_CHANGE, worse } from './change.js';

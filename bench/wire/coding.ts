@@ -6,9 +6,10 @@
  */
 import { decodeReplies } from '../../src/distill/decodeReply.js';
 import { LogitsRebuild } from '../../src/distill/rebuildLogits.js';
-import { encodeOutputs } from '../../src/models/encodeOutputs.js';
+import { encodeOutputs } from '../../src/models/teacher/encodeOutputs.js';
 import { drawsFor } from '../../src/random/draws.js';
 import { float32, scope, type Tensor } from '../../src/tensor/index.js';
+import { inRounds } from '../support/rounds.js';
 import { range } from '../support/statistics.js';
 import { bytesOf, replyOf, requestsOf, WIRE_CASES, type WireCase } from './cases.js';
 
@@ -33,8 +34,7 @@ export interface CaseCoding {
   readonly decodeMs: readonly number[];
 }
 
-/** The cases take turns, so that a slow moment of the machine hits them all. */
-export function measureCoding(size: CodingSize, rounds: number): Coding {
+export async function measureCoding(size: CodingSize, rounds: number): Promise<Coding> {
   const { height, width, classes, channels } = size;
   const rebuild = new LogitsRebuild({
     dtype: 'fp32',
@@ -43,24 +43,16 @@ export function measureCoding(size: CodingSize, rounds: number): Coding {
   });
   const logits_hwK = float32(random(height * width * classes), [height, width, classes]);
   const feature_hwD = float32(random(height * width * channels), [height, width, channels]);
-  const cases = WIRE_CASES.map(() => ({
-    bytes: 0,
-    encodeMs: [] as number[],
-    decodeMs: [] as number[],
-  }));
-  // The first round warms up.
-  for (let round = -1; round < rounds; round++) {
-    for (const [index, wireCase] of WIRE_CASES.entries()) {
-      const once = codeOnce(wireCase, logits_hwK, feature_hwD, rebuild);
-      const own = cases[index]!;
-      own.bytes = once.bytes;
-      if (round < 0) continue;
-      own.encodeMs.push(once.encodeMs);
-      own.decodeMs.push(once.decodeMs);
-    }
-  }
+  const coded = await inRounds([WIRE_CASES], { rounds, warmUp: 1 }, (wireCase) =>
+    codeOnce(wireCase, logits_hwK, feature_hwD, rebuild),
+  );
   for (const tensor of [logits_hwK, feature_hwD]) tensor.dispose();
   rebuild.dispose();
+  const cases = coded.map((own) => ({
+    bytes: own[0]!.bytes,
+    encodeMs: own.map((once) => once.encodeMs),
+    decodeMs: own.map((once) => once.decodeMs),
+  }));
   return { size, rounds, cases };
 }
 
@@ -76,9 +68,12 @@ function codeOnce(
   if (encoded instanceof Error) throw encoded;
   const reply = replyOf(encoded);
   const bytes = bytesOf(reply);
-  const decodeBegin = performance.now();
-  scope(() => decodeReplies([reply], rebuild));
-  return { bytes, encodeMs, decodeMs: performance.now() - decodeBegin };
+  const decodeMs = scope(() => {
+    const decodeBegin = performance.now();
+    decodeReplies([reply], rebuild);
+    return performance.now() - decodeBegin;
+  });
+  return { bytes, encodeMs, decodeMs };
 }
 
 /** Half of them 0, as after a ReLU. */

@@ -4,7 +4,7 @@ import { buildTrainer } from '../../services/student/buildTrainer.js';
 import { configOf } from '../../services/cli/bench/workload.js';
 import type { LabelMaps } from '../../src/losses/nearestLabels.js';
 import { StagedBuffers } from '../../src/models/buffers.js';
-import { readModelFile } from '../../src/models/modelFile.js';
+import { readModelFile } from '../../src/models/files/modelFile.js';
 import { normalise, OFFICIAL_NORMALISATION, type PixelImages } from '../../src/models/normalise.js';
 import { scope, Tape } from '../../src/tensor/index.js';
 import type { Trainer } from '../../src/train/trainer.js';

@@ -1,28 +1,33 @@
-/** Results as Markdown. */
-import { type MeasuredThere, machineLine } from '../support/machine.js';
-import { markdownTable } from '../support/markdown.js';
+/** What a page shows of the results: bytes, time, and the change of each term. */
+import type { Page } from '../support/bench.js';
+import { markdownTable, paragraphs } from '../support/markdown.js';
+import { machineLine, type MeasuredThere } from '../support/results.js';
 import type { Accuracy } from './accuracy.js';
 import { caseName, WIRE_CASES } from './cases.js';
 import { isHarmless } from './change.js';
 import { best, type Coding } from './coding.js';
 import { TEACHER_TERMS } from '../../src/contract/terms.js';
 
-export interface WireResults extends MeasuredThere {
+export interface WireFound {
   readonly teacher: string;
   readonly dataset: string;
   readonly codings: readonly Coding[];
   readonly accuracies: readonly Accuracy[];
 }
 
-export function section(results: WireResults): string {
-  return [
+export const WIRE_PAGE: Page<WireFound & MeasuredThere> = {
+  sections: (results) => ({ wire: section(results) }),
+};
+
+function section(results: WireFound & MeasuredThere): string {
+  return paragraphs(
     machineLine(results),
     '### Bytes and time',
     ...results.codings.map(codingTable),
     '### Losses and gradients',
     `Teacher ${results.teacher}, images of ${results.dataset}.`,
     ...results.accuracies.map(accuracyTable),
-  ].join('\n\n');
+  );
 }
 
 function codingTable({ size, rounds, cases }: Coding): string {

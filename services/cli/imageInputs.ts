@@ -1,8 +1,8 @@
 /** The images given to a command: files, and folders including all subfolders. */
 import { statSync } from 'node:fs';
 import { basename, extname, join } from 'node:path';
-import { filesBelow } from '../../src/data/fileList.js';
-import { readRgb } from '../../src/data/imageFiles.js';
+import { filesBelow } from '../../src/data/files/fileList.js';
+import { readRgb } from '../../src/data/files/imageFiles.js';
 import { DataError } from '../../src/data/types.js';
 import { UsageError } from './command.js';
 

@@ -1,15 +1,15 @@
 /** The options by which a command describes a network. */
-import { CAMVID_CLASSES } from '../../src/data/camvid.js';
-import { CITYSCAPES_CLASSES } from '../../src/data/cityscapesClasses.js';
+import { CAMVID_CLASSES } from '../../src/data/files/camvid.js';
+import { CITYSCAPES_CLASSES } from '../../src/data/files/cityscapesClasses.js';
 import { STREET_CLASSES } from '../../src/data/streets/classes.js';
-import { detectNetwork, type KnownSpec } from '../../src/models/detectNetwork.js';
+import { detectNetwork, type KnownSpec } from '../../src/models/files/detectNetwork.js';
 import {
   type MmsegSettings,
   mmsegSettings,
   type TrainerMeta,
 } from '../../src/models/foreign/mmsegMeta.js';
-import type { ImportSource } from '../../src/models/importModel.js';
-import type { ModelDescription } from '../../src/models/modelFile.js';
+import type { ImportSource } from '../../src/models/files/importModel.js';
+import type { ModelDescription } from '../../src/models/files/modelFile.js';
 import type { PixelNormalisation } from '../../src/models/normalise.js';
 import type { ModelName, NetworkSpec, Variant } from '../../src/models/spec.js';
 import { BACKBONE_NAMES, checkSpec, originOf, ZOO } from '../../src/models/zoo.js';

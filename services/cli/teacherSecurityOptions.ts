@@ -1,5 +1,5 @@
 /** The options by which a command authenticates to running teachers, and verifies them. */
-import { type ClientSecurity, openClientSecurity } from '../../src/rpc/clientSecurity.js';
+import { type ClientSecurity, openClientSecurity } from '../../src/rpc/security/clientSecurity.js';
 import { UsageError } from './command.js';
 
 /** For node:util's parseArgs. */

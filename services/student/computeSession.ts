@@ -9,7 +9,7 @@ import type { TeacherOutputs } from '../../src/distill/objective.js';
 import { teacherLabels } from '../../src/distill/teacherLabels.js';
 import type { LabelMaps } from '../../src/losses/nearestLabels.js';
 import type { Sample } from '../../src/data/types.js';
-import { isFiniteTensor } from '../../src/models/finiteTensor.js';
+import { isFiniteTensor } from '../../src/models/teacher/finiteTensor.js';
 import { normalise } from '../../src/models/normalise.js';
 import { engineInfo, scope } from '../../src/tensor/index.js';
 import type { MicroBatch, ReplyReplacement, StepOutcome } from '../../src/train/outcome.js';

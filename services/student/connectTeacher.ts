@@ -4,7 +4,7 @@ import type { StudentConfig } from '../../src/config/student.js';
 import type { Dataset } from '../../src/data/types.js';
 import { ContractMismatchError, type Teacher } from '../../src/contract/teacher.js';
 import { OUTPUT_STRIDE } from '../../src/contract/teacherInfo.js';
-import { type ClientSecurity, openClientSecurity } from '../../src/rpc/clientSecurity.js';
+import { type ClientSecurity, openClientSecurity } from '../../src/rpc/security/clientSecurity.js';
 import { parseDnsName } from '../../src/rpc/target.js';
 import { drawsFor } from '../../src/random/draws.js';
 import type { Logger } from '../../src/telemetry/log.js';

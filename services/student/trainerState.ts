@@ -1,5 +1,5 @@
 /** Converts everything that training changes to the files of a checkpoint and back. */
-import { writeModelMetadata } from '../../src/models/modelFile.js';
+import { writeModelMetadata } from '../../src/models/files/modelFile.js';
 import type { ModelState } from '../../src/models/modelState.js';
 import { CheckpointError } from '../../src/wire/checkpointError.js';
 import type { NamedTensor } from '../../src/wire/safetensors.js';

@@ -6,7 +6,7 @@ import {
   type GraphFileConfig,
   type GraphSection,
   graphFileSchema,
-} from '../../src/config/graphSection.js';
+} from '../../src/config/sections/graphSection.js';
 import { loadConfig } from '../../src/config/load.js';
 import type { GraphSettings, GivenSettings, SettingName } from '../../src/graphs/graphSettings.js';
 import type { GraphSource } from './workerProtocol.js';

@@ -12,7 +12,7 @@ export async function loadNetwork(source: NetworkSource): Promise<Network> {
   if (source.kind === 'graph') return loadGraph(source);
   const file = readCheckpoint(source.path);
   // Imported late, as a simulated teacher needs no TensorFlow.
-  const { TeacherNetwork } = await import('../../src/models/teacherNetwork.js');
+  const { TeacherNetwork } = await import('../../src/models/teacher/teacherNetwork.js');
   try {
     return TeacherNetwork.load(file);
   } catch (error) {

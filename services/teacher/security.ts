@@ -1,6 +1,6 @@
 /** Opens the server's certificates and tokens, and reports their changes to metrics and log. */
 import type { TeacherConfig } from '../../src/config/teacher.js';
-import { openServerSecurity, type ServerSecurity } from '../../src/rpc/serverSecurity.js';
+import { openServerSecurity, type ServerSecurity } from '../../src/rpc/security/serverSecurity.js';
 import type { Logger } from '../../src/telemetry/log.js';
 import type { TeacherMetrics } from '../../src/telemetry/teacherMetrics.js';
 import { refusalLog } from './refusalLog.js';

@@ -10,7 +10,7 @@ import type { TeacherConfig } from '../../src/config/teacher.js';
 import type { TeacherInfo } from '../../src/contract/teacherInfo.js';
 import { callObserver } from '../../src/rpc/callObserver.js';
 import { grpcCodeName } from '../../src/rpc/errors.js';
-import type { ServerSecurity } from '../../src/rpc/serverSecurity.js';
+import type { ServerSecurity } from '../../src/rpc/security/serverSecurity.js';
 import { TeacherServer } from '../../src/stream/server/teacherServer.js';
 import type { Logger } from '../../src/telemetry/log.js';
 import { type MetricsServer, startMetricsServer } from '../../src/telemetry/metricsServer.js';

@@ -1,8 +1,8 @@
 /** Faults and notes of the student's config that no single key has. */
 import { TEACHER_TERMS } from '../contract/terms.js';
 import type { CrossFault } from './fields.js';
-import { teacherFaults } from './securitySections.js';
-import type { StudentConfig } from './studentSections.js';
+import { teacherFaults } from './sections/securitySections.js';
+import type { StudentConfig } from './sections/studentSections.js';
 
 /** Backbones with `student.backboneWeights: imagenet` (services/setup/pins.mjs has the files). */
 export const IMAGENET_BACKBONES: readonly string[] = ['mobilenetv2'];

@@ -2,9 +2,9 @@
 import { z } from 'zod';
 import type { ConfigSchema, CrossFault } from './fields.js';
 import { count, field, milliseconds, port, positiveCount, section, text } from './fields.js';
-import { graphFaults, graphSection } from './graphSection.js';
-import { listenFaults, listenTls, listenTokenFile } from './securitySections.js';
-import { logSection, teacherMetricsSection } from './sharedSections.js';
+import { graphFaults, graphSection } from './sections/graphSection.js';
+import { listenFaults, listenTls, listenTokenFile } from './sections/securitySections.js';
+import { logSection, teacherMetricsSection } from './sections/sharedSections.js';
 
 const MIB = 1_048_576;
 /** Bytes for the fields of an Image message other than its pixels. */

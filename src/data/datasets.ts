@@ -1,7 +1,7 @@
 /** Opens datasets from plain descriptions, which can be sent to a worker. */
-import { type CamvidOptions, camvid } from './camvid.js';
-import { type CityscapesOptions, cityscapes } from './cityscapes.js';
-import { type FolderOptions, folder } from './folder.js';
+import { type CamvidOptions, camvid } from './files/camvid.js';
+import { type CityscapesOptions, cityscapes } from './files/cityscapes.js';
+import { type FolderOptions, folder } from './files/folder.js';
 import { type SyntheticOptions, syntheticStreets } from './syntheticStreets.js';
 import { type Dataset, UNLABELLED } from './types.js';
 

@@ -1,6 +1,6 @@
 /** Loads an image file and its label file as one sample. */
-import { type ClassTable, colourKey, INVALID } from './classTable.js';
-import { type DecodedPixels, readColours, readLabels, readRgb } from './imageFiles.js';
+import { type ClassTable, colourKey, INVALID } from './files/classTable.js';
+import { type DecodedPixels, readColours, readLabels, readRgb } from './files/imageFiles.js';
 import { DataError, type Sample, UNLABELLED } from './types.js';
 
 /** What label files hold. index: class numbers (grey, or palette indices); colour: class colours. */

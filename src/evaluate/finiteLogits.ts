@@ -1,5 +1,5 @@
 /** Rejects logits that aren't finite: their arg-max would still be a class and give a plausible score. */
-import { isFiniteTensor } from '../models/finiteTensor.js';
+import { isFiniteTensor } from '../models/teacher/finiteTensor.js';
 import type { Tensor } from '../tensor/index.js';
 
 /** A network's logits are NaN or infinite. Exit code 6. */

@@ -1,6 +1,6 @@
 /** Wraps a network of the zoo as a Segmenter. */
 import { inferenceContext } from '../models/context.js';
-import { type ModelDescription, readModelFile } from '../models/modelFile.js';
+import { type ModelDescription, readModelFile } from '../models/files/modelFile.js';
 import { SegmentationNetwork } from '../models/network.js';
 import { normalise, type PixelNormalisation } from '../models/normalise.js';
 import { scope } from '../tensor/index.js';

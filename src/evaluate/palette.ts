@@ -1,6 +1,6 @@
 /** Chooses colours for a network's classes by the class names in its file. */
-import { CAMVID_CLASSES } from '../data/camvid.js';
-import { CITYSCAPES_CLASSES } from '../data/cityscapesClasses.js';
+import { CAMVID_CLASSES } from '../data/files/camvid.js';
+import { CITYSCAPES_CLASSES } from '../data/files/cityscapesClasses.js';
 import { STREET_CLASSES } from '../data/streets/classes.js';
 import type { Palette } from './raster.js';
 

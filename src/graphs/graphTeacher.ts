@@ -5,10 +5,10 @@
  * N images of one size, H W pixels, h w positions of the outputs, K classes, D feature channels.
  */
 import { createHash } from 'node:crypto';
-import { checkRequest, encodeOutputs } from '../models/encodeOutputs.js';
+import { checkRequest, encodeOutputs } from '../models/teacher/encodeOutputs.js';
 import type { EncodedOutput, OutputRequest } from '../contract/outputs.js';
 import { normalise } from '../models/normalise.js';
-import { batchesOfOneSize, imageOf } from '../models/teacherNetwork.js';
+import { batchesOfOneSize, imageOf } from '../models/teacher/teacherNetwork.js';
 import { type InferenceImage, RefusedImageError } from '../contract/inference.js';
 import type { TeacherInfo } from '../contract/teacherInfo.js';
 import { scope, type Tensor } from '../tensor/index.js';

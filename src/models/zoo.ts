@@ -1,5 +1,5 @@
 /** The table of networks, by name. */
-import type { Backbone } from './backbone.js';
+import type { Backbone } from './backbones/backbone.js';
 import type { Builder } from './builder.js';
 import { auxHead } from './heads/auxHead.js';
 import { deeplabHead } from './heads/deeplabHead.js';
@@ -10,14 +10,14 @@ import { mmsegPspHead } from './heads/mmsegPspHead.js';
 import { type PspHeadOptions, pspHead } from './heads/pspHead.js';
 import { torchvisionDeeplabHead } from './heads/torchvisionDeeplabHead.js';
 import { torchvisionFcnHead } from './heads/torchvisionFcnHead.js';
-import { MobilenetV2 } from './mobilenetV2.js';
+import { MobilenetV2 } from './backbones/mobilenetV2.js';
 import {
   OFFICIAL_NORMALISATION,
   type PixelNormalisation,
   TORCHVISION_NORMALISATION,
 } from './normalise.js';
-import { RESNETS, Resnet, type ResnetName } from './resnet.js';
-import { backboneName, type StemName } from './resnetStem.js';
+import { RESNETS, Resnet, type ResnetName } from './backbones/resnet.js';
+import { backboneName, type StemName } from './backbones/resnetStem.js';
 import {
   type ChannelScale,
   channelScale,

@@ -8,7 +8,7 @@
  */
 import type { PeerCertificate } from 'node:tls';
 import { ServerInterceptingCall, type ServerInterceptor } from '@grpc/grpc-js';
-import { isAccepted } from './bearerTokens.js';
+import { isAccepted } from './security/bearerTokens.js';
 import { GrpcStatus } from './errors.js';
 
 export interface AdmissionRules {

@@ -6,7 +6,7 @@
  * message, which lives as long as the view). 64-bit integers become numbers: exact up to
  * 2^53 - 1, a bound that each .proto loaded here has to state. For encoding, a 64-bit field also
  * accepts a decimal string.
- * services/setup/proto-types.mjs generates types with the same options.
+ * services/setup/tools/protoTypes.mjs generates types with the same options.
  */
 import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { runProgram } from '../../services/setup/subprocess.mjs';
-import { USER } from '../support/containedProcess.js';
+import { USER } from '../support/deploy/containedProcess.js';
 import { wheelProgram } from '../support/tools/wheelProgram.js';
 
 const FILE = fileURLToPath(new URL('../../deploy/docker/Dockerfile', import.meta.url));

@@ -3,10 +3,10 @@ import { chmodSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, afterEach, before, test } from 'node:test';
-import { ContainedProcess } from '../support/containedProcess.js';
-import { assembleImage, type ImageTree } from '../support/imageTree.js';
-import { tinyStudent, tinyTeacher } from '../support/tinyRun.js';
-import { TrainedRun } from '../support/trainedRun.js';
+import { ContainedProcess } from '../support/deploy/containedProcess.js';
+import { assembleImage, type ImageTree } from '../support/deploy/imageTree.js';
+import { tinyStudent, tinyTeacher } from '../support/training/tinyRun.js';
+import { TrainedRun } from '../support/training/trainedRun.js';
 
 const LAST_STEP = 7;
 

@@ -5,13 +5,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { Authority } from '../support/certificates/authority.js';
-import { CirkdProcess } from '../support/cirkdProcess.js';
+import { CirkdProcess } from '../support/commands/cirkdProcess.js';
 import { NAMESPACE, only, pods, RELEASE, render, VARIANTS } from '../support/deploy/chart.js';
 import type { KubeObject } from '../support/deploy/kube.js';
 import { configText } from '../support/deploy/renderedConfigs.js';
-import { DnsServer } from '../support/dnsServer.js';
+import { DnsServer } from '../support/connections/dnsServer.js';
 import { eventually } from '../support/eventually.js';
-import { healthOf } from '../support/grpcProbes.js';
+import { healthOf } from '../support/connections/grpcProbes.js';
 
 const STEPS = 3;
 

@@ -14,12 +14,12 @@ import { join } from 'node:path';
 import { after, afterEach, before, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { runProgram } from '../../services/setup/subprocess.mjs';
-import { ContainedProcess, USER } from '../support/containedProcess.js';
+import { ContainedProcess, USER } from '../support/deploy/containedProcess.js';
 import { eventually } from '../support/eventually.js';
-import { healthOf } from '../support/grpcProbes.js';
-import { assembleImage, type ImageTree } from '../support/imageTree.js';
-import { tinyStudent, tinyTeacher } from '../support/tinyRun.js';
-import { TrainedRun } from '../support/trainedRun.js';
+import { healthOf } from '../support/connections/grpcProbes.js';
+import { assembleImage, type ImageTree } from '../support/deploy/imageTree.js';
+import { tinyStudent, tinyTeacher } from '../support/training/tinyRun.js';
+import { TrainedRun } from '../support/training/trainedRun.js';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const ENGINE = 'node_modules/@tensorflow/tfjs-node-gpu';

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { before, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { runProgram } from '../../services/setup/subprocess.mjs';
-import { RULES_FILE, rules } from '../support/monitoringFiles.js';
+import { RULES_FILE, rules } from '../support/deploy/monitoringFiles.js';
 import { PROMETHEUS } from '../support/tools/goModules.js';
 import { goPrograms } from '../support/tools/goProgram.js';
 

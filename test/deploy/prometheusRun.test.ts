@@ -9,12 +9,18 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { writeReport } from '../../src/report/writeReport.js';
-import { CirkdProcess } from '../support/cirkdProcess.js';
+import { CirkdProcess } from '../support/commands/cirkdProcess.js';
 import { eventually } from '../support/eventually.js';
-import { panelQueries, rules, rulesText, scaler, selectorsIn } from '../support/monitoringFiles.js';
-import { panelCharts } from '../support/panelCharts.js';
-import { TeacherProcess } from '../support/teacherProcess.js';
-import { tinyStudent, tinyTeacher } from '../support/tinyRun.js';
+import {
+  panelQueries,
+  rules,
+  rulesText,
+  scaler,
+  selectorsIn,
+} from '../support/deploy/monitoringFiles.js';
+import { panelCharts } from '../support/deploy/panelCharts.js';
+import { TeacherProcess } from '../support/teachers/teacherProcess.js';
+import { tinyStudent, tinyTeacher } from '../support/training/tinyRun.js';
 import { PROMETHEUS } from '../support/tools/goModules.js';
 import { goPrograms } from '../support/tools/goProgram.js';
 import { PrometheusServer } from '../support/tools/prometheusServer.js';

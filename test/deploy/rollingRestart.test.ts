@@ -3,8 +3,8 @@ import { after, afterEach, before, test } from 'node:test';
 import { connectTeachers, type RemoteTeacher } from '../../src/stream/client/remoteTeacher.js';
 import type { StepReport } from '../../src/train/loop.js';
 import { eventually } from '../support/eventually.js';
-import { sampleName, trainUntil } from '../support/sleepingStudent.js';
-import { TeacherProcess } from '../support/teacherProcess.js';
+import { sampleName, trainUntil } from '../support/students/sleepingStudent.js';
+import { TeacherProcess } from '../support/teachers/teacherProcess.js';
 
 const STEP_MS = 100;
 const BATCH = 2;

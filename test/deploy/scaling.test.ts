@@ -6,11 +6,11 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { DnsServer } from '../support/dnsServer.js';
-import { HorizontalScaler } from '../support/horizontalScaler.js';
-import { rulesText, scaler } from '../support/monitoringFiles.js';
-import { SimulatedStudent } from '../support/simulatedStudent.js';
-import { TeacherProcess } from '../support/teacherProcess.js';
+import { DnsServer } from '../support/connections/dnsServer.js';
+import { HorizontalScaler } from '../support/deploy/horizontalScaler.js';
+import { rulesText, scaler } from '../support/deploy/monitoringFiles.js';
+import { SimulatedStudent } from '../support/students/simulatedStudent.js';
+import { TeacherProcess } from '../support/teachers/teacherProcess.js';
 import { PrometheusServer } from '../support/tools/prometheusServer.js';
 
 const NAME = 'teachers.test';

@@ -110,7 +110,7 @@ test('a checkpoint that has another outcome fails', async () => {
   assert.deepEqual(read, [['outcome', 'FAIL', 'x: was read, wanted an error']]);
   const [refused] = await readCase({ ...file('malicious_eval'), outcome: 'read' });
   assert.deepEqual(refused?.slice(0, 2), ['outcome', 'FAIL']);
-  const either = await readCase({ ...file('legacy'), outcome: 'read_or_error' }, { w: 'a#b' });
+  const either = await readCase({ ...file('truncated'), outcome: 'read_or_error' }, { w: 'a#b' });
   assert.deepEqual(either, [['w', 'PASS', '']]);
   const [unknown] = await readCase({ ...file('legacy'), outcome: 'maybe' });
   assert.equal(unknown?.[2], "x: outcome 'maybe' is not known");

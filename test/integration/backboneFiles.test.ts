@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { after, beforeEach, test } from 'node:test';
 import { backboneFile, ensureBackboneFile } from '../../services/setup/backboneFiles.mjs';
 import { SetupError } from '../../services/setup/setupError.mjs';
-import { CirkdProcess } from '../support/cirkdProcess.js';
+import { CirkdProcess } from '../support/commands/cirkdProcess.js';
 import { makeWeightsWheel } from '../support/madeWheel.js';
 
 const CONTENT = 'weights';

@@ -12,11 +12,11 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, afterEach, before, test } from 'node:test';
-import { CamvidFolder } from '../support/camvidFolder.js';
-import { CirkdProcess } from '../support/cirkdProcess.js';
-import { TeacherProcess } from '../support/teacherProcess.js';
-import { tinyStudent } from '../support/tinyRun.js';
-import { TrainedRun } from '../support/trainedRun.js';
+import { CamvidFolder } from '../support/datasets/camvidFolder.js';
+import { CirkdProcess } from '../support/commands/cirkdProcess.js';
+import { TeacherProcess } from '../support/teachers/teacherProcess.js';
+import { tinyStudent } from '../support/training/tinyRun.js';
+import { TrainedRun } from '../support/training/trainedRun.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'cirkd-bad-data-'));
 const students: CirkdProcess[] = [];

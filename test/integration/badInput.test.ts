@@ -5,12 +5,12 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, afterEach, before, test } from 'node:test';
-import { CirkdProcess } from '../support/cirkdProcess.js';
+import { CirkdProcess } from '../support/commands/cirkdProcess.js';
 import { syntheticStreets } from '../../src/data/syntheticStreets.js';
-import { DistillPeer, image } from '../support/distillPeer.js';
-import { TeacherProcess } from '../support/teacherProcess.js';
-import { tinyStudent, tinyTeacher } from '../support/tinyRun.js';
-import { TrainedRun } from '../support/trainedRun.js';
+import { DistillPeer, image } from '../support/students/distillPeer.js';
+import { TeacherProcess } from '../support/teachers/teacherProcess.js';
+import { tinyStudent, tinyTeacher } from '../support/training/tinyRun.js';
+import { TrainedRun } from '../support/training/trainedRun.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'cirkd-bad-input-'));
 const processes: { kill(): void }[] = [];

@@ -11,7 +11,7 @@ import { stepRecords } from '../../src/report/stepRecords.js';
 import { readEvents } from '../../src/run/events.js';
 import { eventually } from '../support/eventually.js';
 import { processesThatMention } from '../support/processes.js';
-import { writeUntrainedModel } from '../support/untrainedModel.js';
+import { writeUntrainedModel } from '../support/modelFiles/untrainedModel.js';
 
 const BIN = fileURLToPath(new URL('../../services/cli/bin.mjs', import.meta.url));
 const STEPS = 4;

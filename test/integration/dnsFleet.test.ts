@@ -5,11 +5,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { syntheticStreets } from '../../src/data/syntheticStreets.js';
-import { CirkdProcess } from '../support/cirkdProcess.js';
-import { DnsServer } from '../support/dnsServer.js';
-import { TeacherProcess } from '../support/teacherProcess.js';
-import { tinyStudent } from '../support/tinyRun.js';
-import { TrainedRun } from '../support/trainedRun.js';
+import { CirkdProcess } from '../support/commands/cirkdProcess.js';
+import { DnsServer } from '../support/connections/dnsServer.js';
+import { TeacherProcess } from '../support/teachers/teacherProcess.js';
+import { tinyStudent } from '../support/training/tinyRun.js';
+import { TrainedRun } from '../support/training/trainedRun.js';
 
 const NAME = 'teachers.example';
 const STEPS = 60;

@@ -17,19 +17,19 @@ import { join } from 'node:path';
 import { after, test } from 'node:test';
 import sharp from 'sharp';
 import { openDataset } from '../../src/data/datasets.js';
-import { readLabels } from '../../src/data/imageFiles.js';
+import { readLabels } from '../../src/data/files/imageFiles.js';
 import { evaluateDataset } from '../../src/evaluate/evaluateDataset.js';
 import { loadSegmenter } from '../../src/evaluate/networkSegmenter.js';
 import { paletteOf } from '../../src/evaluate/palette.js';
 import { predictLabels } from '../../src/evaluate/predict.js';
 import { colourLabels, encodePng } from '../../src/evaluate/raster.js';
 import { initialWeights } from '../../src/models/initialise.js';
-import { writeModelFile } from '../../src/models/modelFile.js';
+import { writeModelFile } from '../../src/models/files/modelFile.js';
 import { SegmentationNetwork } from '../../src/models/network.js';
-import { CamvidFolder } from '../support/camvidFolder.js';
-import { CirkdProcess } from '../support/cirkdProcess.js';
-import { CliSession, type CommandEnd } from '../support/cliSession.js';
-import { TeacherProcess } from '../support/teacherProcess.js';
+import { CamvidFolder } from '../support/datasets/camvidFolder.js';
+import { CirkdProcess } from '../support/commands/cirkdProcess.js';
+import { CliSession, type CommandEnd } from '../support/commands/cliSession.js';
+import { TeacherProcess } from '../support/teachers/teacherProcess.js';
 
 const SIZE = ['--samples', '3', '--height', '32', '--width', '64', '--seed', '5'];
 const DATASET = openDataset({

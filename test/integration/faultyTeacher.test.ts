@@ -6,11 +6,11 @@ import { join } from 'node:path';
 import { after, afterEach, before, test } from 'node:test';
 import { syntheticStreets } from '../../src/data/syntheticStreets.js';
 import { crc32c } from '../../src/wire/crc32c.js';
-import { CirkdProcess } from '../support/cirkdProcess.js';
-import { type Chunk, type Script, ScriptedTeacher } from '../support/scriptedTeacher.js';
-import { TeacherProcess } from '../support/teacherProcess.js';
-import { tinyStudent, tinyTeacher } from '../support/tinyRun.js';
-import { TrainedRun } from '../support/trainedRun.js';
+import { CirkdProcess } from '../support/commands/cirkdProcess.js';
+import { type Chunk, type Script, ScriptedTeacher } from '../support/teachers/scriptedTeacher.js';
+import { TeacherProcess } from '../support/teachers/teacherProcess.js';
+import { tinyStudent, tinyTeacher } from '../support/training/tinyRun.js';
+import { TrainedRun } from '../support/training/trainedRun.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'cirkd-faulty-'));
 const processes: { kill(): void }[] = [];

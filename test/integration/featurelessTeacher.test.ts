@@ -4,9 +4,9 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, afterEach, before, test } from 'node:test';
-import { CirkdProcess } from '../support/cirkdProcess.js';
-import { TeacherProcess } from '../support/teacherProcess.js';
-import { tinyStudent } from '../support/tinyRun.js';
+import { CirkdProcess } from '../support/commands/cirkdProcess.js';
+import { TeacherProcess } from '../support/teachers/teacherProcess.js';
+import { tinyStudent } from '../support/training/tinyRun.js';
 
 const STEPS = 20;
 const LEFT_OUT = {

@@ -2,8 +2,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { type Amount, measureFleet, measureRemote } from '../../bench/fleet/measure.js';
+import { goalTable, section } from '../../bench/fleet/page.js';
 import { type FleetResults, linearShare } from '../../bench/fleet/results.js';
-import { goalTable, section } from '../../bench/fleet/table.js';
 
 const results: FleetResults = {
   date: '2026-01-02T03:04:05.000Z',

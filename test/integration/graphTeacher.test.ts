@@ -5,14 +5,14 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { after, afterEach, before, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { CirkdProcess } from '../support/cirkdProcess.js';
-import { drawImage, drawLabels } from '../support/drawnFiles.js';
-import { healthOf } from '../support/grpcProbes.js';
+import { CirkdProcess } from '../support/commands/cirkdProcess.js';
+import { drawImage, drawLabels } from '../support/datasets/drawnFiles.js';
+import { healthOf } from '../support/connections/grpcProbes.js';
 import { writeTiny } from '../support/onnx/openTiny.js';
 import type { TinyGraph } from '../support/onnx/tinyGraph.js';
-import { metricOf, TeacherProcess } from '../support/teacherProcess.js';
-import { tinyStudent } from '../support/tinyRun.js';
-import { TrainedRun } from '../support/trainedRun.js';
+import { metricOf, TeacherProcess } from '../support/teachers/teacherProcess.js';
+import { tinyStudent } from '../support/training/tinyRun.js';
+import { TrainedRun } from '../support/training/trainedRun.js';
 
 /** Made by test/fixtures/savedModel/make.py: 3 classes. */
 const SAVED_MODEL = fileURLToPath(new URL('../fixtures/savedModel/tiny', import.meta.url));

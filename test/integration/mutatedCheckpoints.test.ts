@@ -12,8 +12,15 @@ import { readPickle } from '../../src/wire/torch/pickle/reader.js';
 import { readTorchCheckpoint } from '../../src/wire/torch/torchCheckpoint.js';
 import { TorchRules } from '../../src/wire/torch/torchRules.js';
 import { zipStorages } from '../../src/wire/torch/zipFile.js';
-import { floats, madePickle, type PicklePart, raw, sizes, storage } from '../support/madePickle.js';
-import { mutatedCheckpoint } from '../support/torchMutations.js';
+import {
+  floats,
+  madePickle,
+  type PicklePart,
+  raw,
+  sizes,
+  storage,
+} from '../support/modelFiles/madePickle.js';
+import { mutatedCheckpoint } from '../support/modelFiles/torchMutations.js';
 
 const FILES = 100_000;
 const SLOWEST_MS = 5000;

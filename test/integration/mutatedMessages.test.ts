@@ -5,11 +5,11 @@ import { afterEach, test } from 'node:test';
 import { setTimeout } from 'node:timers/promises';
 import { GrpcStatus } from '../../src/rpc/errors.js';
 import { drawsFor } from '../../src/random/draws.js';
-import { DistillPeer, image } from '../support/distillPeer.js';
-import { healthOf } from '../support/grpcProbes.js';
-import { mutatedCall } from '../support/mutations.js';
-import { type CallEnd, callWith, openSession } from '../support/rawDistill.js';
-import { metricOf, TeacherProcess } from '../support/teacherProcess.js';
+import { DistillPeer, image } from '../support/students/distillPeer.js';
+import { healthOf } from '../support/connections/grpcProbes.js';
+import { mutatedCall } from '../support/students/mutations.js';
+import { type CallEnd, callWith, openSession } from '../support/students/rawDistill.js';
+import { metricOf, TeacherProcess } from '../support/teachers/teacherProcess.js';
 
 const MESSAGES = 10_000;
 const CONNECTIONS = 8;

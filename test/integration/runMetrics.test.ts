@@ -4,9 +4,9 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
-import { CirkdProcess } from '../support/cirkdProcess.js';
-import { TeacherProcess } from '../support/teacherProcess.js';
-import { tinyStudent, tinyTeacher } from '../support/tinyRun.js';
+import { CirkdProcess } from '../support/commands/cirkdProcess.js';
+import { TeacherProcess } from '../support/teachers/teacherProcess.js';
+import { tinyStudent, tinyTeacher } from '../support/training/tinyRun.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'cirkd-metrics-'));
 after(() => rmSync(folder, { recursive: true }));

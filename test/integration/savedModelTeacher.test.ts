@@ -6,9 +6,9 @@ import { join } from 'node:path';
 import { after, afterEach, before, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { connectTeachers, type RemoteTeacher } from '../../src/stream/client/remoteTeacher.js';
-import { CirkdProcess } from '../support/cirkdProcess.js';
-import { studentOptions } from '../support/scriptedStudent.js';
-import { TeacherProcess } from '../support/teacherProcess.js';
+import { CirkdProcess } from '../support/commands/cirkdProcess.js';
+import { studentOptions } from '../support/students/scriptedStudent.js';
+import { TeacherProcess } from '../support/teachers/teacherProcess.js';
 
 /** See make.py there. */
 const FIXTURE = fileURLToPath(new URL('../fixtures/savedModel', import.meta.url));

@@ -6,7 +6,7 @@ import type { ClientOptions, RequeueReason } from '../../src/stream/client/optio
 import { connectTeachers, type RemoteTeacher } from '../../src/stream/client/remoteTeacher.js';
 import { checkTensor, firstNonFinite } from '../../src/wire/checkTensor.js';
 import { decodeHalf } from '../../src/wire/half.js';
-import { TeacherProcess } from '../support/teacherProcess.js';
+import { TeacherProcess } from '../support/teachers/teacherProcess.js';
 
 const MIB = 1024 * 1024;
 const CLASSES = 5;

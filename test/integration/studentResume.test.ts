@@ -4,9 +4,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, afterEach, before, test } from 'node:test';
 import { parseSafetensors } from '../../src/wire/safetensors.js';
-import { CirkdProcess } from '../support/cirkdProcess.js';
-import { TeacherProcess } from '../support/teacherProcess.js';
-import { tinyStudent, tinyTeacher } from '../support/tinyRun.js';
+import { CirkdProcess } from '../support/commands/cirkdProcess.js';
+import { TeacherProcess } from '../support/teachers/teacherProcess.js';
+import { tinyStudent, tinyTeacher } from '../support/training/tinyRun.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'cirkd-resume-'));
 const students: CirkdProcess[] = [];

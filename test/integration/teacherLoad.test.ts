@@ -6,7 +6,7 @@ import { modestShare } from '../support/load/fairShare.js';
 import { LoadProcess } from '../support/load/loadProcess.js';
 import type { StudyResult } from '../support/load/student.js';
 import { eventually } from '../support/eventually.js';
-import { metricOf, TeacherProcess } from '../support/teacherProcess.js';
+import { metricOf, TeacherProcess } from '../support/teachers/teacherProcess.js';
 import { GrpcStatus } from '../../src/rpc/errors.js';
 
 const processes: { kill(): void }[] = [];

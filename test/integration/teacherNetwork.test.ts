@@ -5,14 +5,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { initialWeights } from '../../src/models/initialise.js';
-import { writeModelFile } from '../../src/models/modelFile.js';
+import { writeModelFile } from '../../src/models/files/modelFile.js';
 import { SegmentationNetwork } from '../../src/models/network.js';
-import { TeacherNetwork } from '../../src/models/teacherNetwork.js';
+import { TeacherNetwork } from '../../src/models/teacher/teacherNetwork.js';
 import type { TensorChunk } from '../../src/stream/generated/cirkd/teacher/v1/TensorChunk.js';
 import { crc32c } from '../../src/wire/crc32c.js';
 import { decodeHalf } from '../../src/wire/half.js';
-import { DistillPeer } from '../support/distillPeer.js';
-import { TeacherProcess } from '../support/teacherProcess.js';
+import { DistillPeer } from '../support/students/distillPeer.js';
+import { TeacherProcess } from '../support/teachers/teacherProcess.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'cirkd-network-'));
 after(() => rmSync(folder, { recursive: true }));

@@ -8,6 +8,7 @@ import {
   messagesOfAnswer,
   WIRE_CASES,
 } from '../../bench/transport/cases.js';
+import { goalTable, section } from '../../bench/transport/page.js';
 import { Pair } from '../../bench/transport/pair.js';
 import {
   BARE,
@@ -19,7 +20,6 @@ import {
   type SideResult,
   type TransportResults,
 } from '../../bench/transport/results.js';
-import { goalTable, section } from '../../bench/transport/table.js';
 
 const FP32 = bytesOfAnswer(GOAL_SIZE, WIRE_CASES[0]!);
 

@@ -5,9 +5,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { readEvents } from '../../src/run/events.js';
-import { CirkdProcess } from '../support/cirkdProcess.js';
-import { TeacherProcess } from '../support/teacherProcess.js';
-import { tinyStudent, tinyTeacher } from '../support/tinyRun.js';
+import { CirkdProcess } from '../support/commands/cirkdProcess.js';
+import { TeacherProcess } from '../support/teachers/teacherProcess.js';
+import { tinyStudent, tinyTeacher } from '../support/training/tinyRun.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'cirkd-encodings-'));
 after(() => rmSync(folder, { recursive: true }));

@@ -6,7 +6,7 @@ import { runProgram } from '../../services/setup/subprocess.mjs';
 import { TEACHER_SERVICE_NAME } from '../../src/stream/codec/teacherService.js';
 import { Authority } from '../support/certificates/authority.js';
 import { SecurityFolder } from '../support/certificates/folder.js';
-import { TeacherProcess } from '../support/teacherProcess.js';
+import { TeacherProcess } from '../support/teachers/teacherProcess.js';
 import { GRPC_HEALTH_PROBE, GRPCURL } from '../support/tools/goModules.js';
 import { goPrograms } from '../support/tools/goProgram.js';
 

@@ -12,13 +12,13 @@ import { importModel } from '../../services/cli/import/importModel.js';
 import { ensureNamedBackbone } from '../../services/setup/backboneFiles.mjs';
 import { BACKBONE_FILES } from '../../services/setup/pins.mjs';
 import { readBackboneFile } from '../../src/models/foreign/backboneFile.js';
-import { readModelFile } from '../../src/models/modelFile.js';
+import { readModelFile } from '../../src/models/files/modelFile.js';
 import { TORCHVISION_NORMALISATION } from '../../src/models/normalise.js';
 import { readTorchCheckpoint } from '../../src/wire/torch/torchCheckpoint.js';
-import { CirkdProcess } from '../support/cirkdProcess.js';
-import { type Described, described } from '../support/describedTensors.js';
-import { torchPeer } from '../support/torchPeer.js';
-import { TrainedRun } from '../support/trainedRun.js';
+import { CirkdProcess } from '../support/commands/cirkdProcess.js';
+import { type Described, described } from '../support/modelFiles/describedTensors.js';
+import { torchPeer } from '../support/peers/torchPeer.js';
+import { TrainedRun } from '../support/training/trainedRun.js';
 
 const PEER = fileURLToPath(new URL('torchPeer.py', import.meta.url));
 const STEPS = 50;

@@ -10,13 +10,13 @@ import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { command as importCommand } from '../../services/cli/commands/import.js';
-import { exportModel } from '../../src/models/exportModel.js';
-import { readModelFile, writeModelFile } from '../../src/models/modelFile.js';
+import { exportModel } from '../../src/models/files/exportModel.js';
+import { readModelFile, writeModelFile } from '../../src/models/files/modelFile.js';
 import { SegmentationNetwork } from '../../src/models/network.js';
 import { TORCHVISION_NORMALISATION } from '../../src/models/normalise.js';
 import type { NetworkSpec } from '../../src/models/spec.js';
-import { type NetworkEntry, networkEntries } from '../support/networkEntries.js';
-import { packagesPeer } from '../support/torchPeer.js';
+import { type NetworkEntry, networkEntries } from '../support/modelFiles/networkEntries.js';
+import { packagesPeer } from '../support/peers/torchPeer.js';
 import { checkOutputs, checkTraining } from './zooComparison.js';
 import {
   EXPORTED_PACKAGES,

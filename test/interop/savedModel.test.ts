@@ -7,10 +7,10 @@ import { after, before, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { openSavedModel } from '../../src/graphs/savedModel.js';
 import { float32, numTensors, readFloat32 } from '../../src/tensor/index.js';
-import { CirkdProcess } from '../support/cirkdProcess.js';
-import { TeacherProcess } from '../support/teacherProcess.js';
-import { tensorflowPeer } from '../support/tensorflowPeer.js';
-import { tinyStudent } from '../support/tinyRun.js';
+import { CirkdProcess } from '../support/commands/cirkdProcess.js';
+import { TeacherProcess } from '../support/teachers/teacherProcess.js';
+import { tensorflowPeer } from '../support/peers/tensorflowPeer.js';
+import { tinyStudent } from '../support/training/tinyRun.js';
 
 const PEER = fileURLToPath(new URL('savedModelPeer.py', import.meta.url));
 const folder = mkdtempSync(join(tmpdir(), 'cirkd-saved-models-'));

@@ -9,7 +9,7 @@ import { fileURLToPath } from 'node:url';
 import { CheckpointError } from '../../src/wire/checkpointError.js';
 import type { NamedTensors, SafetensorsDtype } from '../../src/wire/safetensors.js';
 import { type TorchCheckpoint, readTorchFile } from '../../src/wire/torch/torchCheckpoint.js';
-import { torchPeer } from '../support/torchPeer.js';
+import { torchPeer } from '../support/peers/torchPeer.js';
 
 const PEER = fileURLToPath(new URL('torchFormsPeer.py', import.meta.url));
 

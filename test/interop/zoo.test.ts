@@ -10,16 +10,16 @@ import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { command as importCommand } from '../../services/cli/commands/import.js';
-import { loadBackboneWeights } from '../../src/models/backboneWeights.js';
-import { exportModel } from '../../src/models/exportModel.js';
-import { readImportSource } from '../../src/models/importModel.js';
+import { loadBackboneWeights } from '../../src/models/files/backboneWeights.js';
+import { exportModel } from '../../src/models/files/exportModel.js';
+import { readImportSource } from '../../src/models/files/importModel.js';
 import { initialWeights } from '../../src/models/initialise.js';
-import { readModelFile, writeModelFile } from '../../src/models/modelFile.js';
+import { readModelFile, writeModelFile } from '../../src/models/files/modelFile.js';
 import { SegmentationNetwork } from '../../src/models/network.js';
 import { OFFICIAL_NORMALISATION } from '../../src/models/normalise.js';
 import type { NetworkSpec } from '../../src/models/spec.js';
-import { type NetworkEntry, networkEntries } from '../support/networkEntries.js';
-import { torchPeer } from '../support/torchPeer.js';
+import { type NetworkEntry, networkEntries } from '../support/modelFiles/networkEntries.js';
+import { torchPeer } from '../support/peers/torchPeer.js';
 import { checkOutputs, checkTraining } from './zooComparison.js';
 import {
   allSpecs,

@@ -10,7 +10,7 @@ import { modestShare } from '../support/load/fairShare.js';
 import { LoadProcess } from '../support/load/loadProcess.js';
 import type { OffenderResult } from '../support/load/offenders.js';
 import type { StudyResult } from '../support/load/student.js';
-import { scraped, TeacherProcess } from '../support/teacherProcess.js';
+import { scraped, TeacherProcess } from '../support/teachers/teacherProcess.js';
 
 const MINUTES = Number(process.env.CIRKD_SOAK_MINUTES ?? 10);
 const SAMPLES = 60;

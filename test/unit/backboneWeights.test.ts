@@ -8,7 +8,7 @@ import { loadStartWeights, readStartWeights } from '../../services/student/start
 import { ConfigError } from '../../src/config/configError.js';
 import { loadConfig } from '../../src/config/load.js';
 import { studentSchema } from '../../src/config/student.js';
-import { loadBackboneWeights } from '../../src/models/backboneWeights.js';
+import { loadBackboneWeights } from '../../src/models/files/backboneWeights.js';
 import { initialWeights } from '../../src/models/initialise.js';
 import { SegmentationNetwork } from '../../src/models/network.js';
 import { OFFICIAL_NORMALISATION, TORCHVISION_NORMALISATION } from '../../src/models/normalise.js';
@@ -23,7 +23,7 @@ import {
   type NamedTensors,
 } from '../../src/wire/safetensors.js';
 import { writeTorchCheckpoint } from '../../src/wire/torch/torchWriter.js';
-import { writeTrainerFile } from '../support/trainerFile.js';
+import { writeTrainerFile } from '../support/modelFiles/trainerFile.js';
 
 const PLAIN: NetworkSpec = {
   model: 'psp',

@@ -5,8 +5,8 @@ import { join } from 'node:path';
 import { after, before, beforeEach, describe, it } from 'node:test';
 import { encode } from 'fast-png';
 import sharp from 'sharp';
-import { camvid } from '../../src/data/camvid.js';
-import { readLabels, readRgb } from '../../src/data/imageFiles.js';
+import { camvid } from '../../src/data/files/camvid.js';
+import { readLabels, readRgb } from '../../src/data/files/imageFiles.js';
 import { DataError, IGNORE_LABEL } from '../../src/data/types.js';
 
 const HEIGHT = 3;

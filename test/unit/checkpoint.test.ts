@@ -27,7 +27,7 @@ import { formatManifest } from '../../src/run/manifest.js';
 import { CheckpointError } from '../../src/wire/checkpointError.js';
 import { float32Tensor, int32Tensor } from '../../src/wire/safetensors.js';
 
-const CHILD = fileURLToPath(new URL('../support/savingChild.ts', import.meta.url));
+const CHILD = fileURLToPath(new URL('../support/training/savingChild.ts', import.meta.url));
 
 function temporaryFolder(t: TestContext): string {
   const folder = mkdtempSync(join(tmpdir(), 'cirkd-checkpoint-'));

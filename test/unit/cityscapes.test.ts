@@ -3,12 +3,12 @@ import { mkdtempSync, readFileSync, rmSync, symlinkSync, unlinkSync, writeFileSy
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, beforeEach, describe, it } from 'node:test';
-import { cityscapes } from '../../src/data/cityscapes.js';
-import { CITYSCAPES_CLASSES, CITYSCAPES_TABLE } from '../../src/data/cityscapesClasses.js';
+import { cityscapes } from '../../src/data/files/cityscapes.js';
+import { CITYSCAPES_CLASSES, CITYSCAPES_TABLE } from '../../src/data/files/cityscapesClasses.js';
 import { DataError, IGNORE_LABEL, UNLABELLED } from '../../src/data/types.js';
 import { paletteOf } from '../../src/evaluate/palette.js';
-import { CityscapesFolder } from '../support/cityscapesFolder.js';
-import { drawImage, drawLabels, writeLabelPng } from '../support/drawnFiles.js';
+import { CityscapesFolder } from '../support/datasets/cityscapesFolder.js';
+import { drawImage, drawLabels, writeLabelPng } from '../support/datasets/drawnFiles.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'cityscapes-'));
 after(() => rmSync(folder, { recursive: true }));

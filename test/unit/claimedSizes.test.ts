@@ -7,14 +7,14 @@ import { after, test } from 'node:test';
 import { command as exportCommand } from '../../services/cli/commands/export.js';
 import { command as importCommand } from '../../services/cli/commands/import.js';
 import { describeFault } from '../../services/cli/exitCode.js';
-import { exportModel } from '../../src/models/exportModel.js';
-import { readImportSource } from '../../src/models/importModel.js';
-import { readModelFile, writeModelFile } from '../../src/models/modelFile.js';
+import { exportModel } from '../../src/models/files/exportModel.js';
+import { readImportSource } from '../../src/models/files/importModel.js';
+import { readModelFile, writeModelFile } from '../../src/models/files/modelFile.js';
 import { OFFICIAL_NORMALISATION } from '../../src/models/normalise.js';
 import { CheckpointError } from '../../src/wire/checkpointError.js';
 import { float32Tensor, parseSafetensors, SafetensorsError } from '../../src/wire/safetensors.js';
 import { isTorchFile } from '../../src/wire/torch/torchCheckpoint.js';
-import { writeUntrainedModel } from '../support/untrainedModel.js';
+import { writeUntrainedModel } from '../support/modelFiles/untrainedModel.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'cirkd-claimed-'));
 after(() => rmSync(folder, { recursive: true }));

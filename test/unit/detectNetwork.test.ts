@@ -3,13 +3,13 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { isDeepStrictEqual } from 'node:util';
-import { detectNetwork, type KnownSpec } from '../../src/models/detectNetwork.js';
+import { detectNetwork, type KnownSpec } from '../../src/models/files/detectNetwork.js';
 import { SegmentationNetwork } from '../../src/models/network.js';
 import type { NetworkSpec } from '../../src/models/spec.js';
 import { ZOO } from '../../src/models/zoo.js';
 import { CheckpointError } from '../../src/wire/checkpointError.js';
 import { elementCount, type NamedTensor } from '../../src/wire/safetensors.js';
-import { networkEntries } from '../support/networkEntries.js';
+import { networkEntries } from '../support/modelFiles/networkEntries.js';
 
 type Entries = readonly (readonly [name: string, shape: number[]])[];
 

@@ -10,7 +10,7 @@ import { predictLabels, type Segmenter } from '../../src/evaluate/predict.js';
 import { confusionTable, scoreReport, scoreTable } from '../../src/evaluate/scoreTable.js';
 import { SegmentationMetric } from '../../src/evaluate/segmentationMetric.js';
 import { float32, numTensors, scope } from '../../src/tensor/index.js';
-import { PALETTE, twoHalves } from '../support/twoHalves.js';
+import { PALETTE, twoHalves } from '../support/datasets/twoHalves.js';
 
 test('scores computed by hand: an absent class counts 0 in miou and not at all in miouPresent', () => {
   const confusion = new ConfusionMatrix(3);

@@ -5,14 +5,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import sharp from 'sharp';
-import { readLabels } from '../../src/data/imageFiles.js';
+import { readLabels } from '../../src/data/files/imageFiles.js';
 import { IGNORE_LABEL } from '../../src/data/types.js';
 import { shrink } from '../../src/evaluate/cells.js';
 import { errorMap, IGNORED, RIGHT, WRONG } from '../../src/evaluate/errorMap.js';
 import { gridPicture, overlay, stripPicture } from '../../src/evaluate/pictures.js';
 import { generalPalette, paletteOf } from '../../src/evaluate/palette.js';
 import { above, beside, colourLabels, encodeGreyPng } from '../../src/evaluate/raster.js';
-import { PALETTE, twoHalves } from '../support/twoHalves.js';
+import { PALETTE, twoHalves } from '../support/datasets/twoHalves.js';
 
 test('rasters: colours by class, black if ignored, white gaps, sizes checked', () => {
   const map = { height: 1, width: 3, labels: Uint8Array.of(2, 0, IGNORE_LABEL) };

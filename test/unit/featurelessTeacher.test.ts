@@ -15,11 +15,11 @@ import type { OutputEncodingInput } from '../../src/stream/generated/cirkd/teach
 import { connectTeachers, type RemoteTeacher } from '../../src/stream/client/remoteTeacher.js';
 import { createLogger } from '../../src/telemetry/log.js';
 import { float32, scope } from '../../src/tensor/index.js';
-import { DistillPeer, hello, image } from '../support/distillPeer.js';
-import { GatedEngine } from '../support/gatedEngine.js';
-import { imageOf, studentOptions } from '../support/scriptedStudent.js';
-import { CLASSES, type Script, ScriptedTeacher } from '../support/scriptedTeacher.js';
-import { closeTestServers, startTestServer } from '../support/teacherServer.js';
+import { DistillPeer, hello, image } from '../support/students/distillPeer.js';
+import { GatedEngine } from '../support/teachers/gatedEngine.js';
+import { imageOf, studentOptions } from '../support/students/scriptedStudent.js';
+import { CLASSES, type Script, ScriptedTeacher } from '../support/teachers/scriptedTeacher.js';
+import { closeTestServers, startTestServer } from '../support/teachers/teacherServer.js';
 
 const open: { close(): unknown }[] = [];
 afterEach(async () => {

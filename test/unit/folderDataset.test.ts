@@ -3,11 +3,11 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, beforeEach, describe, it } from 'node:test';
-import { classTable } from '../../src/data/classTable.js';
-import { readClassTable } from '../../src/data/classTableFile.js';
-import { type FolderOptions, folder } from '../../src/data/folder.js';
+import { classTable } from '../../src/data/files/classTable.js';
+import { readClassTable } from '../../src/data/files/classTableFile.js';
+import { type FolderOptions, folder } from '../../src/data/files/folder.js';
 import { DataError, IGNORE_LABEL, UNLABELLED } from '../../src/data/types.js';
-import { drawImage, drawLabels, writeLabelPng } from '../support/drawnFiles.js';
+import { drawImage, drawLabels, writeLabelPng } from '../support/datasets/drawnFiles.js';
 
 const parent = mkdtempSync(join(tmpdir(), 'folder-'));
 after(() => rmSync(parent, { recursive: true }));

@@ -16,7 +16,7 @@ import {
   type Input,
   randomInput,
   separatedInput,
-} from '../support/finiteDifference.js';
+} from '../support/numerics/finiteDifference.js';
 
 const constant = (input: Input): Input => ({ ...input, differentiate: false });
 const positive = (input: Input): Input => ({

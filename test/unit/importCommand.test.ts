@@ -7,7 +7,7 @@ import { after, test } from 'node:test';
 import { UsageError } from '../../services/cli/command.js';
 import { command as exportCommand } from '../../services/cli/commands/export.js';
 import { command } from '../../services/cli/commands/import.js';
-import { readModelFile, writeModelFile } from '../../src/models/modelFile.js';
+import { readModelFile, writeModelFile } from '../../src/models/files/modelFile.js';
 import { namedFloats } from '../../src/models/namedValues.js';
 import { OFFICIAL_NORMALISATION } from '../../src/models/normalise.js';
 import { CheckpointError } from '../../src/wire/checkpointError.js';
@@ -20,9 +20,9 @@ import {
 } from '../../src/wire/safetensors.js';
 import { readTorchCheckpoint } from '../../src/wire/torch/torchCheckpoint.js';
 import { writeTorchCheckpoint } from '../../src/wire/torch/torchWriter.js';
-import { floatsOf, importFault } from '../support/importRuns.js';
-import { writeTrainerFile } from '../support/trainerFile.js';
-import { writeUntrainedModel } from '../support/untrainedModel.js';
+import { floatsOf, importFault } from '../support/modelFiles/importRuns.js';
+import { writeTrainerFile } from '../support/modelFiles/trainerFile.js';
+import { writeUntrainedModel } from '../support/modelFiles/untrainedModel.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'cirkd-import-'));
 after(() => rmSync(folder, { recursive: true }));

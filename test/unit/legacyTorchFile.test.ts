@@ -10,7 +10,7 @@ import {
   legacyStorage,
   legacyView,
   madeLegacyFile,
-} from '../support/legacyTorchFile.js';
+} from '../support/modelFiles/legacyTorchFile.js';
 import {
   dict,
   floats,
@@ -22,7 +22,7 @@ import {
   tensor,
   text,
   uint32,
-} from '../support/madePickle.js';
+} from '../support/modelFiles/madePickle.js';
 
 const GOLDEN = new URL('../golden/data/checkpoints/', import.meta.url);
 const golden = (name: string) => readFileSync(new URL(name, GOLDEN));

@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { promisify } from 'node:util';
 import { encode } from 'fast-png';
-import { OFFICIAL_SCALES } from '../support/officialScales.js';
+import { OFFICIAL_SCALES } from '../support/numerics/officialScales.js';
 import { openDataset } from '../../src/data/datasets.js';
 import { createLoader, type LoaderConfig } from '../../src/data/loader.js';
 import { sampleAt, sampleOrder } from '../../src/data/order.js';

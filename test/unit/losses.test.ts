@@ -16,7 +16,7 @@ import {
   scope,
   type Tensor,
 } from '../../src/tensor/index.js';
-import { assertLossGradient } from '../support/lossGradient.js';
+import { assertLossGradient } from '../support/numerics/lossGradient.js';
 
 const WHOLE = { lossMemoryMiB: 64 };
 const uniform = (length: number, stream: number) => {

@@ -1,8 +1,8 @@
 /** The losses' bench: what it counts, in which order it measures, when it refuses numbers. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { assertAgreement } from '../../bench/losses/agreement.js';
 import { Forecast } from '../../bench/losses/forecast.js';
+import { compare } from '../../bench/losses/page.js';
 import {
   listPoints,
   necessaryProducts,
@@ -10,8 +10,7 @@ import {
   pointName,
   total,
 } from '../../bench/losses/points.js';
-import type { Measured } from '../../bench/losses/sideReport.js';
-import { compare } from '../../bench/losses/table.js';
+import { assertAgreement, type Measured } from '../../bench/losses/sideReport.js';
 
 const GOAL: Point = {
   loss: 'minibatch',

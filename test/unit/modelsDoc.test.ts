@@ -4,7 +4,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { test } from 'node:test';
 import type { Variant } from '../../src/models/spec.js';
 import { ZOO, type ZooEntry } from '../../src/models/zoo.js';
-import { networkEntries } from '../support/networkEntries.js';
+import { networkEntries } from '../support/modelFiles/networkEntries.js';
 
 const FILE = new URL('../../docs/models.md', import.meta.url);
 const CLASSES = 19;

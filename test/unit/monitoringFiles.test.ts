@@ -7,7 +7,13 @@ import type { Registry } from 'prom-client';
 import { parse } from 'yaml';
 import { createStudentMetrics } from '../../src/telemetry/studentMetrics.js';
 import { createTeacherMetrics } from '../../src/telemetry/teacherMetrics.js';
-import { dashboard, namesIn, panelQueries, rules, scaler } from '../support/monitoringFiles.js';
+import {
+  dashboard,
+  namesIn,
+  panelQueries,
+  rules,
+  scaler,
+} from '../support/deploy/monitoringFiles.js';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const read = (path: string) => readFileSync(`${ROOT}/${path}`, 'utf8');

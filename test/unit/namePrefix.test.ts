@@ -10,7 +10,7 @@ import {
 import { ZOO } from '../../src/models/zoo.js';
 import { CheckpointError } from '../../src/wire/checkpointError.js';
 import { float32Tensor, type NamedTensors } from '../../src/wire/safetensors.js';
-import { networkEntries } from '../support/networkEntries.js';
+import { networkEntries } from '../support/modelFiles/networkEntries.js';
 
 const ONE = float32Tensor(new Float32Array(1), [1]);
 const named = (...names: string[]): NamedTensors => new Map(names.map((name) => [name, ONE]));

@@ -18,10 +18,10 @@ import {
 } from '../../src/tensor/index.js';
 import { nativeConvolution } from '../../src/tensor/kernels/convolution.js';
 import { nativeDepthwise } from '../../src/tensor/kernels/depthwise.js';
-import { randomInput } from '../support/finiteDifference.js';
+import { randomInput } from '../support/numerics/finiteDifference.js';
 
-const ERRORS = fileURLToPath(new URL('../support/convolutionErrors.ts', import.meta.url));
-const CHOICE = fileURLToPath(new URL('../support/kernelChoice.ts', import.meta.url));
+const ERRORS = fileURLToPath(new URL('../support/numerics/convolutionErrors.ts', import.meta.url));
+const CHOICE = fileURLToPath(new URL('../support/numerics/kernelChoice.ts', import.meta.url));
 const ACTIVATIONS: readonly Activation[] = ['none', 'relu', 'relu6'];
 
 for (const level of ['wide', 'medium', 'narrow']) {

@@ -18,7 +18,7 @@ import {
   type Tensor,
   type Var,
 } from '../../src/tensor/index.js';
-import { assertLossGradient } from '../support/lossGradient.js';
+import { assertLossGradient } from '../support/numerics/lossGradient.js';
 
 /** 2 images, 2 x 3 positions, 3 classes, 4 student and 5 teacher channels; labels 4 x 6. */
 const [N, H, W, CLASSES, STUDENT, TEACHER] = [2, 2, 3, 3, 4, 5];

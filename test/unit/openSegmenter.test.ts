@@ -9,7 +9,7 @@ import { saveCheckpoint } from '../../src/run/checkpoint.js';
 import { markBestCheckpoint } from '../../src/run/checkpointFolder.js';
 import { CheckpointError } from '../../src/wire/checkpointError.js';
 import { parseSafetensors } from '../../src/wire/safetensors.js';
-import { writeUntrainedModel } from '../support/untrainedModel.js';
+import { writeUntrainedModel } from '../support/modelFiles/untrainedModel.js';
 
 const directory = mkdtempSync(join(tmpdir(), 'cirkd-open-'));
 after(() => rmSync(directory, { recursive: true, force: true }));

@@ -23,7 +23,7 @@ import {
   tensor,
   text,
   uint32,
-} from '../support/madePickle.js';
+} from '../support/modelFiles/madePickle.js';
 
 const rules = new TorchRules(
   zipStorages((key) => (key === '0' ? floats(0, 1, 2, 3, 4, 5) : undefined)),

@@ -6,13 +6,13 @@ import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { command } from '../../services/cli/commands/import.js';
 import { describeFault } from '../../services/cli/exitCode.js';
-import { detectNetwork } from '../../src/models/detectNetwork.js';
+import { detectNetwork } from '../../src/models/files/detectNetwork.js';
 import { initialWeights } from '../../src/models/initialise.js';
-import { readModelFile, writeModelFile } from '../../src/models/modelFile.js';
+import { readModelFile, writeModelFile } from '../../src/models/files/modelFile.js';
 import { SegmentationNetwork } from '../../src/models/network.js';
 import { OFFICIAL_NORMALISATION, TORCHVISION_NORMALISATION } from '../../src/models/normalise.js';
 import { type NetworkSpec, specName } from '../../src/models/spec.js';
-import { TeacherNetwork } from '../../src/models/teacherNetwork.js';
+import { TeacherNetwork } from '../../src/models/teacher/teacherNetwork.js';
 import { ZOO } from '../../src/models/zoo.js';
 import { CheckpointError } from '../../src/wire/checkpointError.js';
 import {

@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { loadConfig } from '../../src/config/load.js';
 import { studentSchema } from '../../src/config/student.js';
 import { teacherSchema } from '../../src/config/teacher.js';
-import { filesBelow } from '../../src/data/fileList.js';
+import { filesBelow } from '../../src/data/files/fileList.js';
 
 const ROOT = fileURLToPath(new URL('../../recipes/', import.meta.url));
 const recipes = filesBelow(ROOT, ['.yaml']).map((fileName) => ({

@@ -1,7 +1,7 @@
 /** Rows of int8 with one scale per row: kernels, compositions of TensorFlow's ops, and the bytes. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { encodeRows } from '../../src/models/encode.js';
+import { encodeRows } from '../../src/models/teacher/encode.js';
 import {
   composedKernels,
   float32,

@@ -7,8 +7,8 @@ import { GrpcStatus, grpcCodeName, RpcError, toCallStatus } from '../../src/rpc/
 import { duplexHandler, unaryHandler } from '../../src/rpc/handlers.js';
 import { loadProto } from '../../src/rpc/loadProto.js';
 import { BindError, RpcServer } from '../../src/rpc/server.js';
-import { DIRECT } from '../support/grpcProbes.js';
-import { RawConnection } from '../support/rawCalls.js';
+import { DIRECT } from '../support/connections/grpcProbes.js';
+import { RawConnection } from '../support/connections/rawCalls.js';
 
 const text = (value: string) => Buffer.from(value);
 const service: ServiceDefinition = {

@@ -2,10 +2,14 @@
 import assert from 'node:assert/strict';
 import { after, test } from 'node:test';
 import { appendFileSync, chmodSync, mkdirSync, renameSync, rmSync, symlinkSync } from 'node:fs';
-import { isAccepted, readTokens } from '../../src/rpc/bearerTokens.js';
-import { exposedFiles } from '../../src/rpc/exposedFiles.js';
-import { type Identity, readAuthorities, readIdentity } from '../../src/rpc/certificates.js';
-import { SecurityFileError, WatchedFiles } from '../../src/rpc/watchedFiles.js';
+import { isAccepted, readTokens } from '../../src/rpc/security/bearerTokens.js';
+import { exposedFiles } from '../../src/rpc/security/exposedFiles.js';
+import {
+  type Identity,
+  readAuthorities,
+  readIdentity,
+} from '../../src/rpc/security/certificates.js';
+import { SecurityFileError, WatchedFiles } from '../../src/rpc/security/watchedFiles.js';
 import { Authority } from '../support/certificates/authority.js';
 import { SecurityFolder } from '../support/certificates/folder.js';
 import { eventually } from '../support/eventually.js';

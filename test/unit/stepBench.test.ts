@@ -5,10 +5,8 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { test } from 'node:test';
 import { compareChecks } from '../../bench/step/agreement.js';
-import { caseGroups, chooseCases } from '../../bench/step/cases.js';
-import { section, wholeText, writeDocument } from '../../bench/step/document.js';
-import { graphCase } from '../../bench/step/graphCase.js';
-import { goalTable } from '../../bench/step/goals.js';
+import { caseGroups, chooseCases, graphCase } from '../../bench/step/cases.js';
+import { goalTable, partTable, section, STEP_PAGE } from '../../bench/step/page.js';
 import type { Timing } from '../../bench/step/protocol.js';
 import {
   type CaseResult,
@@ -17,12 +15,18 @@ import {
   pairedTotals,
   restOf,
   type SideResult,
+  type StepResults,
 } from '../../bench/step/results.js';
-import { partTable } from '../../bench/step/table.js';
+import { writePage } from '../../bench/support/bench.js';
 import { withMarkedSection } from '../../bench/support/markedSection.js';
 import { quartiles } from '../../bench/support/statistics.js';
 
 const CASES = caseGroups().flat();
+
+const wholeText = (results: StepResults) =>
+  Object.values(STEP_PAGE.sections(results, 'plot.svg')).join('\n\n');
+const writeDocument = (path: string, results: StepResults) =>
+  writePage({ name: 'step', page: STEP_PAGE }, path, results);
 
 const side = (rounds: Timing[], startMiB: number, peakMiB: number): SideResult => ({
   startKiB: 1024 * startMiB,

@@ -3,18 +3,21 @@ import assert from 'node:assert/strict';
 import { connect, type Socket } from 'node:net';
 import { after, afterEach, test } from 'node:test';
 import { GrpcStatus } from '../../src/rpc/errors.js';
-import { openClientSecurity } from '../../src/rpc/clientSecurity.js';
-import { openServerSecurity, type ServerSecurityOptions } from '../../src/rpc/serverSecurity.js';
+import { openClientSecurity } from '../../src/rpc/security/clientSecurity.js';
+import {
+  openServerSecurity,
+  type ServerSecurityOptions,
+} from '../../src/rpc/security/serverSecurity.js';
 import { createLogger } from '../../src/telemetry/log.js';
 import { refusalLog } from '../../services/teacher/refusalLog.js';
 import { Authority } from '../support/certificates/authority.js';
 import { SecurityFolder } from '../support/certificates/folder.js';
 import { eventually } from '../support/eventually.js';
-import { GatedEngine } from '../support/gatedEngine.js';
-import { callCode, handshake, RawConnection } from '../support/rawCalls.js';
-import { student } from '../support/scriptedFleet.js';
-import { imageOf } from '../support/scriptedStudent.js';
-import { closeTestServers, startTestServer } from '../support/teacherServer.js';
+import { GatedEngine } from '../support/teachers/gatedEngine.js';
+import { callCode, handshake, RawConnection } from '../support/connections/rawCalls.js';
+import { student } from '../support/teachers/scriptedFleet.js';
+import { imageOf } from '../support/students/scriptedStudent.js';
+import { closeTestServers, startTestServer } from '../support/teachers/teacherServer.js';
 
 const folder = new SecurityFolder();
 const servers = new Authority('servers');

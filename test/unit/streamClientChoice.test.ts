@@ -7,9 +7,9 @@ import type { AttemptEvent } from '../../src/stream/client/options.js';
 import { ImageRequest } from '../../src/stream/client/request.js';
 import type { Image } from '../../src/stream/generated/cirkd/teacher/v1/Image.js';
 import { eventually } from '../support/eventually.js';
-import { student, teachers } from '../support/scriptedFleet.js';
-import { assertAnswers, imageOf } from '../support/scriptedStudent.js';
-import type { Script, ScriptedStream } from '../support/scriptedTeacher.js';
+import { student, teachers } from '../support/teachers/scriptedFleet.js';
+import { assertAnswers, imageOf } from '../support/students/scriptedStudent.js';
+import type { Script, ScriptedStream } from '../support/teachers/scriptedTeacher.js';
 
 const ROOM = 8;
 

@@ -3,14 +3,14 @@ import assert from 'node:assert/strict';
 import { afterEach, test } from 'node:test';
 import { connectTeachers, type RemoteTeacher } from '../../src/stream/client/remoteTeacher.js';
 import { crc32c } from '../../src/wire/crc32c.js';
-import { studentOptions } from '../support/scriptedStudent.js';
+import { studentOptions } from '../support/students/scriptedStudent.js';
 import {
   CHANNELS,
   type Chunk,
   CLASSES,
   ScriptedTeacher,
   type ScriptedStream,
-} from '../support/scriptedTeacher.js';
+} from '../support/teachers/scriptedTeacher.js';
 
 const VALUES = Float32Array.from({ length: CLASSES * (CHANNELS + 1) }, (_, i) => i - 7);
 const open: { close(): unknown }[] = [];

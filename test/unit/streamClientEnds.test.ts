@@ -8,17 +8,17 @@ import { status } from '@grpc/grpc-js';
 import { ContractMismatchError, TeacherUnavailableError } from '../../src/contract/teacher.js';
 import type { ClientOptions } from '../../src/stream/client/options.js';
 import { connectTeachers } from '../../src/stream/client/remoteTeacher.js';
-import { DnsServer } from '../support/dnsServer.js';
+import { DnsServer } from '../support/connections/dnsServer.js';
 import { eventually } from '../support/eventually.js';
-import { deadAddress, REPLY_BYTES, student, teachers } from '../support/scriptedFleet.js';
-import { assertAnswers, imageOf, studentOptions } from '../support/scriptedStudent.js';
+import { deadAddress, REPLY_BYTES, student, teachers } from '../support/teachers/scriptedFleet.js';
+import { assertAnswers, imageOf, studentOptions } from '../support/students/scriptedStudent.js';
 import {
   CLASSES,
   DIGEST,
   type Script,
   type ScriptedStream,
   ScriptedTeacher,
-} from '../support/scriptedTeacher.js';
+} from '../support/teachers/scriptedTeacher.js';
 
 // Most of these wait for times to pass: together they take no longer than the longest.
 describe('a student without its teachers', { concurrency: 5 }, () => {
@@ -192,7 +192,7 @@ describe('a student without its teachers', { concurrency: 5 }, () => {
 
   test('a process whose teacher is closed ends by itself', async (t) => {
     const [scripted] = await teachers(t, {});
-    const file = fileURLToPath(new URL('../support/closingStudent.ts', import.meta.url));
+    const file = fileURLToPath(new URL('../support/students/closingStudent.ts', import.meta.url));
     const dns = await DnsServer.start({ 'teachers.example': 'silent' });
     t.after(() => dns.close());
     const name = `dns://${dns.address}/teachers.example:1`;

@@ -12,14 +12,14 @@ import {
   imageOf,
   type Observed,
   studentOptions,
-} from '../support/scriptedStudent.js';
+} from '../support/students/scriptedStudent.js';
 import {
   type Chunk,
   chunksOf,
   type Script,
   type ScriptedStream,
   ScriptedTeacher,
-} from '../support/scriptedTeacher.js';
+} from '../support/teachers/scriptedTeacher.js';
 
 interface Pair {
   teacher: ScriptedTeacher;

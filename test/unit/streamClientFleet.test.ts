@@ -5,9 +5,14 @@ import { status } from '@grpc/grpc-js';
 import { drawsFor } from '../../src/random/draws.js';
 import type { Image } from '../../src/stream/generated/cirkd/teacher/v1/Image.js';
 import { eventually } from '../support/eventually.js';
-import { deadAddress, REPLY_BYTES, student, teachers } from '../support/scriptedFleet.js';
-import { assertAnswers, imageOf } from '../support/scriptedStudent.js';
-import { CHANNELS, CLASSES, DIGEST, type ScriptedStream } from '../support/scriptedTeacher.js';
+import { deadAddress, REPLY_BYTES, student, teachers } from '../support/teachers/scriptedFleet.js';
+import { assertAnswers, imageOf } from '../support/students/scriptedStudent.js';
+import {
+  CHANNELS,
+  CLASSES,
+  DIGEST,
+  type ScriptedStream,
+} from '../support/teachers/scriptedTeacher.js';
 
 test('the info of the teacher is the one of the welcome', async (t) => {
   const { teacher } = await student(

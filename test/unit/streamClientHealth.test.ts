@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Pause, TeacherHealth } from '../../src/stream/client/health.js';
 import { connectTeachers } from '../../src/stream/client/remoteTeacher.js';
-import { studentOptions } from '../support/scriptedStudent.js';
+import { studentOptions } from '../support/students/scriptedStudent.js';
 
 const policy = (jitter: number) => ({
   firstBackoffMs: 100,

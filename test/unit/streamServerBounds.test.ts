@@ -5,9 +5,9 @@ import { GrpcStatus } from '../../src/rpc/errors.js';
 import { encodeRequest } from '../../src/stream/client/requestEncoder.js';
 import { decodeResponse } from '../../src/stream/client/responseDecoder.js';
 import { type IncomingRequest, teacherServerDefinition } from '../../src/stream/server/messages.js';
-import { DistillPeer, image } from '../support/distillPeer.js';
-import { GatedEngine } from '../support/gatedEngine.js';
-import { closeTestServers, startTestServer } from '../support/teacherServer.js';
+import { DistillPeer, image } from '../support/students/distillPeer.js';
+import { GatedEngine } from '../support/teachers/gatedEngine.js';
+import { closeTestServers, startTestServer } from '../support/teachers/teacherServer.js';
 
 afterEach(closeTestServers);
 

@@ -5,12 +5,18 @@ import { GrpcStatus } from '../../src/rpc/errors.js';
 import type { GetTeacherResponse } from '../../src/stream/generated/cirkd/teacher/v1/GetTeacherResponse.js';
 import { encodeRequest } from '../../src/stream/client/requestEncoder.js';
 import { TEACHER_SERVICE_NAME, TeacherService } from '../../src/stream/codec/teacherService.js';
-import { DistillPeer, hello, image } from '../support/distillPeer.js';
+import { DistillPeer, hello, image } from '../support/students/distillPeer.js';
 import { eventually } from '../support/eventually.js';
-import { GatedEngine } from '../support/gatedEngine.js';
-import { DIRECT, healthOf } from '../support/grpcProbes.js';
-import { DISTILL_PATH, framed, onMessages, openCall, openSession } from '../support/rawDistill.js';
-import { closeTestServers, startTestServer } from '../support/teacherServer.js';
+import { GatedEngine } from '../support/teachers/gatedEngine.js';
+import { DIRECT, healthOf } from '../support/connections/grpcProbes.js';
+import {
+  DISTILL_PATH,
+  framed,
+  onMessages,
+  openCall,
+  openSession,
+} from '../support/students/rawDistill.js';
+import { closeTestServers, startTestServer } from '../support/teachers/teacherServer.js';
 
 afterEach(closeTestServers);
 

@@ -2,9 +2,13 @@ import assert from 'node:assert/strict';
 import { after, afterEach, before, test } from 'node:test';
 import { GrpcStatus } from '../../src/rpc/errors.js';
 import type { HelloInput } from '../../src/stream/generated/cirkd/teacher/v1/Hello.js';
-import { DistillPeer, hello, image } from '../support/distillPeer.js';
-import { GatedEngine } from '../support/gatedEngine.js';
-import { closeTestServers, startTestServer, type TestServer } from '../support/teacherServer.js';
+import { DistillPeer, hello, image } from '../support/students/distillPeer.js';
+import { GatedEngine } from '../support/teachers/gatedEngine.js';
+import {
+  closeTestServers,
+  startTestServer,
+  type TestServer,
+} from '../support/teachers/teacherServer.js';
 
 const engine = new GatedEngine(true);
 let running: TestServer;

@@ -4,11 +4,11 @@ import { setTimeout } from 'node:timers/promises';
 import { GrpcStatus } from '../../src/rpc/errors.js';
 import { silentHooks } from '../../src/stream/server/serving.js';
 import { type BatchPolicy, RequestQueue } from '../../src/stream/server/requestQueue.js';
-import { DistillPeer, image } from '../support/distillPeer.js';
+import { DistillPeer, image } from '../support/students/distillPeer.js';
 import { eventually } from '../support/eventually.js';
-import { GatedEngine } from '../support/gatedEngine.js';
-import { newWorkLog, work } from '../support/queuedWork.js';
-import { closeTestServers, startTestServer } from '../support/teacherServer.js';
+import { GatedEngine } from '../support/teachers/gatedEngine.js';
+import { newWorkLog, work } from '../support/teachers/queuedWork.js';
+import { closeTestServers, startTestServer } from '../support/teachers/teacherServer.js';
 
 afterEach(closeTestServers);
 

@@ -3,20 +3,23 @@ import assert from 'node:assert/strict';
 import { after, afterEach, test, type TestContext } from 'node:test';
 import type { RemoteTeacher } from '../../src/stream/client/remoteTeacher.js';
 import type { ClientOptions } from '../../src/stream/client/options.js';
-import { openClientSecurity } from '../../src/rpc/clientSecurity.js';
+import { openClientSecurity } from '../../src/rpc/security/clientSecurity.js';
 import { GrpcStatus } from '../../src/rpc/errors.js';
-import { openServerSecurity, type ServerSecurityOptions } from '../../src/rpc/serverSecurity.js';
-import type { NamedFile } from '../../src/rpc/watchedFiles.js';
+import {
+  openServerSecurity,
+  type ServerSecurityOptions,
+} from '../../src/rpc/security/serverSecurity.js';
+import type { NamedFile } from '../../src/rpc/security/watchedFiles.js';
 import { TEACHER_SERVICE_NAME } from '../../src/stream/codec/teacherService.js';
 import { Authority, type Pem } from '../support/certificates/authority.js';
 import { SecurityFolder } from '../support/certificates/folder.js';
 import { eventually } from '../support/eventually.js';
-import { GatedEngine } from '../support/gatedEngine.js';
-import { healthOf } from '../support/grpcProbes.js';
-import { callCode, handshake, serialOf } from '../support/rawCalls.js';
-import { student } from '../support/scriptedFleet.js';
-import { imageOf } from '../support/scriptedStudent.js';
-import { closeTestServers, startTestServer } from '../support/teacherServer.js';
+import { GatedEngine } from '../support/teachers/gatedEngine.js';
+import { healthOf } from '../support/connections/grpcProbes.js';
+import { callCode, handshake, serialOf } from '../support/connections/rawCalls.js';
+import { student } from '../support/teachers/scriptedFleet.js';
+import { imageOf } from '../support/students/scriptedStudent.js';
+import { closeTestServers, startTestServer } from '../support/teachers/teacherServer.js';
 
 const TOKEN = 'a-token-of-some-length';
 const folder = new SecurityFolder();

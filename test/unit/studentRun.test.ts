@@ -18,7 +18,7 @@ import { connectTeacher } from '../../services/student/connectTeacher.js';
 import { openTrainingData } from '../../services/student/trainingData.js';
 import { type OpenedRun, openRun } from '../../services/student/openRun.js';
 import { openReporting } from '../../services/student/reporting.js';
-import { CamvidFolder } from '../support/camvidFolder.js';
+import { CamvidFolder } from '../support/datasets/camvidFolder.js';
 
 const DIGESTS = ['a', 'b'].map((digit) => `sha256:${digit.repeat(64)}`) as [string, string];
 

@@ -6,13 +6,13 @@ import {
   type ModelDescription,
   readModelFile,
   writeModelFile,
-} from '../../src/models/modelFile.js';
+} from '../../src/models/files/modelFile.js';
 import { SegmentationNetwork } from '../../src/models/network.js';
 import { decodeReplies } from '../../src/distill/decodeReply.js';
 import { LogitsRebuild } from '../../src/distill/rebuildLogits.js';
 import type { TeacherReply } from '../../src/contract/teacher.js';
 import type { EncodedOutput } from '../../src/contract/outputs.js';
-import { TeacherNetwork } from '../../src/models/teacherNetwork.js';
+import { TeacherNetwork } from '../../src/models/teacher/teacherNetwork.js';
 import { drawsFor } from '../../src/random/draws.js';
 import { float32, numTensors, readFloat32, scope } from '../../src/tensor/index.js';
 import { CheckpointError } from '../../src/wire/checkpointError.js';

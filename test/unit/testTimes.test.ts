@@ -6,9 +6,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { keepTierTime, readTimes, timeSummary } from '../../services/setup/testTimes.mjs';
+import { keepTierTime, readTimes, timeSummary } from '../../services/setup/tests/times.mjs';
 
-const MODULE = fileURLToPath(new URL('../../services/setup/testTimes.mjs', import.meta.url));
+const MODULE = fileURLToPath(new URL('../../services/setup/tests/times.mjs', import.meta.url));
 const folder = mkdtempSync(join(tmpdir(), 'cirkd-times-'));
 after(() => rmSync(folder, { recursive: true }));
 

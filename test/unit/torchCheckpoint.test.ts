@@ -16,7 +16,7 @@ import {
   storage,
   tensor,
   text,
-} from '../support/madePickle.js';
+} from '../support/modelFiles/madePickle.js';
 
 const GOLDEN = new URL('../golden/data/checkpoints/', import.meta.url);
 const golden = (name: string) => readFileSync(new URL(name, GOLDEN));

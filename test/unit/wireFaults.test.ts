@@ -4,9 +4,9 @@ import { afterEach, test } from 'node:test';
 import { wireFaults } from '../../services/teacher/wireFaults.js';
 import type { TensorChunk } from '../../src/stream/generated/cirkd/teacher/v1/TensorChunk.js';
 import { crc32c } from '../../src/wire/crc32c.js';
-import { DistillPeer, image } from '../support/distillPeer.js';
-import { GatedEngine } from '../support/gatedEngine.js';
-import { closeTestServers, startTestServer } from '../support/teacherServer.js';
+import { DistillPeer, image } from '../support/students/distillPeer.js';
+import { GatedEngine } from '../support/teachers/gatedEngine.js';
+import { closeTestServers, startTestServer } from '../support/teachers/teacherServer.js';
 
 afterEach(closeTestServers);
 

@@ -4,7 +4,7 @@ import { SegmentationNetwork } from '../../../src/models/network.js';
 import { OFFICIAL_NORMALISATION } from '../../../src/models/normalise.js';
 import type { EncodedOutput } from '../../../src/contract/outputs.js';
 import type { InferenceImage } from '../../../src/contract/inference.js';
-import { TeacherNetwork } from '../../../src/models/teacherNetwork.js';
+import { TeacherNetwork } from '../../../src/models/teacher/teacherNetwork.js';
 import type { NamedTensors } from '../../../src/wire/safetensors.js';
 import { studentSpec } from '../../student/buildTrainer.js';
 import { rgbImages, SALT } from './inputs.js';

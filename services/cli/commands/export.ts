@@ -1,7 +1,7 @@
 /** `cirkd export`: the weights of a model file for PyTorch. */
 import { dirname } from 'node:path';
 import { parseArgs } from 'node:util';
-import { exportModel } from '../../../src/models/exportModel.js';
+import { exportModel } from '../../../src/models/files/exportModel.js';
 import { ensureFolder, replaceFile } from '../../../src/run/durableFiles.js';
 import { CheckpointError } from '../../../src/wire/checkpointError.js';
 import { type Command, UsageError } from '../command.js';

@@ -1,7 +1,7 @@
 /** `cirkd predict`: a network's predictions for images, as coloured pictures. */
 import { dirname, join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { readRgb } from '../../../src/data/imageFiles.js';
+import { readRgb } from '../../../src/data/files/imageFiles.js';
 import { paletteOf } from '../../../src/evaluate/palette.js';
 import type { RemoteSegmenter } from '../../../src/evaluate/predict.js';
 import type { Raster } from '../../../src/evaluate/raster.js';

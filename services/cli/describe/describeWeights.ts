@@ -1,5 +1,5 @@
 /** Describes a file of weights for people: the network inferred from them, and its normalisation. */
-import { readImportSource } from '../../../src/models/importModel.js';
+import { readImportSource } from '../../../src/models/files/importModel.js';
 import { specName } from '../../../src/models/spec.js';
 import { CheckpointError } from '../../../src/wire/checkpointError.js';
 import { printable } from '../../../src/wire/printable.js';

@@ -1,8 +1,12 @@
 /** Makes the result of `cirkd import`, before it is written. */
 import { existsSync } from 'node:fs';
 import { detectBackboneName } from '../../../src/models/foreign/backboneFile.js';
-import { convertModel, readImportSource, sourceNotes } from '../../../src/models/importModel.js';
-import { TeacherNetwork } from '../../../src/models/teacherNetwork.js';
+import {
+  convertModel,
+  readImportSource,
+  sourceNotes,
+} from '../../../src/models/files/importModel.js';
+import { TeacherNetwork } from '../../../src/models/teacher/teacherNetwork.js';
 import type { TeacherInfo } from '../../../src/contract/teacherInfo.js';
 import { CheckpointError } from '../../../src/wire/checkpointError.js';
 import type { NamedTensors } from '../../../src/wire/safetensors.js';

@@ -9,7 +9,7 @@ import {
   type PixelNormalisation,
   TORCHVISION_NORMALISATION,
 } from '../normalise.js';
-import { RESNETS } from '../resnet.js';
+import { RESNETS } from '../backbones/resnet.js';
 import { PREFIX_OPTIONS } from './namePrefix.js';
 
 /** Names and PyTorch shapes of a file's tensors or a network's entries. */

@@ -2,7 +2,7 @@
 import { mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { NamedFile } from '../../../src/rpc/watchedFiles.js';
+import type { NamedFile } from '../../../src/rpc/security/watchedFiles.js';
 import type { Pem } from './authority.js';
 
 export class SecurityFolder {

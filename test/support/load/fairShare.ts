@@ -1,7 +1,7 @@
 /** Two students at one saturated fleet, of which one asks for four times as much. */
 import { drawsFor } from '../../../src/random/draws.js';
 import { connectTeachers } from '../../../src/stream/client/remoteTeacher.js';
-import { imageOf } from '../scriptedStudent.js';
+import { imageOf } from '../students/scriptedStudent.js';
 
 /** Images unanswered at a time: more than two teachers can have under way at once, each. */
 const MODEST = 8;

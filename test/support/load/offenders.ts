@@ -1,6 +1,6 @@
 /** Clients that a teacher has to bear; each goes on until it is told to stop. */
 import { setTimeout } from 'node:timers/promises';
-import { DistillPeer, image } from '../distillPeer.js';
+import { DistillPeer, image } from '../students/distillPeer.js';
 
 const LARGE = [512, 1024] as const;
 const SMALL = [64, 64] as const;

@@ -7,8 +7,8 @@ import type { DistillResponse } from '../../../src/stream/generated/cirkd/teache
 import type { TensorChunk } from '../../../src/stream/generated/cirkd/teacher/v1/TensorChunk.js';
 import { TeacherService } from '../../../src/stream/codec/teacherService.js';
 import { crc32c } from '../../../src/wire/crc32c.js';
-import { hello, image } from '../distillPeer.js';
-import { DIRECT } from '../grpcProbes.js';
+import { hello, image } from '../students/distillPeer.js';
+import { DIRECT } from '../connections/grpcProbes.js';
 
 /** height, width; the last one's answer takes megabytes. */
 const SIZES = [

@@ -1,7 +1,7 @@
 /** Tiny graphs as files, and as teachers. */
 import { mkdtempSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { graphFileSchema } from '../../../src/config/graphSection.js';
+import { graphFileSchema } from '../../../src/config/sections/graphSection.js';
 import type { GraphSettings } from '../../../src/graphs/graphSettings.js';
 import { GraphTeacher } from '../../../src/graphs/graphTeacher.js';
 import { openOnnxGraph } from '../../../src/graphs/onnxGraph.js';

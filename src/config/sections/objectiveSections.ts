@@ -1,0 +1,103 @@
+/** loss, memory, reference: the objective. Defaults: CIRKD, CVPR 2022, and its official trainer. */
+import { z } from 'zod';
+import type { WeightedTerm } from '../../contract/terms.js';
+import { count, field, nonNegative, positive, positiveCount, section } from '../fields.js';
+
+export const lossSection = section(
+  'The objective: total = sum of weight * term.',
+  {
+    weights: section('Weight of each term; 0 switches it off.', {
+      task: field(nonNegative().default(1), 'Cross entropy with the labels, aux part included.'),
+      logits_kd: field(nonNegative().default(1), "KL of the teacher's and the student's classes."),
+      minibatch_pixel: field(nonNegative().default(1), 'Pixel similarities across the batch.'),
+      memory_pixel: field(nonNegative().default(0.1), 'Similarities to rows of the pixel bank.'),
+      memory_region: field(nonNegative().default(0.1), 'Similarities to rows of the region bank.'),
+    } satisfies Record<WeightedTerm, unknown>),
+    auxWeight: field(nonNegative().default(0.4), 'Weight of the auxiliary head inside task.'),
+    kdTemperature: field(positive().default(1), 'Temperature of logits_kd.'),
+    contrastTemperature: field(
+      positive().default(0.1),
+      'Divides the similarities of minibatch_pixel, memory_pixel and memory_region.',
+    ),
+    contrastKdTemperature: field(
+      positive().default(1),
+      'Temperature of the KL of memory_pixel and memory_region.',
+    ),
+    minibatchGroup: field(
+      count().default(0),
+      'Number of images compared with one another in minibatch_pixel; 0: the whole batch.',
+      { unit: 'images' },
+    ),
+    minibatchPooling: field(
+      z.enum(['auto', 'never']).default('auto'),
+      'auto: features of at least 256 x 256 are first average-pooled by 4 x 4 (official v2).',
+    ),
+    lossMemoryMiB: field(
+      positiveCount().max(1_048_576).default(192),
+      'Memory for similarities. Determines how many are kept instead of computed twice, and the size ' +
+        'of tiles, which affects the last bits of sums.',
+      { unit: 'MiB' },
+    ),
+  },
+  { fixed: true },
+);
+
+export const memorySection = section(
+  'Memory banks of teacher embeddings.',
+  {
+    pixelMemorySize: field(positiveCount().default(20_000), 'Pixel rows kept per class.', {
+      unit: 'rows',
+    }),
+    regionMemorySize: field(positiveCount().default(2000), 'Region rows kept per class.', {
+      unit: 'rows',
+    }),
+    pixelContrastSize: field(
+      positiveCount().default(4096),
+      'Pixel rows drawn per forward pass, over all classes: floor(this / classes) + 1 per class.',
+      { unit: 'rows' },
+    ),
+    regionContrastSize: field(
+      positiveCount().default(1024),
+      'Region rows drawn per forward pass, over all classes: floor(this / classes) + 1 per class.',
+      { unit: 'rows' },
+    ),
+    pixelUpdateFreq: field(
+      positiveCount().default(16),
+      'Most pixels of one class that one image adds to the pixel bank.',
+      { unit: 'rows' },
+    ),
+    precision: field(
+      z.enum(['fp32', 'fp16']).default('fp32'),
+      'Precision of stored rows; fp16 halves the memory.',
+    ),
+    startStep: field(
+      count().default(0),
+      'First step with memory_pixel and memory_region; earlier steps only fill the banks.',
+      { unit: 'steps' },
+    ),
+  },
+  { fixed: true },
+);
+
+export const referenceSection = section(
+  'Reproduces defects of the official code; off by default. docs/parity.md explains each.',
+  {
+    pixelEnqueue: field(
+      z.enum(['class', 'reference']).default('class'),
+      'reference: the positions drawn for a class are used as positions in the whole image.',
+    ),
+    ringWrap: field(
+      z.enum(['ring', 'reference']).default('ring'),
+      'reference: rows that would reach the end of a bank overwrite its last rows.',
+    ),
+    allIgnored: field(
+      z.enum(['zero', 'nan']).default('zero'),
+      'nan: a batch without a labelled pixel gives NaN.',
+    ),
+    sampling: field(
+      z.enum(['filled', 'reference']).default('filled'),
+      'reference: one permutation of all rows, filled or not, is used for every class.',
+    ),
+  },
+  { fixed: true },
+);

@@ -1,0 +1,36 @@
+/** train: the optimizer and its schedule. The defaults are CIRKD's official recipe for Cityscapes. */
+import { z } from 'zod';
+import { count, field, nonNegative, positive, positiveCount, section } from '../fields.js';
+
+export const trainSection = section(
+  'Optimizer and schedule.',
+  {
+    steps: field(positiveCount(), 'Updates of the weights in the whole run.', { unit: 'steps' }),
+    batchSize: field(positiveCount().max(4096).default(16), 'Crops in one forward pass.', {
+      unit: 'images',
+    }),
+    accumulateSteps: field(
+      positiveCount().max(4096).default(1),
+      'Forward passes whose gradients are averaged into one update.',
+    ),
+    learningRate: field(positive().default(0.02), 'Learning rate at the start.'),
+    momentum: field(z.number().min(0).lt(1).default(0.9), 'Momentum of SGD.'),
+    weightDecay: field(nonNegative().default(1e-4), 'L2 decay of every parameter.'),
+    polyPower: field(
+      nonNegative().default(0.9),
+      'The learning rate decays as (1 - step / steps) to this power.',
+    ),
+    warmupSteps: field(
+      count().default(0),
+      'Number of first steps in which the learning rate rises linearly.',
+      { unit: 'steps' },
+    ),
+    dropout: field(z.boolean().default(true), "Dropout in the heads, at the networks' rates."),
+    threads: field(
+      count().max(1024).default(0),
+      'Threads inside one operation; 0: one per core of the machine that starts the run. ' +
+        'Affects the last bits of sums.',
+    ),
+  },
+  { fixed: true },
+);

@@ -1,0 +1,85 @@
+/**
+ * Cityscapes (Cordts et al. 2016) with fine annotations and the 19 evaluated classes:
+ * `<root>/leftImg8bit/<split>/<city>/*_leftImg8bit.png` with
+ * `<root>/gtFine/<split>/<city>/*_gtFine_labelIds.png`, or the pairs of a list file.
+ */
+import { basename, join } from 'node:path';
+import { CITYSCAPES_TABLE, CITYSCAPES_TRAIN_TABLE } from './cityscapesClasses.js';
+import { fileDataset, type SampleFiles } from './fileDataset.js';
+import { filesBelow, type ListLine, readListFile } from './fileList.js';
+import { DataError, type Dataset } from '../types.js';
+
+const IMAGE_ENDING = '_leftImg8bit.png';
+const LABEL_ENDING = '_gtFine_labelIds.png';
+const TRAIN_LABEL_ENDING = '_labelTrainIds.png';
+
+export interface CityscapesOptions {
+  /** The folder that holds `leftImg8bit` and `gtFine`. */
+  readonly root: string;
+  /** `train`, `val` or `test`. */
+  readonly split: string;
+  /**
+   * A file with one image and its label file per line, separated by tab or space, relative to `root`, like
+   * the lists of the official CIRKD code; null: every image of the split, in path order.
+   */
+  readonly list?: string | null;
+  /** Don't require or read label files; lines of a list may omit them. */
+  readonly unlabelled?: boolean;
+}
+
+/** @throws DataError when the list is empty or malformed, or names a missing file. */
+export function cityscapes(options: CityscapesOptions): Dataset {
+  const { root, split, list = null, unlabelled = false } = options;
+  const pairs = list === null ? pairsOfSplit(root, split) : pairsOfList(list, unlabelled);
+  const files = pairs.map(
+    ([image, label]): SampleFiles => ({
+      name: basename(image, image.endsWith(IMAGE_ENDING) ? IMAGE_ENDING : '.png'),
+      imageFile: join(root, image),
+      labelFile: unlabelled ? null : join(root, label!),
+      table: label?.endsWith(TRAIN_LABEL_ENDING) ? CITYSCAPES_TRAIN_TABLE : CITYSCAPES_TABLE,
+    }),
+  );
+  return fileDataset({
+    name: `cityscapes/${split}`,
+    identity: 'cityscapes 1 19',
+    table: CITYSCAPES_TABLE,
+    values: 'index',
+    files,
+  });
+}
+
+type Pair = readonly [image: string, label?: string];
+
+function pairsOfSplit(root: string, split: string): Pair[] {
+  const below = `leftImg8bit/${split}`;
+  const images = filesBelow(join(root, below), [IMAGE_ENDING.toLowerCase()]);
+  if (images.length === 0) {
+    throw new DataError(
+      `${join(root, below)}: got no image, wanted <city>/*${IMAGE_ENDING} in its folders`,
+    );
+  }
+  return images.map((image) => {
+    const stem = image.slice(0, -IMAGE_ENDING.length);
+    return [`${below}/${image}`, `gtFine/${split}/${stem}${LABEL_ENDING}`];
+  });
+}
+
+function pairsOfList(list: string, unlabelled: boolean): Pair[] {
+  const lines = readListFile(list);
+  if (lines === null) throw new DataError(`${list}: no such file`);
+  return lines.map((line) => pairOfLine(list, line, unlabelled));
+}
+
+function pairOfLine(list: string, { fields, line }: ListLine, unlabelled: boolean): Pair {
+  const [image, label, ...more] = fields;
+  const isWhole = label === undefined ? unlabelled : more.length === 0;
+  const outside = fields.find(
+    (field) => field.startsWith('/') || field.split(/[/\\]/).includes('..'),
+  );
+  if (outside !== undefined || !isWhole) {
+    throw new DataError(
+      `${list}, line ${line}: got ${JSON.stringify(fields.join(' '))}, wanted an image and its label file, both paths below the dataset's folder`,
+    );
+  }
+  return label === undefined ? [image!] : [image!, label];
+}

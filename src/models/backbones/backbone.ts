@@ -1,0 +1,11 @@
+/** The part of a backbone that heads depend on. */
+import type { Var } from '../../tensor/index.js';
+import type { ForwardContext } from '../context.js';
+
+export interface Backbone {
+  /** Channels of the last feature map, at stride 8. */
+  readonly channels: number;
+  /** Channels of the map that feeds an auxiliary head; null if the backbone has no such map. */
+  readonly auxChannels: number | null;
+  forward(context: ForwardContext, image_NHWC: Var): { feature: Var; aux: Var | null };
+}

@@ -1,0 +1,157 @@
+/**
+ * The frozen network of a teacher: computes the encoded output tensors for images.
+ *
+ * N images of one size, H W pixels, h w positions of the outputs, K classes, D feature channels.
+ */
+import { createHash } from 'node:crypto';
+import type { InferenceImage } from '../../contract/inference.js';
+import type { TeacherInfo } from '../../contract/teacherInfo.js';
+import { ops, scope, type Tensor } from '../../tensor/index.js';
+import type { EncodedTensor } from '../../contract/encodedTensor.js';
+import { inferenceContext } from '../context.js';
+import { checkRequest, encodeOutputs } from './encodeOutputs.js';
+import type { EncodedOutput, OutputRequest } from '../../contract/outputs.js';
+import { type ModelDescription, readModelFile } from '../files/modelFile.js';
+import { SegmentationNetwork } from '../network.js';
+import { normalise, type PixelNormalisation } from '../normalise.js';
+import { specName } from '../spec.js';
+
+const NUMERIC_MODE = 'fp32';
+
+export class TeacherNetwork {
+  readonly info: TeacherInfo;
+  readonly #network: SegmentationNetwork;
+  readonly #normalisation: PixelNormalisation;
+
+  /** Throws CheckpointError on a file that holds no usable network. */
+  static load(file: Uint8Array): TeacherNetwork {
+    const { description, tensors } = readModelFile(file);
+    return new TeacherNetwork(SegmentationNetwork.load(description.spec, tensors), description);
+  }
+
+  /** Takes ownership of the network. */
+  constructor(network: SegmentationNetwork, description: ModelDescription) {
+    const { spec, normalisation, classNames } = description;
+    this.#network = network;
+    this.#normalisation = normalisation;
+    this.info = {
+      digest: digestOf(network, description),
+      model: specName(spec),
+      classes: spec.numClasses,
+      featureChannels: network.featureChannels,
+      outputStride: network.outputStride,
+      pixelMean: normalisation.pixelMean,
+      pixelStd: normalisation.pixelStd,
+      channelOrder: normalisation.channelOrder,
+      alignCorners: network.alignCorners,
+      numericMode: NUMERIC_MODE,
+      classNames,
+    };
+  }
+
+  /**
+   * Returns, for each image, the requested outputs in the order requested: logits [h, w, K], embedding
+   * (unit rows) [h, w, D], embedding_scale [h, w] for an int8 embedding, feature_norm [h, w]. An image with
+   * a non-finite output gets an Error instead, which doesn't affect the other images. Consecutive images of
+   * one size are computed as one batch.
+   * Every result owns its buffer. Throws RangeError on an output or encoding that isn't offered and on an
+   * image whose bytes don't fit its size.
+   */
+  infer(
+    images: readonly InferenceImage[],
+    outputs: readonly OutputRequest[],
+  ): (EncodedOutput[] | Error)[] {
+    for (const request of outputs) checkRequest(request);
+    return batchesOfOneSize(images).flatMap((batch) => this.#inferBatch(batch, outputs));
+  }
+
+  /** The 1x1 convolution from feature to logits: weights, then bias, fp32 [K, D + 1]. */
+  classifier(): EncodedTensor {
+    const { weights_KD, bias_K } = this.#network.classifier();
+    const [classes, channels] = [this.info.classes, this.info.featureChannels];
+    const rows = new Float32Array(classes * (channels + 1));
+    for (let k = 0; k < classes; k++) {
+      const at = k * (channels + 1);
+      rows.set(weights_KD.subarray(k * channels, (k + 1) * channels), at);
+      rows[at + channels] = bias_K[k]!;
+    }
+    return { dtype: 'fp32', shape: [classes, channels + 1], data: rows.buffer };
+  }
+
+  dispose(): void {
+    this.#network.dispose();
+  }
+
+  #inferBatch(
+    images: readonly InferenceImage[],
+    outputs: readonly OutputRequest[],
+  ): (EncodedOutput[] | Error)[] {
+    return scope(() => {
+      const { logits, feature } = this.#forward(images);
+      return images.map((_, index) =>
+        scope(() => encodeOutputs(imageOf(logits, index), imageOf(feature, index), outputs)),
+      );
+    });
+  }
+
+  #forward(images: readonly InferenceImage[]): { logits: Tensor; feature: Tensor } {
+    const context = inferenceContext();
+    try {
+      return scope(() => {
+        const { height, width } = images[0]!;
+        const rgb = images.map((image) => image.rgb);
+        const image_NHW3 = normalise({ height, width, rgb }, this.#normalisation);
+        const outputs = this.#network.forward(context, context.tape.constant(image_NHW3), {
+          aux: false,
+        });
+        return { logits: outputs.logits.value, feature: outputs.feature.value };
+      });
+    } finally {
+      context.tape.dispose();
+    }
+  }
+}
+
+/** Groups consecutive images of one size. Throws RangeError on an image whose bytes don't fit its size. */
+export function batchesOfOneSize(images: readonly InferenceImage[]): InferenceImage[][] {
+  for (const [index, image] of images.entries()) checkImage(index, image);
+  const batches: InferenceImage[][] = [];
+  for (const image of images) {
+    const last = batches.at(-1);
+    const isSameSize = last?.[0]?.height === image.height && last[0].width === image.width;
+    if (isSameSize) last.push(image);
+    else batches.push([image]);
+  }
+  return batches;
+}
+
+/** Image `index` of a batch, [h, w, channels]. */
+export function imageOf(batch: Tensor, index: number): Tensor {
+  return ops.reshape(ops.rows(batch, index, 1), batch.shape.slice(1));
+}
+
+function checkImage(index: number, { height, width, rgb }: InferenceImage): void {
+  const areSizes = [height, width].every((size) => Number.isSafeInteger(size) && size > 0);
+  if (!areSizes || rgb.length !== height * width * 3) {
+    throw new RangeError(
+      `images[${index}]: ${rgb.length} bytes given for ${height} x ${width} x 3`,
+    );
+  }
+}
+
+function digestOf(network: SegmentationNetwork, description: ModelDescription): string {
+  const { spec, normalisation } = description;
+  const { pixelMean, pixelStd, channelOrder } = normalisation;
+  const hash = createHash('sha256');
+  const { model, backbone, variant, numClasses, widthMultiplier } = spec;
+  // auxHead needs no entry: without the head its weights are absent from the state dict below.
+  const corners = spec.alignCorners === undefined ? [] : [spec.alignCorners];
+  const architecture = [model, backbone, variant, numClasses, widthMultiplier, ...corners];
+  const pixels = [pixelMean, pixelStd, channelOrder];
+  hash.update(JSON.stringify([architecture, pixels, NUMERIC_MODE]));
+  for (const [name, { dtype, shape, data }] of network.stateDict()) {
+    hash.update(JSON.stringify([name, dtype, shape]));
+    hash.update(data);
+  }
+  return `sha256:${hash.digest('hex')}`;
+}
