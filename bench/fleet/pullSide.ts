@@ -1,5 +1,6 @@
 /** A student without a network: takes answers of a fleet as fast as they come, or step by step. */
-import { expectBulkBuffers } from '../../services/cli/bulkHeap.js';
+import { OUTPUT_STRIDE } from '../../src/contract/teacherInfo.js';
+import { expectBulkBuffers } from '../../services/program/bulkHeap.js';
 import type { TeacherReply } from '../../src/contract/teacher.js';
 import type { RemoteTeacher } from '../../src/stream/client/remoteTeacher.js';
 import { Feed, teacherImages } from '../../src/train/feed.js';
@@ -23,7 +24,7 @@ process.stdout.write('{}\n');
 await answerRequests(async (request: PullRequest) => {
   const teacher = await connectBench(request.addresses, {
     ...({ encoding: 'int8', logits: 'sent' } as const),
-    expected: { outputStride: 8 },
+    expected: { outputStride: OUTPUT_STRIDE },
   });
   try {
     return request.do === 'pull' ? await pull(teacher, request) : await steps(teacher, request);

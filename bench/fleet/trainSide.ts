@@ -1,5 +1,6 @@
 /** A student that trains, its teacher in the same process or in another one. */
-import { expectBulkBuffers } from '../../services/cli/bulkHeap.js';
+import { OUTPUT_STRIDE } from '../../src/contract/teacherInfo.js';
+import { expectBulkBuffers } from '../../services/program/bulkHeap.js';
 import { configOf } from '../../services/cli/bench/workload.js';
 import { startComputing } from '../../services/student/computeProtocol.js';
 import type { Teacher } from '../../src/contract/teacher.js';
@@ -64,6 +65,6 @@ function openTeacher(): Promise<Teacher> {
   if (task.address === null) return LocalTeacher.start(task.model, height, width);
   return connectBench([task.address], {
     ...({ encoding: 'fp32', logits: 'sent' } as const),
-    expected: { outputStride: 8 },
+    expected: { outputStride: OUTPUT_STRIDE },
   });
 }

@@ -1,5 +1,5 @@
 /** The frame of a program in this folder: what it throws becomes a line for the reader and an exit code. */
-import { describeFault } from '../../services/cli/exitCode.js';
+import { describeFault } from '../../services/program/exitCode.js';
 
 /** For whoever waits; the results go to standard output. */
 export function say(text: string): void {
@@ -7,7 +7,7 @@ export function say(text: string): void {
 }
 
 /**
- * Ends the process where `main` throws: by the table of services/cli/exitCode.ts, with a stack where nobody
+ * Ends the process where `main` throws: by the table of services/program/exitCode.ts, with a stack where nobody
  * foresaw it (1). A reader who has read enough (`| head`) is no fault.
  */
 export async function runMain(name: string, main: () => Promise<void> | void): Promise<void> {

@@ -1,5 +1,5 @@
 /** The student's side: asks for images and makes tensors of the answers in a computing thread. */
-import { expectBulkBuffers } from '../../services/cli/bulkHeap.js';
+import { expectBulkBuffers } from '../../services/program/bulkHeap.js';
 import type { TeacherImage, TeacherReply } from '../../src/contract/teacher.js';
 import type { RemoteTeacher } from '../../src/stream/client/remoteTeacher.js';
 import { connectBench } from '../support/benchTeacher.js';

@@ -1,5 +1,5 @@
 /** The teacher's side: a server whose answers are ready, as if the network took no time. */
-import { expectBulkBuffers } from '../../services/cli/bulkHeap.js';
+import { expectBulkBuffers } from '../../services/program/bulkHeap.js';
 import { serverLimits } from '../../services/teacher/options.js';
 import { SimulatedNetwork } from '../../services/teacher/simulateEngine.js';
 import { loadConfig } from '../../src/config/load.js';

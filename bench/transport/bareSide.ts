@@ -12,7 +12,7 @@ import {
   ServerCredentials,
   type ServerWritableStream,
 } from '@grpc/grpc-js';
-import { expectBulkBuffers } from '../../services/cli/bulkHeap.js';
+import { expectBulkBuffers } from '../../services/program/bulkHeap.js';
 import { answerRequests, endWithInput, tell } from '../support/linesOfInput.js';
 import type { RunAnswer } from './answerClient.js';
 

@@ -1,10 +1,8 @@
 /** `cirkd <command>`: finds the command, runs it, converts an error to an exit code. */
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { UsageError } from './command.js';
 import { COMMANDS } from './commandTable.js';
-import { describeFault } from './exitCode.js';
-import { packageRoot } from '../program/packageRoot.js';
+import { describeFault } from '../program/exitCode.js';
+import { packageVersion } from '../program/packageVersion.js';
 
 /** Resolves to the exit code; never rejects. */
 export async function main(argv: string[]): Promise<number> {
@@ -28,7 +26,7 @@ async function dispatch(argv: string[]): Promise<number> {
     return name === undefined ? 2 : 0;
   }
   if (name === '--version' || name === '-v') {
-    process.stdout.write(`${version()}\n`);
+    process.stdout.write(`${packageVersion()}\n`);
     return 0;
   }
   const entry = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;
@@ -69,9 +67,4 @@ async function nearest(name: string): Promise<string> {
   const best = scored[0];
   if (best === undefined || best.distance > Math.max(1, Math.floor(name.length / 2))) return '';
   return ` Did you mean '${best.known}'?`;
-}
-
-function version(): string {
-  const manifest = readFileSync(join(packageRoot(), 'package.json'), 'utf8');
-  return (JSON.parse(manifest) as { version: string }).version;
 }

@@ -1,6 +1,6 @@
 /** Settings that a process needs before it opens TensorFlow; the command line makes them in bin.mjs. */
 import { ConfigError } from '../../src/config/configError.js';
-import { expectBulkBuffers } from '../cli/bulkHeap.js';
+import { expectBulkBuffers } from '../program/bulkHeap.js';
 import { engineEnvironment } from '../setup/engineEnvironment.mjs';
 
 /**

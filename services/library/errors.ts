@@ -1,5 +1,5 @@
 /** Errors of the public entry. */
-import { describeFault } from '../cli/exitCode.js';
+import { describeFault } from '../program/exitCode.js';
 
 /**
  * The exit code that `cirkd` ends with for this error: 2 config, usage or an address in use, 3 no

@@ -45,7 +45,7 @@ export function engineEnvironment(env, freeMemory = freeGpuMemoryMib) {
  * @param {NodeJS.ProcessEnv} env `CUDA_VISIBLE_DEVICES` restricts which GPUs count
  * @returns {number[]} MiB free on each visible GPU; empty without a GPU or nvidia-smi
  */
-export function freeGpuMemoryMib(env) {
+function freeGpuMemoryMib(env) {
   const visible = env.CUDA_VISIBLE_DEVICES;
   if (visible === '' || visible === '-1') return [];
   const { status, stdout } = spawnSync(

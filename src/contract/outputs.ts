@@ -30,8 +30,6 @@ export const OUTPUTS: Readonly<Record<OutputName, OutputFacts>> = {
   classifier: { scope: 'stream', isOfFeature: true, isAlwaysFp32: true, encodings: ANY },
 };
 
-export const OUTPUT_NAMES = Object.keys(OUTPUTS) as readonly OutputName[];
-
 /** One output of a network, and how it should travel. */
 export interface OutputRequest {
   readonly output: OutputName;

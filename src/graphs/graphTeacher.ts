@@ -1,5 +1,5 @@
 /**
- * A teacher on a graph: computes encoded output tensors, as models/teacherNetwork.ts does with this project's
+ * A teacher on a graph: computes encoded output tensors, as models/teacher/teacherNetwork.ts does with this project's
  * own networks.
  *
  * N images of one size, H W pixels, h w positions of the outputs, K classes, D feature channels.

@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { command as studentCommand } from '../../services/cli/commands/student.js';
-import { EXIT_CODES } from '../../services/cli/exitCode.js';
+import { EXIT_CODES } from '../../services/program/exitCode.js';
 import {
   only,
   pods,

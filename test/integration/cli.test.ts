@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { COMMANDS } from '../../services/cli/commandTable.js';
-import { describeFault } from '../../services/cli/exitCode.js';
+import { describeFault } from '../../services/program/exitCode.js';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const folder = mkdtempSync(join(tmpdir(), 'cirkd-cli-'));

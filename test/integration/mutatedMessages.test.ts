@@ -21,7 +21,7 @@ const EXPECTED = [
   GrpcStatus.FAILED_PRECONDITION,
 ];
 const MIB = 1_048_576;
-/** V8 lets garbage pile up (services/cli/bulkHeap.ts); 25 KiB kept of each call would be more. */
+/** V8 lets garbage pile up (services/program/bulkHeap.ts); 25 KiB kept of each call would be more. */
 const GROWTH_MIB = 192;
 
 const settings = [

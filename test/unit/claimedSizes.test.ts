@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { command as exportCommand } from '../../services/cli/commands/export.js';
 import { command as importCommand } from '../../services/cli/commands/import.js';
-import { describeFault } from '../../services/cli/exitCode.js';
+import { describeFault } from '../../services/program/exitCode.js';
 import { exportModel } from '../../src/models/files/exportModel.js';
 import { readImportSource } from '../../src/models/files/importModel.js';
 import { readModelFile, writeModelFile } from '../../src/models/files/modelFile.js';

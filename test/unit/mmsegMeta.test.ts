@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { command } from '../../services/cli/commands/import.js';
-import { describeFault } from '../../services/cli/exitCode.js';
+import { describeFault } from '../../services/program/exitCode.js';
 import { mmsegSettings } from '../../src/models/foreign/mmsegMeta.js';
 import { initialWeights } from '../../src/models/initialise.js';
 import { readModelFile } from '../../src/models/files/modelFile.js';

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { command } from '../../services/cli/commands/import.js';
-import { describeFault } from '../../services/cli/exitCode.js';
+import { describeFault } from '../../services/program/exitCode.js';
 import { detectNetwork } from '../../src/models/files/detectNetwork.js';
 import { initialWeights } from '../../src/models/initialise.js';
 import { readModelFile, writeModelFile } from '../../src/models/files/modelFile.js';

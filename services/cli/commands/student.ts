@@ -5,7 +5,7 @@ import { formatConfig } from '../../../src/config/format.js';
 import { loadConfig } from '../../../src/config/load.js';
 import { type StudentConfig, studentSchema } from '../../../src/config/student.js';
 import { runStudent } from '../../student/main.js';
-import { expectBulkBuffers } from '../bulkHeap.js';
+import { expectBulkBuffers } from '../../program/bulkHeap.js';
 import { type Command, UsageError } from '../command.js';
 
 /** Exit code of a run that a signal ended. */

@@ -4,7 +4,7 @@ import { parseArgs } from 'node:util';
 import { loadConfig } from '../../../src/config/load.js';
 import { type TeacherConfig, teacherSchema } from '../../../src/config/teacher.js';
 import { runTeacher } from '../../teacher/main.js';
-import { expectBulkBuffers } from '../bulkHeap.js';
+import { expectBulkBuffers } from '../../program/bulkHeap.js';
 import { type Command, UsageError } from '../command.js';
 
 const usage = `cirkd teacher [--config FILE.yaml] [--set key.path=value ...] [flags]

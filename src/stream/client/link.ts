@@ -248,7 +248,9 @@ export class TeacherLink {
       });
     }
     if (state.kind === 'connecting') state.stream.destroy();
-    this.#enter({ kind: 'closed', verdict }, '');
+    // A second call cuts the first one short.
+    if (state.kind === 'closing') this.#ended(status.CANCELLED, 'closed twice');
+    else this.#enter({ kind: 'closed', verdict }, '');
     return Promise.resolve();
   }
 

@@ -10,7 +10,7 @@ export class WireFormatError extends Error {
 }
 
 export const VARINT = 0;
-export const FIXED64 = 1;
+const FIXED64 = 1;
 export const LENGTH_DELIMITED = 2;
 export const FIXED32 = 5;
 
@@ -170,7 +170,7 @@ export function varintBytes(value: number): number {
 }
 
 /** Limit on a message's bytes outside the contents of its bulk field. */
-export const MAX_PLAIN_BYTES = 65_536;
+const MAX_PLAIN_BYTES = 65_536;
 
 /** Later versions add a few fields, not hundreds. */
 const MAX_BULK_FIELDS = 256;

@@ -1,7 +1,7 @@
 /** `cirkd import` in this process. */
 import assert from 'node:assert/strict';
 import { command } from '../../../services/cli/commands/import.js';
-import { describeFault } from '../../../services/cli/exitCode.js';
+import { describeFault } from '../../../services/program/exitCode.js';
 import { namedFloats } from '../../../src/models/namedValues.js';
 import type { NamedTensors } from '../../../src/wire/safetensors.js';
 

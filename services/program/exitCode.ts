@@ -1,6 +1,6 @@
 /** Converts every fault that ends the program to a line for the user and an exit code. */
 import { setupCommand } from '../setup/layout.mjs';
-import { packageRoot } from '../program/packageRoot.js';
+import { packageRoot } from './packageRoot.js';
 
 /** Exit codes by the name of the error. 1 is for unforeseen errors. */
 export const EXIT_CODES: Readonly<Record<string, number>> = {
