@@ -87,7 +87,9 @@ function foreignName(module: string, name: string): ForeignName {
   }
   if (isStandardModule(module)) {
     if (!isRunner(module, name)) return new ForeignName(whole, isStandardData(module, name), true);
-    throw new CheckpointError(`global ${shown(whole)} is refused: it is there to run code`);
+    throw new CheckpointError(
+      `global ${shown(whole)} is refused: from Python's own modules, names that run code are not accepted`,
+    );
   }
   // Nested names must lead through classes, not through a module that another module imported.
   if (!parts.every((part) => CAPITAL.test(part))) {
