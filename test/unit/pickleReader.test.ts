@@ -373,7 +373,13 @@ test('deep nesting is read, too many values are refused', () => {
   const lists = `${']'.repeat(depth)}${'a'.repeat(depth - 1)}`;
   assert.ok(Array.isArray(read(lists)));
   assert.match(refusal(madePickle('('.repeat(depth))), /nothing on the stack/);
-  assert.match(refusal(madePickle('}'.repeat(1_000_001))), /more than 1000000 opcodes/);
+  assert.match(refusal(madePickle('N0'.repeat(4_000_000))), /more than 8000000 opcodes/);
+});
+
+test('a loss history of more than a million floats is read', () => {
+  const half = 'G\x3f\xe0\0\0\0\0\0\0';
+  const history = read('](', half.repeat(1_000_001), 'e') as unknown[];
+  assert.deepEqual([history.length, history.at(-1)], [1_000_001, 0.5]);
 });
 
 test('keys that a file could choose to make collide are not kept', () => {
