@@ -4,6 +4,7 @@ import { CITYSCAPES_CLASSES } from '../../src/data/files/cityscapesClasses.js';
 import { STREET_CLASSES } from '../../src/data/streets/classes.js';
 import { detectNetwork, type KnownSpec } from '../../src/models/files/detectNetwork.js';
 import {
+  type GivenSettings,
   type MmsegSettings,
   mmsegSettings,
   type TrainerMeta,
@@ -63,7 +64,7 @@ export function describeImport(
   values: DescriptionValues,
 ): ModelDescription {
   const given = values.classes === undefined ? undefined : classNames(values.classes);
-  const givenCorners = corners(values['align-corners']);
+  const settings = givenSettings(values);
   const known = {
     model: (values.model ?? description?.spec.model) as ModelName | undefined,
     backbone: values.backbone ?? description?.spec.backbone,
@@ -74,10 +75,10 @@ export function describeImport(
   };
   checkKnown(known);
   const told = description === null ? detectNetwork(tensors, known) : (known as NetworkSpec);
-  const said = description === null ? saidBeside(told, meta) : {};
+  const said = description === null ? saidBeside(told, meta, settings) : {};
   const spec = withCorners(
     told,
-    givenCorners ?? said.alignCorners ?? description?.spec.alignCorners,
+    settings.alignCorners ?? said.alignCorners ?? description?.spec.alignCorners,
   );
   checkNetwork(spec);
   const { numClasses } = spec;
@@ -93,8 +94,26 @@ export function describeImport(
 }
 
 /** Settings from the config that some networks' trainers store with the weights. */
-function saidBeside({ model }: NetworkSpec, { config }: TrainerMeta): MmsegSettings {
-  return model.startsWith('mmseg_') && config !== null ? mmsegSettings(config) : {};
+function saidBeside(
+  { model }: NetworkSpec,
+  { config }: TrainerMeta,
+  given: GivenSettings,
+): MmsegSettings {
+  return model.startsWith('mmseg_') && config !== null ? mmsegSettings(config, given) : {};
+}
+
+/** The settings given by options, which the config beside the weights needn't decide. */
+function givenSettings(values: DescriptionValues): GivenSettings {
+  const alignCorners = corners(values['align-corners']);
+  const pixelMean = three('pixel-mean', values['pixel-mean']);
+  const pixelStd = deviation(values['pixel-std']);
+  const channelOrder = order(values['channel-order']);
+  return {
+    ...(alignCorners === undefined ? {} : { alignCorners }),
+    ...(pixelMean === undefined ? {} : { pixelMean }),
+    ...(pixelStd === undefined ? {} : { pixelStd }),
+    ...(channelOrder === undefined ? {} : { channelOrder }),
+  };
 }
 
 function namesBeside({ classNames }: TrainerMeta, classes: number): readonly string[] | null {
@@ -118,13 +137,9 @@ export function normalisationOf(
   before: PixelNormalisation,
   values: DescriptionValues,
 ): PixelNormalisation {
-  const pixelStd = three('pixel-std', values['pixel-std']) ?? before.pixelStd;
-  if (pixelStd.some((value) => value <= 0)) {
-    throw new UsageError(`--pixel-std: ${pixelStd} given, wanted numbers above 0`);
-  }
   return {
     pixelMean: three('pixel-mean', values['pixel-mean']) ?? before.pixelMean,
-    pixelStd,
+    pixelStd: deviation(values['pixel-std']) ?? before.pixelStd,
     channelOrder: order(values['channel-order']) ?? before.channelOrder,
   };
 }
@@ -177,6 +192,14 @@ export function positive(option: string, text: string | undefined): number | und
   const value = Number(text);
   if (text.trim() !== '' && value > 0) return value;
   throw new UsageError(`--${option}: ${text} given, wanted a number above 0`);
+}
+
+function deviation(text: string | undefined): number[] | undefined {
+  const pixelStd = three('pixel-std', text);
+  if (pixelStd?.some((value) => value <= 0)) {
+    throw new UsageError(`--pixel-std: ${pixelStd} given, wanted numbers above 0`);
+  }
+  return pixelStd;
 }
 
 function three(option: string, text: string | undefined): number[] | undefined {

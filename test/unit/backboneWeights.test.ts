@@ -316,3 +316,13 @@ test('student.weights and student.backboneWeights exclude each other', () => {
     (error) => error instanceof ConfigError && error.faults[0]?.key === 'student.backboneWeights',
   );
 });
+
+test('a name is found among more names than a call takes arguments', () => {
+  const names = [0, 1].flatMap((block) =>
+    [1, 2, 3, 4].map((layer) => `layer${layer}.${block}.conv1.weight`),
+  );
+  const others = Array.from({ length: 200_000 }, (_, index) => `other.${index}`);
+  const shapes = new Map([...names, ...others].map((name) => [name, { shape: [1] }]));
+  shapes.set('conv1.weight', { shape: [64, 3, 7, 7] });
+  assert.equal(detectBackboneName(shapes), 'resnet18_plain');
+});

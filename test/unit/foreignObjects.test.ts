@@ -93,6 +93,17 @@ test('objects are listed by class, without their parts', () => {
       'pathlib.PosixPath (1 object besides the weights)',
     ],
     [['ctorch\ndevice\n', text('cuda'), 0x85, 'R'], 'torch.device (1 object besides the weights)'],
+    [['cbuiltins\nprint\n'], 'builtins.print (1 object besides the weights)'],
+    [['ctyping\nAny\n'], 'typing.Any (1 object besides the weights)'],
+    // As in OmegaConf: a class as an attribute. An uncallable function is reported wherever it is, first.
+    [
+      ['cmine\nConfig\n)', 0x81, dict(['type', raw('ctyping\nAny\n')]), 'b'],
+      'mine.Config (1 object besides the weights)',
+    ],
+    [
+      ['ca\nConfig\n)', 0x81, dict(['hook', raw('ctempfile\nmkdtemp\n')]), 'b'],
+      'tempfile.mkdtemp, a.Config (2 objects besides the weights)',
+    ],
     [['cmine\nwarmup\n'], 'mine.warmup (1 object besides the weights)'],
     [
       ['(', NAMESPACE, 'cmine\nB\n)', 0x81, 'cmine\nA\n)', 0x81, NAMESPACE, 't'],

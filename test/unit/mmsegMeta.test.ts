@@ -64,7 +64,10 @@ test('another network with the same names is refused, naming the setting', () =>
     ['dilations=(1, 1, 1, 2)', /config says dilations=\(1,1,1,2\), wanted 1,1,2,4 or 1,12,24,36/],
     ['multi_grid=(1, 2, 4)', /config says multi_grid=\(1,2,4\), wanted none/],
     ['contract_dilation=False', /config says contract_dilation=False, wanted True/],
-    ['align_corners=True, align_corners=False', /says align_corners in 2 ways: True; False/],
+    [
+      'align_corners=True, align_corners=False',
+      /says align_corners in 2 ways: True; False; say which: --align-corners true\|false/,
+    ],
     ['mean=[1, 2], std=[1, 2], to_rgb=True', /says mean=\[1,2\], std=\[1,2\]/],
     ['mean=[1, 2, 3], std=[1, 0, 3], to_rgb=True', /std=\[1,0,3\]/],
   ];
@@ -75,6 +78,41 @@ test('another network with the same names is refused, naming the setting', () =>
       config,
     );
   }
+});
+
+test('settings that are given decide in place of an ambiguous config', () => {
+  const config =
+    'mean=[1, 2, 3], mean=[4, 5, 6], std=[1, 2, 3], std=[1, 1, 1], to_rgb=True, to_rgb=False, ' +
+    'align_corners=True, align_corners=False';
+  const given = { alignCorners: false, pixelMean: [7, 8, 9], pixelStd: [2, 2, 2] };
+  const whole = { ...given, channelOrder: 'bgr' } as const;
+  const { alignCorners, ...normalisation } = whole;
+  assert.deepEqual(mmsegSettings(config, whole), { alignCorners, normalisation });
+  for (const [key, option] of [
+    ['alignCorners', '--align-corners true|false'],
+    ['pixelMean', '--pixel-mean X,Y,Z'],
+    ['pixelStd', '--pixel-std X,Y,Z'],
+    ['channelOrder', '--channel-order rgb|bgr'],
+  ] as const) {
+    const { [key]: _, ...rest } = whole;
+    assert.throws(
+      () => mmsegSettings(config, rest),
+      (error: Error) => error instanceof CheckpointError && error.message.endsWith(option),
+      key,
+    );
+  }
+});
+
+test('import takes the options where the config contradicts itself', async () => {
+  const path = writeChecked(CONFIG.replace('align_corners=True)', 'align_corners=False)'));
+  const fault = await imported(path).then(
+    () => assert.fail('was imported'),
+    (error: Error) => describeFault(error),
+  );
+  assert.equal(fault.exitCode, 5);
+  assert.match(fault.message, /2 ways: True; False; say which: --align-corners true\|false/);
+  const bytes = await imported(path, '--align-corners', 'true');
+  assert.equal(readModelFile(bytes).description.spec.alignCorners, true);
 });
 
 const SPEC: NetworkSpec = {

@@ -87,7 +87,7 @@ test('from unknown names only wrappers are removed', () => {
 test('mixed names with and without a prefix: an error names it and the remedy', () => {
   const mixed: readonly (readonly [string, string, ...string[]])[] = [
     ['module.', 'module.head.x', ...NETWORKS.official],
-    ['module.', 'n_averaged', 'module.head.x'],
+    ['module.', 'n_averaged', 'epoch', 'module.head.x'],
     ['student.', 'student.head.x', 'teacher.head.x'],
     ['model.', 'module.model.head.x', 'module.criterion.weight'],
   ];
@@ -118,9 +118,32 @@ test('a requested prefix: its names are kept, the others are reported', () => {
         'teacher._orig_mod.head.aspp.b0.0.weight, teacher._orig_mod.auxlayer.block.0.weight)',
     );
   }
+  // The prefix after those of wrappers.
+  const wrapped = NETWORKS.official.map((name) => `module._orig_mod.${name}`);
+  for (const asked of ['pretrained.', 'module._orig_mod.pretrained']) {
+    const part = underPrefix(named(...wrapped), asked, 'backbone');
+    assert.deepEqual([...part.tensors.keys()], ['conv1.weight']);
+    assert.deepEqual(
+      [part.prefix, part.leftOut],
+      ['module._orig_mod.pretrained.', wrapped.slice(1)],
+    );
+  }
+  assert.throws(() => underPrefix(named(...wrapped), 'ema', 'backbone'), /begins with 'ema\.'/);
   assert.throws(() => underPrefix(named(...both), 'stud', 'network'), {
     name: 'CheckpointError',
     message: /^weights: no name begins with 'stud\.', they are student\._orig_mod\.pretrained/,
   });
   assert.equal(prefixNote(withoutPrefix(named('head.x'), 'network')), null);
+});
+
+test("AveragedModel's count beside the names is left out and reported", () => {
+  const averaged = named('n_averaged', ...NETWORKS.official.map((name) => `module.${name}`));
+  const bare = withoutPrefix(averaged, 'network');
+  assert.deepEqual([...bare.tensors.keys()], NETWORKS.official);
+  const note = "prefix removed: 'module.'; left out 1 name without it (n_averaged)";
+  assert.equal(prefixNote(bare), note);
+  const part = underPrefix(averaged, 'pretrained', 'backbone');
+  assert.deepEqual([...part.tensors.keys()], ['conv1.weight']);
+  assert.equal(part.prefix, 'module.pretrained.');
+  assert.equal(taken('network', 'n_averaged'), '');
 });

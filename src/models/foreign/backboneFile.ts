@@ -117,10 +117,9 @@ function stemSuffix(shapes: Shapes): string | null {
 }
 
 function blocksOf(names: readonly string[], layer: number): number {
-  const numbers = names.map((name) =>
-    Number(new RegExp(`^layer${layer}\\.(\\d{1,3})\\.`).exec(name)?.[1] ?? -1),
-  );
-  return Math.max(...numbers) + 1;
+  const block = new RegExp(`^layer${layer}\\.(\\d{1,3})\\.`);
+  // Not Math.max(...numbers): a file may have more names than a call takes arguments.
+  return names.reduce((count, name) => Math.max(count, Number(block.exec(name)?.[1] ?? -1) + 1), 0);
 }
 
 function renamed(tensors: NamedTensors, rename: (name: string) => string): NamedTensors {

@@ -18,6 +18,9 @@ export interface MmsegSettings {
   readonly normalisation?: PixelNormalisation;
 }
 
+/** Settings that a user gives: the config is not asked for them. */
+export type GivenSettings = Partial<PixelNormalisation> & { readonly alignCorners?: boolean };
+
 /** Settings for which this project's networks support one value only (…-d8). */
 const FIXED = [
   { key: 'strides', wanted: ['1,2,1,1'] },
@@ -29,21 +32,21 @@ const FIXED = [
 
 /**
  * Throws CheckpointError naming the setting if the config has strides or dilations that this project's
- * network of the same names doesn't have, or contradicts itself.
+ * network of the same names doesn't have, or contradicts itself in a setting that isn't given.
  */
-export function mmsegSettings(config: string): MmsegSettings {
+export function mmsegSettings(config: string, given: GivenSettings = {}): MmsegSettings {
   for (const { key, wanted } of FIXED) {
-    for (const given of listsOf(config, key)) {
-      if (!wanted.some((list) => list === given)) throw otherNetwork(`${key}=(${given})`, wanted);
+    for (const list of listsOf(config, key)) {
+      if (!wanted.some((one) => one === list)) throw otherNetwork(`${key}=(${list})`, wanted);
     }
   }
   if (/\bcontract_dilation\s*=\s*False\b/.test(config)) {
     throw otherNetwork('contract_dilation=False', ['True']);
   }
-  const corners = only('align_corners', valuesOf(config, /\balign_corners\s*=\s*(True|False)\b/g));
-  const normalisation = normalisationOf(config);
+  const corners = given.alignCorners ?? cornersOf(config);
+  const normalisation = normalisationOf(config, given);
   return {
-    ...(corners === null ? {} : { alignCorners: corners === 'True' }),
+    ...(corners === null ? {} : { alignCorners: corners }),
     ...(normalisation === null ? {} : { normalisation }),
   };
 }
@@ -55,21 +58,35 @@ function otherNetwork(given: string, wanted: readonly string[]): CheckpointError
   );
 }
 
-/** null unless the config has all three settings. */
-function normalisationOf(config: string): PixelNormalisation | null {
-  const mean = only('mean', listsOf(config, 'mean'));
-  const std = only('std', listsOf(config, 'std'));
-  const toRgb = only('to_rgb', valuesOf(config, /\b(?:bgr_)?to_rgb\s*=\s*(True|False)\b/g));
-  if (mean === null || std === null || toRgb === null) return null;
-  const [pixelMean, pixelStd] = [mean, std].map((list) => list.split(',').map(Number));
+function cornersOf(config: string): boolean | null {
+  const values = valuesOf(config, /\balign_corners\s*=\s*(True|False)\b/g);
+  const corners = only('align_corners', values, '--align-corners true|false');
+  return corners === null ? null : corners === 'True';
+}
+
+/** null unless all three settings are given or in the config. */
+function normalisationOf(config: string, given: GivenSettings): PixelNormalisation | null {
+  const pixelMean = given.pixelMean ?? numbersOf(config, 'mean', '--pixel-mean X,Y,Z');
+  const pixelStd = given.pixelStd ?? numbersOf(config, 'std', '--pixel-std X,Y,Z');
+  const channelOrder = given.channelOrder ?? orderOf(config);
+  if (pixelMean === null || pixelStd === null || channelOrder === null) return null;
   const isUsable =
-    [...pixelMean!, ...pixelStd!].every(Number.isFinite) && pixelStd!.every((value) => value > 0);
-  if (pixelMean!.length !== 3 || pixelStd!.length !== 3 || !isUsable) {
-    throw new CheckpointError(`meta: the config says mean=[${mean}], std=[${std}]`);
+    [...pixelMean, ...pixelStd].every(Number.isFinite) && pixelStd.every((value) => value > 0);
+  if (pixelMean.length !== 3 || pixelStd.length !== 3 || !isUsable) {
+    throw new CheckpointError(`meta: the config says mean=[${pixelMean}], std=[${pixelStd}]`);
   }
-  // The pipeline reads BGR.
-  const channelOrder = toRgb === 'True' ? 'rgb' : 'bgr';
-  return { pixelMean: pixelMean!, pixelStd: pixelStd!, channelOrder };
+  return { pixelMean, pixelStd, channelOrder };
+}
+
+function numbersOf(config: string, key: string, option: string): readonly number[] | null {
+  return only(key, listsOf(config, key), option)?.split(',').map(Number) ?? null;
+}
+
+/** The pipeline reads BGR. */
+function orderOf(config: string): 'rgb' | 'bgr' | null {
+  const values = valuesOf(config, /\b(?:bgr_)?to_rgb\s*=\s*(True|False)\b/g);
+  const toRgb = only('to_rgb', values, '--channel-order rgb|bgr');
+  return toRgb === null ? null : toRgb === 'True' ? 'rgb' : 'bgr';
 }
 
 /** Contents of each `key=(…)` and `key=[…]`, without blanks and trailing comma. */
@@ -83,10 +100,11 @@ function valuesOf(config: string, pattern: RegExp): string[] {
 }
 
 /** The one value of a key that several heads or datasets repeat; null if there is none. */
-function only(key: string, values: readonly string[]): string | null {
+function only(key: string, values: readonly string[], option: string): string | null {
   const different = [...new Set(values)];
   if (different.length <= 1) return different[0] ?? null;
   throw new CheckpointError(
-    `meta: the config says ${key} in ${different.length} ways: ${different.join('; ')}`,
+    `meta: the config says ${key} in ${different.length} ways: ${different.join('; ')}; ` +
+      `say which: ${option}`,
   );
 }

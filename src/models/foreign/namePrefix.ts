@@ -37,40 +37,73 @@ export interface BareTensors {
   readonly leftOut: readonly string[];
 }
 
+/** What PyTorch's AveragedModel stores beside the names of the network it wraps: how many were averaged. */
+const AVERAGED_COUNT = 'n_averaged';
+
 /**
  * Removes the prefix common to all names: known wrappers in any order, and any other prefix after which
- * names of a network or backbone begin. Names that have no such prefix stay as they are.
+ * names of a network or backbone begin. Names that have no such prefix stay as they are. AveragedModel's
+ * count is left out.
  * Throws CheckpointError if only some names have a wrapper's prefix.
  */
 export function withoutPrefix(tensors: NamedTensors, namesOf: NamesOf): BareTensors {
-  const prefix = commonPrefix([...tensors.keys()], namesOf);
-  const bare = cut(tensors, prefix);
+  const { wrapped, leftOut } = withoutCount(tensors);
+  const prefix = commonPrefix([...wrapped.keys()], namesOf);
+  const bare = cut(wrapped, prefix);
   refuseMixed([...bare.keys()]);
-  return { tensors: bare, prefix, leftOut: [] };
+  return { tensors: bare, prefix, leftOut };
+}
+
+/** Leaves out AveragedModel's count if all other names have its wrapper's prefix. */
+function withoutCount(tensors: NamedTensors): {
+  readonly wrapped: NamedTensors;
+  readonly leftOut: readonly string[];
+} {
+  const wrapped = new Map([...tensors].filter(([name]) => name !== AVERAGED_COUNT));
+  const isAveraged =
+    0 < wrapped.size &&
+    wrapped.size < tensors.size &&
+    [...wrapped.keys()].every((name) => name.startsWith('module.'));
+  return isAveraged ? { wrapped, leftOut: [AVERAGED_COUNT] } : { wrapped: tensors, leftOut: [] };
 }
 
 /**
  * Keeps the names that begin with `prefix` (its last dot is optional) and removes it, along with any prefix
- * that withoutPrefix finds after it. Throws CheckpointError if no name begins with it.
+ * that withoutPrefix finds after it. If no name begins with it, it is looked for after the prefix that
+ * withoutPrefix would remove from a whole network. Throws CheckpointError if it isn't there either.
  */
 export function underPrefix(tensors: NamedTensors, prefix: string, namesOf: NamesOf): BareTensors {
   const whole = prefix.endsWith('.') ? prefix : `${prefix}.`;
   const names = [...tensors.keys()];
-  const leftOut = names.filter((name) => !name.startsWith(whole));
-  if (leftOut.length === names.length) {
+  const asked = askedPrefix(tensors, whole);
+  if (asked === null) {
     throw new CheckpointError(
       `weights: no name begins with '${printable(whole)}', they are ${listed(names)}`,
     );
   }
-  const kept = new Map([...tensors].filter(([name]) => name.startsWith(whole)));
-  const inner = withoutPrefix(cut(kept, whole), namesOf);
-  return { tensors: inner.tensors, prefix: whole + inner.prefix, leftOut };
+  const kept = new Map([...tensors].filter(([name]) => name.startsWith(asked)));
+  const inner = withoutPrefix(cut(kept, asked), namesOf);
+  const others = names.filter((name) => !name.startsWith(asked));
+  return {
+    tensors: inner.tensors,
+    prefix: asked + inner.prefix,
+    leftOut: [...others, ...inner.leftOut.map((name) => asked + name)],
+  };
+}
+
+/** `prefix` as the names have it: at their beginning, or after the wrappers' prefix; null if none has it. */
+function askedPrefix(tensors: NamedTensors, prefix: string): string | null {
+  const outer = commonPrefix([...withoutCount(tensors).wrapped.keys()], 'network');
+  const candidates = [prefix, outer + prefix];
+  const names = [...tensors.keys()];
+  return candidates.find((one) => names.some((name) => name.startsWith(one))) ?? null;
 }
 
 /** One line on the prefix that was removed and the names left out; null if there was no prefix. */
 export function prefixNote({ prefix, leftOut }: BareTensors): string | null {
   if (prefix === '') return null;
-  const others = leftOut.length === 0 ? '' : `; left out ${leftOut.length} names without it`;
+  const names = leftOut.length === 1 ? '1 name' : `${leftOut.length} names`;
+  const others = leftOut.length === 0 ? '' : `; left out ${names} without it`;
   const which = leftOut.length === 0 ? '' : ` (${listed(leftOut)})`;
   return `prefix removed: '${printable(prefix)}'${others}${which}`;
 }

@@ -4,13 +4,14 @@
  *
  * Names that would run code if they were called are refused, to distinguish a file that attempts this from
  * one that only holds a trainer's settings:
- * - names of Python's standard library, except data classes (standardLibrary.ts);
+ * - names in modules of Python's standard library that exist to run code (os, subprocess), called or not;
+ * - calls of other names of the standard library, except data classes (standardLibrary.ts);
  * - calls of anything but a class: other libraries' functions (lower-case names), results of calls,
  *   attributes. Functions that libraries provide only for pickles are accepted like classes.
  */
 import { CheckpointError } from '../checkpointError.js';
 import { PickleDict, type PickleTuple, shown } from './pickle/values.js';
-import { isStandardData, isStandardModule } from './standardLibrary.js';
+import { isRunner, isStandardData, isStandardModule } from './standardLibrary.js';
 
 /** How many arguments or attributes of an object are searched for its parts; the rest count separately. */
 export const MOST_PARTS = 64;
@@ -42,10 +43,23 @@ export class ForeignName {
   readonly name: string;
   /** Whether it may be called to make an object. */
   readonly callable: boolean;
+  /** Whether it belongs to Python's standard library. */
+  readonly standard: boolean;
 
-  constructor(name: string, callable: boolean) {
+  constructor(name: string, callable: boolean, standard = false) {
     this.name = name;
     this.callable = callable;
+    this.standard = standard;
+  }
+
+  /** Whether a class of this name may be instantiated: other libraries' functions have no `__new__`. */
+  get creatable(): boolean {
+    return this.callable || !this.standard;
+  }
+
+  /** Whether it's a function of the standard library that may not be called; always reported. */
+  get uncalled(): boolean {
+    return !this.creatable && !CAPITAL.test(this.name.slice(this.name.lastIndexOf('.') + 1));
   }
 }
 
@@ -72,9 +86,9 @@ function foreignName(module: string, name: string): ForeignName {
     throw new CheckpointError(`global ${shown(whole)} is refused: not a class name`);
   }
   if (isStandardModule(module)) {
-    if (isStandardData(module, name)) return new ForeignName(whole, true);
+    if (!isRunner(module, name)) return new ForeignName(whole, isStandardData(module, name), true);
     throw new CheckpointError(
-      `global ${shown(whole)} is refused: from Python's own modules only data classes are accepted`,
+      `global ${shown(whole)} is refused: from Python's own modules, names that run code are not accepted`,
     );
   }
   // Nested names must lead through classes, not through a module that another module imported.
@@ -104,8 +118,8 @@ export class ForeignObjects {
   /** A name within a class: how nested classes and enum members are pickled before protocol 4. */
   within(owner: ForeignName, name: string): ForeignName {
     this.markAsParts([owner]);
-    const callable = owner.callable && CAPITAL.test(name) && !isStandardModule(owner.name);
-    const made = new ForeignName(`${owner.name}.${name}`, callable);
+    const callable = owner.callable && CAPITAL.test(name) && !owner.standard;
+    const made = new ForeignName(`${owner.name}.${name}`, callable, owner.standard);
     this.#whole.add(made);
     return made;
   }
@@ -122,6 +136,8 @@ export class ForeignObjects {
   markAsParts(values: readonly unknown[]): void {
     for (let i = 0; i < Math.min(values.length, MOST_PARTS); i++) {
       const value = values[i];
+      const isReported = value instanceof ForeignName && value.uncalled;
+      if (isReported) continue;
       if (value instanceof ForeignName || value instanceof ForeignObject) this.#whole.delete(value);
     }
   }
@@ -138,17 +154,19 @@ export class ForeignObjects {
 
   notRead(): NotRead {
     const names = new Set<string>();
-    for (const { name } of this.#whole) {
-      names.add(name);
-      if (names.size === MOST_NAMES) break;
+    const uncalled = new Set<string>();
+    for (const one of this.#whole) {
+      const kind = one instanceof ForeignName && one.uncalled ? uncalled : names;
+      if (kind.size < MOST_NAMES) kind.add(one.name);
     }
-    return { names: [...names].sort(), objects: this.#whole.size };
+    const sorted = [...[...uncalled].sort(), ...[...names].sort()];
+    return { names: sorted.slice(0, MOST_NAMES), objects: this.#whole.size };
   }
 }
 
 /** What a file holds besides tensors and plain data. */
 export interface NotRead {
-  /** Distinct dotted names of the classes, a thousand at most. */
+  /** Distinct dotted names, a thousand at most: functions of Python's standard library, then the others. */
   readonly names: readonly string[];
   readonly objects: number;
 }

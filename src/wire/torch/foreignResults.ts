@@ -1,7 +1,7 @@
 /** Results of calls of foreign names: objects named by the class that Python would give them. */
 import { ForeignName, ForeignObject, type ForeignObjects } from './foreignObjects.js';
 import { CheckpointError } from '../checkpointError.js';
-import { kindOf, type PickleTuple } from './pickle/values.js';
+import { kindOf, type PickleTuple, shown } from './pickle/values.js';
 
 /** NumPy's dtype codes and the names of their scalar types. */
 const SCALARS: Readonly<Record<string, string>> = {
@@ -28,7 +28,18 @@ type Make = (args: PickleTuple, objects: ForeignObjects) => ForeignObject | Fore
 /** Makes an object of the class given as the first argument. */
 const OBJECT_OF_FIRST_ARGUMENT: Make = (args, objects) => {
   const [type] = args.items;
+  if (type instanceof ForeignName && !type.creatable) {
+    throw new CheckpointError(`a call of ${shown(type.name)} is refused`);
+  }
   return objects.add(type instanceof ForeignName ? type.name : kindOf(type ?? null), args);
+};
+
+/** A class with parameters, such as typing.Optional[int]. */
+const SUBSCRIPTION: Make = (args, objects) => {
+  const [type] = args.items;
+  const isType = type instanceof ForeignName || type instanceof ForeignObject;
+  if (!isType) throw new CheckpointError('getitem: wanted a class and its parameters');
+  return objects.add(type.name, args);
 };
 
 const SCALAR: Make = (args, objects) => {
@@ -62,6 +73,9 @@ const MAKERS: ReadonlyMap<string, Make> = new Map<string, Make>([
       OBJECT_OF_FIRST_ARGUMENT,
     ]),
   ),
+  ['operator.getitem', SUBSCRIPTION],
+  ['_operator.getitem', SUBSCRIPTION],
+  ['types.GenericAlias', SUBSCRIPTION],
   ['builtins.getattr', ATTRIBUTE],
   ['__builtin__.getattr', ATTRIBUTE],
   ['numpy.dtype', ({ items: [code] }) => new ForeignDtype(typeof code === 'string' ? code : '')],

@@ -1,5 +1,5 @@
 /**
- * The modules that come with Python, and the names in them that a pickle may hold.
+ * The modules that come with Python: the names in them that a pickle may call, and those it may not even hold.
  * Source: sys.stdlib_module_names of CPython 3.11; the module indices of CPython 2.7 and 3.14.
  */
 
@@ -51,24 +51,40 @@ const MODULES = new Set(
     .split(/\s+/),
 );
 
-/** Data classes, and the functions that pickles of plain data call. */
+/** Data classes, and the functions that pickles of plain data call: the names that may be called. */
 const DATA: Readonly<Record<string, string>> = {
   argparse: 'Namespace',
+  configparser: 'BasicInterpolation ConfigParser Interpolation RawConfigParser SectionProxy',
+  contextlib: 'nullcontext',
+  dataclasses: 'Field _FIELD_BASE _HAS_DEFAULT_FACTORY_CLASS _MISSING_TYPE',
+  enum: 'auto',
+  http: 'HTTPMethod HTTPStatus',
+  inspect: 'Parameter Signature _ParameterKind _empty',
+  ipaddress: 'IPv4Address IPv4Interface IPv4Network IPv6Address IPv6Interface IPv6Network',
+  itertools: 'chain count cycle islice repeat',
+  logging: 'Formatter Logger PercentStyle StrFormatStyle StringTemplateStyle getLogger',
+  // How hints such as Optional[int] are pickled: a class and its parameters.
+  operator: 'getitem',
+  _operator: 'getitem',
+  signal: 'Handlers Sigmasks Signals',
+  string: 'Template',
+  typing: 'ForwardRef',
+  'urllib.parse': 'ParseResult SplitResult',
   array: 'array _array_reconstructor',
   collections: 'ChainMap Counter UserDict UserList UserString defaultdict deque',
   datetime: 'date datetime time timedelta timezone',
   decimal: 'Decimal',
   fractions: 'Fraction',
-  functools: 'partial',
+  functools: 'partial partialmethod',
   io: 'BytesIO StringIO',
   _io: 'BytesIO StringIO',
   pathlib: 'Path PosixPath PurePath PurePosixPath PureWindowsPath WindowsPath',
   'pathlib._local': 'Path PosixPath PurePath PurePosixPath PureWindowsPath WindowsPath',
   random: 'Random',
-  re: '_compile',
+  re: 'RegexFlag _compile',
   sets: 'Set ImmutableSet',
   time: 'struct_time',
-  types: 'MappingProxyType SimpleNamespace',
+  types: 'GenericAlias MappingProxyType SimpleNamespace',
   uuid: 'SafeUUID UUID',
   zoneinfo: 'ZoneInfo ZoneInfo._unpickle',
   _codecs: 'encode',
@@ -78,13 +94,30 @@ const DATA: Readonly<Record<string, string>> = {
 
 /** Names of builtins. getattr on a class, used in pickles of enums, has a rule of its own. */
 const BUILTINS =
-  'bool bytearray bytes complex dict float frozenset getattr int list long object range set slice ' +
-  'str tuple type unicode xrange';
+  'bool bytearray bytes complex dict enumerate float frozenset getattr int iter list long object range ' +
+  'reversed set slice str tuple type unicode xrange zip';
 
 const ALLOWED = new Set(
   Object.entries({ ...DATA, builtins: BUILTINS, __builtin__: BUILTINS }).flatMap(
     ([module, names]) => names.split(' ').map((name) => `${module}.${name}`),
   ),
+);
+
+/** Modules that exist to run programs or code, or to load either. */
+const RUNNERS = new Set(
+  (
+    'os posix nt _winapi subprocess _posixsubprocess popen2 commands pty sys importlib imp zipimport pkgutil ' +
+    '_imp _frozen_importlib _frozen_importlib_external runpy code codeop pickle _pickle cPickle marshal ' +
+    'ctypes _ctypes socket _socket shutil webbrowser antigravity timeit pdb bdb'
+  ).split(' '),
+);
+
+/** Builtin functions that run code, load it, or reach into a running program or its files. */
+const RUNNER_BUILTINS = new Set(
+  (
+    '__import__ apply breakpoint compile delattr eval exec execfile file globals input locals open ' +
+    'raw_input reload setattr vars'
+  ).split(' '),
 );
 
 /** Modules whose capitalised names are exceptions or constants: no builtin function begins with a capital. */
@@ -99,4 +132,10 @@ export function isStandardData(module: string, name: string): boolean {
   return (
     ALLOWED.has(`${module}.${name}`) || (CAPITALS.has(module) && /^[A-Z][A-Za-z]*$/.test(name))
   );
+}
+
+/** Whether a name in a standard module is refused even if nothing calls it. */
+export function isRunner(module: string, name: string): boolean {
+  if (module === 'builtins' || module === '__builtin__') return RUNNER_BUILTINS.has(name);
+  return RUNNERS.has(module.split('.', 1)[0]!);
 }

@@ -43,7 +43,7 @@ export function readTorchCheckpoint(bytes: Uint8Array, wrapper?: string): Map<st
 /**
  * Reads the tensors and leaves out other values. Contiguous tensors are views of `bytes`. `wrapper`: the key
  * of the state dict, or several joined by dots; default: the usual keys.
- * Allocates at most 128 bytes per byte of the file's pickles, of which it reads at most a million opcodes,
+ * Allocates at most 128 bytes per byte of the file's pickles, of which it reads at most 8 million opcodes,
  * and at most the file's size plus 64 MiB for copied tensors.
  * Throws CheckpointError on anything but a sound checkpoint; see torchRules.ts for what it may contain.
  */

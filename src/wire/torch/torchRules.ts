@@ -53,7 +53,7 @@ export class TorchRules implements PickleRules, CallRules {
   }
 
   create(type: unknown, args: PickleTuple): unknown {
-    if (!(type instanceof ForeignName)) return this.call(type, args);
+    if (!(type instanceof ForeignName && type.creatable)) return this.call(type, args);
     this.foreign.markAsParts([type]);
     return this.foreign.add(type.name, args, holdsTensor(args.items));
   }

@@ -11,8 +11,8 @@ import { PickleCursor } from './cursor.js';
 import { OPERATIONS, REFUSED } from './opcodes.js';
 import { PickleMachine, type PickleRules } from './machine.js';
 
-/** A checkpoint takes about 40 opcodes per tensor. */
-const MOST_OPCODES = 1_000_000;
+/** A tensor takes about 40 opcodes, a number in a loss history 1. At 128 bytes each, 8 million take 1 GiB. */
+const MOST_OPCODES = 8_000_000;
 const LARGEST_PICKLE_BYTES = 64 * 2 ** 20;
 const STOP = 0x2e;
 const PROTO = 0x80;
