@@ -21,7 +21,7 @@ export function graphSource(graph: GraphSection, threads: number): GraphSource |
   const { onnx, savedModel, settings, provider } = graph;
   const path = onnx ?? savedModel;
   if (path === null) return null;
-  const beside = onnx === null ? join(path, 'cirkd.yaml') : onnx.replace(/\.onnx$/, '.yaml');
+  const beside = onnx === null ? join(path, 'cirkd.yaml') : onnx.replace(/\.onnx$/i, '.yaml');
   const file = readSettingsFile(settings, beside);
   return {
     format: onnx === null ? 'saved_model' : 'onnx',

@@ -1,10 +1,10 @@
 /** Reads, checks and hashes an ONNX file and the external files with its weights, without running it. */
 import { createHash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
 import { readFile, stat } from 'node:fs/promises';
 import { dirname, join, posix } from 'node:path';
 import { CheckpointError } from '../wire/checkpointError.js';
 import { printable, withoutControls } from '../wire/printable.js';
+import { hashFiles } from './fileHash.js';
 import type { GraphTensor } from './graph.js';
 import {
   decodeModel,
@@ -35,7 +35,8 @@ const EXTERNAL = 1;
 
 /**
  * Throws CheckpointError, without the file's name, on a file that is missing, truncated or not ONNX, and on
- * external data that are missing, too short or outside the file's folder.
+ * external data that are missing, too short or named outside the file's folder. Links in the folder are
+ * followed, as model caches keep the data elsewhere.
  */
 export async function readOnnxFile(path: string): Promise<OnnxFile> {
   const bytes = await readWhole(path);
@@ -71,6 +72,7 @@ function decode(bytes: Uint8Array): ModelProto {
   try {
     model = decodeModel(bytes);
   } catch (error) {
+    if (error instanceof CheckpointError) throw error;
     const why = withoutControls((error as Error).message);
     throw notOnnx(bytes, why, error);
   }
@@ -134,12 +136,7 @@ async function checkExternal(folder: string, name: string, wanted: number): Prom
 
 async function hashOf(bytes: Uint8Array, folder: string, files: readonly string[]) {
   const hash = createHash('sha256').update(bytes);
-  for (const name of files) {
-    const path = join(folder, name);
-    const { size } = await stat(path);
-    hash.update(JSON.stringify([name, size]));
-    for await (const piece of createReadStream(path)) hash.update(piece as Buffer);
-  }
+  await hashFiles(hash, folder, files);
   return `sha256:${hash.digest('hex')}`;
 }
 

@@ -3,6 +3,7 @@
  * teacher needs. Weights aren't read.
  */
 import protobuf from 'protobufjs';
+import { checkMessageCount } from './onnxSize.js';
 
 const DEFINITIONS = `
 syntax = "proto3";
@@ -130,8 +131,9 @@ export interface ModelProto {
 
 const ModelType = protobuf.parse(DEFINITIONS).root.lookupType('ModelProto');
 
-/** Throws protobufjs' Error if the bytes aren't such a message. */
+/** Throws protobufjs' Error if the bytes aren't such a message, CheckpointError if it has too many parts. */
 export function decodeModel(bytes: Uint8Array): ModelProto {
+  checkMessageCount(ModelType, bytes);
   const message = ModelType.decode(bytes);
   return ModelType.toObject(message, {
     longs: Number,

@@ -1,10 +1,10 @@
 /** A SavedModel's folder: its files, their hash and its description. */
 import { createHash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
 import { readdir, readFile, stat } from 'node:fs/promises';
 import { join, posix } from 'node:path';
 import { CheckpointError } from '../wire/checkpointError.js';
-import { withoutControls } from '../wire/printable.js';
+import { printable, withoutControls } from '../wire/printable.js';
+import { hashFiles } from './fileHash.js';
 import { decodeSavedModel, type MetaGraphDef } from './savedModelProto.js';
 
 /** The tag of graphs meant for serving. */
@@ -16,17 +16,13 @@ const FOLDERS = ['variables', 'assets'];
 
 /**
  * "sha256:<hex>" over the paths, sizes and bytes of saved_model.pb and of all files in variables/ and
- * assets/, in the order of their paths.
+ * assets/, in the order of their paths. Links are followed. Throws CheckpointError naming what can't be read.
  */
 export async function hashSavedModel(directory: string): Promise<string> {
   const paths = [GRAPH];
   for (const folder of FOLDERS) paths.push(...(await filesBelow(directory, folder)));
   const hash = createHash('sha256');
-  for (const path of paths.sort()) {
-    const { size } = await stat(join(directory, path));
-    hash.update(JSON.stringify([path, size]));
-    for await (const piece of createReadStream(join(directory, path))) hash.update(piece as Buffer);
-  }
+  await hashFiles(hash, directory, paths.sort());
   return `sha256:${hash.digest('hex')}`;
 }
 
@@ -99,24 +95,36 @@ function decode(bytes: Uint8Array): { readonly metaGraphs: readonly MetaGraphDef
   }
 }
 
-/** Paths relative to `directory`, with forward slashes; none if there is no such folder. */
-async function filesBelow(directory: string, folder: string): Promise<string[]> {
-  let entries: Awaited<ReturnType<typeof readEntries>>;
+/** Folders in folders; links can lead back to where they are. */
+const DEEPEST = 16;
+
+/** Paths relative to `directory`, with forward slashes; none if there is no such folder. Follows links. */
+async function filesBelow(directory: string, folder: string, depth = 1): Promise<string[]> {
+  if (depth > DEEPEST) {
+    throw new CheckpointError(`${printable(folder)}: folders more than ${DEEPEST} deep`);
+  }
+  let names: string[];
   try {
-    entries = await readEntries(join(directory, folder));
+    names = await readdir(join(directory, folder));
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
-    throw new CheckpointError(`${folder}: ${(error as Error).message}`, { cause: error });
+    if (depth === 1 && (error as NodeJS.ErrnoException).code === 'ENOENT') return [];
+    throw unreadable(folder, error);
   }
   const found: string[] = [];
-  for (const entry of entries) {
-    const path = posix.join(folder, entry.name);
-    if (entry.isDirectory()) found.push(...(await filesBelow(directory, path)));
-    else found.push(path);
+  for (const name of names) {
+    const path = posix.join(folder, name);
+    const entry = await stat(join(directory, path)).catch((error: unknown) => {
+      throw unreadable(path, error);
+    });
+    if (entry.isDirectory()) found.push(...(await filesBelow(directory, path, depth + 1)));
+    else if (entry.isFile()) found.push(path);
+    else throw new CheckpointError(`${printable(path)}: neither a file nor a folder`);
   }
   return found;
 }
 
-function readEntries(path: string) {
-  return readdir(path, { withFileTypes: true });
+function unreadable(path: string, error: unknown): CheckpointError {
+  const { code, message } = error as NodeJS.ErrnoException;
+  const why = code === 'ENOENT' ? 'a link to nothing' : message;
+  return new CheckpointError(`${printable(path)}: ${why}`, { cause: error });
 }

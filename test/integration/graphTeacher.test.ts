@@ -207,5 +207,5 @@ test('import --describe says what a graph is and what is missing', async () => {
   assert.match(told.stdout, /it can be served: cirkd teacher --onnx/);
   const other = cirkd('import', '--describe', config);
   assert.equal(await other.exit(), 5);
-  assert.match(other.stderr, /student\.yaml: wanted an \.onnx file, a SavedModel's folder/);
+  assert.match(other.stderr, /student\.yaml: neither a PyTorch file nor safetensors/);
 });

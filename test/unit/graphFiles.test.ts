@@ -1,6 +1,14 @@
 /** Graphs that can't be served give a CheckpointError that names the file, what came and what was wanted. */
 import assert from 'node:assert/strict';
-import { mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import {
+  mkdtempSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { after, test } from 'node:test';
@@ -68,6 +76,28 @@ test('other files and missing ones are refused', async () => {
   }
   assert.match(await faultOf(openOnnxGraph(join(folder, 'no.onnx'), CPU)), /no such file/);
   assert.match(await faultOf(openOnnxGraph(folder, CPU)), /EISDIR/);
+});
+
+test('a file of more parts than any network has is refused before it is decoded', async () => {
+  const { model } = tinyOnnx();
+  // Empty nodes in a second graph field.
+  const nodes = Buffer.alloc(2_000_002, Buffer.from([0x0a, 0]));
+  const length = [0x80 | (2_000_002 & 127), 0x80 | ((2_000_002 >> 7) & 127), 2_000_002 >> 14];
+  const bytes = Buffer.concat([model, Buffer.from([0x3a, ...length]), nodes]);
+  const message = await faultOf(openOnnxGraph(writeBytes('many.onnx', bytes), CPU));
+  assert.match(message, /many\.onnx: graph: more than 1000000 nodes, attributes and tensors given/);
+});
+
+test('external data through a link in the folder are read and hashed', async () => {
+  const path = writeTiny(folder, { externalFile: 'linked.bin' });
+  const { hash } = await readOnnxFile(path);
+  const data = join(dirname(path), 'linked.bin');
+  const blob = join(mkdtempSync(join(folder, 'blobs-')), 'blob');
+  renameSync(data, blob);
+  symlinkSync(blob, data);
+  assert.equal((await readOnnxFile(path)).hash, hash);
+  rmSync(blob);
+  assert.match(await faultOf(readOnnxFile(path)), /external data 'linked\.bin': no such file/);
 });
 
 test('external data that are missing, short, elsewhere or oddly placed are refused', async () => {

@@ -20,7 +20,7 @@ import {
 } from '../../src/wire/safetensors.js';
 import { readTorchCheckpoint } from '../../src/wire/torch/torchCheckpoint.js';
 import { writeTorchCheckpoint } from '../../src/wire/torch/torchWriter.js';
-import { floatsOf, importFault } from '../support/modelFiles/importRuns.js';
+import { floatsOf, importFault, importOutput } from '../support/modelFiles/importRuns.js';
 import { writeTrainerFile } from '../support/modelFiles/trainerFile.js';
 import { writeUntrainedModel } from '../support/modelFiles/untrainedModel.js';
 
@@ -119,10 +119,7 @@ test('a .pth file: everything is told from the weights, or overridden', async ()
 test('what is beside the weights is left out and named in a line', async (t) => {
   writeFileSync(at('trainer.pth'), writeTrainerFile(tensors));
   const out = at('from-trainer.safetensors');
-  const { mock } = t.mock.method(process.stdout, 'write');
-  assert.equal(await command.run([at('trainer.pth'), '--out', out]), 0);
-  const shown = mock.calls.map(({ arguments: [text] }) => String(text)).join('');
-  mock.restore();
+  const shown = await importOutput(t, at('trainer.pth'), '--out', out);
   assert.match(shown, /not read: argparse\.Namespace \(1 object besides the weights\)\n/);
   assert.deepEqual(floatsOf(readModelFile(readFileSync(out)).tensors), floatsOf(tensors));
 });

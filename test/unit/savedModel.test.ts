@@ -7,6 +7,7 @@ import {
   readFileSync,
   renameSync,
   rmSync,
+  symlinkSync,
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -15,6 +16,7 @@ import { after, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import type { Graph } from '../../src/graphs/graph.js';
 import { openSavedModel as openAfterTrial } from '../../src/graphs/savedModel.js';
+import { hashSavedModel } from '../../src/graphs/savedModelFiles.js';
 import { SavedModelType } from '../../src/graphs/savedModelProto.js';
 import { drawsFor } from '../../src/random/draws.js';
 import { float32, numSavedModels, numTensors, readFloat32 } from '../../src/tensor/index.js';
@@ -129,6 +131,26 @@ test('the hash covers graph, variables and assets with their paths, and nothing 
   const others = [asset('a', 'b'), asset('ab', ''), asset('a', 'c')];
   const hashes = new Set([hash, ...(await Promise.all(others.map(hashOf)))]);
   assert.equal(hashes.size, 4);
+});
+
+test('links in the folder are followed; one to nothing or in a circle is refused by name', async () => {
+  const asset = (change: (assets: string) => void) =>
+    copied((folder) => {
+      mkdirSync(join(folder, 'assets'), { recursive: true });
+      change(join(folder, 'assets'));
+    });
+  const more = join(scratch, 'more');
+  mkdirSync(more);
+  writeFileSync(join(more, 'words'), 'x');
+  const hashes = [
+    asset((assets) => symlinkSync(more, join(assets, 'more'))),
+    asset((assets) => cpSync(more, join(assets, 'more'), { recursive: true })),
+  ].map(hashSavedModel);
+  assert.equal(await hashes[0], await hashes[1]);
+  const dangling = asset((assets) => symlinkSync(join(scratch, 'none'), join(assets, 'words')));
+  assert.match(await refusal(dangling), /^assets\/words: a link to nothing$/);
+  const circle = asset((assets) => symlinkSync('.', join(assets, 'again')));
+  assert.match(await refusal(circle), /^assets\/again\/.*: folders more than 16 deep$/);
 });
 
 test('a missing folder, and one without a graph', async () => {

@@ -1,21 +1,20 @@
 /** `cirkd import --describe`: what a file holds, and what is missing to serve it. Writes nothing. */
-import { existsSync, statSync } from 'node:fs';
-import { extname } from 'node:path';
 import { parseArgs } from 'node:util';
 import { loadConfig } from '../../../src/config/load.js';
 import { teacherSchema } from '../../../src/config/teacher.js';
-import { CheckpointError } from '../../../src/wire/checkpointError.js';
 import { graphSource } from '../../teacher/graphSource.js';
 import { UsageError } from '../command.js';
+import { isFolder, isOnnxName } from '../import/weightsFile.js';
 import { describeGraph } from './describeGraph.js';
 import { describeWeights } from './describeWeights.js';
 
-export const DESCRIBE_USAGE = `cirkd import --describe FILE|DIR [--settings FILE.yaml] [--set graph.KEY=VALUE ...]
+export const DESCRIBE_USAGE = `cirkd import --describe FILE|DIR [options]
 
-Prints what a file is, and writes nothing: of an ONNX file or a SavedModel's folder inputs, outputs,
-shapes, what each is taken for, the settings with where they come from, and what is missing to serve it;
-of a .pth or .safetensors file the network that its weights show. --settings and --set are those of
-cirkd teacher.`;
+Prints what a file is, and writes nothing. A folder is read as a SavedModel, a file whose name ends in
+.onnx as ONNX: inputs, outputs, shapes, what each is taken for, the settings with where they come from, and
+what is missing to serve it (--settings and --set graph.KEY=VALUE as with cirkd teacher). Of any other file:
+the network that its weights show, its settings with where they come from, and all weights that don't fit
+it (--key and --strip-prefix as above).`;
 
 /** Resolves to 0, even if something is missing. Throws CheckpointError if the file can't be used. */
 export async function describeFile(argv: string[]): Promise<number> {
@@ -25,29 +24,33 @@ export async function describeFile(argv: string[]): Promise<number> {
       describe: { type: 'string' },
       settings: { type: 'string' },
       set: { type: 'string', multiple: true, default: [] },
+      key: { type: 'string' },
+      'strip-prefix': { type: 'string' },
     },
   });
   const path = values.describe ?? '';
-  const key = graphKey(path);
-  if (key === null && (values.settings !== undefined || values.set.length > 0)) {
+  if (path === '') throw new UsageError("--describe: '' given, wanted a file or a folder");
+  const { key, 'strip-prefix': prefix } = values;
+  if (prefix === '') throw new UsageError("--strip-prefix: '' given, wanted a name");
+  const graph = graphKey(path);
+  if (graph === null && (values.settings !== undefined || values.set.length > 0)) {
     throw new UsageError(`--settings, --set: are for graphs, ${path} is none`);
   }
+  if (graph !== null && (key !== undefined || prefix !== undefined)) {
+    throw new UsageError(`--key, --strip-prefix: are for files of weights, ${path} is a graph`);
+  }
   const lines =
-    key === null
-      ? await describeWeights(path)
-      : await describeGraph(sourceOf(key, path, values.settings, values.set));
+    graph === null
+      ? await describeWeights(path, { key, prefix })
+      : await describeGraph(sourceOf(graph, path, values.settings, values.set));
   process.stdout.write(lines.map((line) => `${line}\n`).join(''));
   return 0;
 }
 
 /** The teacher's key for such a file; null where it holds weights. */
 function graphKey(path: string): 'graph.onnx' | 'graph.savedModel' | null {
-  if (existsSync(path) && statSync(path).isDirectory()) return 'graph.savedModel';
-  if (extname(path) === '.onnx') return 'graph.onnx';
-  if (['.pth', '.pt', '.safetensors'].includes(extname(path))) return null;
-  throw new CheckpointError(
-    `${path}: wanted an .onnx file, a SavedModel's folder, a .pth or a .safetensors file`,
-  );
+  if (isFolder(path)) return 'graph.savedModel';
+  return isOnnxName(path) ? 'graph.onnx' : null;
 }
 
 function sourceOf(

@@ -16,7 +16,6 @@ import type { NamedTensors } from '../../../src/wire/safetensors.js';
 import { ensureNamedBackbone, isBackboneKey } from '../../setup/backboneFiles.mjs';
 import { UsageError } from '../command.js';
 import { wholeNumber } from '../datasetOptions.js';
-import { readInput } from '../inputFile.js';
 import {
   checkNetwork,
   classNames,
@@ -24,6 +23,7 @@ import {
   normalisationOf,
   positive,
 } from '../modelOptions.js';
+import { readWeightsFile } from './weightsFile.js';
 
 export interface BackboneStartValues extends DescriptionValues {
   /** imagenet, or a file. */
@@ -83,7 +83,7 @@ async function readWeights(
   const name = values['backbone-weights'];
   const lines: string[] = [];
   const path = isBackboneKey(name) ? await namedFile(name, values, lines) : name;
-  const source = readImportSource(await readInput(path), {
+  const source = readImportSource(await readWeightsFile(path), {
     ...{ namesOf: 'backbone', key: values.key },
     prefix: values['strip-prefix'],
   });

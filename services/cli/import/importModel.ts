@@ -12,9 +12,9 @@ import { CheckpointError } from '../../../src/wire/checkpointError.js';
 import type { NamedTensors } from '../../../src/wire/safetensors.js';
 import { isBackboneKey } from '../../setup/backboneFiles.mjs';
 import { UsageError } from '../command.js';
-import { readInput } from '../inputFile.js';
 import { type DescriptionValues, describeImport } from '../modelOptions.js';
 import { backboneStart } from './backboneStart.js';
+import { readWeightsFile } from './weightsFile.js';
 
 export interface ImportValues extends DescriptionValues {
   readonly key?: string | undefined;
@@ -72,7 +72,7 @@ async function convert(
   dtype: 'F32' | 'F16',
 ): Promise<Converted> {
   const { key, 'strip-prefix': prefix } = values;
-  const source = readImportSource(await readInput(file), { key, prefix });
+  const source = readImportSource(await readWeightsFile(file), { key, prefix });
   const isOwn = source.description !== null;
   if (!isOwn) refuseBackbone(source.tensors);
   const bytes = convertModel(describeImport(source, values), source.tensors, dtype, isOwn);

@@ -82,7 +82,7 @@ export const graphSection = section(
     onnx: field(
       z
         .string()
-        .regex(/\.onnx$/)
+        .regex(/\.onnx$/i)
         .nullable()
         .default(null),
       'An ONNX file, run by onnxruntime.',
