@@ -94,10 +94,10 @@ export function describeImport(
 }
 
 /** Settings from the config that some networks' trainers store with the weights. */
-function saidBeside(
+export function saidBeside(
   { model }: NetworkSpec,
   { config }: TrainerMeta,
-  given: GivenSettings,
+  given: GivenSettings = {},
 ): MmsegSettings {
   return model.startsWith('mmseg_') && config !== null ? mmsegSettings(config, given) : {};
 }
@@ -116,7 +116,11 @@ function givenSettings(values: DescriptionValues): GivenSettings {
   };
 }
 
-function namesBeside({ classNames }: TrainerMeta, classes: number): readonly string[] | null {
+/** The class names stored beside the weights; null unless there is one per class. */
+export function namesBeside(
+  { classNames }: TrainerMeta,
+  classes: number,
+): readonly string[] | null {
   return classNames?.length === classes ? classNames : null;
 }
 

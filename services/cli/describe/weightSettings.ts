@@ -1,9 +1,9 @@
 /** Lists what else belongs to a network: its classes, pixels and align_corners, each with its origin. */
-import { mmsegSettings } from '../../../src/models/foreign/mmsegMeta.js';
 import type { ImportSource } from '../../../src/models/files/importModel.js';
 import type { ModelDescription } from '../../../src/models/files/modelFile.js';
 import { originOf } from '../../../src/models/zoo.js';
 import { printable } from '../../../src/wire/printable.js';
+import { namesBeside, saidBeside } from '../modelOptions.js';
 
 const DESCRIPTION = 'its description';
 const SHOWN_CLASSES = 5;
@@ -25,14 +25,13 @@ function origins({ spec }: ModelDescription, { description, meta }: ImportSource
   if (description !== null) {
     return { classes: DESCRIPTION, pixels: DESCRIPTION, alignCorners: DESCRIPTION };
   }
-  const isRead = spec.model.startsWith('mmseg_') && meta.config !== null;
-  const said = isRead ? mmsegSettings(meta.config!) : {};
+  const said = saidBeside(spec, meta);
   const config = 'the config saved beside the weights';
   const assumed = (options: string) =>
     `not said in the file: taken from the network's origin, unless ${options} given`;
   return {
     classes:
-      meta.classNames?.length === spec.numClasses
+      namesBeside(meta, spec.numClasses) !== null
         ? 'names saved beside the weights'
         : 'counted from the weights; --classes names them',
     pixels: said.normalisation === undefined ? assumed('--pixel-mean and so on are') : config,
