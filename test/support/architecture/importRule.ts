@@ -25,6 +25,8 @@ export const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   graphs: ['tensor', 'wire', 'models'],
   distill: ['losses', 'memory', 'tensor', 'random', 'wire'],
   stream: ['rpc', 'wire', 'telemetry', 'threads'],
+  // A teacher behind another protocol is a link of the same fleet, its requests wait in the same queue.
+  oip: ['rpc', 'wire', 'stream', 'threads'],
   // data: the types of a batch, which the loop hands on.
   train: ['distill', 'models', 'tensor', 'random', 'memory', 'losses', 'wire', 'data', 'threads'],
   evaluate: ['tensor', 'data', 'models', 'wire'],
@@ -44,12 +46,15 @@ export const INNER: Readonly<Record<string, readonly string[]>> = {
   'stream/codec': ['stream/generated'],
   'stream/client': ['stream/codec', 'stream/generated'],
   'stream/server': ['stream/codec', 'stream/generated'],
+  'oip/codec': ['oip/generated'],
+  'oip/client': ['oip/codec', 'oip/generated'],
+  'oip/server': ['oip/codec', 'oip/generated'],
 };
 
 /** Packages that one or two folders alone may import. */
 const OWNERS: readonly { readonly packages: RegExp; readonly folders: readonly string[] }[] = [
   { packages: /^@tensorflow\//, folders: ['src/tensor'] },
-  { packages: /^@grpc\/|^grpc-/, folders: ['src/rpc', 'src/stream'] },
+  { packages: /^@grpc\/|^grpc-/, folders: ['src/rpc', 'src/stream', 'src/oip'] },
   { packages: /^onnxruntime-/, folders: ['src/graphs'] },
   { packages: /^(prom-client|pino)$/, folders: ['src/telemetry'] },
   { packages: /^echarts/, folders: ['src/report'] },

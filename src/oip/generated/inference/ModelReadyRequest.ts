@@ -1,0 +1,12 @@
+// Original file: proto/inference/grpc_service.proto
+
+
+export interface ModelReadyRequestInput {
+  'name'?: (string);
+  'version'?: (string);
+}
+
+export interface ModelReadyRequest {
+  'name': (string);
+  'version': (string);
+}
