@@ -88,7 +88,7 @@ test('NaN in every answer: exit 6, the image and the output named', async () => 
   const [teacher, address] = await startTeacher('faults.nonFiniteEvery=1');
   const starved = student('always', address);
   assert.equal(await starved.exit(), 6, starved.stderr);
-  const words = /^cirkd: image \S+: no finite answer, asked 2 times, last .*non-finite logits/m;
+  const words = /^cirkd: image \S+: 2 answers were not finite, the last from .*non-finite logits/m;
   assert.match(starved.stderr, words);
   // No step was made: what the seed gives again isn't saved.
   assert.deepEqual(new TrainedRun(folder, 'always').checkpoints(), []);

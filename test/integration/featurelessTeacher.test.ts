@@ -11,7 +11,7 @@ import { tinyStudent } from '../support/training/tinyRun.js';
 const STEPS = 20;
 const LEFT_OUT = {
   terms: ['minibatch_pixel', 'memory_pixel', 'memory_region'],
-  reason: 'teacher simulated gives no feature',
+  reason: 'teacher simulated provides no feature',
 };
 const folder = mkdtempSync(join(tmpdir(), 'cirkd-featureless-'));
 const students: CirkdProcess[] = [];
@@ -137,7 +137,7 @@ test('labels from such a teacher; with the weights at 0 there is no warning', as
 test('a student that rebuilds logits is refused with exit code 4 and what to set', async () => {
   const rebuilding = student('rebuilt', '--set', 'teacher.logits=rebuilt');
   assert.equal(await rebuilding.exit(), 4, rebuilding.stderr);
-  assert.match(rebuilding.stderr, /gives no feature: .* set teacher\.logits: sent/);
+  assert.match(rebuilding.stderr, /provides no feature: .* set teacher\.logits: sent/);
   assert.ok(!existsSync(join(folder, 'rebuilt')), 'its folder was left');
 });
 

@@ -134,7 +134,7 @@ test('another authority, no certificate, another name, another token: exit 4 and
     [
       'strange',
       { 'teacher.tls.ca': `${folder.path}/strange-ca.crt` },
-      /is of no authority trusted here/,
+      /is not signed by a trusted authority/,
     ],
     [
       'wrong-none',
@@ -195,7 +195,7 @@ test('evaluate and predict show themselves by flags; without, they learn why the
   const wrong: [string[], number, RegExp][] = [
     [['--teacher-name', 'elsewhere.example'], 4, /TLS: wrong name: .*elsewhere\.example/],
     [['--teacher-token-file', `${folder.path}/strange.token`], 4, /bearer token not accepted/],
-    [['--teacher-ca', `${folder.path}/strange-ca.crt`], 4, /of no authority trusted here/],
+    [['--teacher-ca', `${folder.path}/strange-ca.crt`], 4, /not signed by a trusted authority/],
     [
       ['--teacher-ca', `${folder.path}/absent.crt`],
       2,

@@ -66,12 +66,12 @@ const refusals: Record<string, [InferenceEngine, OutputEncodingInput[], RegExp]>
   'features alone': [
     new GatedEngine(true, 0),
     [embedding, norm],
-    /OUTPUT_EMBEDDING, OUTPUT_FEATURE_NORM given, but this teacher gives no feature: wanted OUTPUT_LOGITS, set teacher\.logits: sent/,
+    /OUTPUT_EMBEDDING, OUTPUT_FEATURE_NORM given, but this teacher provides no feature: wanted OUTPUT_LOGITS, set teacher\.logits: sent/,
   ],
   'a classifier of a teacher without a feature': [
     new GatedEngine(true, 0),
     [embedding, norm, classifier],
-    /OUTPUT_CLASSIFIER given, but this teacher gives no feature: .* set teacher\.logits: sent/,
+    /OUTPUT_CLASSIFIER given, but this teacher provides no feature: .* set teacher\.logits: sent/,
   ],
   'a classifier of a teacher whose feature has none': [
     withoutClassifier(new GatedEngine(true)),
@@ -201,7 +201,7 @@ const KD_OFF = 'loss.weights.logits_kd=0';
 
 test('terms that compare features are left out with one warning that names them and why', () => {
   const terms = ['minibatch_pixel', 'memory_pixel', 'memory_region'];
-  const reason = 'teacher simulated gives no feature';
+  const reason = 'teacher simulated provides no feature';
   const { told, lines } = leftOut(0);
   assert.deepEqual(told, { terms, reason });
   const said = lines.map((line) => [line.level, line.msg, line.terms, line.reason]);
@@ -216,7 +216,7 @@ test('a run that could learn nothing from its teacher is refused, naming the key
   assert.throws(() => leftOut(0, KD_OFF), {
     name: 'ConfigError',
     message:
-      /loss\.weights\.logits_kd: got 0, wanted more than 0: .* gives no feature, so loss\.weights\.minibatch_pixel, .* can't be computed/,
+      /loss\.weights\.logits_kd: got 0, wanted more than 0: .* provides no feature, so loss\.weights\.minibatch_pixel, .* can't be computed/,
   });
   assert.equal(leftOut(0, KD_OFF, 'data.train.labels=teacher').told?.terms.length, 3);
   const nothing = [KD_OFF, 'data.train.labels=teacher', 'loss.weights.task=0'];

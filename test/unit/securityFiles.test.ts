@@ -52,9 +52,9 @@ test('what is no pair is refused by name, without its content', async () => {
   const future = new Date(Date.now() + MINUTE_MS);
   const block = '-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n';
   const wrong: [string, typeof good, RegExp][] = [
-    ['empty', { ...good, certificate: '' }, /^empty\.crt: .*no PEM certificate in it$/],
+    ['empty', { ...good, certificate: '' }, /^empty\.crt: .*contains no PEM certificate$/],
     ['rubbish', { ...good, certificate: block }, /^rubbish\.crt: .*certificate 1 can't be read$/],
-    ['nokey', { ...good, key: 'secret' }, /^nokey\.key: .*no private key in it, wanted .* PEM/],
+    ['nokey', { ...good, key: 'secret' }, /^nokey\.key: .*contains no private key, wanted .* PEM/],
     ['other', { ...good, key: other.key }, /^other\.key: .*not the key of .*other\.crt$/],
     ['past', authority.issue({ notAfter: past }), /^past\.crt: .*expired on 20\d\d-/],
     ['future', authority.issue({ notBefore: future }), /^future\.crt: .*not valid before 20/],
@@ -69,7 +69,10 @@ test('what is no pair is refused by name, without its content', async () => {
     });
   }
   await assert.rejects(watch('absent').opened, /^SecurityFileError: absent\.\w+: .*\(ENOENT\)$/);
-  assert.throws(() => readAuthorities({ key: 'ca', path: 'x' }, Buffer.from('no')), /^.*ca: x: no/);
+  assert.throws(
+    () => readAuthorities({ key: 'ca', path: 'x' }, Buffer.from('no')),
+    /^.*ca: x: contains no PEM certificate$/,
+  );
 });
 
 test('a new pair is taken over; a mismatched, a missing and an expired one are told once', async () => {
@@ -147,7 +150,7 @@ test('a key that every user may read is told by key, path and mode', async () =>
   const [told] = await exposedFiles([key]);
   assert.equal(
     told,
-    `open.key: ${key.path}: every user may read it (mode 644), wanted 640 or less`,
+    `open.key: ${key.path}: readable by every user (mode 644), wanted 640 or stricter`,
   );
 });
 
@@ -168,9 +171,9 @@ test('tokens: one a line, each is accepted, nothing else is', () => {
   const strange = ['', 'Bearer ', 'Bearer 0123456789abcde', 'bearer 0123456789abcdef', tokens[0]!];
   for (const value of strange) assert.equal(isAccepted(value, tokens), false, value);
   const wrong: [string, RegExp][] = [
-    ['', /tokenFile: tokens: no token in it$/],
-    ['0123456789abcdef\nshort', /line 2 is no token, wanted 16 to 4096 printable/],
-    ['0123456789 abcdef0', /line 1 is no token/],
+    ['', /tokenFile: tokens: contains no token$/],
+    ['0123456789abcdef\nshort', /line 2 is not a token, wanted 16 to 4096 printable/],
+    ['0123456789 abcdef0', /line 1 is not a token/],
   ];
   for (const [text, message] of wrong) {
     assert.throws(() => readTokens(file, Buffer.from(text)), message);

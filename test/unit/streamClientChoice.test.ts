@@ -13,9 +13,9 @@ import type { Script, ScriptedStream } from '../support/teachers/scriptedTeacher
 
 const ROOM = 8;
 
-function teacher(address: string, load: number, msAnImage: number | undefined, more = {}) {
+function teacher(address: string, load: number, msPerImage: number | undefined, more = {}) {
   const candidate: Candidate = {
-    ...{ address, load, msAnImage, available: true, failing: false, refusal: undefined },
+    ...{ address, load, msPerImage, available: true, failing: false, refusal: undefined },
     refusalOf: () => undefined,
     hasRoom: () => load < ROOM,
     ...more,

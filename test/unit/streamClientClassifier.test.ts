@@ -118,7 +118,7 @@ test('a second teacher with another classifier under the same digest gets no ima
     });
     void connectTeachers(options).then((student) => open.push(student));
   });
-  assert.match(await refused, /sent another than .* under the same digest/);
+  assert.match(await refused, /sent a different one than .* under the same digest/);
   assert.equal(teachers[1]!.images.length, 0);
   assert.ok(states.includes('ready'), states.join());
 });

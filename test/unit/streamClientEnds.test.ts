@@ -168,8 +168,11 @@ describe('a student without its teachers', { concurrency: 5 }, () => {
     const { teacher, observed } = await student(t, [scripted!, await deadAddress()]);
     const waiting = teacher.request(imageOf(1));
     await eventually(() => scripted!.images.length === 1);
-    await Promise.all([assert.rejects(waiting, /closed while an image waited/), teacher.close()]);
-    await assert.rejects(teacher.request(imageOf(2)), /asked after close/);
+    await Promise.all([
+      assert.rejects(waiting, /closed while an image was waiting/),
+      teacher.close(),
+    ]);
+    await assert.rejects(teacher.request(imageOf(2)), /request after close/);
     assert.deepEqual(
       observed.states.slice(-2).map((state) => state.split(' ')[1]),
       ['closed', 'closed'],

@@ -135,8 +135,8 @@ test('a look-up that fails or finds none changes nothing and is told once', asyn
   assert.deepEqual(
     problems.map(({ addresses, detail }) => [addresses, detail.replace(/:.*/, '')]),
     [
-      [null, 'not looked up'],
-      [null, 'no address is behind it'],
+      [null, 'lookup failed'],
+      [null, 'no address found'],
     ],
   );
 });

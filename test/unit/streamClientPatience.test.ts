@@ -64,7 +64,7 @@ test('an image that always fails is given up after ten answers, in the words of 
   assertAnswers(await teacher.request(imageOf(2)), imageOf(2));
   const error = await refused;
   assert.equal(error.code, status.INTERNAL);
-  const [, times] = /sample-1: no usable answer, asked (\d+) times, .*INTERNAL: broke/.exec(
+  const [, times] = /sample-1: no usable answer after (\d+) attempts, .*INTERNAL: broke/.exec(
     error.message,
   )!;
   // A few more where the other's answer came late.
@@ -87,7 +87,7 @@ test('answers that are always rubbish count too', async (t) => {
   await eventually(() => observed.requeued.length > 0);
   await teacher.request(imageOf(2));
   const error = await refused;
-  assert.match(error.message, /no usable answer, asked 11 times, .*crc32c 0x00000001 given/);
+  assert.match(error.message, /no usable answer after 11 attempts, .*crc32c 0x00000001 given/);
 });
 
 test('teachers that all fail are waited for: however many faults an image has, it is answered', async (t) => {

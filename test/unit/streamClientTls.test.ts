@@ -64,7 +64,10 @@ test('a teacher of the right authority and name', async (t) => {
 test('another authority, expired, not yet valid, another name: refused at once, and why', async (t) => {
   const trusted = await trusting();
   const cases: [Pem, RegExp][] = [
-    [new Authority('stranger').issue(), /TLS: its certificate is of no authority trusted here/],
+    [
+      new Authority('stranger').issue(),
+      /TLS: its certificate is not signed by a trusted authority/,
+    ],
     [authority.issue({ notAfter: new Date(Date.now() - 1000) }), /TLS: its .* has expired/],
     [authority.issue({ notBefore: new Date(Date.now() + HOUR_MS) }), /TLS: its .* not yet valid/],
     [authority.issue({ names: ['a.example'] }), /TLS: wrong name: .*localhost.*DNS:a\.example/],
@@ -96,13 +99,13 @@ test('TLS to a plaintext port: refused at once; plaintext to a TLS port: no teac
     student(t, [`localhost:${plain!.port}`], await trusting()),
     (error: Error) => {
       assert.ok(error instanceof ContractMismatchError, String(error));
-      return /TLS: it speaks no TLS on this port/.test(error.message);
+      return /TLS: its port does not accept TLS/.test(error.message);
     },
   );
   const address = await secureTeacher(t, authority.issue());
   await assert.rejects(student(t, [address], { teacherTimeoutMs: 2000 }), (error: Error) => {
     assert.ok(error instanceof TeacherUnavailableError, String(error));
-    return /closed the connection before a word of HTTP\/2: does it want TLS/.test(error.message);
+    return /closed the connection before HTTP\/2 began: does it require TLS/.test(error.message);
   });
 });
 

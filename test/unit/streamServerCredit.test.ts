@@ -86,7 +86,7 @@ test('pieces are whole rows within what server and client take', async () => {
   assert.equal(error?.code, GrpcStatus.INVALID_ARGUMENT);
   assert.match(
     error?.message ?? '',
-    /a row of OUTPUT_EMBEDDING takes 128 bytes, pieces have at most 100/,
+    /a row of OUTPUT_EMBEDDING takes 128 bytes, chunks have at most 100/,
   );
 });
 

@@ -50,7 +50,7 @@ const refusals: Record<string, [HelloInput, number, RegExp]> = {
   'no output of an image': [
     { outputs: [{ output: 'OUTPUT_CLASSIFIER', encoding: 'ENCODING_FP32' }] },
     GrpcStatus.INVALID_ARGUMENT,
-    /hello\.outputs: none of an image given/,
+    /hello\.outputs: no output per image given/,
   ],
   'a scale without an embedding in int8': [
     {
@@ -60,7 +60,7 @@ const refusals: Record<string, [HelloInput, number, RegExp]> = {
       ],
     },
     GrpcStatus.INVALID_ARGUMENT,
-    /OUTPUT_EMBEDDING_SCALE given, wanted OUTPUT_EMBEDDING as ENCODING_INT8, too/,
+    /OUTPUT_EMBEDDING_SCALE given, wanted OUTPUT_EMBEDDING as ENCODING_INT8 as well/,
   ],
   'a row of the classifier beyond the largest piece': [
     {
@@ -71,7 +71,7 @@ const refusals: Record<string, [HelloInput, number, RegExp]> = {
       ],
     },
     GrpcStatus.FAILED_PRECONDITION,
-    /a row of OUTPUT_CLASSIFIER takes 36 bytes, pieces have at most 35/,
+    /a row of OUTPUT_CLASSIFIER takes 36 bytes, chunks have at most 35/,
   ],
   'an output of a later version': [
     { outputs: [{ output: 77 as 1, encoding: 'ENCODING_FP32' }] },

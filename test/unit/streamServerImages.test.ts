@@ -51,7 +51,7 @@ test('bad images among good ones: each gets its own error, nobody else notices',
       { ...good, id: 12, width: 25 },
       GrpcStatus.INVALID_ARGUMENT,
       false,
-      /image\.rgb: 1152 bytes given, 16 x 25 x 3 wants 1200/,
+      /image\.rgb: 1152 bytes given, 16 x 25 x 3 needs 1200/,
     ],
     [
       { ...good, id: 13, height: 65, width: 64 },

@@ -160,7 +160,7 @@ test('over the wire: a full queue is a retryable RESOURCE_EXHAUSTED of that imag
     [error?.id, error?.code, error?.retryable],
     [3, GrpcStatus.RESOURCE_EXHAUSTED, true],
   );
-  assert.match(error?.message ?? '', /the queue is full: 1 images wait/);
+  assert.match(error?.message ?? '', /the queue is full; images waiting: 1/);
   engine.open();
   const chunks = await peer.takeAnswer(6);
   assert.deepEqual(new Set(chunks.map(({ id }) => id)), new Set([1, 2]));

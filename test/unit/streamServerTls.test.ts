@@ -93,10 +93,7 @@ test('a certificate of the authority is let in; none and those of others are not
   const wrong = [null, new Authority('strangers').issue(), servers.issue()];
   for (const [i, pem] of wrong.entries()) {
     const words = await refusal(t, port, pem);
-    assert.match(
-      words,
-      /UNAUTHENTICATED: client certificate: none given, or one that is not valid/,
-    );
+    assert.match(words, /UNAUTHENTICATED: client certificate: none given, or it is not valid/);
     await inside.request(imageOf(i));
   }
   assert.equal(refused.length, wrong.length);
