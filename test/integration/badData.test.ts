@@ -58,7 +58,7 @@ after(() => {
   rmSync(folder, { recursive: true });
 });
 
-test('a whole folder: crops larger than its images train, and val is evaluated', async () => {
+test('a folder dataset trains on crops larger than its images, and val is evaluated', async () => {
   const set = await drawn('whole');
   const trained = student('whole', set, address);
   assert.equal(await trained.exit(), 0, trained.stderr);
@@ -81,7 +81,7 @@ test('a whole folder: crops larger than its images train, and val is evaluated',
   assert.equal(existsSync(join(run.path, 'pictures', 'grid.png')), true);
 });
 
-test('batches without a labelled pixel: task and memory terms are 0, the run goes on', async () => {
+test('in batches without a labelled pixel task and memory terms are 0, and the run continues', async () => {
   const set = new CamvidFolder(join(folder, 'set-void'));
   await set.add('train', NAMES, { label: () => 11 });
   await set.add('val', ['v']);
@@ -122,7 +122,7 @@ const FAULTS: Record<string, { spoil(set: CamvidFolder): Promise<void> | void; w
   },
 };
 
-test('a corrupt image, a label out of range, a missing file, another size: exit 7', async () => {
+test('a corrupt image, a label out of range, a missing file and a wrong size give exit code 7', async () => {
   const faulty = await Promise.all(
     Object.entries(FAULTS).map(async ([id, { spoil, words }]) => {
       const set = await drawn(id);
@@ -141,7 +141,7 @@ test('a corrupt image, a label out of range, a missing file, another size: exit 
   }
 });
 
-test('a corrupt image of val: exit 7 with the training saved; mended, --resume ends it', async () => {
+test('a corrupt image of val gives exit code 7 with the training saved; once repaired, --resume completes it', async () => {
   const set = await drawn('val');
   truncateSync(set.imageFile('val', 'w'), 100);
   const first = student('val', set);

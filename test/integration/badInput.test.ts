@@ -79,20 +79,20 @@ afterEach(() => {
 });
 after(() => rmSync(folder, { recursive: true }));
 
-test('no teacher where the address says: exit 3 with the address and the reason', async () => {
+test('no teacher at the address: exit code 3 with the address and the reason', async () => {
   const nobody = student('nobody', from('127.0.0.1:1'), 'teacher.teacherTimeoutMs=4000');
   const words = /no teacher answered for 4000 ms: 127\.0\.0\.1:1 \(UNAVAILABLE: .*ECONNREFUSED/;
   await refused(nobody, 'nobody', 3, words);
 });
 
-test('a teacher of other classes: exit 4 with both values', async () => {
+test('a teacher with other classes: exit code 4 with both values', async () => {
   const { port } = await simulated(`simulate.classes=${classes + 1}`);
   const other = student('classes', from(`127.0.0.1:${port}`));
   const words = `classes: teacher 127.0.0.1:${port} has ${classes + 1}, the student's is ${classes}`;
   await refused(other, 'classes', 4, new RegExp(words));
 });
 
-test('another digest, and answers larger than may be under way: exit 4 and 2', async () => {
+test('another digest gives exit code 4, and answers larger than maxInflightMiB give 2', async () => {
   const { port } = await simulated();
   const here = from(`127.0.0.1:${port}`);
   const wanted = `sha256:${'0'.repeat(64)}`;
@@ -107,7 +107,7 @@ test('another digest, and answers larger than may be under way: exit 4 and 2', a
   await refused(huge, 'huge', 2, room);
 });
 
-test('an image beyond the limit: exit 4 with the sizes; other streams are undisturbed', async () => {
+test('an image beyond the limit gives exit code 4 with the sizes; other streams are undisturbed', async () => {
   const { port, teacher } = await simulated('limits.maxImagePixels=3000');
   const peer = new DistillPeer(port);
   try {
@@ -131,7 +131,7 @@ test('an image beyond the limit: exit 4 with the sizes; other streams are undist
   }
 });
 
-test('faults of the config: exit 2, all of them at once, with what was meant', async () => {
+test('config faults give exit code 2, all at once, with suggestions', async () => {
   const both = student('config', 'train.learnigRate=0.1', 'train.batchSize=0');
   const words = [
     /2 faults/,
@@ -144,13 +144,13 @@ test('faults of the config: exit 2, all of them at once, with what was meant', a
   assert.match(unknown.stderr, /no command 'studnet'\. Did you mean 'student'/);
 });
 
-test('the metrics port is in use: exit 2 with the address', async (t) => {
+test('a metrics port in use gives exit code 2 with the address', async (t) => {
   const port = await takenPort(t);
   const words = new RegExp(`metrics: cannot listen on 127\\.0\\.0\\.1:${port}: .*in use`);
   await refused(student('port', `metrics.port=${port}`), 'port', 2, words);
 });
 
-test('a teacher from a cut or garbled model file: exit 5 with the file', async () => {
+test('a truncated or corrupt model file gives the teacher exit code 5 with the file', async () => {
   const whole = readFileSync(tinyTeacher(folder));
   const garbled = Buffer.from(whole).fill(0x5a, 8, 200);
   const files = { cut: whole.subarray(0, whole.length >> 1), garbled };
@@ -168,7 +168,7 @@ test('a teacher from a cut or garbled model file: exit 5 with the file', async (
   }
 });
 
-test('--resume: a cut checkpoint is passed over with a note, none whole is exit 5', async () => {
+test('--resume skips a truncated checkpoint with a note; with none intact it gives exit code 5', async () => {
   const settings = ['train.steps=3', 'run.checkpointEverySteps=1', 'data.cacheMiB=0'];
   const whole = student('cut', ...settings);
   assert.equal(await whole.exit(), 0, whole.stderr);

@@ -72,7 +72,7 @@ function assertNothingLeft(): void {
   assert.deepEqual(missingBuildPackages(root, [makeArchive().pin]), ['@scope/made']);
 }
 
-test('the archive of the right hash is unpacked, once for the cache; its scripts do not run', async () => {
+test('an archive with the right hash is unpacked once into the cache; its scripts do not run', async () => {
   const { file, pin } = makeArchive();
   fakeNpm(`echo "$@" >> ${join(folder, 'asked')}; cp ${file} .`);
   const said: string[] = [];
@@ -94,7 +94,7 @@ test('the archive of the right hash is unpacked, once for the cache; its scripts
   assert.deepEqual(readdirSync(join(cache, 'tmp')), []);
 });
 
-test('another version in its place is replaced', async () => {
+test('another installed version is replaced', async () => {
   const { file, pin } = makeArchive();
   fakeNpm(`cp ${file} .`);
   const old = join(modulesFolder(root), '@scope', 'made');
@@ -105,7 +105,7 @@ test('another version in its place is replaced', async () => {
   assert.deepEqual(readdirSync(old).sort(), ['binding', 'package.json']);
 });
 
-test('another hash, a damaged archive, no npm, no registry: told in words, nothing left', async () => {
+test('a wrong hash, a damaged archive, a missing npm or registry: a clear message, and nothing left behind', async () => {
   const { file, pin } = makeArchive();
   const bring = (given = pin) => ensureBuildPackages(root, cache, () => undefined, [given]);
   fakeNpm(`cp ${file} .`);

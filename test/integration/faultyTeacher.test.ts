@@ -53,7 +53,7 @@ afterEach(() => {
 });
 after(() => rmSync(folder, { recursive: true }));
 
-test('a teacher killed in mid-run: exit 3, state saved; --resume with another ends alike', async () => {
+test('a teacher killed mid-run: exit code 3 and saved state; --resume with another gives the same weights', async () => {
   const [teacher, address] = await startTeacher();
   const first = student(
     'killed',
@@ -76,7 +76,7 @@ test('a teacher killed in mid-run: exit 3, state saved; --resume with another en
   assert.deepEqual(run.state(LAST_STEP), undisturbed);
 });
 
-test('NaN in every fifth answer: each is asked for again, and the run ends alike', async () => {
+test('NaN in every fifth answer: each is requested again, and the run gives the same weights', async () => {
   const [, address] = await startTeacher('faults.nonFiniteEvery=5');
   const disturbed = student('fifth', address);
   assert.equal(await disturbed.exit(), 0, disturbed.stderr);
@@ -84,7 +84,7 @@ test('NaN in every fifth answer: each is asked for again, and the run ends alike
   assert.deepEqual(new TrainedRun(folder, 'fifth').state(LAST_STEP), undisturbed);
 });
 
-test('NaN in every answer: exit 6, the image and the output named', async () => {
+test('NaN in every answer: exit code 6, naming the image and the output', async () => {
   const [teacher, address] = await startTeacher('faults.nonFiniteEvery=1');
   const starved = student('always', address);
   assert.equal(await starved.exit(), 6, starved.stderr);
@@ -124,7 +124,7 @@ function valued(chunk: Chunk, withNaN: boolean): Chunk {
   return { ...chunk, data, crc32c: crc32c(data) };
 }
 
-test('NaN that only the student notices: asked for again; the second time it is exit 6', async () => {
+test('NaN that only the student notices is requested again; the second time gives exit code 6', async () => {
   const teachers = [
     await careless(() => false),
     await careless((image, attempt) => image === BATCH && attempt === 0),
@@ -158,7 +158,7 @@ test('NaN that only the student notices: asked for again; the second time it is 
   }
 });
 
-test('a loss that overflows: exit 6 with every term, the last good state saved and finite', async () => {
+test('a loss that overflows: exit code 6 with every term, and the last good state saved', async () => {
   const [, address] = await startTeacher();
   const wild = student('wild', address, 'train.learningRate=1.0e+12');
   assert.equal(await wild.exit(), 6, wild.stderr);

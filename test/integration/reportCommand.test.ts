@@ -33,7 +33,7 @@ function madeRun(name: string, miou: number): string {
   return path;
 }
 
-test('one run into its folder, several into another; the tables on standard output', async () => {
+test('one run is reported into its folder, several into another; tables go to standard output', async () => {
   const [a, b] = [madeRun('first', 0.5), madeRun('second', 0.625)];
   const one = await report(a);
   assert.equal(one.code, 0, one.stderr);
@@ -47,7 +47,7 @@ test('one run into its folder, several into another; the tables on standard outp
   assert.match(html, /<td>name<\/td><td>&quot;first&quot;<\/td><td>&quot;second&quot;<\/td>/);
 });
 
-test('no run, no folder for a comparison, a file in its place: exit code 2, named', async () => {
+test('a missing run, a missing or unusable folder for a comparison: exit code 2, named', async () => {
   const run = madeRun('third', 0.5);
   const file = join(run, 'config.yaml');
   const faults: [string[], RegExp][] = [

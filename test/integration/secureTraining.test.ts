@@ -103,7 +103,7 @@ after(() => {
   folder.remove();
 });
 
-test('a run over mutual TLS with a token, while the certificate is replaced; then strangers', async () => {
+test('a run over mutual TLS with a token survives a certificate change; unauthenticated clients are refused', async () => {
   const [, healthPort] = /"health":"[^"]*:(\d+)"/.exec(teacher.stderr) ?? [];
   assert.equal(await healthOf(Number(healthPort), ''), 'SERVING');
   const run = student('trained', { 'train.steps': '200', 'metrics.lingerMs': '0' });
@@ -129,7 +129,7 @@ test('a run over mutual TLS with a token, while the certificate is replaced; the
   }
 });
 
-test('another authority, no certificate, another name, another token: exit 4 and the reason', async () => {
+test('an unknown authority, a missing certificate, another name, another token: exit code 4 and the reason', async () => {
   const strange: [string, Readonly<Record<string, string>>, RegExp][] = [
     [
       'strange',
@@ -174,7 +174,7 @@ test('another authority, no certificate, another name, another token: exit 4 and
   assert.equal(await run.exit(), 0, run.stderr);
 });
 
-test('evaluate and predict show themselves by flags; without, they learn why they can’t', async () => {
+test('evaluate and predict authenticate by flags; without them the error says why they are refused', async () => {
   const pair = folder.writePair('tool', authority.issue({ names: ['tool'] }));
   const shown = [
     ...['--teacher', address, '--teacher-ca', `${folder.path}/ca.crt`],
@@ -216,7 +216,7 @@ test('evaluate and predict show themselves by flags; without, they learn why the
   }
 });
 
-test('files that can’t be used: exit 2, with the key of the config', async () => {
+test('unusable security files: exit code 2 with the key of the config', async () => {
   const run = student('broken', { 'teacher.tls.key': `${folder.path}/server.key` });
   assert.equal(await run.exit(), 2, run.stderr);
   assert.match(run.stderr, /teacher\.tls\.key: .*server\.key: not the key of .*broken\.crt/);

@@ -94,7 +94,7 @@ test('a temporary directory of a running process is not swept', async () => {
   assert.deepEqual(readdirSync(join(cache, 'tmp')), [alive]);
 });
 
-test('the lock lets one in at a time and tells the others who holds it', async () => {
+test('the lock admits one process at a time and tells the others which one holds it', async () => {
   const lock = join(folder, 'locks', 'contended.lock');
   const told: string[] = [];
   let inside = 0;
@@ -113,7 +113,7 @@ test('the lock lets one in at a time and tells the others who holds it', async (
   assert.ok(!existsSync(lock), 'the lock is still there');
 });
 
-test('the lock is freed when the work throws', async () => {
+test('the lock is released when the locked work throws', async () => {
   const lock = join(folder, 'locks', 'thrown.lock');
   await assert.rejects(
     withLock(lock, async () => {

@@ -48,7 +48,7 @@ describe('cityscapes', () => {
     assert.deepEqual([...labels], wanted);
   });
 
-  it('has names and colours of the classes, which pictures use too', () => {
+  it('has names and colours of the classes, also used by pictures', () => {
     const { classNames, palette } = cityscapes({ root, split: 'train' });
     assert.equal(classNames.length, 19);
     assert.deepEqual([classNames[0], classNames[13], classNames[18]], ['road', 'car', 'bicycle']);

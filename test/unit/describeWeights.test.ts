@@ -77,7 +77,7 @@ test('weights that do not fit are listed as import lists them', async (t) => {
   assert.doesNotMatch(shown, /can be imported/);
 });
 
-test("what the trainer's config says is told from what is assumed", async (t) => {
+test("settings from the trainer's config are distinguished from assumed ones", async (t) => {
   const config = 'mean=[1, 2, 3], std=[4, 5, 6], to_rgb=False\nalign_corners=True';
   const shown = await described(t, 'meta.pth', withMeta(stateOf(MMSEG), config, ['road', 'car']));
   assert.match(shown, /^classes: 2, road, car \(names saved beside the weights\)$/m);
@@ -88,7 +88,7 @@ test("what the trainer's config says is told from what is assumed", async (t) =>
   assert.match(shown, /^align_corners: true \(the config saved beside the weights\)$/m);
 });
 
-test('--strip-prefix and --key choose the weights, and stand in the command that is shown', async (t) => {
+test('--strip-prefix and --key choose the weights, and appear in the suggested command', async (t) => {
   const state = stateOf(MMSEG);
   const two = writeTorchCheckpoint(
     new Map([...prefixed('student.', state), ...prefixed('teacher.', state)]),
@@ -113,7 +113,7 @@ test('--strip-prefix and --key choose the weights, and stand in the command that
   }
 });
 
-test('a bare backbone is named, also inside a wrapper', async (t) => {
+test('a bare backbone is recognised, also inside a wrapper', async (t) => {
   const bare = [...stateOf(MMSEG)].filter(([name]) => name.startsWith('backbone.'));
   const cut = new Map(bare.map(([name, tensor]) => [name.slice('backbone.'.length), tensor]));
   for (const prefix of ['', 'module.encoder.']) {
@@ -130,7 +130,7 @@ test('a model file can be served', async (t) => {
   assert.match(shown, /^it can be served: cirkd teacher --checkpoint$/m);
 });
 
-test('import names files of other kinds', async () => {
+test('import says what kind of file it was given instead', async () => {
   const out = ['--out', at('never.safetensors')];
   mkdirSync(at('graph'));
   const kinds: readonly (readonly [string, RegExp])[] = [

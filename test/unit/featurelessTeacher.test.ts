@@ -41,7 +41,7 @@ async function greeted(engine: InferenceEngine, outputs: OutputEncodingInput[]) 
   return peer;
 }
 
-test('a server without a feature grants the logits alone, and sends them alone', async () => {
+test('a server without a feature grants and sends only the logits', async () => {
   const { port } = await startTestServer(new GatedEngine(true, 0));
   const peer = new DistillPeer(port);
   const welcome = await peer.greet({ outputs: [embedding, logits, norm] });

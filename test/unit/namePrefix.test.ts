@@ -136,7 +136,7 @@ test('a requested prefix: its names are kept, the others are reported', () => {
   assert.equal(prefixNote(withoutPrefix(named('head.x'), 'network')), null);
 });
 
-test("AveragedModel's count beside the names is left out and reported", () => {
+test("AveragedModel's counter beside the names is skipped and reported", () => {
   const averaged = named('n_averaged', ...NETWORKS.official.map((name) => `module.${name}`));
   const bare = withoutPrefix(averaged, 'network');
   assert.deepEqual([...bare.tensors.keys()], NETWORKS.official);

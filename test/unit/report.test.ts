@@ -216,7 +216,7 @@ test('each series has one colour, its own if it has one', () => {
   );
 });
 
-test("the page's scripts are those that its policy names, and draw the charts again", async (t) => {
+test("the page's scripts are those allowed by its policy, and redraw the charts", async (t) => {
   const folder = mkdtempSync(join(tmpdir(), 'cirkd-report-'));
   t.after(() => rmSync(folder, { recursive: true, force: true }));
   const data = report('</script>');

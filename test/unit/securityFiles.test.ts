@@ -36,7 +36,7 @@ function watch(name: string) {
   return { opened, problems, changes };
 }
 
-test('a pair is read with the time at which the first of its chain expires', () => {
+test('a pair is read with the earliest expiry of its chain', () => {
   const soon = new Date(Math.ceil(Date.now() / 1000) * 1000 + MINUTE_MS);
   const late = authority.issue();
   const chain = late.certificate + authority.issue({ notAfter: soon }).certificate;
@@ -45,7 +45,7 @@ test('a pair is read with the time at which the first of its chain expires', () 
   assert.deepEqual(identity.expires, soon);
 });
 
-test('what is no pair is refused by name, without its content', async () => {
+test('an unusable pair is refused, naming the file but not its content', async () => {
   const good = authority.issue();
   const other = authority.issue();
   const past = new Date(Date.now() - MINUTE_MS);
@@ -75,7 +75,7 @@ test('what is no pair is refused by name, without its content', async () => {
   );
 });
 
-test('a new pair is taken over; a mismatched, a missing and an expired one are told once', async () => {
+test('a new pair is taken over; a mismatched, a missing and an expired one are each reported once', async () => {
   const first = authority.issue();
   folder.writePair('live', first);
   const { opened, problems, changes } = watch('live');
@@ -101,7 +101,7 @@ test('a new pair is taken over; a mismatched, a missing and an expired one are t
   watched.close();
 });
 
-test('a folder exchanged by a link, as Kubernetes does, is taken over as one', async () => {
+test('a folder swapped by a symbolic link, as in Kubernetes, is taken over as a whole', async () => {
   const pairs = [authority.issue(), authority.issue()];
   for (const [i, pem] of pairs.entries()) {
     mkdirSync(`${folder.path}/..${i}`);
@@ -124,7 +124,7 @@ test('a folder exchanged by a link, as Kubernetes does, is taken over as one', a
   watched.close();
 });
 
-test('a file that is being written is not taken before it is whole', async () => {
+test('a file that is being written is not used until it is complete', async () => {
   const file = folder.write('growing', '.');
   const taken: number[] = [];
   const watched = await WatchedFiles.open({
@@ -143,7 +143,7 @@ test('a file that is being written is not taken before it is whole', async () =>
   watched.close();
 });
 
-test('a key that every user may read is told by key, path and mode', async () => {
+test('a key readable by every user is reported with key, path and mode', async () => {
   const { key } = folder.writePair('open', authority.issue());
   assert.deepEqual(await exposedFiles([key]), []);
   chmodSync(key.path, 0o644);
@@ -154,7 +154,7 @@ test('a key that every user may read is told by key, path and mode', async () =>
   );
 });
 
-test('a closed watch reads no more', async () => {
+test('a closed watch stops reading', async () => {
   folder.writePair('closed', authority.issue());
   const { opened, changes } = watch('closed');
   (await opened).close();
@@ -163,7 +163,7 @@ test('a closed watch reads no more', async () => {
   assert.deepEqual(changes, []);
 });
 
-test('tokens: one a line, each is accepted, nothing else is', () => {
+test('tokens: one per line, each accepted, nothing else', () => {
   const file = { key: 'tokenFile', path: 'tokens' };
   const tokens = readTokens(file, Buffer.from('0123456789abcdef\r\n\nfedcba9876543210\n'));
   assert.deepEqual(tokens, ['0123456789abcdef', 'fedcba9876543210']);

@@ -186,7 +186,7 @@ for (const [name, reason, script, changes] of faults) {
   });
 }
 
-test('late and doubled answers are ignored, unknown members too', async (t) => {
+test('late and duplicate answers and unknown members are ignored', async (t) => {
   const late: Image[] = [];
   const { student, observed } = await pair(
     t,
@@ -207,7 +207,7 @@ test('late and doubled answers are ignored, unknown members too', async (t) => {
   assert.deepEqual([...new Set(observed.requeued)], ['timeout']);
 });
 
-test('an image that the teacher refuses fails alone, in the words of the teacher', async (t) => {
+test('a refused image fails alone, with the message of the teacher', async (t) => {
   const { student, observed } = await pair(t, {
     onImage: (stream, image) =>
       image.sampleKey?.sample === 'sample-2'
@@ -246,7 +246,7 @@ test('two non-finite answers give an image up', async (t) => {
   });
 });
 
-test('a stream that only gives rubbish is opened anew after three failures in a row', async (t) => {
+test('a stream of invalid answers is reopened after three failures in a row', async (t) => {
   const { teacher, student, observed } = await pair(t, {
     onImage: (stream, image) =>
       stream.answer(image, (chunk) => (image.attempt < 3 ? { ...chunk, crc32c: 0 } : chunk)),
@@ -267,7 +267,7 @@ test('an image too large for every teacher is refused before it is sent', async 
   assert.equal(teacher.images.length, 1);
 });
 
-test('an answer larger than maxInflightBytes is refused with the bytes it takes', async (t) => {
+test('an answer larger than maxInflightBytes is refused, naming the bytes needed', async (t) => {
   const { student } = await pair(t, {}, { maxInflightBytes: 287 });
   await assert.rejects(student.request(imageOf(1)), {
     name: 'RangeError',
@@ -275,7 +275,7 @@ test('an answer larger than maxInflightBytes is refused with the bytes it takes'
   });
 });
 
-test('a hello that the teacher refuses is a mismatch in its words', async (t) => {
+test('a refused hello is a mismatch with the message of the teacher', async (t) => {
   const script: Script = {
     onHello: (stream) => stream.end(status.FAILED_PRECONDITION, 'outputs: fp16 not served'),
   };

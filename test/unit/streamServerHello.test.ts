@@ -105,7 +105,7 @@ for (const [name, [wishes, code, message]] of Object.entries(refusals)) {
   });
 }
 
-test('the welcome tells the teacher, what was granted and the limits', async () => {
+test('the welcome describes the teacher, the granted outputs and the limits', async () => {
   const peer = new DistillPeer(running.port);
   const welcome = await peer.greet({
     outputs: [
@@ -135,7 +135,7 @@ test('the welcome tells the teacher, what was granted and the limits', async () 
   assert.equal(limits.defaultTimeoutMs, 60_000);
 });
 
-test('int8 with scales, and the classifier once, before any answer', async () => {
+test('int8 comes with scales, and the classifier is sent once, before any answer', async () => {
   const offering = await startTestServer(
     engine,
     { chunkBytes: 72 },
@@ -178,7 +178,7 @@ test('int8 with scales, and the classifier once, before any answer', async () =>
   assert.equal(bytes('OUTPUT_EMBEDDING_SCALE'), 2 * 3 * 4);
 });
 
-test('a first message that is no hello, a second hello, no message at all', async () => {
+test('a first message other than hello, a second hello and an empty stream are refused', async () => {
   const early = new DistillPeer(running.port);
   early.send({ image: image(1) });
   const status = await early.status;
@@ -219,7 +219,7 @@ test('members of a later version are ignored', async () => {
   await peer.takeAnswer(3);
 });
 
-test('a client that never says hello is sent away', async () => {
+test('a client that never sends a hello is disconnected', async () => {
   const impatient = await startTestServer(engine, { helloTimeoutMs: 30 });
   const peer = new DistillPeer(impatient.port);
   // Metadata alone opens the call; nothing is sent.
@@ -228,7 +228,7 @@ test('a client that never says hello is sent away', async () => {
   assert.equal(status.details, 'no hello within 30 ms');
 });
 
-test('one stream more than the limit gets RESOURCE_EXHAUSTED; a free place is taken', async () => {
+test('a stream beyond the limit gets RESOURCE_EXHAUSTED; once one ends, a new one is accepted', async () => {
   const narrow = await startTestServer(engine, { maxStreams: 1 });
   const first = new DistillPeer(narrow.port);
   await first.greet();

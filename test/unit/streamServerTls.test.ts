@@ -87,7 +87,7 @@ async function refusal(...args: Parameters<typeof join>): Promise<string> {
   return error.message;
 }
 
-test('a certificate of the authority is let in; none and those of others are not', async (t) => {
+test('a client certificate of the authority is accepted; a missing or foreign one is refused', async (t) => {
   const { port, refused, engine } = await serve();
   const inside = await join(t, port, students.issue());
   const wrong = [null, new Authority('strangers').issue(), servers.issue()];
@@ -100,7 +100,7 @@ test('a certificate of the authority is let in; none and those of others are not
   assert.equal(engine.batches.length, wrong.length);
 });
 
-test('an authority of the same name: no stream, a guess at the reason, others are undisturbed', async (t) => {
+test('a client that trusts another authority of the same name gets no stream and a likely cause; others are undisturbed', async (t) => {
   const { port, engine } = await serve();
   const inside = await join(t, port, students.issue());
   const forged = new Authority('students').issue();
@@ -119,7 +119,7 @@ test('an authority of the same name: no stream, a guess at the reason, others ar
   assert.equal(engine.batches.length, images);
 });
 
-test('a token: the right one is let in, none and another are not, and the log has neither', async (t) => {
+test('the right token is accepted, a missing or wrong one refused, and no token is logged', async (t) => {
   const { port, refused } = await serve({
     tls: { ...newPair(servers.issue()), clientCa: null },
     tokens: token,
@@ -134,7 +134,7 @@ test('a token: the right one is let in, none and another are not, and the log ha
   assert.doesNotMatch([...words, ...refused].join(), new RegExp(TOKEN));
 });
 
-test('tokens change: the new one is let in, the old one no more, streams stay', async (t) => {
+test('after a token change the new one is accepted, the old one refused, and open streams stay', async (t) => {
   const file = folder.write('changing', TOKEN);
   const { port } = await serve({
     tls: { ...newPair(servers.issue()), clientCa: null },
@@ -153,7 +153,7 @@ test('tokens change: the new one is let in, the old one no more, streams stay', 
   await inside.request(imageOf(1));
 });
 
-test('health has a plaintext port of its own; the main port answers strangers nothing', async () => {
+test('health has a plaintext port of its own; the main port answers no unauthenticated call', async () => {
   const { port, healthPort, server } = await serve({ tokens: token });
   assert.equal(await healthOf(healthPort!, TEACHER_SERVICE_NAME), 'SERVING');
   assert.equal(await healthOf(healthPort!, ''), 'SERVING');
@@ -167,7 +167,7 @@ test('health has a plaintext port of its own; the main port answers strangers no
   assert.equal(await healthOf(healthPort!, ''), GrpcStatus.UNAVAILABLE);
 });
 
-test('a new certificate is shown to new connections, a stream that is open stays', async (t) => {
+test('a new server certificate is used for new connections; open streams stay', async (t) => {
   const pair = newPair(servers.issue());
   const name = `pair-${pairs}`;
   const { port, problems, expiries, engine } = await serve({}, pair);

@@ -33,11 +33,11 @@ const places = (chunks: TensorChunk[]) =>
 
 const WHOLE = (id: number) => [`${id} LOGITS`, `${id} EMBEDDING`, `${id} FEATURE_NORM`];
 
-test('no fault wanted: nothing stands between sender and connection', () => {
+test('without a fault nothing sits between sender and connection', () => {
   assert.equal(wireFaults({ corruptEvery: 0, truncateEvery: 0, duplicateEvery: 0 }), undefined);
 });
 
-test('corrupt: one bit of every second answer, its checksum that of the right bytes', async () => {
+test('corrupt: one bit of every second answer is flipped, its checksum left as it was', async () => {
   const chunks = await answers(4, 12, { corruptEvery: 2 });
   assert.deepEqual(places(chunks), [1, 2, 3, 4].flatMap(WHOLE));
   const wrong = chunks.filter(({ data, crc32c: sum }) => crc32c(data) !== sum);
@@ -49,7 +49,7 @@ test('corrupt: one bit of every second answer, its checksum that of the right by
   }
 });
 
-test('truncate: the first piece away, then the second, then one cut short', async () => {
+test('truncate: the first chunk is missing, then the second, then one is cut short', async () => {
   const chunks = await answers(4, 9, { truncateEvery: 1 });
   const [, embedding, norm] = WHOLE(1);
   assert.deepEqual(places(chunks), [
@@ -65,7 +65,7 @@ test('truncate: the first piece away, then the second, then one cut short', asyn
   );
 });
 
-test('duplicate: a piece twice, then a whole answer twice, late', async () => {
+test('duplicate: a chunk is sent twice, then a whole answer again, late', async () => {
   const chunks = await answers(5, 19, { duplicateEvery: 2 });
   assert.deepEqual(places(chunks), [
     ...WHOLE(1),

@@ -18,7 +18,7 @@ import { writeTorchCheckpoint } from '../../src/wire/torch/torchWriter.js';
 import { floatsOf, importFault } from '../support/modelFiles/importRuns.js';
 import { writeUntrainedModel } from '../support/modelFiles/untrainedModel.js';
 
-const folder = mkdtempSync(join(tmpdir(), 'cirkd-strangers-'));
+const folder = mkdtempSync(join(tmpdir(), 'cirkd-foreign-'));
 after(() => rmSync(folder, { recursive: true }));
 
 const at = (name: string) => join(folder, name);
@@ -55,7 +55,7 @@ test("wrappers' prefixes are removed, with a note", async () => {
   assert.deepEqual((await made(MODEL)).lines, []);
 });
 
-test('--strip-prefix takes one of two networks and says how many names belong to the other', async () => {
+test('--strip-prefix selects one of two networks and reports how many names belong to the other', async () => {
   const [student, teacher] = ['student.', 'teacher.'].map((one) =>
     renamed(
       (name) => one + name,
@@ -131,7 +131,7 @@ function backboneFile(): string {
 
 const START: ImportValues = { model: 'deeplab_mobile', classes: 'camvid', width: '0.125' };
 
-test('a backbone and a drawn head: the first weights of a student with that seed', async () => {
+test('a backbone with a random head gives the initial weights of a student with that seed', async () => {
   const file = backboneFile();
   const start = (seed: string) =>
     importModel([], { ...START, 'backbone-weights': file, seed }, 'F32');
@@ -156,7 +156,7 @@ test('a backbone and a drawn head: the first weights of a student with that seed
   assert.notDeepEqual((await start('8')).bytes, bytes);
 });
 
-test('a backbone and a drawn head: required options, and errors', async () => {
+test('a backbone with a random head: required options, and errors', async () => {
   const out = ['--out', at('never.safetensors')];
   const file = backboneFile();
   const given = (...argv: string[]) => importFault('--backbone-weights', file, ...out, ...argv);
