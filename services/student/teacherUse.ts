@@ -53,7 +53,7 @@ export function labelSource({ data: { train } }: StudentConfig): LabelSource {
  * Logs a line if the teacher gives the labels. It is a warning if the teacher's class names differ
  * from data.train's: then nothing verifies which output is which class.
  */
-export function tellLabels(
+export function logLabels(
   config: StudentConfig,
   { dataset, teacher, log }: Parts & { readonly dataset: Pick<Dataset, 'classNames'> },
 ): void {

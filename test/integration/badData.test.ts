@@ -97,42 +97,45 @@ test('in batches without a labelled pixel task and memory terms are 0, and the r
   assert.deepEqual(run.nonFinite(2), []);
 });
 
-const FAULTS: Record<string, { spoil(set: CamvidFolder): Promise<void> | void; words: RegExp }> = {
-  corrupt: {
-    spoil(set) {
-      const file = set.imageFile('train', 'c');
-      const bytes = readFileSync(file);
-      writeFileSync(file, bytes.fill(0, 60, 200));
+const FAULTS: Record<string, { spoil(set: CamvidFolder): Promise<void> | void; pattern: RegExp }> =
+  {
+    corrupt: {
+      spoil(set) {
+        const file = set.imageFile('train', 'c');
+        const bytes = readFileSync(file);
+        writeFileSync(file, bytes.fill(0, 60, 200));
+      },
+      pattern: /^cirkd: .*set-corrupt\/train\/c\.png: not a readable image: /m,
     },
-    words: /^cirkd: .*set-corrupt\/train\/c\.png: not a readable image: /m,
-  },
-  label: {
-    spoil: (set) => {
-      set.drawLabels('train', 'b', { label: (y, x) => (y === 3 && x === 5 ? 200 : 1) });
+    label: {
+      spoil: (set) => {
+        set.drawLabels('train', 'b', { label: (y, x) => (y === 3 && x === 5 ? 200 : 1) });
+      },
+      pattern:
+        /^cirkd: .*trainannot\/b\.png: got label 200 at row 3, column 5, wanted 0–11 or 255/m,
     },
-    words: /^cirkd: .*trainannot\/b\.png: got label 200 at row 3, column 5, wanted 0–11 or 255/m,
-  },
-  missing: {
-    spoil: (set) => unlinkSync(set.labelFile('train', 'd')),
-    words: /^cirkd: .*set-missing\/trainannot\/d\.png: no such file/m,
-  },
-  size: {
-    spoil: (set) => set.drawLabels('train', 'a', { height: 41 }),
-    words: /^cirkd: .*trainannot\/a\.png: got 41×56 labels .*, wanted 40×56 as in .*train\/a\.png/m,
-  },
-};
+    missing: {
+      spoil: (set) => unlinkSync(set.labelFile('train', 'd')),
+      pattern: /^cirkd: .*set-missing\/trainannot\/d\.png: no such file/m,
+    },
+    size: {
+      spoil: (set) => set.drawLabels('train', 'a', { height: 41 }),
+      pattern:
+        /^cirkd: .*trainannot\/a\.png: got 41×56 labels .*, wanted 40×56 as in .*train\/a\.png/m,
+    },
+  };
 
 test('a corrupt image, a label out of range, a missing file and a wrong size give exit code 7', async () => {
   const faulty = await Promise.all(
-    Object.entries(FAULTS).map(async ([id, { spoil, words }]) => {
+    Object.entries(FAULTS).map(async ([id, { spoil, pattern }]) => {
       const set = await drawn(id);
       await spoil(set);
-      return { id, words, process: student(id, set) };
+      return { id, pattern, process: student(id, set) };
     }),
   );
-  for (const { id, words, process } of faulty) {
+  for (const { id, pattern, process } of faulty) {
     assert.equal(await process.exit(), 7, `${id}: ${process.stderr}`);
-    assert.match(process.stderr, words);
+    assert.match(process.stderr, pattern);
     assert.doesNotMatch(process.stderr, /\n {4}at /);
     const run = new TrainedRun(folder, id);
     const saved = run.exists ? run.checkpoints() : [];

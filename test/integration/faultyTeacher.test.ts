@@ -88,8 +88,9 @@ test('NaN in every answer: exit code 6, naming the image and the output', async 
   const [teacher, address] = await startTeacher('faults.nonFiniteEvery=1');
   const starved = student('always', address);
   assert.equal(await starved.exit(), 6, starved.stderr);
-  const words = /^cirkd: image \S+: 2 answers were not finite, the last from .*non-finite logits/m;
-  assert.match(starved.stderr, words);
+  const expected =
+    /^cirkd: image \S+: 2 answers were not finite, the last from .*non-finite logits/m;
+  assert.match(starved.stderr, expected);
   // No step was made: what the seed gives again isn't saved.
   assert.deepEqual(new TrainedRun(folder, 'always').checkpoints(), []);
   assert.equal(teacher.exitCode, undefined);
@@ -115,12 +116,12 @@ async function careless(broken: (image: number, attempt: number) => boolean) {
 
 function valued(chunk: Chunk, withNaN: boolean): Chunk {
   const half = chunk.dtype === 'DTYPE_FP16';
-  const words = half
+  const expected = half
     ? new Uint16Array(chunk.data.length / 2)
     : new Uint32Array(chunk.data.length / 4);
-  words.fill(half ? 0x3800 : 0x3f000000);
-  if (withNaN) words[0] = half ? 0x7e00 : 0x7fc00000;
-  const data = Buffer.from(words.buffer);
+  expected.fill(half ? 0x3800 : 0x3f000000);
+  if (withNaN) expected[0] = half ? 0x7e00 : 0x7fc00000;
+  const data = Buffer.from(expected.buffer);
   return { ...chunk, data, crc32c: crc32c(data) };
 }
 
@@ -142,8 +143,8 @@ test('NaN that only the student notices is requested again; the second time give
 
     assert.equal(await always!.exit(), 6, always!.stderr);
     const named = runs[0]!.steps()[2]!.samples.join(', ');
-    const words = `step 2: teacher reply not finite, asked twice, for ${named}`;
-    assert.ok(always!.stderr.includes(words), always!.stderr);
+    const expected = `step 2: teacher reply not finite, asked twice, for ${named}`;
+    assert.ok(always!.stderr.includes(expected), always!.stderr);
     assert.deepEqual(runs[2]!.checkpoints(), [2]);
     assert.deepEqual(runs[2]!.nonFinite(2), []);
     assert.deepEqual(
@@ -163,8 +164,8 @@ test('a loss that overflows: exit code 6 with every term, and the last good stat
   const wild = student('wild', address, 'train.learningRate=1.0e+12');
   assert.equal(await wild.exit(), 6, wild.stderr);
   const terms = ['task', 'logits_kd', 'minibatch_pixel', 'memory_pixel', 'memory_region', 'total'];
-  const words = terms.map((term) => `${term}=\\S+`).join(' ');
-  assert.match(wild.stderr, new RegExp(`^cirkd: step \\d+: not finite: ${words}`, 'm'));
+  const expected = terms.map((term) => `${term}=\\S+`).join(' ');
+  assert.match(wild.stderr, new RegExp(`^cirkd: step \\d+: not finite: ${expected}`, 'm'));
   const run = new TrainedRun(folder, 'wild');
   const last = run.steps().at(-1)!.step;
   assert.deepEqual(run.checkpoints(), [last]);

@@ -42,12 +42,15 @@ test('a run survives corrupt, truncated and duplicate answers, and streams that 
   const student = runs.student('rubbish', [corrupt!, truncating!, doubling!, line], DEADLINE);
   assert.equal(await student.exit(), 0, student.stderr);
   runs.assertUndisturbed('rubbish');
-  const told = (teacher: { readonly address: string }) => new Set(student.requeued(teacher));
-  assert.ok(told(corrupt!).has('crc'), student.stderr);
+  const reasonsOf = (teacher: { readonly address: string }) => new Set(student.requeued(teacher));
+  assert.ok(reasonsOf(corrupt!).has('crc'), student.stderr);
   // A piece that is missing is noticed at the deadline, one that is short at once.
-  assert.ok(told(truncating!).has('timeout') && told(truncating!).has('shape'), student.stderr);
-  assert.ok(told(doubling!).has('shape'), student.stderr);
-  assert.ok(told(line).has('stream') && line.resets > 0, student.stderr);
+  assert.ok(
+    reasonsOf(truncating!).has('timeout') && reasonsOf(truncating!).has('shape'),
+    student.stderr,
+  );
+  assert.ok(reasonsOf(doubling!).has('shape'), student.stderr);
+  assert.ok(reasonsOf(line).has('stream') && line.resets > 0, student.stderr);
 });
 
 test('a run survives a slow link, one too slow for any answer, and a stalled teacher', async () => {

@@ -200,11 +200,11 @@ test('import --describe says what a graph is and what is missing', async () => {
     '--set',
     `graph.${set}`,
   ]);
-  const told = cirkd('import', '--describe', path, ...sets);
-  assert.equal(await told.exit(), 0, told.stderr);
-  assert.match(told.stdout, /logits +a \(9 channels, 8 x 16\) +config/);
-  assert.match(told.stdout, /alignCorners +true +model\.yaml/);
-  assert.match(told.stdout, /it can be served: cirkd teacher --onnx/);
+  const description = cirkd('import', '--describe', path, ...sets);
+  assert.equal(await description.exit(), 0, description.stderr);
+  assert.match(description.stdout, /logits +a \(9 channels, 8 x 16\) +config/);
+  assert.match(description.stdout, /alignCorners +true +model\.yaml/);
+  assert.match(description.stdout, /it can be served: cirkd teacher --onnx/);
   const other = cirkd('import', '--describe', config);
   assert.equal(await other.exit(), 5);
   assert.match(other.stderr, /student\.yaml: neither a PyTorch file nor safetensors/);

@@ -57,9 +57,9 @@ test('a missing run, a missing or unusable folder for a comparison: exit code 2,
     [[file], /config\.yaml: contains no run/],
     [[run, '--out', file], /--out: .*config\.yaml is a file/],
   ];
-  for (const [argv, words] of faults) {
+  for (const [argv, pattern] of faults) {
     const { code, stderr } = await report(...argv);
     assert.equal(code, 2, stderr);
-    assert.match(stderr, words);
+    assert.match(stderr, pattern);
   }
 });

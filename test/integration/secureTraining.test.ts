@@ -123,9 +123,9 @@ test('a run over mutual TLS with a token survives a certificate change; unauthen
   assert.equal(await run.exit(), 143, run.stderr);
   // One welcome, nothing asked for again: the stream outlived the certificate that it began with.
   assert.equal(run.stderr.match(/"state":"ready"/g)?.length, 1, run.stderr);
-  assert.doesNotMatch(run.stderr, /asked for again/);
-  for (const said of [run.stderr, teacher.stderr]) {
-    assert.doesNotMatch(said, new RegExp(`${TOKEN}|PRIVATE KEY`));
+  assert.doesNotMatch(run.stderr, /image requested again/);
+  for (const output of [run.stderr, teacher.stderr]) {
+    assert.doesNotMatch(output, new RegExp(`${TOKEN}|PRIVATE KEY`));
   }
 });
 
@@ -207,11 +207,11 @@ test('evaluate and predict authenticate by flags; without them the error says wh
       /--teacher-key: .*not the key of .*tool\.crt/,
     ],
   ];
-  for (const [flags, code, words] of wrong) {
+  for (const [flags, code, pattern] of wrong) {
     // The last one of a name counts.
     const end = await session.run('evaluate', ...shown, ...data, ...flags);
     assert.equal(end.code, code, end.stderr);
-    assert.match(end.stderr, words);
+    assert.match(end.stderr, pattern);
     assert.doesNotMatch(end.stderr, new RegExp(TOKEN));
   }
 });

@@ -55,16 +55,16 @@ test('the wanted files of the right wheel are put into the cache, once', async (
   const wheels = join(folder, 'right');
   const pin = makeWheel(wheels);
   offline(wheels);
-  const said: string[] = [];
-  const entry = await ensureTensorflow(cache, 'cpu', (text) => said.push(text), pin);
+  const lines: string[] = [];
+  const entry = await ensureTensorflow(cache, 'cpu', (text) => lines.push(text), pin);
   assert.ok(await isComplete(entry), 'the entry is not whole');
   assert.equal(readFileSync(join(entry, 'tensorflow/libtensorflow_cc.so.2'), 'utf8').length, 5000);
   assert.ok(existsSync(join(entry, 'tensorflow/include/tsl/a.h')), 'a header is missing');
   assert.ok(!existsSync(join(entry, 'tensorflow/python')), 'more than the wanted members came');
   assert.deepEqual(readdirSync(join(cache, 'tmp')), [], 'the wheel is gone');
-  const before = said.length;
-  await ensureTensorflow(cache, 'cpu', (text) => said.push(text), pin);
-  assert.equal(said.length, before, 'the second time there is nothing to do or say');
+  const before = lines.length;
+  await ensureTensorflow(cache, 'cpu', (text) => lines.push(text), pin);
+  assert.equal(lines.length, before, 'the second time there is nothing to do or say');
 
   writeFileSync(join(entry, 'tensorflow/libtensorflow_cc.so.2'), 'cut short');
   assert.equal(await isComplete(entry), false);

@@ -96,7 +96,7 @@ test('a temporary directory of a running process is not swept', async () => {
 
 test('the lock admits one process at a time and tells the others which one holds it', async () => {
   const lock = join(folder, 'locks', 'contended.lock');
-  const told: string[] = [];
+  const holders: string[] = [];
   let inside = 0;
   let most = 0;
   const work = async () => {
@@ -105,11 +105,11 @@ test('the lock admits one process at a time and tells the others which one holds
     inside--;
   };
   await Promise.all(
-    Array.from({ length: 4 }, () => withLock(lock, work, (holder) => told.push(holder))),
+    Array.from({ length: 4 }, () => withLock(lock, work, (holder) => holders.push(holder))),
   );
   assert.equal(most, 1);
-  assert.equal(told.length, 3);
-  assert.match(told[0] ?? '', new RegExp(`^process ${process.pid} on `));
+  assert.equal(holders.length, 3);
+  assert.match(holders[0] ?? '', new RegExp(`^process ${process.pid} on `));
   assert.ok(!existsSync(lock), 'the lock is still there');
 });
 

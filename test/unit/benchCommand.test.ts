@@ -80,7 +80,7 @@ test('cirkd bench prints both figures and the profiles, and writes the file', ()
   const begin = /^deeplab_mobile-mobilenetv2\/v1 x0\.125, 2 classes, 2×32×48, loss: cirkd\./;
   assert.match(stdout, begin);
   assert.match(stdout, /\nteacher forward +\d+\.\d\d /);
-  assert.match(stdout, /\nstudent step, op by op\n.*\nrest: JavaScript, waiting /s);
+  assert.match(stdout, /\nstudent step, time per op\n.*\nrest: JavaScript, waiting /s);
   const { measurements, workload, threads } = JSON.parse(readFileSync(json, 'utf8'));
   assert.deepEqual([workload.loss, threads, measurements.length], ['cirkd', 1, 2]);
   for (const { name, ms, profile } of measurements) {

@@ -56,8 +56,8 @@ test('weights that fit can be imported; prefix and objects that are not read are
     assert.match(shown, /^not read: argparse\.Namespace \(1 object/m);
     assert.match(shown, /^network: mmseg_psp-resnet18_v1c\/v1 x0\.125 \(names and shapes\)$/m);
     assert.match(shown, /^classes: 2, class 0, class 1 \(counted from the weights;/m);
-    assert.match(shown, /^pixels: rgb less 123\.675, .*\(not said in the file: taken from/m);
-    assert.match(shown, /^align_corners: false \(not said in the file: /m);
+    assert.match(shown, /^pixels: rgb minus 123\.675, .*\(not in the file: the default of/m);
+    assert.match(shown, /^align_corners: false \(not in the file: /m);
     assert.match(shown, new RegExp(`^it can be imported: cirkd import ${at(name)} --out`, 'm'));
   }
 });
@@ -83,7 +83,7 @@ test("settings from the trainer's config are distinguished from assumed ones", a
   assert.match(shown, /^classes: 2, road, car \(names saved beside the weights\)$/m);
   assert.match(
     shown,
-    /^pixels: bgr less 1, 2, 3, divided by 4, 5, 6 \(the config saved beside the weights\)$/m,
+    /^pixels: bgr minus 1, 2, 3, divided by 4, 5, 6 \(the config saved beside the weights\)$/m,
   );
   assert.match(shown, /^align_corners: true \(the config saved beside the weights\)$/m);
 });
@@ -94,7 +94,7 @@ test('--strip-prefix and --key choose the weights, and appear in the suggested c
     new Map([...prefixed('student.', state), ...prefixed('teacher.', state)]),
   );
   const shown = await described(t, 'two.pth', two, '--strip-prefix', 'teacher.');
-  assert.match(shown, /^prefix removed: 'teacher\.'; left out \d+ names without it/m);
+  assert.match(shown, /^prefix removed: 'teacher\.'; \d+ names without it not used/m);
   assert.match(shown, /cirkd import \S+two\.pth --strip-prefix teacher\. --out/);
   const keyed = await described(t, 'keyed.pth', writeTrainerFile(state), '--key', 'state_dict');
   assert.match(keyed, /cirkd import \S+keyed\.pth --key state_dict --out/);

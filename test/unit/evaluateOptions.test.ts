@@ -17,10 +17,10 @@ after(() => rmSync(directory, { recursive: true }));
 
 const PLAIN = { scales: '1', flip: false, batch: '2' };
 
-function usage(run: () => unknown, words: RegExp): void {
+function usage(run: () => unknown, pattern: RegExp): void {
   assert.throws(run, (error: Error) => {
     assert.ok(error instanceof UsageError, error.name);
-    assert.match(error.message, words);
+    assert.match(error.message, pattern);
     return true;
   });
 }

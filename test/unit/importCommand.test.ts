@@ -267,7 +267,7 @@ test('wrong options give exit code 2 and are named', async () => {
   const plain = write('bare.safetensors', tensors);
   const out = ['--out', at('never.safetensors')];
   const cases: readonly (readonly [string[], RegExp])[] = [
-    [[MODEL], /^--out: wanted/],
+    [[MODEL], /^--out: none given, wanted a \.safetensors file/],
     [[MODEL, '--out', at('x.pth')], /^--out: .* wanted a name ending in \.safetensors/],
     [out, /0 files given/],
     [[MODEL, ...out, '--precision', 'int8'], /^--precision: int8 given/],

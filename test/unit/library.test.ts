@@ -122,12 +122,12 @@ test('an aborted or failed start leaves nothing open', async () => {
   const log = { write: (line: string) => lines.push(line) };
   const broken = teacherConfig({ ...rest, checkpoint: file, log: { level: 'info' } });
   await assert.rejects(startTeacher(broken, { log }), CheckpointError);
-  const told = lines.map((line) => JSON.parse(line));
+  const records = lines.map((line) => JSON.parse(line));
   assert.deepEqual(
-    told.map(({ msg }) => msg),
+    records.map(({ msg }) => msg),
     ['config', 'listening; loading the network', 'stopped'],
   );
-  await assert.rejects(fetch(told[1].metrics));
+  await assert.rejects(fetch(records[1].metrics));
 });
 
 test('errors from a thread keep their class and their exit code', () => {

@@ -183,10 +183,10 @@ test('a missing .proto file is named in the error', () => {
 });
 
 test('connections beyond the limit are closed at once and reported; a closed connection makes room', async () => {
-  let told = 0;
+  let reports = 0;
   const server = new RpcServer({
     ...{ host: '127.0.0.1', port: 0, maxReceiveBytes: 1000, maxConnections: 2 },
-    onConnectionsFull: () => told++,
+    onConnectionsFull: () => reports++,
   });
   const port = await server.bind();
   const opened: Socket[] = [];
@@ -199,7 +199,7 @@ test('connections beyond the limit are closed at once and reported; a closed con
   const first = open();
   open();
   await Promise.all([closed(open()), closed(open())]);
-  assert.equal(told, 1);
+  assert.equal(reports, 1);
   assert.deepEqual(
     opened.map(({ closed }) => closed),
     [false, false, true, true],

@@ -147,9 +147,9 @@ test('a key readable by every user is reported with key, path and mode', async (
   const { key } = folder.writePair('open', authority.issue());
   assert.deepEqual(await exposedFiles([key]), []);
   chmodSync(key.path, 0o644);
-  const [told] = await exposedFiles([key]);
+  const [warning] = await exposedFiles([key]);
   assert.equal(
-    told,
+    warning,
     `open.key: ${key.path}: readable by every user (mode 644), wanted 640 or stricter`,
   );
 });

@@ -113,7 +113,7 @@ test('goals are reported as reached or missed', () => {
 
 test('parts of the network are listed without the whole step, the rest only with it', () => {
   assert.doesNotMatch(partTable([network]), /rest/);
-  assert.match(partTable([network, whole]), /rest \(whole less network\) \| 0\.0550/);
+  assert.match(partTable([network, whole]), /rest \(whole minus network\) \| 0\.0550/);
   assert.match(partTable([network]), /update \| 0\.0100 \(0\.0100–0\.0100\)/);
 });
 

@@ -126,8 +126,8 @@ describe('a student without its teachers', { concurrency: 5 }, () => {
     await eventually(() => inState(2, 'refused'));
     await assert.rejects(teacher.request(imageOf(1)), (error: Error) => {
       assert.ok(error instanceof ContractMismatchError, String(error));
-      const words = `digest: teacher \\S+ has ${other}, the first teacher's \\(\\S+\\) is ${DIGEST}`;
-      assert.match(error.message, new RegExp(`^no teacher fits this student: .*${words}`));
+      const pattern = `digest: teacher \\S+ has ${other}, the first teacher's \\(\\S+\\) is ${DIGEST}`;
+      assert.match(error.message, new RegExp(`^no teacher fits this student: .*${pattern}`));
       return true;
     });
   });

@@ -73,12 +73,9 @@ test('an unknown authority, an expired or not yet valid certificate, another nam
     [authority.issue({ names: ['a.example'] }), /TLS: wrong name: .*localhost.*DNS:a\.example/],
   ];
   for (const [pem, message] of cases) {
-    const words = await refusal(t, pem, trusted);
-    assert.match(
-      words,
-      /^no teacher fits this student: ADDRESS \(teacher ADDRESS is not connected/,
-    );
-    assert.match(words, message);
+    const text = await refusal(t, pem, trusted);
+    assert.match(text, /^no teacher fits this student: ADDRESS \(teacher ADDRESS is not connected/);
+    assert.match(text, message);
   }
 });
 

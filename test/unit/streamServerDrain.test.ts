@@ -48,10 +48,10 @@ test('while loading: NOT_SERVING and UNAVAILABLE; then SERVING, and GetTeacher a
   server.serve(engine);
   assert.equal(await healthOf(port, ''), 'SERVING');
   assert.equal(await healthOf(port, TEACHER_SERVICE_NAME), 'SERVING');
-  const told = (await getTeacher(port)) as GetTeacherResponse;
-  assert.equal(told.teacher?.digest, engine.info.digest);
-  assert.equal(told.limits?.maxImagePixels, 4096);
-  assert.equal(told.protocolVersion, 1);
+  const answer = (await getTeacher(port)) as GetTeacherResponse;
+  assert.equal(answer.teacher?.digest, engine.info.digest);
+  assert.equal(answer.limits?.maxImagePixels, 4096);
+  assert.equal(answer.protocolVersion, 1);
 });
 
 test('drain: clients are notified, new images refused, accepted ones answered, then UNAVAILABLE', async () => {

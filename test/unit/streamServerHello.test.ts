@@ -95,10 +95,10 @@ const refusals: Record<string, [HelloInput, number, RegExp]> = {
   ],
 };
 
-for (const [name, [wishes, code, message]] of Object.entries(refusals)) {
+for (const [name, [fields, code, message]] of Object.entries(refusals)) {
   test(`hello with ${name} is refused with what came and what was wanted`, async () => {
     const peer = new DistillPeer(running.port);
-    peer.send({ hello: hello(wishes) });
+    peer.send({ hello: hello(fields) });
     const status = await peer.status;
     assert.equal(status.code, code);
     assert.match(status.details, message);
@@ -144,14 +144,14 @@ test('int8 comes with scales, and the classifier is sent once, before any answer
     { encodings: ['fp32', 'int8'] },
   );
   const peer = new DistillPeer(offering.port);
-  const wishes = {
+  const fields = {
     outputs: [
       { output: 'OUTPUT_EMBEDDING', encoding: 'ENCODING_INT8' },
       { output: 'OUTPUT_EMBEDDING_SCALE', encoding: 'ENCODING_FP16' },
       { output: 'OUTPUT_CLASSIFIER', encoding: 'ENCODING_FP16' },
     ],
   } as const;
-  const welcome = await peer.greet({ outputs: [...wishes.outputs] });
+  const welcome = await peer.greet({ outputs: [...fields.outputs] });
   assert.deepEqual(welcome?.teacher?.encodings, ['ENCODING_FP32', 'ENCODING_INT8']);
   assert.deepEqual(
     welcome?.outputs.map(({ encoding }) => encoding),

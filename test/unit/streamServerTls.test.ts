@@ -92,8 +92,8 @@ test('a client certificate of the authority is accepted; a missing or foreign on
   const inside = await join(t, port, students.issue());
   const wrong = [null, new Authority('strangers').issue(), servers.issue()];
   for (const [i, pem] of wrong.entries()) {
-    const words = await refusal(t, port, pem);
-    assert.match(words, /UNAUTHENTICATED: client certificate: none given, or it is not valid/);
+    const texts = await refusal(t, port, pem);
+    assert.match(texts, /UNAUTHENTICATED: client certificate: none given, or it is not valid/);
     await inside.request(imageOf(i));
   }
   assert.equal(refused.length, wrong.length);
@@ -125,13 +125,13 @@ test('the right token is accepted, a missing or wrong one refused, and no token 
     tokens: token,
   });
   await (await join(t, port, null, token)).request(imageOf(1));
-  const words = [
+  const texts = [
     await refusal(t, port, null),
     await refusal(t, port, null, folder.write('other', `${TOKEN}.`)),
   ];
-  assert.match(words[0]!, /UNAUTHENTICATED: authorization: no bearer token given/);
-  assert.match(words[1]!, /UNAUTHENTICATED: authorization: bearer token not accepted/);
-  assert.doesNotMatch([...words, ...refused].join(), new RegExp(TOKEN));
+  assert.match(texts[0]!, /UNAUTHENTICATED: authorization: no bearer token given/);
+  assert.match(texts[1]!, /UNAUTHENTICATED: authorization: bearer token not accepted/);
+  assert.doesNotMatch([...texts, ...refused].join(), new RegExp(TOKEN));
 });
 
 test('after a token change the new one is accepted, the old one refused, and open streams stay', async (t) => {

@@ -126,17 +126,17 @@ test('refused calls do not flood the log: one line per reason, then one that cou
     ...{ service: 'teacher', level: 'info', format: 'json' },
     sink: { write: (line: string) => lines.push(line) },
   });
-  const tell = refusalLog(log, 50);
-  for (let i = 0; i < 1000; i++) tell({ peer: `10.0.0.1:${i}`, reason: 'one' });
-  tell({ peer: '10.0.0.2:1', reason: 'another' });
+  const refuse = refusalLog(log, 50);
+  for (let i = 0; i < 1000; i++) refuse({ peer: `10.0.0.1:${i}`, reason: 'one' });
+  refuse({ peer: '10.0.0.2:1', reason: 'another' });
   await new Promise((resolve) => setTimeout(resolve, 60));
-  tell({ peer: '10.0.0.3:1', reason: 'one' });
-  const told = lines.map((line) => {
-    const { peer, reason, untold } = JSON.parse(line);
-    return [peer, reason, untold];
+  refuse({ peer: '10.0.0.3:1', reason: 'one' });
+  const logged = lines.map((line) => {
+    const { peer, reason, suppressed } = JSON.parse(line);
+    return [peer, reason, suppressed];
   });
-  const counted = told.reduce((sum, [, , untold]) => sum + 1 + untold, 0);
+  const counted = logged.reduce((sum, [, , suppressed]) => sum + 1 + suppressed, 0);
   assert.equal(counted, 1002);
-  assert.deepEqual(told[0], ['10.0.0.1:0', 'one', 0]);
-  assert.ok(told.length < 20, `${told.length} lines`);
+  assert.deepEqual(logged[0], ['10.0.0.1:0', 'one', 0]);
+  assert.ok(logged.length < 20, `${logged.length} lines`);
 });

@@ -28,7 +28,7 @@ async function answers(
   return peer.takeAnswer(pieces);
 }
 
-const places = (chunks: TensorChunk[]) =>
+const outputsOf = (chunks: TensorChunk[]) =>
   chunks.map(({ id, output }) => `${id} ${output.replace('OUTPUT_', '')}`);
 
 const WHOLE = (id: number) => [`${id} LOGITS`, `${id} EMBEDDING`, `${id} FEATURE_NORM`];
@@ -39,9 +39,9 @@ test('without a fault nothing sits between sender and connection', () => {
 
 test('corrupt: one bit of every second answer is flipped, its checksum left as it was', async () => {
   const chunks = await answers(4, 12, { corruptEvery: 2 });
-  assert.deepEqual(places(chunks), [1, 2, 3, 4].flatMap(WHOLE));
+  assert.deepEqual(outputsOf(chunks), [1, 2, 3, 4].flatMap(WHOLE));
   const wrong = chunks.filter(({ data, crc32c: sum }) => crc32c(data) !== sum);
-  assert.deepEqual(places(wrong), ['2 LOGITS', '4 LOGITS']);
+  assert.deepEqual(outputsOf(wrong), ['2 LOGITS', '4 LOGITS']);
   for (const { data, crc32c: sum } of wrong) {
     const mended = Buffer.from(data);
     mended[data.length >> 1]! ^= 1;
@@ -52,7 +52,7 @@ test('corrupt: one bit of every second answer is flipped, its checksum left as i
 test('truncate: the first chunk is missing, then the second, then one is cut short', async () => {
   const chunks = await answers(4, 9, { truncateEvery: 1 });
   const [, embedding, norm] = WHOLE(1);
-  assert.deepEqual(places(chunks), [
+  assert.deepEqual(outputsOf(chunks), [
     ...[embedding, norm],
     ...['2 LOGITS', '2 FEATURE_NORM'],
     ...WHOLE(3),
@@ -67,7 +67,7 @@ test('truncate: the first chunk is missing, then the second, then one is cut sho
 
 test('duplicate: a chunk is sent twice, then a whole answer again, late', async () => {
   const chunks = await answers(5, 19, { duplicateEvery: 2 });
-  assert.deepEqual(places(chunks), [
+  assert.deepEqual(outputsOf(chunks), [
     ...WHOLE(1),
     ...['2 LOGITS', ...WHOLE(2)],
     ...[3, 4, 4, 5].flatMap(WHOLE),

@@ -132,7 +132,7 @@ export class FleetStudent extends CirkdProcess {
   /** Reasons for which images of one teacher, or of any, were asked for again, in order. */
   requeued(teacher?: { readonly address: string }): string[] {
     return this.#log()
-      .filter(({ msg }) => msg === 'asked for again')
+      .filter(({ msg }) => msg === 'image requested again')
       .filter(({ detail }) => teacher === undefined || detail!.startsWith(`${teacher.address}: `))
       .map(({ reason }) => reason!);
   }
