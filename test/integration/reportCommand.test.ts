@@ -52,7 +52,7 @@ test('a missing run, a missing or unusable folder for a comparison: exit code 2,
   const file = join(run, 'config.yaml');
   const faults: [string[], RegExp][] = [
     [[], /no run given/],
-    [[run, run], /--out: wanted/],
+    [[run, run], /--out: required to compare several runs/],
     [[join(directory, 'nowhere')], /nowhere: contains no run/],
     [[file], /config\.yaml: contains no run/],
     [[run, '--out', file], /--out: .*config\.yaml is a file/],

@@ -121,7 +121,7 @@ test('a run over mutual TLS with a token survives a certificate change; unauthen
   assert.ok((await expiry(url!)) * 1000 > Date.now(), 'the student has an expiry, too');
   run.signal('SIGTERM');
   assert.equal(await run.exit(), 143, run.stderr);
-  // One welcome, nothing asked for again: the stream outlived the certificate that it began with.
+  // One welcome, nothing requested again: the stream outlived the certificate that it began with.
   assert.equal(run.stderr.match(/"state":"ready"/g)?.length, 1, run.stderr);
   assert.doesNotMatch(run.stderr, /image requested again/);
   for (const output of [run.stderr, teacher.stderr]) {

@@ -129,7 +129,7 @@ export class FleetStudent extends CirkdProcess {
     await this.says(new RegExp(`step ${steps}/${STEPS} `));
   }
 
-  /** Reasons for which images of one teacher, or of any, were asked for again, in order. */
+  /** Reasons for which images of one teacher, or of any, were requested again, in order. */
   requeued(teacher?: { readonly address: string }): string[] {
     return this.#log()
       .filter(({ msg }) => msg === 'image requested again')
