@@ -56,7 +56,7 @@ function environmentOf(argv) {
   const env = { ...process.env };
   for (const word of argv) {
     if (word === '--cpu' || word === '--cuda') env.CIRKD_TENSORFLOW = word.slice(2);
-    else throw new SetupError(`'${word}' given, wanted --cpu or --cuda.`, 'Leave it out.');
+    else throw new SetupError(`'${word}' given, wanted --cpu or --cuda.`, 'Remove it.');
   }
   return env;
 }

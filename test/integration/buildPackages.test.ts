@@ -88,7 +88,7 @@ test('an archive with the right hash is unpacked once into the cache; its script
   writeFileSync(join(clone, 'package-lock.json'), '{}');
   await bring(clone);
   assert.ok(existsSync(join(clone, 'node_modules/@scope/made/binding/made.cc')));
-  assert.deepEqual(lines, ['npm packages: bringing @scope/made@1.2.3']);
+  assert.deepEqual(lines, ['npm packages: downloading @scope/made@1.2.3']);
   assert.match(readFileSync(join(folder, 'asked'), 'utf8'), /^pack @scope\/made@1\.2\.3 .*\n$/);
   assert.ok(!existsSync(join(file, '..', 'script-ran')), 'the install script ran');
   assert.deepEqual(readdirSync(join(cache, 'tmp')), []);

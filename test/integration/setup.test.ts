@@ -99,7 +99,7 @@ test('no index within reach: the message quotes pip', async () => {
   const pin = { project: 'tensorflow-cpu', version: '2.21.0', sha256: '', megabytes: 1 };
   await assert.rejects(
     ensureTensorflow(cache, 'cpu', () => undefined, pin),
-    refused(/pip could not bring tensorflow-cpu 2\.21\.0 \(exit code 1\):[\s\S]*tensorflow-cpu/),
+    refused(/pip could not download tensorflow-cpu 2\.21\.0 \(exit code 1\):[\s\S]*tensorflow-cpu/),
   );
   assertNothingLeft();
 });
