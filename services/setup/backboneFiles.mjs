@@ -70,7 +70,7 @@ export async function ensureBackboneFile(cache, pin, say) {
     async () => {
       if (!existsSync(file)) await bring(cache, pin, file, say);
     },
-    (holder) => say(`waiting for ${holder}, which is downloading the weights of ${pin.backbone}`),
+    (holder) => say(`waiting for ${holder}, which is fetching the weights of ${pin.backbone}`),
   );
   return file;
 }

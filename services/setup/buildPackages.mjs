@@ -42,7 +42,7 @@ export async function ensureBuildPackages(root, cache, say, pins = BUILD_PACKAGE
       async () => {
         if (!existsSync(entry)) await bring(pin, cache, entry, say);
       },
-      (holder) => say(`waiting for ${holder}, which is downloading ${pin.name}`),
+      (holder) => say(`waiting for ${holder}, which is fetching ${pin.name}`),
     );
     await copyInto(entry, folderOf(root, pin));
   }

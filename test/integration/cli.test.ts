@@ -73,8 +73,8 @@ test('in a fresh clone cirkd says what to run, and doctor what is missing', () =
   assert.match(stdout, /^ok +Node\.js +\d+\./m);
   assert.match(stdout, /^(ok|MISSING) +Python and pip +/m);
   assert.match(stdout, /^MISSING +C\+\+ compiler +does not run: env no-such-compiler;/m);
-  assert.match(stdout, /^MISSING +npm packages +\d+ missing.*\n +to mend it: npm run setup$/m);
-  assert.match(stdout, /^MISSING +libtensorflow +.*not in the cache .*no-cache\n +to mend it: /m);
+  assert.match(stdout, /^MISSING +npm packages +\d+ missing.*\n +to fix it: npm run setup$/m);
+  assert.match(stdout, /^MISSING +libtensorflow +.*not in the cache .*no-cache\n +to fix it: /m);
   assert.match(stdout, /^MISSING +tfjs-node addon +/m);
   const { ready } = JSON.parse(cirkd(['doctor', '--json'], root, env).stdout);
   assert.equal(ready, false);
