@@ -122,7 +122,7 @@ test('the package has what runs and what the addon is built of, no sources or te
 test('before the set-up doctor and a teacher say what is missing and what to type', async () => {
   const doctor = start(BIN, 'doctor');
   assert.equal(await doctor.exitCode(), 2);
-  assert.match(doctor.text(), /^MISSING +tfjs-node addon .*\n +to mend it: npx cirkd setup$/m);
+  assert.match(doctor.text(), /^MISSING +tfjs-node addon .*\n +to fix it: npx cirkd setup$/m);
   const checkpoint = join(installed, 'examples', 'demo', 'teacher.safetensors');
   const ports = ['--port', '0', '--metrics-port', '0'];
   const teacher = start(BIN, 'teacher', '--checkpoint', checkpoint, ...ports);
