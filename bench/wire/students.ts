@@ -1,6 +1,6 @@
 /** A student in training, ahead of the losses: what it gives for a batch. */
 import { readFile } from 'node:fs/promises';
-import { buildTrainer } from '../../services/student/buildTrainer.js';
+import { buildTrainer } from '../../services/student/trainer.js';
 import { configOf } from '../../services/cli/bench/workload.js';
 import type { LabelMaps } from '../../src/losses/nearestLabels.js';
 import { StagedBuffers } from '../../src/models/buffers.js';
