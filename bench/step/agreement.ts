@@ -6,7 +6,7 @@ import type { Check } from './protocol.js';
  * against the largest of its kind: batch norm with fresh weights amplifies rounding, most of all where
  * a gradient is next to nothing.
  */
-export const TOLERANCES = { loss: 1e-4, output: 1e-3, norm: 5e-3 } as const;
+const TOLERANCES = { loss: 1e-4, output: 1e-3, norm: 5e-3 } as const;
 
 export interface Distance {
   readonly what: string;
