@@ -1,4 +1,4 @@
-/** Both sides must have computed the same, or their times mean nothing. */
+/** Both sides must have computed the same, or their times mean nothing: what they say of it, compared. */
 import type { Check } from './protocol.js';
 
 /**
@@ -39,4 +39,19 @@ function distance(ours: readonly number[], peer: readonly number[]): number {
 function toleranceOf(what: string): number {
   if (what.startsWith('loss ')) return TOLERANCES.loss;
   return what.includes('norms') ? TOLERANCES.norm : TOLERANCES.output;
+}
+
+/** Of a large tensor. */
+const SAMPLES = 64;
+
+/** Evenly spread elements; all of them where there are few. */
+export function sampled(values: Float32Array): number[] {
+  // Odd: even steps would see the same few channels again and again.
+  const step = Math.max(1, Math.floor(values.length / SAMPLES) - 1) | 1;
+  const count = Math.min(SAMPLES, values.length);
+  return Array.from({ length: count }, (_, i) => values[i * step]!);
+}
+
+export function euclideanNorm(values: Float32Array): number {
+  return Math.sqrt(values.reduce((sum, value) => sum + value ** 2, 0));
 }
