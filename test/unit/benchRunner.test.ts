@@ -122,7 +122,15 @@ function counting() {
       plot: ({ figure }) => `<svg>${figure}</svg>`,
     },
   };
-  return { calls: () => calls, run: (...argv: string[]) => benchMain(bench, argv, () => {}) };
+  let printed = '';
+  const print = (text: string) => {
+    printed += text;
+  };
+  return {
+    calls: () => calls,
+    printed: () => printed,
+    run: (...argv: string[]) => benchMain(bench, argv, print),
+  };
 }
 
 test('a page that is not there, or has no place, is refused before anything is measured', async () => {
@@ -136,6 +144,15 @@ test('a page that is not there, or has no place, is refused before anything is m
   await assert.rejects(run('--results', below), /^UsageError: --results: .*results\.json given/);
   await assert.rejects(run('--rounds', '0'), /--rounds: 0 given/);
   await assert.rejects(run('--render', none), /^UsageError: --render: .*none\.md given/);
+  assert.equal(calls(), 0);
+});
+
+test('--help prints what each option takes and its default, and measures nothing', async () => {
+  const { calls, printed, run } = counting();
+  await run('--rounds', '0', '--help');
+  assert.match(printed(), /^usage: npm run bench:counting -- \[options\]\n/);
+  assert.match(printed(), /\n {2}--rounds +a whole number of at least 1 \(default 1\)\n/);
+  assert.match(printed(), /\n {2}--render +a file with results of an earlier run/);
   assert.equal(calls(), 0);
 });
 
