@@ -1,7 +1,7 @@
 /** What every bench goes through: options, checks before any work, rounds, kept results, pages, exit codes. */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
@@ -190,8 +190,11 @@ test('a bench ends with 2 and a line where its page is not there', () => {
 });
 
 test('a reader of the structure who has read enough is no fault', () => {
+  const checkout = join(folder, 'checkout');
+  for (const top of ['src', 'services']) mkdirSync(join(checkout, top), { recursive: true });
+  writeFileSync(join(checkout, 'src', 'one.ts'), 'export {};\n');
   // The shell's reader is gone before anything is written.
-  const command = `${node('bench/structure/main.ts')
+  const command = `${node('bench/structure/main.ts', checkout)
     .map((each) => `'${each}'`)
     .join(' ')} | true; echo "\${PIPESTATUS[0]}"`;
   const { stdout, stderr } = spawnSync('bash', ['-c', command], { cwd: ROOT, encoding: 'utf8' });
