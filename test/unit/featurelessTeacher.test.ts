@@ -1,9 +1,8 @@
 /** Teachers that give logits alone: what they grant, what a student takes of it, what it trains on. */
 import assert from 'node:assert/strict';
 import { after, afterEach, test } from 'node:test';
-import { buildTrainer } from '../../services/student/buildTrainer.js';
-import { leaveOutTerms } from '../../services/student/teacherUse.js';
-import { saveState } from '../../services/student/trainerState.js';
+import { buildTrainer, saveState } from '../../services/student/trainer.js';
+import { leaveOutTerms } from '../../services/student/teacher.js';
 import { loadConfig } from '../../src/config/load.js';
 import { type StudentConfig, studentSchema } from '../../src/config/student.js';
 import type { TeacherReply } from '../../src/contract/teacher.js';

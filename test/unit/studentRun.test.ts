@@ -14,7 +14,7 @@ import { saveCheckpoint } from '../../src/run/checkpoint.js';
 import { scores, ConfusionMatrix } from '../../src/evaluate/confusion.js';
 import { float32Tensor } from '../../src/wire/safetensors.js';
 import { Checkpointing } from '../../services/student/checkpointing.js';
-import { connectTeacher } from '../../services/student/connectTeacher.js';
+import { connectTeacher } from '../../services/student/teacher.js';
 import { openTrainingData } from '../../services/student/trainingData.js';
 import { type OpenedRun, openRun } from '../../services/student/openRun.js';
 import { openReporting } from '../../services/student/reporting.js';
