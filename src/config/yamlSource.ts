@@ -1,4 +1,5 @@
 /** Reads the text of a config, records the places of its keys and applies overrides. */
+import { isIPv6 } from 'node:net';
 import type { Document } from 'yaml';
 import { isAlias, isMap, isNode, isScalar, isSeq, LineCounter, parse, parseDocument } from 'yaml';
 import type { ConfigFault } from './configError.js';
@@ -70,7 +71,7 @@ function applyOverride(
   if (at < 1 || path.some((key) => key === '')) return 'wanted key.path=value';
   let value: unknown;
   try {
-    value = parse(given.slice(at + 1));
+    value = overrideValue(given.slice(at + 1));
   } catch (error) {
     return `the value is not YAML: ${(error as Error).message.split('\n')[0]}`;
   }
@@ -97,6 +98,17 @@ function applyOverride(
   }
   applied.push({ given, path });
   return null;
+}
+
+/**
+ * YAML, but for IPv6 addresses, which it would read as a map (`::`) or a list (`[::1]`): a word that ends
+ * in a colon and an address in brackets are text.
+ */
+function overrideValue(text: string): unknown {
+  const word = text.trim();
+  const isText =
+    /^[^\s'"{[&*!]\S*:$|^:+$/.test(word) || isIPv6(/^\[(\S+)\]$/.exec(word)?.[1] ?? '');
+  return isText ? word : parse(text);
 }
 
 /** Line of the deepest part of the path that the text contains. */
