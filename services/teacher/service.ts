@@ -170,7 +170,7 @@ function listenAddresses(
   { host, socket }: TeacherConfig['listen'],
   { port, healthPort }: TeacherPorts,
 ): Pick<RunningTeacher, 'address' | 'socketAddress' | 'healthAddress'> {
-  // The config's checks refuse neither of them.
+  // A config has at least one of the two.
   const address = port === null ? socket! : hostAndPort(host, port);
   const healthAddress = healthPort === null ? address : hostAndPort(host, healthPort);
   return { address, socketAddress: socket, healthAddress };
