@@ -5,8 +5,9 @@ export class BindError extends Error {
   readonly inUse: boolean;
 
   /** `reason`: in our words; default: those of the cause. */
-  constructor(address: string, cause: Error, reason?: string) {
-    const inUse = /EADDRINUSE/.test(cause.message);
+  constructor(address: string, cause: NodeJS.ErrnoException, reason?: string) {
+    // grpc-js gives the text alone.
+    const inUse = cause.code === 'EADDRINUSE' || /EADDRINUSE/.test(cause.message);
     const known = reason ?? (inUse ? 'the port is in use by another process' : cause.message);
     super(`cannot listen on ${address}: ${known}`, { cause });
     this.address = address;

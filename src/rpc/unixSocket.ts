@@ -3,9 +3,10 @@
  * is replaced, that of a living one is refused.
  */
 import { chmodSync } from 'node:fs';
-import { link, lstat, rename, unlink } from 'node:fs/promises';
+import { lstat, open, rm, stat } from 'node:fs/promises';
 import { connect, type Server } from 'node:net';
 import { dirname } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { isMainThread } from 'node:worker_threads';
 import { unixPath } from '../contract/unixAddress.js';
 import { BindError } from './bindError.js';
@@ -17,11 +18,9 @@ export interface UnixSocket {
   readonly mode: number;
 }
 
-/** Other processes may begin on the same path at the same moment. */
-const ATTEMPTS = 5;
-
-/** Dead files renamed by this process, each to a name of its own. */
-let taken = 0;
+/** The lock is held for milliseconds: one of this age was left by a process that was killed with it. */
+const LOCK_IS_LEFT_MS = 10_000;
+const LOCK_POLL_MS = 20;
 
 /**
  * Resolves when `listener` listens; it removes the file when it is closed. Rejects with BindError: another
@@ -30,18 +29,42 @@ let taken = 0;
 export async function listenOnUnixSocket(listener: Server, socket: UnixSocket): Promise<void> {
   const { address, mode } = socket;
   const path = unixPath(address);
-  for (let attempt = 1; ; attempt++) {
-    try {
+  try {
+    await withLock(`${path}.lock`, async () => {
+      await removeDead(path);
       await listen(listener, path, mode);
-      return;
-    } catch (error) {
-      const cause = error as NodeJS.ErrnoException;
-      if (cause.code !== 'EADDRINUSE' || attempt === ATTEMPTS) {
-        throw new BindError(address, cause, await bindReason(path, cause));
-      }
-      const refusal = await clearPath(path);
-      if (refusal !== null) throw new BindError(address, cause, refusal);
-    }
+    });
+  } catch (error) {
+    const cause = error as Error;
+    throw new BindError(address, cause, await bindReason(path, cause));
+  }
+}
+
+/**
+ * Only one process at a time looks whether a file is that of a dead process and replaces it: another's could
+ * be new there, and between its bind and its listen it looks dead.
+ */
+async function withLock(file: string, work: () => Promise<void>): Promise<void> {
+  while (!(await createdLock(file))) {
+    const status = await stat(file).catch(() => null);
+    if (status !== null && Date.now() - status.mtimeMs > LOCK_IS_LEFT_MS) {
+      await rm(file, { force: true });
+    } else await sleep(LOCK_POLL_MS);
+  }
+  try {
+    await work();
+  } finally {
+    await rm(file, { force: true });
+  }
+}
+
+async function createdLock(file: string): Promise<boolean> {
+  try {
+    await (await open(file, 'wx', 0o600)).close();
+    return true;
+  } catch (error) {
+    if (codeOf(error as Error) === 'EEXIST') return false;
+    throw error;
   }
 }
 
@@ -63,52 +86,34 @@ function listen(listener: Server, path: string, mode: number): Promise<void> {
   });
 }
 
-/** Removes the socket file of a process that is gone. Returns why it can't be, or null. */
-async function clearPath(path: string): Promise<string | null> {
-  const found = await identity(path);
-  if (found === null) return null;
-  if (!found.isSocket) return 'there is a file that is not a socket';
-  const fault = await connectFault(path);
-  if (fault === null || fault === 'EAGAIN') return 'another process listens there';
-  if (fault === 'ENOENT') return null;
-  if (fault !== 'ECONNREFUSED') return `there is a socket that can't be asked (${fault})`;
-  return takeAway(path, found.text);
-}
+/** What is at the path, in our words. */
+class TakenError extends Error {
+  override readonly name = 'TakenError';
+  readonly code: 'EADDRINUSE' | 'EEXIST';
 
-/**
- * The dead file is first renamed: if another process has replaced it since, that one's file is seen in
- * time and put back.
- */
-async function takeAway(path: string, dead: string): Promise<string | null> {
-  const aside = `${path}.${process.pid}.${++taken}`;
-  try {
-    await rename(path, aside);
-    if ((await identity(aside))?.text !== dead) await link(aside, path);
-    await unlink(aside);
-    return null;
-  } catch (error) {
-    const { code, message } = error as NodeJS.ErrnoException;
-    return code === 'ENOENT'
-      ? null
-      : `the socket of a process that is gone is in the way: ${message}`;
+  constructor(message: string, code: TakenError['code'] = 'EEXIST') {
+    super(message);
+    this.code = code;
   }
 }
 
-interface Identity {
-  readonly isSocket: boolean;
-  /** Another file at the same path has another text; a renamed one keeps it. */
-  readonly text: string;
-}
-
-async function identity(path: string): Promise<Identity | null> {
-  try {
-    const status = await lstat(path, { bigint: true });
-    const { dev, ino, mtimeNs } = status;
-    return { isSocket: status.isSocket(), text: `${dev} ${ino} ${mtimeNs}` };
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null;
+/** Removes the socket file of a process that is gone. Rejects if something else is at the path. */
+async function removeDead(path: string): Promise<void> {
+  const status = await lstat(path).catch((error: Error) => {
+    if (codeOf(error) === 'ENOENT') return null;
     throw error;
+  });
+  if (status === null) return;
+  if (!status.isSocket()) throw new TakenError('there is a file that is not a socket');
+  const fault = await connectFault(path);
+  // EAGAIN: more connections wait than it takes.
+  if (fault === null || fault === 'EAGAIN') {
+    throw new TakenError('another process listens there', 'EADDRINUSE');
   }
+  if (fault !== 'ECONNREFUSED') {
+    throw new TakenError(`there is a socket that can't be asked (${fault})`);
+  }
+  await rm(path);
 }
 
 /** The code of the error with which a connection fails, or null if somebody takes it. */
@@ -124,11 +129,17 @@ function connectFault(path: string): Promise<string | null> {
 }
 
 /** Node.js says EACCES for a missing folder, too. */
-async function bindReason(path: string, cause: NodeJS.ErrnoException): Promise<string> {
-  if (cause.code === 'EADDRINUSE') return 'other processes keep taking the path';
-  const folder = await identity(dirname(path)).catch(() => undefined);
-  if (folder === null) return `the folder ${dirname(path)} does not exist`;
-  return cause.code === 'EACCES'
-    ? `no socket can be made in the folder ${dirname(path)}: permission denied`
-    : cause.message;
+async function bindReason(path: string, cause: Error): Promise<string> {
+  const folder = dirname(path);
+  const isThere = await stat(folder).then(
+    () => true,
+    (error: Error) => codeOf(error) !== 'ENOENT',
+  );
+  if (!isThere) return `the folder ${folder} does not exist`;
+  if (codeOf(cause) !== 'EACCES') return cause.message;
+  return `the folder ${folder} or what is in it can't be written: permission denied`;
+}
+
+function codeOf(error: NodeJS.ErrnoException): string | undefined {
+  return error.code;
 }

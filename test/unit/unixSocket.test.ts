@@ -2,11 +2,20 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, lstatSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  lstatSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import { connect, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, afterEach, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import {
   Client,
   credentials,
@@ -125,6 +134,24 @@ test('several begin at once where a killed process was: one gets the path, and k
   assert.match(await peerAt(socket.address), /contested#\d$/);
 });
 
+test('the lock of a process that was killed with it delays nobody for long', async () => {
+  const socket = socketOf('locked');
+  const lock = `${pathOf('locked')}.lock`;
+  writeFileSync(lock, '');
+  let isThere = false;
+  const bound = newServer()
+    .bindSocket(socket)
+    .then(() => {
+      isThere = true;
+    });
+  await sleep(100);
+  assert.ok(!isThere, 'a new lock is respected');
+  const longAgo = Date.now() / 1000 - 60;
+  utimesSync(lock, longAgo, longAgo);
+  await bound;
+  assert.ok(!existsSync(lock));
+});
+
 async function refusalOf(address: string): Promise<string> {
   const error = await newServer()
     .bindSocket({ address, mode: 0o600 })
@@ -133,6 +160,7 @@ async function refusalOf(address: string): Promise<string> {
       (reason: Error) => reason,
     );
   assert.ok(error instanceof BindError, String(error));
+  assert.equal(error.inUse, /another process/.test(error.message));
   assert.ok(error.message.startsWith(`cannot listen on ${address}: `), error.message);
   return error.message;
 }
