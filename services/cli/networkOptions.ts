@@ -1,5 +1,6 @@
 /** The options by which a command names the network that predicts. */
 import type { RemoteSegmenter } from '../../src/evaluate/predict.js';
+import { namesUnixSocket, UNIX_ADDRESS_FORM, unixPath } from '../../src/contract/unixAddress.js';
 import { parseDnsName } from '../../src/rpc/target.js';
 import { UsageError } from './command.js';
 import { wholeNumber } from './datasetOptions.js';
@@ -23,7 +24,8 @@ export const NETWORK_OPTIONS = {
 export const NETWORK_USAGE = `  --model PATH    a model file (.safetensors), a checkpoint's folder, or a run's folder (its best
                   checkpoint is used)
   --teacher HOST:PORT[,HOST:PORT]
-                  running teachers instead of a model; dns:///HOST:PORT: all addresses of a name
+                  running teachers instead of a model; dns:///HOST:PORT: all addresses of a name;
+                  unix:PATH: a socket on this machine
   --teacher-timeout SECONDS
                   how long to wait for a teacher's answer (default 60)
 ${TEACHER_SECURITY_USAGE}`;
@@ -115,13 +117,24 @@ function timeoutOf(values: NetworkValues): number {
 
 function checkAddress(text: string): string {
   const address = text.trim();
-  if (!/^(unix:.+|.+:\d{1,5})$/.test(address)) {
-    throw new UsageError(`--teacher: ${JSON.stringify(text)} given, wanted HOST:PORT`);
-  }
   try {
-    parseDnsName(address);
+    if (namesUnixSocket(address)) checkSocket(address);
+    else if (parseDnsName(address) === null && !/^\S+:\d{1,5}$/.test(address)) {
+      throw new RangeError(`${JSON.stringify(text)} given, wanted HOST:PORT`);
+    }
   } catch (error) {
     throw new UsageError(`--teacher: ${(error as Error).message}`);
   }
   return address;
+}
+
+function checkSocket(address: string): void {
+  try {
+    unixPath(address);
+  } catch (error) {
+    const { message } = error as RangeError;
+    throw new RangeError(
+      `${JSON.stringify(address)} given, ${message}; wanted ${UNIX_ADDRESS_FORM}`,
+    );
+  }
 }

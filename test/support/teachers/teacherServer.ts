@@ -39,7 +39,7 @@ export interface TestServer {
 
 type ServerChoices = Pick<
   TeacherServerOptions,
-  'credentials' | 'interceptors' | 'healthPort' | 'encodings' | 'tapChunks'
+  'credentials' | 'interceptors' | 'healthPort' | 'encodings' | 'tapChunks' | 'socket'
 >;
 
 const started = new Set<TeacherServer>();
@@ -81,5 +81,5 @@ export async function startTestServer(
   started.add(server);
   const { port, healthPort } = await server.listen();
   if (engine) server.serve(engine);
-  return { server, port, healthPort, answers, waiting: () => waiting };
+  return { server, port: port!, healthPort, answers, waiting: () => waiting };
 }
