@@ -148,28 +148,38 @@ test('the configuration: batch dimension, dims without it, the contract as param
   });
 });
 
-test("another model or version: NOT_FOUND in Triton's words; no version at all: INVALID_ARGUMENT", async () => {
-  const { port, requests } = await startOipServer(new GatedEngine(true));
+test("another model or version is answered with Triton's codes and words", async () => {
+  const { port } = await startOipServer(new GatedEngine(true));
   const peer = new OipPeer(port);
-  const methods = ['ModelReady', 'ModelMetadata', 'ModelConfig', 'ModelStatistics'] as const;
-  for (const method of methods) {
-    const failed = async (name: string, version: string) => {
-      const { code, details } = (await peer.call(method, { name, version })) as ServiceError;
-      return [code, details];
-    };
-    assert.deepEqual(await failed('resnet', ''), [
+  const failed = async (method: Parameters<OipPeer['call']>[0], name: string, version: string) => {
+    const answer = await peer.call(method, { name, version });
+    return answer instanceof Error ? [answer.code, answer.details] : answer;
+  };
+  for (const method of ['ModelMetadata', 'ModelConfig'] as const) {
+    assert.deepEqual(await failed(method, 'resnet', ''), [
       GrpcStatus.NOT_FOUND,
       "Request for unknown model: 'resnet' is not found",
     ]);
-    assert.deepEqual(await failed('cirkd', '7'), [
+    assert.deepEqual(await failed(method, 'cirkd', '7'), [
       GrpcStatus.NOT_FOUND,
       "Request for unknown model: 'cirkd' version 7 is not found",
     ]);
-    const [code, details] = await failed('cirkd', 'newest');
-    assert.equal(code, GrpcStatus.INVALID_ARGUMENT);
-    assert.match(String(details), /specified version string 'newest'/);
   }
-  assert.equal(requests.filter((one) => one.endsWith('NOT_FOUND')).length, 8);
+  assert.deepEqual(await failed('ModelReady', 'resnet', ''), { ready: false });
+  assert.deepEqual(await failed('ModelReady', 'cirkd', '7'), { ready: false });
+  assert.deepEqual(await failed('ModelStatistics', 'resnet', ''), [
+    GrpcStatus.INVALID_ARGUMENT,
+    "requested model 'resnet' is not available",
+  ]);
+  assert.deepEqual(await failed('ModelStatistics', 'cirkd', '7'), [
+    GrpcStatus.INVALID_ARGUMENT,
+    "requested model version is not available for model 'cirkd'",
+  ]);
+  for (const method of ['ModelReady', 'ModelMetadata', 'ModelConfig', 'ModelStatistics'] as const) {
+    const [code, details] = (await failed(method, 'cirkd', 'newest')) as [number, string];
+    assert.equal(code, GrpcStatus.INVALID_ARGUMENT);
+    assert.match(details, /specified version string 'newest'/);
+  }
 });
 
 test('statistics: counts and durations of what was asked', async () => {
