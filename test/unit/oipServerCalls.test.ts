@@ -152,8 +152,10 @@ test("another model or version is answered with Triton's codes and words", async
   const { port } = await startOipServer(new GatedEngine(true));
   const peer = new OipPeer(port);
   const failed = async (method: Parameters<OipPeer['call']>[0], name: string, version: string) => {
-    const answer = await peer.call(method, { name, version });
-    return answer instanceof Error ? [answer.code, answer.details] : answer;
+    const answer = await peer.call<object>(method, { name, version });
+    if (!(answer instanceof Error)) return answer;
+    const { code, details } = answer as ServiceError;
+    return [code, details];
   };
   for (const method of ['ModelMetadata', 'ModelConfig'] as const) {
     assert.deepEqual(await failed(method, 'resnet', ''), [
