@@ -33,7 +33,7 @@ async function told<Response>(
 const model = { name: 'cirkd' };
 
 test('while loading: live, not ready, health and models say so; then ready', async () => {
-  const { server, port } = await startOipServer(undefined);
+  const { server, port, requests } = await startOipServer(undefined);
   const peer = new OipPeer(port);
   const live = () => told<{ live: boolean }>(peer, 'ServerLive');
   const ready = () => told<{ ready: boolean }>(peer, 'ServerReady');
@@ -52,6 +52,7 @@ test('while loading: live, not ready, health and models say so; then ready', asy
   }
   const refused = (await peer.infer(inferRequest())) as ServiceError;
   assert.equal(refused.code, GrpcStatus.UNAVAILABLE);
+  assert.equal(requests.at(-1), 'ModelInfer UNAVAILABLE');
   const stream = peer.stream();
   stream.send(inferRequest());
   assert.equal((await stream.status).code, GrpcStatus.UNAVAILABLE);
