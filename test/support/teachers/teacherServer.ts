@@ -12,7 +12,7 @@ import {
 import type { BatchPolicy } from '../../../src/stream/server/requestQueue.js';
 import { DistillPeer } from '../students/distillPeer.js';
 
-const testLimits: ServerLimits = {
+export const testLimits: ServerLimits = {
   maxQueueImages: 16,
   maxQueueBytes: 1_000_000,
   maxImagePixels: 64 * 64,
@@ -39,7 +39,7 @@ export interface TestServer {
 
 type ServerChoices = Pick<
   TeacherServerOptions,
-  'credentials' | 'interceptors' | 'healthPort' | 'encodings' | 'tapChunks' | 'socket'
+  'credentials' | 'interceptors' | 'healthPort' | 'encodings' | 'tapChunks' | 'socket' | 'services'
 >;
 
 const started = new Set<TeacherServer>();
