@@ -3,6 +3,8 @@ import { UsageError } from './command.js';
 import { COMMANDS } from './commandTable.js';
 import { describeFault } from '../program/exitCode.js';
 import { packageVersion } from '../program/packageVersion.js';
+import { followCpuQuota } from '../program/threadLimit.js';
+import { expandHome } from '../../src/config/homePaths.js';
 
 /** Resolves to the exit code; never rejects. */
 export async function main(argv: string[]): Promise<number> {
@@ -38,7 +40,14 @@ async function dispatch(argv: string[]): Promise<number> {
     process.stdout.write(`${command.usage.trimEnd()}\n`);
     return 0;
   }
-  return command.run(rest);
+  followCpuQuota();
+  return command.run(rest.map(withHome));
+}
+
+/** `--root=~/data`: shells expand only a ~ that begins a word. */
+function withHome(argument: string): string {
+  const [, name, value] = /^(--[\w-]+=)(~.*)$/s.exec(argument) ?? [];
+  return name === undefined ? argument : `${name}${expandHome(value!)}`;
 }
 
 function overview(): string {
@@ -51,7 +60,7 @@ function overview(): string {
     '',
     ...lines,
     '',
-    'cirkd <command> --help tells its options. cirkd --version.',
+    'cirkd <command> --help lists its options. cirkd --version.',
     'Exit codes: 0 done, 2 config or usage, 3 no teacher, 4 contract mismatch, 5 checkpoint,',
     '6 non-finite loss, 7 data, 143 stopped by SIGTERM with the state saved.',
     '',

@@ -14,7 +14,7 @@ import { saveCheckpoint } from '../../src/run/checkpoint.js';
 import { scores, ConfusionMatrix } from '../../src/evaluate/confusion.js';
 import { float32Tensor } from '../../src/wire/safetensors.js';
 import { Checkpointing } from '../../services/student/checkpointing.js';
-import { connectTeacher } from '../../services/student/connectTeacher.js';
+import { connectTeacher } from '../../services/student/teacher.js';
 import { openTrainingData } from '../../services/student/trainingData.js';
 import { type OpenedRun, openRun } from '../../services/student/openRun.js';
 import { openReporting } from '../../services/student/reporting.js';
@@ -122,7 +122,7 @@ test('a checkpoint from before a key existed is resumed with its default', async
   );
 });
 
-test('a run from before a key was retired goes on, its own numbers kept', async (t) => {
+test('a run from before a key was retired continues with its own values', async (t) => {
   const given = config(t);
   const run = await open(given);
   const { warmupSteps: _missing, ...train } = { ...run.config.train, threads: 7 };

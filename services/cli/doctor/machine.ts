@@ -1,10 +1,11 @@
 /** Checks cores, memory, disk, and a CamVid folder if one is given. */
 import { existsSync, readFileSync } from 'node:fs';
 import { statfs } from 'node:fs/promises';
-import { availableParallelism, cpus, totalmem } from 'node:os';
+import { cpus, totalmem } from 'node:os';
 import { dirname, join } from 'node:path';
 import { cacheRoot } from '../../setup/cache.mjs';
 import type { Check } from './check.js';
+import { availableCores } from '../../../src/threads/availableCores.js';
 
 const GIB = 2 ** 30;
 /** The set-up's download, the libraries and the packages. */
@@ -13,7 +14,7 @@ const SETUP_DISK_BYTES = 3 * GIB;
 const DEMO_MEMORY_BYTES = 3 * GIB;
 
 export function checkCores(): Check {
-  const cores = availableParallelism();
+  const cores = availableCores();
   const model = cpus()[0]?.model.trim() ?? 'unknown processor';
   const data = { cores, model };
   return { name: 'Processor', status: 'ok', detail: `${cores} cores, ${model}`, data };
@@ -24,7 +25,7 @@ export function checkMemory(): Check {
   const detail = `${gib(availableBytes)} GiB available of ${gib(totalmem())} GiB`;
   const data = { availableBytes, totalBytes: totalmem() };
   if (availableBytes >= DEMO_MEMORY_BYTES) return { name: 'Memory', status: 'ok', detail, data };
-  const mend = `the demo wants ${gib(DEMO_MEMORY_BYTES)} GiB: end other programs`;
+  const mend = `the demo needs ${gib(DEMO_MEMORY_BYTES)} GiB: close other programs`;
   return { name: 'Memory', status: 'note', detail, mend, data };
 }
 
@@ -42,7 +43,7 @@ async function diskOf(name: string, path: string, enough: boolean): Promise<Chec
   const detail = `${gib(freeBytes)} GiB free (${path})`;
   const data = { path, freeBytes };
   if (freeBytes >= SETUP_DISK_BYTES) return { name, status: 'ok', detail, data };
-  const mend = `the set-up wants ${gib(SETUP_DISK_BYTES)} GiB; CIRKD_CACHE names another place`;
+  const mend = `the set-up needs ${gib(SETUP_DISK_BYTES)} GiB; CIRKD_CACHE names another folder`;
   return { name, status: enough ? 'note' : 'missing', detail, mend, data };
 }
 
@@ -55,7 +56,7 @@ export function checkCamvid(directory: string): Check {
       name,
       status: 'missing',
       detail: `${directory} lacks ${lacking.join(', ')}`,
-      mend: 'name the folder that holds train.lst and val.lst: --camvid DIR',
+      mend: 'name the folder with train.lst and val.lst: --camvid DIR',
     };
   }
   const count = (list: string) =>

@@ -12,7 +12,7 @@ import {
 import type { BatchPolicy } from '../../../src/stream/server/requestQueue.js';
 import { DistillPeer } from '../students/distillPeer.js';
 
-export const testLimits: ServerLimits = {
+const testLimits: ServerLimits = {
   maxQueueImages: 16,
   maxQueueBytes: 1_000_000,
   maxImagePixels: 64 * 64,
