@@ -1,4 +1,6 @@
 /** A real teacher server on a free port, with limits that a test can change. */
+
+import type { BatchPolicy } from '../../../src/stream/server/requestQueue.js';
 import {
   type InferenceEngine,
   type ServerLimits,
@@ -9,10 +11,9 @@ import {
   TeacherServer,
   type TeacherServerOptions,
 } from '../../../src/stream/server/teacherServer.js';
-import type { BatchPolicy } from '../../../src/stream/server/requestQueue.js';
 import { DistillPeer } from '../students/distillPeer.js';
 
-const testLimits: ServerLimits = {
+export const testLimits: ServerLimits = {
   maxQueueImages: 16,
   maxQueueBytes: 1_000_000,
   maxImagePixels: 64 * 64,
