@@ -80,7 +80,7 @@ export class CallGate {
 
   /** One call per connection and round. */
   #admit(): void {
-    for (let before = -1; before !== this.#admitted; ) {
+    for (let before = -1; !this.#closed && before !== this.#admitted; ) {
       before = this.#admitted;
       for (const [peer, connection] of [...this.#connections]) {
         const [entry] = connection.waiting;
