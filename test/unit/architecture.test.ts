@@ -7,8 +7,8 @@ import { fileURLToPath } from 'node:url';
 import { circles, groupedGraph, importGraph } from '../support/architecture/importGraph.js';
 import {
   ALLOWED,
-  importViolations,
   INNER,
+  importViolations,
   unusedAllowances,
 } from '../support/architecture/importRule.js';
 import { leakViolations } from '../support/architecture/leakRule.js';

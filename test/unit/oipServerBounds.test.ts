@@ -8,8 +8,8 @@ import { GrpcStatus } from '../../src/rpc/errors.js';
 import { eventually } from '../support/eventually.js';
 import { inferRequest, OipPeer } from '../support/oip/oipPeer.js';
 import { type OipServerChoices, startOipServer } from '../support/oip/oipServer.js';
-import { callWith, framed, openCall, openSession } from '../support/students/rawDistill.js';
 import { DistillPeer, image } from '../support/students/distillPeer.js';
+import { callWith, framed, openCall, openSession } from '../support/students/rawDistill.js';
 import { GatedEngine } from '../support/teachers/gatedEngine.js';
 import { closeTestServers } from '../support/teachers/teacherServer.js';
 

@@ -2,11 +2,11 @@
 import assert from 'node:assert/strict';
 import { afterEach, test } from 'node:test';
 import type { ServiceError } from '@grpc/grpc-js';
+import { INFERENCE_SERVICE_NAME } from '../../src/oip/codec/inferenceService.js';
 import type { ModelConfigResponse } from '../../src/oip/generated/inference/ModelConfigResponse.js';
 import type { ModelMetadataResponse } from '../../src/oip/generated/inference/ModelMetadataResponse.js';
 import type { ModelStatisticsResponse } from '../../src/oip/generated/inference/ModelStatisticsResponse.js';
 import type { RepositoryIndexResponse } from '../../src/oip/generated/inference/RepositoryIndexResponse.js';
-import { INFERENCE_SERVICE_NAME } from '../../src/oip/codec/inferenceService.js';
 import { GrpcStatus } from '../../src/rpc/errors.js';
 import { healthOf, listedServices } from '../support/connections/grpcProbes.js';
 import { inferRequest, OipPeer } from '../support/oip/oipPeer.js';

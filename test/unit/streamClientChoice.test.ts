@@ -7,8 +7,8 @@ import type { AttemptEvent } from '../../src/stream/client/options.js';
 import { ImageRequest } from '../../src/stream/client/request.js';
 import type { Image } from '../../src/stream/generated/cirkd/teacher/v1/Image.js';
 import { eventually } from '../support/eventually.js';
-import { student, teachers } from '../support/teachers/scriptedFleet.js';
 import { assertAnswers, imageOf } from '../support/students/scriptedStudent.js';
+import { student, teachers } from '../support/teachers/scriptedFleet.js';
 import type { Script, ScriptedStream } from '../support/teachers/scriptedTeacher.js';
 
 const ROOM = 8;

@@ -10,8 +10,8 @@ import type { ClientOptions } from '../../src/stream/client/options.js';
 import { connectTeachers } from '../../src/stream/client/remoteTeacher.js';
 import { DnsServer } from '../support/connections/dnsServer.js';
 import { eventually } from '../support/eventually.js';
-import { deadAddress, REPLY_BYTES, student, teachers } from '../support/teachers/scriptedFleet.js';
 import { assertAnswers, imageOf, studentOptions } from '../support/students/scriptedStudent.js';
+import { deadAddress, REPLY_BYTES, student, teachers } from '../support/teachers/scriptedFleet.js';
 import {
   CLASSES,
   DIGEST,

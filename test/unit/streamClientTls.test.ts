@@ -6,20 +6,20 @@ import {
   type Socket,
   type Server as TcpServer,
 } from 'node:net';
-import { after, describe, test, type TestContext } from 'node:test';
+import { after, describe, type TestContext, test } from 'node:test';
 import { createServer as createTlsServer } from 'node:tls';
 import { promisify } from 'node:util';
 import { ServerCredentials } from '@grpc/grpc-js';
 import { ContractMismatchError, TeacherUnavailableError } from '../../src/contract/teacher.js';
 import { type ClientSecurity, openClientSecurity } from '../../src/rpc/security/clientSecurity.js';
 import type { ClientOptions } from '../../src/stream/client/options.js';
+import { connectTeachers } from '../../src/stream/client/remoteTeacher.js';
 import { Authority, type Pem } from '../support/certificates/authority.js';
 import { SecurityFolder } from '../support/certificates/folder.js';
-import { eventually } from '../support/eventually.js';
-import { student, teachers } from '../support/teachers/scriptedFleet.js';
-import { connectTeachers } from '../../src/stream/client/remoteTeacher.js';
 import { serialOf } from '../support/connections/rawCalls.js';
+import { eventually } from '../support/eventually.js';
 import { assertAnswers, imageOf, studentOptions } from '../support/students/scriptedStudent.js';
+import { student, teachers } from '../support/teachers/scriptedFleet.js';
 
 const HOUR_MS = 3_600_000;
 const folder = new SecurityFolder();

@@ -80,7 +80,7 @@ export class CallGate {
 
   /** One call per connection and round. */
   #admit(): void {
-    for (let before = -1; before !== this.#admitted; ) {
+    for (let before = -1; !this.#closed && before !== this.#admitted; ) {
       before = this.#admitted;
       for (const [peer, connection] of [...this.#connections]) {
         const [entry] = connection.waiting;
@@ -107,7 +107,8 @@ export class CallGate {
       if (method.path !== path) return new ServerInterceptingCall(call);
       const { timeoutMs, onUnread } = this.#limits;
       const startedAtMs = performance.now();
-      let unread: GrpcCode | null = GrpcStatus.CANCELLED;
+      /** null: it hasn't come here, or its message was read. */
+      let unread: GrpcCode | null = null;
       let leave = () => {};
       let timer: NodeJS.Timeout | undefined;
       const refuse = ({ code, message }: RpcError) => {
@@ -118,6 +119,7 @@ export class CallGate {
         start: (next) => {
           next({
             onReceiveMetadata: (metadata, admit) => {
+              unread = GrpcStatus.CANCELLED;
               timer = setTimeout(() => refuse(timedOut()), timeoutMs);
               leave = this.enter(call.getPeer(), { admit: () => admit(metadata), refuse });
             },

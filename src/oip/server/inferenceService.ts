@@ -6,7 +6,7 @@
  */
 import type { ServerUnaryCall, UntypedServiceImplementation } from '@grpc/grpc-js';
 import { cutUnlessEnded, onCallEnd } from '../../rpc/callEnd.js';
-import { grpcCodeName, GrpcStatus, RpcError, type UnexpectedErrorSink } from '../../rpc/errors.js';
+import { GrpcStatus, grpcCodeName, RpcError, type UnexpectedErrorSink } from '../../rpc/errors.js';
 import { duplexHandler, unaryHandler } from '../../rpc/handlers.js';
 import type { HostedService } from '../../stream/server/hostedService.js';
 import type { Serving } from '../../stream/server/imageRequests.js';
@@ -29,8 +29,8 @@ import { modelConfig, modelMetadata, PLATFORM } from './modelDescription.js';
 import {
   checkModel,
   checkStatistics,
-  isModel,
   invalidArgument,
+  isModel,
   MODEL_VERSION,
 } from './modelErrors.js';
 import { type InferMethod, type ModelOptions, ModelServer } from './modelServer.js';

@@ -1,4 +1,6 @@
 /** A real teacher server on a free port, with limits that a test can change. */
+
+import type { BatchPolicy } from '../../../src/stream/server/requestQueue.js';
 import {
   type InferenceEngine,
   type ServerLimits,
@@ -9,7 +11,6 @@ import {
   TeacherServer,
   type TeacherServerOptions,
 } from '../../../src/stream/server/teacherServer.js';
-import type { BatchPolicy } from '../../../src/stream/server/requestQueue.js';
 import { DistillPeer } from '../students/distillPeer.js';
 
 export const testLimits: ServerLimits = {

@@ -7,9 +7,9 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { CirkdProcess } from '../commands/cirkdProcess.js';
+import type { Inside } from '../commands/spawnCirkd.js';
 import { eventually } from '../eventually.js';
 import { FleetTeacher } from '../teachers/fleetTeacher.js';
-import type { Inside } from '../commands/spawnCirkd.js';
 import { TrainedRun } from './trainedRun.js';
 
 export const STEPS = 30;
