@@ -7,7 +7,7 @@ import { narrowBfloat16 } from '../../../src/wire/bfloat16.js';
 import type { ModelConfigInput } from '../../../src/oip/generated/inference/ModelConfig.js';
 import type { ModelInferRequest } from '../../../src/oip/generated/inference/ModelInferRequest.js';
 import type { ModelInferResponseInput } from '../../../src/oip/generated/inference/ModelInferResponse.js';
-import type { ServedModel } from './oipServer.js';
+import type { ServedModel } from './scriptedOipServer.js';
 
 export const CLASSES = 3;
 export const CHANNELS = 4;
