@@ -4,6 +4,7 @@
  */
 import { constants, type ServerHttp2Stream } from 'node:http2';
 import type { Server as NetServer } from 'node:net';
+import type { Readable } from 'node:stream';
 import type { ChannelCredentials, Server } from '@grpc/grpc-js';
 
 /** What a channel's connections are secured with; `destroy` is called when the channel is closed. */
@@ -43,19 +44,34 @@ interface CallLayer {
 }
 
 /**
- * A serialised message of two parts that is copied only once. grpc-js asks a message for its length and
- * copies it behind its own header: this one writes both parts straight into that buffer.
+ * Makes a paused stream of requests read only one message ahead. grpc-js leaves Node.js's default for
+ * streams of objects, 16 messages of any size, and has no option for it.
+ */
+export function readOneAhead(call: Readable): void {
+  const { _readableState } = call as Readable & { _readableState: { highWaterMark: number } };
+  _readableState.highWaterMark = 1;
+}
+
+/**
+ * A serialised message of several parts that is copied only once. grpc-js asks a message for its length
+ * and copies it behind its own header: this one writes its parts straight into that buffer.
  *
  * @returns a Buffer of which only `byteLength` and `copy` may be used; its own bytes are `head`
  */
-export function messageOfParts(head: Buffer, data: Buffer): Buffer {
+export function messageOfParts(head: Buffer, ...parts: readonly Uint8Array[]): Buffer {
+  const byteLength = parts.reduce((sum, part) => sum + part.length, head.length);
   return Object.defineProperties(head, {
-    byteLength: { value: head.length + data.length },
+    byteLength: { value: byteLength },
     copy: {
       value: (target: Buffer, targetStart: number) => {
-        target.set(head, targetStart);
-        target.set(data, targetStart + head.length);
-        return head.length + data.length;
+        let at = targetStart;
+        target.set(head, at);
+        at += head.length;
+        for (const part of parts) {
+          target.set(part, at);
+          at += part.length;
+        }
+        return byteLength;
       },
     },
   });
