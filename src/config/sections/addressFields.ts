@@ -18,10 +18,15 @@ export const listenHost = (doc: string) =>
 export const teacherAddress = field(
   z
     .string()
-    .regex(/^(unix:\S+|dns:(\/\/[^\s/]*\/)?[^\s/]+:\d{1,5}|(?!dns:|unix-abstract:)\S+:\d{1,5})$/)
+    .regex(
+      // Of an oip: address the client checks the rest. Any other scheme (http://) is a mistake.
+      /^(unix:\S+|dns:(\/\/[^\s/]*\/)?[^\s/]+:\d{1,5}|oips?(\+dns)?:\/\/\S+|(?!dns:|unix-abstract:|oips?\+|[\w+.-]*:\/)\S+:\d{1,5})$/,
+    )
     .refine((address) => !namesUnixSocket(address) || isUnixAddress(address)),
   'One teacher server, or a DNS name that stands for all addresses it resolves to.',
-  { wanted: `host:port, dns:///host:port, dns://server/host:port or ${UNIX_ADDRESS_FORM}` },
+  {
+    wanted: `host:port, dns:///host:port, dns://server/host:port, oip://host:port/model or ${UNIX_ADDRESS_FORM}`,
+  },
 );
 
 /** The teacher's `listen.socket`. */

@@ -4,6 +4,7 @@ import { teacherAddress } from './addressFields.js';
 import { dataSection } from './dataSection.js';
 import { count, field, positive, positiveCount, section, text } from '../fields.js';
 import { lossSection, memorySection, referenceSection } from './objectiveSections.js';
+import { oipSection } from './oipSection.js';
 import { logSection, studentMetricsSection } from './sharedSections.js';
 import { teacherTls, teacherTokenFile } from './securitySections.js';
 import { trainSection } from './trainSection.js';
@@ -103,7 +104,7 @@ const networkSection = section(
 const teacherSection = section('The teachers that the student connects to.', {
   addresses: field(
     z.array(teacherAddress).default([]),
-    'Teacher servers; empty: training on labels alone. dns: stands for all addresses that a name resolves to (docs/fleet.md).',
+    'Teacher servers; empty: training on labels alone. dns: stands for all addresses that a name resolves to (docs/fleet.md); oip: is a model on a server of another program (docs/oip.md).',
   ),
   lookupIntervalMs: field(
     positiveCount().max(86_400_000).default(5000),
@@ -115,11 +116,11 @@ const teacherSection = section('The teachers that the student connects to.', {
   digest: field(
     z
       .string()
-      .regex(/^sha256:[0-9a-f]{64}$/)
+      .regex(/^(oip:)?sha256:[0-9a-f]{64}$/)
       .nullable()
       .default(null),
     'The only teacher digest that is accepted; null: the digest of the first teacher.',
-    { wanted: '"sha256:" with 64 hex digits, or null' },
+    { wanted: '"sha256:" (or "oip:sha256:") with 64 hex digits, or null' },
   ),
   encoding: field(
     z.enum(['fp32', 'fp16', 'int8']).default('fp32'),
@@ -151,6 +152,7 @@ const teacherSection = section('The teachers that the student connects to.', {
     'Number of steps whose images are requested ahead; no influence on the result.',
     { unit: 'steps' },
   ),
+  oip: oipSection,
 });
 
 const evaluateSection = section(
