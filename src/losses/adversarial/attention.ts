@@ -1,0 +1,117 @@
+/**
+ * Dot-product attention over the positions of each image, on a tape.
+ *
+ * N images, P positions, Q channels of queries and keys, C of values, R queries per tile.
+ *
+ * out_i = sum over j of softmax over j of (query_i . key_j) times value_j. Rows of the P x P matrix are
+ * computed in tiles, and again for the gradient: it is never in memory as a whole.
+ */
+import { ops, scope, type Tape, type Tensor, type Var } from '../../tensor/index.js';
+import { type Tiling, tileRowCount } from '../tiling.js';
+
+/** query and key [N, P, Q], value [N, P, C] -> [N, P, C]. There's no factor on the products. */
+export function attention(tape: Tape, query: Var, key: Var, value: Var, tiling: Tiling): Var {
+  const [images = 0, positions = 0] = value.shape;
+  const [query_NPQ, key_NPQ, value_NPC] = [query.value, key.value, value.value];
+  const tiles = tilesOf(images, positions, tiling);
+  const out_NPC = scope(() => {
+    const parts = tiles.map((tile) =>
+      scope(() => {
+        const share_RP = shares(query_NPQ, key_NPQ, tile);
+        return ops.matMul(share_RP, imageOf(value_NPC, tile.image));
+      }),
+    );
+    return ops.reshape(ops.concat(parts, 0), value.shape);
+  });
+  const saved = [query_NPQ, key_NPQ, value_NPC];
+  return tape.record(out_NPC, [query, key, value], saved, (dy) =>
+    gradients(dy, query_NPQ, key_NPQ, value_NPC, tiles),
+  );
+}
+
+interface Tile {
+  readonly image: number;
+  readonly begin: number;
+  readonly count: number;
+}
+
+function tilesOf(images: number, positions: number, tiling: Tiling): Tile[] {
+  const step = tileRowCount(positions, positions, tiling);
+  const tiles: Tile[] = [];
+  for (let image = 0; image < images; image++) {
+    for (let begin = 0; begin < positions; begin += step) {
+      tiles.push({ image, begin, count: Math.min(step, positions - begin) });
+    }
+  }
+  return tiles;
+}
+
+function gradients(
+  dy_NPC: Tensor,
+  query_NPQ: Tensor,
+  key_NPQ: Tensor,
+  value_NPC: Tensor,
+  tiles: readonly Tile[],
+): Tensor[] {
+  return scope(() => {
+    const images = dy_NPC.shape[0]!;
+    const perImage = Array.from({ length: images }, (_, image) =>
+      scope(() => {
+        const [key_PQ, value_PC] = [imageOf(key_NPQ, image), imageOf(value_NPC, image)];
+        const parts = tiles
+          .filter((tile) => tile.image === image)
+          .map((tile) =>
+            scope(() => {
+              const share_RP = shares(query_NPQ, key_NPQ, tile);
+              const dy_RC = rangeOf(dy_NPC, tile);
+              const dShare_RP = ops.matMul(dy_RC, value_PC, { transposeB: true });
+              const along_R1 = ops.sum(ops.mul(dShare_RP, share_RP), [1], true);
+              const dProduct_RP = ops.mul(share_RP, ops.sub(dShare_RP, along_R1));
+              return {
+                query_RQ: ops.matMul(dProduct_RP, key_PQ),
+                key_PQ: ops.matMul(dProduct_RP, rangeOf(query_NPQ, tile), { transposeA: true }),
+                value_PC: ops.matMul(share_RP, dy_RC, { transposeA: true }),
+              };
+            }),
+          );
+        return {
+          query: ops.concat(
+            parts.map(({ query_RQ }) => query_RQ),
+            0,
+          ),
+          key: sum(parts.map((part) => part.key_PQ)),
+          value: sum(parts.map((part) => part.value_PC)),
+        };
+      }),
+    );
+    const whole = (part: 'query' | 'key' | 'value', like: Tensor) =>
+      ops.reshape(
+        ops.concat(
+          perImage.map((image) => image[part]),
+          0,
+        ),
+        like.shape,
+      );
+    return [whole('query', query_NPQ), whole('key', key_NPQ), whole('value', value_NPC)];
+  });
+}
+
+/** Rows of the softmax, [R, P]. */
+function shares(query_NPQ: Tensor, key_NPQ: Tensor, tile: Tile): Tensor {
+  return scope(() => {
+    const key_PQ = imageOf(key_NPQ, tile.image);
+    return ops.softmax(ops.matMul(rangeOf(query_NPQ, tile), key_PQ, { transposeB: true }));
+  });
+}
+
+function imageOf(x_NPC: Tensor, image: number): Tensor {
+  const [, positions = 0, channels = 0] = x_NPC.shape;
+  return ops.reshape(ops.rows(x_NPC, image, 1), [positions, channels]);
+}
+
+function rangeOf(x_NPC: Tensor, { image, begin, count }: Tile): Tensor {
+  const channels = x_NPC.shape[2]!;
+  return ops.reshape(ops.slice(x_NPC, [image, begin, 0], [1, count, channels]), [count, channels]);
+}
+
+const sum = (parts: readonly Tensor[]) => (parts.length === 1 ? parts[0]! : ops.addN(parts));
