@@ -55,12 +55,17 @@ export function skdPairwise(
     );
     const gradient_PC = unitRowsGrad(ops.mul(direction_PC, scalar(factor)), student);
     const dy_NhwC = ops.reshape(gradient_PC, pooled_NhwC.shape);
+    const hidden = notFinite(student_NHWC) + notFinite(teacher_NHWD);
     return {
-      loss: factor * parts.reduce((sum, { squares }) => sum + squares, 0),
+      loss: factor * parts.reduce((sum, { squares }) => sum + squares, 0) + hidden,
       gradient_NHWC: ops.cutMaxPoolGrad(student_NHWC, pooled_NhwC, dy_NhwC, WINDOW),
     };
   });
 }
+
+/** NaN if a value is not finite, otherwise 0: the maximum of a window may pass over NaN. */
+const notFinite = (map_NHWC: Tensor) =>
+  scope(() => 0 * readScalar(ops.sum(map_NHWC, [0, 1, 2, 3])));
 
 /** |S S' - T T'|^2 of one image, and its gradient with respect to S. */
 function gramDistance(student_MC: Tensor, teacher_MD: Tensor, tiling: Tiling) {
