@@ -6,7 +6,15 @@
  * out_i = sum over j of softmax over j of (query_i . key_j) times value_j. Rows of the P x P matrix are
  * computed in tiles, and again for the gradient: it is never in memory as a whole.
  */
-import { ops, scope, type Tape, type Tensor, type Var } from '../../tensor/index.js';
+import {
+  Accumulator,
+  ops,
+  scope,
+  type Tape,
+  type Tensor,
+  type Var,
+  zeros,
+} from '../../tensor/index.js';
 import { type Tiling, tileRowCount } from '../tiling.js';
 
 /** query and key [N, P, Q], value [N, P, C] -> [N, P, C]. There's no factor on the products. */
@@ -54,34 +62,29 @@ function gradients(
   tiles: readonly Tile[],
 ): Tensor[] {
   return scope(() => {
-    const images = dy_NPC.shape[0]!;
-    const perImage = Array.from({ length: images }, (_, image) =>
+    const perImage = Array.from({ length: dy_NPC.shape[0]! }, (_, image) =>
       scope(() => {
         const [key_PQ, value_PC] = [imageOf(key_NPQ, image), imageOf(value_NPC, image)];
-        const parts = tiles
-          .filter((tile) => tile.image === image)
-          .map((tile) =>
-            scope(() => {
-              const share_RP = shares(query_NPQ, key_NPQ, tile);
-              const dy_RC = rangeOf(dy_NPC, tile);
-              const dShare_RP = ops.matMul(dy_RC, value_PC, { transposeB: true });
-              const along_R1 = ops.sum(ops.mul(dShare_RP, share_RP), [1], true);
-              const dProduct_RP = ops.mul(share_RP, ops.sub(dShare_RP, along_R1));
-              return {
-                query_RQ: ops.matMul(dProduct_RP, key_PQ),
-                key_PQ: ops.matMul(dProduct_RP, rangeOf(query_NPQ, tile), { transposeA: true }),
-                value_PC: ops.matMul(share_RP, dy_RC, { transposeA: true }),
-              };
-            }),
-          );
-        return {
-          query: ops.concat(
-            parts.map(({ query_RQ }) => query_RQ),
-            0,
-          ),
-          key: sum(parts.map((part) => part.key_PQ)),
-          value: sum(parts.map((part) => part.value_PC)),
-        };
+        const queries: Tensor[] = [];
+        // In place: kept until the end, the tiles' parts would be as many as the positions.
+        const [keySum, valueSum] = [key_PQ, value_PC].map(
+          ({ shape }) => new Accumulator(zeros(shape)),
+        ) as [Accumulator, Accumulator];
+        for (const tile of tiles.filter((tile) => tile.image === image)) {
+          const query_RQ = scope(() => {
+            const share_RP = shares(query_NPQ, key_NPQ, tile);
+            const dy_RC = rangeOf(dy_NPC, tile);
+            const dShare_RP = ops.matMul(dy_RC, value_PC, { transposeB: true });
+            const along_R1 = ops.sum(ops.mul(dShare_RP, share_RP), [1], true);
+            const dProduct_RP = ops.mul(share_RP, ops.sub(dShare_RP, along_R1));
+            const query_RQ = rangeOf(query_NPQ, tile);
+            keySum.add(ops.matMul(dProduct_RP, query_RQ, { transposeA: true }));
+            valueSum.add(ops.matMul(share_RP, dy_RC, { transposeA: true }));
+            return ops.matMul(dProduct_RP, key_PQ);
+          });
+          queries.push(query_RQ);
+        }
+        return { query: ops.concat(queries, 0), key: keySum.take(), value: valueSum.take() };
       }),
     );
     const whole = (part: 'query' | 'key' | 'value', like: Tensor) =>
@@ -113,5 +116,3 @@ function rangeOf(x_NPC: Tensor, { image, begin, count }: Tile): Tensor {
   const channels = x_NPC.shape[2]!;
   return ops.reshape(ops.slice(x_NPC, [image, begin, 0], [1, count, channels]), [count, channels]);
 }
-
-const sum = (parts: readonly Tensor[]) => (parts.length === 1 ? parts[0]! : ops.addN(parts));
