@@ -14,11 +14,12 @@ import { machineLine } from '../support/results.js';
 import { median, range } from '../support/statistics.js';
 import { lossesPlot } from './plot.js';
 import {
+  isCompared,
   isGoal,
   necessaryProducts,
   type Point,
-  peerProducts,
   type Products,
+  peerProducts,
   pointName,
   rowsOf,
   sameChannels,
@@ -53,10 +54,30 @@ function section(results: LossesResults, plot: string): string {
     `![time and extra memory against positions](${plot})`,
     '### Both memory losses with gradient',
     timeAndMemoryTable(of('memory')),
+    ...comparedSection(points.filter(({ point }) => isCompared(point))),
     '### Rates',
-    rateTable(points),
+    rateTable(points.filter(({ point }) => !isCompared(point))),
     skippedLines(points),
   );
+}
+
+/** Nothing where none was measured. */
+function comparedSection(results: readonly PointResult[]): string[] {
+  const measured = results.filter(wasMeasured);
+  if (measured.length === 0) return [];
+  const table = tableOf(measured, [
+    ['loss', ({ point }) => point.loss],
+    ['B', ({ point }) => String(point.images)],
+    ['H×W', ({ point }) => `${point.height}×${point.width}`],
+    ['channels', ({ point: { channels } }) => `${channels.student}/${channels.teacher}`],
+    ['here, s', ({ sides }) => timeCell(sides.cirkd)],
+    ['PyTorch, s', ({ sides }) => timeCell(sides.torch)],
+    ['PyTorch / here', ifBoth(({ faster, fasterRange }) => within(faster, fasterRange, times))],
+    ['here, MiB', ({ sides }) => ifMeasured(sides.cirkd, (side) => mib(extraMiB(side)))],
+    ['PyTorch, MiB', ({ sides }) => ifMeasured(sides.torch, (side) => mib(extraMiB(side)))],
+    ['memory, here / PyTorch', ifBoth(({ memoryShare }) => memoryShare.toFixed(3))],
+  ]);
+  return ['### Losses of the methods compared with', table];
 }
 
 interface Wanted {
@@ -127,7 +148,10 @@ function memoryGrowth(results: readonly PointResult[]): string[][] {
 
 function largeSizes(results: readonly PointResult[]): string[][] {
   return results
-    .filter(({ point }) => point.images > 1 && point.height * point.width >= LARGE_ROWS)
+    .filter(
+      ({ point }) =>
+        !isCompared(point) && point.images > 1 && point.height * point.width >= LARGE_ROWS,
+    )
     .filter(({ sides }) => isMeasured(sides.cirkd))
     .map(({ point, sides: { torch } }) => {
       const peer = isMeasured(torch) ? 'runs' : torch.skipped;

@@ -1,6 +1,6 @@
 /** What a case of comparedLossesPlan.ts gives here, by the peer's names and in PyTorch's layout. */
 import { toChannelsFirst, toChannelsLast } from '../../src/conformance/layout.js';
-import { pointwiseWeights, officialPointwise } from '../../src/conformance/tensors.js';
+import { officialPointwise, pointwiseWeights } from '../../src/conformance/tensors.js';
 import { channelTerms } from '../../src/distill/channelTerms.js';
 import type {
   DiscriminatorParameter,
@@ -19,13 +19,13 @@ import { nearestLabels } from '../../src/losses/nearestLabels.js';
 import type { Tiling } from '../../src/losses/tiling.js';
 import { ChannelMemoryBank } from '../../src/memory/channelMemoryBank.js';
 import {
+  fill,
   float32,
   ops,
   readFloat32,
   scope,
   type Tensor,
   zeros,
-  fill,
 } from '../../src/tensor/index.js';
 import { inputValues, type LossCase } from './comparedLossesPlan.js';
 
