@@ -261,6 +261,23 @@ describe('skd_holistic', () => {
     });
   });
 
+  it("leaves its inputs alive, whoever's they are", () => {
+    const before = numTensors();
+    const of = discriminator(startValues);
+    const [own, other] = [logits(student), logits(teacher)];
+    const inputs = [...Object.values(of.parameters), ...of.state.us, own, other];
+    const { runningMean_K, runningVariance_K } = of.state;
+    scope(() => {
+      skdHolistic(own, of, TILING);
+      skdDiscriminator(own, other, of, TILING);
+    });
+    for (const input of [...inputs, runningMean_K, runningVariance_K]) {
+      assert.equal(readFloat32(input).length, input.size);
+      input.dispose();
+    }
+    assert.equal(numTensors(), before);
+  });
+
   it('refuses small logits, and parameters that do not fit', () => {
     scope(() => {
       const of = discriminator(startValues);

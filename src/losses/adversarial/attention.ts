@@ -6,15 +6,8 @@
  * out_i = sum over j of softmax over j of (query_i . key_j) times value_j. Rows of the P x P matrix are
  * computed in tiles, and again for the gradient: it is never in memory as a whole.
  */
-import {
-  Accumulator,
-  ops,
-  scope,
-  type Tape,
-  type Tensor,
-  type Var,
-  zeros,
-} from '../../tensor/index.js';
+import { ops, scope, type Tape, type Tensor, type Var } from '../../tensor/index.js';
+import { accumulatedSum } from '../accumulatedSum.js';
 import { type Tiling, tileRowCount } from '../tiling.js';
 
 /** query and key [N, P, Q], value [N, P, C] -> [N, P, C]. There's no factor on the products. */
@@ -66,25 +59,27 @@ function gradients(
       scope(() => {
         const [key_PQ, value_PC] = [imageOf(key_NPQ, image), imageOf(value_NPC, image)];
         const queries: Tensor[] = [];
+        let value = value_PC;
         // In place: kept until the end, the tiles' parts would be as many as the positions.
-        const [keySum, valueSum] = [key_PQ, value_PC].map(
-          ({ shape }) => new Accumulator(zeros(shape)),
-        ) as [Accumulator, Accumulator];
-        for (const tile of tiles.filter((tile) => tile.image === image)) {
-          const query_RQ = scope(() => {
-            const share_RP = shares(query_NPQ, key_NPQ, tile);
-            const dy_RC = rangeOf(dy_NPC, tile);
-            const dShare_RP = ops.matMul(dy_RC, value_PC, { transposeB: true });
-            const along_R1 = ops.sum(ops.mul(dShare_RP, share_RP), [1], true);
-            const dProduct_RP = ops.mul(share_RP, ops.sub(dShare_RP, along_R1));
-            const query_RQ = rangeOf(query_NPQ, tile);
-            keySum.add(ops.matMul(dProduct_RP, query_RQ, { transposeA: true }));
-            valueSum.add(ops.matMul(share_RP, dy_RC, { transposeA: true }));
-            return ops.matMul(dProduct_RP, key_PQ);
+        const key = accumulatedSum(key_PQ.shape, (addKey) => {
+          value = accumulatedSum(value_PC.shape, (addValue) => {
+            for (const tile of tiles.filter((tile) => tile.image === image)) {
+              const part_RQ = scope(() => {
+                const share_RP = shares(query_NPQ, key_NPQ, tile);
+                const dy_RC = rangeOf(dy_NPC, tile);
+                const dShare_RP = ops.matMul(dy_RC, value_PC, { transposeB: true });
+                const along_R1 = ops.sum(ops.mul(dShare_RP, share_RP), [1], true);
+                const dProduct_RP = ops.mul(share_RP, ops.sub(dShare_RP, along_R1));
+                const query_RQ = rangeOf(query_NPQ, tile);
+                addKey(ops.matMul(dProduct_RP, query_RQ, { transposeA: true }));
+                addValue(ops.matMul(share_RP, dy_RC, { transposeA: true }));
+                return ops.matMul(dProduct_RP, key_PQ);
+              });
+              queries.push(part_RQ);
+            }
           });
-          queries.push(query_RQ);
-        }
-        return { query: ops.concat(queries, 0), key: keySum.take(), value: valueSum.take() };
+        });
+        return { query: ops.concat(queries, 0), key, value };
       }),
     );
     const whole = (part: 'query' | 'key' | 'value', like: Tensor) =>

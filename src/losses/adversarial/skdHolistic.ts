@@ -64,8 +64,8 @@ export function skdHolistic(
   const tape = new Tape(true);
   try {
     return scope(() => {
-      const logits = tape.leaf(student_NHWK);
-      const vars = mapParameters(parameters, (value) => tape.constant(value));
+      const logits = tape.leaf(view(student_NHWK));
+      const vars = mapParameters(parameters, (value) => tape.constant(view(value)));
       const { scores, state: after } = discriminate(tape, logits, vars, state, tiling);
       const seed = fill(scores.shape, -1 / scores.value.size);
       const { leaves } = tape.backward([[scores, seed]]);
@@ -87,9 +87,9 @@ export function skdDiscriminator(
   const tape = new Tape(true);
   try {
     return scope(() => {
-      const vars = mapParameters(parameters, (value) => tape.leaf(value));
+      const vars = mapParameters(parameters, (value) => tape.leaf(view(value)));
       const run = (logits_NHWK: Tensor, before: DiscriminatorState) =>
-        discriminate(tape, tape.constant(logits_NHWK), vars, before, tiling);
+        discriminate(tape, tape.constant(view(logits_NHWK)), vars, before, tiling);
       const student = run(student_NHWK, state);
       const teacher = run(teacher_NHWK, student.state);
       const fake = hinge(student.scores, 1);
@@ -102,6 +102,9 @@ export function skdDiscriminator(
     tape.dispose();
   }
 }
+
+/** The same memory as a tensor of this scope: the tape would free a caller's tensor that no scope has. */
+const view = (value: Tensor) => ops.reshape(value, value.shape);
 
 /** Mean of max(0, 1 + sign * score), and its gradient. */
 function hinge(scores: Var, sign: 1 | -1): { loss: number; seed: readonly [Var, Tensor] } {

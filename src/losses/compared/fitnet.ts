@@ -8,7 +8,8 @@
  *
  * loss = mean over P * D of (student W - teacher)^2.
  */
-import { Accumulator, ops, scalar, scope, type Tensor } from '../../tensor/index.js';
+import { ops, scalar, scope, type Tensor } from '../../tensor/index.js';
+import { accumulatedSum } from '../accumulatedSum.js';
 import { sumOfSquares } from '../rowSum.js';
 import { type Tiling, tileRowCount } from '../tiling.js';
 import { asRows, requireSamePositions } from './maps.js';
@@ -41,30 +42,26 @@ export function fitnet(
     const factor = 1 / teacher_PD.size;
     const step = tileRowCount(rows, channels, tiling);
     const gradients: Tensor[] = [];
-    let weightSum: Accumulator | null = null;
     let squares = 0;
-    for (let begin = 0; begin < rows; begin += step) {
-      const tile = scope(() => {
-        const student_RC = ops.rows(student_PC, begin, Math.min(step, rows - begin));
-        const target_RD = ops.rows(teacher_PD, begin, student_RC.shape[0]!);
-        const difference_RD = ops.sub(ops.matMul(student_RC, weight_CD), target_RD);
-        squares += sumOfSquares(difference_RD);
-        return {
-          gradient_RC: ops.matMul(difference_RD, weight_CD, { transposeB: true }),
-          weight_CD: ops.matMul(student_RC, difference_RD, { transposeA: true }),
-        };
-      });
-      gradients.push(tile.gradient_RC);
-      if (weightSum === null) weightSum = new Accumulator(tile.weight_CD);
-      else weightSum.add(tile.weight_CD);
-      tile.weight_CD.dispose();
-    }
+    const weightSum_CD = accumulatedSum(weight_CD.shape, (add) => {
+      for (let begin = 0; begin < rows; begin += step) {
+        const gradient_RC = scope(() => {
+          const student_RC = ops.rows(student_PC, begin, Math.min(step, rows - begin));
+          const target_RD = ops.rows(teacher_PD, begin, student_RC.shape[0]!);
+          const difference_RD = ops.sub(ops.matMul(student_RC, weight_CD), target_RD);
+          squares += sumOfSquares(difference_RD);
+          add(ops.matMul(student_RC, difference_RD, { transposeA: true }));
+          return ops.matMul(difference_RD, weight_CD, { transposeB: true });
+        });
+        gradients.push(gradient_RC);
+      }
+    });
     const twice = scalar(2 * factor);
     const gradient_PC = ops.mul(ops.concat(gradients, 0), twice);
     return {
       loss: factor * squares,
       gradient_NHWC: ops.reshape(gradient_PC, student_NHWC.shape),
-      weightGradient_CD: ops.mul(weightSum!.take(), twice),
+      weightGradient_CD: ops.mul(weightSum_CD, twice),
     };
   });
 }

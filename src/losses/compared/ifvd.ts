@@ -11,15 +11,8 @@
  * loss = mean over P of (cos of the student - cos of the teacher)^2.
  * The gradient goes through the centres, too.
  */
-import {
-  Accumulator,
-  float32,
-  int32,
-  ops,
-  scalar,
-  scope,
-  type Tensor,
-} from '../../tensor/index.js';
+import { float32, int32, ops, scalar, scope, type Tensor } from '../../tensor/index.js';
+import { accumulatedSum } from '../accumulatedSum.js';
 import type { LabelMaps } from '../nearestLabels.js';
 import { sumOfSquares } from '../rowSum.js';
 import { type Tiling, tileRowCount } from '../tiling.js';
@@ -59,24 +52,26 @@ export function ifvd(
     const rows = student.rows_PC.shape[0]!;
     const step = tileRowCount(rows, student_NHWC.shape[3]! + teacher_NHWD.shape[3]!, tiling);
     const gradients: Tensor[] = [];
-    let centreSum: Accumulator | null = null;
     let squares = 0;
-    for (let begin = 0; begin < rows; begin += step) {
-      const tile = scope(() => {
-        const range = { begin, count: Math.min(step, rows - begin) };
-        const own = cosineTile(student, segments, range);
-        const target = cosineTile(teacher, segments, range);
-        const difference_R1 = ops.sub(own.cosine_R1, target.cosine_R1);
-        squares += sumOfSquares(difference_R1);
-        return tileGradients(own, ops.mul(difference_R1, scalar(2 / rows)), segments, range);
-      });
-      gradients.push(tile.own_RC);
-      if (centreSum === null) centreSum = new Accumulator(tile.centre_SC);
-      else centreSum.add(tile.centre_SC);
-      tile.centre_SC.dispose();
-    }
+    const centreShape = [segments.count, student_NHWC.shape[3]!];
+    const centres_SC = accumulatedSum(centreShape, (add) => {
+      for (let begin = 0; begin < rows; begin += step) {
+        const own_RC = scope(() => {
+          const range = { begin, count: Math.min(step, rows - begin) };
+          const own = cosineTile(student, segments, range);
+          const target = cosineTile(teacher, segments, range);
+          const difference_R1 = ops.sub(own.cosine_R1, target.cosine_R1);
+          squares += sumOfSquares(difference_R1);
+          const dy_R1 = ops.mul(difference_R1, scalar(2 / rows));
+          const tile = tileGradients(own, dy_R1, segments, range);
+          add(tile.centre_SC);
+          return tile.own_RC;
+        });
+        gradients.push(own_RC);
+      }
+    });
     const gradient_PC = scope(() => {
-      const perPosition_SC = ops.mul(centreSum!.take(), segments.reciprocal_S1);
+      const perPosition_SC = ops.mul(centres_SC, segments.reciprocal_S1);
       // Unlabelled positions read the row of zeros behind the last segment.
       const table_SC = ops.pad(perPosition_SC, [
         [0, 1],
