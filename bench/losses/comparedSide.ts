@@ -22,7 +22,7 @@ import { skdPairwise } from '../../src/losses/compared/skdPairwise.js';
 import type { LabelMaps } from '../../src/losses/nearestLabels.js';
 import type { Tiling } from '../../src/losses/tiling.js';
 import { ChannelMemoryBank } from '../../src/memory/channelMemoryBank.js';
-import { fill, float32, scope, type Tensor, zeros } from '../../src/tensor/index.js';
+import { fill, float32, ops, scalar, scope, type Tensor, zeros } from '../../src/tensor/index.js';
 import { unitValues, values } from './inputs.js';
 import { BANK_CHANNELS, CLASSES, type ComparedLoss, type Point, rowsOf } from './points.js';
 
@@ -58,10 +58,14 @@ export function comparedInputs(point: Point): ComparedInputs {
   };
 }
 
-/** The peer's have another layout, so that the values are the same where they are a constant only. */
 function discriminator(): Discriminator {
   const shapes = Object.entries(discriminatorShapes(CLASSES));
-  const parameters = shapes.map(([name, shape]) => [name, fill(shape, parameterValue(shape))]);
+  // [-1, 1], scaled so that a convolution keeps the size of what goes through it.
+  const parameters = shapes.map(([name, shape]) => {
+    const size = shape.reduce((product, length) => product * length, 1);
+    const uniform = float32(values(`discriminator/${name}`, 1, size), shape);
+    return [name, ops.mul(uniform, scalar(Math.sqrt((3 * shape.at(-1)!) / size)))];
+  });
   const outputs = [64, 128, 256, 512];
   return {
     parameters: Object.fromEntries(parameters) as DiscriminatorTensors,
@@ -72,9 +76,6 @@ function discriminator(): Discriminator {
     },
   };
 }
-
-/** Of a tensor of this shape in either layout. */
-const parameterValue = (shape: readonly number[]) => (shape.length === 1 ? 0.5 : 0.01);
 
 function channelBank(positions: number): ChannelMemoryBank {
   const bank = new ChannelMemoryBank({
@@ -120,9 +121,11 @@ const COMPUTE: Readonly<Record<ComparedLoss, Compute>> = {
     one(convolvedCwd(student_NHWC, teacher_NHWD, weight_CD, { temperature: TEMPERATURE, tiling })),
   cwd_logits: ({ student_NHWC, teacher_NHWD }, tiling) =>
     one(cwd(student_NHWC, teacher_NHWD, { temperature: TEMPERATURE, tiling })),
-  dsd_psd: ({ student_NHWC, teacher_NHWD }) => {
-    // The second level is a constant with the teacher's channels.
-    const energies = [teacher_NHWD, student_NHWC].map(channelEnergy);
+  dsd_psd: ({ student_NHWC, teacher_NHWD, labels }) => {
+    // Two levels: the feature, and maps that stand for the logits.
+    const { data, images, height, width } = labels;
+    const numbers_NHW = float32(Float32Array.from(data), [images, height, width]);
+    const energies = [channelEnergy(teacher_NHWD), ops.square(numbers_NHW)];
     const { loss, gradients } = dsdPixel([student_NHWC, teacher_NHWD], energies);
     return { loss, gradient: gradients[0]! };
   },

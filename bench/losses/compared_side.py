@@ -60,7 +60,15 @@ def compared_inputs(point):
 def discriminator():
     network = Discriminator(CLASSES, 64)
     for name, parameter in network.named_parameters():
-        parameter.data.fill_(0.5 if parameter.dim() == 1 else 0.01)
+        official = name.replace("weight_orig", "weight")
+        uniform = torch.from_numpy(values(f"discriminator/{official}", 1, parameter.numel()))
+        uniform *= (3 * len(parameter) / parameter.numel()) ** 0.5
+        if parameter.dim() == 1:
+            parameter.data.copy_(uniform[0])
+        else:  # the other side's layout
+            outputs, inputs, height, width = parameter.shape
+            tensor = uniform.reshape(height, width, inputs, outputs).permute(3, 2, 0, 1)
+            parameter.data.copy_(tensor)
     reset(network)
     return network
 
@@ -81,7 +89,7 @@ def loss_of(point, inputs):
     if loss == "ifvd":
         return LOSSES["ifvd"](student, teacher, PARAMS, inputs["labels"])
     if loss == "dsd_psd":
-        return dsd_psd([student, teacher], [teacher, student.detach()], PARAMS)
+        return dsd_psd([student, teacher], [teacher, inputs["labels"][:, None]], PARAMS)
     if loss == "channel":
         pooled = torch.nn.functional.avg_pool2d(student, 4, ceil_mode=True)
         params = {"temperature": 0.1, "kdTemperature": 1}

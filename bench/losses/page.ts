@@ -44,19 +44,22 @@ export const LOSSES_PAGE: Page<LossesResults> = {
 
 function section(results: LossesResults, plot: string): string {
   const { points } = results;
+  const relational = points.filter(({ point }) => !isCompared(point));
   const of = (loss: Point['loss']) => points.filter(({ point }) => point.loss === loss);
+  // Only what was measured: --losses may have picked some.
+  const part = (some: readonly PointResult[], ...lines: string[]) => (some.length > 0 ? lines : []);
   return paragraphs(
     machineLine(results),
-    '### Goals',
-    goalTable(points),
-    '### Mini-batch loss with gradient',
-    timeAndMemoryTable(of('minibatch')),
-    `![time and extra memory against positions](${plot})`,
-    '### Both memory losses with gradient',
-    timeAndMemoryTable(of('memory')),
+    ...part(relational, '### Goals', goalTable(points)),
+    ...part(
+      of('minibatch'),
+      '### Mini-batch loss with gradient',
+      timeAndMemoryTable(of('minibatch')),
+      `![time and extra memory against positions](${plot})`,
+    ),
+    ...part(of('memory'), '### Both memory losses with gradient', timeAndMemoryTable(of('memory'))),
     ...comparedSection(points.filter(({ point }) => isCompared(point))),
-    '### Rates',
-    rateTable(points.filter(({ point }) => !isCompared(point))),
+    ...part(relational, '### Rates', rateTable(relational)),
     skippedLines(points),
   );
 }
