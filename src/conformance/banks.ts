@@ -1,5 +1,4 @@
 /** Memory banks in a golden case's state, with the official code's ring wrap and sampling. */
-import { ChannelMemoryBank } from '../memory/channelMemoryBank.js';
 import type { BankOptions } from '../memory/memoryBank.js';
 import type { PixelMemoryBank } from '../memory/pixelMemoryBank.js';
 import type { RegionMemoryBank } from '../memory/regionMemoryBank.js';
@@ -30,25 +29,6 @@ export function goldenBank<Bank extends PixelMemoryBank | RegionMemoryBank>(
       [`${name}_queue`, float32Tensor(data, shape)],
       [`${name}_ptr`, int32Tensor(pointers, [classes])],
       [`${name}_fill`, int32Tensor(new Int32Array(classes).fill(size), [classes])],
-    ]),
-  );
-  return bank;
-}
-
-/** @param positions length of the queue's rows */
-export function goldenChannelBank(golden: GoldenCase, positions: number): ChannelMemoryBank {
-  const { data, shape } = golden.float32('channel_queue');
-  const [size = 0] = shape;
-  const bank = new ChannelMemoryBank({
-    ...{ size, positions, precision: 'fp32' },
-    ...{ ringWrap: 'reference', sampling: 'reference' },
-  });
-  const pointers = golden.has('channel_ptr') ? golden.int32('channel_ptr').data : new Int32Array(1);
-  bank.importState(
-    new Map([
-      ['channel_queue', float32Tensor(data, [1, ...shape])],
-      ['channel_ptr', int32Tensor(pointers, [1])],
-      ['channel_fill', int32Tensor(Int32Array.of(size), [1])],
     ]),
   );
   return bank;

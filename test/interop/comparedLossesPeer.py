@@ -8,10 +8,13 @@ computed with in float64. Layouts are PyTorch's. Formulas: bench/support/compare
 import json
 import os
 import sys
+from pathlib import Path
 
 import numpy
 import torch
 import torch.nn.functional as F
+
+sys.path.append(str(Path(__file__).parents[2] / "bench" / "support"))
 
 from compared_losses import LOSSES, Discriminator, dsd_psd
 from recipe import recipe_values

@@ -10,7 +10,7 @@ import type { ChannelMemoryBank } from '../../memory/channelMemoryBank.js';
 import { StagedBuffers } from '../../models/buffers.js';
 import { ProjectionHead } from '../../models/projectionHead.js';
 import { scope, Tape } from '../../tensor/index.js';
-import { goldenChannelBank } from '../banks.js';
+import { goldenChannelBank } from '../channelBank.js';
 import { hostTensor } from '../hostTensor.js';
 import {
   type GoldenCase,

@@ -12,8 +12,6 @@ import { runProgram } from '../../../services/setup/subprocess.mjs';
 
 /** For PYTHONPATH: networks.py and its parts. */
 const NETWORKS = fileURLToPath(new URL('../torch', import.meta.url));
-/** For PYTHONPATH: recipe.py. */
-const BENCH_SUPPORT = fileURLToPath(new URL('../../../bench/support', import.meta.url));
 
 const say = (line: string) => process.stderr.write(`${line}\n`);
 
@@ -41,7 +39,7 @@ async function runPeer<T>(
   file: string,
   args: readonly string[],
 ): Promise<T> {
-  const PYTHONPATH = [...packages, NETWORKS, BENCH_SUPPORT].join(delimiter);
+  const PYTHONPATH = [...packages, NETWORKS].join(delimiter);
   const env = { ...process.env, PYTHONPATH, PYTHONDONTWRITEBYTECODE: '1' };
   const { code, output } = await runProgram('python3', [file, ...args], { env });
   assert.equal(code, 0, output);
