@@ -12,6 +12,7 @@ import type { AttemptEvent, ClientOptions, TeacherState } from '../../src/stream
 import { connectTeachers, type RemoteTeacher } from '../../src/stream/client/remoteTeacher.js';
 import type { OpenedRun } from './openRun.js';
 import type { Reporting } from './reporting.js';
+import { withStore } from './teacherStore.js';
 
 /** The states worth logging; the others repeat while an absent teacher is retried. */
 const TOLD_STATES: ReadonlySet<TeacherState['state']> = new Set([
@@ -34,7 +35,8 @@ interface Parts {
  * null when the config names no teacher. Throws TeacherUnavailableError; ContractMismatchError if
  * classes or stride aren't the student's, the digest isn't that of the config and, on resume, of the
  * checkpoint, or either side refuses the other's certificate; ConfigError if an answer is larger
- * than the bound on answers in flight, or a name can't be looked up; SecurityFileError.
+ * than the bound on answers in flight, a name can't be looked up, or the folder of stored answers can't
+ * be used; SecurityFileError.
  */
 export async function connectTeacher(config: StudentConfig, parts: Parts): Promise<Teacher | null> {
   if (config.teacher.addresses.length === 0) return null;
@@ -46,7 +48,7 @@ export async function connectTeacher(config: StudentConfig, parts: Parts): Promi
     const { credentials } = security;
     remote = await connectTeachers({ ...options, credentials }, parts.stop);
     checkRoom(config, remote);
-    return withSecurity(remote, security);
+    return await withStore(withSecurity(remote, security), remote.outputs, config, parts.reporting);
   } catch (error) {
     await remote?.close();
     security.close();

@@ -8,6 +8,7 @@
  */
 import type { TeacherConfig } from '../../src/config/teacher.js';
 import type { TeacherInfo } from '../../src/contract/teacherInfo.js';
+import type { AnswerCache } from '../../src/answers/answerCache.js';
 import { callObserver } from '../../src/rpc/callObserver.js';
 import { grpcCodeName } from '../../src/rpc/errors.js';
 import type { ServerSecurity } from '../../src/rpc/security/serverSecurity.js';
@@ -15,6 +16,7 @@ import { TeacherServer } from '../../src/stream/server/teacherServer.js';
 import type { Logger } from '../../src/telemetry/log.js';
 import { type MetricsServer, startMetricsServer } from '../../src/telemetry/metricsServer.js';
 import { createTeacherMetrics, type TeacherMetrics } from '../../src/telemetry/teacherMetrics.js';
+import { openAnswerCache } from './answerCache.js';
 import { teacherHooks } from './hooks.js';
 import { maxBatchMs, serverLimits, workerSetup } from './options.js';
 import { openSecurity } from './security.js';
@@ -55,6 +57,7 @@ export interface ServiceOptions {
 interface Parts {
   readonly server: TeacherServer;
   readonly security: ServerSecurity;
+  readonly answerCache: AnswerCache | null;
   metricsServer: MetricsServer | undefined;
   engine: WorkerEngine | undefined;
 }
@@ -103,7 +106,11 @@ async function openParts(
   log: Logger,
 ): Promise<Parts> {
   const { host, port, healthPort } = config.listen;
-  const security = await openSecurity(config.listen, metrics, log);
+  const answerCache = await openAnswerCache(config, metrics, log);
+  const security = await openSecurity(config.listen, metrics, log).catch(async (error) => {
+    await answerCache?.close();
+    throw error;
+  });
   const server = new TeacherServer({
     ...{ host, port, healthPort },
     credentials: security.credentials,
@@ -112,6 +119,7 @@ async function openParts(
     batch: config.batch,
     hooks: teacherHooks(metrics, log),
     tapChunks: wireFaults(config.faults),
+    answerCache,
     interceptors: [
       callObserver({
         onEnd: (method, code, seconds) =>
@@ -120,7 +128,7 @@ async function openParts(
       ...security.interceptors,
     ],
   });
-  return { server, security, metricsServer: undefined, engine: undefined };
+  return { server, security, answerCache, metricsServer: undefined, engine: undefined };
 }
 
 async function closeParts(
@@ -135,6 +143,7 @@ async function closeParts(
   } finally {
     parts.security.close();
     await parts.metricsServer?.close();
+    await parts.answerCache?.close();
     await parts.engine?.close();
   }
 }

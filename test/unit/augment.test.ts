@@ -6,6 +6,8 @@ import { IGNORE_LABEL, type Sample } from '../../src/data/types.js';
 import { drawsFor } from '../../src/random/draws.js';
 
 const PLAIN: Augmentation = {
+  isRandom: true,
+  fixedCrops: 0,
   cropHeight: 2,
   cropWidth: 4,
   ...OFFICIAL_SCALES,

@@ -18,6 +18,8 @@ import type { Batch } from '../../src/data/types.js';
 const CONFIG: LoaderConfig = {
   dataset: { kind: 'synthetic', split: 'train', samples: 7, height: 32, width: 64, seed: 1 },
   augmentation: {
+    isRandom: true,
+    fixedCrops: 0,
     cropHeight: 24,
     cropWidth: 40,
     ...OFFICIAL_SCALES,

@@ -16,6 +16,7 @@ const ROOM = 8;
 function teacher(address: string, load: number, msAnImage: number | undefined, more = {}) {
   const candidate: Candidate = {
     ...{ address, load, msAnImage, available: true, failing: false, refusal: undefined },
+    ...{ cachesAnswers: false, joining: false },
     refusalOf: () => undefined,
     hasRoom: () => load < ROOM,
     ...more,

@@ -1,5 +1,6 @@
 /** The sections of the student trainer's config. */
 import { z } from 'zod';
+import { teacherStore } from './answerSections.js';
 import { dataSection } from './dataSection.js';
 import { count, field, positive, positiveCount, section, text } from '../fields.js';
 import { lossSection, memorySection, referenceSection } from './objectiveSections.js';
@@ -154,6 +155,7 @@ const teacherSection = section('The teachers that the student connects to.', {
     'Number of steps whose images are requested ahead; no influence on the result.',
     { unit: 'steps' },
   ),
+  store: teacherStore,
 });
 
 const evaluateSection = section(

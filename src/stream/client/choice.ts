@@ -1,12 +1,31 @@
-/** Chooses the teacher for an image: an idle one, or the one expected to answer it first. */
+/**
+ * Chooses the teacher for an image: an idle one, or the one expected to answer it first. Where teachers
+ * keep their answers, the image's home, unless that makes it wait much longer.
+ */
+import { homeOf } from './home.js';
 import type { TeacherLink } from './link.js';
 import type { ImageRequest } from './request.js';
 
 /** The part of a link that the choice depends on. */
 export type Candidate = Pick<
   TeacherLink,
-  'address' | 'available' | 'failing' | 'hasRoom' | 'load' | 'msAnImage' | 'refusal' | 'refusalOf'
+  | 'address'
+  | 'available'
+  | 'cachesAnswers'
+  | 'failing'
+  | 'hasRoom'
+  | 'joining'
+  | 'load'
+  | 'msAnImage'
+  | 'refusal'
+  | 'refusalOf'
 >;
+
+/**
+ * An image goes elsewhere if its home is expected to answer it later than another teacher would by more
+ * than this many answers of that teacher: then another computes it once more, and none idles for long.
+ */
+const HOME_PATIENCE = 4;
 
 /**
  * Why no teacher will ever take the image; undefined while one does or may: a teacher that hasn't said
@@ -31,6 +50,8 @@ export class TeacherChoice {
       (link) =>
         link.refusal === undefined && link.available && link.refusalOf(request) === undefined,
     );
+    const home = homeToUse(request, links, takers);
+    if (home !== undefined) return home.hasRoom(request) ? home : undefined;
     const preferred = preferredOf(request, takers);
     const roomy = preferred.filter((link) => link.hasRoom(request));
     // No teacher should idle while images wait; besides, a slow one can show whether it still is.
@@ -46,17 +67,44 @@ export class TeacherChoice {
 
   /** The teacher that answers soonest; ties go to the one with the least load, then by turns. */
   #first<L extends Candidate>(links: readonly L[]): L | undefined {
-    const known = links.flatMap(({ msAnImage }) => msAnImage ?? []);
-    // A new teacher is assumed to be as fast as the fastest until it has answered.
-    const guessMs = known.length > 0 ? Math.min(...known) : 0;
-    const doneMs = ({ load, msAnImage }: L) => (load + 1) * (msAnImage ?? guessMs);
-    const soonest = least(links, doneMs);
+    const doneMs = expectedMs(links);
+    const soonest = least(links, (link) => doneMs(link));
     return this.#inTurn(least(soonest, ({ load }) => load));
   }
 
   #inTurn<L>(links: readonly L[]): L | undefined {
     return links[this.#turn++ % Math.max(1, links.length)];
   }
+}
+
+/**
+ * The image's home, busy or not; undefined if no teacher keeps answers, the image has failed before, or
+ * its home can't take it or is far behind the others. A teacher that is about to join may be a home, so
+ * that the first images of a run have the same one as later.
+ */
+function homeToUse<L extends Candidate>(
+  request: ImageRequest,
+  links: readonly L[],
+  takers: readonly L[],
+): L | undefined {
+  if (request.failedAt.size > 0 || !takers.some((link) => link.cachesAnswers)) return undefined;
+  const well = links.filter((link) => !link.failing && (link.joining || takers.includes(link)));
+  const home = homeOf(request.crc32c, well);
+  if (home === undefined || home.joining) return home;
+  // It waits for nothing that would end.
+  if (home.load === 0 && !home.hasRoom(request)) return undefined;
+  const doneMs = expectedMs(well);
+  const laterBy = (link: L) => doneMs(home) - doneMs(link) - HOME_PATIENCE * doneMs(link, 0);
+  const isFarBehind = takers.some((link) => link.hasRoom(request) && laterBy(link) > 0);
+  return isFarBehind ? undefined : home;
+}
+
+/** How long a teacher would take for an image behind those that it has, or behind `load` of them. */
+function expectedMs(links: readonly Candidate[]): (link: Candidate, load?: number) => number {
+  const known = links.flatMap(({ msAnImage }) => msAnImage ?? []);
+  // A new teacher is assumed to be as fast as the fastest until it has answered.
+  const guessMs = known.length > 0 ? Math.min(...known) : 0;
+  return ({ load, msAnImage }, before = load) => (before + 1) * (msAnImage ?? guessMs);
 }
 
 /**

@@ -34,6 +34,8 @@ export interface Agreement {
   readonly maxInflightImages: number;
   /** First grant of pixels, in bytes. */
   readonly uploadCreditBytes: number;
+  /** Whether an image that it has answered before costs it nothing. */
+  readonly cachesAnswers: boolean;
 }
 
 /** The contract of a fleet: what the student expects, completed by the first teacher that fits. */
@@ -89,6 +91,7 @@ export class FleetContract {
       maxImagePixels: welcome.limits?.maxImagePixels || Number.POSITIVE_INFINITY,
       maxInflightImages: welcome.limits?.maxInflightImages || Number.POSITIVE_INFINITY,
       uploadCreditBytes: welcome.creditBytes,
+      cachesAnswers: welcome.cachesAnswers,
     };
   }
 

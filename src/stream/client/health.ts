@@ -145,6 +145,10 @@ export class TeacherRoom {
     return this.#agreement.maxInflightImages;
   }
 
+  get cachesAnswers(): boolean {
+    return this.#agreement.cachesAnswers;
+  }
+
   /** Why the image would never be accepted; undefined if it would. */
   refusalOf({ height, width, rgb }: TeacherImage): string | undefined {
     const { maxImagePixels, uploadCreditBytes } = this.#agreement;

@@ -3,6 +3,7 @@
  * is an engine, so that probes see NOT_SERVING while a network loads.
  */
 import type { ServerCredentials, ServerInterceptor } from '@grpc/grpc-js';
+import type { AnswerCache } from '../../answers/answerCache.js';
 import type { Encoding } from '../../contract/outputs.js';
 import { onCallEnd } from '../../rpc/callEnd.js';
 import { GrpcStatus, RpcError } from '../../rpc/errors.js';
@@ -18,6 +19,7 @@ import {
 import type { GetTeacherRequest } from '../generated/cirkd/teacher/v1/GetTeacherRequest.js';
 import type { GetTeacherResponseInput } from '../generated/cirkd/teacher/v1/GetTeacherResponse.js';
 import { AnswerBudget } from './answerRoom.js';
+import { CachedQueue } from './cachedQueue.js';
 import { teacherInfoToWire } from './hello.js';
 import type { Serving } from './imageRequests.js';
 import { teacherServerDefinition } from './messages.js';
@@ -44,6 +46,8 @@ export interface TeacherServerOptions {
   readonly interceptors?: readonly ServerInterceptor[];
   /** A second port that serves only health, in plaintext; 0: any free one, null: none. */
   readonly healthPort?: number | null;
+  /** Answers kept for images that come again; the caller closes it, after the server. Default: none. */
+  readonly answerCache?: AnswerCache | null;
   /** For fault injection: see Serving. */
   readonly tapChunks?: Serving['tapChunks'];
 }
@@ -127,9 +131,15 @@ export class TeacherServer {
   serve(engine: InferenceEngine): void {
     const { limits, encodings, batch, hooks, tapChunks } = this.#options;
     const bounds = { maxImages: limits.maxQueueImages, maxBytes: limits.maxQueueBytes };
-    const queue = new RequestQueue(engine, bounds, batch, hooks);
+    const computing = new RequestQueue(engine, bounds, batch, hooks);
+    const { answerCache = null } = this.#options;
+    const cachesAnswers = answerCache !== null;
+    const queue = cachesAnswers ? new CachedQueue(computing, answerCache, engine.info) : computing;
     const answers = new AnswerBudget(limits.maxAnswerBytes, (bytes) => hooks.onAnswerBytes(bytes));
-    this.#serving = { engine, queue, answers, limits, encodings, hooks, tapChunks };
+    this.#serving = {
+      ...{ engine, queue, cachesAnswers, answers },
+      ...{ limits, encodings, hooks, tapChunks },
+    };
     this.#health.setServing(!this.#draining);
   }
 

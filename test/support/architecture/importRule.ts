@@ -24,7 +24,8 @@ export const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   models: ['tensor', 'random', 'wire'],
   graphs: ['tensor', 'wire', 'models'],
   distill: ['losses', 'memory', 'tensor', 'random', 'wire'],
-  stream: ['rpc', 'wire', 'telemetry', 'threads'],
+  answers: ['wire', 'threads'],
+  stream: ['rpc', 'wire', 'telemetry', 'threads', 'answers'],
   // data: the types of a batch, which the loop hands on.
   train: ['distill', 'models', 'tensor', 'random', 'memory', 'losses', 'wire', 'data', 'threads'],
   evaluate: ['tensor', 'data', 'models', 'wire'],
@@ -53,6 +54,7 @@ const OWNERS: readonly { readonly packages: RegExp; readonly folders: readonly s
   { packages: /^onnxruntime-/, folders: ['src/graphs'] },
   { packages: /^(prom-client|pino)$/, folders: ['src/telemetry'] },
   { packages: /^echarts/, folders: ['src/report'] },
+  { packages: /^(cacache|lru-cache)$/, folders: ['src/answers'] },
 ];
 
 export function importViolations(source: Source): Violation[] {
