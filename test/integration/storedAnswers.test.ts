@@ -4,6 +4,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'n
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, afterEach, before, test } from 'node:test';
+import { smallDisk } from '../support/answers/smallDisk.js';
 import { CirkdProcess } from '../support/commands/cirkdProcess.js';
 import { metricOf, TeacherProcess } from '../support/teachers/teacherProcess.js';
 import { tinyStudent, tinyTeacher } from '../support/training/tinyRun.js';
@@ -145,6 +146,20 @@ test('damaged answers are asked for again, and only those', async () => {
   assert.equal(computed, 5);
   assertSame('mended');
   assert.equal(await computedDuring(() => finish(student('again', 'damaged-store'))), 0);
+});
+
+test('a full disk costs time and nothing else', async (t) => {
+  const disk = smallDisk(join(folder, 'full-store'), 64);
+  if (disk === null) return t.skip('this process may not mount a small file system (not root)');
+  try {
+    const process = student('full', 'full-store');
+    const computed = await computedDuring(() => finish(process));
+    assertSame('full');
+    assert.ok(computed >= SAMPLES, `${computed} computed`);
+    assert.equal(process.stderr.match(/writing failed, going on without: ENOSPC/g)?.length, 1);
+  } finally {
+    disk.remove();
+  }
 });
 
 test('two students share a store while both write it', async () => {
