@@ -39,7 +39,7 @@ export interface TestServer {
 
 type ServerChoices = Pick<
   TeacherServerOptions,
-  'credentials' | 'interceptors' | 'healthPort' | 'encodings' | 'tapChunks'
+  'answerCache' | 'credentials' | 'interceptors' | 'healthPort' | 'encodings' | 'tapChunks'
 >;
 
 const started = new Set<TeacherServer>();
