@@ -234,3 +234,30 @@ describe('readSequentially', () => {
     assert.deepEqual(seen, [0, 1]);
   });
 });
+
+it('fixed crops: an epoch has the crops of an earlier one; with 0 it never has', async () => {
+  const crops = async (fixedCrops: number) => {
+    const augmentation = { ...CONFIG.augmentation, fixedCrops };
+    const loader = createLoader({ ...CONFIG, augmentation, batchSize: 7 });
+    const epochs: Map<string, string>[] = [];
+    for (let epoch = 0; epoch < 3; epoch++) {
+      const batch = await loader.next();
+      epochs.push(
+        new Map(
+          batch.crops.map(({ sample, augmentationSeed, rgb }) => [
+            sample,
+            `${augmentationSeed} ${Buffer.from(rgb).toString('hex')}`,
+          ]),
+        ),
+      );
+    }
+    await loader.close();
+    const [first, ...later] = epochs as [Map<string, string>, ...Map<string, string>[]];
+    return later.map(
+      (epoch) => [...epoch].filter(([name, crop]) => first.get(name) === crop).length,
+    );
+  };
+  assert.deepEqual(await crops(0), [0, 0]);
+  assert.deepEqual(await crops(1), [7, 7]);
+  assert.deepEqual(await crops(2), [0, 7]);
+});
