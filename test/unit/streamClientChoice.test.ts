@@ -192,7 +192,9 @@ test('a home that is slow, busy, sick or away is left, one that joins is waited 
   assert.equal(pick(keeping(home, ROOM, 10), keeping(other, 5, 10)), undefined);
   assert.equal(pick(keeping(home, 0, 10, { failing: true }), keeping(other, 3, 10)), other);
   assert.equal(pick(keeping(home, 0, 10, { available: false }), keeping(other, 3, 10)), other);
-  const joining = teacher(home, 0, undefined, { available: false, joining: true });
+  const joining = teacher(home, 0, undefined, {
+    ...{ available: false, joining: true, hasRoom: () => false },
+  });
   assert.equal(pick(joining, keeping(other, 0, 10)), undefined);
   // What joins may turn out to keep nothing; where nobody keeps anything nobody waits.
   assert.equal(pick(joining, teacher(other, 0, 10)), other);
