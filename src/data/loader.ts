@@ -56,8 +56,7 @@ export function createLoader(config: LoaderConfig): Loader {
 
   async function crop(position: number): Promise<Crop> {
     const { epoch, index } = order(position);
-    const drawn = epochOfDraws(config.augmentation, epoch);
-    const augmentationSeed = drawSeed64(config.seed, 'augmentation', drawn, index);
+    const augmentationSeed = cropSeed(config, epoch, index);
     const { rgb, labels } = await source.run({ index, epoch });
     return { sample: dataset.samples[index]!, augmentationSeed, rgb, labels };
   }
@@ -98,6 +97,10 @@ export function createLoader(config: LoaderConfig): Loader {
       return closing;
     },
   };
+}
+
+function cropSeed({ seed, augmentation }: LoaderConfig, epoch: number, index: number): bigint {
+  return drawSeed64(seed, 'augmentation', epochOfDraws(augmentation, epoch), index);
 }
 
 function check(

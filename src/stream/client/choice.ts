@@ -2,7 +2,7 @@
  * Chooses the teacher for an image: an idle one, or the one expected to answer it first. Where teachers
  * keep their answers, the image's home, unless that makes it wait much longer.
  */
-import { homeOf } from './home.js';
+import { homesOf } from './home.js';
 import type { TeacherLink } from './link.js';
 import type { ImageRequest } from './request.js';
 
@@ -22,8 +22,9 @@ export type Candidate = Pick<
 >;
 
 /**
- * An image goes elsewhere if its home is expected to answer it later than another teacher would by more
- * than this many answers of that teacher: then another computes it once more, and none idles for long.
+ * An image goes to its next home if this one is expected to answer it later than another teacher would
+ * by more than this many answers of that teacher: none idles for long. Other students with the same
+ * images mostly do the same, so few are computed twice.
  */
 const HOME_PATIENCE = 4;
 
@@ -78,8 +79,8 @@ export class TeacherChoice {
 }
 
 /**
- * The image's home, busy or not; undefined if no teacher keeps answers, the image has failed before, or
- * its home can't take it or is far behind the others. A teacher that is about to join may be a home, so
+ * The first of the image's homes, busy or not, that isn't far behind the others; undefined if no teacher
+ * keeps answers, the image has failed before, or none can take it. A teacher that is about to join may be a home, so
  * that the first images of a run have the same one as later.
  */
 function homeToUse<L extends Candidate>(
@@ -89,14 +90,15 @@ function homeToUse<L extends Candidate>(
 ): L | undefined {
   if (request.failedAt.size > 0 || !takers.some((link) => link.cachesAnswers)) return undefined;
   const well = links.filter((link) => !link.failing && (link.joining || takers.includes(link)));
-  const home = homeOf(request.crc32c, well);
-  if (home === undefined || home.joining) return home;
-  // It waits for nothing that would end.
-  if (home.load === 0 && !home.hasRoom(request)) return undefined;
   const doneMs = expectedMs(well);
-  const laterBy = (link: L) => doneMs(home) - doneMs(link) - HOME_PATIENCE * doneMs(link, 0);
-  const isFarBehind = takers.some((link) => link.hasRoom(request) && laterBy(link) > 0);
-  return isFarBehind ? undefined : home;
+  const roomy = takers.filter((link) => link.hasRoom(request));
+  const isFarBehind = (home: L) =>
+    roomy.some((link) => doneMs(home) > doneMs(link) + HOME_PATIENCE * doneMs(link, 0));
+  // Without load and without room: it waits for nothing that would end.
+  const canTake = (home: L) => home.load > 0 || home.hasRoom(request);
+  return homesOf(request.crc32c, well).find(
+    (home) => home.joining || (canTake(home) && !isFarBehind(home)),
+  );
 }
 
 /** How long a teacher would take for an image behind those that it has, or behind `load` of them. */

@@ -1,24 +1,19 @@
 /**
  * The home of an image: the teacher of a fleet to which every student sends it, without any talk between
- * students. By rendezvous hashing (D. Thaler and C. Ravishankar, IEEE/ACM Transactions on Networking
+ * students. They agree if they have the same addresses for the teachers. By rendezvous hashing (D. Thaler and C. Ravishankar, IEEE/ACM Transactions on Networking
  * 6(1), 1998): when a teacher comes or goes, only images move that have their home there.
  */
 import { crc32c } from '../../wire/crc32c.js';
 
-/** undefined without teachers. Students agree if they have the same addresses for them. */
-export function homeOf<L extends { readonly address: string }>(
+/** The teachers in the order in which the image should go to them, its home first. */
+export function homesOf<L extends { readonly address: string }>(
   imageCrc32c: number,
   teachers: readonly L[],
-): L | undefined {
-  let home: L | undefined;
-  let highest = -1;
-  for (const teacher of teachers) {
-    const score = mixed(hashOf(teacher) ^ mixed(imageCrc32c));
-    if (score < highest || (score === highest && home!.address < teacher.address)) continue;
-    home = teacher;
-    highest = score;
-  }
-  return home;
+): L[] {
+  const image = mixed(imageCrc32c);
+  const scored = teachers.map((teacher) => ({ teacher, score: mixed(hashOf(teacher) ^ image) }));
+  scored.sort((a, b) => b.score - a.score || (a.teacher.address < b.teacher.address ? -1 : 1));
+  return scored.map(({ teacher }) => teacher);
 }
 
 /** Hashes of addresses: every image that waits is tried at every change of a teacher. */
