@@ -18,8 +18,8 @@ import {
   wantsClassifier,
   welcomeOutputs,
 } from './options.js';
-import { ReplyAssembly } from './replyAssembly.js';
-import type { TeacherMessage } from './responseDecoder.js';
+import { ReplyAssembly } from './distill/replyAssembly.js';
+import type { TeacherMessage } from './distill/responseDecoder.js';
 
 /** Four times the size of 1000 classes of 4096 channels. */
 const MAX_CLASSIFIER_BYTES = 64 * 2 ** 20;

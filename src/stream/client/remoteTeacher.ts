@@ -5,7 +5,7 @@ import type { Teacher, TeacherImage, TeacherReply } from '../../contract/teacher
 import type { TeacherInfo } from '../../contract/teacherInfo.js';
 import { answerBytes, expectedOutputs } from '../codec/outputShapes.js';
 import type { TeacherProtocol } from './conversation.js';
-import { distillProtocol } from './distillConversation.js';
+import { distillProtocol } from './distill/distillConversation.js';
 import { Fleet } from './fleet.js';
 import {
   type ClientOptions,

@@ -3,14 +3,14 @@
  * decides what each outcome means for the teacher.
  */
 import { status } from '@grpc/grpc-js';
-import type { ImageError } from '../generated/cirkd/teacher/v1/ImageError.js';
-import { type Attempt as AttemptOf, Attempts } from './attempts.js';
-import type { ImageEvents } from './conversation.js';
+import type { ImageError } from '../../generated/cirkd/teacher/v1/ImageError.js';
+import { type Attempt as AttemptOf, Attempts } from '../attempts.js';
+import type { ImageEvents } from '../conversation.js';
 import type { DistillStream } from './distillStream.js';
-import { ImageRefusedError, requeueReason, statusName } from './errors.js';
-import type { ClientSettings, RequeueReason } from './options.js';
+import { ImageRefusedError, requeueReason, statusName } from '../errors.js';
+import type { ClientSettings, RequeueReason } from '../options.js';
 import { ChunkError, ReplyAssembly } from './replyAssembly.js';
-import type { ImageRequest } from './request.js';
+import type { ImageRequest } from '../request.js';
 import type { TensorChunkView } from './responseDecoder.js';
 
 type Attempt = AttemptOf<ReplyAssembly>;
