@@ -188,7 +188,9 @@ test('a home that is slow, busy, sick or away is left, one that joins is waited 
   // The last image before the patience of four answers ends, and the first after it.
   assert.equal(pick(keeping(home, 4, 10), keeping(other, 0, 10)), home);
   assert.equal(pick(keeping(home, 5, 10), keeping(other, 0, 10)), other);
-  assert.equal(pick(keeping(home, 1, 30), keeping(other, 0, 10)), other);
+  assert.equal(pick(keeping(home, 3, 30), keeping(other, 0, 10)), home);
+  assert.equal(pick(keeping(home, 5, 30), keeping(other, 0, 10)), other);
+  assert.equal(pick(keeping(home, 1, 100), keeping(other, 0, 10)), other);
   assert.equal(pick(keeping(home, ROOM, 10), keeping(other, 5, 10)), undefined);
   assert.equal(pick(keeping(home, 0, 10, { failing: true }), keeping(other, 3, 10)), other);
   assert.equal(pick(keeping(home, 0, 10, { available: false }), keeping(other, 3, 10)), other);

@@ -23,10 +23,13 @@ export type Candidate = Pick<
 
 /**
  * An image goes to its next home if this one is expected to answer it later than another teacher would
- * by more than this many answers of that teacher: none idles for long. Other students with the same
+ * by more than this many answers: none idles for long. Other students with the same
  * images mostly do the same, so few are computed twice.
  */
 const HOME_PATIENCE = 4;
+
+/** Paces that differ by less than this factor count as the slower one, see above. */
+const SAME_PACE = 3;
 
 /**
  * Why no teacher will ever take the image; undefined while one does or may: a teacher that hasn't said
@@ -92,8 +95,11 @@ function homeToUse<L extends Candidate>(
   const well = links.filter((link) => !link.failing && (link.joining || takers.includes(link)));
   const doneMs = expectedMs(well);
   const roomy = takers.filter((link) => link.hasRoom(request));
+  // A pace is measured, and several students share a teacher: up to a few times as slow isn't slower.
+  const paceMs = (home: L, link: L) =>
+    Math.max(doneMs(link, 0), Math.min(doneMs(home, 0), SAME_PACE * doneMs(link, 0)));
   const isFarBehind = (home: L) =>
-    roomy.some((link) => doneMs(home) > doneMs(link) + HOME_PATIENCE * doneMs(link, 0));
+    roomy.some((link) => doneMs(home) > doneMs(link) + HOME_PATIENCE * paceMs(home, link));
   // Without load and without room: it waits for nothing that would end.
   const canTake = (home: L) => home.load > 0 || home.hasRoom(request);
   return homesOf(request.crc32c, well).find(
