@@ -120,8 +120,9 @@ export class ScriptedOipServer {
 
   /** Throws Refusal for another model. */
   isModelReady(name: string): boolean {
+    const isReady = this.#script.isModelReady?.() ?? true;
     this.check(name);
-    return this.#script.isModelReady?.() ?? true;
+    return isReady;
   }
 
   check(name: string): void {
