@@ -204,6 +204,12 @@ const MISFITS: readonly [string, ModelShape, Refused, RegExp][] = [
     /input image INT64 .*: an image is sent as one of FP32, FP16, BF16, UINT8/,
   ],
   [
+    'a size that no memory holds',
+    { size: [1_000_000, 1_000_000] },
+    {},
+    /input image FP32 \[-1, 3, 1000000, 1000000\]: wanted at most 67108864 pixels/,
+  ],
+  [
     'another layout',
     {},
     { settings: { layout: 'nhwc' } },
