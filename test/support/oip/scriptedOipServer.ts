@@ -38,7 +38,7 @@ export class Refusal extends Error {
 /** What a fault may do with one image. */
 export interface Asked {
   readonly request: ModelInferRequest;
-  /** The number of the image, from 0, trials included. */
+  /** The number of the image, from 1; trials don't count. */
   readonly number: number;
   readonly answer: () => Promise<ModelInferResponseInput>;
   /** Over a stream only. */
@@ -140,7 +140,8 @@ export class ScriptedOipServer {
     over: Pick<Asked, 'write' | 'end'> = {},
   ): Promise<ModelInferResponseInput | undefined> {
     this.check(request.modelName);
-    const number = this.asked.push(request.id) - 1;
+    this.asked.push(request.id);
+    const number = this.asked.filter((id) => id !== 'trial').length;
     this.underWay++;
     this.mostUnderWay = Math.max(this.mostUnderWay, this.underWay);
     try {
