@@ -1,6 +1,7 @@
 /** Loads an image file and its label file as one sample. */
 import { type ClassTable, colourKey, INVALID } from './files/classTable.js';
-import { type DecodedPixels, readColours, readLabels, readRgb } from './files/imageFiles.js';
+import { readRgb } from './files/imageFiles.js';
+import { type DecodedPixels, readColours, readLabels } from './files/labelFiles.js';
 import { DataError, type Sample, UNLABELLED } from './types.js';
 
 /** What label files hold. index: class numbers (grey, or palette indices); colour: class colours. */

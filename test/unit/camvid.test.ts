@@ -6,7 +6,8 @@ import { after, before, beforeEach, describe, it } from 'node:test';
 import { encode } from 'fast-png';
 import sharp from 'sharp';
 import { camvid } from '../../src/data/files/camvid.js';
-import { readLabels, readRgb } from '../../src/data/files/imageFiles.js';
+import { readRgb } from '../../src/data/files/imageFiles.js';
+import { readLabels } from '../../src/data/files/labelFiles.js';
 import { DataError, IGNORE_LABEL } from '../../src/data/types.js';
 
 const HEIGHT = 3;

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import sharp from 'sharp';
-import { readLabels } from '../../src/data/files/imageFiles.js';
+import { readLabels } from '../../src/data/files/labelFiles.js';
 import { IGNORE_LABEL } from '../../src/data/types.js';
 import { shrink } from '../../src/evaluate/cells.js';
 import { errorMap, IGNORED, RIGHT, WRONG } from '../../src/evaluate/errorMap.js';
