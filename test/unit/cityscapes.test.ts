@@ -155,8 +155,8 @@ describe('cityscapes: errors name the fault', () => {
     set.drawLabels('train', name!, { height: 2, width: 16 });
     await words(/got 2×16 labels \(height×width\), wanted 2×17 as in .*leftImg8bit\.png$/);
     const size = { height: 2, width: 17 };
-    writeLabelPng(file, { ...size, channels: 1, depth: 16, data: new Uint16Array(34) });
-    await words(/got 1 channels of 16 bits, wanted one class number per pixel/);
+    writeLabelPng(file, { ...size, channels: 1, depth: 16, data: new Uint16Array(34).fill(300) });
+    await words(/got label 300 at row 0, column 0, wanted 0–33 or 255$/);
     writeLabelPng(file, { ...size, channels: 3, data: new Uint8Array(3 * 34) });
     await words(/got 3 channels of 8 bits, wanted one class number per pixel/);
   });

@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import { readClassTable } from './classTableFile.js';
-import type { ClassTable } from './classTable.js';
+import { type ClassTable, INVALID } from './classTable.js';
 import { fileDataset, type SampleFiles } from './fileDataset.js';
 import { filesBelow } from './fileList.js';
 import type { LabelValues } from '../labelledImage.js';
@@ -60,6 +60,9 @@ function samplesIn(imageFolder: string, labelFolder: string | null): SampleFiles
 
 /** Digest of everything that determines a label's class. */
 function tableDigest({ classNames, classOfId, classOfColour }: ClassTable): string {
-  const content = JSON.stringify([classNames, [...classOfId], [...classOfColour]]);
+  // The first 256 ids as they always were: earlier runs have their digest.
+  const large = [...classOfId.entries()].filter(([id, label]) => id > 255 && label !== INVALID);
+  const ids = [...classOfId.subarray(0, 256), ...large];
+  const content = JSON.stringify([classNames, ids, [...classOfColour]]);
   return createHash('sha256').update(content).digest('hex');
 }

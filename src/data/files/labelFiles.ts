@@ -8,7 +8,7 @@ export interface DecodedPixels {
   readonly height: number;
   readonly width: number;
   /** The stored value of each pixel, row-major: a number, or R G B. */
-  readonly values: Uint8Array;
+  readonly values: Uint8Array | Uint16Array;
 }
 
 function reason(error: unknown): string {
@@ -16,18 +16,19 @@ function reason(error: unknown): string {
 }
 
 /**
- * Reads a label PNG (grey or palette, 1 to 8 bits) as its stored numbers.
+ * Reads a label PNG (grey of 1 to 16 bits, or palette) as its stored numbers.
  *
  * @throws DataError when the file is missing, truncated, fails a checksum, unpacks to more or fewer
  *   pixels than its header says, or isn't grey or palette.
  */
 export function readLabels(file: string): Promise<DecodedPixels> {
   return readPng(file, ({ height, width, channels, depth, data }) => {
-    if (channels !== 1 || depth > 8) {
+    if (channels !== 1) {
       throw new Error(
-        `got ${channels} channels of ${depth} bits, wanted one class number per pixel (grey or palette, up to 8 bits)`,
+        `got ${channels} channels of ${depth} bits, wanted one class number per pixel (grey or palette)`,
       );
     }
+    if (depth === 16) return { height, width, values: data as Uint16Array };
     return { height, width, values: unpackBits(data as Uint8Array, height, width, depth) };
   });
 }
