@@ -1,6 +1,7 @@
 /** Decodes images. Every fault of a file is a DataError that names it. */
 import type { Metadata, Sharp } from 'sharp';
 import { DataError } from '../types.js';
+import { isBmp, readBmp } from './bmp.js';
 import { bytesOfDeepPixels } from './deepPixels.js';
 import { ownBytes, readBytes } from './fileBytes.js';
 
@@ -22,7 +23,7 @@ export interface ImageOptions {
 }
 
 /**
- * Reads an image of any format that sharp supports (PNG, JPEG, WebP, TIFF …) as 8-bit RGB, as OpenCV's `imread`
+ * Reads an image of any format that sharp supports (PNG, JPEG, WebP, TIFF …), or a BMP, as 8-bit RGB, as OpenCV's `imread`
  * gives it to the official loader:
  *
  * - EXIF orientation (1 to 8) is applied, since the labels that were drawn over an image lie as it is shown.
@@ -38,6 +39,7 @@ export async function readRgb(
 ): Promise<DecodedImage> {
   // Read by us: libvips caches opened paths and would miss a changed file.
   const bytes = await readBytes(file);
+  if (isBmp(bytes)) return bmp(file, bytes);
   // Imported lazily: loading takes a third of a second, and threads for drawn scenes don't need it.
   const { default: sharp } = await import('sharp');
   const warnings: string[] = [];
@@ -53,11 +55,23 @@ export async function readRgb(
     const warning = firstReason(warnings);
     return warning === null ? decoded : { ...decoded, warning: `${file}: ${warning}` };
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
-    throw new DataError(`${file}: not a readable image: ${firstReason([reason]) ?? reason}`, {
-      cause: error,
-    });
+    throw unreadable(file, error);
   }
+}
+
+function bmp(file: string, bytes: Uint8Array): DecodedImage {
+  try {
+    return readBmp(bytes);
+  } catch (error) {
+    throw unreadable(file, error);
+  }
+}
+
+function unreadable(file: string, error: unknown): DataError {
+  const reason = error instanceof Error ? error.message : String(error);
+  return new DataError(`${file}: not a readable image: ${firstReason([reason]) ?? reason}`, {
+    cause: error,
+  });
 }
 
 async function rgb(image: Sharp): Promise<DecodedImage> {
