@@ -12,6 +12,10 @@ export const DATASET_OPTIONS = {
   labels: { type: 'string' },
   'class-table': { type: 'string' },
   'label-values': { type: 'string', default: 'index' },
+  'image-suffix': { type: 'string' },
+  'label-suffix': { type: 'string', default: '.png' },
+  'reduce-zero-label': { type: 'boolean', default: false },
+  'white-value': { type: 'string' },
   split: { type: 'string', default: 'val' },
   samples: { type: 'string', default: '100' },
   height: { type: 'string', default: '128' },
@@ -23,12 +27,18 @@ export const DATASET_USAGE = `  --data KIND     camvid, cityscapes, folder or sy
   --split NAME    train or val (default val); camvid, cityscapes: or what else is there
   --root DIR      camvid: the folder with <split>/, <split>annot/ and <split>.lst
                   cityscapes: the folder with leftImg8bit/ and gtFine/
-  --list FILE     cityscapes: an image and its label file a line, in place of the split's folders
+  --list FILE     in place of the folders' files: a sample per line, or an image and its label file
   --images DIR --labels DIR --class-table FILE
                   folder: images, label PNGs of the same names, and the list of classes, or camvid or
                   cityscapes for theirs
   --label-values index|colour
                   folder: what the label PNGs hold (default index)
+  --image-suffix TEXT --label-suffix TEXT
+                  folder: how names end (default: any image's ending, and .png): .jpg and _mask.png
+                  for 0.jpg and 0_mask.png
+  --reduce-zero-label
+                  folder: label 0 is ignored, and label n means id n - 1 of the class list
+  --white-value N folder: the value of white in images of more than 8 bits, such as 4095
   --samples N --height PIXELS --width PIXELS --seed N
                   synthetic: number and size of the scenes (default 100, 128×256, seed 0)`;
 
@@ -40,6 +50,10 @@ export interface DatasetValues {
   readonly labels?: string | undefined;
   readonly 'class-table'?: string | undefined;
   readonly 'label-values': string;
+  readonly 'image-suffix'?: string | undefined;
+  readonly 'label-suffix': string;
+  readonly 'reduce-zero-label': boolean;
+  readonly 'white-value'?: string | undefined;
   readonly split: string;
   readonly samples: string;
   readonly height: string;
@@ -54,14 +68,12 @@ export function datasetFromOptions(values: DatasetValues): Dataset {
 
 /** Throws UsageError for options that don't name a dataset. */
 export function datasetConfig(values: DatasetValues): DatasetConfig {
-  const { data, split } = values;
+  const { data, split, list = null } = values;
   switch (data) {
     case 'camvid':
-      return { kind: 'camvid', root: wanted(values, 'root'), split };
-    case 'cityscapes': {
-      const { list = null } = values;
+      return { kind: 'camvid', root: wanted(values, 'root'), split, list };
+    case 'cityscapes':
       return { kind: 'cityscapes', root: wanted(values, 'root'), split, list };
-    }
     case 'folder':
       return {
         kind: 'folder',
@@ -70,6 +82,11 @@ export function datasetConfig(values: DatasetValues): DatasetConfig {
         labelFolder: wanted(values, 'labels'),
         classTable: wanted(values, 'class-table'),
         labelValues: oneOf('--label-values', values['label-values'], ['index', 'colour']),
+        imageSuffix: values['image-suffix'] ?? null,
+        labelSuffix: values['label-suffix'],
+        list,
+        reduceZeroLabel: values['reduce-zero-label'],
+        whiteValue: whiteValueOf(values['white-value']),
       };
     case 'synthetic':
       return {
@@ -102,6 +119,16 @@ function oneOf<Word extends string>(option: string, given: string, words: readon
     throw new UsageError(`${option}: ${given} given, wanted ${words.join(' or ')}`);
   }
   return word;
+}
+
+/** Throws UsageError. */
+export function whiteValueOf(text: string | undefined): number | null {
+  if (text === undefined) return null;
+  const value = Number(text);
+  if (text.trim() === '' || !(value > 0 && Number.isFinite(value))) {
+    throw new UsageError(`--white-value: ${text} given, wanted a number above 0`);
+  }
+  return value;
 }
 
 export function wholeNumber(option: string, text: string, least: number): number {

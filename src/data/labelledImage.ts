@@ -1,13 +1,13 @@
 /** Loads an image file and its label file as one sample. */
 import { type ClassTable, colourKey, INVALID } from './files/classTable.js';
-import { readRgb } from './files/imageFiles.js';
+import { type ImageOptions, readRgb } from './files/imageFiles.js';
 import { type DecodedPixels, readColours, readLabels } from './files/labelFiles.js';
 import { DataError, type Sample, UNLABELLED } from './types.js';
 
 /** What label files hold. index: class numbers (grey, or palette indices); colour: class colours. */
 export type LabelValues = 'index' | 'colour';
 
-export interface LabelMeaning {
+export interface LabelMeaning extends ImageOptions {
   readonly table: ClassTable;
   readonly values: LabelValues;
 }
@@ -19,10 +19,10 @@ export interface LabelMeaning {
 export async function loadLabelledImage(
   imageFile: string,
   labelFile: string,
-  { table, values }: LabelMeaning,
+  { table, values, ...reading }: LabelMeaning,
 ): Promise<Sample> {
   const read = values === 'index' ? readLabels : readColours;
-  const [image, stored] = await Promise.all([readRgb(imageFile), read(labelFile)]);
+  const [image, stored] = await Promise.all([readRgb(imageFile, reading), read(labelFile)]);
   if (image.height !== stored.height || image.width !== stored.width) {
     throw new DataError(
       `${labelFile}: got ${stored.height}×${stored.width} labels (height×width), wanted ${image.height}×${image.width} as in ${imageFile}`,
@@ -36,8 +36,11 @@ export async function loadLabelledImage(
 }
 
 /** Loads an image with every pixel UNLABELLED. Throws DataError like readRgb. */
-export async function loadUnlabelledImage(imageFile: string): Promise<Sample> {
-  const image = await readRgb(imageFile);
+export async function loadUnlabelledImage(
+  imageFile: string,
+  reading: ImageOptions = {},
+): Promise<Sample> {
+  const image = await readRgb(imageFile, reading);
   return { ...image, labels: new Uint8Array(image.height * image.width).fill(UNLABELLED) };
 }
 

@@ -42,6 +42,11 @@ const camvidKeys = {
   root: field(text(), 'Folder that contains train/, trainannot/, val/ and valannot/.', {
     isPath: true,
   }),
+  list: field(
+    text().nullable().default(null),
+    'File with one sample per line; null: <split>.lst in root if it exists, else the whole folder, sorted.',
+    { isPath: true },
+  ),
 };
 
 const cityscapesKeys = {
@@ -61,7 +66,20 @@ const folderKeys = {
   imageFolder: field(text(), 'Folder of images, searched at any depth.', { isPath: true }),
   labelFolder: field(
     text().nullable().default(null),
-    'Folder of label PNGs with the same paths; null: there are none (labels: teacher).',
+    'Folder of label PNGs with the same paths, or imageFolder itself; null: there are none (labels: teacher).',
+    { isPath: true },
+  ),
+  imageSuffix: field(
+    text().nullable().default(null),
+    "End of the images' names, such as .jpg or _image.png; null: any ending of an image.",
+  ),
+  labelSuffix: field(
+    text().default('.png'),
+    "End of the label files' names in place of imageSuffix: _mask.png for 0_mask.png beside 0.jpg.",
+  ),
+  list: field(
+    text().nullable().default(null),
+    'File with one sample, or one image and its label file, per line; null: every image, sorted.',
     { isPath: true },
   ),
   classTable: field(
@@ -72,6 +90,16 @@ const folderKeys = {
   labelValues: field(
     z.enum(['index', 'colour']).default('index'),
     'Content of label PNGs. index: ids (grey values or palette indices); colour: the colours of the classes.',
+    { fixed: true },
+  ),
+  reduceZeroLabel: field(
+    z.boolean().default(false),
+    'Label 0 is ignored, and label n means id n - 1 of the class table (mmsegmentation).',
+    { fixed: true },
+  ),
+  whiteValue: field(
+    positive().nullable().default(null),
+    'Stored value of white in images of more than 8 bits: 4095 for 12 bits in 16; null: 16 full bits, or floats from 0 to 1 or to 255.',
     { fixed: true },
   ),
 };

@@ -73,13 +73,12 @@ function pairsOfList(list: string, unlabelled: boolean): Pair[] {
 function pairOfLine(list: string, { fields, line }: ListLine, unlabelled: boolean): Pair {
   const [image, label, ...more] = fields;
   const isWhole = label === undefined ? unlabelled : more.length === 0;
-  const outside = fields.find(
-    (field) => field.startsWith('/') || field.split(/[/\\]/).includes('..'),
-  );
+  const outside = fields.find((field) => field.split('/').includes('..'));
   if (outside !== undefined || !isWhole) {
     throw new DataError(
       `${list}, line ${line}: got ${JSON.stringify(fields.join(' '))}, wanted an image and its label file, both paths below the dataset's folder`,
     );
   }
-  return label === undefined ? [image!] : [image!, label];
+  const below = (path: string) => path.replace(/^[./]*\//, '');
+  return label === undefined ? [below(image!)] : [below(image!), below(label)];
 }

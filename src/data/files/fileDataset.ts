@@ -22,11 +22,13 @@ export interface FileDatasetOptions {
   readonly table: ClassTable;
   readonly values: LabelValues;
   readonly files: readonly SampleFiles[];
+  /** See ImageOptions; default null. */
+  readonly whiteValue?: number | null;
 }
 
 /** @throws DataError when a file is missing. */
 export function fileDataset(options: FileDatasetOptions): Dataset {
-  const { name, identity, table, values, files } = options;
+  const { name, identity, table, values, files, whiteValue = null } = options;
   const hash = createHash('sha256').update(`${identity}\n`);
   for (const { name, imageFile, labelFile } of files) {
     const imageBytes = fileBytes(imageFile);
@@ -44,8 +46,8 @@ export function fileDataset(options: FileDatasetOptions): Dataset {
       if (file === undefined) {
         throw new DataError(`${name}: got sample ${index}, wanted 0 to ${files.length - 1}`);
       }
-      if (file.labelFile === null) return loadUnlabelledImage(file.imageFile);
-      const meaning = { table: file.table ?? table, values };
+      if (file.labelFile === null) return loadUnlabelledImage(file.imageFile, { whiteValue });
+      const meaning = { table: file.table ?? table, values, whiteValue };
       return loadLabelledImage(file.imageFile, file.labelFile, meaning);
     },
   };
