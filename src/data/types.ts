@@ -17,6 +17,8 @@ export interface Sample {
   readonly rgb: Uint8Array;
   /** One value per pixel, row-major: a class number, IGNORE_LABEL or UNLABELLED. */
   readonly labels: Uint8Array;
+  /** What the image's decoder found wrong with the file, which it names; absent: nothing. */
+  readonly warning?: string;
 }
 
 /** A list of samples. Deterministic: load(i) gives the same sample at any time on any machine. */

@@ -31,6 +31,7 @@ import {
 } from '../networkOptions.js';
 import { checkOutFolder, makeOutFolder } from '../outFolder.js';
 import { writeScoreFiles } from '../scoreFiles.js';
+import { reportWarning, SKIP_USAGE, SkippedFiles } from '../skippedFiles.js';
 import { describeViews, VIEW_OPTIONS, VIEW_USAGE, viewsFromOptions } from '../viewOptions.js';
 
 const usage = `cirkd evaluate (--model PATH | --teacher HOST:PORT) --data KIND [options]
@@ -42,6 +43,7 @@ ${NETWORK_USAGE}
 ${DATASET_USAGE}
   --limit N       only the first N samples
 ${VIEW_USAGE}
+${SKIP_USAGE}
   --confusion     also prints the confusion matrix, in percent of each class' labels
   --json          one JSON object on standard output in place of the tables
   --out DIR       writes scores.json, scores.txt, classes.csv and confusion.csv
@@ -62,6 +64,7 @@ const OPTIONS = {
   out: { type: 'string' },
   pictures: { type: 'string' },
   draw: { type: 'string', default: 'strip' },
+  'skip-broken': { type: 'boolean', default: false },
 } as const;
 
 type Values = ReturnType<typeof readValues>;
@@ -79,7 +82,9 @@ async function run(argv: string[]): Promise<number> {
   if (values.out !== undefined) checkOutFolder('--out', values.out);
   if (values.pictures !== undefined) checkOutFolder('--pictures', values.pictures);
   const dataset = datasetFromOptions(values);
-  const { report, source } = await evaluate(values, dataset, views, pictures);
+  const skipped = values['skip-broken'] ? new SkippedFiles() : undefined;
+  const { report, source } = await evaluate(values, dataset, views, pictures, skipped);
+  warnUnlabelled(report, dataset);
   const about = { ...source, dataset: dataset.name, ...describeViews(views), ...report };
   const tables = [scoreTable(report), ...(values.confusion ? [confusionTable(report)] : [])];
   if (values.out !== undefined) {
@@ -87,6 +92,7 @@ async function run(argv: string[]): Promise<number> {
     await writeScoreFiles(values.out, about);
   }
   process.stdout.write(`${values.json ? JSON.stringify(about, null, 2) : tables.join('\n\n')}\n`);
+  skipped?.finish(Math.min(dataset.samples.length, Number(values.limit ?? Infinity)));
   return 0;
 }
 
@@ -95,6 +101,7 @@ async function evaluate(
   dataset: Dataset,
   views: Views,
   pictures: readonly Picture[],
+  skipped: SkippedFiles | undefined,
 ): Promise<{ report: ScoreReport; source: object }> {
   const { limit, pictures: folder } = values;
   const network = await openNetwork(values, dataset.classNames.length);
@@ -107,8 +114,11 @@ async function evaluate(
     const scores = await evaluateDataset(network.segmenter, dataset, {
       ...(limit === undefined ? {} : { limit: Number(limit) }),
       views,
+      ...(skipped === undefined ? {} : { onBroken: (error) => skipped.add(error) }),
       onSample: async (evaluated) => {
         showProgress(evaluated);
+        const { warning } = evaluated.sample;
+        if (warning !== undefined) reportWarning(warning);
         if (folder === undefined) return;
         await writeSamplePictures(folder, evaluated, dataset.palette, pictures);
       },
@@ -126,6 +136,14 @@ function noteOtherNames(network: readonly string[], dataset: readonly string[]):
   if (k < 0) return;
   process.stderr.write(
     `classes: ${k} is ${JSON.stringify(network[k])} in the network, ${JSON.stringify(dataset[k])} in the dataset\n`,
+  );
+}
+
+/** Scores of nothing look like those of a bad network. */
+function warnUnlabelled({ labelledPixels }: ScoreReport, { name }: Dataset): void {
+  if (labelledPixels > 0) return;
+  process.stderr.write(
+    `warning: ${name}: 0 pixels have a class, all are ignored: the scores say nothing. Are these the right labels and class table?\n`,
   );
 }
 

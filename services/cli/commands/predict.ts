@@ -14,6 +14,7 @@ import {
   picturesFromOption,
   writePredictionPictures,
 } from '../drawOptions.js';
+import { whiteValueOf } from '../datasetOptions.js';
 import { checkImages, listImages } from '../imageInputs.js';
 import {
   checkNetworkOptions,
@@ -22,6 +23,7 @@ import {
   openNetwork,
 } from '../networkOptions.js';
 import { checkOutFolder, makeOutFolder } from '../outFolder.js';
+import { SKIP_USAGE, SkippedFiles } from '../skippedFiles.js';
 import { VIEW_OPTIONS, VIEW_USAGE, viewsFromOptions } from '../viewOptions.js';
 
 const usage = `cirkd predict (--model PATH | --teacher HOST:PORT) --out DIR IMAGE_OR_FOLDER...
@@ -29,13 +31,15 @@ const usage = `cirkd predict (--model PATH | --teacher HOST:PORT) --out DIR IMAG
 Writes for each image, at its size:
   DIR/<name>-classes.png  every pixel in the colour of its class
   DIR/<name>-overlay.png  the same over the image
-Images of a folder keep the folders between. All images are read once before the first is predicted:
-where one is broken nothing is written.
+Images of a folder keep the folders between. Images lie as their EXIF orientation says. All are read once
+before the first is predicted: where one is broken nothing is written.
 
 ${NETWORK_USAGE}
   --out DIR       folder for the pictures; made if it isn't there
   --draw A,B,C    which pictures: classes, overlay, ids (class numbers as grey values); default
                   classes,overlay
+  --white-value N the value of white in images of more than 8 bits, such as 4095
+${SKIP_USAGE}
 ${VIEW_USAGE}
 
 Exit codes: 0 done, 2 usage, 3 no teacher, 4 the teacher, 5 the model,
@@ -53,6 +57,8 @@ async function run(argv: string[]): Promise<number> {
       ...VIEW_OPTIONS,
       out: { type: 'string' },
       draw: { type: 'string', default: 'classes,overlay' },
+      'skip-broken': { type: 'boolean', default: false },
+      'white-value': { type: 'string' },
     },
   });
   checkNetworkOptions(values);
@@ -61,6 +67,8 @@ async function run(argv: string[]): Promise<number> {
   const views = viewsFromOptions(values);
   const pictures = picturesFromOption(values.draw, PREDICTION_PICTURES);
   const images = listImages(positionals);
+  const reading = { whiteValue: whiteValueOf(values['white-value']) };
+  const skipped = values['skip-broken'] ? new SkippedFiles() : undefined;
   const network = await openNetwork(values, null);
   try {
     const { classes } = network.segmenter;
@@ -69,16 +77,17 @@ async function run(argv: string[]): Promise<number> {
         `--draw: ids given, wanted others: the network has ${classes} classes, a grey value one of ${MAX_IDS}`,
       );
     }
-    await checkImages(images);
+    const whole = await checkImages(images, reading, skipped);
     const palette = paletteOf(network.classNames);
-    for (const { file, name } of images) {
-      const image = await readRgb(file);
+    for (const { file, name } of whole) {
+      const image = await readRgb(file, reading);
       const prediction = await predict(network.segmenter, image, views);
       const path = join(out, name);
       await makeOutFolder('--out', dirname(path));
       const written = await writePredictionPictures(path, { image, prediction, palette }, pictures);
       process.stdout.write(written.map((one) => `${one}\n`).join(''));
     }
+    skipped?.finish(images.length);
     return 0;
   } finally {
     await network.close();
