@@ -2,7 +2,7 @@
 import { profileWork } from '../../services/cli/bench/opProfile.js';
 import { peakKiB, residentKiB, startPeak } from '../../services/cli/bench/peakMemory.js';
 import { engineInfo } from '../../src/tensor/index.js';
-import { answerRequests, tell } from '../support/linesOfInput.js';
+import { answerRequests, sendLine } from '../support/linesOfInput.js';
 import type { Answers, Ready, Request, SideTask } from './protocol.js';
 import { openWork, type StepWork } from './stepWork.js';
 
@@ -16,7 +16,7 @@ const startKiB = residentKiB();
 const work = openWork(task);
 // Making weights, banks and input takes more for a moment than it leaves.
 startPeak();
-tell({ engine, startKiB } satisfies Ready);
+sendLine({ engine, startKiB } satisfies Ready);
 await answerRequests((request: Request) => answer(work, request));
 
 function answer(work: StepWork, request: Request): Answers[Request['do']] {

@@ -72,9 +72,9 @@ function rateTable(results: TransportResults): string {
   const perAnswer = ({ cpuMs, answers }: SideResult) => median(cpuMs.map((each) => each / answers));
   return tableOf(results.sides, [
     ['side', ({ name }) => name],
-    ['MiB an answer', ({ answerBytes }) => (answerBytes / MIB).toFixed(2)],
+    ['MiB per answer', ({ answerBytes }) => (answerBytes / MIB).toFixed(2)],
     ['fp32-equivalent MiB/s', (side) => spread(rates(side), fixed(0))],
     [`times ${BARE}`, (side) => ratioCell(ratioOf(side, bare), fixed(2))],
-    ['processor ms an answer', (side) => perAnswer(side).toFixed(1)],
+    ['CPU ms per answer', (side) => perAnswer(side).toFixed(1)],
   ]);
 }

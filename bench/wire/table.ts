@@ -43,7 +43,7 @@ function codingTable({ size, rounds, cases }: Coding): string {
       best(decodeMs).toFixed(1),
     ];
   });
-  const header = ['sent as', 'MiB an image', 'times less than fp32', 'encode, ms', 'decode, ms'];
+  const header = ['sent as', 'MiB per image', 'times less than fp32', 'encode, ms', 'decode, ms'];
   return `${height}×${width} positions, ${channels} channels, ${classes} classes; the best of ${rounds} rounds:\n\n${markdownTable(header, rows)}`;
 }
 
@@ -60,7 +60,7 @@ function accuracyTable({ student, batches, losses, changes }: Accuracy): string 
   const fp32 = TEACHER_TERMS.map((term) => losses[term].toPrecision(4));
   const header = ['sent as', ...TEACHER_TERMS.map((term) => `\`${term}\``), 'harmless'];
   return [
-    `Student: ${student}. Of each term the relative change of the loss and 1 − cosine of the gradient, the worst of ${batches} batches of two; above them the losses in fp32:`,
+    `Student: ${student}. For each term the relative change of the loss and 1 − cosine of the gradient, the worst of ${batches} batches of two; above them the losses in fp32:`,
     markdownTable(header, [['fp32, logits sent', ...fp32, ''], ...rows]),
   ].join('\n\n');
 }

@@ -20,12 +20,12 @@ export const NETWORK_OPTIONS = {
   ...TEACHER_SECURITY_OPTIONS,
 } as const;
 
-export const NETWORK_USAGE = `  --model PATH    a model file (.safetensors), the folder of a checkpoint, or that of a run: its best
-                  checkpoint
+export const NETWORK_USAGE = `  --model PATH    a model file (.safetensors), a checkpoint's folder, or a run's folder (its best
+                  checkpoint is used)
   --teacher HOST:PORT[,HOST:PORT]
-                  running teachers in place of a model; dns:///HOST:PORT: all behind a name
+                  running teachers instead of a model; dns:///HOST:PORT: all addresses of a name
   --teacher-timeout SECONDS
-                  to wait for a teacher's answer (default 60)
+                  how long to wait for a teacher's answer (default 60)
 ${TEACHER_SECURITY_USAGE}`;
 
 export interface NetworkValues extends TeacherSecurityValues {
@@ -49,7 +49,7 @@ export function checkNetworkOptions(values: NetworkValues): void {
   const { model, teacher } = values;
   if ((model === undefined) === (teacher === undefined)) {
     throw new UsageError(
-      `--model, --teacher: ${model === undefined ? 'none' : 'both'} given, wanted one of them`,
+      `--model, --teacher: ${model === undefined ? 'none' : 'both'} given, wanted exactly one`,
     );
   }
   if (teacher !== undefined) addressesOf(teacher);

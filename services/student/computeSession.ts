@@ -136,7 +136,7 @@ function labelSource({ config, teacher }: ComputeSetup): Open['withLabels'] {
   if (from === 'file') return (batch) => batch;
   return (batch) => {
     if (batch.teacher === null || teacher === null) {
-      throw new Error('data.train.labels: teacher, and no reply came');
+      throw new Error('data.train.labels: teacher, but no reply came');
     }
     const options = { minConfidence, alignCorners: teacher.alignCorners };
     const labels = teacherLabels(batch.teacher.logits, batch.labels, options);

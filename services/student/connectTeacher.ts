@@ -14,7 +14,7 @@ import type { OpenedRun } from './openRun.js';
 import type { Reporting } from './reporting.js';
 
 /** The states worth logging; the others repeat while an absent teacher is retried. */
-const TOLD_STATES: ReadonlySet<TeacherState['state']> = new Set([
+const REPORTED_STATES: ReadonlySet<TeacherState['state']> = new Set([
   'ready',
   'draining',
   'leaving',
@@ -73,9 +73,9 @@ function openSecurity(
     tls: ca === null ? null : { ca: named('tls.ca', ca), identity },
     token: tokenFile === null ? null : named('tokenFile', tokenFile),
     onCertificate: metrics.setCertificateExpiry,
-    onReloaded: (keys) => log.info({ keys }, 'security files read again'),
-    onExposed: (reason) => log.warn({ reason }, 'a secret that others may read'),
-    onProblem: ({ message }) => log.error({ reason: message }, 'security files not taken over'),
+    onReloaded: (keys) => log.info({ keys }, 'security files reloaded'),
+    onExposed: (reason) => log.warn({ reason }, 'a secret is readable by every user'),
+    onProblem: ({ message }) => log.error({ reason: message }, 'changed security files not used'),
   });
 }
 
@@ -98,7 +98,7 @@ function clientOptions(config: StudentConfig, { dataset, run, reporting }: Parts
   const { metrics, log } = reporting;
   const jitter = drawsFor(config.seed, 'jitter');
   const { serverName } = teacher.tls;
-  const tellTeacher = teacherNews(reporting);
+  const reportTeacher = teacherReport(reporting);
   return {
     addresses: teacher.addresses,
     lookupIntervalMs: teacher.lookupIntervalMs,
@@ -118,18 +118,18 @@ function clientOptions(config: StudentConfig, { dataset, run, reporting }: Parts
       metrics.requeued.inc({ reason });
       // Called once for each non-finite reply, found here or at the teacher, except one that ends the run.
       if (reason === 'nonfinite') metrics.nonfinite.inc();
-      log.warn({ reason, detail }, 'asked for again');
+      log.warn({ reason, detail }, 'image requested again');
       reporting.tell({ kind: 'requeue', reason });
     },
     onReceivedBytes: (bytes) => metrics.receivedBytes.inc(bytes),
     onInflightBytes: (bytes) => metrics.inflightBytes.set(bytes),
     onTeacher(news) {
       metrics.recordTeacher(news.address, news.state);
-      tellTeacher(news);
+      reportTeacher(news);
     },
     onName: ({ name, addresses, detail }) => {
-      if (addresses !== null) log.info({ name, addresses }, 'teachers behind a name');
-      else log.warn({ name, reason: detail }, 'no teachers found behind a name');
+      if (addresses !== null) log.info({ name, addresses }, 'teachers of a DNS name');
+      else log.warn({ name, reason: detail }, 'no teachers found for a DNS name');
     },
     ...(serverName === null ? {} : { serverName }),
     ...(log.isLevelEnabled('debug') ? { onAttempt: attemptLog(log, config) } : {}),
@@ -160,17 +160,18 @@ function expectedDigest(
 }
 
 /** Reports each change of a teacher once, and not every attempt to reach an absent one. */
-function teacherNews({ log, tell }: Reporting): (state: TeacherState) => void {
-  const told = new Map<string, string>();
+function teacherReport({ log, tell }: Reporting): (state: TeacherState) => void {
+  const reported = new Map<string, string>();
   return (news) => {
     const { address, state, detail } = news;
-    const words = `${state} ${detail}`;
-    const lost = state === 'backoff' && /^(ready|draining|leaving) /.test(told.get(address) ?? '');
-    if (told.get(address) === words || !(lost || TOLD_STATES.has(state))) {
+    const text = `${state} ${detail}`;
+    const lost =
+      state === 'backoff' && /^(ready|draining|leaving) /.test(reported.get(address) ?? '');
+    if (reported.get(address) === text || !(lost || REPORTED_STATES.has(state))) {
       log.debug({ ...news }, 'teacher');
       return;
     }
-    told.set(address, words);
+    reported.set(address, text);
     log[state === 'ready' || state === 'closed' ? 'info' : 'warn']({ ...news }, 'teacher');
     tell({ kind: 'teacher', ...news });
   };

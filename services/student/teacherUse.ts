@@ -26,7 +26,7 @@ export function leaveOutTerms(config: StudentConfig, { teacher, log }: Parts): L
   const { weights } = config.loss;
   const terms = FEATURE_TERMS.filter((term) => weights[term] > 0);
   if (terms.length === 0) return null;
-  const reason = `teacher ${teacher.info.model} gives no feature`;
+  const reason = `teacher ${teacher.info.model} provides no feature`;
   const teaches = config.data.train.labels === 'teacher' && weights.task > 0;
   if (weights.logits_kd === 0 && !teaches) {
     const keys = terms.map((term) => `loss.weights.${term}`).join(', ');
@@ -53,7 +53,7 @@ export function labelSource({ data: { train } }: StudentConfig): LabelSource {
  * Logs a line if the teacher gives the labels. It is a warning if the teacher's class names differ
  * from data.train's: then nothing verifies which output is which class.
  */
-export function tellLabels(
+export function logLabels(
   config: StudentConfig,
   { dataset, teacher, log }: Parts & { readonly dataset: Pick<Dataset, 'classNames'> },
 ): void {

@@ -49,7 +49,7 @@ async function close(teacher: RunningTeacher, log: Logger): Promise<void> {
     await teacher.close();
   } catch (error) {
     if (!(error instanceof ThreadStuckError)) throw error;
-    log.error({ error }, 'killing this process: it could not end otherwise');
+    log.error({ error }, 'killing this process: it did not exit by itself');
     process.kill(process.pid, 'SIGKILL');
   }
 }

@@ -31,12 +31,12 @@ export type UnexpectedErrorSink = (error: unknown) => void;
 
 /**
  * Converts an RpcError unchanged, and any other error to INTERNAL without its message, which could
- * reveal paths and internals to a stranger. The whole error goes to `onUnexpected`.
+ * reveal paths and internals. The whole error goes to `onUnexpected`.
  */
 export function toCallStatus(error: unknown, onUnexpected: UnexpectedErrorSink): CallStatus {
   if (error instanceof RpcError) return { code: error.code, details: error.message };
   onUnexpected(error);
-  return { code: GrpcStatus.INTERNAL, details: 'internal error; see the log of the server' };
+  return { code: GrpcStatus.INTERNAL, details: "internal error; see the server's log" };
 }
 
 /** "RESOURCE_EXHAUSTED" for 8; the number itself for a code that gRPC doesn't define. */

@@ -29,12 +29,12 @@ export interface RpcServerOptions {
   readonly onConnectionsFull?: () => void;
 }
 
-/** An idle connection is closed after this time: strangers can open connections, too. */
+/** An idle connection is closed after this time: anyone can open connections. */
 const MAX_IDLE_MS = 60_000;
 
-const FULL_TOLD_EVERY_MS = 60_000;
+const FULL_REPORT_INTERVAL_MS = 60_000;
 
-/** The server can't listen where it was told to; the message names the address and the reason. */
+/** The server can't listen on the given address; the message names the address and the reason. */
 export class BindError extends Error {
   override readonly name = 'BindError';
   readonly address: string;
@@ -99,12 +99,12 @@ export class RpcServer {
 
   #limitConnections(): void {
     const { maxConnections = 256, onConnectionsFull } = this.#options;
-    let toldAtMs = Number.NEGATIVE_INFINITY;
+    let reportedAtMs = Number.NEGATIVE_INFINITY;
     for (const listener of listenersOf(this.#server)) {
       listener.maxConnections = maxConnections;
       listener.on('drop', () => {
-        if (performance.now() - toldAtMs < FULL_TOLD_EVERY_MS) return;
-        toldAtMs = performance.now();
+        if (performance.now() - reportedAtMs < FULL_REPORT_INTERVAL_MS) return;
+        reportedAtMs = performance.now();
         onConnectionsFull?.();
       });
     }

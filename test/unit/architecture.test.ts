@@ -28,7 +28,7 @@ function assertNone(violations: readonly Violation[]): void {
 const rulesOf = (violations: readonly Violation[]) =>
   violations.map(({ line, rule }) => `${line}: ${rule}`);
 
-test('folders import only what the import rule lets them', () => {
+test('folders import only what the import rule allows', () => {
   assert.ok(src.length > 0 && services.length > 0, 'no sources were found');
   assertNone([...src, ...services].flatMap(importViolations));
 });
@@ -66,7 +66,7 @@ test('files and functions are short', () => {
   assertNone([...src, ...services].flatMap(lengthViolations));
 });
 
-test('names say what a file holds', () => {
+test('file names are specific', () => {
   assertNone(['src', 'services', 'test'].flatMap((top) => walk(ROOT, top)).flatMap(nameViolations));
 });
 
@@ -74,7 +74,7 @@ test('only services read arguments, environment and signals', () => {
   assertNone(src.flatMap(processViolations));
 });
 
-test('a unit test that looks at its process, or changes it, says that it wants one of its own', () => {
+test('a unit test that inspects or changes its process declares that it needs its own', () => {
   const touches =
     /process\.(on|once|memoryUsage|resourceUsage|chdir|getActive\w+)\b|process\.exitCode =|setFlagsFromString\(/;
   const shared = readSources(ROOT, 'test/unit').filter(
@@ -90,7 +90,7 @@ test('no file names a path of one machine or the host of a registry', () => {
   assertNone(texts.flatMap((path) => leakViolations(path, readFileSync(join(ROOT, path), 'utf8'))));
 });
 
-test('what rests on parts of grpc-js that nobody promises is in one file, and the version is exact', () => {
+test('code that relies on undocumented parts of grpc-js is in one file, and the version is pinned', () => {
   const internals = /\b_createSecureConnector\b|\bhttp2Servers\b|\bnextCall\b|byteLength: \{ value/;
   const found = [...src, ...services].filter(({ text }) => internals.test(text));
   assert.deepEqual(
@@ -152,7 +152,7 @@ test('every folder of src/stream and src/oip is in the import rule', () => {
   assert.deepEqual(folders.sort(), [...ruled, 'stream/generated', 'oip/generated'].sort());
 });
 
-test('the other rules see what breaks them', () => {
+test('the other rules detect violations', () => {
   const long = `export function long() {\n${'  step();\n'.repeat(59)}}\n`;
   const over = parseSource('src/data/made.ts', `// one\n${long}`);
   assert.deepEqual(rulesOf(lengthViolations(over)), [

@@ -64,7 +64,7 @@ function taskLoss(from: 'file' | 'teacher', alignCorners: boolean, labels: reado
   return outcome.kind === 'committed' ? outcome.terms['task']! : Number.NaN;
 }
 
-test("labels from the teacher follow the teacher's rule of the corners, not the student's", () => {
+test("labels from the teacher use the teacher's alignCorners, not the student's", () => {
   const blank = [0, 1].map(() => new Uint8Array(H * W));
   const losses = [true, false].map((alignCorners) => {
     const logits = Float32Array.from({ length: N * h * w * CLASSES.length }, (_, i) =>

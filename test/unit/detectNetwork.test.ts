@@ -42,9 +42,9 @@ for (const key of Object.keys(dicts)) {
   const entries = entriesOf(key);
   // Where v1 and v2 are the same network, the result is v1.
   const twin = entriesOf(key.replace(/v2$/, 'v1'));
-  const said = JSON.stringify(twin) === JSON.stringify(entries) ? 'v1' : variant;
+  const expectedVariant = JSON.stringify(twin) === JSON.stringify(entries) ? 'v1' : variant;
   test(`${key} is detected from its shapes`, () => {
-    const spec = { model, backbone, variant: said, numClasses: 19, widthMultiplier: 1 };
+    const spec = { model, backbone, variant: expectedVariant, numClasses: 19, widthMultiplier: 1 };
     assert.deepEqual(detectNetwork(shapes(entries), {}), spec);
   });
 }
@@ -59,12 +59,12 @@ test('widths are detected from the channel counts', () => {
     for (const widthMultiplier of [0.125, 0.25, 0.5, 0.6, 0.75, 1.5]) {
       const spec = { ...network, numClasses: 5, widthMultiplier };
       const tensors = shapesAt(spec);
-      const told = detectNetwork(tensors, {});
+      const detected = detectNetwork(tensors, {});
       // Another width may have the same channels, so the test only requires that the weights fit.
-      assert.deepEqual({ ...told, widthMultiplier }, spec);
+      assert.deepEqual({ ...detected, widthMultiplier }, spec);
       const form = (dict: Map<string, NamedTensor>) =>
         [...dict].map(([n, { shape }]) => [n, shape]);
-      assert.deepEqual(form(shapesAt(told)), form(tensors), `${widthMultiplier}`);
+      assert.deepEqual(form(shapesAt(detected)), form(tensors), `${widthMultiplier}`);
     }
   }
 });
@@ -84,11 +84,11 @@ test('at every width of every network, the detected one has the same shapes', ()
       for (const widthMultiplier of isOfficial ? all : some) {
         const spec = { model, backbone, variant, numClasses: 11, widthMultiplier };
         const wanted = collected(spec);
-        const told = detectNetwork(shapes(wanted), {});
+        const detected = detectNetwork(shapes(wanted), {});
         // The same network has the same shapes.
-        if (isDeepStrictEqual(told, spec)) continue;
+        if (isDeepStrictEqual(detected, spec)) continue;
         const where = `${model} ${backbone} ${variant} at ${widthMultiplier}`;
-        assert.deepEqual(collected(told), wanted, where);
+        assert.deepEqual(collected(detected), wanted, where);
       }
     }
   }

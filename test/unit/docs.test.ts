@@ -40,7 +40,7 @@ function codeRows(markdown: string): string[][] {
 
 const codeWords = (cell: string) => [...cell.matchAll(/`([^`]+)`/g)].map(([, word]) => word!);
 
-test('relative links lead to files that are there', () => {
+test('relative links lead to existing files', () => {
   for (const needed of ['README.md', 'CHANGELOG.md', 'docs/architecture.md']) {
     assert.ok(papers.includes(needed), needed);
   }

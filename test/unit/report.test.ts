@@ -192,8 +192,8 @@ test('logarithmic axes: round numbers; powers of two over a narrow range, powers
   const labels = (values: number[]) => {
     const points = values.map((value, i): [number, number] => [i, value]);
     // The numbers of the y axis end at the axis.
-    const words = chartOf(points, { logY: true }).matchAll(/<text[^>]*"end"[^>]*>([^<]*)/g);
-    return [...words].map(([, word]) => word);
+    const texts = chartOf(points, { logY: true }).matchAll(/<text[^>]*"end"[^>]*>([^<]*)/g);
+    return [...texts].map(([, word]) => word);
   };
   assert.deepEqual(labels([0.06, 0.9]), ['0.0625', '0.125', '0.25', '0.5']);
   assert.deepEqual(labels([0.002, 0.9]), ['0.01', '0.1']);
@@ -216,7 +216,7 @@ test('each series has one colour, its own if it has one', () => {
   );
 });
 
-test("the page's scripts are those that its policy names, and draw the charts again", async (t) => {
+test("the page's scripts are those allowed by its policy, and redraw the charts", async (t) => {
   const folder = mkdtempSync(join(tmpdir(), 'cirkd-report-'));
   t.after(() => rmSync(folder, { recursive: true, force: true }));
   const data = report('</script>');

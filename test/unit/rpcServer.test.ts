@@ -83,7 +83,7 @@ async function echoServer(unexpected: unknown[], observed: unknown[] = []): Prom
   return server;
 }
 
-test('an unexpected error leaves as INTERNAL without its message', () => {
+test('an unexpected error is sent as INTERNAL without its message', () => {
   const seen: unknown[] = [];
   const bug = new Error('password is 1234');
   const status = toCallStatus(bug, (error) => seen.push(error));
@@ -99,7 +99,7 @@ test('codes have names, unknown ones their number', () => {
   assert.equal(grpcCodeName(99), '99');
 });
 
-test('unary calls: answer, status of an RpcError, door for bugs; the observer sees each', async () => {
+test('unary calls: the answer, the status of an RpcError, INTERNAL for bugs; the observer sees each', async () => {
   const unexpected: unknown[] = [];
   const observed: unknown[] = [];
   const server = await echoServer(unexpected, observed);
@@ -127,7 +127,7 @@ test('unary calls: answer, status of an RpcError, door for bugs; the observer se
   );
 });
 
-test('a duplex call ends with the status of what its handler threw', async () => {
+test('a duplex call ends with the status of the error that its handler threw', async () => {
   const unexpected: unknown[] = [];
   const server = await echoServer(unexpected);
   const port = await server.bind();
@@ -178,15 +178,15 @@ test('shutdown waits for running calls, then cuts them', async () => {
   assert.equal(await idle.shutdown(10_000), 'drained');
 });
 
-test('a .proto file that is missing is named', () => {
+test('a missing .proto file is named in the error', () => {
   assert.throws(() => loadProto('cirkd/none.proto'), /proto\/cirkd\/none\.proto: not found/);
 });
 
-test('connections beyond the limit are closed at once, and told; one that goes makes room', async () => {
-  let told = 0;
+test('connections beyond the limit are closed at once and reported; a closed connection makes room', async () => {
+  let reports = 0;
   const server = new RpcServer({
     ...{ host: '127.0.0.1', port: 0, maxReceiveBytes: 1000, maxConnections: 2 },
-    onConnectionsFull: () => told++,
+    onConnectionsFull: () => reports++,
   });
   const port = await server.bind();
   const opened: Socket[] = [];
@@ -199,7 +199,7 @@ test('connections beyond the limit are closed at once, and told; one that goes m
   const first = open();
   open();
   await Promise.all([closed(open()), closed(open())]);
-  assert.equal(told, 1);
+  assert.equal(reports, 1);
   assert.deepEqual(
     opened.map(({ closed }) => closed),
     [false, false, true, true],

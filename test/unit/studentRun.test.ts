@@ -122,7 +122,7 @@ test('a checkpoint from before a key existed is resumed with its default', async
   );
 });
 
-test('a run from before a key was retired goes on, its own numbers kept', async (t) => {
+test('a run from before a key was retired continues with its own values', async (t) => {
   const given = config(t);
   const run = await open(given);
   const { warmupSteps: _missing, ...train } = { ...run.config.train, threads: 7 };

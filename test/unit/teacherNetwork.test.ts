@@ -65,7 +65,7 @@ function outputsOf(result: EncodedOutput[] | Error | undefined): EncodedOutput[]
   return result;
 }
 
-test("a teacher gives the network's outputs, encoded", () => {
+test("a teacher returns the network's outputs, encoded", () => {
   const before = numTensors();
   const teacher = teacherWith();
   const network = SegmentationNetwork.create(DESCRIPTION.spec, initialWeights(1));
@@ -200,7 +200,7 @@ test('non-finite outputs become an error of their image only', () => {
   broken.dispose();
 });
 
-test('requests that are not offered and images that do not fit are refused', () => {
+test('unsupported requests and images of the wrong size are refused', () => {
   const teacher = teacherWith();
   const image = randomImage(1, 24, 24);
   const infer = (output: string, encoding: string) =>

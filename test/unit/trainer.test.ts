@@ -68,7 +68,7 @@ function batch(number: number): TrainingBatch {
   };
 }
 
-test('twenty steps on one batch: every term is there, the total falls, no tensor is left', () => {
+test('twenty steps on one batch: every term is present, the total falls, no tensor leaks', () => {
   const { trainer: built } = trainer('train.dropout=false');
   const totals: number[] = [];
   let after = 0;

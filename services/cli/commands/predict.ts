@@ -30,12 +30,12 @@ const usage = `cirkd predict (--model PATH | --teacher HOST:PORT) --out DIR IMAG
 
 Writes for each image, at its size:
   DIR/<name>-classes.png  every pixel in the colour of its class
-  DIR/<name>-overlay.png  the same over the image
-Images of a folder keep the folders between. Images lie as their EXIF orientation says. All are read once
-before the first is predicted: where one is broken nothing is written.
+  DIR/<name>-overlay.png  the same, blended with the image
+Images in a folder keep their subfolders; EXIF orientation is applied. All images are read once before the
+first prediction: if one is broken, nothing is written.
 
 ${NETWORK_USAGE}
-  --out DIR       folder for the pictures; made if it isn't there
+  --out DIR       folder for the pictures; created if it doesn't exist
   --draw A,B,C    which pictures: classes, overlay, ids (class numbers as grey values); default
                   classes,overlay
   --white-value N the value of white in images of more than 8 bits, such as 4095
@@ -43,7 +43,7 @@ ${SKIP_USAGE}
 ${VIEW_USAGE}
 
 Exit codes: 0 done, 2 usage, 3 no teacher, 4 the teacher, 5 the model,
-6 logits that are no numbers, 7 an image.`;
+6 non-finite logits, 7 an image.`;
 
 /** Number of values that an 8-bit grey pixel can have. */
 const MAX_IDS = 256;
@@ -62,7 +62,7 @@ async function run(argv: string[]): Promise<number> {
     },
   });
   checkNetworkOptions(values);
-  if (values.out === undefined) throw new UsageError('--out: wanted, a folder');
+  if (values.out === undefined) throw new UsageError('--out: none given, wanted a folder');
   const out = checkOutFolder('--out', values.out);
   const views = viewsFromOptions(values);
   const pictures = picturesFromOption(values.draw, PREDICTION_PICTURES);
@@ -74,7 +74,7 @@ async function run(argv: string[]): Promise<number> {
     const { classes } = network.segmenter;
     if (pictures.includes('ids') && classes > MAX_IDS) {
       throw new UsageError(
-        `--draw: ids given, wanted others: the network has ${classes} classes, a grey value one of ${MAX_IDS}`,
+        `--draw: ids given, wanted other pictures: the network has ${classes} classes, grey values number ${MAX_IDS}`,
       );
     }
     const whole = await checkImages(images, reading, skipped);
@@ -109,7 +109,7 @@ async function predict(
 
 export const command: Command = {
   name: 'predict',
-  summary: 'Colours images by the classes that a network sees in them.',
+  summary: 'Colours the pixels of images by the class that a network predicts.',
   usage,
   run,
 };

@@ -14,18 +14,18 @@ and /metrics. Once it serves, one line "teacher ready: grpc HOST:PORT, ..." goes
 output; the log goes to standard error. SIGTERM and SIGINT drain.
 
   --config FILE      the config; docs/config.md has every key
-  --set KEY=VALUE    overrides one key, VALUE is YAML; as often as wanted
+  --set KEY=VALUE    overrides one key, VALUE is YAML; repeatable
   --checkpoint FILE  same as --set checkpoint=FILE
   --onnx FILE        same as --set graph.onnx=FILE: an ONNX file (docs/teachers.md)
   --saved-model DIR  same as --set graph.savedModel=DIR: the folder of a SavedModel
-  --settings FILE    same as --set graph.settings=FILE: what the graph doesn't say of itself; unless
-                     given, model.yaml beside model.onnx, or cirkd.yaml in the SavedModel's folder
-  --provider NAME    same as --set graph.provider=NAME: cpu or cuda, of --onnx
+  --settings FILE    same as --set graph.settings=FILE: settings that the graph doesn't contain; by
+                     default model.yaml beside model.onnx, or cirkd.yaml in the SavedModel's folder
+  --provider NAME    same as --set graph.provider=NAME: cpu or cuda, for --onnx
   --port PORT        same as --set listen.port=PORT
   --metrics-port P   same as --set metrics.port=P
   --simulate         same as --set simulate.enabled=true
 
-Exit codes: 0 stopped by a signal, 1 the network's thread died, 2 config or usage or port in use,
+Exit codes: 0 stopped by a signal, 1 the inference thread failed, 2 config or usage or port in use,
 5 checkpoint or graph.`;
 
 const TEXT_FLAGS = {

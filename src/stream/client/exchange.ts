@@ -16,8 +16,8 @@ export interface ExchangeEvents {
   onAnswered(request: ImageRequest, reply: TeacherReply): void;
   /** The teacher refused the image for good. */
   onRefused(request: ImageRequest, error: ImageRefusedError): void;
-  /** `said`: the teacher itself reported it, so it is alive; else it was silent or sent garbage. */
-  onFailed(request: ImageRequest, reason: RequeueReason, detail: string, said: boolean): void;
+  /** `reported`: the teacher itself sent the error, so it is alive; otherwise it was silent or sent garbage. */
+  onFailed(request: ImageRequest, reason: RequeueReason, detail: string, reported: boolean): void;
 }
 
 /** One image at one teacher. */
@@ -134,7 +134,7 @@ export class ImageExchange {
       timeoutMs: this.#settings.requestTimeoutMs,
       crc32c: request.crc32c,
     });
-    this.#tell('sent', attempt);
+    this.#report('sent', attempt);
   }
 
   /** Forgets an image; its answer may still arrive and is then ignored. */
@@ -152,7 +152,7 @@ export class ImageExchange {
   end(reason: string): ImageRequest[] {
     this.#stream = undefined;
     return this.#attempts.closeAll().map((attempt) => {
-      this.#tell('failed', attempt, reason);
+      this.#report('failed', attempt, reason);
       return attempt.request;
     });
   }
@@ -174,7 +174,7 @@ export class ImageExchange {
       return;
     }
     this.#attempts.close(error.id);
-    this.#tell('refused', attempt, answer);
+    this.#report('refused', attempt, answer);
     const message = `teacher ${this.#address} refused image ${request.image.sample}: ${answer}`;
     this.#events.onRefused(request, new ImageRefusedError(error.code, message));
   }
@@ -194,29 +194,29 @@ export class ImageExchange {
       return;
     }
     this.#attempts.close(chunk.id);
-    this.#tell('answered', attempt);
+    this.#report('answered', attempt);
     this.#events.onAnswered(attempt.request, attempt.assembly.reply());
   }
 
   #timedOut(id: number): void {
     this.#stream?.cancel(id);
     const { requestTimeoutMs } = this.#settings;
-    this.#failed(id, 'timeout', `no whole answer within ${requestTimeoutMs} ms`, false);
+    this.#failed(id, 'timeout', `no complete answer within ${requestTimeoutMs} ms`, false);
   }
 
-  #failed(id: number, reason: RequeueReason, detail: string, said: boolean): void {
+  #failed(id: number, reason: RequeueReason, detail: string, reported: boolean): void {
     const attempt = this.#attempts.close(id);
     if (attempt === undefined) return;
-    this.#tell('failed', attempt, `${reason}: ${detail}`);
-    this.#events.onFailed(attempt.request, reason, detail, said);
+    this.#report('failed', attempt, `${reason}: ${detail}`);
+    this.#events.onFailed(attempt.request, reason, detail, reported);
   }
 
   #dropped(attempt: Attempt): void {
     this.#stream?.cancel(attempt.id);
-    this.#tell('dropped', attempt);
+    this.#report('dropped', attempt);
   }
 
-  #tell(kind: AttemptEvent['kind'], attempt: Attempt, reason = ''): void {
+  #report(kind: AttemptEvent['kind'], attempt: Attempt, reason = ''): void {
     const { onAttempt } = this.#settings;
     if (onAttempt === undefined) return;
     const { id, number, request, sentAtMs, missingBytes } = attempt;

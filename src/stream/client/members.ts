@@ -16,7 +16,7 @@ export class Members {
   readonly #fixed: readonly Endpoint[];
   readonly #names: readonly WatchedName[];
   /** The addresses that each name had when it was last found. */
-  readonly #behind = new Map<WatchedName, readonly Endpoint[]>();
+  readonly #resolved = new Map<WatchedName, readonly Endpoint[]>();
   readonly #links = new Map<string, TeacherLink>();
   /** The streams of former members, until they have ended. */
   readonly #closing = new Set<Promise<void>>();
@@ -49,21 +49,21 @@ export class Members {
     const links = this.links.map(({ address, lastError }) => `${address} (${lastError})`);
     const names = this.#names
       .filter(({ wasFound, problem }) => !wasFound || problem !== undefined)
-      .map(({ name, problem }) => `${name.text} (${problem ?? 'no answer of a DNS server yet'})`);
+      .map(({ name, problem }) => `${name.text} (${problem ?? 'no DNS answer yet'})`);
     return [...links, ...names].join('; ');
   }
 
   open(): void {
     this.#sync();
-    for (const name of this.#names) name.look();
+    for (const name of this.#names) name.refresh();
   }
 
   /** A teacher was lost: looks the names up again, as others may have replaced it. */
-  lookAgain(): void {
-    for (const name of this.#names) name.look();
+  lookUpAgain(): void {
+    for (const name of this.#names) name.refresh();
   }
 
-  /** A member that was told to leave has answered everything: closes its link. */
+  /** A member that was asked to leave has answered everything: closes its link. */
   left(link: TeacherLink): void {
     this.#links.delete(link.address);
     const closing = link.close().finally(() => this.#closing.delete(closing));
@@ -80,11 +80,11 @@ export class Members {
 
   #watch(name: DnsName): WatchedName {
     const { lookupIntervalMs, onName } = this.#settings;
-    const tell = (addresses: readonly string[] | null, detail: string) =>
+    const report = (addresses: readonly string[] | null, detail: string) =>
       onName?.({ name: name.text, addresses, detail });
     const watched = new WatchedName(name, lookupIntervalMs, {
-      onAddresses: (ips) => this.#found(watched, ips, tell),
-      onProblem: (problem) => tell(null, problem),
+      onAddresses: (ips) => this.#found(watched, ips, report),
+      onProblem: (problem) => report(null, problem),
     });
     return watched;
   }
@@ -92,13 +92,13 @@ export class Members {
   #found(
     watched: WatchedName,
     ips: readonly string[],
-    tell: (addresses: readonly string[], detail: string) => void,
+    report: (addresses: readonly string[], detail: string) => void,
   ): void {
-    const before = this.#behind.get(watched) ?? [];
+    const before = this.#resolved.get(watched) ?? [];
     const now = ips.map((ip) => endpointOf(watched.name, ip));
-    this.#behind.set(watched, now);
+    this.#resolved.set(watched, now);
     if (listed(now).join() === listed(before).join()) return;
-    tell(listed(now), '');
+    report(listed(now), '');
     this.#sync();
     this.#onChange();
   }
@@ -107,7 +107,7 @@ export class Members {
   #sync(): void {
     if (this.#isClosed) return;
     const wanted = new Map<string, Endpoint>();
-    for (const endpoint of [...this.#fixed, ...[...this.#behind.values()].flat()]) {
+    for (const endpoint of [...this.#fixed, ...[...this.#resolved.values()].flat()]) {
       if (!wanted.has(endpoint.address)) wanted.set(endpoint.address, endpoint);
     }
     for (const [address, link] of [...this.#links]) {

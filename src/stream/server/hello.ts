@@ -22,7 +22,7 @@ export interface Agreement {
 
 const RUN_ID = new RegExp(`^[A-Za-z0-9._-]{1,${MAX_RUN_ID_BYTES}}$`);
 
-/** Throws RpcError: INVALID_ARGUMENT for nonsense, FAILED_PRECONDITION for what we lack. */
+/** Throws RpcError: INVALID_ARGUMENT for a malformed request, FAILED_PRECONDITION for an unsupported one. */
 export function checkHello(
   hello: Hello,
   engine: Pick<InferenceEngine, 'info' | 'classifier'>,
@@ -73,7 +73,7 @@ export function teacherInfoToWire(
 /** More than any version has; a bound is needed, as the checks below compare every pair. */
 const MAX_OUTPUTS = 16;
 
-/** Throws RpcError: INVALID_ARGUMENT for nonsense, FAILED_PRECONDITION for what we lack. */
+/** Throws RpcError: INVALID_ARGUMENT for a malformed request, FAILED_PRECONDITION for an unsupported one. */
 export function checkOutputs(
   requested: Hello['outputs'],
   encodings: readonly Encoding[],
@@ -83,13 +83,13 @@ export function checkOutputs(
   if (requested.length > MAX_OUTPUTS) {
     throw invalid(`hello.outputs: ${requested.length} given, wanted at most ${MAX_OUTPUTS}`);
   }
-  const outputs = requested.map((asked, index) => checkOutput(asked, index, encodings));
-  const twice = outputs.find(({ output }, index) =>
+  const outputs = requested.map((entry, index) => checkOutput(entry, index, encodings));
+  const duplicate = outputs.find(({ output }, index) =>
     outputs.slice(0, index).some((earlier) => earlier.output === output),
   );
-  if (twice) throw invalid(`hello.outputs: ${OUTPUT.toWire[twice.output]} given twice`);
+  if (duplicate) throw invalid(`hello.outputs: ${OUTPUT.toWire[duplicate.output]} given twice`);
   if (imageOutputs(outputs).length === 0)
-    throw invalid('hello.outputs: none of an image given, wanted one');
+    throw invalid('hello.outputs: no output per image given, wanted at least one');
   checkScale(outputs);
   return outputs;
 }
@@ -104,16 +104,16 @@ export function grantedOutputs(
 ): OutputRequest[] {
   const hasFeature = info.featureChannels > 0;
   if (classifier === null && requested.some(({ output }) => output === 'classifier')) {
-    const why = hasFeature ? 'has no such layer' : 'gives no feature';
-    throw lacking(
-      `hello.outputs: OUTPUT_CLASSIFIER given, but this teacher ${why}: its logits can't be rebuilt, set teacher.logits: sent`,
+    const reason = hasFeature ? 'has no such layer' : 'provides no feature';
+    throw unsupported(
+      `hello.outputs: OUTPUT_CLASSIFIER given, but this teacher ${reason}: its logits can't be rebuilt, set teacher.logits: sent`,
     );
   }
   const granted = requested.filter(({ output }) => hasFeature || !OUTPUTS[output].isOfFeature);
   if (granted.length > 0) return granted;
   const given = requested.map(({ output }) => OUTPUT.toWire[output]).join(', ');
-  throw lacking(
-    `hello.outputs: ${given} given, but this teacher gives no feature: wanted OUTPUT_LOGITS, set teacher.logits: sent`,
+  throw unsupported(
+    `hello.outputs: ${given} given, but this teacher provides no feature: wanted OUTPUT_LOGITS, set teacher.logits: sent`,
   );
 }
 
@@ -126,8 +126,8 @@ export function imageOutputs(outputs: readonly OutputRequest[]): OutputRequest[]
 export function checkClassifierRow({ featureChannels }: TeacherInfo, maxChunkBytes: number): void {
   const rowBytes = tensorBytes('fp32', [featureChannels + 1]);
   if (rowBytes <= maxChunkBytes) return;
-  throw lacking(
-    `hello.max_chunk_bytes: a row of OUTPUT_CLASSIFIER takes ${rowBytes} bytes, pieces have at most ${maxChunkBytes}`,
+  throw unsupported(
+    `hello.max_chunk_bytes: a row of OUTPUT_CLASSIFIER takes ${rowBytes} bytes, chunks have at most ${maxChunkBytes}`,
   );
 }
 
@@ -136,34 +136,34 @@ function checkScale(outputs: readonly OutputRequest[]): void {
   const hasInt8 = outputs.some(({ encoding }) => encoding === 'int8');
   if (hasInt8 && !hasScale) {
     throw invalid(
-      'hello.outputs: OUTPUT_EMBEDDING as ENCODING_INT8 given, wanted OUTPUT_EMBEDDING_SCALE, too',
+      'hello.outputs: OUTPUT_EMBEDDING as ENCODING_INT8 given, wanted OUTPUT_EMBEDDING_SCALE as well',
     );
   }
   if (hasScale && !hasInt8) {
     throw invalid(
-      'hello.outputs: OUTPUT_EMBEDDING_SCALE given, wanted OUTPUT_EMBEDDING as ENCODING_INT8, too',
+      'hello.outputs: OUTPUT_EMBEDDING_SCALE given, wanted OUTPUT_EMBEDDING as ENCODING_INT8 as well',
     );
   }
 }
 
 function checkOutput(
-  asked: Hello['outputs'][number],
+  entry: Hello['outputs'][number],
   index: number,
   encodings: readonly Encoding[],
 ): OutputRequest {
   const name = `hello.outputs[${index}]`;
-  const output = OUTPUT.fromWire(asked.output);
+  const output = OUTPUT.fromWire(entry.output);
   if (output === undefined) {
     const offered = Object.values(OUTPUT.toWire).join(', ');
-    throw lacking(`${name}.output: ${asked.output} given, this server sends ${offered}`);
+    throw unsupported(`${name}.output: ${entry.output} given, this server sends ${offered}`);
   }
   if (OUTPUTS[output].isAlwaysFp32) return { output, encoding: 'fp32' };
-  const encoding = ENCODING.fromWire(asked.encoding);
+  const encoding = ENCODING.fromWire(entry.encoding);
   const offered = encodings.filter((one) => OUTPUTS[output].encodings.includes(one));
   if (encoding === undefined || !offered.includes(encoding)) {
     const names = offered.map((one) => ENCODING.toWire[one]).join(', ');
-    throw lacking(
-      `${name}.encoding: ${asked.encoding} given, this server sends ${asked.output} as ${names || 'nothing'}`,
+    throw unsupported(
+      `${name}.encoding: ${entry.encoding} given, this server sends ${entry.output} as ${names || 'nothing'}`,
     );
   }
   return { output, encoding };
@@ -173,6 +173,6 @@ function invalid(message: string): RpcError {
   return new RpcError(GrpcStatus.INVALID_ARGUMENT, message);
 }
 
-function lacking(message: string): RpcError {
+function unsupported(message: string): RpcError {
   return new RpcError(GrpcStatus.FAILED_PRECONDITION, message);
 }

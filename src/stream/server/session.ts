@@ -158,7 +158,7 @@ export class ServerSession {
         return;
       case 'creditBytes': {
         const bytes = checkByteCount('credit_bytes', request.creditBytes ?? 0);
-        checkByteCount('credit_bytes in all', sender.creditBytes + bytes);
+        checkByteCount('credit_bytes in total', sender.creditBytes + bytes);
         sender.grant(bytes);
         return;
       }
@@ -211,7 +211,7 @@ export class ServerSession {
   #logEnd(error: unknown): void {
     const { hooks } = this.#serving;
     const fields = { run: this.#open?.agreement.runId, peer: this.#peer };
-    const reason = error instanceof Error ? error.message : 'left or finished';
+    const reason = error instanceof Error ? error.message : 'the client left or finished';
     if (error instanceof RpcError && error.code !== GrpcStatus.UNAVAILABLE) {
       const code = grpcCodeName(error.code);
       hooks.onEvent('warn', 'stream refused', { ...fields, code, reason });

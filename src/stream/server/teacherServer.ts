@@ -166,7 +166,7 @@ export class TeacherServer {
       serving.hooks.onEvent('warn', 'stream refused', { peer: call.getPeer(), code, maxStreams });
       throw new RpcError(
         GrpcStatus.RESOURCE_EXHAUSTED,
-        `${maxStreams} streams are open, this server takes no more`,
+        `${maxStreams} streams are open; this server accepts no more`,
       );
     }
     const session = new ServerSession(call, serving);

@@ -37,7 +37,7 @@ export interface StudyPlan {
 export interface StudyResult {
   readonly asked: number;
   readonly answered: number;
-  /** Refused for lack of room, and asked for again; part of neither. */
+  /** Refused for lack of room, and requested again; part of neither. */
   readonly refused: number;
   readonly latenciesMs: number[];
 }

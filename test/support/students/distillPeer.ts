@@ -69,8 +69,8 @@ export class DistillPeer {
   }
 
   /** Says hello and waits for the welcome. */
-  async greet(wishes: HelloInput = {}): Promise<DistillResponse['welcome']> {
-    this.send({ hello: hello(wishes) });
+  async greet(fields: HelloInput = {}): Promise<DistillResponse['welcome']> {
+    this.send({ hello: hello(fields) });
     return (await this.take('welcome')).welcome;
   }
 
@@ -149,7 +149,7 @@ export class DistillPeer {
   }
 }
 
-export function hello(wishes: HelloInput = {}): HelloInput {
+export function hello(fields: HelloInput = {}): HelloInput {
   return {
     protocolVersion: 1,
     runId: 'test',
@@ -159,7 +159,7 @@ export function hello(wishes: HelloInput = {}): HelloInput {
       { output: 'OUTPUT_FEATURE_NORM', encoding: 'ENCODING_FP32' },
     ],
     creditBytes: 1_000_000_000,
-    ...wishes,
+    ...fields,
   };
 }
 

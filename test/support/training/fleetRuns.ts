@@ -129,10 +129,10 @@ export class FleetStudent extends CirkdProcess {
     await this.says(new RegExp(`step ${steps}/${STEPS} `));
   }
 
-  /** Reasons for which images of one teacher, or of any, were asked for again, in order. */
+  /** Reasons for which images of one teacher, or of any, were requested again, in order. */
   requeued(teacher?: { readonly address: string }): string[] {
     return this.#log()
-      .filter(({ msg }) => msg === 'asked for again')
+      .filter(({ msg }) => msg === 'image requested again')
       .filter(({ detail }) => teacher === undefined || detail!.startsWith(`${teacher.address}: `))
       .map(({ reason }) => reason!);
   }
