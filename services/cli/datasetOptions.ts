@@ -16,6 +16,7 @@ export const DATASET_OPTIONS = {
   'label-suffix': { type: 'string', default: '.png' },
   'reduce-zero-label': { type: 'boolean', default: false },
   'white-value': { type: 'string' },
+  classes: { type: 'string', default: '171' },
   split: { type: 'string', default: 'val' },
   samples: { type: 'string', default: '100' },
   height: { type: 'string', default: '128' },
@@ -23,14 +24,16 @@ export const DATASET_OPTIONS = {
   seed: { type: 'string', default: '0' },
 } as const;
 
-export const DATASET_USAGE = `  --data KIND     camvid, cityscapes, folder or synthetic
-  --split NAME    train or val (default val); for camvid and cityscapes also any other split
+export const DATASET_USAGE = `  --data KIND     camvid, cityscapes, voc, ade20k, cocostuff, folder or synthetic
+  --split NAME    train or val (default val); for datasets with --root also any other split
   --root DIR      camvid: the folder with <split>/, <split>annot/ and <split>.lst
                   cityscapes: the folder with leftImg8bit/ and gtFine/
+                  voc: the folder with JPEGImages/ and SegmentationClass/ or SegmentationClassAug/
+                  ade20k, cocostuff: the folder with images/ and annotations/
   --list FILE     one sample, or one image and its label file, per line, instead of the folder's files
   --images DIR --labels DIR --class-table FILE
-                  folder: images, label PNGs with the same names, and the table of classes, or camvid
-                  or cityscapes for theirs
+                  folder: images, label PNGs with the same names, and the table of classes, or camvid,
+                  cityscapes, voc, ade20k, cocostuff or cocostuff-182 for theirs
   --label-values index|colour
                   folder: the values of the label PNGs (default index)
   --image-suffix TEXT --label-suffix TEXT
@@ -39,6 +42,7 @@ export const DATASET_USAGE = `  --data KIND     camvid, cityscapes, folder or sy
   --reduce-zero-label
                   folder: label 0 is ignored, and label n means id n - 1 of the class list
   --white-value N folder: the value of white in images of more than 8 bits, such as 4095
+  --classes N     cocostuff: 171 (default), or 182 as in the official code
   --samples N --height PIXELS --width PIXELS --seed N
                   synthetic: number, size and seed of the scenes (default 100, 128×256, seed 0)`;
 
@@ -54,6 +58,7 @@ export interface DatasetValues {
   readonly 'label-suffix': string;
   readonly 'reduce-zero-label': boolean;
   readonly 'white-value'?: string | undefined;
+  readonly classes: string;
   readonly split: string;
   readonly samples: string;
   readonly height: string;
@@ -74,6 +79,20 @@ export function datasetConfig(values: DatasetValues): DatasetConfig {
       return { kind: 'camvid', root: wanted(values, 'root'), split, list };
     case 'cityscapes':
       return { kind: 'cityscapes', root: wanted(values, 'root'), split, list };
+    case 'voc':
+      return { kind: 'voc', root: wanted(values, 'root'), split, list };
+    case 'ade20k':
+      return { kind: 'ade20k', root: wanted(values, 'root'), split, list };
+    case 'cocostuff': {
+      const all = oneOf('--classes', values.classes, ['171', '182']) === '182';
+      return {
+        kind: 'cocostuff',
+        root: wanted(values, 'root'),
+        split,
+        list,
+        classes: all ? 182 : 171,
+      };
+    }
     case 'folder':
       return {
         kind: 'folder',
@@ -99,7 +118,7 @@ export function datasetConfig(values: DatasetValues): DatasetConfig {
       };
     default:
       throw new UsageError(
-        `--data: ${data ?? 'nothing'} given, wanted camvid, cityscapes, folder or synthetic`,
+        `--data: ${data ?? 'nothing'} given, wanted camvid, cityscapes, voc, ade20k, cocostuff, folder or synthetic`,
       );
   }
 }

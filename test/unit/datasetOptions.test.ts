@@ -27,6 +27,15 @@ test('each kind of dataset is opened by its options', () => {
   });
   const listed = configOf('--data', 'cityscapes', '--root', 'C', '--list', 'val.lst');
   assert.deepEqual(listed, { kind: 'cityscapes', root: 'C', split, list: 'val.lst' });
+  for (const kind of ['voc', 'ade20k'] as const) {
+    const wanted = { kind, root: 'V', split, list: 'l.txt' };
+    assert.deepEqual(configOf('--data', kind, '--root', 'V', '--list', 'l.txt'), wanted);
+  }
+  const coco = ['--data', 'cocostuff', '--root', 'S', '--split', 'train'];
+  const stuff = { kind: 'cocostuff', root: 'S', split: 'train', list: null };
+  assert.deepEqual(configOf(...coco), { ...stuff, classes: 171 });
+  assert.deepEqual(configOf(...coco, '--classes', '182'), { ...stuff, classes: 182 });
+  refuses([...coco, '--classes', '80'], /^--classes: 80 given, wanted 171 or 182$/);
   const folder = ['--data', 'folder', '--images', 'i', '--labels', 'l', '--class-table', 't.yaml'];
   const described = {
     ...{ kind: 'folder', split, imageFolder: 'i', labelFolder: 'l', list: null },
@@ -50,8 +59,11 @@ test('each kind of dataset is opened by its options', () => {
 });
 
 test('missing and wrong options are named', () => {
-  refuses([], /^--data: nothing given, wanted camvid, cityscapes, folder or synthetic$/);
-  refuses(['--data', 'voc'], /^--data: voc given/);
+  refuses(
+    [],
+    /^--data: nothing given, wanted camvid, cityscapes, voc, ade20k, cocostuff, folder or synthetic$/,
+  );
+  refuses(['--data', 'pascal'], /^--data: pascal given/);
   refuses(['--data', 'cityscapes'], /^--root: wanted for --data cityscapes$/);
   refuses(['--data', 'folder', '--images', 'i'], /^--labels: wanted for --data folder$/);
   const folder = ['--data', 'folder', '--images', 'i', '--labels', 'l', '--class-table', 't'];

@@ -7,6 +7,7 @@ import { decode } from 'fast-png';
 import sharp, { type Sharp } from 'sharp';
 import { readRgb } from '../../src/data/files/imageFiles.js';
 import { DataError } from '../../src/data/types.js';
+import { withExtraneousBytes } from '../support/datasets/oddJpeg.js';
 
 const [HEIGHT, WIDTH] = [24, 40];
 let folder: string;
@@ -96,15 +97,7 @@ test('a JPEG with extraneous bytes or an odd scan header is read, with a warning
   const bytes = await jpeg();
   const plain = await readRgb(await file('plain.jpg', bytes));
   assert.equal(plain.warning, undefined);
-  const behindFirst = 4 + bytes.readUInt16BE(4);
-  const extraneous = await file(
-    'extraneous.jpg',
-    Buffer.concat([
-      bytes.subarray(0, behindFirst),
-      Buffer.alloc(18, 7),
-      bytes.subarray(behindFirst),
-    ]),
-  );
+  const extraneous = await file('extraneous.jpg', withExtraneousBytes(bytes));
   const scan = bytes.indexOf(Buffer.from([0xff, 0xda]));
   const odd = Buffer.from(bytes);
   odd[scan + bytes.readUInt16BE(scan + 2)] = 0;

@@ -32,6 +32,7 @@ import {
 import { checkOutFolder, makeOutFolder } from '../outFolder.js';
 import { writeScoreFiles } from '../scoreFiles.js';
 import { reportWarning, SKIP_USAGE, SkippedFiles } from '../skippedFiles.js';
+import { type SeenPixels, unlabelled } from '../../../src/evaluate/unlabelled.js';
 import { describeViews, VIEW_OPTIONS, VIEW_USAGE, viewsFromOptions } from '../viewOptions.js';
 
 const usage = `cirkd evaluate (--model PATH | --teacher HOST:PORT) --data KIND [options]
@@ -83,8 +84,10 @@ async function run(argv: string[]): Promise<number> {
   if (values.pictures !== undefined) checkOutFolder('--pictures', values.pictures);
   const dataset = datasetFromOptions(values);
   const skipped = values['skip-broken'] ? new SkippedFiles() : undefined;
-  const { report, source } = await evaluate(values, dataset, views, pictures, skipped);
-  warnUnlabelled(report, dataset);
+  const seen = { images: 0, pixels: 0 };
+  const { report, source } = await evaluate(values, dataset, views, pictures, { seen, skipped });
+  if (report.labelledPixels === 0)
+    process.stderr.write(`warning: ${unlabelled(dataset.name, seen)}\n`);
   const about = { ...source, dataset: dataset.name, ...describeViews(views), ...report };
   const tables = [scoreTable(report), ...(values.confusion ? [confusionTable(report)] : [])];
   if (values.out !== undefined) {
@@ -101,7 +104,7 @@ async function evaluate(
   dataset: Dataset,
   views: Views,
   pictures: readonly Picture[],
-  skipped: SkippedFiles | undefined,
+  { seen, skipped }: { readonly seen: SeenPixels; readonly skipped: SkippedFiles | undefined },
 ): Promise<{ report: ScoreReport; source: object }> {
   const { limit, pictures: folder } = values;
   const network = await openNetwork(values, dataset.classNames.length);
@@ -117,7 +120,9 @@ async function evaluate(
       ...(skipped === undefined ? {} : { onBroken: (error) => skipped.add(error) }),
       onSample: async (evaluated) => {
         showProgress(evaluated);
-        const { warning } = evaluated.sample;
+        const { warning, labels } = evaluated.sample;
+        seen.images++;
+        seen.pixels += labels.length;
         if (warning !== undefined) reportWarning(warning);
         if (folder === undefined) return;
         await writeSamplePictures(folder, evaluated, dataset.palette, pictures);
@@ -136,14 +141,6 @@ function noteOtherNames(network: readonly string[], dataset: readonly string[]):
   if (k < 0) return;
   process.stderr.write(
     `classes: ${k} is ${JSON.stringify(network[k])} in the network, ${JSON.stringify(dataset[k])} in the dataset\n`,
-  );
-}
-
-/** Scores of nothing look like those of a bad network. */
-function warnUnlabelled({ labelledPixels }: ScoreReport, { name }: Dataset): void {
-  if (labelledPixels > 0) return;
-  process.stderr.write(
-    `warning: ${name}: 0 pixels have a class, all are ignored: the scores say nothing. Are these the right labels and class table?\n`,
   );
 }
 

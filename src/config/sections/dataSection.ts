@@ -61,6 +61,46 @@ const cityscapesKeys = {
   ),
 };
 
+const list = () =>
+  field(
+    text().nullable().default(null),
+    'File with one sample, or one image and its label file, per line; null: the whole split, sorted.',
+    { isPath: true },
+  );
+
+const vocKeys = {
+  kind: field(z.literal('voc'), 'PASCAL VOC 2012, with or without SBD, from a folder.', {
+    fixed: true,
+  }),
+  root: field(text(), 'Folder that contains JPEGImages/ and SegmentationClass(Aug)/.', {
+    isPath: true,
+  }),
+  list: field(
+    text().nullable().default(null),
+    'File with one sample, or one image and its label file, per line; null: the list in ImageSets/Segmentation/.',
+    { isPath: true },
+  ),
+};
+
+const ade20kKeys = {
+  kind: field(z.literal('ade20k'), "ADE20K's scene parsing benchmark, from a folder.", {
+    fixed: true,
+  }),
+  root: field(text(), 'Folder that contains images/ and annotations/.', { isPath: true }),
+  list: list(),
+};
+
+const cocoStuffKeys = {
+  kind: field(z.literal('cocostuff'), 'COCO-Stuff 164k, from a folder.', { fixed: true }),
+  root: field(text(), 'Folder that contains images/ and annotations/.', { isPath: true }),
+  list: list(),
+  classes: field(
+    z.union([z.literal(171), z.literal(182)]).default(171),
+    "171: the classes that have pixels; 182: the label maps' numbers, as in the official code.",
+    { fixed: true },
+  ),
+};
+
 const folderKeys = {
   kind: field(z.literal('folder'), 'Any folder of images.', { fixed: true }),
   imageFolder: field(text(), 'Folder of images, searched at any depth.', { isPath: true }),
@@ -84,7 +124,7 @@ const folderKeys = {
   ),
   classTable: field(
     text(),
-    "File with the list of classes (docs/data.md), or camvid or cityscapes for that dataset's classes.",
+    'File with the list of classes, or the name of a dataset for its classes (docs/data.md).',
     { isPath: true },
   ),
   labelValues: field(
@@ -110,6 +150,9 @@ const dataset = <More extends z.ZodRawShape>(more: More) =>
     z.strictObject({ ...syntheticKeys, ...more }),
     z.strictObject({ ...camvidKeys, ...more }),
     z.strictObject({ ...cityscapesKeys, ...more }),
+    z.strictObject({ ...vocKeys, ...more }),
+    z.strictObject({ ...ade20kKeys, ...more }),
+    z.strictObject({ ...cocoStuffKeys, ...more }),
     z.strictObject({ ...folderKeys, ...more }),
   ]);
 

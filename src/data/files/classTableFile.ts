@@ -6,6 +6,9 @@ import { generalPalette } from '../generalPalette.js';
 import { DataError, UNLABELLED } from '../types.js';
 import { CAMVID_TABLE } from './camvid.js';
 import { CITYSCAPES_TABLE } from './cityscapesClasses.js';
+import { ADE20K_TABLE } from './classes/ade20k.js';
+import { COCO_STUFF_TABLE, COCO_STUFF_TABLE_182 } from './classes/cocoStuff.js';
+import { VOC_TABLE } from './classes/voc.js';
 import {
   type ClassEntry,
   type ClassTable,
@@ -20,6 +23,10 @@ import { fileError } from './fileList.js';
 const KNOWN: Readonly<Record<string, ClassTable>> = {
   camvid: CAMVID_TABLE,
   cityscapes: CITYSCAPES_TABLE,
+  voc: VOC_TABLE,
+  ade20k: ADE20K_TABLE,
+  cocostuff: COCO_STUFF_TABLE,
+  'cocostuff-182': COCO_STUFF_TABLE_182,
 };
 
 /** Ample for thousands of entries; a larger file is something else. */
@@ -55,19 +62,29 @@ const WANTED: Readonly<Record<string, string>> = {
  * Entries have one id or several. A name may be left out of ignored entries; a colour of any, unless label files
  * hold colours: then one is made that no other entry has.
  *
- * @param source `camvid`, `cityscapes`, or a file.
+ * @param source a file, or the name of a table in KNOWN.
  * @param byColour label files hold colours, so the classes' colours must be given and differ.
  * @throws DataError naming the file, the entry and its field.
  */
 export function readClassTable(source: string, byColour: boolean): ClassTable {
   const known = Object.hasOwn(KNOWN, source) ? KNOWN[source] : undefined;
-  if (known !== undefined) return known;
+  if (known !== undefined) return builtIn(source, known, byColour);
   const yaml = readYaml(source);
   const parsed = tableSchema.safeParse(yaml);
   if (!parsed.success) throw malformed(source, yaml, parsed.error.issues);
   const entries = complete(source, parsed.data, byColour);
   checkEntries(source, entries, byColour);
   return classTable(entries);
+}
+
+function builtIn(name: string, table: ClassTable, byColour: boolean): ClassTable {
+  const colours = new Set(table.palette.map((colour) => colourKey(...colour)));
+  if (byColour && colours.size < table.palette.length) {
+    throw new DataError(
+      `classTable: got ${name}, of whose classes some share a colour, wanted label files with numbers (labelValues: index)`,
+    );
+  }
+  return table;
 }
 
 function readYaml(file: string): unknown {

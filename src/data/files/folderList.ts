@@ -9,6 +9,8 @@ export interface ListedFolders {
   readonly imageFolder: string;
   /** null: no labels. */
   readonly labelFolder: string | null;
+  /** Where a line's label file is looked for before `labelFolder`; default: there only. */
+  readonly labelRoot?: string;
   /** Ends of image names, tried in this order where a line names a sample without one. */
   readonly suffixes: readonly string[];
   readonly labelSuffix: string;
@@ -40,7 +42,7 @@ export function listedFiles(list: string, folders: ListedFolders): SampleFiles[]
 function filesOfLine(
   list: string,
   { fields, line }: ListLine,
-  { imageFolder, labelFolder, suffixes, labelSuffix }: ListedFolders,
+  { imageFolder, labelFolder, labelRoot, suffixes, labelSuffix }: ListedFolders,
 ): SampleFiles {
   const fault = (got: string, wanted: string) =>
     new DataError(`${list}, line ${line}: got ${JSON.stringify(got)}, wanted ${wanted}`);
@@ -56,12 +58,15 @@ function filesOfLine(
   const suffix = suffixes.find((ending) => path.toLowerCase().endsWith(ending.toLowerCase())) ?? '';
   const name = path.slice(0, path.length - suffix.length);
   if (labelFolder === null) return { name, imageFile: join(imageFolder, path), labelFile: null };
-  const labelPath =
+  const folders = [...(labelRoot === undefined ? [] : [labelRoot]), labelFolder];
+  const labelFile =
     label === undefined
-      ? `${name}${labelSuffix}`
-      : findBelow(labelFolder, label, ['', labelSuffix]);
-  if (labelPath === null) throw fault(label!, `a label file below ${labelFolder}`);
-  return { name, imageFile: join(imageFolder, path), labelFile: join(labelFolder, labelPath) };
+      ? join(labelFolder, `${name}${labelSuffix}`)
+      : folders
+          .map((folder) => ({ folder, found: findBelow(folder, label, ['', labelSuffix]) }))
+          .flatMap(({ folder, found }) => (found === null ? [] : [join(folder, found)]))[0];
+  if (labelFile === undefined) throw fault(label!, `a label file below ${folders.join(' or ')}`);
+  return { name, imageFile: join(imageFolder, path), labelFile };
 }
 
 /** The longest end of a path that, with one of the suffixes, is a file below the folder; null if none is. */
