@@ -1,6 +1,5 @@
 /** The options by which a command names a dataset. */
-import { type DatasetConfig, openDataset } from '../../src/data/datasets.js';
-import type { Dataset } from '../../src/data/types.js';
+import type { DatasetConfig } from '../../src/data/datasets.js';
 import { UsageError } from './command.js';
 
 /** For node:util's parseArgs. */
@@ -64,11 +63,6 @@ export interface DatasetValues {
   readonly height: string;
   readonly width: string;
   readonly seed: string;
-}
-
-/** Throws UsageError for options that don't name a dataset, DataError if it can't be opened. */
-export function datasetFromOptions(values: DatasetValues): Dataset {
-  return openDataset(datasetConfig(values));
 }
 
 /** Throws UsageError for options that don't name a dataset. */

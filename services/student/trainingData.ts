@@ -7,7 +7,7 @@ import { createLoader } from '../../src/data/loader.js';
 import { DataError, type Dataset } from '../../src/data/types.js';
 import { Feed } from '../../src/train/feed.js';
 
-function trainingConfig({ data }: StudentConfig): DatasetConfig {
+export function trainingConfig({ data }: StudentConfig): DatasetConfig {
   const { labels, minConfidence: _, ...dataset } = data.train;
   return { ...dataset, split: 'train', unlabelled: labels === 'teacher' };
 }
@@ -76,7 +76,8 @@ export function openFeed(
   };
 }
 
-function requireSameClasses(train: Dataset, val: Dataset): void {
+/** Throws DataError. */
+export function requireSameClasses(train: Classed, val: Classed): void {
   if (val.classNames.length !== train.classNames.length) {
     throw new DataError(
       `data.val: ${val.name}: ${val.classNames.length} classes, wanted ${train.classNames.length} as in data.train`,
@@ -89,6 +90,8 @@ function requireSameClasses(train: Dataset, val: Dataset): void {
     );
   }
 }
+
+type Classed = Pick<Dataset, 'name' | 'classNames'>;
 
 /** More than this many loader threads rarely wait for a network's step. */
 const MOST_LOADER_THREADS = 4;

@@ -22,7 +22,7 @@ export async function loadLabelledImage(
   { table, values, ...reading }: LabelMeaning,
 ): Promise<Sample> {
   const read = values === 'index' ? readLabels : readColours;
-  const [image, stored] = await Promise.all([readRgb(imageFile, reading), read(labelFile)]);
+  const [image, stored] = await both(readRgb(imageFile, reading), read(labelFile));
   if (image.height !== stored.height || image.width !== stored.width) {
     throw new DataError(
       `${labelFile}: got ${stored.height}×${stored.width} labels (height×width), wanted ${image.height}×${image.width} as in ${imageFile}`,
@@ -33,6 +33,17 @@ export async function loadLabelledImage(
       ? classesOfIds(labelFile, stored, table)
       : classesOfColours(labelFile, stored, table);
   return { ...image, labels };
+}
+
+/** Where both fail, the error has both messages: whoever repairs one file should know of the other. */
+async function both<One, Other>(one: Promise<One>, other: Promise<Other>): Promise<[One, Other]> {
+  const ends = await Promise.allSettled([one, other]);
+  const reasons = ends.flatMap((end) => (end.status === 'rejected' ? [end.reason] : []));
+  if (reasons.length === 2 && reasons.every((reason) => reason instanceof DataError)) {
+    throw new DataError(reasons.map(({ message }) => message).join('; '), { cause: reasons[0] });
+  }
+  if (reasons.length > 0) throw reasons[0];
+  return [await one, await other];
 }
 
 /** Loads an image with every pixel UNLABELLED. Throws DataError like readRgb. */

@@ -19,6 +19,8 @@ export interface Sample {
   readonly labels: Uint8Array;
   /** What the image's decoder found wrong with the file, which it names; absent: nothing. */
   readonly warning?: string;
+  /** EXIF orientation, 2 to 8, that was applied; absent: the pixels lie as they are stored. */
+  readonly orientation?: number;
 }
 
 /** A list of samples. Deterministic: load(i) gives the same sample at any time on any machine. */

@@ -1,5 +1,6 @@
 /** `cirkd evaluate`: the scores of a network on a dataset, and pictures of its predictions. */
 import { parseArgs } from 'node:util';
+import { openDataset } from '../../../src/data/datasets.js';
 import type { Dataset } from '../../../src/data/types.js';
 import { type EvaluatedSample, evaluateDataset } from '../../../src/evaluate/evaluateDataset.js';
 import {
@@ -10,12 +11,7 @@ import {
 } from '../../../src/evaluate/scoreTable.js';
 import type { Views } from '../../../src/evaluate/views.js';
 import type { Command } from '../command.js';
-import {
-  DATASET_OPTIONS,
-  DATASET_USAGE,
-  datasetFromOptions,
-  wholeNumber,
-} from '../datasetOptions.js';
+import { DATASET_OPTIONS, DATASET_USAGE, datasetConfig, wholeNumber } from '../datasetOptions.js';
 import {
   checkPictureNames,
   PICTURES,
@@ -82,8 +78,9 @@ async function run(argv: string[]): Promise<number> {
   if (values.limit !== undefined) wholeNumber('--limit', values.limit, 1);
   if (values.out !== undefined) checkOutFolder('--out', values.out);
   if (values.pictures !== undefined) checkOutFolder('--pictures', values.pictures);
-  const dataset = datasetFromOptions(values);
   const skipped = values['skip-broken'] ? new SkippedFiles() : undefined;
+  const config = { ...datasetConfig(values), tolerant: skipped !== undefined };
+  const dataset = openDataset(config);
   const seen = { images: 0, pixels: 0 };
   const { report, source } = await evaluate(values, dataset, views, pictures, { seen, skipped });
   if (report.labelledPixels === 0)

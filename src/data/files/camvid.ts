@@ -4,7 +4,7 @@
  */
 import { join } from 'node:path';
 import { classTable } from './classTable.js';
-import { fileDataset } from './fileDataset.js';
+import { type FileOptions, faultySample, fileDataset, type SampleFiles } from './fileDataset.js';
 import { filesBelow, type ListLine, readListFile } from './fileList.js';
 import { DataError, type Dataset } from '../types.js';
 
@@ -31,15 +31,13 @@ export const CAMVID_TABLE = classTable([
   VOID,
 ]);
 
-export interface CamvidOptions {
+export interface CamvidOptions extends FileOptions {
   /** The folder that holds `train`, `trainannot`, `train.lst` … */
   readonly root: string;
   /** `train`, `val`, or any other split in the folder. */
   readonly split: string;
   /** A list in place of `<root>/<split>.lst`; null: that one, if it is there. */
   readonly list?: string | null;
-  /** Don't require or read label files. */
-  readonly unlabelled?: boolean;
 }
 
 /**
@@ -48,32 +46,43 @@ export interface CamvidOptions {
  *
  * @throws DataError when the list is empty or names a missing file.
  */
-export function camvid({ root, split, list = null, unlabelled = false }: CamvidOptions): Dataset {
-  const files = readNames(root, split, list).map((name) => ({
-    name,
-    imageFile: join(root, split, `${name}.png`),
-    labelFile: unlabelled ? null : join(root, `${split}annot`, `${name}.png`),
-  }));
+export function camvid(options: CamvidOptions): Dataset {
+  const { split, tolerant = false } = options;
   return fileDataset({
     name: `camvid/${split}`,
     identity: `camvid 1 ${CAMVID_CLASSES.length}`,
     table: CAMVID_TABLE,
     values: 'index',
-    files,
+    files: readSamples(options),
+    tolerant,
   });
 }
 
-function readNames(root: string, split: string, given: string | null): string[] {
+function readSamples(options: CamvidOptions): SampleFiles[] {
+  const { root, split, list: given = null } = options;
   const list = given ?? join(root, `${split}.lst`);
   const lines = readListFile(list);
   if (lines === null && given !== null) throw new DataError(`${list}: no such file`);
   return lines === null
-    ? readFolder(join(root, split), list)
-    : lines.map((line) => nameOf(list, line, split));
+    ? readFolder(join(root, split), list).map((name) => sampleOf(name, options))
+    : lines.map((line) => sampleOfLine(list, line, options));
+}
+
+function sampleOf(name: string, { root, split, unlabelled = false }: CamvidOptions): SampleFiles {
+  return {
+    name,
+    imageFile: join(root, split, `${name}.png`),
+    labelFile: unlabelled ? null : join(root, `${split}annot`, `${name}.png`),
+  };
 }
 
 /** The sample of a line, whose folders, if it has any, are those of the split. */
-function nameOf(list: string, { fields, line }: ListLine, split: string): string {
+function sampleOfLine(
+  list: string,
+  { fields, line }: ListLine,
+  options: CamvidOptions,
+): SampleFiles {
+  const { split } = options;
   const paths = fields.map((field) => field.split('/').filter((part) => part !== ''));
   const [image = [], label = image, ...more] = paths;
   const name = image.at(-1)?.replace(/\.png$/i, '');
@@ -83,11 +92,13 @@ function nameOf(list: string, { fields, line }: ListLine, split: string): string
     isIn(image, split) &&
     (label === image || (isIn(label, `${split}annot`) && label.at(-1) === image.at(-1)));
   if (name === undefined || name === '' || !fits || more.length > 0) {
-    throw new DataError(
-      `${list}, line ${line}: got ${JSON.stringify(fields.join(' '))}, wanted a sample's name, or ${split}/<name>.png ${split}annot/<name>.png`,
+    const given = fields.join(' ');
+    return faultySample(
+      given,
+      `${list}, line ${line}: got ${JSON.stringify(given)}, wanted a sample's name, or ${split}/<name>.png ${split}annot/<name>.png`,
     );
   }
-  return name;
+  return sampleOf(name, options);
 }
 
 function readFolder(folder: string, list: string): string[] {

@@ -11,7 +11,7 @@ import {
   COCO_STUFF_TRAIN_TABLE,
 } from './classes/cocoStuff.js';
 import type { ClassTable } from './classTable.js';
-import { fileDataset, type SampleFiles } from './fileDataset.js';
+import { type FileOptions, fileDataset, type SampleFiles } from './fileDataset.js';
 import { samplesOfFolders } from './imageAndLabelFolders.js';
 
 const IMAGE_SUFFIX = '.jpg';
@@ -20,7 +20,7 @@ const TRAIN_LABEL_SUFFIX = '_labelTrainIds.png';
 /** The archives' names of the splits. */
 const FOLDERS: Readonly<Record<string, string>> = { train: 'train2017', val: 'val2017' };
 
-export interface CocoStuffOptions {
+export interface CocoStuffOptions extends FileOptions {
   /** The folder that holds `images` and `annotations`. */
   readonly root: string;
   /** `train`, `val`, or any other folder of `images`. */
@@ -29,13 +29,11 @@ export interface CocoStuffOptions {
   readonly list?: string | null;
   /** 171: those that have pixels; 182: the label maps' numbers, as the official CIRKD code has them. Default 171. */
   readonly classes?: 171 | 182;
-  /** Don't require or read label files. */
-  readonly unlabelled?: boolean;
 }
 
 /** @throws DataError when there is no image, an image has no label file, or the list is wrong. */
 export function cocoStuff(options: CocoStuffOptions): Dataset {
-  const { split, classes = 171 } = options;
+  const { split, classes = 171, tolerant = false } = options;
   const files = samples(options);
   const trainIds = files.find(({ labelFile }) => labelFile?.endsWith(TRAIN_LABEL_SUFFIX));
   if (classes === 182 && trainIds !== undefined) {
@@ -48,6 +46,7 @@ export function cocoStuff(options: CocoStuffOptions): Dataset {
     identity: `cocostuff 1 ${classes}`,
     table: classes === 171 ? COCO_STUFF_TABLE : COCO_STUFF_TABLE_182,
     values: 'index',
+    tolerant,
     files: files.map((file) => ({ ...file, ...tableOf(file) })),
   });
 }

@@ -5,14 +5,14 @@ import type { LabelValues } from '../labelledImage.js';
 import { DataError, type Dataset } from '../types.js';
 import { type ClassTable, INVALID } from './classTable.js';
 import { readClassTable } from './classTableFile.js';
-import { fileDataset, type SampleFiles } from './fileDataset.js';
+import { type FileOptions, faultySample, fileDataset, type SampleFiles } from './fileDataset.js';
 import { filesBelow } from './fileList.js';
 import { listedFiles } from './folderList.js';
 
 export const IMAGE_ENDINGS = ['.png', '.jpg', '.jpeg', '.webp', '.tif', '.tiff', '.bmp'] as const;
 const LABEL_SUFFIX = '.png';
 
-export interface FolderOptions {
+export interface FolderOptions extends FileOptions {
   /** The use of the dataset, for messages: `train`, `val` … */
   readonly split: string;
   /** Contains images at any depth; sizes may differ. */
@@ -32,13 +32,11 @@ export interface FolderOptions {
   readonly reduceZeroLabel?: boolean;
   /** See ImageOptions. */
   readonly whiteValue?: number | null;
-  /** Don't require or read label files. */
-  readonly unlabelled?: boolean;
 }
 
 /** @throws DataError when there is no image, an image has no label file, or the table or list is wrong. */
 export function folder(options: FolderOptions): Dataset {
-  const { labelValues, reduceZeroLabel = false, whiteValue = null } = options;
+  const { labelValues, reduceZeroLabel = false, whiteValue = null, tolerant = false } = options;
   const table = readClassTable(options.classTable, labelValues === 'colour');
   if (reduceZeroLabel && labelValues === 'colour') {
     throw new DataError('reduceZeroLabel: got true, wanted false: labels are colours, not numbers');
@@ -54,6 +52,7 @@ export function folder(options: FolderOptions): Dataset {
     values: labelValues,
     files: samples(options),
     whiteValue,
+    tolerant,
   });
 }
 
@@ -65,42 +64,39 @@ function samples(options: FolderOptions): SampleFiles[] {
   if (list !== null) {
     return listedFiles(list, { imageFolder, labelFolder: labels, suffixes, labelSuffix });
   }
-  return [...imagesByName(options, suffixes)].map(([name, image]) => ({
-    name,
-    imageFile: join(imageFolder, image),
-    labelFile: labels === null ? null : join(labels, `${name}${labelSuffix}`),
-  }));
+  const lower = suffixes.map((suffix) => suffix.toLowerCase());
+  const byName = new Map<string, string>();
+  return imagesOf(options, lower).map((image) => {
+    const suffix = lower.find((ending) => image.toLowerCase().endsWith(ending))!;
+    const name = image.slice(0, image.length - suffix.length);
+    const imageFile = join(imageFolder, image);
+    const twin = byName.get(name);
+    if (twin !== undefined) {
+      const reason = 'one label for two (imageSuffix says which are images)';
+      return faultySample(image, `${imageFile}: called like ${twin}: ${reason}`);
+    }
+    byName.set(name, image);
+    const labelFile = labels === null ? null : join(labels, `${name}${labelSuffix}`);
+    return { name, imageFile, labelFile };
+  });
 }
 
-/** Each image's path below the folder, by its path without suffix. */
-function imagesByName(
+/** Paths below the folder, sorted. `suffixes`: in lower case. */
+function imagesOf(
   { imageFolder, labelFolder, labelSuffix = LABEL_SUFFIX }: FolderOptions,
   suffixes: readonly string[],
-): ReadonlyMap<string, string> {
+): string[] {
   // Labels beside their images would be images, too.
   const isLabel = (path: string) =>
     labelFolder !== null &&
     labelSuffix !== LABEL_SUFFIX &&
     join(labelFolder) === join(imageFolder) &&
     path.endsWith(labelSuffix);
-  const lower = suffixes.map((suffix) => suffix.toLowerCase());
-  const images = filesBelow(imageFolder, lower).filter((path) => !isLabel(path));
+  const images = filesBelow(imageFolder, suffixes).filter((path) => !isLabel(path));
   if (images.length === 0) {
     throw new DataError(`${imageFolder}: got no image, wanted ${suffixes.join(', ')}`);
   }
-  const byName = new Map<string, string>();
-  for (const image of images) {
-    const suffix = lower.find((ending) => image.toLowerCase().endsWith(ending))!;
-    const name = image.slice(0, image.length - suffix.length);
-    const twin = byName.get(name);
-    if (twin !== undefined) {
-      throw new DataError(
-        `${join(imageFolder, image)}: called like ${twin}: one label for two (imageSuffix says which are images)`,
-      );
-    }
-    byName.set(name, image);
-  }
-  return byName;
+  return images;
 }
 
 /** 0 is ignored, every other number means what the one before it means in the table. */

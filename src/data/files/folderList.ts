@@ -2,7 +2,7 @@
 import { statSync } from 'node:fs';
 import { join } from 'node:path';
 import { DataError } from '../types.js';
-import type { SampleFiles } from './fileDataset.js';
+import { faultySample, type SampleFiles } from './fileDataset.js';
 import { type ListLine, readListFile } from './fileList.js';
 
 export interface ListedFolders {
@@ -22,7 +22,8 @@ export interface ListedFolders {
  * end of the path that exists there is meant. So the lists of VOC (`2007_000032`), COCO-Stuff, and the official CamVid
  * lists (`val/x.png valannot/x.png`, `/SegNet/CamVid/val/x.png …`) are read as they are.
  *
- * @throws DataError naming the list, the line and the path that no file has.
+ * @returns with a fault where no file has the path, naming the list and the line.
+ * @throws DataError when there is no list.
  */
 export function listedFiles(list: string, folders: ListedFolders): SampleFiles[] {
   const lines = readListFile(list);
@@ -32,9 +33,10 @@ export function listedFiles(list: string, folders: ListedFolders): SampleFiles[]
     const files = filesOfLine(list, line, folders);
     const before = seen.get(files.name);
     if (before !== undefined) {
-      throw new DataError(`${list}, line ${line.line}: ${files.name} is on line ${before}, too`);
+      const message = `${list}, line ${line.line}: ${files.name} is on line ${before}, too`;
+      return faultySample(files.name, message);
     }
-    seen.set(files.name, line.line);
+    if (files.fault === undefined) seen.set(files.name, line.line);
     return files;
   });
 }
@@ -44,17 +46,17 @@ function filesOfLine(
   { fields, line }: ListLine,
   { imageFolder, labelFolder, labelRoot, suffixes, labelSuffix }: ListedFolders,
 ): SampleFiles {
-  const fault = (got: string, wanted: string) =>
-    new DataError(`${list}, line ${line}: got ${JSON.stringify(got)}, wanted ${wanted}`);
+  const faulty = (got: string, wanted: string) =>
+    faultySample(got, `${list}, line ${line}: got ${JSON.stringify(got)}, wanted ${wanted}`);
   const [image = '', label, ...more] = fields;
   if (more.length > 0) {
-    throw fault(fields.join(' '), 'a sample, or an image and its label file');
+    return faulty(fields.join(' '), 'a sample, or an image and its label file');
   }
   if (fields.some((field) => field.split('/').includes('..'))) {
-    throw fault(fields.join(' '), 'paths without ..');
+    return faulty(fields.join(' '), 'paths without ..');
   }
   const path = findBelow(imageFolder, image, ['', ...suffixes]);
-  if (path === null) throw fault(image, `an image below ${imageFolder}`);
+  if (path === null) return faulty(image, `an image below ${imageFolder}`);
   const suffix = suffixes.find((ending) => path.toLowerCase().endsWith(ending.toLowerCase())) ?? '';
   const name = path.slice(0, path.length - suffix.length);
   if (labelFolder === null) return { name, imageFile: join(imageFolder, path), labelFile: null };
@@ -65,7 +67,7 @@ function filesOfLine(
       : folders
           .map((folder) => ({ folder, found: findBelow(folder, label, ['', labelSuffix]) }))
           .flatMap(({ folder, found }) => (found === null ? [] : [join(folder, found)]))[0];
-  if (labelFile === undefined) throw fault(label!, `a label file below ${folders.join(' or ')}`);
+  if (labelFile === undefined) return faulty(label!, `a label file below ${folders.join(' or ')}`);
   return { name, imageFile: join(imageFolder, path), labelFile };
 }
 

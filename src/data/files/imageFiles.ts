@@ -12,6 +12,8 @@ export interface DecodedImage {
   readonly rgb: Uint8Array;
   /** What the decoder found wrong with a file that it decoded nevertheless; naming the file. */
   readonly warning?: string;
+  /** EXIF orientation, 2 to 8, that was applied; absent: the pixels lie as they are stored. */
+  readonly orientation?: number;
 }
 
 export interface ImageOptions {
@@ -40,23 +42,54 @@ export async function readRgb(
   // Read by us: libvips caches opened paths and would miss a changed file.
   const bytes = await readBytes(file);
   if (isBmp(bytes)) return bmp(file, bytes);
-  // Imported lazily: loading takes a third of a second, and threads for drawn scenes don't need it.
-  const { default: sharp } = await import('sharp');
-  const warnings: string[] = [];
-  const open = () =>
-    sharp(bytes, { failOn: 'error', autoOrient: true, ignoreIcc: true }).on(
-      'warning',
-      (warning: string) => warnings.push(warning),
-    );
+  return alone(() => decodeWhole(file, bytes, whiteValue));
+}
+
+/** The end of the last decoding. */
+let decoding: Promise<unknown> = Promise.resolve();
+
+/**
+ * Decodings of a thread run one after the other: libvips has one buffer of messages for all images, so that what it
+ * says of two at the same time can't be told apart.
+ */
+function alone<Result>(decode: () => Promise<Result>): Promise<Result> {
+  const result = decoding.then(decode);
+  decoding = result.catch(() => {});
+  return result;
+}
+
+/** Strictly, then, if that fails, past warnings: so it is this file that has them. */
+async function decodeWhole(
+  file: string,
+  bytes: Uint8Array,
+  whiteValue: number | null,
+): Promise<DecodedImage> {
+  let warning: string;
   try {
-    const metadata = await open().metadata();
-    const isDeep = metadata.depth !== 'uchar';
-    const decoded = isDeep ? await deepRgb(open(), metadata, whiteValue) : await rgb(open());
-    const warning = firstReason(warnings);
-    return warning === null ? decoded : { ...decoded, warning: `${file}: ${warning}` };
+    return await decode(bytes, 'warning', whiteValue);
+  } catch (error) {
+    warning = reason(error);
+  }
+  try {
+    return { ...(await decode(bytes, 'error', whiteValue)), warning: `${file}: ${warning}` };
   } catch (error) {
     throw unreadable(file, error);
   }
+}
+
+async function decode(
+  bytes: Uint8Array,
+  failOn: 'warning' | 'error',
+  whiteValue: number | null,
+): Promise<DecodedImage> {
+  // Imported lazily: loading takes a third of a second, and threads for drawn scenes don't need it.
+  const { default: sharp } = await import('sharp');
+  const open = () => sharp(bytes, { failOn, autoOrient: true, ignoreIcc: true });
+  const metadata = await open().metadata();
+  const isDeep = metadata.depth !== 'uchar';
+  const decoded = isDeep ? await deepRgb(open(), metadata, whiteValue) : await rgb(open());
+  const { orientation = 1 } = metadata;
+  return orientation === 1 ? decoded : { ...decoded, orientation };
 }
 
 function bmp(file: string, bytes: Uint8Array): DecodedImage {
@@ -68,10 +101,14 @@ function bmp(file: string, bytes: Uint8Array): DecodedImage {
 }
 
 function unreadable(file: string, error: unknown): DataError {
-  const reason = error instanceof Error ? error.message : String(error);
-  return new DataError(`${file}: not a readable image: ${firstReason([reason]) ?? reason}`, {
-    cause: error,
-  });
+  return new DataError(`${file}: not a readable image: ${reason(error)}`, { cause: error });
+}
+
+/** The first thing that was said: libvips counts its messages and repeats them once per part of the image. */
+function reason(error: unknown): string {
+  const message = error instanceof Error ? error.message : String(error);
+  const lines = message.split('\n');
+  return lines.find((line) => line !== '' && !/^read gave|^error in tile/.test(line)) ?? message;
 }
 
 async function rgb(image: Sharp): Promise<DecodedImage> {
@@ -112,10 +149,4 @@ function threeChannels(values: Uint8Array, channels: number): Uint8Array {
   const rgb = new Uint8Array(3 * values.length);
   for (let i = 0; i < values.length; i++) rgb.fill(values[i]!, 3 * i, 3 * i + 3);
   return rgb;
-}
-
-/** libvips counts its messages and repeats them once per part of the image that it decoded. */
-function firstReason(messages: readonly string[]): string | null {
-  const lines = messages.flatMap((message) => message.split('\n'));
-  return lines.find((line) => line !== '' && !/^read gave|^error in tile/.test(line)) ?? null;
 }

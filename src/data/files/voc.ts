@@ -7,7 +7,7 @@ import { existsSync } from 'node:fs';
 import { basename, extname, join } from 'node:path';
 import type { Dataset } from '../types.js';
 import { VOC_CLASSES, VOC_TABLE } from './classes/voc.js';
-import { fileDataset } from './fileDataset.js';
+import { type FileOptions, fileDataset } from './fileDataset.js';
 import { listedFiles } from './folderList.js';
 
 /** VOC's own labels; with SBD's, in the form that is passed around as VOCAug. */
@@ -17,7 +17,7 @@ const LISTS = 'ImageSets/Segmentation';
 /** What the list of VOC's and SBD's training images is called, by preference. */
 const AUGMENTED_LISTS = ['train_aug.txt', 'trainaug.txt'] as const;
 
-export interface VocOptions {
+export interface VocOptions extends FileOptions {
   /** The folder that holds `JPEGImages`: `VOCdevkit/VOC2012`, `VOCAug`. */
   readonly root: string;
   /** `train`, `val`, `trainval` … */
@@ -27,8 +27,6 @@ export interface VocOptions {
    * `<split>.txt`; for `train` with SegmentationClassAug `train_aug.txt` or `trainaug.txt`, if there is one.
    */
   readonly list?: string | null;
-  /** Don't require or read label files. */
-  readonly unlabelled?: boolean;
 }
 
 /**
@@ -37,13 +35,15 @@ export interface VocOptions {
  *
  * @throws DataError when there is no list, or it names a missing file.
  */
-export function voc({ root, split, list = null, unlabelled = false }: VocOptions): Dataset {
+export function voc(options: VocOptions): Dataset {
+  const { root, split, list = null, unlabelled = false, tolerant = false } = options;
   const file = list ?? defaultList(root, split);
   return fileDataset({
     name: `voc/${basename(file, extname(file))}`,
     identity: `voc 1 ${VOC_CLASSES.length}`,
     table: VOC_TABLE,
     values: 'index',
+    tolerant,
     files: listedFiles(file, {
       imageFolder: join(root, 'JPEGImages'),
       labelFolder: unlabelled ? null : join(root, labelFolder(root, split)),
