@@ -45,6 +45,8 @@ export interface Crop {
   readonly rgb: Uint8Array;
   /** As in Sample; IGNORE_LABEL in the padding. */
   readonly labels: Uint8Array;
+  /** Of the sample. */
+  readonly warning?: string;
 }
 
 /** The crops of one step. */
