@@ -3,8 +3,8 @@ import { profileWork } from '../../services/cli/bench/opProfile.js';
 import { peakKiB, residentKiB, startPeak } from '../../services/cli/bench/peakMemory.js';
 import { engineInfo } from '../../src/tensor/index.js';
 import { answerRequests, sendLine } from '../support/linesOfInput.js';
-import type { Answers, Ready, Request, SideTask } from './protocol.js';
-import { openWork, type StepWork } from './stepWork.js';
+import type { Answers, Ready, Request, SideTask, StepWork } from './protocol.js';
+import { openWork } from './stepWork.js';
 
 const task = JSON.parse(process.argv[2]!) as SideTask;
 // TensorFlow reads it when it is opened.

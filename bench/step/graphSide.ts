@@ -8,8 +8,7 @@ import { NO_SETTINGS } from '../../src/graphs/graphSettings.js';
 import { GraphTeacher } from '../../src/graphs/graphTeacher.js';
 import { openOnnxGraph } from '../../src/graphs/onnxGraph.js';
 import { answerRequests, sendLine } from '../support/linesOfInput.js';
-import { GRAPH_FILE } from './graphExport.js';
-import type { Answers, Ready, Request, SideTask } from './protocol.js';
+import { type Answers, GRAPH_FILE, type Ready, type Request, type SideTask } from './protocol.js';
 import { checkOf } from './stepWork.js';
 
 const task = JSON.parse(process.argv[2]!) as SideTask;

@@ -26,6 +26,23 @@ export function readOptions<O extends Options>(options: O, argv: readonly string
   return Object.fromEntries(read) as ValuesOf<O>;
 }
 
+/** Where --help is among the arguments: prints what each option takes, and what it is unless given. */
+export function helped(
+  usage: string,
+  options: Options,
+  argv: readonly string[],
+  print: (text: string) => void = (text) => process.stdout.write(text),
+): boolean {
+  if (!argv.includes('--help')) return false;
+  const lines = Object.entries(options).map(([name, option]) => {
+    const unlessGiven = JSON.stringify(option.safeParse(undefined).data) ?? '';
+    const otherwise = ['', '[]', 'false'].includes(unlessGiven) ? '' : ` (default ${unlessGiven})`;
+    return `  --${name.padEnd(17)} ${option.description ?? ''}${otherwise}`.trimEnd();
+  });
+  print([`usage: ${usage}`, ...lines, ''].join('\n'));
+  return true;
+}
+
 export const flag = z.boolean().default(false);
 
 /** Given any number of times. */
@@ -55,3 +72,10 @@ export const pairs = (between: string, otherwise: [number, number][]) =>
     .pipe(z.array(z.tuple([whole(1), whole(1)])))
     .default(otherwise)
     .describe(`pairs such as ${otherwise[0]!.join(between)} with commas between them`);
+
+/** Some of `known`; all unless given. */
+export const names = <const Name extends string>(known: readonly [Name, ...Name[]]) =>
+  listOf((text) => text)
+    .pipe(z.array(z.enum(known)))
+    .default([...known])
+    .describe(`some of ${known.join(', ')} with commas between them`);

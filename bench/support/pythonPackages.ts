@@ -42,20 +42,10 @@ async function install(
   folder: string,
 ): Promise<void> {
   const target = join(scratch, 'packages');
-  const { code, output } = await runProgram(
-    'python3',
-    [
-      '-m',
-      'pip',
-      'install',
-      '--quiet',
-      ...(alone ? ['--no-deps'] : []),
-      '--target',
-      target,
-      ...what,
-    ],
-    { env: { ...process.env, TMPDIR: scratch } },
-  );
+  const how = ['--quiet', ...(alone ? ['--no-deps'] : []), '--target', target];
+  const args = ['-m', 'pip', 'install', ...how, ...what];
+  const env = { ...process.env, TMPDIR: scratch };
+  const { code, output } = await runProgram('python3', args, { env });
   if (code !== 0) throw new Error(`pip could not install ${what.join(' ')}:\n${tail(output)}`);
   await place(target, folder);
 }

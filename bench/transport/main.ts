@@ -15,7 +15,7 @@ import { TRANSPORT_PAGE } from './page.js';
 
 await runBench({
   name: 'transport',
-  options: { quick: flag },
+  options: { quick: flag.describe('shows in a minute or two that all of it runs') },
   plan: ({ quick }) => ({
     sections: ['transport'],
     peer: ensureGrpcio,

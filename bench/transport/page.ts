@@ -17,14 +17,13 @@ import {
   CASE_NAMES,
   CORE,
   CORE_WHOLE,
+  MIB,
   rates,
   ratioOf,
   type SideResult,
   sideNamed,
   type TransportResults,
 } from './results.js';
-
-const MIB = 2 ** 20;
 
 export const TRANSPORT_PAGE: Page<TransportResults> = {
   sections: (results) => ({ transport: section(results) }),

@@ -3,7 +3,7 @@ import type { MeasuredThere } from '../support/results.js';
 import { median, type RatioOfRounds, ratioOfRounds } from '../support/statistics.js';
 import { type AnswerSize, caseName, WIRE_CASES } from './cases.js';
 
-const MIB = 2 ** 20;
+export const MIB = 2 ** 20;
 
 export interface SideResult {
   readonly name: string;

@@ -1,5 +1,9 @@
 /** The options by which a command names the network that predicts. */
+import { loadConfig } from '../../src/config/load.js';
+import { type OipSection, oipSchema } from '../../src/config/sections/oipSection.js';
 import type { RemoteSegmenter } from '../../src/evaluate/predict.js';
+import { namesUnixSocket, UNIX_ADDRESS_FORM, unixPath } from '../../src/contract/unixAddress.js';
+import { isOipAddress, oipEntry, wantsTls } from '../../src/oip/client/address.js';
 import { parseDnsName } from '../../src/rpc/target.js';
 import { UsageError } from './command.js';
 import { wholeNumber } from './datasetOptions.js';
@@ -17,13 +21,17 @@ export const NETWORK_OPTIONS = {
   model: { type: 'string' },
   teacher: { type: 'string' },
   'teacher-timeout': { type: 'string', default: '60' },
+  oip: { type: 'string', multiple: true, default: [] as string[] },
   ...TEACHER_SECURITY_OPTIONS,
 } as const;
 
 export const NETWORK_USAGE = `  --model PATH    a model file (.safetensors), a checkpoint's folder, or a run's folder (its best
                   checkpoint is used)
   --teacher HOST:PORT[,HOST:PORT]
-                  running teachers instead of a model; dns:///HOST:PORT: all addresses of a name
+                  running teachers instead of a model; dns:///HOST:PORT: all addresses of a name;
+                  unix:PATH: a socket on this machine;
+                  oip://HOST:PORT/MODEL: a model on another program's server
+  --oip KEY=VALUE for such a model: a key of teacher.oip (normalisation=imagenet); repeatable
   --teacher-timeout SECONDS
                   how long to wait for a teacher's answer (default 60)
 ${TEACHER_SECURITY_USAGE}`;
@@ -32,6 +40,7 @@ export interface NetworkValues extends TeacherSecurityValues {
   readonly model?: string | undefined;
   readonly teacher?: string | undefined;
   readonly 'teacher-timeout': string;
+  readonly oip?: readonly string[] | undefined;
 }
 
 export interface OpenedNetwork {
@@ -44,7 +53,7 @@ export interface OpenedNetwork {
   close(): Promise<void>;
 }
 
-/** Exactly one network must be named. Throws UsageError before anything is opened. */
+/** Exactly one network must be named. Throws UsageError or ConfigError before anything is opened. */
 export function checkNetworkOptions(values: NetworkValues): void {
   const { model, teacher } = values;
   if ((model === undefined) === (teacher === undefined)) {
@@ -52,7 +61,8 @@ export function checkNetworkOptions(values: NetworkValues): void {
       `--model, --teacher: ${model === undefined ? 'none' : 'both'} given, wanted exactly one`,
     );
   }
-  if (teacher !== undefined) addressesOf(teacher);
+  if (teacher !== undefined) checkProtocol(addressesOf(teacher), values);
+  oipSectionOf(values);
   timeoutOf(values);
 }
 
@@ -91,6 +101,7 @@ async function openTeacher(
     addresses: addressesOf(addresses),
     classes,
     timeoutMs: 1000 * timeoutOf(values),
+    oip: oipSectionOf(values),
   });
   const { model, digest, classNames } = segmenter;
   return {
@@ -108,6 +119,24 @@ function addressesOf(text: string): string[] {
   return text.split(',').map(checkAddress);
 }
 
+/** Addresses are of one protocol, and over TLS where there are authorities for it. */
+function checkProtocol(addresses: readonly string[], values: NetworkValues): void {
+  const others = addresses.filter(isOipAddress);
+  if (others.length === 0) return;
+  if (others.length < addresses.length) {
+    throw new UsageError('--teacher: oip addresses beside others given, wanted one protocol');
+  }
+  const isSecure = values['teacher-ca'] !== undefined;
+  const wrong = addresses.find((address) => wantsTls(address) !== isSecure);
+  if (wrong === undefined) return;
+  const wanted = isSecure ? 'oips, as --teacher-ca is given' : 'oip, or oips with --teacher-ca';
+  throw new UsageError(`--teacher: ${wrong} given, wanted ${wanted}`);
+}
+
+function oipSectionOf({ oip = [] }: NetworkValues): OipSection {
+  return loadConfig(oipSchema, { text: '', fileName: '--oip', overrides: oip });
+}
+
 /** The time-out in seconds. */
 function timeoutOf(values: NetworkValues): number {
   return wholeNumber('--teacher-timeout', values['teacher-timeout'], 1);
@@ -115,11 +144,32 @@ function timeoutOf(values: NetworkValues): number {
 
 function checkAddress(text: string): string {
   const address = text.trim();
-  if (!/^(unix:.+|.+:\d{1,5})$/.test(address)) {
-    throw new UsageError(`--teacher: ${JSON.stringify(text)} given, wanted HOST:PORT`);
-  }
+  if (isOipAddress(address)) return checkOipAddress(address);
   try {
-    parseDnsName(address);
+    if (namesUnixSocket(address)) checkSocket(address);
+    else if (parseDnsName(address) === null && !/^(?![\w+.-]*:\/)\S+:\d{1,5}$/.test(address)) {
+      throw new RangeError(`${JSON.stringify(text)} given, wanted HOST:PORT`);
+    }
+  } catch (error) {
+    throw new UsageError(`--teacher: ${(error as Error).message}`);
+  }
+  return address;
+}
+
+function checkSocket(address: string): void {
+  try {
+    unixPath(address);
+  } catch (error) {
+    const { message } = error as RangeError;
+    throw new RangeError(
+      `${JSON.stringify(address)} given, ${message}; wanted ${UNIX_ADDRESS_FORM}`,
+    );
+  }
+}
+
+function checkOipAddress(address: string): string {
+  try {
+    oipEntry(address);
   } catch (error) {
     throw new UsageError(`--teacher: ${(error as Error).message}`);
   }

@@ -2,6 +2,8 @@
 import { studentConfigNotes } from '../../src/config/studentChecks.js';
 import { NonFiniteReplyError, type Teacher } from '../../src/contract/teacher.js';
 import type { Dataset } from '../../src/data/types.js';
+import { stepRecords, storeUse } from '../../src/report/stepRecords.js';
+import { readEvents } from '../../src/run/events.js';
 import { writeSummary } from '../../src/run/runFolder.js';
 import type { ProgressStream } from '../../src/telemetry/progress.js';
 import { unlessAborted } from '../../src/threads/unlessAborted.js';
@@ -17,13 +19,18 @@ import {
   type ComputeSetup,
   startComputing,
 } from './computeProtocol.js';
-import { connectTeacher } from './connectTeacher.js';
 import { DataWarnings } from './dataWarnings.js';
 import { evaluateStudent, type StudentEvaluation, writeRunReport } from './evaluation.js';
 import type { OpenedRun } from './openRun.js';
 import { openReporting, type Reporting } from './reporting.js';
 import { readStartWeights, type StartWeights } from './startWeights.js';
-import { type LeftOutTerms, labelSource, leaveOutTerms, logLabels } from './teacherUse.js';
+import {
+  connectTeacher,
+  type LeftOutTerms,
+  labelSource,
+  leaveOutTerms,
+  logLabels,
+} from './teacher.js';
 import { loaderThreads, openFeed, validationConfig } from './trainingData.js';
 
 export interface RunOptions {
@@ -226,7 +233,9 @@ export class StudentRun {
       iou: Object.fromEntries(dataset.classNames.map((name, k) => [name, iou[k]])),
     };
     const role = teacher.addresses.length > 0 ? 'cirkd' : 'baseline';
-    await writeSummary(opened.folder, { [role]: result, steps: train.steps, seed });
+    const store = storeUse(stepRecords(await readEvents(opened.folder.eventsFile)));
+    const more = store === null ? {} : { answersFromStore: store };
+    await writeSummary(opened.folder, { [role]: result, steps: train.steps, seed, ...more });
     reporting.events.append({ kind: 'end', step: train.steps });
     const { html } = await writeRunReport(opened.folder, { dataset, shown });
     reporting.log.info({ html }, 'report');

@@ -56,6 +56,8 @@ export function openFeed(
     augmentation: {
       cropHeight: data.crop.height,
       cropWidth: data.crop.width,
+      isRandom: data.augmentation === 'random',
+      fixedCrops: data.fixedCrops,
       scaleMin: data.scale.min,
       scaleMax: data.scale.max,
       scaleStep: data.scale.step,

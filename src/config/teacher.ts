@@ -1,7 +1,9 @@
 /** The teacher server's config. */
 import { z } from 'zod';
 import type { ConfigSchema, CrossFault } from './fields.js';
-import { count, field, milliseconds, port, positiveCount, section, text } from './fields.js';
+import { count, field, milliseconds, port, positiveCount, section } from './fields.js';
+import { listenHost, listenSocket } from './sections/addressFields.js';
+import { answerCacheSection } from './sections/answerSections.js';
 import { graphFaults, graphSection } from './sections/graphSection.js';
 import { listenFaults, listenTls, listenTokenFile } from './sections/securitySections.js';
 import { logSection, teacherMetricsSection } from './sections/sharedSections.js';
@@ -129,8 +131,16 @@ const root = z.strictObject({
   simulate: simulateSection,
   faults: faultsSection,
   listen: section('gRPC: the teacher service, health and reflection.', {
-    host: field(text().default('127.0.0.1'), 'Address; 0.0.0.0: all interfaces.'),
-    port: field(port().default(50_051), 'Port; 0: any free port (logged).'),
+    host: listenHost('Address; 0.0.0.0: all interfaces, "::": all with IPv6.'),
+    port: field(
+      port().nullable().default(50_051),
+      'Port; 0: any free port (logged), null: none, only listen.socket.',
+    ),
+    socket: listenSocket,
+    socketAccess: field(
+      z.enum(['user', 'group', 'everyone']).default('user'),
+      "Who may connect to listen.socket: this process' user, its group as well (mode 0660), or everyone on the machine.",
+    ),
     healthPort: field(
       port().nullable().default(null),
       'Additional port for health checks only, without TLS; 0: any free port (logged), null: none.',
@@ -138,9 +148,21 @@ const root = z.strictObject({
     tokenFile: listenTokenFile,
     tls: listenTls,
   }),
+  oip: section('The Open Inference Protocol (KServe, Triton), on the same port.', {
+    enabled: field(z.boolean().default(true), 'Serves inference.GRPCInferenceService, too.'),
+    modelName: field(
+      z
+        .string()
+        .regex(/^[A-Za-z0-9._-]{1,128}$/)
+        .default('cirkd'),
+      'Name of the model that its clients ask for; its version is 1.',
+      { wanted: '1 to 128 of A-Z a-z 0-9 . _ -' },
+    ),
+  }),
   metrics: teacherMetricsSection,
   limits: limitsSection,
   batch: batchSection,
+  cache: answerCacheSection,
   requestTimeoutMs: field(
     positiveCount().max(86_400_000).default(60_000),
     'Limit from the arrival of an image to the last byte of its answer; an image may set a shorter one.',

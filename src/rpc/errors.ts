@@ -20,6 +20,11 @@ export class RpcError extends Error {
   }
 }
 
+/** INVALID_ARGUMENT: what came is nonsense, and would be in any state of the server. */
+export function invalidArgument(message: string): RpcError {
+  return new RpcError(GrpcStatus.INVALID_ARGUMENT, message);
+}
+
 /** The status that is sent when a call ends. */
 export interface CallStatus {
   readonly code: GrpcCode;

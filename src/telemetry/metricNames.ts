@@ -30,6 +30,14 @@ export const TEACHER_METRIC_NAMES = named('cirkd_teacher_', {
   batchImages: ['batch_images', 'Images per forward pass.'],
   sentBytes: ['sent_bytes_total', 'Bytes of tensor data sent, by encoding.'],
   streams: ['streams', 'Open Distill streams.'],
+  oipRequests: [
+    'oip_requests_total',
+    'Requests of the Open Inference Protocol, by method and gRPC status code name.',
+  ],
+  oipRequestSeconds: [
+    'oip_request_seconds',
+    'Duration of an inference request of the Open Inference Protocol, by method.',
+  ],
   info: ['info', 'Always 1; the digest label identifies the weights being served.'],
 });
 
@@ -53,6 +61,10 @@ export const STUDENT_METRIC_NAMES = named('cirkd_student_', {
   receivedBytes: ['received_bytes_total', 'Bytes of tensor data received from teachers.'],
   inflightBytes: ['inflight_bytes', 'Bytes of answers requested and not yet complete.'],
   requeued: ['requeued_total', 'Images requested again, by reason.'],
+  unmatched: [
+    'unmatched_answers_total',
+    'Whole answers at oip addresses that no image waited for: late, doubled, or with an unknown id.',
+  ],
   nonfinite: ['nonfinite_total', 'Teacher answers and steps that contained NaN or infinity.'],
   lastStepTimestamp: [
     'last_step_timestamp_seconds',
@@ -72,6 +84,22 @@ export const TLS_METRIC_NAMES = named('cirkd_tls_', {
     'Unix time at which the certificate in use, or one of its chain, expires.',
   ],
 });
+
+/** Both services keep answers, and tell the same of them. */
+const ANSWER_NAMES = {
+  hits: ['hits_total', 'Images answered with an answer that was kept.'],
+  misses: ['misses_total', 'Images for which no answer was kept.'],
+  evictions: ['evictions_total', 'Answers removed to make room.'],
+  bytes: ['bytes', 'Bytes of the answers that are kept.'],
+  answers: ['answers', 'Answers that are kept.'],
+  corrupted: ['corrupted_total', 'Stored answers that were damaged, and removed.'],
+  writeFailures: ['write_failures_total', 'Answers that could not be stored.'],
+} as const satisfies Record<string, readonly [string, string]>;
+
+/** By `place`: memory, disk. Corrupted answers and failed writes: disk only. */
+export const TEACHER_CACHE_METRIC_NAMES = named('cirkd_teacher_cache_', ANSWER_NAMES);
+
+export const STUDENT_STORE_METRIC_NAMES = named('cirkd_student_store_', ANSWER_NAMES);
 
 export const PHASES = ['data', 'teacher', 'compute'] as const;
 

@@ -1,7 +1,8 @@
 /** The metrics of a teacher server. */
 import { Counter, Gauge, Histogram } from 'prom-client';
 import type { Registry } from 'prom-client';
-import { TEACHER_METRIC_NAMES as NAMES } from './metricNames.js';
+import { type AnswerMetrics, answerMetrics } from './answerMetrics.js';
+import { TEACHER_CACHE_METRIC_NAMES, TEACHER_METRIC_NAMES as NAMES } from './metricNames.js';
 import { certificateExpiry } from './certificateExpiry.js';
 import { createRegistry, SECONDS_BUCKETS } from './registry.js';
 
@@ -19,6 +20,11 @@ export interface TeacherMetrics {
   /** encoding: fp32, fp16, int8. */
   readonly sentBytes: Counter<'encoding'>;
   readonly streams: Gauge;
+  /** method: e.g. ModelInfer; code: the gRPC status name. */
+  readonly oipRequests: Counter<'method' | 'code'>;
+  /** Until the answer is handed to gRPC; method: ModelInfer, ModelStreamInfer. */
+  readonly oipRequestSeconds: Histogram<'method'>;
+  readonly cache: AnswerMetrics;
   /** Sets the expiry of the certificate in use; not called by a service without one. */
   readonly setCertificateExpiry: (expires: Date) => void;
   /** Records which weights are served; call once, when the checkpoint is loaded. */
@@ -49,6 +55,14 @@ export function createTeacherMetrics(): TeacherMetrics {
     }),
     sentBytes: new Counter({ ...NAMES.sentBytes, labelNames: ['encoding'], registers }),
     streams: new Gauge({ ...NAMES.streams, registers }),
+    oipRequests: new Counter({ ...NAMES.oipRequests, labelNames: ['method', 'code'], registers }),
+    oipRequestSeconds: new Histogram({
+      ...NAMES.oipRequestSeconds,
+      labelNames: ['method'],
+      buckets: SECONDS_BUCKETS,
+      registers,
+    }),
+    cache: answerMetrics(TEACHER_CACHE_METRIC_NAMES, ['memory', 'disk'], registers),
     setCertificateExpiry: certificateExpiry(registers),
     setDigest: (digest) => {
       info.reset();

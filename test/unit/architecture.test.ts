@@ -5,7 +5,12 @@ import { join, posix } from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { circles, groupedGraph, importGraph } from '../support/architecture/importGraph.js';
-import { ALLOWED, importViolations, INNER } from '../support/architecture/importRule.js';
+import {
+  ALLOWED,
+  INNER,
+  importViolations,
+  unusedAllowances,
+} from '../support/architecture/importRule.js';
 import { leakViolations } from '../support/architecture/leakRule.js';
 import {
   lengthViolations,
@@ -31,6 +36,18 @@ const rulesOf = (violations: readonly Violation[]) =>
 test('folders import only what the import rule allows', () => {
   assert.ok(src.length > 0 && services.length > 0, 'no sources were found');
   assertNone([...src, ...services].flatMap(importViolations));
+});
+
+test('every allowance of the import rule is used', () => {
+  assert.deepEqual(unusedAllowances(src), []);
+});
+
+test('an allowance that no file uses is seen', () => {
+  const text = "import type { Draws } from '../random/draws.js';";
+  const unused = unusedAllowances([parseSource('src/data/made.ts', text)]);
+  assert.ok(!unused.includes('data → random'), unused.join(', '));
+  assert.ok(unused.includes('data → threads'), unused.join(', '));
+  assert.ok(unused.includes('stream/client → stream/codec'), unused.join(', '));
 });
 
 test('every folder of src is in the import rule', () => {

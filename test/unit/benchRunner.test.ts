@@ -1,7 +1,7 @@
 /** What every bench goes through: options, checks before any work, rounds, kept results, pages, exit codes. */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
@@ -122,7 +122,15 @@ function counting() {
       plot: ({ figure }) => `<svg>${figure}</svg>`,
     },
   };
-  return { calls: () => calls, run: (...argv: string[]) => benchMain(bench, argv, () => {}) };
+  let printed = '';
+  const print = (text: string) => {
+    printed += text;
+  };
+  return {
+    calls: () => calls,
+    printed: () => printed,
+    run: (...argv: string[]) => benchMain(bench, argv, print),
+  };
 }
 
 test('a missing page, or one without a marked section, is refused before anything is measured', async () => {
@@ -136,6 +144,15 @@ test('a missing page, or one without a marked section, is refused before anythin
   await assert.rejects(run('--results', below), /^UsageError: --results: .*results\.json given/);
   await assert.rejects(run('--rounds', '0'), /--rounds: 0 given/);
   await assert.rejects(run('--render', none), /^UsageError: --render: .*none\.md given/);
+  assert.equal(calls(), 0);
+});
+
+test('--help prints what each option takes and its default, and measures nothing', async () => {
+  const { calls, printed, run } = counting();
+  await run('--rounds', '0', '--help');
+  assert.match(printed(), /^usage: npm run bench:counting -- \[options\]\n/);
+  assert.match(printed(), /\n {2}--rounds +a whole number of at least 1 \(default 1\)\n/);
+  assert.match(printed(), /\n {2}--render +a file with results of an earlier run/);
   assert.equal(calls(), 0);
 });
 
@@ -173,8 +190,11 @@ test('a bench without its page ends with exit code 2 and one line', () => {
 });
 
 test('a reader that closes the pipe of bench:structure early causes no error', () => {
+  const checkout = join(folder, 'checkout');
+  for (const top of ['src', 'services']) mkdirSync(join(checkout, top), { recursive: true });
+  writeFileSync(join(checkout, 'src', 'one.ts'), 'export {};\n');
   // The shell's reader is gone before anything is written.
-  const command = `${node('bench/structure/main.ts')
+  const command = `${node('bench/structure/main.ts', checkout)
     .map((each) => `'${each}'`)
     .join(' ')} | true; echo "\${PIPESTATUS[0]}"`;
   const { stdout, stderr } = spawnSync('bash', ['-c', command], { cwd: ROOT, encoding: 'utf8' });

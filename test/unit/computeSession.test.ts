@@ -4,10 +4,10 @@ import { test } from 'node:test';
 import { ComputeSession } from '../../services/student/computeSession.js';
 import { loadConfig } from '../../src/config/load.js';
 import { studentSchema } from '../../src/config/student.js';
+import type { EncodedTensor } from '../../src/contract/encodedTensor.js';
 import { teacherLabels } from '../../src/distill/teacherLabels.js';
 import { float32, scope } from '../../src/tensor/index.js';
 import type { MicroBatch } from '../../src/train/outcome.js';
-import type { EncodedTensor } from '../../src/contract/encodedTensor.js';
 
 const CLASSES = ['a', 'b', 'c'];
 const CHANNELS = 2;

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
+import type { EncodedTensor } from '../../src/contract/encodedTensor.js';
 import { decodeReplies, decodeScaledRows, decodeStacked } from '../../src/distill/decodeReply.js';
 import { LogitsRebuild } from '../../src/distill/rebuildLogits.js';
 import { numTensors, readFloat32, scope } from '../../src/tensor/index.js';
-import type { EncodedTensor } from '../../src/contract/encodedTensor.js';
 import { decodeHalf, encodeHalf } from '../../src/wire/half.js';
 
 const fp32 = (values: readonly number[], shape: number[]): EncodedTensor => ({

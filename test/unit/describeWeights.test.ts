@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { after, test, type TestContext } from 'node:test';
+import { after, type TestContext, test } from 'node:test';
 import { UsageError } from '../../services/cli/command.js';
 import { command } from '../../services/cli/commands/import.js';
 import { initialWeights } from '../../src/models/initialise.js';

@@ -1,23 +1,22 @@
 /** Teachers that give logits alone: what they grant, what a student takes of it, what it trains on. */
 import assert from 'node:assert/strict';
 import { after, afterEach, test } from 'node:test';
-import { buildTrainer } from '../../services/student/buildTrainer.js';
-import { leaveOutTerms } from '../../services/student/teacherUse.js';
-import { saveState } from '../../services/student/trainerState.js';
+import { leaveOutTerms } from '../../services/student/teacher.js';
+import { buildTrainer, saveState } from '../../services/student/trainer.js';
 import { loadConfig } from '../../src/config/load.js';
 import { type StudentConfig, studentSchema } from '../../src/config/student.js';
 import type { TeacherReply } from '../../src/contract/teacher.js';
 import { GrpcStatus } from '../../src/rpc/errors.js';
 import type { ClientOptions } from '../../src/stream/client/options.js';
-import type { InferenceEngine } from '../../src/stream/server/serving.js';
+import { connectTeachers, type RemoteTeacher } from '../../src/stream/client/remoteTeacher.js';
 import type { Output } from '../../src/stream/generated/cirkd/teacher/v1/Output.js';
 import type { OutputEncodingInput } from '../../src/stream/generated/cirkd/teacher/v1/OutputEncoding.js';
-import { connectTeachers, type RemoteTeacher } from '../../src/stream/client/remoteTeacher.js';
+import type { InferenceEngine } from '../../src/stream/server/serving.js';
 import { createLogger } from '../../src/telemetry/log.js';
 import { float32, scope } from '../../src/tensor/index.js';
 import { DistillPeer, hello, image } from '../support/students/distillPeer.js';
-import { GatedEngine } from '../support/teachers/gatedEngine.js';
 import { imageOf, studentOptions } from '../support/students/scriptedStudent.js';
+import { GatedEngine } from '../support/teachers/gatedEngine.js';
 import { CLASSES, type Script, ScriptedTeacher } from '../support/teachers/scriptedTeacher.js';
 import { closeTestServers, startTestServer } from '../support/teachers/teacherServer.js';
 

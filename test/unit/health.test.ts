@@ -7,8 +7,8 @@ import { runInNewContext } from 'node:vm';
 import { GrpcStatus } from '../../src/rpc/errors.js';
 import { Health } from '../../src/rpc/health.js';
 import { RpcServer } from '../../src/rpc/server.js';
-import { eventually } from '../support/eventually.js';
 import { HealthClient, healthOf } from '../support/connections/grpcProbes.js';
+import { eventually } from '../support/eventually.js';
 
 const ends: (() => unknown)[] = [];
 afterEach(async () => {

@@ -73,7 +73,7 @@ test('a config is refused with all its faults at once, also from untyped code', 
     faultsOf(() => teacherConfig(wrong as never)),
     [
       'simulate.clases: unknown key, did you mean simulate.classes?',
-      'listen.port: got "50051", wanted an integer from 0 to 65535',
+      'listen.port: got "50051", wanted an integer from 0 to 65535 or null',
     ],
   );
   assert.match(faultsOf(() => teacherConfig({}))[0]!, /^checkpoint: none given, wanted one of/);

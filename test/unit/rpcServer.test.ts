@@ -1,12 +1,14 @@
 import assert from 'node:assert/strict';
 import { connect, createServer, type Socket } from 'node:net';
+import { networkInterfaces } from 'node:os';
 import { test } from 'node:test';
 import { Client, credentials, Metadata, type ServiceDefinition } from '@grpc/grpc-js';
 import { callObserver } from '../../src/rpc/callObserver.js';
 import { GrpcStatus, grpcCodeName, RpcError, toCallStatus } from '../../src/rpc/errors.js';
 import { duplexHandler, unaryHandler } from '../../src/rpc/handlers.js';
 import { loadProto } from '../../src/rpc/loadProto.js';
-import { BindError, RpcServer } from '../../src/rpc/server.js';
+import { BindError } from '../../src/rpc/bindError.js';
+import { RpcServer } from '../../src/rpc/server.js';
 import { DIRECT } from '../support/connections/grpcProbes.js';
 import { RawConnection } from '../support/connections/rawCalls.js';
 
@@ -158,6 +160,24 @@ test('a port in use is a BindError that names the address', async () => {
     return true;
   });
   taken.close();
+});
+
+const hasIPv6 = Object.values(networkInterfaces())
+  .flat()
+  .some((one) => one?.address === '::1');
+
+test('IPv6 hosts, with and without brackets', { skip: !hasIPv6 && 'no ::1 here' }, async () => {
+  for (const host of ['::1', '[::1]', '::', '[::]']) {
+    const server = new RpcServer({ host, port: 0, maxReceiveBytes: 1000 });
+    const port = await server.bind();
+    const client = new Client(`[::1]:${port}`, credentials.createInsecure(), DIRECT);
+    const error = await new Promise<Outcome | null>((resolve) => {
+      client.makeUnaryRequest('/nothing/Nothing', text, String, 'x', resolve);
+    });
+    assert.equal(error?.code, GrpcStatus.UNIMPLEMENTED, host);
+    client.close();
+    await server.shutdown(0);
+  }
 });
 
 test('shutdown waits for running calls, then cuts them', async () => {

@@ -1,14 +1,14 @@
 /** Certificates and tokens in files: what is refused at the start, and what a change does. */
 import assert from 'node:assert/strict';
-import { after, test } from 'node:test';
 import { appendFileSync, chmodSync, mkdirSync, renameSync, rmSync, symlinkSync } from 'node:fs';
+import { after, test } from 'node:test';
 import { isAccepted, readTokens } from '../../src/rpc/security/bearerTokens.js';
-import { exposedFiles } from '../../src/rpc/security/exposedFiles.js';
 import {
   type Identity,
   readAuthorities,
   readIdentity,
 } from '../../src/rpc/security/certificates.js';
+import { exposedFiles } from '../../src/rpc/security/exposedFiles.js';
 import { SecurityFileError, WatchedFiles } from '../../src/rpc/security/watchedFiles.js';
 import { Authority } from '../support/certificates/authority.js';
 import { SecurityFolder } from '../support/certificates/folder.js';

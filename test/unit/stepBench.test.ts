@@ -6,7 +6,7 @@ import { dirname, join } from 'node:path';
 import { test } from 'node:test';
 import { compareChecks } from '../../bench/step/agreement.js';
 import { caseGroups, chooseCases, graphCase } from '../../bench/step/cases.js';
-import { goalTable, partTable, section, STEP_PAGE } from '../../bench/step/page.js';
+import { goalTable, partTable, STEP_PAGE, section } from '../../bench/step/page.js';
 import type { Timing } from '../../bench/step/protocol.js';
 import {
   type CaseResult,

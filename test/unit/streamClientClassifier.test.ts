@@ -8,8 +8,8 @@ import {
   CHANNELS,
   type Chunk,
   CLASSES,
-  ScriptedTeacher,
   type ScriptedStream,
+  ScriptedTeacher,
 } from '../support/teachers/scriptedTeacher.js';
 
 const VALUES = Float32Array.from({ length: CLASSES * (CHANNELS + 1) }, (_, i) => i - 7);

@@ -3,9 +3,9 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { drawsFor } from '../../src/random/draws.js';
 import { encodeRequest } from '../../src/stream/client/requestEncoder.js';
-import type { DistillResponseInput } from '../../src/stream/generated/cirkd/teacher/v1/DistillResponse.js';
 import { decodeResponse } from '../../src/stream/client/responseDecoder.js';
 import { TeacherService } from '../../src/stream/codec/teacherService.js';
+import type { DistillResponseInput } from '../../src/stream/generated/cirkd/teacher/v1/DistillResponse.js';
 
 const { Distill } = TeacherService.service;
 const serialize = Distill.responseSerialize as (response: DistillResponseInput) => Buffer;

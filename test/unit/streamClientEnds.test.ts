@@ -10,8 +10,8 @@ import type { ClientOptions } from '../../src/stream/client/options.js';
 import { connectTeachers } from '../../src/stream/client/remoteTeacher.js';
 import { DnsServer } from '../support/connections/dnsServer.js';
 import { eventually } from '../support/eventually.js';
-import { deadAddress, REPLY_BYTES, student, teachers } from '../support/teachers/scriptedFleet.js';
 import { assertAnswers, imageOf, studentOptions } from '../support/students/scriptedStudent.js';
+import { deadAddress, REPLY_BYTES, student, teachers } from '../support/teachers/scriptedFleet.js';
 import {
   CLASSES,
   DIGEST,
@@ -42,8 +42,8 @@ describe('a student without its teachers', { concurrency: 5 }, () => {
   });
 
   test('silence is no fault while no request waits', async (t) => {
-    const { teacher } = await student(t, await teachers(t, {}), { teacherTimeoutMs: 5000 });
-    await new Promise((resolve) => setTimeout(resolve, 5300));
+    const { teacher } = await student(t, await teachers(t, {}), { teacherTimeoutMs: 2000 });
+    await new Promise((resolve) => setTimeout(resolve, 2300));
     assertAnswers(await teacher.request(imageOf(1)), imageOf(1));
   });
 

@@ -5,8 +5,8 @@ import { status } from '@grpc/grpc-js';
 import { ContractMismatchError, NonFiniteReplyError } from '../../src/contract/teacher.js';
 import { ImageRefusedError } from '../../src/stream/client/errors.js';
 import type { ClientOptions, RequeueReason } from '../../src/stream/client/options.js';
-import type { Image } from '../../src/stream/generated/cirkd/teacher/v1/Image.js';
 import { connectTeachers, type RemoteTeacher } from '../../src/stream/client/remoteTeacher.js';
+import type { Image } from '../../src/stream/generated/cirkd/teacher/v1/Image.js';
 import {
   assertAnswers,
   imageOf,

@@ -5,8 +5,8 @@ import { status } from '@grpc/grpc-js';
 import { drawsFor } from '../../src/random/draws.js';
 import type { Image } from '../../src/stream/generated/cirkd/teacher/v1/Image.js';
 import { eventually } from '../support/eventually.js';
-import { deadAddress, REPLY_BYTES, student, teachers } from '../support/teachers/scriptedFleet.js';
 import { assertAnswers, imageOf } from '../support/students/scriptedStudent.js';
+import { deadAddress, REPLY_BYTES, student, teachers } from '../support/teachers/scriptedFleet.js';
 import {
   CHANNELS,
   CLASSES,

@@ -9,8 +9,8 @@ import { Authority } from '../support/certificates/authority.js';
 import { SecurityFolder } from '../support/certificates/folder.js';
 import { DnsServer, type Zone } from '../support/connections/dnsServer.js';
 import { eventually } from '../support/eventually.js';
-import { student, teachers } from '../support/teachers/scriptedFleet.js';
 import { assertAnswers, imageOf, studentOptions } from '../support/students/scriptedStudent.js';
+import { student, teachers } from '../support/teachers/scriptedFleet.js';
 import { type Script, ScriptedTeacher } from '../support/teachers/scriptedTeacher.js';
 
 const NAME = 'teachers.example';

@@ -5,8 +5,8 @@ import { status } from '@grpc/grpc-js';
 import { ImageRefusedError } from '../../src/stream/client/errors.js';
 import type { Image } from '../../src/stream/generated/cirkd/teacher/v1/Image.js';
 import { eventually } from '../support/eventually.js';
-import { student, teachers } from '../support/teachers/scriptedFleet.js';
 import { assertAnswers, imageOf } from '../support/students/scriptedStudent.js';
+import { student, teachers } from '../support/teachers/scriptedFleet.js';
 import type { Script, ScriptedStream } from '../support/teachers/scriptedTeacher.js';
 
 const SMALL: Script = { limits: { maxImagePixels: 100 } };

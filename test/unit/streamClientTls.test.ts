@@ -6,20 +6,20 @@ import {
   type Socket,
   type Server as TcpServer,
 } from 'node:net';
-import { after, test, type TestContext } from 'node:test';
+import { after, describe, type TestContext, test } from 'node:test';
 import { createServer as createTlsServer } from 'node:tls';
 import { promisify } from 'node:util';
 import { ServerCredentials } from '@grpc/grpc-js';
 import { ContractMismatchError, TeacherUnavailableError } from '../../src/contract/teacher.js';
 import { type ClientSecurity, openClientSecurity } from '../../src/rpc/security/clientSecurity.js';
 import type { ClientOptions } from '../../src/stream/client/options.js';
+import { connectTeachers } from '../../src/stream/client/remoteTeacher.js';
 import { Authority, type Pem } from '../support/certificates/authority.js';
 import { SecurityFolder } from '../support/certificates/folder.js';
-import { eventually } from '../support/eventually.js';
-import { student, teachers } from '../support/teachers/scriptedFleet.js';
-import { connectTeachers } from '../../src/stream/client/remoteTeacher.js';
 import { serialOf } from '../support/connections/rawCalls.js';
+import { eventually } from '../support/eventually.js';
 import { assertAnswers, imageOf, studentOptions } from '../support/students/scriptedStudent.js';
+import { student, teachers } from '../support/teachers/scriptedFleet.js';
 
 const HOUR_MS = 3_600_000;
 const folder = new SecurityFolder();
@@ -171,22 +171,31 @@ async function tryInVain(t: TestContext, server: TcpServer, options: Partial<Cli
 // What the client says is read, so that its end is seen.
 const listenOnly = (socket: Socket) => void socket.resume().on('error', () => {});
 
-test('a teacher that hangs in the TLS handshake leaves no sockets behind', async (t) => {
-  await tryInVain(t, createTcpServer(listenOnly), await trusting());
-});
-
-test('a teacher that hangs before HTTP/2 begins leaves no sockets behind', async (t) => {
-  await tryInVain(t, createTcpServer(listenOnly), {});
-  const plain = await openClientSecurity({ tls: null, token: null });
-  await tryInVain(t, createTcpServer(listenOnly), { credentials: () => plain.credentials() });
-  const secure = createTlsServer({ ...serverPair(authority.issue()), ALPNProtocols: ['h2'] });
-  let handshakes = 0;
-  secure.on('secureConnection', (socket) => {
-    handshakes++;
-    listenOnly(socket);
+// They wait for times to pass: together they take no longer than the longest.
+describe('teachers that hang', { concurrency: true }, () => {
+  test('a teacher that hangs in the TLS handshake leaves no sockets behind', async (t) => {
+    await tryInVain(t, createTcpServer(listenOnly), await trusting());
   });
-  await tryInVain(t, secure, await trusting());
-  assert.ok(handshakes > 0);
+
+  test('a teacher that hangs before HTTP/2 begins leaves no sockets behind', async (t) => {
+    await tryInVain(t, createTcpServer(listenOnly), {});
+  });
+
+  test('nor with credentials without TLS', async (t) => {
+    const plain = await openClientSecurity({ tls: null, token: null });
+    await tryInVain(t, createTcpServer(listenOnly), { credentials: () => plain.credentials() });
+  });
+
+  test('nor after a TLS handshake', async (t) => {
+    const secure = createTlsServer({ ...serverPair(authority.issue()), ALPNProtocols: ['h2'] });
+    let handshakes = 0;
+    secure.on('secureConnection', (socket) => {
+      handshakes++;
+      listenOnly(socket);
+    });
+    await tryInVain(t, secure, await trusting());
+    assert.ok(handshakes > 0);
+  });
 });
 
 test('a replaced client certificate is used for the next connection', async (t) => {

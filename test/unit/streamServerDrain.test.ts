@@ -2,13 +2,12 @@ import assert from 'node:assert/strict';
 import { afterEach, test } from 'node:test';
 import { credentials, type ServiceError } from '@grpc/grpc-js';
 import { GrpcStatus } from '../../src/rpc/errors.js';
-import type { GetTeacherResponse } from '../../src/stream/generated/cirkd/teacher/v1/GetTeacherResponse.js';
 import { encodeRequest } from '../../src/stream/client/requestEncoder.js';
 import { TEACHER_SERVICE_NAME, TeacherService } from '../../src/stream/codec/teacherService.js';
-import { DistillPeer, hello, image } from '../support/students/distillPeer.js';
-import { eventually } from '../support/eventually.js';
-import { GatedEngine } from '../support/teachers/gatedEngine.js';
+import type { GetTeacherResponse } from '../../src/stream/generated/cirkd/teacher/v1/GetTeacherResponse.js';
 import { DIRECT, healthOf } from '../support/connections/grpcProbes.js';
+import { eventually } from '../support/eventually.js';
+import { DistillPeer, hello, image } from '../support/students/distillPeer.js';
 import {
   DISTILL_PATH,
   framed,
@@ -16,6 +15,7 @@ import {
   openCall,
   openSession,
 } from '../support/students/rawDistill.js';
+import { GatedEngine } from '../support/teachers/gatedEngine.js';
 import { closeTestServers, startTestServer } from '../support/teachers/teacherServer.js';
 
 afterEach(closeTestServers);

@@ -2,10 +2,10 @@
 import assert from 'node:assert/strict';
 import { afterEach, test } from 'node:test';
 import { GrpcStatus } from '../../src/rpc/errors.js';
-import { silentHooks } from '../../src/stream/server/serving.js';
 import { RequestQueue } from '../../src/stream/server/requestQueue.js';
-import { DistillPeer, image } from '../support/students/distillPeer.js';
+import { silentHooks } from '../../src/stream/server/serving.js';
 import { eventually } from '../support/eventually.js';
+import { DistillPeer, image } from '../support/students/distillPeer.js';
 import { GatedEngine } from '../support/teachers/gatedEngine.js';
 import { newWorkLog, work } from '../support/teachers/queuedWork.js';
 import { closeTestServers, startTestServer } from '../support/teachers/teacherServer.js';

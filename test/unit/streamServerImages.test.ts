@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import { afterEach, test } from 'node:test';
-import { GrpcStatus } from '../../src/rpc/errors.js';
 import { NonFiniteOutputError } from '../../src/contract/inference.js';
+import { GrpcStatus } from '../../src/rpc/errors.js';
 import type { ImageError } from '../../src/stream/generated/cirkd/teacher/v1/ImageError.js';
 import { crc32c } from '../../src/wire/crc32c.js';
-import { DistillPeer, hello, image } from '../support/students/distillPeer.js';
 import { eventually } from '../support/eventually.js';
+import { DistillPeer, hello, image } from '../support/students/distillPeer.js';
 import { GatedEngine } from '../support/teachers/gatedEngine.js';
 import { closeTestServers, startTestServer } from '../support/teachers/teacherServer.js';
 

@@ -1,24 +1,24 @@
 /** Who a teacher server lets in, what strangers are told, and certificates that change meanwhile. */
 import assert from 'node:assert/strict';
-import { after, afterEach, test, type TestContext } from 'node:test';
-import type { RemoteTeacher } from '../../src/stream/client/remoteTeacher.js';
-import type { ClientOptions } from '../../src/stream/client/options.js';
-import { openClientSecurity } from '../../src/rpc/security/clientSecurity.js';
+import { after, afterEach, type TestContext, test } from 'node:test';
 import { GrpcStatus } from '../../src/rpc/errors.js';
+import { openClientSecurity } from '../../src/rpc/security/clientSecurity.js';
 import {
   openServerSecurity,
   type ServerSecurityOptions,
 } from '../../src/rpc/security/serverSecurity.js';
 import type { NamedFile } from '../../src/rpc/security/watchedFiles.js';
+import type { ClientOptions } from '../../src/stream/client/options.js';
+import type { RemoteTeacher } from '../../src/stream/client/remoteTeacher.js';
 import { TEACHER_SERVICE_NAME } from '../../src/stream/codec/teacherService.js';
 import { Authority, type Pem } from '../support/certificates/authority.js';
 import { SecurityFolder } from '../support/certificates/folder.js';
-import { eventually } from '../support/eventually.js';
-import { GatedEngine } from '../support/teachers/gatedEngine.js';
 import { healthOf } from '../support/connections/grpcProbes.js';
 import { callCode, handshake, serialOf } from '../support/connections/rawCalls.js';
-import { student } from '../support/teachers/scriptedFleet.js';
+import { eventually } from '../support/eventually.js';
 import { imageOf } from '../support/students/scriptedStudent.js';
+import { GatedEngine } from '../support/teachers/gatedEngine.js';
+import { student } from '../support/teachers/scriptedFleet.js';
 import { closeTestServers, startTestServer } from '../support/teachers/teacherServer.js';
 
 const TOKEN = 'a-token-of-some-length';

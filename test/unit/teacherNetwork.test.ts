@@ -1,17 +1,17 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import type { EncodedOutput } from '../../src/contract/outputs.js';
+import type { TeacherReply } from '../../src/contract/teacher.js';
+import { decodeReplies } from '../../src/distill/decodeReply.js';
+import { LogitsRebuild } from '../../src/distill/rebuildLogits.js';
 import { inferenceContext } from '../../src/models/context.js';
-import { initialWeights } from '../../src/models/initialise.js';
 import {
   type ModelDescription,
   readModelFile,
   writeModelFile,
 } from '../../src/models/files/modelFile.js';
+import { initialWeights } from '../../src/models/initialise.js';
 import { SegmentationNetwork } from '../../src/models/network.js';
-import { decodeReplies } from '../../src/distill/decodeReply.js';
-import { LogitsRebuild } from '../../src/distill/rebuildLogits.js';
-import type { TeacherReply } from '../../src/contract/teacher.js';
-import type { EncodedOutput } from '../../src/contract/outputs.js';
 import { TeacherNetwork } from '../../src/models/teacher/teacherNetwork.js';
 import { drawsFor } from '../../src/random/draws.js';
 import { float32, numTensors, readFloat32, scope } from '../../src/tensor/index.js';

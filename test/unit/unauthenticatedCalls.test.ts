@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { connect, type Socket } from 'node:net';
 import { after, afterEach, test } from 'node:test';
+import { refusalLog } from '../../services/teacher/refusalLog.js';
 import { GrpcStatus } from '../../src/rpc/errors.js';
 import { openClientSecurity } from '../../src/rpc/security/clientSecurity.js';
 import {
@@ -9,14 +10,13 @@ import {
   type ServerSecurityOptions,
 } from '../../src/rpc/security/serverSecurity.js';
 import { createLogger } from '../../src/telemetry/log.js';
-import { refusalLog } from '../../services/teacher/refusalLog.js';
 import { Authority } from '../support/certificates/authority.js';
 import { SecurityFolder } from '../support/certificates/folder.js';
-import { eventually } from '../support/eventually.js';
-import { GatedEngine } from '../support/teachers/gatedEngine.js';
 import { callCode, handshake, RawConnection } from '../support/connections/rawCalls.js';
-import { student } from '../support/teachers/scriptedFleet.js';
+import { eventually } from '../support/eventually.js';
 import { imageOf } from '../support/students/scriptedStudent.js';
+import { GatedEngine } from '../support/teachers/gatedEngine.js';
+import { student } from '../support/teachers/scriptedFleet.js';
 import { closeTestServers, startTestServer } from '../support/teachers/teacherServer.js';
 
 const folder = new SecurityFolder();

@@ -4,7 +4,7 @@ import { ConfigError } from '../../../src/config/configError.js';
 import { UsageError } from '../command.js';
 import { wholeNumber } from '../datasetOptions.js';
 import { checkNetwork } from '../modelOptions.js';
-import { studentSpec } from '../../student/buildTrainer.js';
+import { studentSpec } from '../../student/trainer.js';
 import type { Repetitions } from './measureWork.js';
 import { configOf, PAPER_BANK_ROWS, type Workload } from './workload.js';
 import { availableCores } from '../../../src/threads/availableCores.js';

@@ -3,7 +3,7 @@ import { dirname } from 'node:path';
 import { ensureFolder, replaceFile } from '../../../src/run/durableFiles.js';
 import { specName } from '../../../src/models/spec.js';
 import { engineInfo } from '../../../src/tensor/index.js';
-import { studentSpec } from '../../student/buildTrainer.js';
+import { studentSpec } from '../../student/trainer.js';
 import { setTensorflowThreads } from '../../student/computeProtocol.js';
 import { BENCH_USAGE, type BenchOptions, readBenchOptions } from '../bench/benchOptions.js';
 import { benchReport } from '../bench/benchReport.js';

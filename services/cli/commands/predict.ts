@@ -3,11 +3,8 @@ import { dirname, join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { readRgb } from '../../../src/data/files/imageFiles.js';
 import { paletteOf } from '../../../src/evaluate/palette.js';
-import type { RemoteSegmenter } from '../../../src/evaluate/predict.js';
-import type { Raster } from '../../../src/evaluate/raster.js';
 import { readPredictions } from '../../../src/evaluate/segmentationMetric.js';
-import { viewLogits } from '../../../src/evaluate/viewLogits.js';
-import type { Views } from '../../../src/evaluate/views.js';
+import { readViewLogits } from '../../../src/evaluate/viewLogits.js';
 import { type Command, UsageError } from '../command.js';
 import {
   PREDICTION_PICTURES,
@@ -81,7 +78,7 @@ async function run(argv: string[]): Promise<number> {
     const palette = paletteOf(network.classNames);
     for (const { file, name } of whole) {
       const image = await readRgb(file, reading);
-      const prediction = await predict(network.segmenter, image, views);
+      const prediction = await readViewLogits(network.segmenter, image, views, readPredictions);
       const path = join(out, name);
       await makeOutFolder('--out', dirname(path));
       const written = await writePredictionPictures(path, { image, prediction, palette }, pictures);
@@ -91,19 +88,6 @@ async function run(argv: string[]): Promise<number> {
     return 0;
   } finally {
     await network.close();
-  }
-}
-
-async function predict(
-  segmenter: RemoteSegmenter,
-  image: Raster,
-  views: Views,
-): Promise<Int32Array> {
-  const logits_1HWK = await viewLogits(segmenter, image, views);
-  try {
-    return readPredictions(logits_1HWK);
-  } finally {
-    logits_1HWK.dispose();
   }
 }
 

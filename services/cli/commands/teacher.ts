@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { loadConfig } from '../../../src/config/load.js';
 import { type TeacherConfig, teacherSchema } from '../../../src/config/teacher.js';
+import { findModel } from '../../teacher/findModel.js';
 import { runTeacher } from '../../teacher/main.js';
 import { expectBulkBuffers } from '../../program/bulkHeap.js';
 import { type Command, UsageError } from '../command.js';
@@ -15,6 +16,8 @@ output; the log goes to standard error. SIGTERM and SIGINT drain.
 
   --config FILE      the config; docs/config.md has every key
   --set KEY=VALUE    overrides one key, VALUE is YAML; repeatable
+  --model PATH       a .safetensors or .onnx file, the folder of a SavedModel, or a folder that contains
+                     just one of these: same as --checkpoint, --onnx or --saved-model
   --checkpoint FILE  same as --set checkpoint=FILE
   --onnx FILE        same as --set graph.onnx=FILE: an ONNX file (docs/teachers.md)
   --saved-model DIR  same as --set graph.savedModel=DIR: the folder of a SavedModel
@@ -57,6 +60,7 @@ function readConfig(argv: string[]): TeacherConfig {
       config: { type: 'string' },
       set: { type: 'string', multiple: true, default: [] },
       ...TEXT_FLAGS,
+      model: { type: 'string' },
       port: { type: 'string' },
       'metrics-port': { type: 'string' },
       simulate: { type: 'boolean' },
@@ -64,6 +68,10 @@ function readConfig(argv: string[]): TeacherConfig {
   });
   const overrides = [...values.set];
   // JSON is valid YAML, and quotes strings that YAML would read as another type.
+  if (values.model !== undefined) {
+    const { key, path } = findModel(values.model);
+    overrides.push(`${key}=${JSON.stringify(path)}`);
+  }
   for (const [flag, key] of Object.entries(KEY_OF_FLAG) as [keyof typeof TEXT_FLAGS, string][]) {
     if (values[flag] !== undefined) overrides.push(`${key}=${JSON.stringify(values[flag])}`);
   }

@@ -194,6 +194,16 @@ export const dataSection = section('Samples and augmentation.', {
     },
     { fixed: true },
   ),
+  augmentation: field(
+    z.enum(['random', 'off']).default('random'),
+    'random: scale, place and mirror of a crop are drawn; off: the centre of the unscaled image, the same in every epoch.',
+    { fixed: true },
+  ),
+  fixedCrops: field(
+    count().max(1_000_000).default(0),
+    'Number of different random crops of each sample, which come again after as many epochs; 0: new ones in every epoch.',
+    { fixed: true },
+  ),
   scale,
   mirror: field(z.boolean().default(true), 'Mirror each crop with probability 1/2.', {
     fixed: true,

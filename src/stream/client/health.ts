@@ -147,8 +147,13 @@ export class TeacherRoom {
     return this.#agreement.maxInflightImages;
   }
 
+  get cachesAnswers(): boolean {
+    return this.#agreement.cachesAnswers;
+  }
+
   /** Why the image would never be accepted; undefined if it would. */
-  refusalOf({ height, width, rgb }: TeacherImage): string | undefined {
+  refusalOf(image: TeacherImage): string | undefined {
+    const { height, width, rgb } = image;
     const { maxImagePixels, uploadCreditBytes } = this.#agreement;
     if (height * width > maxImagePixels) {
       return `image: ${height}x${width} pixels, teacher ${this.#address} takes at most ${maxImagePixels}`;
@@ -156,7 +161,7 @@ export class TeacherRoom {
     if (rgb.length > uploadCreditBytes) {
       return `image: ${rgb.length} bytes, teacher ${this.#address} grants at most ${uploadCreditBytes}`;
     }
-    return undefined;
+    return this.#agreement.refusalOf?.(image);
   }
 
   holds({ rgb }: TeacherImage): boolean {

@@ -1,7 +1,7 @@
 /** Reads a hello: the client's request, or the reason why this server can't fulfil it. */
 import { type Encoding, type OutputRequest, OUTPUTS } from '../../contract/outputs.js';
 import type { TeacherInfo } from '../../contract/teacherInfo.js';
-import { GrpcStatus, RpcError } from '../../rpc/errors.js';
+import { GrpcStatus, invalidArgument, RpcError } from '../../rpc/errors.js';
 import { tensorBytes } from '../../wire/checkTensor.js';
 import { PROTOCOL_VERSION } from '../codec/teacherService.js';
 import { CHANNEL_ORDER, ENCODING, OUTPUT } from '../codec/wireNames.js';
@@ -22,6 +22,10 @@ export interface Agreement {
 
 const RUN_ID = new RegExp(`^[A-Za-z0-9._-]{1,${MAX_RUN_ID_BYTES}}$`);
 
+export function isRunId(text: string): boolean {
+  return RUN_ID.test(text);
+}
+
 /** Throws RpcError: INVALID_ARGUMENT for a malformed request, FAILED_PRECONDITION for an unsupported one. */
 export function checkHello(
   hello: Hello,
@@ -34,9 +38,9 @@ export function checkHello(
       `hello.protocol_version: ${hello.protocolVersion} given, this server speaks ${PROTOCOL_VERSION}`,
     );
   }
-  if (!RUN_ID.test(hello.runId)) {
+  if (!isRunId(hello.runId)) {
     const shown = JSON.stringify(hello.runId.slice(0, MAX_RUN_ID_BYTES + 1));
-    throw invalid(`hello.run_id: ${shown} given, wanted 1 to 128 of A-Z a-z 0-9 . _ -`);
+    throw invalidArgument(`hello.run_id: ${shown} given, wanted 1 to 128 of A-Z a-z 0-9 . _ -`);
   }
   const outputs = grantedOutputs(checkOutputs(hello.outputs, encodings), engine);
   return {
@@ -50,7 +54,7 @@ export function checkHello(
 /** Throws INVALID_ARGUMENT for a count too large to be an exact number. */
 export function checkByteCount(name: string, bytes: number): number {
   if (!Number.isSafeInteger(bytes)) {
-    throw invalid(`${name}: ${bytes} given, wanted at most 2^53 - 1`);
+    throw invalidArgument(`${name}: ${bytes} given, wanted at most 2^53 - 1`);
   }
   return bytes;
 }
@@ -79,17 +83,20 @@ export function checkOutputs(
   encodings: readonly Encoding[],
 ): OutputRequest[] {
   if (requested.length === 0)
-    throw invalid('hello.outputs: none given, wanted at least one output');
+    throw invalidArgument('hello.outputs: none given, wanted at least one output');
   if (requested.length > MAX_OUTPUTS) {
-    throw invalid(`hello.outputs: ${requested.length} given, wanted at most ${MAX_OUTPUTS}`);
+    throw invalidArgument(
+      `hello.outputs: ${requested.length} given, wanted at most ${MAX_OUTPUTS}`,
+    );
   }
   const outputs = requested.map((entry, index) => checkOutput(entry, index, encodings));
   const duplicate = outputs.find(({ output }, index) =>
     outputs.slice(0, index).some((earlier) => earlier.output === output),
   );
-  if (duplicate) throw invalid(`hello.outputs: ${OUTPUT.toWire[duplicate.output]} given twice`);
+  if (duplicate)
+    throw invalidArgument(`hello.outputs: ${OUTPUT.toWire[duplicate.output]} given twice`);
   if (imageOutputs(outputs).length === 0)
-    throw invalid('hello.outputs: no output per image given, wanted at least one');
+    throw invalidArgument('hello.outputs: no output per image given, wanted at least one');
   checkScale(outputs);
   return outputs;
 }
@@ -135,12 +142,12 @@ function checkScale(outputs: readonly OutputRequest[]): void {
   const hasScale = outputs.some(({ output }) => output === 'embedding_scale');
   const hasInt8 = outputs.some(({ encoding }) => encoding === 'int8');
   if (hasInt8 && !hasScale) {
-    throw invalid(
+    throw invalidArgument(
       'hello.outputs: OUTPUT_EMBEDDING as ENCODING_INT8 given, wanted OUTPUT_EMBEDDING_SCALE as well',
     );
   }
   if (hasScale && !hasInt8) {
-    throw invalid(
+    throw invalidArgument(
       'hello.outputs: OUTPUT_EMBEDDING_SCALE given, wanted OUTPUT_EMBEDDING as ENCODING_INT8 as well',
     );
   }
@@ -167,10 +174,6 @@ function checkOutput(
     );
   }
   return { output, encoding };
-}
-
-function invalid(message: string): RpcError {
-  return new RpcError(GrpcStatus.INVALID_ARGUMENT, message);
 }
 
 function unsupported(message: string): RpcError {

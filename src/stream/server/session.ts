@@ -4,7 +4,7 @@
  */
 import type { ServerDuplexStream } from '@grpc/grpc-js';
 import type { EncodedTensor } from '../../contract/encodedTensor.js';
-import { grpcCodeName, GrpcStatus, RpcError } from '../../rpc/errors.js';
+import { grpcCodeName, GrpcStatus, invalidArgument, RpcError } from '../../rpc/errors.js';
 import { PROTOCOL_VERSION } from '../codec/teacherService.js';
 import { ENCODING, OUTPUT } from '../codec/wireNames.js';
 import type { DistillRequest } from '../generated/cirkd/teacher/v1/DistillRequest.js';
@@ -91,7 +91,7 @@ export class ServerSession {
     if (this.#closed) return;
     try {
       if ('malformed' in request) {
-        throw invalid(`message: not a DistillRequest (${request.malformed})`);
+        throw invalidArgument(`message: not a DistillRequest (${request.malformed})`);
       }
       if (this.#open) this.#handle(this.#open, request);
       else this.#open = this.#greet(request);
@@ -104,9 +104,9 @@ export class ServerSession {
 
   #greet(request: DistillRequest): OpenStream {
     if (request.message !== 'hello' || !request.hello) {
-      throw invalid(`first message: ${request.message ?? 'unknown'} given, wanted hello`);
+      throw invalidArgument(`first message: ${request.message ?? 'unknown'} given, wanted hello`);
     }
-    const { engine, encodings, limits, hooks } = this.#serving;
+    const { engine, encodings, limits, hooks, cachesAnswers } = this.#serving;
     const agreement = checkHello(request.hello, engine, encodings);
     const maxChunkBytes = Math.min(limits.chunkBytes, agreement.maxChunkBytes);
     const isWanted = agreement.outputs.some(({ output }) => output === 'classifier');
@@ -123,6 +123,7 @@ export class ServerSession {
         })),
         limits: limitsToWire(limits),
         creditBytes: limits.uploadCreditBytes,
+        cachesAnswers,
       },
     });
     hooks.onEvent('info', 'stream opened', { run: agreement.runId, peer: this.#peer });
@@ -163,7 +164,7 @@ export class ServerSession {
         return;
       }
       case 'hello':
-        throw invalid('hello: given twice, wanted once');
+        throw invalidArgument('hello: given twice, wanted once');
       default:
         // A member of a later version: ignored, as the contract says.
         return;
@@ -225,8 +226,4 @@ export class ServerSession {
 function sendClassifier(sender: ChunkSender, tensor: EncodedTensor): void {
   const outputs = [{ output: 'classifier', tensor }] as const;
   sender.send({ id: null, attempt: 0, outputs, onSent() {}, onFlushed() {} });
-}
-
-function invalid(message: string): RpcError {
-  return new RpcError(GrpcStatus.INVALID_ARGUMENT, message);
 }

@@ -3,6 +3,7 @@
  * is an engine, so that probes see NOT_SERVING while a network loads.
  */
 import type { ServerCredentials, ServerInterceptor } from '@grpc/grpc-js';
+import type { AnswerCache } from '../../answers/answerCache.js';
 import type { Encoding } from '../../contract/outputs.js';
 import { onCallEnd } from '../../rpc/callEnd.js';
 import { GrpcStatus, RpcError } from '../../rpc/errors.js';
@@ -10,6 +11,7 @@ import { duplexHandler, unaryHandler } from '../../rpc/handlers.js';
 import { Health, healthPackageDefinition } from '../../rpc/health.js';
 import { addReflection } from '../../rpc/reflection.js';
 import { RpcServer } from '../../rpc/server.js';
+import type { UnixSocket } from '../../rpc/unixSocket.js';
 import {
   PROTOCOL_VERSION,
   TEACHER_SERVICE_NAME,
@@ -18,7 +20,9 @@ import {
 import type { GetTeacherRequest } from '../generated/cirkd/teacher/v1/GetTeacherRequest.js';
 import type { GetTeacherResponseInput } from '../generated/cirkd/teacher/v1/GetTeacherResponse.js';
 import { AnswerBudget } from './answerRoom.js';
+import { CachedQueue } from './cachedQueue.js';
 import { teacherInfoToWire } from './hello.js';
+import type { HostedService } from './hostedService.js';
 import type { Serving } from './imageRequests.js';
 import { teacherServerDefinition } from './messages.js';
 import { type BatchPolicy, RequestQueue } from './requestQueue.js';
@@ -33,8 +37,10 @@ import { type DistillCall, ServerSession } from './session.js';
 /** The fixed options of a server. */
 export interface TeacherServerOptions {
   readonly host: string;
-  /** 0: any free port. */
-  readonly port: number;
+  /** 0: any free port, null: none. */
+  readonly port: number | null;
+  /** A Unix socket with all services, in addition to the port or instead of it. Default: none. */
+  readonly socket?: UnixSocket | null;
   readonly limits: ServerLimits;
   readonly encodings: readonly Encoding[];
   readonly batch: BatchPolicy;
@@ -42,16 +48,21 @@ export interface TeacherServerOptions {
   /** Default: plaintext. */
   readonly credentials?: ServerCredentials;
   readonly interceptors?: readonly ServerInterceptor[];
+  /** Services beside the teacher's on the same port. Default: none. */
+  readonly services?: readonly HostedService[];
   /** A second port that serves only health, in plaintext; 0: any free one, null: none. */
   readonly healthPort?: number | null;
+  /** Answers kept for images that come again; the caller closes it, after the server. Default: none. */
+  readonly answerCache?: AnswerCache | null;
   /** For fault injection: see Serving. */
   readonly tapChunks?: Serving['tapChunks'];
 }
 
 /** The ports that a server listens on. */
 export interface TeacherPorts {
-  readonly port: number;
-  /** null: health is served only on `port`. */
+  /** null: only the Unix socket. */
+  readonly port: number | null;
+  /** null: health is served only with the other services. */
   readonly healthPort: number | null;
 }
 
@@ -78,7 +89,8 @@ export class TeacherServer {
   readonly #options: TeacherServerOptions;
   readonly #rpc: RpcServer;
   readonly #healthRpc: RpcServer | undefined;
-  readonly #health = new Health([TEACHER_SERVICE_NAME]);
+  readonly #health: Health;
+  readonly #services: readonly HostedService[];
   readonly #sessions = new Set<ServerSession>();
   /** Streams that hold memory: open ones, and ended ones that the client hasn't read to the end. */
   #streams = 0;
@@ -88,13 +100,18 @@ export class TeacherServer {
 
   constructor(options: TeacherServerOptions) {
     this.#options = options;
+    this.#services = options.services ?? [];
+    this.#health = new Health([TEACHER_SERVICE_NAME, ...this.#services.map(({ name }) => name)]);
     this.#rpc = new RpcServer({
       host: options.host,
-      port: options.port,
+      port: options.port ?? 0,
       maxReceiveBytes: options.limits.maxMessageBytes,
       maxConnectionCalls: options.limits.maxStreams + OTHER_CALLS,
       ...connectionLimit(options),
-      interceptors: options.interceptors ?? [],
+      interceptors: [
+        ...(options.interceptors ?? []),
+        ...this.#services.flatMap(({ interceptors }) => interceptors),
+      ],
       ...(options.credentials === undefined ? {} : { credentials: options.credentials }),
     });
     const report = (error: unknown) => {
@@ -111,15 +128,21 @@ export class TeacherServer {
         report,
       ),
     });
+    for (const { definition, handlers } of this.#services) {
+      this.#rpc.addService(definition, handlers);
+    }
     this.#health.addTo(this.#rpc);
     this.#healthRpc = healthServer(options);
     if (this.#healthRpc !== undefined) this.#health.addTo(this.#healthRpc);
-    addReflection(this.#rpc, teacherPackageDefinition, healthPackageDefinition());
+    const hosted = this.#services.map(({ packageDefinition }) => packageDefinition);
+    addReflection(this.#rpc, teacherPackageDefinition, ...hosted, healthPackageDefinition());
   }
 
   /** Starts to listen, not yet serving. Rejects with BindError. */
   async listen(): Promise<TeacherPorts> {
-    const port = await this.#rpc.bind();
+    const { port: wanted, socket = null } = this.#options;
+    const port = wanted === null ? null : await this.#rpc.bind();
+    if (socket !== null) await this.#rpc.bindSocket(socket);
     return { port, healthPort: (await this.#healthRpc?.bind()) ?? null };
   }
 
@@ -127,9 +150,17 @@ export class TeacherServer {
   serve(engine: InferenceEngine): void {
     const { limits, encodings, batch, hooks, tapChunks } = this.#options;
     const bounds = { maxImages: limits.maxQueueImages, maxBytes: limits.maxQueueBytes };
-    const queue = new RequestQueue(engine, bounds, batch, hooks);
+    const computing = new RequestQueue(engine, bounds, batch, this.#queueHooks());
+    const { answerCache = null } = this.#options;
+    const cachesAnswers = answerCache !== null;
+    const queue = cachesAnswers ? new CachedQueue(computing, answerCache, engine.info) : computing;
     const answers = new AnswerBudget(limits.maxAnswerBytes, (bytes) => hooks.onAnswerBytes(bytes));
-    this.#serving = { engine, queue, answers, limits, encodings, hooks, tapChunks };
+    const serving = {
+      ...{ engine, queue, cachesAnswers, answers },
+      ...{ limits, encodings, hooks, tapChunks },
+    };
+    this.#serving = serving;
+    for (const service of this.#services) service.serve(serving);
     this.#health.setServing(!this.#draining);
   }
 
@@ -148,10 +179,12 @@ export class TeacherServer {
     const late = new Promise<'late'>((resolve) => {
       timer = setTimeout(() => resolve('late'), drainMs);
     });
+    const hosted = this.#services.map((service) => service.drain());
     for (const session of this.#sessions) session.drain(drainMs);
-    const outcome = await Promise.race([lastSessionEnd, late]);
+    const outcome = await Promise.race([Promise.all([lastSessionEnd, ...hosted]), late]);
     clearTimeout(timer);
     for (const session of this.#sessions) session.stop();
+    for (const service of this.#services) service.stop();
     await this.#rpc.shutdown(OTHER_CALLS_GRACE_MS);
     // Last, so that probes see NOT_SERVING and not a refused connection.
     await this.#healthRpc?.shutdown(OTHER_CALLS_GRACE_MS);
@@ -187,6 +220,18 @@ export class TeacherServer {
       teacher: teacherInfoToWire(engine.info, encodings),
       limits: limitsToWire(limits),
       protocolVersion: PROTOCOL_VERSION,
+    };
+  }
+
+  #queueHooks(): TeacherServerHooks {
+    const { hooks } = this.#options;
+    if (this.#services.length === 0) return hooks;
+    return {
+      ...hooks,
+      onBatch: (report) => {
+        hooks.onBatch(report);
+        for (const service of this.#services) service.onBatch(report);
+      },
     };
   }
 

@@ -1,12 +1,12 @@
 /** A client of the Distill stream that sends exactly what a test tells it to, right or wrong. */
 import { once } from 'node:events';
 import { Client, type ClientDuplexStream, credentials, type StatusObject } from '@grpc/grpc-js';
+import { TeacherService } from '../../../src/stream/codec/teacherService.js';
 import type { DistillRequestInput } from '../../../src/stream/generated/cirkd/teacher/v1/DistillRequest.js';
 import type { DistillResponse } from '../../../src/stream/generated/cirkd/teacher/v1/DistillResponse.js';
 import type { HelloInput } from '../../../src/stream/generated/cirkd/teacher/v1/Hello.js';
 import type { ImageInput } from '../../../src/stream/generated/cirkd/teacher/v1/Image.js';
 import type { TensorChunk } from '../../../src/stream/generated/cirkd/teacher/v1/TensorChunk.js';
-import { TeacherService } from '../../../src/stream/codec/teacherService.js';
 import { crc32c } from '../../../src/wire/crc32c.js';
 import { WAIT_MS } from '../eventually.js';
 

@@ -1,0 +1,278 @@
+/**
+ * The teachers of a run: connected, checked against the student's requirements, and what the run uses them
+ * for (labels, and which terms), reported once at the start.
+ */
+import { ConfigError } from '../../src/config/configError.js';
+import type { StudentConfig } from '../../src/config/student.js';
+import type { Dataset } from '../../src/data/types.js';
+import { ContractMismatchError, type Teacher } from '../../src/contract/teacher.js';
+import { OUTPUT_STRIDE } from '../../src/contract/teacherInfo.js';
+import { FEATURE_TERMS, type WeightedTerm } from '../../src/contract/terms.js';
+import { type ClientSecurity, openClientSecurity } from '../../src/rpc/security/clientSecurity.js';
+import { parseDnsName } from '../../src/rpc/target.js';
+import { drawsFor } from '../../src/random/draws.js';
+import type { Logger } from '../../src/telemetry/log.js';
+import type { AttemptEvent, ClientOptions, TeacherState } from '../../src/stream/client/options.js';
+import { connectTeachers, type RemoteTeacher } from '../../src/stream/client/remoteTeacher.js';
+import { oipEntry } from '../../src/oip/client/address.js';
+import { oipProtocol, withMissingKeys } from '../program/oipProtocol.js';
+import type { OpenedRun } from './openRun.js';
+import type { Reporting } from './reporting.js';
+import { withStore } from './teacherStore.js';
+
+/** The states worth logging; the others repeat while an absent teacher is retried. */
+const REPORTED_STATES: ReadonlySet<TeacherState['state']> = new Set([
+  'ready',
+  'draining',
+  'leaving',
+  'refused',
+  'closed',
+]);
+
+interface Parts {
+  readonly dataset: Dataset;
+  readonly run: OpenedRun;
+  readonly reporting: Reporting;
+  /** Ends the wait for a teacher: then connectTeacher rejects with the signal's reason. */
+  readonly stop: AbortSignal;
+}
+
+/**
+ * null when the config names no teacher. Throws TeacherUnavailableError; ContractMismatchError if
+ * classes or stride aren't the student's, the digest isn't that of the config and, on resume, of the
+ * checkpoint, or either side refuses the other's certificate; ConfigError if an answer is larger
+ * than the bound on answers in flight, a name can't be looked up, the folder of stored answers can't be
+ * used, or a server at an oip address doesn't say what teacher.oip leaves open; SecurityFileError.
+ */
+export async function connectTeacher(config: StudentConfig, parts: Parts): Promise<Teacher | null> {
+  if (config.teacher.addresses.length === 0) return null;
+  checkNames(config.teacher.addresses);
+  const options = clientOptions(config, parts);
+  const security = await openSecurity(config.teacher, parts.reporting);
+  const oip = oipProtocol(config.teacher.oip, config.data.crop);
+  let remote: RemoteTeacher | undefined;
+  const close = async () => {
+    await remote?.close();
+    await oip.close();
+    security.close();
+  };
+  try {
+    const { credentials } = security;
+    remote = await connectTeachers({ ...options, credentials }, parts.stop, [oip]);
+    checkRoom(config, remote);
+    return await withStore(closing(remote, close), remote.outputs, config, parts.reporting);
+  } catch (error) {
+    await close();
+    throw withMissingKeys(error, oip);
+  }
+}
+
+/** Opens the student's certificates and token for its teachers. Rejects with SecurityFileError. */
+function openSecurity(
+  { tls, tokenFile }: StudentConfig['teacher'],
+  { metrics, log }: Pick<Reporting, 'metrics' | 'log'>,
+): Promise<ClientSecurity> {
+  const { ca, certificate, key } = tls;
+  const named = (name: string, path: string) => ({ key: `teacher.${name}`, path });
+  const identity =
+    // The config's checks refuse one without the other.
+    certificate === null || key === null
+      ? null
+      : {
+          certificate: named('tls.certificate', certificate),
+          key: named('tls.key', key),
+        };
+  return openClientSecurity({
+    tls: ca === null ? null : { ca: named('tls.ca', ca), identity },
+    token: tokenFile === null ? null : named('tokenFile', tokenFile),
+    onCertificate: metrics.setCertificateExpiry,
+    onReloaded: (keys) => log.info({ keys }, 'security files reloaded'),
+    onExposed: (reason) => log.warn({ reason }, 'a secret is readable by every user'),
+    onProblem: ({ message }) => log.error({ reason: message }, 'changed security files not used'),
+  });
+}
+
+/** The teacher, with another way to close it. */
+function closing(remote: RemoteTeacher, close: () => Promise<void>): Teacher {
+  return {
+    info: remote.info,
+    classifier: remote.classifier,
+    request: (image, signal) => remote.request(image, signal),
+    requestElsewhere: (image, signal) => remote.requestElsewhere(image, signal),
+    close,
+  };
+}
+
+function clientOptions(config: StudentConfig, { dataset, run, reporting }: Parts): ClientOptions {
+  const { teacher } = config;
+  const { metrics, log } = reporting;
+  const jitter = drawsFor(config.seed, 'jitter');
+  const { serverName } = teacher.tls;
+  const reportTeacher = teacherReport(reporting);
+  return {
+    addresses: teacher.addresses,
+    lookupIntervalMs: teacher.lookupIntervalMs,
+    runId: run.id,
+    encoding: teacher.encoding,
+    logits: teacher.logits,
+    expected: {
+      classes: dataset.classNames.length,
+      outputStride: OUTPUT_STRIDE,
+      digest: expectedDigest(teacher, run),
+    },
+    requestTimeoutMs: teacher.requestTimeoutMs,
+    teacherTimeoutMs: teacher.teacherTimeoutMs,
+    maxInflightBytes: teacher.maxInflightMiB * 2 ** 20,
+    jitter: () => jitter.uniform(),
+    onRequeued(reason, detail) {
+      metrics.requeued.inc({ reason });
+      // Called once for each non-finite reply, found here or at the teacher, except one that ends the run.
+      if (reason === 'nonfinite') metrics.nonfinite.inc();
+      log.warn({ reason, detail }, 'image requested again');
+      reporting.tell({ kind: 'requeue', reason });
+    },
+    onUnmatched: () => metrics.unmatched.inc(),
+    onReceivedBytes: (bytes) => metrics.receivedBytes.inc(bytes),
+    onInflightBytes: (bytes) => metrics.inflightBytes.set(bytes),
+    onTeacher(news) {
+      metrics.recordTeacher(news.address, news.state);
+      reportTeacher(news);
+    },
+    onName: ({ name, addresses, detail }) => {
+      if (addresses !== null) log.info({ name, addresses }, 'teachers of a DNS name');
+      else log.warn({ name, reason: detail }, 'no teachers found for a DNS name');
+    },
+    ...(serverName === null ? {} : { serverName }),
+    ...(log.isLevelEnabled('debug') ? { onAttempt: attemptLog(log, config) } : {}),
+  };
+}
+
+/** Logs a line for each image that is sent and for its outcome; `step` as in events.jsonl. */
+function attemptLog(
+  log: Logger,
+  { train: { accumulateSteps } }: StudentConfig,
+): (event: AttemptEvent) => void {
+  return ({ kind, batch, reason, ...fields }) => {
+    const step = batch === undefined ? {} : { step: Math.floor(batch / accumulateSteps) + 1 };
+    log.debug({ ...fields, ...step, ...(reason === '' ? {} : { reason }) }, `image ${kind}`);
+  };
+}
+
+/** Throws ContractMismatchError if config and checkpoint name different teachers. */
+function expectedDigest(
+  { digest }: StudentConfig['teacher'],
+  { manifest }: OpenedRun,
+): string | null {
+  const saved = manifest?.teacherDigest ?? null;
+  if (saved !== null && digest !== null && saved !== digest) {
+    throw new ContractMismatchError(`teacher.digest: got ${digest}, the checkpoint's is ${saved}`);
+  }
+  return saved ?? digest;
+}
+
+/** Reports each change of a teacher once, and not every attempt to reach an absent one. */
+function teacherReport({ log, tell }: Reporting): (state: TeacherState) => void {
+  const reported = new Map<string, string>();
+  return (news) => {
+    const { address, state, detail } = news;
+    const text = `${state} ${detail}`;
+    const lost =
+      state === 'backoff' && /^(ready|draining|leaving) /.test(reported.get(address) ?? '');
+    if (reported.get(address) === text || !(lost || REPORTED_STATES.has(state))) {
+      log.debug({ ...news }, 'teacher');
+      return;
+    }
+    reported.set(address, text);
+    log[state === 'ready' || state === 'closed' ? 'info' : 'warn']({ ...news }, 'teacher');
+    tell({ kind: 'teacher', ...news });
+  };
+}
+
+/** Checks addresses beyond what the schema can: for example that a DNS server is given by its address. */
+function checkNames(addresses: readonly string[]): void {
+  for (const address of addresses) {
+    try {
+      if (oipEntry(address) === null) parseDnsName(address);
+    } catch (error) {
+      throw fault('teacher.addresses', (error as Error).message);
+    }
+  }
+}
+
+function checkRoom({ data, teacher }: StudentConfig, remote: RemoteTeacher): void {
+  const { height, width } = data.crop;
+  const wanted = Math.ceil(remote.inflightBytesFor({ height, width }) / 2 ** 20);
+  if (wanted <= teacher.maxInflightMiB) return;
+  throw fault(
+    'teacher.maxInflightMiB',
+    `got ${teacher.maxInflightMiB}, wanted at least ${wanted}: the answer to a crop of ${height} x ${width}`,
+  );
+}
+
+/** Terms left out, for the start event. */
+export interface LeftOutTerms {
+  readonly terms: readonly WeightedTerm[];
+  readonly reason: string;
+}
+
+interface Connected {
+  readonly teacher: Pick<Teacher, 'info'> | null;
+  readonly log: Reporting['log'];
+}
+
+/**
+ * The weighted terms that compare features, if the teacher gives none; warns of them in one line of the
+ * log. null: no term is left out. Throws ConfigError if no term would use the teacher.
+ */
+export function leaveOutTerms(
+  config: StudentConfig,
+  { teacher, log }: Connected,
+): LeftOutTerms | null {
+  if (teacher === null || teacher.info.featureChannels > 0) return null;
+  const { weights } = config.loss;
+  const terms = FEATURE_TERMS.filter((term) => weights[term] > 0);
+  if (terms.length === 0) return null;
+  const reason = `teacher ${teacher.info.model} provides no feature`;
+  const teaches = config.data.train.labels === 'teacher' && weights.task > 0;
+  if (weights.logits_kd === 0 && !teaches) {
+    const keys = terms.map((term) => `loss.weights.${term}`).join(', ');
+    const message = `got 0, wanted more than 0: ${reason}, so ${keys} can't be computed and nothing is left to learn from it`;
+    throw fault('loss.weights.logits_kd', message);
+  }
+  log.warn({ terms, reason }, 'terms left out');
+  return { terms, reason };
+}
+
+/** The source of a run's labels. */
+export type LabelSource =
+  | { readonly from: 'file' }
+  | { readonly from: 'teacher'; readonly minConfidence: number };
+
+export function labelSource({ data: { train } }: StudentConfig): LabelSource {
+  return train.labels === 'file'
+    ? { from: 'file' }
+    : { from: 'teacher', minConfidence: train.minConfidence };
+}
+
+/**
+ * Logs a line if the teacher gives the labels. It is a warning if the teacher's class names differ
+ * from data.train's: then nothing verifies which output is which class.
+ */
+export function logLabels(
+  config: StudentConfig,
+  { dataset, teacher, log }: Connected & { readonly dataset: Pick<Dataset, 'classNames'> },
+): void {
+  const labels = labelSource(config);
+  if (labels.from === 'file') return;
+  log.info({ ...labels }, 'labels');
+  const given = teacher?.info.classNames ?? [];
+  if (given.join() === dataset.classNames.join()) return;
+  log.warn(
+    { teacher: given, data: dataset.classNames },
+    "labels: the teacher's class names differ",
+  );
+}
+
+function fault(key: string, message: string): ConfigError {
+  return new ConfigError('teacher', [{ key, line: null, override: null, message }]);
+}
