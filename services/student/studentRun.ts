@@ -19,6 +19,7 @@ import {
   type ComputeSetup,
   startComputing,
 } from './computeProtocol.js';
+import { DataWarnings } from './dataWarnings.js';
 import { evaluateStudent, type StudentEvaluation, writeRunReport } from './evaluation.js';
 import type { OpenedRun } from './openRun.js';
 import { openReporting, type Reporting } from './reporting.js';
@@ -53,6 +54,7 @@ interface Parts {
   readonly teacher: Teacher | null;
   readonly feed: Feed;
   readonly checkpointing: Checkpointing;
+  readonly warnings: DataWarnings;
   readonly stop: AbortSignal;
   /** Closes all parts except the reporting, in reverse order of opening. */
   readonly closers: Closers;
@@ -92,7 +94,10 @@ export class StudentRun {
       const compute = thread.call;
       const teacher = await connectTeacher(config, { dataset, run: opened, reporting, stop });
       closers.add(async () => teacher?.close());
-      const { feed, close } = openFeed(config, teacher, reporting.stepsDone);
+      const warnings = new DataWarnings(log);
+      const { feed, close } = openFeed(config, teacher, reporting.stepsDone, (batch, isLast) =>
+        warnings.batch(batch, isLast),
+      );
       closers.add(close);
       const run = { config, run: opened, dataset, teacher, compute, reporting };
       const checkpointing = new Checkpointing(run);
@@ -106,7 +111,7 @@ export class StudentRun {
         leftOut,
         startWeights: startWeights && { file: startWeights.file, sha256: startWeights.sha256 },
       };
-      const open = { opened, dataset, reporting, compute, teacher, feed, checkpointing };
+      const open = { opened, dataset, reporting, compute, teacher, feed, checkpointing, warnings };
       return new StudentRun({ ...open, stop, closers, start });
     } catch (error) {
       await closers.close().finally(() => reporting.close(0, stop));
@@ -188,14 +193,14 @@ export class StudentRun {
   }
 
   #evaluate(): Promise<StudentEvaluation> {
-    const { opened, dataset, compute, stop } = this.#parts;
+    const { opened, dataset, compute, stop, warnings } = this.#parts;
     const { config } = opened;
     return evaluateStudent(compute, {
       dataset: validationConfig(config),
       classes: dataset.classNames.length,
       workers: loaderThreads(config.data.workers),
       pictures: config.evaluate.pictures,
-      stop,
+      ...{ stop, warnings },
     });
   }
 

@@ -57,8 +57,9 @@ export function createLoader(config: LoaderConfig): Loader {
   async function crop(position: number): Promise<Crop> {
     const { epoch, index } = order(position);
     const augmentationSeed = cropSeed(config, epoch, index);
-    const { rgb, labels } = await source.run({ index, epoch });
-    return { sample: dataset.samples[index]!, augmentationSeed, rgb, labels };
+    const { rgb, labels, warning } = await source.run({ index, epoch });
+    const crop = { sample: dataset.samples[index]!, augmentationSeed, rgb, labels };
+    return warning === undefined ? crop : { ...crop, warning };
   }
 
   async function prepare(step: number): Promise<Batch> {

@@ -47,8 +47,14 @@ export function localSource(
       if (epoch === undefined) return dataset.load(index);
       if (!augmentation) throw new TypeError('a crop was asked for without an augmentation');
       const draws = drawsFor(seed, 'augmentation', epochOfDraws(augmentation, epoch), index);
-      const crop = augment(await decoded(index), augmentation, draws);
-      return { height: augmentation.cropHeight, width: augmentation.cropWidth, ...crop };
+      const sample = await decoded(index);
+      const { warning } = sample;
+      return {
+        height: augmentation.cropHeight,
+        width: augmentation.cropWidth,
+        ...augment(sample, augmentation, draws),
+        ...(warning === undefined ? {} : { warning }),
+      };
     },
     async close() {},
   };
