@@ -7,7 +7,7 @@ import type { TeacherNetwork } from '../../src/models/teacher/teacherNetwork.js'
 import { scope } from '../../src/tensor/index.js';
 import { replyOf, requestsOf, WIRE_CASES } from './cases.js';
 import { BANK_ROWS, type BenchStudent } from './students.js';
-import { TEACHER_TERMS, type TeacherTerm } from '../../src/contract/terms.js';
+import { CIRKD_TERMS, type CirkdTerm } from '../../src/contract/terms.js';
 import { TermProbe, type TermValue } from './termProbe.js';
 
 /** How far one way of sending moves a term. */
@@ -24,9 +24,9 @@ export interface Accuracy {
   readonly student: string;
   readonly batches: number;
   /** Of fp32 with logits sent, mean over the batches. */
-  readonly losses: Readonly<Record<TeacherTerm, number>>;
+  readonly losses: Readonly<Record<CirkdTerm, number>>;
   /** Of each case, in the order of WIRE_CASES: the worst of the batches. */
-  readonly changes: readonly Readonly<Record<TeacherTerm, Change>>[];
+  readonly changes: readonly Readonly<Record<CirkdTerm, Change>>[];
 }
 
 const NO_CHANGE: Change = { loss: 0, cosine: 1, length: 0 };
@@ -48,7 +48,7 @@ export async function measureAccuracy(
   } as const;
   const probes = WIRE_CASES.map(() => new TermProbe(student.settings, rows, BANK_ROWS));
   const rebuild = new LogitsRebuild(teacher.classifier());
-  const losses: Record<TeacherTerm, number> = { ...ZERO };
+  const losses: Record<CirkdTerm, number> = { ...ZERO };
   const changes = WIRE_CASES.map(() => everyTerm(() => NO_CHANGE));
   for (let batch = 0; batch < batches; batch++) {
     const samples = await Promise.all(
@@ -72,7 +72,7 @@ export async function measureAccuracy(
           return probes[index]!.evaluate(pass, outputs, draws, batch);
         }),
       );
-      for (const term of TEACHER_TERMS) {
+      for (const term of CIRKD_TERMS) {
         const exact = values[0]!.get(term)!;
         losses[term] += exact.loss / batches;
         for (const [index, own] of values.entries()) {
@@ -86,8 +86,8 @@ export async function measureAccuracy(
   return { student: student.name, batches, losses, changes };
 }
 
-function everyTerm<T>(value: () => T): Record<TeacherTerm, T> {
-  return Object.fromEntries(TEACHER_TERMS.map((term) => [term, value()])) as Record<TeacherTerm, T>;
+function everyTerm<T>(value: () => T): Record<CirkdTerm, T> {
+  return Object.fromEntries(CIRKD_TERMS.map((term) => [term, value()])) as Record<CirkdTerm, T>;
 }
 
 const ZERO = everyTerm(() => 0);

@@ -5,7 +5,7 @@ import { machineLine, type MeasuredThere } from '../support/results.js';
 import { type Accuracy, isHarmless } from './accuracy.js';
 import { caseName, WIRE_CASES } from './cases.js';
 import { best, type Coding } from './coding.js';
-import { TEACHER_TERMS } from '../../src/contract/terms.js';
+import { CIRKD_TERMS } from '../../src/contract/terms.js';
 
 export interface WireFound {
   readonly teacher: string;
@@ -46,15 +46,15 @@ function codingTable({ size, rounds, cases }: Coding): string {
 function accuracyTable({ student, batches, losses, changes }: Accuracy): string {
   const rows = WIRE_CASES.slice(1).map((wireCase, index) => {
     const own = changes[index + 1]!;
-    const cells = TEACHER_TERMS.map((term) => {
+    const cells = CIRKD_TERMS.map((term) => {
       const { loss, cosine } = own[term];
       return `${percent(loss)}, ${tidy(1 - cosine)}`;
     });
-    const harmless = TEACHER_TERMS.every((term) => isHarmless(own[term]));
+    const harmless = CIRKD_TERMS.every((term) => isHarmless(own[term]));
     return [caseName(wireCase), ...cells, harmless ? 'yes' : '**no**'];
   });
-  const fp32 = TEACHER_TERMS.map((term) => losses[term].toPrecision(4));
-  const header = ['sent as', ...TEACHER_TERMS.map((term) => `\`${term}\``), 'harmless'];
+  const fp32 = CIRKD_TERMS.map((term) => losses[term].toPrecision(4));
+  const header = ['sent as', ...CIRKD_TERMS.map((term) => `\`${term}\``), 'harmless'];
   return [
     `Student: ${student}. For each term the relative change of the loss and 1 − cosine of the gradient, the worst of ${batches} batches of two; above them the losses in fp32:`,
     markdownTable(header, [['fp32, logits sent', ...fp32, ''], ...rows]),

@@ -2,7 +2,7 @@
 import type { Workload } from '../../services/cli/bench/workload.js';
 import { Objective, type StepDraws, type TeacherOutputs } from '../../src/distill/objective.js';
 import type { ObjectiveSettings } from '../../src/distill/settings.js';
-import { TEACHER_TERMS, type TeacherTerm } from '../../src/contract/terms.js';
+import { CIRKD_TERMS, type CirkdTerm, termWeights } from '../../src/contract/terms.js';
 import type { LabelMaps } from '../../src/losses/nearestLabels.js';
 import type { BankOptions } from '../../src/memory/memoryBank.js';
 import { PixelMemoryBank } from '../../src/memory/pixelMemoryBank.js';
@@ -22,10 +22,8 @@ export interface StudentPass {
   readonly labels: LabelMaps;
 }
 
-const NO_WEIGHTS = { task: 0, logits_kd: 0, minibatch_pixel: 0, memory_pixel: 0, memory_region: 0 };
-
 export class TermProbe {
-  readonly #objectives: ReadonlyMap<TeacherTerm, Objective>;
+  readonly #objectives: ReadonlyMap<CirkdTerm, Objective>;
 
   /** @param sizes rows of each class */
   constructor(
@@ -34,13 +32,13 @@ export class TermProbe {
     sizes: Workload['bankRows'],
   ) {
     this.#objectives = new Map(
-      TEACHER_TERMS.map((term) => {
+      CIRKD_TERMS.map((term) => {
         const [pixel, region] = [sizes.pixel, sizes.region].map((size) => ({ ...rows, size }));
         const banks = {
           pixel: term === 'memory_pixel' ? new PixelMemoryBank(pixel!) : null,
           region: term === 'memory_region' ? new RegionMemoryBank(region!) : null,
         };
-        return [term, new Objective({ ...settings, weights: { ...NO_WEIGHTS, [term]: 1 } }, banks)];
+        return [term, new Objective({ ...settings, weights: termWeights({ [term]: 1 }) }, banks)];
       }),
     );
   }
@@ -51,8 +49,8 @@ export class TermProbe {
     teacher: TeacherOutputs,
     draws: () => StepDraws,
     step: number,
-  ): Map<TeacherTerm, TermValue> {
-    const values = new Map<TeacherTerm, TermValue>();
+  ): Map<CirkdTerm, TermValue> {
+    const values = new Map<CirkdTerm, TermValue>();
     for (const [term, objective] of this.#objectives) {
       scope(() => {
         const { terms, seeds } = objective.evaluate({

@@ -7,7 +7,7 @@ import type { StudentConfig } from '../../src/config/student.js';
 import type { Dataset } from '../../src/data/types.js';
 import { ContractMismatchError, type Teacher } from '../../src/contract/teacher.js';
 import { OUTPUT_STRIDE } from '../../src/contract/teacherInfo.js';
-import { FEATURE_TERMS, type WeightedTerm } from '../../src/contract/terms.js';
+import { FEATURE_TERMS, LOGITS_TERMS, type WeightedTerm } from '../../src/contract/terms.js';
 import { type ClientSecurity, openClientSecurity } from '../../src/rpc/security/clientSecurity.js';
 import { parseDnsName } from '../../src/rpc/target.js';
 import { drawsFor } from '../../src/random/draws.js';
@@ -234,7 +234,7 @@ export function leaveOutTerms(
   if (terms.length === 0) return null;
   const reason = `teacher ${teacher.info.model} provides no feature`;
   const teaches = config.data.train.labels === 'teacher' && weights.task > 0;
-  if (weights.logits_kd === 0 && !teaches) {
+  if (LOGITS_TERMS.every((term) => weights[term] === 0) && !teaches) {
     const keys = terms.map((term) => `loss.weights.${term}`).join(', ');
     const message = `got 0, wanted more than 0: ${reason}, so ${keys} can't be computed and nothing is left to learn from it`;
     throw fault('loss.weights.logits_kd', message);

@@ -1,20 +1,28 @@
 /**
- * The trainer of a config: network, projection head, banks, objective, optimizer; and what training changes of
+ * The trainer of a config: network, projection head, the terms' convolutions, banks, objective, optimizer; and what training changes of
  * it, as the files of a checkpoint and back.
  */
 import type { StudentConfig } from '../../src/config/student.js';
 import { Objective } from '../../src/distill/objective.js';
 import { type ObjectiveSettings, rowsPerClass } from '../../src/distill/settings.js';
-import { FEATURE_TERMS, type TermWeights } from '../../src/contract/terms.js';
+import {
+  CONVOLVED_TERMS,
+  FEATURE_TERMS,
+  TEACHER_TERMS,
+  type TeacherTerm,
+  type TermWeights,
+} from '../../src/contract/terms.js';
 import { drawnChoices } from '../../src/memory/choices.js';
 import type { BankOptions } from '../../src/memory/memoryBank.js';
 import { PixelMemoryBank } from '../../src/memory/pixelMemoryBank.js';
 import { RegionMemoryBank } from '../../src/memory/regionMemoryBank.js';
 import { writeModelMetadata } from '../../src/models/files/modelFile.js';
+import type { WeightSource } from '../../src/models/builder.js';
 import { initialWeights } from '../../src/models/initialise.js';
 import type { ModelState } from '../../src/models/modelState.js';
 import { SegmentationNetwork } from '../../src/models/network.js';
 import { ProjectionHead } from '../../src/models/projectionHead.js';
+import { TERM_CONVOLUTIONS, TermConvolutions } from '../../src/models/termConvolutions.js';
 import type { NetworkSpec } from '../../src/models/spec.js';
 import { drawSeed64, drawsFor } from '../../src/random/draws.js';
 import { scope } from '../../src/tensor/index.js';
@@ -45,10 +53,14 @@ export function buildTrainer({ config, classes, teacherChannels }: TrainerInput)
     teacherChannels !== null && objective.usesMemory
       ? ProjectionHead.create(network.featureChannels, teacherChannels, weights)
       : null;
-  const parameters = [...network.parameters(), ...(projectionHead?.parameters() ?? [])];
+  const termConvolutions = buildConvolutions(objective, network, teacherChannels ?? 0, weights);
+  const parameters = [network, projectionHead, termConvolutions].flatMap(
+    (part) => part?.parameters() ?? [],
+  );
   const parts: TrainerParts = {
     network,
     projectionHead,
+    termConvolutions,
     objective,
     optimizer: new Sgd(parameters, train),
     schedule: train,
@@ -56,6 +68,20 @@ export function buildTrainer({ config, classes, teacherChannels }: TrainerInput)
     draws: (step, microBatch) => drawnChoices(seed, step, microBatch),
   };
   return new Trainer(parts);
+}
+
+/** CWD's term has a convolution only between features of different width, like the official code. */
+function buildConvolutions(
+  { settings: { weights } }: Objective,
+  { featureChannels }: SegmentationNetwork,
+  teacherChannels: number,
+  source: WeightSource,
+): TermConvolutions | null {
+  const terms = CONVOLVED_TERMS.filter(
+    (term) => weights[term] > 0 && (term === 'fitnet' || featureChannels !== teacherChannels),
+  );
+  if (terms.length === 0) return null;
+  return new TermConvolutions(terms, featureChannels, teacherChannels, source);
 }
 
 /** Layers of one pass are distinguished by number; a network has far fewer than this. */
@@ -117,9 +143,12 @@ function objectiveSettings(
 
 /** Sets terms that this teacher can't provide to 0, so that they get no bank and no head either. */
 function weightsFor(weights: TermWeights, teacherChannels: number | null): TermWeights {
-  const noFeature = Object.fromEntries(FEATURE_TERMS.map((term) => [term, 0]));
-  if (teacherChannels === null) return { ...weights, ...noFeature, logits_kd: 0 };
-  return teacherChannels === 0 ? { ...weights, ...noFeature } : weights;
+  const without = (terms: readonly TeacherTerm[]): TermWeights => ({
+    ...weights,
+    ...Object.fromEntries(terms.map((term) => [term, 0])),
+  });
+  if (teacherChannels === null) return without(TEACHER_TERMS);
+  return teacherChannels === 0 ? without(FEATURE_TERMS) : weights;
 }
 
 /**
@@ -131,7 +160,7 @@ export function saveState(
   setup: Pick<ComputeSetup, 'config' | 'classNames'>,
 ): StateFiles {
   trainer.requireWholeState();
-  const { network, projectionHead, objective } = trainer.parts;
+  const { network, projectionHead, termConvolutions, objective } = trainer.parts;
   const files: StateFiles = {
     student: {
       tensors: network.stateDict(),
@@ -144,6 +173,7 @@ export function saveState(
     optimizer: file(velocities(trainer)),
   };
   if (projectionHead !== null) files.projection_head = file(projectionHead.stateDict());
+  if (termConvolutions !== null) files[TERM_CONVOLUTIONS] = file(termConvolutions.stateDict());
   const { pixel, region } = objective.banks;
   const banks = new Map([...(pixel?.exportState() ?? []), ...(region?.exportState() ?? [])]);
   // A bank returns views of its rows, which the next step overwrites.
@@ -153,9 +183,10 @@ export function saveState(
 
 /** Restores a saved state. Throws CheckpointError if it doesn't belong to this trainer. */
 export function loadState(trainer: Trainer, files: StateFiles): void {
-  const { network, projectionHead, objective } = trainer.parts;
+  const { network, projectionHead, termConvolutions, objective } = trainer.parts;
   network.loadStateDict(need(files, 'student').tensors, { strict: true });
   projectionHead?.loadStateDict(need(files, 'projection_head').tensors, { strict: true });
+  termConvolutions?.loadStateDict(need(files, TERM_CONVOLUTIONS).tensors, { strict: true });
   loadVelocities(trainer, need(files, 'optimizer'));
   const { pixel, region } = objective.banks;
   if (pixel === null && region === null) return;
@@ -192,8 +223,11 @@ function loadVelocities(trainer: Trainer, saved: StateFile): void {
 }
 
 function stateOf({ parts }: Trainer, parameterName: string): ModelState {
-  const inHead = parameterName.startsWith('project_head.') && parts.projectionHead !== null;
-  return inHead ? parts.projectionHead.state : parts.network.state;
+  const { network, projectionHead, termConvolutions } = parts;
+  const isIn = (part: string) => parameterName.startsWith(`${part}.`);
+  if (isIn('project_head') && projectionHead !== null) return projectionHead.state;
+  if (isIn(TERM_CONVOLUTIONS) && termConvolutions !== null) return termConvolutions.state;
+  return network.state;
 }
 
 function need(files: StateFiles, name: string): StateFile {

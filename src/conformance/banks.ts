@@ -44,6 +44,7 @@ export function memorySettings(
   return {
     classes: golden.number('num_classes'),
     alignCorners: true,
+    ...{ cwdTemperature: 4, dsdTemperature: 4 },
     contrastTemperature: golden.number('contrast_temperature'),
     contrastKdTemperature: golden.number('contrast_kd_temperature'),
     minibatchGroup: 0,

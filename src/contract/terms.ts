@@ -1,15 +1,47 @@
 /** The terms of the objective, spelled as in config, log, metrics and report. */
 
-/** The terms that compare the student's feature with the teacher's. */
-export const FEATURE_TERMS = ['minibatch_pixel', 'memory_pixel', 'memory_region'] as const;
+/** CIRKD's own terms that compare the student's feature with the teacher's. */
+const CIRKD_FEATURE_TERMS = ['minibatch_pixel', 'memory_pixel', 'memory_region'] as const;
+
+/** CIRKD's own terms with a teacher. */
+export const CIRKD_TERMS = ['logits_kd', ...CIRKD_FEATURE_TERMS] as const;
+
+/** The terms of the methods compared with (docs/losses.md). */
+export const COMPARED_TERMS = [
+  'attention_transfer',
+  'fitnet',
+  'skd_pairwise',
+  'ifvd',
+  'cwd_feature',
+  'cwd_logits',
+  'dsd_psd',
+  'dsd_csd',
+] as const;
 
 /** The terms that need a teacher. */
-export const TEACHER_TERMS = ['logits_kd', ...FEATURE_TERMS] as const;
+export const TEACHER_TERMS = [...CIRKD_TERMS, ...COMPARED_TERMS] as const;
+
+/** The teacher's terms that need its logits alone. */
+export const LOGITS_TERMS = ['logits_kd', 'cwd_logits', 'dsd_csd'] as const;
+
+/** The terms that compare the student's feature with the teacher's. */
+export const FEATURE_TERMS: readonly TeacherTerm[] = TEACHER_TERMS.filter(
+  (term) => !(LOGITS_TERMS as readonly string[]).includes(term),
+);
+
+/** The terms with a 1x1 convolution of their own, trained with the student. */
+export const CONVOLVED_TERMS = ['fitnet', 'cwd_feature'] as const;
 
 /** The terms that have a weight. */
 export const WEIGHTED_TERMS = ['task', ...TEACHER_TERMS] as const;
 
 export const TERMS = [...WEIGHTED_TERMS, 'total'] as const;
+
+export type CirkdTerm = (typeof CIRKD_TERMS)[number];
+
+export type ComparedTerm = (typeof COMPARED_TERMS)[number];
+
+export type ConvolvedTerm = (typeof CONVOLVED_TERMS)[number];
 
 export type TeacherTerm = (typeof TEACHER_TERMS)[number];
 

@@ -2,6 +2,7 @@
  * The objective: the weighted sum of named terms, and the gradients that start the backward pass.
  *
  *     total = task CE (+ auxWeight * aux CE) + logits KD + mini-batch pixel + memory pixel + region
+ *             + the terms of the methods compared with (comparedTerms.ts)
  *
  * N images, H W pixels, h w positions of the networks' outputs, K classes, C student and D teacher
  * channels, P = N * h * w.
@@ -14,6 +15,7 @@ import type { BankChoices } from '../memory/choices.js';
 import type { PixelMemoryBank } from '../memory/pixelMemoryBank.js';
 import type { RegionMemoryBank } from '../memory/regionMemoryBank.js';
 import { ops, scalar, scope, type Tensor, type Var, zeros } from '../tensor/index.js';
+import { comparedTerms, type TermConvolution } from './comparedTerms.js';
 import { enqueuePixels, enqueueRegions, IGNORED } from './enqueue.js';
 import { labelledPositions, type MemoryTerm, memoryTerms } from './memoryTerms.js';
 import type { ObjectiveSettings } from './settings.js';
@@ -54,6 +56,8 @@ export interface ObjectiveInput {
   readonly teacher: TeacherOutputs | null;
   /** The projection head on the step's tape: [N, h, w, C] to [N, h, w, D]. */
   readonly project: ((feature: Var) => Var) | null;
+  /** Absent: no term has one. */
+  readonly convolution?: TermConvolution;
   readonly draws: StepDraws;
   readonly step: number;
 }
@@ -116,6 +120,7 @@ export class Objective {
           this.#minibatchPixel(student.feature, featureOf(teacher), collected);
         }
         if (this.usesMemory) this.#memory(input, featureOf(teacher), collected);
+        this.#compared(input, teacher, collected);
       }
       return { terms: this.#weighted(collected.values), seeds: collected.seeds };
     });
@@ -190,6 +195,20 @@ export class Objective {
     const result = memoryTerms(projected_PD, embedding_PD, labelled, terms, settings);
     seeds.push([projected, ops.reshape(result.gradient_PD, projected.shape)]);
     for (const [name, loss] of result.losses) values.set(name, loss);
+  }
+
+  #compared(input: ObjectiveInput, teacher: TeacherOutputs, { values, seeds }: Collected): void {
+    const { student, labels, convolution = () => null } = input;
+    const given = { logits: teacher.logits, feature: () => featureOf(teacher) };
+    comparedTerms(
+      { student, labels, teacher: given, convolution },
+      this.settings,
+      (term, { loss, gradients }) => {
+        values.set(term, loss);
+        const weight = this.settings.weights[term];
+        for (const [of, gradient] of gradients) seeds.push([of, times(gradient, weight)]);
+      },
+    );
   }
 
   #projected({ project, student }: ObjectiveInput, { embedding }: TeacherFeature): Var {

@@ -12,6 +12,10 @@ export interface ObjectiveSettings {
   /** How the student's logits are resized to the labels: see SegmentationNetwork.alignCorners. */
   readonly alignCorners: boolean;
   readonly kdTemperature: number;
+  /** Of cwd_feature and cwd_logits. */
+  readonly cwdTemperature: number;
+  /** Of dsd_csd. */
+  readonly dsdTemperature: number;
   readonly contrastTemperature: number;
   readonly contrastKdTemperature: number;
   /** Number of images that are compared with one another; 0: the whole micro-batch. */

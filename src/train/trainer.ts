@@ -11,6 +11,7 @@ import type { LabelMaps } from '../losses/nearestLabels.js';
 import { StagedBuffers } from '../models/buffers.js';
 import type { SegmentationNetwork } from '../models/network.js';
 import type { ProjectionHead } from '../models/projectionHead.js';
+import type { TermConvolutions } from '../models/termConvolutions.js';
 import { ops, type Parameter, scalar, scope, Tape, type Tensor } from '../tensor/index.js';
 import { firstNonFinite } from './finite.js';
 import type { StepOutcome } from './outcome.js';
@@ -31,6 +32,8 @@ export interface TrainerParts {
   readonly network: SegmentationNetwork;
   /** Projects the student's feature to the teacher's channels; null without memory terms. */
   readonly projectionHead: ProjectionHead | null;
+  /** null without a term that has one. */
+  readonly termConvolutions: TermConvolutions | null;
   readonly objective: Objective;
   readonly optimizer: Sgd;
   readonly schedule: Schedule;
@@ -130,7 +133,7 @@ export class Trainer {
   }
 
   #pass(step: number, microBatch: number, batch: TrainingBatch, staged: StagedBuffers) {
-    const { network, projectionHead, objective, dropoutSeed, draws } = this.parts;
+    const { network, projectionHead, termConvolutions, objective, dropoutSeed, draws } = this.parts;
     const tape = new Tape(true);
     try {
       const context = {
@@ -147,6 +150,7 @@ export class Trainer {
         teacher: batch.teacher,
         project:
           projectionHead === null ? null : (feature) => projectionHead.forward(context, feature),
+        convolution: (term) => termConvolutions?.weights(tape, term) ?? null,
         draws: draws(step, microBatch),
         step,
       });

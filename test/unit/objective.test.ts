@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { termWeights } from '../../src/contract/terms.js';
 import { Objective, type ObjectiveInput } from '../../src/distill/objective.js';
 import { type ObjectiveSettings, rowsPerClass } from '../../src/distill/settings.js';
 import type { LabelMaps } from '../../src/losses/nearestLabels.js';
@@ -26,10 +27,13 @@ const P = N * H * W;
 
 const SETTINGS: ObjectiveSettings = {
   classes: CLASSES,
-  weights: { task: 1, logits_kd: 2, minibatch_pixel: 0.5, memory_pixel: 0.25, memory_region: 3 },
+  weights: termWeights({
+    ...{ task: 1, logits_kd: 2, minibatch_pixel: 0.5, memory_pixel: 0.25, memory_region: 3 },
+  }),
   auxWeight: 0.4,
   alignCorners: true,
   kdTemperature: 1,
+  ...{ cwdTemperature: 4, dsdTemperature: 4 },
   contrastTemperature: 0.5,
   contrastKdTemperature: 1,
   minibatchGroup: 0,

@@ -40,8 +40,8 @@ export class StudentWork {
   }
 
   dispose(): void {
-    const { network, projectionHead, optimizer } = this.trainer.parts;
-    for (const part of [network, projectionHead, optimizer]) part?.dispose();
+    const { network, projectionHead, termConvolutions, optimizer } = this.trainer.parts;
+    for (const part of [network, projectionHead, termConvolutions, optimizer]) part?.dispose();
     for (const tensor of this.#tensors()) tensor.free();
   }
 

@@ -1,7 +1,23 @@
 /** loss, memory, reference: the objective. Defaults: CIRKD, CVPR 2022, and its official trainer. */
 import { z } from 'zod';
-import type { WeightedTerm } from '../../contract/terms.js';
+import type { ComparedTerm, WeightedTerm } from '../../contract/terms.js';
 import { count, field, nonNegative, positive, positiveCount, section } from '../fields.js';
+
+/** Off by default; the official scripts' weights are in each meaning. */
+const COMPARED_WEIGHTS = {
+  attention_transfer: compared("AT: attention maps of the features' energies", 10_000),
+  fitnet: compared('FitNet: mean squared error of the convolved feature', 10),
+  skd_pairwise: compared('SKD: similarities of pooled positions', 10),
+  ifvd: compared('IFVD: similarities to the mean feature of the class', 20),
+  cwd_feature: compared("CWD: KL of the feature's channels as distributions over positions", 50),
+  cwd_logits: compared("CWD: KL of the logits' channels as distributions over positions", 3),
+  dsd_psd: compared('DSD, pixel: residual attention maps of feature and logits', 1000),
+  dsd_csd: compared('DSD, category: similarities of the classes', 10),
+} satisfies Record<ComparedTerm, unknown>;
+
+function compared(meaning: string, official: number) {
+  return field(nonNegative().default(0), `${meaning}; official weight ${official}.`);
+}
 
 export const lossSection = section(
   'The objective: total = sum of weight * term.',
@@ -12,9 +28,18 @@ export const lossSection = section(
       minibatch_pixel: field(nonNegative().default(1), 'Pixel similarities across the batch.'),
       memory_pixel: field(nonNegative().default(0.1), 'Similarities to rows of the pixel bank.'),
       memory_region: field(nonNegative().default(0.1), 'Similarities to rows of the region bank.'),
+      ...COMPARED_WEIGHTS,
     } satisfies Record<WeightedTerm, unknown>),
     auxWeight: field(nonNegative().default(0.4), 'Weight of the auxiliary head inside task.'),
     kdTemperature: field(positive().default(1), 'Temperature of logits_kd.'),
+    cwdTemperature: field(
+      positive().default(4),
+      'Temperature of cwd_feature and cwd_logits; 4 as in the official code.',
+    ),
+    dsdTemperature: field(
+      positive().default(4),
+      'Temperature of dsd_csd; 4 as in the official code.',
+    ),
     contrastTemperature: field(
       positive().default(0.1),
       'Divides the similarities of minibatch_pixel, memory_pixel and memory_region.',

@@ -61,6 +61,7 @@ function taskOnly(golden: GoldenCase): Objective {
       auxWeight: typeof golden.params.aux_weight === 'number' ? golden.number('aux_weight') : 0,
       alignCorners: true,
       kdTemperature: 1,
+      ...{ cwdTemperature: 4, dsdTemperature: 4 },
       contrastTemperature: 1,
       contrastKdTemperature: 1,
       minibatchGroup: 0,

@@ -1,4 +1,5 @@
 /** op `train_steps`: updates of the trainer with given inputs, permutations and teacher tensors. */
+import { termWeights } from '../../contract/terms.js';
 import { TERMS } from '../../contract/terms.js';
 import { Objective } from '../../distill/objective.js';
 import type { ObjectiveSettings } from '../../distill/settings.js';
@@ -49,6 +50,7 @@ export function trainSteps(golden: GoldenCase, options: OperationOptions): Opera
     const trainer = new Trainer({
       network,
       projectionHead: head,
+      termConvolutions: null,
       objective,
       optimizer,
       schedule: {
@@ -114,13 +116,13 @@ function stepBatch(golden: GoldenCase, step: number): TrainingBatch {
 function objectiveSettings(golden: GoldenCase, options: OperationOptions): ObjectiveSettings {
   return {
     ...memorySettings(golden, options),
-    weights: {
+    weights: termWeights({
       task: 1,
       logits_kd: golden.number('lambda_kd'),
       minibatch_pixel: golden.number('lambda_minibatch_pixel'),
       memory_pixel: golden.number('lambda_memory_pixel'),
       memory_region: golden.number('lambda_memory_region'),
-    },
+    }),
     auxWeight: typeof golden.params.aux_weight === 'number' ? golden.number('aux_weight') : 0,
     kdTemperature: golden.number('kd_temperature'),
   };
