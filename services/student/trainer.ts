@@ -5,6 +5,7 @@
 import type { StudentConfig } from '../../src/config/student.js';
 import { Objective } from '../../src/distill/objective.js';
 import { type ObjectiveSettings, rowsPerClass } from '../../src/distill/settings.js';
+import { OUTPUT_STRIDE } from '../../src/contract/teacherInfo.js';
 import {
   CONVOLVED_TERMS,
   FEATURE_TERMS,
@@ -12,6 +13,8 @@ import {
   type TeacherTerm,
   type TermWeights,
 } from '../../src/contract/terms.js';
+import { CHANNEL_POOLING } from '../../src/losses/channel/channelRows.js';
+import { ChannelMemoryBank, drawnChannelChoices } from '../../src/memory/channelMemoryBank.js';
 import { drawnChoices } from '../../src/memory/choices.js';
 import type { BankOptions } from '../../src/memory/memoryBank.js';
 import { PixelMemoryBank } from '../../src/memory/pixelMemoryBank.js';
@@ -31,6 +34,9 @@ import { Trainer, type TrainerParts } from '../../src/train/trainer.js';
 import { CheckpointError } from '../../src/wire/checkpointError.js';
 import type { NamedTensor } from '../../src/wire/safetensors.js';
 import type { ComputeSetup, StateFile, StateFiles } from './computeProtocol.js';
+
+/** The file of the channel terms' projection head. */
+const CHANNEL_HEAD = 'channel_projection_head';
 
 export interface TrainerInput {
   readonly config: StudentConfig;
@@ -54,12 +60,27 @@ export function buildTrainer({ config, classes, teacherChannels }: TrainerInput)
       ? ProjectionHead.create(network.featureChannels, teacherChannels, weights)
       : null;
   const termConvolutions = buildConvolutions(objective, network, teacherChannels ?? 0, weights);
-  const parameters = [network, projectionHead, termConvolutions].flatMap(
+  const channelHead = objective.usesChannels
+    ? ProjectionHead.create(
+        network.featureChannels,
+        teacherChannels ?? 0,
+        weights,
+        'channel_project_head',
+      )
+    : null;
+  const parameters = [network, projectionHead, channelHead, termConvolutions].flatMap(
     (part) => part?.parameters() ?? [],
   );
   const parts: TrainerParts = {
     network,
     projectionHead,
+    channel:
+      channelHead === null
+        ? null
+        : {
+            head: channelHead,
+            choices: (step, microBatch) => drawnChannelChoices(seed, step, microBatch),
+          },
     termConvolutions,
     objective,
     optimizer: new Sgd(parameters, train),
@@ -109,16 +130,29 @@ function buildObjective(
     ringWrap: config.reference.ringWrap,
     sampling: config.reference.sampling,
   });
-  const { memory_pixel, memory_region } = settings.weights;
+  const { memory_pixel, memory_region, memory_channel } = settings.weights;
   const pixel =
     memory_pixel > 0 ? new PixelMemoryBank(options(config.memory.pixelMemorySize)) : null;
   const region =
     memory_region > 0 ? new RegionMemoryBank(options(config.memory.regionMemorySize)) : null;
+  const channel = memory_channel > 0 ? channelBank(config) : undefined;
   if (config.reference.sampling === 'reference') {
     pixel?.randomize(drawsFor(config.seed, 'init', 1, 0));
     region?.randomize(drawsFor(config.seed, 'init', 1, 1));
+    channel?.randomize(drawsFor(config.seed, 'init', 1, 2));
   }
-  return new Objective(settings, { pixel, region });
+  return new Objective(settings, { pixel, region, ...(channel === undefined ? {} : { channel }) });
+}
+
+function channelBank({ memory, reference, data: { crop } }: StudentConfig): ChannelMemoryBank {
+  const length = (pixels: number) => Math.ceil(Math.ceil(pixels / OUTPUT_STRIDE) / CHANNEL_POOLING);
+  return new ChannelMemoryBank({
+    size: memory.channelMemorySize,
+    positions: length(crop.height) * length(crop.width),
+    precision: memory.precision,
+    ringWrap: reference.ringWrap,
+    sampling: reference.sampling,
+  });
 }
 
 function objectiveSettings(
@@ -134,6 +168,8 @@ function objectiveSettings(
     tiling: { lossMemoryMiB: loss.lossMemoryMiB },
     pixelContrastRows: rowsPerClass(memory.pixelContrastSize, classes),
     regionContrastRows: rowsPerClass(memory.regionContrastSize, classes),
+    channelContrastRows: memory.channelContrastSize,
+    channelUpdateFreq: memory.channelUpdateFreq,
     pixelUpdateFreq: memory.pixelUpdateFreq,
     memoryStartStep: memory.startStep,
     pixelEnqueue: reference.pixelEnqueue,
@@ -160,7 +196,7 @@ export function saveState(
   setup: Pick<ComputeSetup, 'config' | 'classNames'>,
 ): StateFiles {
   trainer.requireWholeState();
-  const { network, projectionHead, termConvolutions, objective } = trainer.parts;
+  const { network, projectionHead, channel, termConvolutions, objective } = trainer.parts;
   const files: StateFiles = {
     student: {
       tensors: network.stateDict(),
@@ -173,9 +209,13 @@ export function saveState(
     optimizer: file(velocities(trainer)),
   };
   if (projectionHead !== null) files.projection_head = file(projectionHead.stateDict());
+  if (channel !== null) files[CHANNEL_HEAD] = file(channel.head.stateDict());
   if (termConvolutions !== null) files[TERM_CONVOLUTIONS] = file(termConvolutions.stateDict());
-  const { pixel, region } = objective.banks;
-  const banks = new Map([...(pixel?.exportState() ?? []), ...(region?.exportState() ?? [])]);
+  const { pixel, region, channel: channelRows } = objective.banks;
+  const banks = new Map<string, NamedTensor>();
+  for (const bank of [pixel, region, channelRows]) {
+    for (const [name, tensor] of bank?.exportState() ?? []) banks.set(name, tensor);
+  }
   // A bank returns views of its rows, which the next step overwrites.
   if (banks.size > 0) files.banks = file(copied(banks));
   return files;
@@ -183,17 +223,18 @@ export function saveState(
 
 /** Restores a saved state. Throws CheckpointError if it doesn't belong to this trainer. */
 export function loadState(trainer: Trainer, files: StateFiles): void {
-  const { network, projectionHead, termConvolutions, objective } = trainer.parts;
+  const { network, projectionHead, channel, termConvolutions, objective } = trainer.parts;
   network.loadStateDict(need(files, 'student').tensors, { strict: true });
   projectionHead?.loadStateDict(need(files, 'projection_head').tensors, { strict: true });
+  channel?.head.loadStateDict(need(files, CHANNEL_HEAD).tensors, { strict: true });
   termConvolutions?.loadStateDict(need(files, TERM_CONVOLUTIONS).tensors, { strict: true });
   loadVelocities(trainer, need(files, 'optimizer'));
-  const { pixel, region } = objective.banks;
-  if (pixel === null && region === null) return;
+  const { pixel, region, channel: channelRows } = objective.banks;
+  const used = [pixel, region, channelRows].filter((bank) => bank !== null && bank !== undefined);
+  if (used.length === 0) return;
   const banks = need(files, 'banks').tensors;
   try {
-    pixel?.importState(banks);
-    region?.importState(banks);
+    for (const bank of used) bank.importState(banks);
   } catch (error) {
     throw new CheckpointError(`banks: ${(error as Error).message}`);
   }
@@ -223,9 +264,10 @@ function loadVelocities(trainer: Trainer, saved: StateFile): void {
 }
 
 function stateOf({ parts }: Trainer, parameterName: string): ModelState {
-  const { network, projectionHead, termConvolutions } = parts;
+  const { network, projectionHead, channel, termConvolutions } = parts;
   const isIn = (part: string) => parameterName.startsWith(`${part}.`);
   if (isIn('project_head') && projectionHead !== null) return projectionHead.state;
+  if (isIn('channel_project_head') && channel !== null) return channel.head.state;
   if (isIn(TERM_CONVOLUTIONS) && termConvolutions !== null) return termConvolutions.state;
   return network.state;
 }

@@ -45,6 +45,7 @@ export function memorySettings(
     classes: golden.number('num_classes'),
     alignCorners: true,
     ...{ cwdTemperature: 4, dsdTemperature: 4 },
+    ...{ channelContrastRows: 2048, channelUpdateFreq: 256 },
     contrastTemperature: golden.number('contrast_temperature'),
     contrastKdTemperature: golden.number('contrast_kd_temperature'),
     minibatchGroup: 0,

@@ -18,8 +18,11 @@ export const COMPARED_TERMS = [
   'dsd_csd',
 ] as const;
 
+/** The channel terms of CIRKD's second version. */
+export const CHANNEL_TERMS = ['minibatch_channel', 'memory_channel', 'channel_mse'] as const;
+
 /** The terms that need a teacher. */
-export const TEACHER_TERMS = [...CIRKD_TERMS, ...COMPARED_TERMS] as const;
+export const TEACHER_TERMS = [...CIRKD_TERMS, ...CHANNEL_TERMS, ...COMPARED_TERMS] as const;
 
 /** The teacher's terms that need its logits alone. */
 export const LOGITS_TERMS = ['logits_kd', 'cwd_logits', 'dsd_csd'] as const;
@@ -40,6 +43,8 @@ export const TERMS = [...WEIGHTED_TERMS, 'total'] as const;
 export type CirkdTerm = (typeof CIRKD_TERMS)[number];
 
 export type ComparedTerm = (typeof COMPARED_TERMS)[number];
+
+export type ChannelTerm = (typeof CHANNEL_TERMS)[number];
 
 export type ConvolvedTerm = (typeof CONVOLVED_TERMS)[number];
 

@@ -4,7 +4,7 @@
  *
  * N images, h w positions after pooling by 4, M = h * w, D teacher channels, R = N * D rows.
  */
-
+import type { ChannelTerm } from '../contract/terms.js';
 import { cutAveragePool } from '../losses/averagePool.js';
 import { channelMse } from '../losses/channel/channelMse.js';
 import {
@@ -31,8 +31,6 @@ export interface ChannelTermSettings {
   readonly channelUpdateFreq: number;
   readonly tiling: Tiling;
 }
-
-export type ChannelTerm = 'minibatch_channel' | 'memory_channel' | 'channel_mse';
 
 export interface ChannelTermValues {
   /** Unweighted; a term that isn't computed is absent. */

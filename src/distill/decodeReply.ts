@@ -7,7 +7,7 @@
 import { kernels, ops, scope, type Tensor, uint8 } from '../tensor/index.js';
 import { checkTensor, TensorFormatError } from '../wire/checkTensor.js';
 import { type EncodedTensor, WIRE_DTYPE_BYTES } from '../contract/encodedTensor.js';
-import type { TeacherFeature, TeacherOutputs } from './objective.js';
+import type { TeacherFeature, TeacherOutputs } from './objectiveInput.js';
 import type { LogitsRebuild } from './rebuildLogits.js';
 import type { TeacherReply } from '../contract/teacher.js';
 

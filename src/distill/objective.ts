@@ -2,76 +2,33 @@
  * The objective: the weighted sum of named terms, and the gradients that start the backward pass.
  *
  *     total = task CE (+ auxWeight * aux CE) + logits KD + mini-batch pixel + memory pixel + region
+ *             + channel terms (channelTerms.ts)
  *             + the terms of the methods compared with (comparedTerms.ts)
  *
  * N images, H W pixels, h w positions of the networks' outputs, K classes, C student and D teacher
  * channels, P = N * h * w.
  */
+import { CHANNEL_TERMS, type Terms, WEIGHTED_TERMS, type WeightedTerm } from '../contract/terms.js';
 import { logitsKd } from '../losses/logitsKd.js';
 import { minibatchPixel } from '../losses/minibatchPixel.js';
 import { type LabelMaps, nearestLabels } from '../losses/nearestLabels.js';
 import { taskCe } from '../losses/taskCe.js';
-import type { BankChoices } from '../memory/choices.js';
-import type { PixelMemoryBank } from '../memory/pixelMemoryBank.js';
-import type { RegionMemoryBank } from '../memory/regionMemoryBank.js';
+import { rawFeature } from '../losses/teacherFeature.js';
 import { ops, scalar, scope, type Tensor, type Var, zeros } from '../tensor/index.js';
-import { comparedTerms, type TermConvolution } from './comparedTerms.js';
+import { channelTerms } from './channelTerms.js';
+import { comparedTerms } from './comparedTerms.js';
 import { enqueuePixels, enqueueRegions, IGNORED } from './enqueue.js';
 import { labelledPositions, type MemoryTerm, memoryTerms } from './memoryTerms.js';
+import type {
+  Evaluation,
+  MemoryBanks,
+  ObjectiveInput,
+  StepDraws,
+  StudentOutputs,
+  TeacherFeature,
+  TeacherOutputs,
+} from './objectiveInput.js';
 import type { ObjectiveSettings } from './settings.js';
-import { type Terms, WEIGHTED_TERMS, type WeightedTerm } from '../contract/terms.js';
-
-export type StepDraws = BankChoices;
-
-/** The network's outputs, on the step's tape. */
-export interface StudentOutputs {
-  /** [N, h, w, K] */
-  readonly logits: Var;
-  /** [N, h, w, K]; null for networks without an auxiliary head. */
-  readonly aux: Var | null;
-  /** [N, h, w, C], raw. */
-  readonly feature: Var;
-}
-
-/** Decoded replies. */
-export interface TeacherOutputs {
-  /** float32 [N, h, w, K] */
-  readonly logits: Tensor;
-  /** null: the teacher has none, so that only `logits_kd` can be computed. */
-  readonly feature: TeacherFeature | null;
-}
-
-export interface TeacherFeature {
-  /** float32 [N, h, w, D], unit rows. */
-  readonly embedding: Tensor;
-  /** float32 [N, h, w]: the raw feature is embedding * featureNorm. */
-  readonly featureNorm: Tensor;
-}
-
-export interface ObjectiveInput {
-  readonly student: StudentOutputs;
-  /** Class numbers or 255, at full resolution [N, H, W]. */
-  readonly labels: LabelMaps;
-  /** null: only `task` is computed. */
-  readonly teacher: TeacherOutputs | null;
-  /** The projection head on the step's tape: [N, h, w, C] to [N, h, w, D]. */
-  readonly project: ((feature: Var) => Var) | null;
-  /** Absent: no term has one. */
-  readonly convolution?: TermConvolution;
-  readonly draws: StepDraws;
-  readonly step: number;
-}
-
-export interface Evaluation {
-  readonly terms: Terms;
-  /** Gradients of `total`, for Tape.backward; a Var may occur more than once. */
-  readonly seeds: (readonly [Var, Tensor])[];
-}
-
-export interface MemoryBanks {
-  readonly pixel: PixelMemoryBank | null;
-  readonly region: RegionMemoryBank | null;
-}
 
 /** Collects the terms of one evaluation. */
 interface Collected {
@@ -94,6 +51,9 @@ export class Objective {
         throw new Error(`weights.memory_${part}: above 0, and there's no ${part} bank`);
       }
     }
+    if (settings.weights.memory_channel > 0 && banks.channel === undefined) {
+      throw new Error("weights.memory_channel: above 0, and there's no channel bank");
+    }
     this.settings = settings;
     this.banks = banks;
   }
@@ -101,6 +61,11 @@ export class Objective {
   /** Whether a projection head is needed. */
   get usesMemory(): boolean {
     return this.settings.weights.memory_pixel > 0 || this.settings.weights.memory_region > 0;
+  }
+
+  /** Whether a projection head for channels is needed. */
+  get usesChannels(): boolean {
+    return CHANNEL_TERMS.some((term) => this.settings.weights[term] > 0);
   }
 
   /**
@@ -120,6 +85,7 @@ export class Objective {
           this.#minibatchPixel(student.feature, featureOf(teacher), collected);
         }
         if (this.usesMemory) this.#memory(input, featureOf(teacher), collected);
+        if (this.usesChannels) this.#channels(input, featureOf(teacher), collected);
         this.#compared(input, teacher, collected);
       }
       return { terms: this.#weighted(collected.values), seeds: collected.seeds };
@@ -130,12 +96,14 @@ export class Objective {
   commit(): void {
     this.banks.pixel?.commit();
     this.banks.region?.commit();
+    this.banks.channel?.commit();
   }
 
   /** Undoes everything enqueued since the last commit. */
   discard(): void {
     this.banks.pixel?.discard();
     this.banks.region?.discard();
+    this.banks.channel?.discard();
   }
 
   #task({ logits, aux }: StudentOutputs, labels: LabelMaps, { values, seeds }: Collected): void {
@@ -195,6 +163,26 @@ export class Objective {
     const result = memoryTerms(projected_PD, embedding_PD, labelled, terms, settings);
     seeds.push([projected, ops.reshape(result.gradient_PD, projected.shape)]);
     for (const [name, loss] of result.losses) values.set(name, loss);
+  }
+
+  #channels(input: ObjectiveInput, teacher: TeacherFeature, { values, seeds }: Collected): void {
+    if (input.channel === undefined) {
+      throw new Error('channel: absent, and channel terms have a weight');
+    }
+    const { project, choices } = input.channel;
+    const weighted = CHANNEL_TERMS.filter((term) => this.settings.weights[term] > 0);
+    const weights = Object.fromEntries(weighted.map((term) => [term, this.settings.weights[term]]));
+    const projected = project(input.student.feature);
+    const { embedding: embedding_NHWD, featureNorm: norm_NHW } = teacher;
+    const { losses, gradient_NhwD } = channelTerms(
+      projected.value,
+      rawFeature({ embedding_NHWD, norm_NHW }),
+      this.banks.channel ?? null,
+      choices,
+      { ...this.settings, weights },
+    );
+    seeds.push([projected, gradient_NhwD]);
+    for (const [term, loss] of losses) values.set(term, loss);
   }
 
   #compared(input: ObjectiveInput, teacher: TeacherOutputs, { values, seeds }: Collected): void {

@@ -25,6 +25,10 @@ export interface ObjectiveSettings {
   /** Rows of each class that are drawn per forward pass; see `rowsPerClass`. */
   readonly pixelContrastRows: number;
   readonly regionContrastRows: number;
+  /** Rows of the channel bank that are drawn per forward pass. */
+  readonly channelContrastRows: number;
+  /** Most rows that one batch adds to the channel bank. */
+  readonly channelUpdateFreq: number;
   /** Most pixels of one class that one image adds. */
   readonly pixelUpdateFreq: number;
   /** Earlier steps only fill the banks. */

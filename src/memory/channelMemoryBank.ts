@@ -3,6 +3,7 @@
  * "CIRKDv2"). The rows' length is the number of positions after pooling, so all batches of a run need
  * crops of one size.
  */
+import { drawsFor } from '../random/draws.js';
 import { type BankOptions, MemoryBank, type SampledRows } from './memoryBank.js';
 
 /** Each method returns the first `take` entries of a permutation of 0 … n-1. */
@@ -11,6 +12,20 @@ export interface ChannelChoices {
   enqueueChannels(n: number, take: number): Int32Array;
   /** Selects which of the bank's n rows are contrasted with. */
   sampleChannels(n: number, take: number): Int32Array;
+}
+
+/** The choices of one forward pass: a pure function of seed, step and micro-batch. */
+export function drawnChannelChoices(
+  seed: number,
+  step: number,
+  microBatch: number,
+): ChannelChoices {
+  const enqueue = drawsFor(seed, 'channel_enqueue', step, microBatch);
+  const sample = drawsFor(seed, 'channel_sampling', step, microBatch);
+  return {
+    enqueueChannels: (n, take) => enqueue.permutation(n, take),
+    sampleChannels: (n, take) => sample.permutation(n, take),
+  };
 }
 
 /** `channels` of the base is the length of a row. */

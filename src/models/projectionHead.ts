@@ -1,5 +1,5 @@
 /**
- * Maps student features to the teacher's channel count for the memory losses: 1x1 convolution, batch norm,
+ * Maps student features to the teacher's channel count for the memory losses, and for the channel terms: 1x1 convolution, batch norm,
  * ReLU, 1x1 convolution. Source: CIRKD (CVPR 2022), section 3.3; names as in its code.
  */
 import { type Parameter, scope, type Tensor, type Var } from '../tensor/index.js';
@@ -8,6 +8,9 @@ import { Builder, type WeightSource } from './builder.js';
 import type { ForwardContext } from './context.js';
 import { Convolution, ConvolutionUnit, type Layer, sequence } from './layers.js';
 import { type LoadOptions, type LoadResult, ModelState } from './modelState.js';
+
+/** Begins the names of the weights; a run may have both heads. */
+export type HeadName = 'project_head' | 'channel_project_head';
 
 export class ProjectionHead {
   readonly studentChannels: number;
@@ -19,14 +22,20 @@ export class ProjectionHead {
     studentChannels: number,
     teacherChannels: number,
     weights: WeightSource,
+    name: HeadName = 'project_head',
   ): ProjectionHead {
-    return new ProjectionHead(studentChannels, teacherChannels, weights);
+    return new ProjectionHead(studentChannels, teacherChannels, weights, name);
   }
 
-  private constructor(studentChannels: number, teacherChannels: number, weights: WeightSource) {
+  private constructor(
+    studentChannels: number,
+    teacherChannels: number,
+    weights: WeightSource,
+    name: HeadName,
+  ) {
     this.studentChannels = studentChannels;
     this.teacherChannels = teacherChannels;
-    const at = new Builder(this.state, weights).at('project_head');
+    const at = new Builder(this.state, weights).at(name);
     this.#layers = [
       new ConvolutionUnit(at.at(0), at.at(1), {
         inputs: studentChannels,

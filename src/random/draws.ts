@@ -14,6 +14,8 @@ export type Purpose =
   | 'dropout'
   | 'enqueue'
   | 'bank_sampling'
+  | 'channel_enqueue'
+  | 'channel_sampling'
   | 'synthetic'
   | 'jitter'
   | 'test';
@@ -29,6 +31,8 @@ const PURPOSE_NUMBER: Readonly<Record<Purpose, number>> = {
   synthetic: 7,
   jitter: 8,
   test: 9,
+  channel_enqueue: 10,
+  channel_sampling: 11,
 };
 
 const TWO_32 = 0x1_0000_0000;

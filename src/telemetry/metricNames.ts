@@ -105,6 +105,6 @@ export const PHASES = ['data', 'teacher', 'compute'] as const;
 
 export type Phase = (typeof PHASES)[number];
 
-const BANKS = ['pixel', 'region'] as const;
+const BANKS = ['pixel', 'region', 'channel'] as const;
 
 export type Bank = (typeof BANKS)[number];

@@ -5,10 +5,19 @@
  *
  * N crops, H W pixels, h w positions of the networks' outputs, K classes, D teacher channels.
  */
-import type { Evaluation, Objective, StepDraws, TeacherOutputs } from '../distill/objective.js';
+import type { Objective } from '../distill/objective.js';
+import type {
+  ChannelInput,
+  Evaluation,
+  StepDraws,
+  TeacherOutputs,
+} from '../distill/objectiveInput.js';
 import { TERMS } from '../contract/terms.js';
+import { cutAveragePoolOnTape } from '../losses/averagePool.js';
+import { CHANNEL_POOLING } from '../losses/channel/channelRows.js';
 import type { LabelMaps } from '../losses/nearestLabels.js';
 import { StagedBuffers } from '../models/buffers.js';
+import type { ForwardContext } from '../models/context.js';
 import type { SegmentationNetwork } from '../models/network.js';
 import type { ProjectionHead } from '../models/projectionHead.js';
 import type { TermConvolutions } from '../models/termConvolutions.js';
@@ -28,10 +37,19 @@ export interface TrainingBatch {
   readonly teacher: TeacherOutputs | null;
 }
 
+/** What the channel terms need. */
+export interface ChannelParts {
+  /** From the student's to the teacher's channels, after pooling. */
+  readonly head: ProjectionHead;
+  readonly choices: (step: number, microBatch: number) => ChannelInput['choices'];
+}
+
 export interface TrainerParts {
   readonly network: SegmentationNetwork;
   /** Projects the student's feature to the teacher's channels; null without memory terms. */
   readonly projectionHead: ProjectionHead | null;
+  /** null without channel terms. */
+  readonly channel: ChannelParts | null;
   /** null without a term that has one. */
   readonly termConvolutions: TermConvolutions | null;
   readonly objective: Objective;
@@ -109,10 +127,11 @@ export class Trainer {
   }
 
   #bankFill(): Record<string, number> {
-    const { pixel, region } = this.parts.objective.banks;
+    const { pixel, region, channel } = this.parts.objective.banks;
     return {
       ...(pixel === null ? {} : { pixel: pixel.fillRatio }),
       ...(region === null ? {} : { region: region.fillRatio }),
+      ...(channel === undefined ? {} : { channel: channel.fillRatio }),
     };
   }
 
@@ -133,7 +152,8 @@ export class Trainer {
   }
 
   #pass(step: number, microBatch: number, batch: TrainingBatch, staged: StagedBuffers) {
-    const { network, projectionHead, termConvolutions, objective, dropoutSeed, draws } = this.parts;
+    const { network, projectionHead, channel, termConvolutions, objective, dropoutSeed, draws } =
+      this.parts;
     const tape = new Tape(true);
     try {
       const context = {
@@ -150,6 +170,7 @@ export class Trainer {
         teacher: batch.teacher,
         project:
           projectionHead === null ? null : (feature) => projectionHead.forward(context, feature),
+        ...(channel === null ? {} : { channel: channelInput(channel, context, step, microBatch) }),
         convolution: (term) => termConvolutions?.weights(tape, term) ?? null,
         draws: draws(step, microBatch),
         step,
@@ -160,6 +181,19 @@ export class Trainer {
       tape.dispose();
     }
   }
+}
+
+function channelInput(
+  { head, choices }: ChannelParts,
+  context: ForwardContext,
+  step: number,
+  microBatch: number,
+): ChannelInput {
+  return {
+    project: (feature) =>
+      head.forward(context, cutAveragePoolOnTape(context.tape, feature, CHANNEL_POOLING)),
+    choices: choices(step, microBatch),
+  };
 }
 
 /** Adds each part to the sum so far and frees both summands. */

@@ -1,4 +1,4 @@
-/** The compared methods' terms, with their official weights, through a real teacher process. */
+/** The compared methods' and the channel terms, with their official weights, through a real teacher process. */
 import assert from 'node:assert/strict';
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -10,8 +10,10 @@ import { TeacherProcess } from '../support/teachers/teacherProcess.js';
 import { tinyStudent, tinyTeacher } from '../support/training/tinyRun.js';
 
 const STEPS = 20;
+const BANK_ROWS = 48;
 const WEIGHTS = {
   ...{ minibatch_pixel: 0, memory_pixel: 0, memory_region: 0 },
+  ...{ minibatch_channel: 1, memory_channel: 0.1, channel_mse: 100 },
   ...{ attention_transfer: 10_000, fitnet: 10, skd_pairwise: 10, ifvd: 20 },
   ...{ cwd_feature: 50, cwd_logits: 3, dsd_psd: 1000, dsd_csd: 10 },
 };
@@ -27,6 +29,7 @@ function student(id: string, settings: readonly string[], ...more: string[]): Ci
   const all = [
     ...[`run.id=${id}`, `teacher.addresses=["${address}"]`, `train.steps=${STEPS}`],
     // Another width than the teacher's, so that CWD has its convolution.
+    ...[`memory.channelMemorySize=${BANK_ROWS}`, 'memory.channelContrastSize=32'],
     ...['student.widthMultiplier=0.25', 'train.learningRate=0.001', ...weights, ...settings],
   ];
   const process = new CirkdProcess(
@@ -48,15 +51,19 @@ function finalState(id: string): Map<string, string> {
   return new Map(names.sort().map((name) => [name, bytes(name)]));
 }
 
-function terms(id: string): Record<string, number>[] {
+interface StepEvent {
+  readonly kind: string;
+  readonly terms: Record<string, number>;
+}
+
+function events(id: string): StepEvent[] {
   const lines = readFileSync(join(folder, id, 'events.jsonl'), 'utf8')
     .trimEnd()
     .split('\n');
-  return lines
-    .map((line) => JSON.parse(line))
-    .filter(({ kind }) => kind === 'step')
-    .map((step) => step.terms);
+  return lines.map((line) => JSON.parse(line) as StepEvent).filter(({ kind }) => kind === 'step');
 }
+
+const terms = (id: string) => events(id).map((step) => step.terms);
 
 before(async () => {
   config = tinyStudent(folder);
@@ -87,16 +94,21 @@ for (const encoding of ['int8', 'fp16', 'fp32'] as const) {
     const mean = (part: typeof steps) => part.reduce((sum, { total }) => sum + total!, 0) / 5;
     const [first, last] = [mean(steps.slice(0, 5)), mean(steps.slice(-5))];
     assert.ok(last < first, `total: ${first} at first, ${last} at last`);
+    const banks = readFileSync(join(lastCheckpoint(encoding), 'banks.safetensors'));
+    const fill = parseSafetensors(banks).tensors.get('channel_fill')!;
+    assert.equal(Buffer.from(fill.data).readInt32LE(), BANK_ROWS);
     const report = readFileSync(join(folder, encoding, 'report.html'), 'utf8');
     for (const term of COMPARED) assert.ok(report.includes(term), `report: no ${term}`);
     assert.deepEqual(
       [...finalState(encoding).keys()],
-      ['optimizer.safetensors', 'student.safetensors', 'term_convolutions.safetensors'],
+      ['banks', 'channel_projection_head', 'optimizer', 'student', 'term_convolutions'].map(
+        (file) => `${file}.safetensors`,
+      ),
     );
   });
 }
 
-test('kill -9 and --resume with trained convolutions: the same bytes', async () => {
+test('kill -9 and --resume with trained convolutions, channel head and bank: the same bytes', async () => {
   const first = student('killed', ['teacher.encoding=fp16']);
   await first.says(new RegExp(`step 9/${STEPS} `));
   first.signal('SIGKILL');

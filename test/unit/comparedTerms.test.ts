@@ -127,6 +127,7 @@ function objectiveOf(weights: Parameters<typeof termWeights>[0]): Objective {
       tiling: TILING,
       pixelContrastRows: 1,
       regionContrastRows: 1,
+      ...{ channelContrastRows: 6, channelUpdateFreq: 4 },
       pixelUpdateFreq: 1,
       memoryStartStep: 0,
       pixelEnqueue: 'class',

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { termWeights } from '../../src/contract/terms.js';
-import { Objective, type ObjectiveInput } from '../../src/distill/objective.js';
+import { Objective } from '../../src/distill/objective.js';
+import type { ObjectiveInput } from '../../src/distill/objectiveInput.js';
 import { type ObjectiveSettings, rowsPerClass } from '../../src/distill/settings.js';
 import type { LabelMaps } from '../../src/losses/nearestLabels.js';
 import { unitRows } from '../../src/losses/normalize.js';
@@ -34,6 +35,7 @@ const SETTINGS: ObjectiveSettings = {
   alignCorners: true,
   kdTemperature: 1,
   ...{ cwdTemperature: 4, dsdTemperature: 4 },
+  ...{ channelContrastRows: 2048, channelUpdateFreq: 256 },
   contrastTemperature: 0.5,
   contrastKdTemperature: 1,
   minibatchGroup: 0,

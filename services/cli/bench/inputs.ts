@@ -4,7 +4,8 @@
  * N images, H W pixels, h w positions of the networks' outputs, K classes, D teacher channels.
  */
 import { recipeValues } from '../../../src/conformance/recipe.js';
-import type { Objective, TeacherOutputs } from '../../../src/distill/objective.js';
+import type { Objective } from '../../../src/distill/objective.js';
+import type { TeacherOutputs } from '../../../src/distill/objectiveInput.js';
 import type { LabelMaps } from '../../../src/losses/nearestLabels.js';
 import type { InferenceImage } from '../../../src/contract/inference.js';
 import { OUTPUT_STRIDE } from '../../../src/contract/teacherInfo.js';

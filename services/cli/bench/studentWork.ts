@@ -40,8 +40,9 @@ export class StudentWork {
   }
 
   dispose(): void {
-    const { network, projectionHead, termConvolutions, optimizer } = this.trainer.parts;
-    for (const part of [network, projectionHead, termConvolutions, optimizer]) part?.dispose();
+    const { network, projectionHead, channel, termConvolutions, optimizer } = this.trainer.parts;
+    for (const part of [network, projectionHead, channel?.head, termConvolutions, optimizer])
+      part?.dispose();
     for (const tensor of this.#tensors()) tensor.free();
   }
 

@@ -1,7 +1,14 @@
 /** loss, memory, reference: the objective. Defaults: CIRKD, CVPR 2022, and its official trainer. */
 import { z } from 'zod';
-import type { ComparedTerm, WeightedTerm } from '../../contract/terms.js';
+import type { ChannelTerm, ComparedTerm, WeightedTerm } from '../../contract/terms.js';
 import { count, field, nonNegative, positive, positiveCount, section } from '../fields.js';
+
+/** Off by default; the official second version's weights are in each meaning. */
+const CHANNEL_WEIGHTS = {
+  minibatch_channel: compared('CIRKDv2: similarities of channels across the batch', 1),
+  memory_channel: compared('CIRKDv2: similarities to rows of the channel bank', 0.1),
+  channel_mse: compared("CIRKDv2: mean squared error of the channels' unit maps", 100),
+} satisfies Record<ChannelTerm, unknown>;
 
 /** Off by default; the official scripts' weights are in each meaning. */
 const COMPARED_WEIGHTS = {
@@ -28,6 +35,7 @@ export const lossSection = section(
       minibatch_pixel: field(nonNegative().default(1), 'Pixel similarities across the batch.'),
       memory_pixel: field(nonNegative().default(0.1), 'Similarities to rows of the pixel bank.'),
       memory_region: field(nonNegative().default(0.1), 'Similarities to rows of the region bank.'),
+      ...CHANNEL_WEIGHTS,
       ...COMPARED_WEIGHTS,
     } satisfies Record<WeightedTerm, unknown>),
     auxWeight: field(nonNegative().default(0.4), 'Weight of the auxiliary head inside task.'),
@@ -42,11 +50,11 @@ export const lossSection = section(
     ),
     contrastTemperature: field(
       positive().default(0.1),
-      'Divides the similarities of minibatch_pixel, memory_pixel and memory_region.',
+      'Divides the similarities of the terms minibatch_… and memory_….',
     ),
     contrastKdTemperature: field(
       positive().default(1),
-      'Temperature of the KL of memory_pixel and memory_region.',
+      'Temperature of the KL of the terms memory_….',
     ),
     minibatchGroup: field(
       count().default(0),
@@ -89,6 +97,21 @@ export const memorySection = section(
     pixelUpdateFreq: field(
       positiveCount().default(16),
       'Most pixels of one class that one image adds to the pixel bank.',
+      { unit: 'rows' },
+    ),
+    channelMemorySize: field(
+      positiveCount().default(10_000),
+      "Rows kept in the channel bank; a row is a map of a teacher's channel, pooled by 4 x 4.",
+      { unit: 'rows' },
+    ),
+    channelContrastSize: field(
+      positiveCount().default(2048),
+      'Rows of the channel bank drawn per forward pass.',
+      { unit: 'rows' },
+    ),
+    channelUpdateFreq: field(
+      positiveCount().default(256),
+      'Most channels that one batch adds to the channel bank.',
       { unit: 'rows' },
     ),
     precision: field(

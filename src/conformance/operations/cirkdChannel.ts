@@ -1,9 +1,6 @@
 /** op `cirkd_channel`: enqueue, projection head and the channel terms of CIRKD's second version. */
-import {
-  type ChannelTerm,
-  type ChannelTermSettings,
-  channelTerms,
-} from '../../distill/channelTerms.js';
+import type { ChannelTerm } from '../../contract/terms.js';
+import { type ChannelTermSettings, channelTerms } from '../../distill/channelTerms.js';
 import { cutAveragePoolOnTape } from '../../losses/averagePool.js';
 import { CHANNEL_POOLING } from '../../losses/channel/channelRows.js';
 import type { ChannelMemoryBank } from '../../memory/channelMemoryBank.js';

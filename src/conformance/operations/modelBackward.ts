@@ -62,6 +62,7 @@ function taskOnly(golden: GoldenCase): Objective {
       alignCorners: true,
       kdTemperature: 1,
       ...{ cwdTemperature: 4, dsdTemperature: 4 },
+      ...{ channelContrastRows: 2048, channelUpdateFreq: 256 },
       contrastTemperature: 1,
       contrastKdTemperature: 1,
       minibatchGroup: 0,

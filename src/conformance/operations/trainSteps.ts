@@ -50,6 +50,7 @@ export function trainSteps(golden: GoldenCase, options: OperationOptions): Opera
     const trainer = new Trainer({
       network,
       projectionHead: head,
+      channel: null,
       termConvolutions: null,
       objective,
       optimizer,
