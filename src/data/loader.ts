@@ -39,10 +39,7 @@ export interface Loader {
 
 /** @throws RangeError naming the field, DataError when the dataset can't be opened. */
 export function createLoader(config: LoaderConfig): Loader {
-  check(config, 'batchSize', 1);
-  for (const field of ['startStep', 'workers', 'prefetchBatches', 'cacheBytes'] as const) {
-    check(config, field, 0);
-  }
+  checkCounts(config);
   const dataset = openDataset(config.dataset);
   const { workers } = config;
   const source = workers === 0 ? localSource(config, dataset) : threadedSource(config, workers);
@@ -57,9 +54,11 @@ export function createLoader(config: LoaderConfig): Loader {
   async function crop(position: number): Promise<Crop> {
     const { epoch, index } = order(position);
     const augmentationSeed = cropSeed(config, epoch, index);
-    const { rgb, labels, warning } = await source.run({ index, epoch });
-    const crop = { sample: dataset.samples[index]!, augmentationSeed, rgb, labels };
-    return warning === undefined ? crop : { ...crop, warning };
+    return {
+      ...(await source.run({ index, epoch })),
+      sample: dataset.samples[index]!,
+      augmentationSeed,
+    };
   }
 
   async function prepare(step: number): Promise<Batch> {
@@ -102,6 +101,13 @@ export function createLoader(config: LoaderConfig): Loader {
 
 function cropSeed({ seed, augmentation }: LoaderConfig, epoch: number, index: number): bigint {
   return drawSeed64(seed, 'augmentation', epochOfDraws(augmentation, epoch), index);
+}
+
+function checkCounts(config: LoaderConfig): void {
+  check(config, 'batchSize', 1);
+  for (const field of ['startStep', 'workers', 'prefetchBatches', 'cacheBytes'] as const) {
+    check(config, field, 0);
+  }
 }
 
 function check(
