@@ -81,7 +81,7 @@ class Load:
 async def main(address, model, height, width, outputs):
     async with triton.InferenceServerClient(address) as client:
         load = Load(client, model, int(height), int(width), json.loads(outputs))
-        say({"engine": f"tritonclient {version("tritonclient")}"})
+        say({"engine": "tritonclient " + version("tritonclient")})
         # The only thing that waits here: no request is under way between two runs.
         for line in sys.stdin:
             say(await load.run(**json.loads(line)))

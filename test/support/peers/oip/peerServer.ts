@@ -93,7 +93,7 @@ export class PeerServer {
       });
     }
     this.#child = child;
-    process.once('exit', this.#killGroup);
+    process.once('exit', this.#abandon);
     this.#ended = new Promise<void>((resolve) => {
       child.once('error', (error) => {
         this.#said += error.message;
@@ -101,7 +101,7 @@ export class PeerServer {
       });
       child.once('close', () => resolve());
     }).then(() => {
-      process.off('exit', this.#killGroup);
+      process.off('exit', this.#abandon);
       this.#child = undefined;
       this.#options.cleanUp();
     });
@@ -134,6 +134,13 @@ export class PeerServer {
     PeerServer.#running.delete(this);
     this.#options.remove();
   }
+
+  /** For the end of this process, where nothing more can be waited for. */
+  readonly #abandon = (): void => {
+    this.#killGroup();
+    this.#options.cleanUp();
+    this.#options.remove();
+  };
 
   readonly #killGroup = (): void => {
     const pid = this.#child?.pid;
