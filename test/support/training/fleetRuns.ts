@@ -37,18 +37,32 @@ export class FleetRuns {
   readonly #folder = mkdtempSync(join(tmpdir(), 'cirkd-fleet-'));
   readonly #config = join(this.#folder, 'student.yaml');
   readonly #students: CirkdProcess[] = [];
+  readonly #settings: readonly string[];
 
-  /** Resolves when the undisturbed run is done. */
+  /** Resolves when the undisturbed run, on a simulated teacher, is done. */
   static async open(): Promise<FleetRuns> {
-    const runs = new FleetRuns();
-    writeFileSync(runs.#config, CONFIG);
     const teacher = await FleetTeacher.start(['simulate.imageMs=0']);
+    const runs = await FleetRuns.openWith(teacher);
+    await teacher.kill();
+    return runs;
+  }
+
+  /** The same on any teacher. @param settings of every student, as `key=value` */
+  static async openWith(
+    teacher: { readonly address: string },
+    settings: readonly string[] = [],
+  ): Promise<FleetRuns> {
+    const runs = new FleetRuns(settings);
+    writeFileSync(runs.#config, CONFIG);
     const student = runs.student('undisturbed', [teacher]);
     assert.equal(await student.exit(), 0, student.stderr);
     assert.deepEqual(student.requeued(), []);
-    await teacher.kill();
     runs.#checkLedger('undisturbed');
     return runs;
+  }
+
+  private constructor(settings: readonly string[]) {
+    this.#settings = settings;
   }
 
   /** Teachers by their addresses, or an address that leads to one. */
@@ -58,7 +72,7 @@ export class FleetRuns {
     ...args: (string | Inside)[]
   ): FleetStudent {
     const addresses = JSON.stringify(teachers.map(({ address }) => address));
-    const settings = [`run.directory=${this.#folder}`, `run.id=${id}`];
+    const settings = [...this.#settings, `run.directory=${this.#folder}`, `run.id=${id}`];
     const flags = [...settings, `teacher.addresses=${addresses}`, ...args].flatMap((one) =>
       typeof one !== 'string' || one.startsWith('-') ? [one] : ['--set', one],
     );

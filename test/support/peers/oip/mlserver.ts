@@ -42,12 +42,13 @@ function writeModel(folder: string, model: OnnxModel): void {
   mkdirSync(folder);
   copyFileSync(model.onnx, join(folder, 'model.onnx'));
   const tensor = ({ name, datatype, shape }: ServedTensor) => ({ name, datatype, shape });
+  const extra = { threads: model.threads ?? 1, delayMs: model.delayMs ?? 0 };
   const settings = {
     name: model.name,
     implementation: 'mlserverRuntime.OnnxRuntime',
     inputs: model.inputs.map(tensor),
     outputs: model.outputs.map(tensor),
-    parameters: { version: '1', uri: './model.onnx', extra: { threads: model.threads ?? 1 } },
+    parameters: { version: '1', uri: './model.onnx', extra },
   };
   writeFileSync(join(folder, 'model-settings.json'), JSON.stringify(settings));
 }

@@ -14,6 +14,10 @@ interface Served {
   readonly name: string;
   readonly inputs: readonly ServedTensor[];
   readonly outputs: readonly ServedTensor[];
+  /** For Triton: what the first dimension may be, which then is one of its own; 0 (default): it is like any other. */
+  readonly maxBatchSize?: number;
+  /** What every request takes besides, as if the network were larger. */
+  readonly delayMs?: number;
 }
 
 /** A graph, run by onnxruntime. Its own input and outputs have these names, FP32 each; other types are cast. */

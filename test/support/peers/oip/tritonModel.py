@@ -1,11 +1,13 @@
 """A model of Triton's Python backend, as its config.pbtxt says in its parameters:
 
-onnx   file beside this one, run by onnxruntime with `threads` threads
-fixed  shapes of the outputs, which are the same for every request
+onnx     file beside this one, run by onnxruntime with `threads` threads
+fixed    shapes of the outputs, which are the same for every request
+delayMs  that an answer takes besides
 """
 import json
 import os
 import sys
+import time
 
 sys.path[:0] = os.environ["CIRKD_PEER_PACKAGES"].split(os.pathsep)
 
@@ -21,6 +23,7 @@ class TritonPythonModel:
         self.outputs = {
             each["name"]: backend.triton_string_to_numpy(each["data_type"]) for each in config["output"]
         }
+        self.delay = float(parameters["delayMs"]) / 1000
         self.session = None
         if "onnx" in parameters:
             import onnxruntime
@@ -40,6 +43,7 @@ class TritonPythonModel:
         return [backend.InferenceResponse(self.answer(request)) for request in requests]
 
     def answer(self, request):
+        time.sleep(self.delay)
         if self.session is None:
             return self.fixed
         wanted = [name for name in self.outputs if name in request.requested_output_names()]

@@ -60,16 +60,23 @@ function writeModel(folder: string, model: ServedModel): void {
   writeFileSync(join(folder, 'config.pbtxt'), configOf(model));
 }
 
-/** Triton's config.pbtxt. Without batching: the first dimension is one like the others. */
+/** Triton's config.pbtxt. */
 function configOf(model: ServedModel): string {
-  const parameters =
-    'onnx' in model
+  const { maxBatchSize = 0, delayMs = 0 } = model;
+  const parameters = {
+    delayMs: String(delayMs),
+    ...('onnx' in model
       ? { onnx: 'model.onnx', threads: String(model.threads ?? 1) }
-      : { fixed: JSON.stringify(model.fixed) };
+      : { fixed: JSON.stringify(model.fixed) }),
+  };
+  const tensorText = ({ name, datatype, shape }: ServedTensor) => {
+    const dims = maxBatchSize === 0 ? shape : shape.slice(1);
+    return `{ name: "${name}", data_type: ${TYPES[datatype]}, dims: [${dims.join(', ')}] }`;
+  };
   return [
     `name: "${model.name}"`,
     'backend: "python"',
-    'max_batch_size: 0',
+    `max_batch_size: ${maxBatchSize}`,
     'instance_group [{ kind: KIND_CPU, count: 1 }]',
     ...model.inputs.map((tensor) => `input [${tensorText(tensor)}]`),
     ...model.outputs.map((tensor) => `output [${tensorText(tensor)}]`),
@@ -78,10 +85,6 @@ function configOf(model: ServedModel): string {
         `parameters [{ key: "${key}", value: { string_value: ${JSON.stringify(value)} } }]`,
     ),
   ].join('\n');
-}
-
-function tensorText({ name, datatype, shape }: ServedTensor): string {
-  return `{ name: "${name}", data_type: ${TYPES[datatype]}, dims: [${shape.join(', ')}] }`;
 }
 
 function removeRegions(prefix: string): void {
