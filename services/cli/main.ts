@@ -3,6 +3,8 @@ import { UsageError } from './command.js';
 import { COMMANDS } from './commandTable.js';
 import { describeFault } from '../program/exitCode.js';
 import { packageVersion } from '../program/packageVersion.js';
+import { followCpuQuota } from '../program/threadLimit.js';
+import { expandHome } from '../../src/config/homePaths.js';
 
 /** Resolves to the exit code; never rejects. */
 export async function main(argv: string[]): Promise<number> {
@@ -38,7 +40,14 @@ async function dispatch(argv: string[]): Promise<number> {
     process.stdout.write(`${command.usage.trimEnd()}\n`);
     return 0;
   }
-  return command.run(rest);
+  followCpuQuota();
+  return command.run(rest.map(withHome));
+}
+
+/** `--root=~/data`: shells expand only a ~ that begins a word. */
+function withHome(argument: string): string {
+  const [, name, value] = /^(--[\w-]+=)(~.*)$/s.exec(argument) ?? [];
+  return name === undefined ? argument : `${name}${expandHome(value!)}`;
 }
 
 function overview(): string {

@@ -1,13 +1,10 @@
 /** Configs for programs: from plain objects, or from the files that the command line reads. */
 import { readFileSync } from 'node:fs';
+import { studentSchema } from '../program/studentSchema.js';
 import { ConfigError } from '../../src/config/configError.js';
 import type { ConfigSchema } from '../../src/config/fields.js';
 import { checkConfig, loadConfig } from '../../src/config/load.js';
-import {
-  type StudentConfig,
-  type StudentConfigInput,
-  studentSchema,
-} from '../../src/config/student.js';
+import type { StudentConfig, StudentConfigInput } from '../../src/config/student.js';
 import {
   type TeacherConfig,
   type TeacherConfigInput,

@@ -1,5 +1,4 @@
 /** Opens a new run's folder, or an earlier run's with the checkpoint to resume from. */
-import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { ConfigError } from '../../src/config/configError.js';
 import { changedFixedKeys } from '../../src/config/fixedKeys.js';
@@ -22,6 +21,7 @@ import {
 import { lockRun, type RunLock } from '../../src/run/runLock.js';
 import { CheckpointError } from '../../src/wire/checkpointError.js';
 import type { StateFiles } from './computeProtocol.js';
+import { availableCores } from '../../src/threads/availableCores.js';
 
 /** The schema's maximum. */
 const MAX_THREADS = 1024;
@@ -189,7 +189,7 @@ function refuseChanges({ manifest, path }: Checkpoint, config: StudentConfig): v
 function resolveThreads(config: StudentConfig, saved: number | null): StudentConfig {
   const { train } = config;
   if (train.threads > 0) return config;
-  const threads = saved ?? Math.min(availableParallelism(), MAX_THREADS);
+  const threads = saved ?? Math.min(availableCores(), MAX_THREADS);
   return { ...config, train: { ...train, threads } };
 }
 

@@ -23,7 +23,7 @@ import type { OpenedRun } from './openRun.js';
 import { openReporting, type Reporting } from './reporting.js';
 import { readStartWeights, type StartWeights } from './startWeights.js';
 import { type LeftOutTerms, labelSource, leaveOutTerms, tellLabels } from './teacherUse.js';
-import { openFeed, validationConfig } from './trainingData.js';
+import { loaderThreads, openFeed, validationConfig } from './trainingData.js';
 
 export interface RunOptions {
   /** data.train. */
@@ -186,7 +186,7 @@ export class StudentRun {
     return evaluateStudent(compute, {
       dataset: validationConfig(config),
       classes: dataset.classNames.length,
-      workers: config.data.workers,
+      workers: loaderThreads(config.data.workers),
       pictures: config.evaluate.pictures,
       stop,
     });

@@ -1,4 +1,5 @@
 /** Opens the config's datasets, and the feed that training draws on. */
+import { availableCores } from '../../src/threads/availableCores.js';
 import type { StudentConfig } from '../../src/config/student.js';
 import type { Teacher } from '../../src/contract/teacher.js';
 import { type DatasetConfig, openDataset } from '../../src/data/datasets.js';
@@ -59,7 +60,7 @@ export function openFeed(
     batchSize: train.batchSize,
     seed: config.seed,
     startStep: firstStep * train.accumulateSteps,
-    workers: data.workers,
+    workers: loaderThreads(data.workers),
     prefetchBatches: data.prefetchBatches,
     cacheBytes: data.cacheMiB * 2 ** 20,
   });
@@ -87,4 +88,12 @@ function requireSameClasses(train: Dataset, val: Dataset): void {
       `data.val: ${val.name}: class ${k} is ${val.classNames[k]}, wanted ${train.classNames[k]} as in data.train`,
     );
   }
+}
+
+/** More than this many loader threads rarely wait for a network's step. */
+const MOST_LOADER_THREADS = 4;
+
+/** data.workers, or a number that suits the available cores where it is 0. */
+export function loaderThreads(workers: number): number {
+  return workers > 0 ? workers : Math.min(availableCores(), MOST_LOADER_THREADS);
 }

@@ -6,6 +6,7 @@
  * The main thread serves gRPC and HTTP; the network computes in a thread of its own. Signals and
  * standard output are left to the caller.
  */
+import { followCpuQuota } from '../program/threadLimit.js';
 import type { TeacherConfig } from '../../src/config/teacher.js';
 import type { TeacherInfo } from '../../src/contract/teacherInfo.js';
 import { callObserver } from '../../src/rpc/callObserver.js';
@@ -69,8 +70,9 @@ export async function startService(
   { log, stop }: ServiceOptions,
 ): Promise<RunningTeacher> {
   const { host } = config.listen;
-  // TensorFlow reads it when the inference thread opens it; 0 leaves the choice to TensorFlow.
+  // TensorFlow reads it when the inference thread opens it.
   if (config.threads > 0) process.env.TF_NUM_INTRAOP_THREADS = String(config.threads);
+  else followCpuQuota();
   log.info({ config }, 'config');
   const metrics = createTeacherMetrics();
   const parts = await openParts(config, metrics, log);

@@ -12,6 +12,8 @@ const INTRODUCTION = `# Configuration
 
 A config is a YAML file; \`--set key.path=value\` overrides single values. Unknown keys are errors. A
 key marked **fixed** must not change when a run is resumed. Keys without a default are required.
+Where a key wants text, numbers and words such as \`yes\` are text as they stand; \`~/\` in the path of a file or
+folder is the home folder. Where 0 threads stand for all cores, a container's CPU limit counts.
 `;
 
 /** Returns the text of docs/config.md. */

@@ -9,6 +9,8 @@ export interface FieldNotes {
   readonly fixed?: boolean;
   /** Text for the wanted value, if one made from the zod type wouldn't be readable. */
   readonly wanted?: string;
+  /** The path of a file or folder: `~/` stands for the home folder. */
+  readonly isPath?: boolean;
 }
 
 /** A separate registry, so that these notes don't mix with those of other users of zod. */

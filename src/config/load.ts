@@ -4,12 +4,14 @@ import type { ConfigFault } from './configError.js';
 import { ConfigError } from './configError.js';
 import type { ConfigSchema } from './fields.js';
 import { withoutRetiredKeys } from './retiredKeys.js';
+import { expandHomes } from './homePaths.js';
 import type { KeyPath, SchemaNode } from './schemaTree.js';
 import { keyOf, memberOf, nodeAt, schemaTree } from './schemaTree.js';
 import { suggestKey } from './suggest.js';
 import { givenText, wantedText } from './wanted.js';
 import type { ConfigSource } from './yamlSource.js';
 import { readSource } from './yamlSource.js';
+import { restoreWrittenText } from './writtenText.js';
 
 export interface ConfigText {
   /** YAML; empty text stands for all defaults. */
@@ -26,6 +28,7 @@ export function loadConfig<T>(schema: ConfigSchema<T>, given: ConfigText): T {
   const source = { ...read, value: withoutRetiredKeys(schema, read.value) };
   // After broken YAML the rest would be guesses.
   if (source.faults.length > 0) throw new ConfigError(given.fileName, source.faults);
+  restoreWrittenText(schemaTree(schema), source.value, source.text);
   return checkSource(schema, source, given.fileName);
 }
 
@@ -42,7 +45,11 @@ export function checkConfig<T>(schema: ConfigSchema<T>, value: unknown, name: st
     const message = `got what is no plain data: ${(error as Error).message}`;
     throw new ConfigError(name, [{ key: '', ...nowhere, message }]);
   }
-  return checkSource(schema, { value: copy, faults: [], place: () => nowhere }, name);
+  return checkSource(
+    schema,
+    { value: copy, faults: [], place: () => nowhere, text: () => null },
+    name,
+  );
 }
 
 function checkSource<T>(schema: ConfigSchema<T>, source: ConfigSource, name: string): T {
@@ -50,6 +57,7 @@ function checkSource<T>(schema: ConfigSchema<T>, source: ConfigSource, name: str
   if (parsed.success) {
     const faults = crossFaults(schema, parsed.data, source);
     if (faults.length > 0) throw new ConfigError(name, faults);
+    expandHomes(schemaTree(schema), parsed.data);
     return parsed.data;
   }
   const faults = keyFaults(schema, parsed.error.issues, source);

@@ -26,6 +26,7 @@ export interface SchemaNode {
   readonly unit?: string;
   readonly fixed?: boolean;
   readonly wanted?: string;
+  readonly isPath?: boolean;
 }
 
 export type KeyPath = readonly (string | number)[];
@@ -98,8 +99,10 @@ function childNode(
   value: unknown,
 ): SchemaNode | undefined {
   if (typeof segment === 'number') {
-    const rest = typeof node.items === 'object' ? node.items : undefined;
-    return node.prefixItems?.[segment] ?? rest;
+    // A list that may be null is an alternative.
+    const list = [node, ...(node.anyOf ?? [])].find(({ type }) => type === 'array');
+    const rest = typeof list?.items === 'object' ? list.items : undefined;
+    return list?.prefixItems?.[segment] ?? rest;
   }
   const found = alternativesFor(node, value)
     .map((section) => memberOf(section.properties, segment) as SchemaNode | undefined)

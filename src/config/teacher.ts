@@ -123,7 +123,7 @@ const root = z.strictObject({
       .nullable()
       .default(null),
     "The teacher's weights; the file's metadata gives architecture and normalisation.",
-    { wanted: 'the path of a .safetensors file' },
+    { wanted: 'the path of a .safetensors file', isPath: true },
   ),
   graph: graphSection,
   simulate: simulateSection,

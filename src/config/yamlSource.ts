@@ -1,8 +1,9 @@
 /** Reads the text of a config, records the places of its keys and applies overrides. */
 import type { Document } from 'yaml';
-import { isAlias, isMap, isNode, isScalar, isSeq, LineCounter, parse, parseDocument } from 'yaml';
+import { isAlias, isMap, isNode, isScalar, isSeq, LineCounter, parseDocument } from 'yaml';
 import type { ConfigFault } from './configError.js';
 import type { KeyPath } from './schemaTree.js';
+import { scalarText } from './writtenText.js';
 
 export interface ConfigSource {
   /** Plain data with the overrides applied. */
@@ -10,11 +11,15 @@ export interface ConfigSource {
   readonly faults: readonly ConfigFault[];
   /** Where the value of a key came from, or that of its section if the key is missing. */
   place(path: KeyPath): Pick<ConfigFault, 'line' | 'override'>;
+  /** What was written for the value at a path; null: it isn't a plain value in one piece. */
+  text(path: KeyPath): string | null;
 }
 
 interface Override {
   readonly given: string;
   readonly path: readonly string[];
+  /** Of the value. */
+  readonly document: Document;
 }
 
 /**
@@ -45,16 +50,25 @@ export function readSource(text: string, overrides: readonly string[]): ConfigSo
     const fault = applyOverride(holder, given, applied);
     if (fault !== null) faults.push({ key: '', line: null, override: given, message: fault });
   }
+  const overrideOf = (path: KeyPath) =>
+    applied.findLast(
+      (one) =>
+        one.path.length <= path.length && one.path.every((key, i) => key === String(path[i])),
+    );
   return {
     value: holder.value,
     faults,
     place: (path) => {
-      const override = applied.findLast(
-        (one) =>
-          one.path.length <= path.length && one.path.every((key, i) => key === String(path[i])),
-      );
+      const override = overrideOf(path);
       if (override !== undefined) return { line: null, override: override.given };
       return { line: lineOf(document, lines, path), override: null };
+    },
+    text: (path) => {
+      const override = overrideOf(path);
+      if (override === undefined) return scalarText(document, path);
+      const inner = path.slice(override.path.length);
+      // The whole value of an override is text even where YAML sees a map in it.
+      return inner.length === 0 ? valueText(override.given) : scalarText(override.document, inner);
     },
   };
 }
@@ -68,9 +82,12 @@ function applyOverride(
   const at = given.indexOf('=');
   const path = given.slice(0, Math.max(at, 0)).trim().split('.');
   if (at < 1 || path.some((key) => key === '')) return 'wanted key.path=value';
+  const document = parseDocument(valueText(given));
   let value: unknown;
   try {
-    value = parse(given.slice(at + 1));
+    const [error] = document.errors;
+    if (error !== undefined) throw error;
+    value = document.toJS();
   } catch (error) {
     return `the value is not YAML: ${(error as Error).message.split('\n')[0]}`;
   }
@@ -95,8 +112,12 @@ function applyOverride(
     }
     section = put;
   }
-  applied.push({ given, path });
+  applied.push({ given, path, document });
   return null;
+}
+
+function valueText(given: string): string {
+  return given.slice(given.indexOf('=') + 1).trim();
 }
 
 /** Line of the deepest part of the path that the text contains. */

@@ -1,7 +1,6 @@
 /** Runs ONNX graphs with onnxruntime in this process. The only importer of onnxruntime-node. */
 import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { availableParallelism } from 'node:os';
 import { dirname, join } from 'node:path';
 import type { InferenceSession, Tensor as OrtTensor } from 'onnxruntime-node';
 import { float32, readFloat32, type Tensor } from '../tensor/index.js';
@@ -11,6 +10,7 @@ import { printable, withoutControls } from '../wire/printable.js';
 import type { Graph, GraphTensor } from './graph.js';
 import { ProviderError } from './providerError.js';
 import { type OnnxFile, readOnnxFile } from './onnxFile.js';
+import { availableCores } from '../threads/availableCores.js';
 
 export type OnnxProvider = 'cpu' | 'cuda';
 
@@ -73,7 +73,7 @@ async function openSession(
   try {
     return await InferenceSession.create(path, {
       executionProviders: [provider],
-      intraOpNumThreads: threads > 0 ? threads : availableParallelism(),
+      intraOpNumThreads: threads > 0 ? threads : availableCores(),
       interOpNumThreads: 1,
       executionMode: 'sequential',
       logSeverityLevel: 4,

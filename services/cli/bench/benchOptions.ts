@@ -1,5 +1,4 @@
 /** The options of `cirkd bench`. */
-import { availableParallelism } from 'node:os';
 import { parseArgs } from 'node:util';
 import { ConfigError } from '../../../src/config/configError.js';
 import { UsageError } from '../command.js';
@@ -8,6 +7,7 @@ import { checkNetwork } from '../modelOptions.js';
 import { studentSpec } from '../../student/buildTrainer.js';
 import type { Repetitions } from './measureWork.js';
 import { configOf, PAPER_BANK_ROWS, type Workload } from './workload.js';
+import { availableCores } from '../../../src/threads/availableCores.js';
 
 export const BENCH_USAGE = `  --model NAME           deeplabv3, psp, deeplab_mobile or psp_mobile (default deeplabv3)
   --backbone NAME        backbone (default resnet18)
@@ -56,7 +56,7 @@ export function readBenchOptions(argv: string[]): BenchOptions {
       only: { type: 'string' },
       steps: { type: 'string', default: '10' },
       'warm-up': { type: 'string', default: '2' },
-      threads: { type: 'string', default: String(availableParallelism()) },
+      threads: { type: 'string', default: String(availableCores()) },
       profile: { type: 'boolean', default: false },
       json: { type: 'string' },
     },

@@ -1,6 +1,7 @@
 /** The subject of a measurement: a network, the size of its input, and its training losses. */
 import { loadConfig } from '../../../src/config/load.js';
-import { type StudentConfig, studentSchema } from '../../../src/config/student.js';
+import type { StudentConfig } from '../../../src/config/student.js';
+import { studentSchema } from '../../program/studentSchema.js';
 
 export interface Workload {
   readonly model: StudentConfig['student']['model'];

@@ -3,7 +3,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join, relative, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { loadConfig } from '../../../src/config/load.js';
-import { studentSchema } from '../../../src/config/student.js';
+import { studentSchema } from '../../program/studentSchema.js';
 import { ChildFailedError } from '../../demo/children.js';
 import { makeDemoFolder } from '../../demo/demoFolder.js';
 import { runDemo } from '../../demo/main.js';

@@ -1,10 +1,11 @@
 /** Checks cores, memory, disk, and a CamVid folder if one is given. */
 import { existsSync, readFileSync } from 'node:fs';
 import { statfs } from 'node:fs/promises';
-import { availableParallelism, cpus, totalmem } from 'node:os';
+import { cpus, totalmem } from 'node:os';
 import { dirname, join } from 'node:path';
 import { cacheRoot } from '../../setup/cache.mjs';
 import type { Check } from './check.js';
+import { availableCores } from '../../../src/threads/availableCores.js';
 
 const GIB = 2 ** 30;
 /** The set-up's download, the libraries and the packages. */
@@ -13,7 +14,7 @@ const SETUP_DISK_BYTES = 3 * GIB;
 const DEMO_MEMORY_BYTES = 3 * GIB;
 
 export function checkCores(): Check {
-  const cores = availableParallelism();
+  const cores = availableCores();
   const model = cpus()[0]?.model.trim() ?? 'unknown processor';
   const data = { cores, model };
   return { name: 'Processor', status: 'ok', detail: `${cores} cores, ${model}`, data };

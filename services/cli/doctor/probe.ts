@@ -1,5 +1,5 @@
 /** Reports TensorFlow's version and speed; run in a child process of doctor, never in doctor itself. */
-import { availableParallelism } from 'node:os';
+import { availableCores } from '../../../src/threads/availableCores.js';
 
 export interface Probe {
   readonly tensorflow: string;
@@ -31,7 +31,7 @@ export async function probe(): Promise<Probe> {
   const threads = Number(process.env.TF_NUM_INTRAOP_THREADS);
   return {
     ...engineInfo(),
-    intraOpThreads: threads > 0 ? threads : availableParallelism(),
+    intraOpThreads: threads > 0 ? threads : availableCores(),
     gflops: (2 * SIZE ** 3) / bestNs,
   };
 }

@@ -39,30 +39,35 @@ const camvidKeys = {
   kind: field(z.literal('camvid'), 'CamVid as prepared for SegNet, from a folder.', {
     fixed: true,
   }),
-  root: field(text(), 'Folder that contains train/, trainannot/, val/ and valannot/.'),
+  root: field(text(), 'Folder that contains train/, trainannot/, val/ and valannot/.', {
+    isPath: true,
+  }),
 };
 
 const cityscapesKeys = {
   kind: field(z.literal('cityscapes'), 'Cityscapes with fine annotations, from a folder.', {
     fixed: true,
   }),
-  root: field(text(), 'Folder that contains leftImg8bit/ and gtFine/.'),
+  root: field(text(), 'Folder that contains leftImg8bit/ and gtFine/.', { isPath: true }),
   list: field(
     text().nullable().default(null),
     'File with one image and its label file per line, as paths relative to root; null: the whole split, sorted.',
+    { isPath: true },
   ),
 };
 
 const folderKeys = {
   kind: field(z.literal('folder'), 'Any folder of images.', { fixed: true }),
-  imageFolder: field(text(), 'Folder of images, searched at any depth.'),
+  imageFolder: field(text(), 'Folder of images, searched at any depth.', { isPath: true }),
   labelFolder: field(
     text().nullable().default(null),
     'Folder of label PNGs with the same paths; null: there are none (labels: teacher).',
+    { isPath: true },
   ),
   classTable: field(
     text(),
     "File with the list of classes (docs/data.md), or camvid or cityscapes for that dataset's classes.",
+    { isPath: true },
   ),
   labelValues: field(
     z.enum(['index', 'colour']).default('index'),
@@ -99,8 +104,8 @@ export const dataSection = section('Samples and augmentation.', {
   train: field(dataset(labelSource), 'Training data.'),
   val: field(dataset({}), 'Evaluation data.'),
   workers: field(
-    positiveCount().max(256).default(2),
-    'Threads that load and augment samples; no influence on the result.',
+    count().max(256).default(0),
+    'Threads that load and augment samples; 0: one per available core, at most 4. No influence on the result.',
   ),
   prefetchBatches: field(
     positiveCount().max(1024).default(4),

@@ -86,17 +86,17 @@ export const graphSection = section(
         .nullable()
         .default(null),
       'An ONNX file, run by onnxruntime.',
-      { wanted: 'the path of an .onnx file, or null' },
+      { wanted: 'the path of an .onnx file, or null', isPath: true },
     ),
     savedModel: field(
       text().nullable().default(null),
       "The folder of a SavedModel, run by TensorFlow's own loader.",
-      { wanted: 'the path of a folder, or null' },
+      { wanted: 'the path of a folder, or null', isPath: true },
     ),
     settings: field(
       text().nullable().default(null),
       "The YAML file with the keys below; null: the graph's name with .yaml instead of .onnx, or cirkd.yaml in the SavedModel's folder, if the file exists.",
-      { wanted: 'the path of a YAML file, or null' },
+      { wanted: 'the path of a YAML file, or null', isPath: true },
     ),
     provider: field(
       z.enum(['cpu', 'cuda']).default('cpu'),

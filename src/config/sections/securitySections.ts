@@ -3,7 +3,10 @@ import type { CrossFault } from '../fields.js';
 import { field, section, text } from '../fields.js';
 
 const file = (doc: string) =>
-  field(text().nullable().default(null), doc, { wanted: 'the path of a file, or null' });
+  field(text().nullable().default(null), doc, {
+    wanted: 'the path of a file, or null',
+    isPath: true,
+  });
 
 /** Keys of the teacher's `listen`. */
 export const listenTls = section('TLS; the files are read again every 3 s (docs/security.md).', {

@@ -8,7 +8,7 @@ import { teacherTls, teacherTokenFile } from './securitySections.js';
 import { trainSection } from './trainSection.js';
 
 const runSection = section('Folder of the run, and intervals of checkpoints and evaluations.', {
-  directory: field(text().default('runs'), 'Folder that holds the run folders.'),
+  directory: field(text().default('runs'), 'Folder that holds the run folders.', { isPath: true }),
   id: field(
     z
       .string()
@@ -70,10 +70,12 @@ const networkSection = section(
     weights: field(
       text().nullable().default(null),
       'Initial weights (.safetensors); null: drawn from the seed.',
+      { isPath: true },
     ),
     backboneWeights: field(
       text().nullable().default(null),
       "Initial weights of the backbone only: imagenet (for mobilenetv2: torchvision's, downloaded into the cache), or a file (.pth or .safetensors).",
+      { isPath: true },
     ),
     backboneWeightsPrefix: field(
       text().nullable().default(null),

@@ -22,7 +22,7 @@ export const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   memory: ['random', 'wire'],
   losses: ['tensor'],
   models: ['tensor', 'random', 'wire'],
-  graphs: ['tensor', 'wire', 'models'],
+  graphs: ['tensor', 'wire', 'models', 'threads'],
   distill: ['losses', 'memory', 'tensor', 'random', 'wire'],
   stream: ['rpc', 'wire', 'telemetry', 'threads'],
   // A teacher behind another protocol is a link of the same fleet, its requests wait in the same queue.

@@ -59,7 +59,17 @@ function remove(section: Node, [key, ...rest]: readonly string[]): void {
 function asPart(node: unknown): unknown {
   if (Array.isArray(node)) return node.map(asPart);
   if (node === null || typeof node !== 'object') return node;
-  const { doc, unit, fixed, wanted, required, oneOf, default: preset, ...kept } = node as Node;
+  const {
+    doc,
+    unit,
+    fixed,
+    wanted,
+    isPath,
+    required,
+    oneOf,
+    default: preset,
+    ...kept
+  } = node as Node;
   if (kept['maximum'] === MAX_SAFE) delete kept['maximum'];
   if (kept['minimum'] === -MAX_SAFE) delete kept['minimum'];
   const description = typeof doc === 'string' ? { description: described(doc, unit) } : {};
