@@ -9,14 +9,17 @@
 import { followCpuQuota } from '../program/threadLimit.js';
 import type { TeacherConfig } from '../../src/config/teacher.js';
 import type { TeacherInfo } from '../../src/contract/teacherInfo.js';
+import { TeacherInferenceService } from '../../src/oip/server/inferenceService.js';
 import { callObserver } from '../../src/rpc/callObserver.js';
 import { grpcCodeName } from '../../src/rpc/errors.js';
 import type { ServerSecurity } from '../../src/rpc/security/serverSecurity.js';
+import type { HostedService } from '../../src/stream/server/hostedService.js';
 import { TeacherServer } from '../../src/stream/server/teacherServer.js';
 import type { Logger } from '../../src/telemetry/log.js';
 import { type MetricsServer, startMetricsServer } from '../../src/telemetry/metricsServer.js';
 import { createTeacherMetrics, type TeacherMetrics } from '../../src/telemetry/teacherMetrics.js';
-import { teacherHooks } from './hooks.js';
+import { packageVersion } from '../program/packageVersion.js';
+import { oipHooks, teacherHooks } from './hooks.js';
 import { maxBatchMs, serverLimits, workerSetup } from './options.js';
 import { openSecurity } from './security.js';
 import { wireFaults } from './wireFaults.js';
@@ -114,6 +117,7 @@ async function openParts(
     batch: config.batch,
     hooks: teacherHooks(metrics, log),
     tapChunks: wireFaults(config.faults),
+    services: inferenceServices(config, metrics, log),
     interceptors: [
       callObserver({
         onEnd: (method, code, seconds) =>
@@ -123,6 +127,22 @@ async function openParts(
     ],
   });
   return { server, security, metricsServer: undefined, engine: undefined };
+}
+
+/** The Open Inference Protocol, unless it is switched off. */
+function inferenceServices(
+  config: TeacherConfig,
+  metrics: TeacherMetrics,
+  log: Logger,
+): HostedService[] {
+  const { oip, encodings, batch } = config;
+  if (!oip.enabled) return [];
+  const service = new TeacherInferenceService({
+    ...{ modelName: oip.modelName, serverVersion: packageVersion(), encodings, batch },
+    limits: serverLimits(config),
+    ...oipHooks(metrics, log),
+  });
+  return [service];
 }
 
 async function closeParts(

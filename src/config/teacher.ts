@@ -138,6 +138,17 @@ const root = z.strictObject({
     tokenFile: listenTokenFile,
     tls: listenTls,
   }),
+  oip: section('The Open Inference Protocol (KServe, Triton), on the same port.', {
+    enabled: field(z.boolean().default(true), 'Serves inference.GRPCInferenceService, too.'),
+    modelName: field(
+      z
+        .string()
+        .regex(/^[A-Za-z0-9._-]{1,128}$/)
+        .default('cirkd'),
+      'Name of the model that its clients ask for; its version is 1.',
+      { wanted: '1 to 128 of A-Z a-z 0-9 . _ -' },
+    ),
+  }),
   metrics: teacherMetricsSection,
   limits: limitsSection,
   batch: batchSection,

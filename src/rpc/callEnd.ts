@@ -1,12 +1,14 @@
 /**
- * The end of a server's stream as the connection sees it. When a handler has finished, messages and a
+ * The end of a server's call as the connection sees it. When a handler has finished, messages and a
  * status may still be unsent, and a client that doesn't read can delay them indefinitely.
  */
-import type { ServerDuplexStream } from '@grpc/grpc-js';
 import { resetStream } from './grpcInternals.js';
 
-/** The part of a call that concerns its end. */
-export type EndingCall = Pick<ServerDuplexStream<unknown, unknown>, 'cancelled' | 'once'>;
+/** The part of a call, unary or a stream, that concerns its end. */
+export interface EndingCall {
+  readonly cancelled: boolean;
+  once(event: 'cancelled', listener: () => void): unknown;
+}
 
 /** Calls back once, when the status is handed over or either side has cut the call. */
 export function onCallEnd(call: EndingCall, callback: () => void): void {

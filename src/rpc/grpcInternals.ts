@@ -43,19 +43,25 @@ interface CallLayer {
 }
 
 /**
- * A serialised message of two parts that is copied only once. grpc-js asks a message for its length and
- * copies it behind its own header: this one writes both parts straight into that buffer.
+ * A serialised message of several parts that is copied only once. grpc-js asks a message for its length
+ * and copies it behind its own header: this one writes its parts straight into that buffer.
  *
  * @returns a Buffer of which only `byteLength` and `copy` may be used; its own bytes are `head`
  */
-export function messageOfParts(head: Buffer, data: Buffer): Buffer {
+export function messageOfParts(head: Buffer, ...parts: readonly Uint8Array[]): Buffer {
+  const byteLength = parts.reduce((sum, part) => sum + part.length, head.length);
   return Object.defineProperties(head, {
-    byteLength: { value: head.length + data.length },
+    byteLength: { value: byteLength },
     copy: {
       value: (target: Buffer, targetStart: number) => {
-        target.set(head, targetStart);
-        target.set(data, targetStart + head.length);
-        return head.length + data.length;
+        let at = targetStart;
+        target.set(head, at);
+        at += head.length;
+        for (const part of parts) {
+          target.set(part, at);
+          at += part.length;
+        }
+        return byteLength;
       },
     },
   });

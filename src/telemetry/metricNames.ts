@@ -30,6 +30,14 @@ export const TEACHER_METRIC_NAMES = named('cirkd_teacher_', {
   batchImages: ['batch_images', 'Images per forward pass.'],
   sentBytes: ['sent_bytes_total', 'Bytes of tensor data sent, by encoding.'],
   streams: ['streams', 'Open Distill streams.'],
+  oipRequests: [
+    'oip_requests_total',
+    'Requests of the Open Inference Protocol, by method and gRPC status code name.',
+  ],
+  oipRequestSeconds: [
+    'oip_request_seconds',
+    'Duration of an inference request of the Open Inference Protocol, by method.',
+  ],
   info: ['info', 'Always 1; the digest label identifies the weights being served.'],
 });
 

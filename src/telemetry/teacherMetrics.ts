@@ -19,6 +19,10 @@ export interface TeacherMetrics {
   /** encoding: fp32, fp16, int8. */
   readonly sentBytes: Counter<'encoding'>;
   readonly streams: Gauge;
+  /** method: e.g. ModelInfer; code: the gRPC status name. */
+  readonly oipRequests: Counter<'method' | 'code'>;
+  /** Until the answer is handed to gRPC; method: ModelInfer, ModelStreamInfer. */
+  readonly oipRequestSeconds: Histogram<'method'>;
   /** Sets the expiry of the certificate in use; not called by a service without one. */
   readonly setCertificateExpiry: (expires: Date) => void;
   /** Records which weights are served; call once, when the checkpoint is loaded. */
@@ -49,6 +53,13 @@ export function createTeacherMetrics(): TeacherMetrics {
     }),
     sentBytes: new Counter({ ...NAMES.sentBytes, labelNames: ['encoding'], registers }),
     streams: new Gauge({ ...NAMES.streams, registers }),
+    oipRequests: new Counter({ ...NAMES.oipRequests, labelNames: ['method', 'code'], registers }),
+    oipRequestSeconds: new Histogram({
+      ...NAMES.oipRequestSeconds,
+      labelNames: ['method'],
+      buckets: SECONDS_BUCKETS,
+      registers,
+    }),
     setCertificateExpiry: certificateExpiry(registers),
     setDigest: (digest) => {
       info.reset();

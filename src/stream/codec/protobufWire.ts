@@ -34,6 +34,11 @@ export class WireReader {
     return this.#at >= this.#end;
   }
 
+  /** Index of the next byte. */
+  get at(): number {
+    return this.#at;
+  }
+
   /** Exact up to 2^53 - 1; larger values come out rounded. */
   varint(): number {
     let value = 0;

@@ -22,6 +22,10 @@ export interface Agreement {
 
 const RUN_ID = new RegExp(`^[A-Za-z0-9._-]{1,${MAX_RUN_ID_BYTES}}$`);
 
+export function isRunId(text: string): boolean {
+  return RUN_ID.test(text);
+}
+
 /** Throws RpcError: INVALID_ARGUMENT for nonsense, FAILED_PRECONDITION for what we lack. */
 export function checkHello(
   hello: Hello,
@@ -34,7 +38,7 @@ export function checkHello(
       `hello.protocol_version: ${hello.protocolVersion} given, this server speaks ${PROTOCOL_VERSION}`,
     );
   }
-  if (!RUN_ID.test(hello.runId)) {
+  if (!isRunId(hello.runId)) {
     const shown = JSON.stringify(hello.runId.slice(0, MAX_RUN_ID_BYTES + 1));
     throw invalid(`hello.run_id: ${shown} given, wanted 1 to 128 of A-Z a-z 0-9 . _ -`);
   }

@@ -19,6 +19,7 @@ import type { GetTeacherRequest } from '../generated/cirkd/teacher/v1/GetTeacher
 import type { GetTeacherResponseInput } from '../generated/cirkd/teacher/v1/GetTeacherResponse.js';
 import { AnswerBudget } from './answerRoom.js';
 import { teacherInfoToWire } from './hello.js';
+import type { HostedService } from './hostedService.js';
 import type { Serving } from './imageRequests.js';
 import { teacherServerDefinition } from './messages.js';
 import { type BatchPolicy, RequestQueue } from './requestQueue.js';
@@ -42,6 +43,8 @@ export interface TeacherServerOptions {
   /** Default: plaintext. */
   readonly credentials?: ServerCredentials;
   readonly interceptors?: readonly ServerInterceptor[];
+  /** Services beside the teacher's on the same port. Default: none. */
+  readonly services?: readonly HostedService[];
   /** A second port that serves only health, in plaintext; 0: any free one, null: none. */
   readonly healthPort?: number | null;
   /** For fault injection: see Serving. */
@@ -78,7 +81,8 @@ export class TeacherServer {
   readonly #options: TeacherServerOptions;
   readonly #rpc: RpcServer;
   readonly #healthRpc: RpcServer | undefined;
-  readonly #health = new Health([TEACHER_SERVICE_NAME]);
+  readonly #health: Health;
+  readonly #services: readonly HostedService[];
   readonly #sessions = new Set<ServerSession>();
   /** Streams that hold memory: open ones, and ended ones that the client hasn't read to the end. */
   #streams = 0;
@@ -88,13 +92,18 @@ export class TeacherServer {
 
   constructor(options: TeacherServerOptions) {
     this.#options = options;
+    this.#services = options.services ?? [];
+    this.#health = new Health([TEACHER_SERVICE_NAME, ...this.#services.map(({ name }) => name)]);
     this.#rpc = new RpcServer({
       host: options.host,
       port: options.port,
       maxReceiveBytes: options.limits.maxMessageBytes,
       maxConnectionCalls: options.limits.maxStreams + OTHER_CALLS,
       ...connectionLimit(options),
-      interceptors: options.interceptors ?? [],
+      interceptors: [
+        ...(options.interceptors ?? []),
+        ...this.#services.flatMap(({ interceptors }) => interceptors),
+      ],
       ...(options.credentials === undefined ? {} : { credentials: options.credentials }),
     });
     const report = (error: unknown) => {
@@ -111,10 +120,14 @@ export class TeacherServer {
         report,
       ),
     });
+    for (const { definition, handlers } of this.#services) {
+      this.#rpc.addService(definition, handlers);
+    }
     this.#health.addTo(this.#rpc);
     this.#healthRpc = healthServer(options);
     if (this.#healthRpc !== undefined) this.#health.addTo(this.#healthRpc);
-    addReflection(this.#rpc, teacherPackageDefinition, healthPackageDefinition());
+    const hosted = this.#services.map(({ packageDefinition }) => packageDefinition);
+    addReflection(this.#rpc, teacherPackageDefinition, ...hosted, healthPackageDefinition());
   }
 
   /** Starts to listen, not yet serving. Rejects with BindError. */
@@ -127,9 +140,11 @@ export class TeacherServer {
   serve(engine: InferenceEngine): void {
     const { limits, encodings, batch, hooks, tapChunks } = this.#options;
     const bounds = { maxImages: limits.maxQueueImages, maxBytes: limits.maxQueueBytes };
-    const queue = new RequestQueue(engine, bounds, batch, hooks);
+    const queue = new RequestQueue(engine, bounds, batch, this.#queueHooks());
     const answers = new AnswerBudget(limits.maxAnswerBytes, (bytes) => hooks.onAnswerBytes(bytes));
-    this.#serving = { engine, queue, answers, limits, encodings, hooks, tapChunks };
+    const serving = { engine, queue, answers, limits, encodings, hooks, tapChunks };
+    this.#serving = serving;
+    for (const service of this.#services) service.serve(serving);
     this.#health.setServing(!this.#draining);
   }
 
@@ -148,10 +163,12 @@ export class TeacherServer {
     const late = new Promise<'late'>((resolve) => {
       timer = setTimeout(() => resolve('late'), drainMs);
     });
+    const hosted = this.#services.map((service) => service.drain());
     for (const session of this.#sessions) session.drain(drainMs);
-    const outcome = await Promise.race([lastSessionEnd, late]);
+    const outcome = await Promise.race([Promise.all([lastSessionEnd, ...hosted]), late]);
     clearTimeout(timer);
     for (const session of this.#sessions) session.stop();
+    for (const service of this.#services) service.stop();
     await this.#rpc.shutdown(OTHER_CALLS_GRACE_MS);
     // Last, so that probes see NOT_SERVING and not a refused connection.
     await this.#healthRpc?.shutdown(OTHER_CALLS_GRACE_MS);
@@ -187,6 +204,18 @@ export class TeacherServer {
       teacher: teacherInfoToWire(engine.info, encodings),
       limits: limitsToWire(limits),
       protocolVersion: PROTOCOL_VERSION,
+    };
+  }
+
+  #queueHooks(): TeacherServerHooks {
+    const { hooks } = this.#options;
+    if (this.#services.length === 0) return hooks;
+    return {
+      ...hooks,
+      onBatch: (report) => {
+        hooks.onBatch(report);
+        for (const service of this.#services) service.onBatch(report);
+      },
     };
   }
 

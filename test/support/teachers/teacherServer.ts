@@ -39,7 +39,7 @@ export interface TestServer {
 
 type ServerChoices = Pick<
   TeacherServerOptions,
-  'credentials' | 'interceptors' | 'healthPort' | 'encodings' | 'tapChunks'
+  'credentials' | 'interceptors' | 'healthPort' | 'encodings' | 'tapChunks' | 'services'
 >;
 
 const started = new Set<TeacherServer>();
