@@ -78,14 +78,17 @@ function onlyInput({ request, raw, contents }: DecodedRequest, { name }: ServedM
   const stranger = inputs.find((input) => input.name !== INPUT_NAME);
   if (stranger !== undefined) {
     throw invalidArgument(
-      `${requestPrefix(id)}unexpected inference input ${quoted(stranger.name)} for model ${quoted(name)}`,
+      `unexpected inference input ${quoted(stranger.name)} for model ${quoted(name)}`,
     );
   }
   const [input] = inputs;
-  if (input === undefined || inputs.length > 1) {
+  if (input === undefined) {
     throw invalidArgument(
-      `${requestPrefix(id)}expected 1 inputs but got ${inputs.length} inputs for model ${quoted(name)}. Please provide the input '${INPUT_NAME}' once.`,
+      `${requestPrefix(id)}expected 1 inputs but got 0 inputs for model ${quoted(name)}. Got input(s) [], but missing required input(s) ['${INPUT_NAME}']. Please provide all required input(s).`,
     );
+  }
+  if (inputs.length > 1) {
+    throw invalidArgument(`${requestPrefix(id)}input '${INPUT_NAME}' already exists in request`);
   }
   if (raw.length > 1) {
     throw invalidArgument(
@@ -172,7 +175,7 @@ function requestedOutputs(
     const found = model.outputs.find((output) => output.name === name);
     if (found === undefined) {
       throw invalidArgument(
-        `${requestPrefix(id)}unexpected inference output ${quoted(name)} for model ${quoted(model.name)}`,
+        `unexpected inference output ${quoted(name)} for model ${quoted(model.name)}`,
       );
     }
     // An output that is named twice is sent once, as by Triton.

@@ -26,7 +26,13 @@ import { CallGate } from './callGate.js';
 import { type Client, Clients } from './clients.js';
 import { InferStream, type InferStreamCall } from './inferStream.js';
 import { modelConfig, modelMetadata, PLATFORM } from './modelDescription.js';
-import { checkModel, invalidArgument, MODEL_VERSION } from './modelErrors.js';
+import {
+  checkModel,
+  checkStatistics,
+  isModel,
+  invalidArgument,
+  MODEL_VERSION,
+} from './modelErrors.js';
 import { type InferMethod, type ModelOptions, ModelServer } from './modelServer.js';
 import type { DecodedRequest, Incoming } from './requestDecoder.js';
 import { type InferAnswer, inferenceServerDefinition } from './responseEncoder.js';
@@ -218,8 +224,7 @@ export class TeacherInferenceService implements HostedService {
   }
 
   #modelReady({ name, version }: Named): { ready: boolean } {
-    checkModel(this.#options.modelName, name, version);
-    return { ready: this.#model.isReady };
+    return { ready: isModel(this.#options.modelName, name, version) && this.#model.isReady };
   }
 
   #metadata({ name, version }: Named): ModelMetadataResponseInput {
@@ -240,7 +245,7 @@ export class TeacherInferenceService implements HostedService {
 
   #statistics({ name, version }: Named): ModelStatisticsResponseInput {
     const { modelName } = this.#options;
-    if (name !== '') checkModel(modelName, name, version);
+    if (name !== '') checkStatistics(modelName, name, version);
     this.#model.requireModel();
     return { modelStats: [this.#model.statistics.message(modelName)] };
   }

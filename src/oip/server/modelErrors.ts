@@ -30,13 +30,31 @@ export function requestPrefix(id: string): string {
 /** Throws NOT_FOUND for another model or version, INVALID_ARGUMENT for a version that is no number. */
 export function checkModel(modelName: string, name: string, version: string): void {
   if (name !== modelName) throw unknownModel(`${quoted(name)} is not found`);
-  if (version === '' || version === MODEL_VERSION) return;
-  if (!/^\d+$/.test(version)) {
-    throw invalidArgument(
-      `failed to get model version from specified version string ${quoted(version)}, version should be an integral value > 0`,
-    );
-  }
+  if (isVersion(version)) return;
   throw unknownModel(`${quoted(name)} version ${printable(version)} is not found`);
+}
+
+/** For readiness: another model or version isn't ready. Throws INVALID_ARGUMENT as checkModel does. */
+export function isModel(modelName: string, name: string, version: string): boolean {
+  return isVersion(version) && name === modelName;
+}
+
+/** For statistics, where another model or version is INVALID_ARGUMENT. */
+export function checkStatistics(modelName: string, name: string, version: string): void {
+  if (name !== modelName) {
+    throw invalidArgument(`requested model ${quoted(name)} is not available`);
+  }
+  if (isVersion(version)) return;
+  throw invalidArgument(`requested model version is not available for model ${quoted(name)}`);
+}
+
+/** Throws INVALID_ARGUMENT for one that is no number. */
+function isVersion(version: string): boolean {
+  if (version === '' || version === MODEL_VERSION) return true;
+  if (/^\d+$/.test(version)) return false;
+  throw invalidArgument(
+    `failed to get model version from specified version string ${quoted(version)}, version should be an integral value > 0`,
+  );
 }
 
 function unknownModel(reason: string): RpcError {

@@ -58,7 +58,6 @@ interface Facts {
   readonly live: boolean;
   readonly ready: boolean;
   readonly modelReady: boolean;
-  readonly strangerReady: boolean;
   readonly server: { readonly name: string; readonly extensions: readonly string[] };
   readonly metadata: Tensors & { readonly name: string; readonly versions: readonly string[] };
   readonly config: { readonly config: Config };
@@ -89,8 +88,8 @@ const facts = () => tritonclientPeer<Facts>(PEER, 'facts', address, MODEL);
 const float32 = (file: string) => new Float32Array(new Uint8Array(readFileSync(file)).buffer);
 
 test("tritonclient: the server's and the model's metadata, configuration and index", async () => {
-  const { live, ready, modelReady, strangerReady, server, metadata, config, index } = await facts();
-  assert.deepEqual([live, ready, modelReady, strangerReady], [true, true, true, false]);
+  const { live, ready, modelReady, server, metadata, config, index } = await facts();
+  assert.deepEqual([live, ready, modelReady], [true, true, true]);
   assert.equal(server.name, 'cirkd');
   for (const unsupported of ['system_shared_memory', 'cuda_shared_memory', 'trace', 'logging']) {
     assert.ok(!server.extensions.includes(unsupported), `${unsupported} is advertised`);
@@ -201,8 +200,19 @@ test('what is wrong is refused with the codes and the words of a real Triton', a
   const errorsOf = (of: string) => tritonclientPeer<Errors>(PEER, 'errors', of, MODEL);
   const [ours, theirs] = [await errorsOf(address), await errorsOf(triton.address)];
   assert.ok(Object.keys(theirs).length >= 18, Object.keys(theirs).join());
-  assert.deepEqual(ours, theirs);
+  const wanted = Object.entries(theirs).map(([name, [code, message]]) => [
+    name,
+    [code, withoutAdvice(message)],
+  ]);
+  assert.deepEqual(ours, Object.fromEntries(wanted));
 });
+
+/** Triton's advice on its own settings, and how its C++ library names what failed, aren't for us to give. */
+function withoutAdvice(message: string): string {
+  return message
+    .replace(/ NOTE: Setting a non-zero max_batch_size .*$/, '')
+    .replace(' (details: stol)', '');
+}
 
 test("KServe's client: the same logits, from raw bytes and from protobuf's numbers", async () => {
   const [file] = files;

@@ -19,12 +19,11 @@ from tritonclient.utils import InferenceServerException
 OUTPUTS = ["logits", "embedding", "feature_norm", "feature", "logits_fp16", "feature_fp16"]
 
 
-def facts(client, model):
+def facts(client, _, model):
     return {
         "live": client.is_server_live(),
         "ready": client.is_server_ready(),
         "modelReady": client.is_model_ready(model),
-        "strangerReady": client.is_model_ready("stranger"),
         "server": client.get_server_metadata(as_json=True),
         "metadata": client.get_model_metadata(model, as_json=True),
         "config": client.get_model_config(model, as_json=True),
@@ -53,7 +52,7 @@ def assert_same(got, wanted, what):
         assert got[name].dtype == array.dtype and numpy.array_equal(got[name], array), f"{what}: {name}"
 
 
-def infer(client, model, images):
+def infer(client, address, model, images):
     images = json.loads(images)
     inputs = []
     for image in images:
@@ -70,7 +69,7 @@ def infer(client, model, images):
     assert_same(logits, {"logits": alone[0]["logits"]}, "logits alone")
     unnamed = arrays_of(client.infer(model, inputs[0]))
     assert_same({"logits": unnamed["logits"]}, {"logits": alone[0]["logits"]}, "no outputs named")
-    for number, arrays in enumerate(asyncio.run(at_once(client._url, model, inputs))):
+    for number, arrays in enumerate(asyncio.run(at_once(address, model, inputs))):
         assert_same(arrays, alone[number], f"asyncio {number}")
     streamed = by_stream(client, model, inputs)
     for number, arrays in streamed.items():
@@ -104,7 +103,7 @@ def by_stream(client, model, inputs):
     return found
 
 
-def errors(client, model):
+def errors(client, _, model):
     pixels = numpy.zeros((1, 16, 24, 3), numpy.uint8)
     image = image_of(pixels)
 
@@ -130,13 +129,23 @@ def errors(client, model):
         "other channels": lambda: client.infer(model, [image_of(numpy.zeros((1, 16, 24, 4), numpy.uint8))]),
         "too few bytes": lambda: client.infer(model, [cut()]),
         "unknown output": lambda: client.infer(model, [image], outputs=requested(["labels"])),
+        "readiness of another": lambda: assert_not(client.is_model_ready("stranger")),
+        "readiness of another version": lambda: assert_not(client.is_model_ready(model, "7")),
+        "readiness of a version that is no number": lambda: client.is_model_ready(model, "newest"),
         "metadata of another": lambda: client.get_model_metadata("stranger"),
         "config of another": lambda: client.get_model_config("stranger"),
         "statistics of another": lambda: client.get_inference_statistics("stranger"),
+        "metadata of another version": lambda: client.get_model_metadata(model, "7"),
+        "config of another version": lambda: client.get_model_config(model, "7"),
+        "statistics of another version": lambda: client.get_inference_statistics(model, "7"),
     }
     return {case: error_of(call) for case, call in cases.items()} | {
         f"stream: {case}": error for case, error in stream_errors(client, model, image, cut()).items()
     }
+
+
+def assert_not(value):
+    assert value is False, value
 
 
 def error_of(call):
@@ -169,4 +178,4 @@ def stream_errors(client, model, image, cut):
 if __name__ == "__main__":
     task, address, *args = sys.argv[1:]
     with grpc.InferenceServerClient(address) as client:
-        print(json.dumps({"facts": facts, "infer": infer, "errors": errors}[task](client, *args)))
+        print(json.dumps({"facts": facts, "infer": infer, "errors": errors}[task](client, address, *args)))
