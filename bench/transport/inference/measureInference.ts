@@ -6,7 +6,15 @@ import { groupCpuMs } from '../../support/processorTime.js';
 import { inRounds } from '../../support/rounds.js';
 import type { AnswerSize } from '../cases.js';
 import type { LoadAnswer, LoadRequest } from './distillClient.js';
-import { AHEAD, answerBytesOf, fixedModel, MODEL, namedShapes, SIZES } from './inferenceCases.js';
+import {
+  AHEAD,
+  answerBytesOf,
+  fixedModel,
+  MODEL,
+  namedShapes,
+  SIZES,
+  sizeName,
+} from './inferenceCases.js';
 import {
   DISTILL,
   type InferenceFound,
@@ -32,7 +40,6 @@ const SMALL_BYTES = 2 ** 20;
 
 interface Side {
   readonly name: string;
-  readonly size: AnswerSize;
   readonly request: LoadRequest;
   readonly client: MeasuredProcess;
   /** Of the server. */
@@ -61,17 +68,26 @@ class Opened {
 }
 
 export async function measureInference(of: InferenceMeasurement): Promise<InferenceFound> {
+  const versions = new Set<string>();
+  const sides: InferenceSide[] = [];
+  for (const size of SIZES) sides.push(...(await measureSize(size, of, versions)));
+  return { sides, versions: [...versions] };
+}
+
+async function measureSize(
+  size: AnswerSize,
+  of: InferenceMeasurement,
+  versions: Set<string>,
+): Promise<InferenceSide[]> {
   const { rounds, say } = of;
   const opened = new Opened();
   try {
-    const versions = new Set<string>();
-    const groups: Side[][] = [];
-    for (const size of SIZES) groups.push(await sidesOf(size, of, opened, versions));
+    const sides = await sidesOf(size, of, opened, versions);
     const spent = await inRounds(
-      groups,
+      [sides],
       {
         ...{ rounds, warmUp: 1, pauseMs: PAUSE_MS },
-        after: (group, round) => say(`inference: size ${group + 1}, round ${round} of ${rounds}`),
+        after: (_, round) => say(`${sizeName(size)}: round ${round} of ${rounds}`),
       },
       async ({ client, request, cpuMs }) => {
         const all = () => client.cpuMs() + cpuMs();
@@ -80,16 +96,13 @@ export async function measureInference(of: InferenceMeasurement): Promise<Infere
         return { ...answer, cpuMs: all() - before };
       },
     );
-    const sides = groups.flat().map(
-      ({ name, size, request }, index): InferenceSide => ({
-        ...{ name, size, ahead: request.ahead, answers: request.answers },
-        answerBytes: answerBytesOf(size),
-        ms: spent[index]!.map(({ ms }) => ms),
-        cpuMs: spent[index]!.map((each) => each.cpuMs),
-        latenciesMs: spent[index]!.flatMap(({ latenciesMs }) => latenciesMs),
-      }),
-    );
-    return { sides, versions: [...versions] };
+    return sides.map(({ name, request }, index) => ({
+      ...{ name, size, ahead: request.ahead, answers: request.answers },
+      answerBytes: answerBytesOf(size),
+      ms: spent[index]!.map(({ ms }) => ms),
+      cpuMs: spent[index]!.map((each) => each.cpuMs),
+      latenciesMs: spent[index]!.flatMap(({ latenciesMs }) => latenciesMs),
+    }));
   } finally {
     await opened.close();
   }
@@ -131,7 +144,7 @@ async function sidesOf(
       answers: ahead === 1 ? Math.ceil(many / 2) : many,
     });
     const side = (name: string, client: MeasuredProcess, cpuMs: () => number, stream = false) => ({
-      ...{ name, size, client, cpuMs },
+      ...{ name, client, cpuMs },
       request: request(stream),
     });
     return [

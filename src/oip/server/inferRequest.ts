@@ -165,7 +165,7 @@ function typedPixels(contents: Uint8Array, wanted: number, name: string): Uint8A
 }
 
 function requestedOutputs(
-  { outputs, id }: DecodedRequest['request'],
+  { outputs }: DecodedRequest['request'],
   model: ServedModel,
 ): ModelTensor[] {
   if (outputs.length === 0) return defaultOutputs(model.outputs);
