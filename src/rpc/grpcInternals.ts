@@ -4,6 +4,7 @@
  */
 import { constants, type ServerHttp2Stream } from 'node:http2';
 import type { Server as NetServer } from 'node:net';
+import type { Readable } from 'node:stream';
 import type { ChannelCredentials, Server } from '@grpc/grpc-js';
 
 /** What a channel's connections are secured with; `destroy` is called when the channel is closed. */
@@ -40,6 +41,15 @@ interface CallLayer {
   readonly call?: CallLayer;
   readonly nextCall?: CallLayer;
   readonly stream?: ServerHttp2Stream;
+}
+
+/**
+ * Makes a paused stream of requests read only one message ahead. grpc-js leaves Node.js's default for
+ * streams of objects, 16 messages of any size, and has no option for it.
+ */
+export function readOneAhead(call: Readable): void {
+  const { _readableState } = call as Readable & { _readableState: { highWaterMark: number } };
+  _readableState.highWaterMark = 1;
 }
 
 /**

@@ -4,7 +4,7 @@
  */
 import type { ServerDuplexStream } from '@grpc/grpc-js';
 import { toCallStatus, type UnexpectedErrorSink } from '../../rpc/errors.js';
-import { resetStream } from '../../rpc/grpcInternals.js';
+import { readOneAhead, resetStream } from '../../rpc/grpcInternals.js';
 import { stopping } from './modelErrors.js';
 import type { Answering } from './modelServer.js';
 import type { DecodedRequest, Incoming } from './requestDecoder.js';
@@ -59,6 +59,7 @@ export class InferStream {
   /** Serves the stream to its end. Rejects with the RpcError that it ends with. */
   run(): Promise<void> {
     const call = this.#call;
+    readOneAhead(call);
     call.on('data', (incoming: Incoming<DecodedRequest>) => this.#receive(incoming));
     call.on('end', () => {
       this.#inputEnded = true;
