@@ -1,5 +1,8 @@
 /** The options by which a command names the network that predicts. */
+import { loadConfig } from '../../src/config/load.js';
+import { type OipSection, oipSchema } from '../../src/config/sections/oipSection.js';
 import type { RemoteSegmenter } from '../../src/evaluate/predict.js';
+import { isOipAddress, oipEntry, wantsTls } from '../../src/oip/client/address.js';
 import { parseDnsName } from '../../src/rpc/target.js';
 import { UsageError } from './command.js';
 import { wholeNumber } from './datasetOptions.js';
@@ -17,13 +20,16 @@ export const NETWORK_OPTIONS = {
   model: { type: 'string' },
   teacher: { type: 'string' },
   'teacher-timeout': { type: 'string', default: '60' },
+  oip: { type: 'string', multiple: true, default: [] as string[] },
   ...TEACHER_SECURITY_OPTIONS,
 } as const;
 
 export const NETWORK_USAGE = `  --model PATH    a model file (.safetensors), the folder of a checkpoint, or that of a run: its best
                   checkpoint
   --teacher HOST:PORT[,HOST:PORT]
-                  running teachers in place of a model; dns:///HOST:PORT: all behind a name
+                  running teachers in place of a model; dns:///HOST:PORT: all behind a name;
+                  oip://HOST:PORT/MODEL: a model on a server of another program
+  --oip KEY=VALUE for such a model: a key of teacher.oip (normalisation=imagenet); may be repeated
   --teacher-timeout SECONDS
                   to wait for a teacher's answer (default 60)
 ${TEACHER_SECURITY_USAGE}`;
@@ -32,6 +38,7 @@ export interface NetworkValues extends TeacherSecurityValues {
   readonly model?: string | undefined;
   readonly teacher?: string | undefined;
   readonly 'teacher-timeout': string;
+  readonly oip?: readonly string[] | undefined;
 }
 
 export interface OpenedNetwork {
@@ -44,7 +51,7 @@ export interface OpenedNetwork {
   close(): Promise<void>;
 }
 
-/** Exactly one network must be named. Throws UsageError before anything is opened. */
+/** Exactly one network must be named. Throws UsageError or ConfigError before anything is opened. */
 export function checkNetworkOptions(values: NetworkValues): void {
   const { model, teacher } = values;
   if ((model === undefined) === (teacher === undefined)) {
@@ -52,7 +59,8 @@ export function checkNetworkOptions(values: NetworkValues): void {
       `--model, --teacher: ${model === undefined ? 'none' : 'both'} given, wanted one of them`,
     );
   }
-  if (teacher !== undefined) addressesOf(teacher);
+  if (teacher !== undefined) checkProtocol(addressesOf(teacher), values);
+  oipSectionOf(values);
   timeoutOf(values);
 }
 
@@ -91,6 +99,7 @@ async function openTeacher(
     addresses: addressesOf(addresses),
     classes,
     timeoutMs: 1000 * timeoutOf(values),
+    oip: oipSectionOf(values),
   });
   const { model, digest, classNames } = segmenter;
   return {
@@ -108,6 +117,24 @@ function addressesOf(text: string): string[] {
   return text.split(',').map(checkAddress);
 }
 
+/** Addresses are of one protocol, and over TLS where there are authorities for it. */
+function checkProtocol(addresses: readonly string[], values: NetworkValues): void {
+  const others = addresses.filter(isOipAddress);
+  if (others.length === 0) return;
+  if (others.length < addresses.length) {
+    throw new UsageError('--teacher: oip addresses beside others given, wanted one protocol');
+  }
+  const isSecure = values['teacher-ca'] !== undefined;
+  const wrong = addresses.find((address) => wantsTls(address) !== isSecure);
+  if (wrong === undefined) return;
+  const wanted = isSecure ? 'oips, as --teacher-ca is given' : 'oip, or oips with --teacher-ca';
+  throw new UsageError(`--teacher: ${wrong} given, wanted ${wanted}`);
+}
+
+function oipSectionOf({ oip = [] }: NetworkValues): OipSection {
+  return loadConfig(oipSchema, { text: '', fileName: '--oip', overrides: oip });
+}
+
 /** The time-out in seconds. */
 function timeoutOf(values: NetworkValues): number {
   return wholeNumber('--teacher-timeout', values['teacher-timeout'], 1);
@@ -115,11 +142,21 @@ function timeoutOf(values: NetworkValues): number {
 
 function checkAddress(text: string): string {
   const address = text.trim();
+  if (isOipAddress(address)) return checkOipAddress(address);
   if (!/^(unix:.+|.+:\d{1,5})$/.test(address)) {
     throw new UsageError(`--teacher: ${JSON.stringify(text)} given, wanted HOST:PORT`);
   }
   try {
     parseDnsName(address);
+  } catch (error) {
+    throw new UsageError(`--teacher: ${(error as Error).message}`);
+  }
+  return address;
+}
+
+function checkOipAddress(address: string): string {
+  try {
+    oipEntry(address);
   } catch (error) {
     throw new UsageError(`--teacher: ${(error as Error).message}`);
   }

@@ -1,15 +1,19 @@
 /** Running teachers as a segmenter: pixels are sent, logits come back. */
+import type { OipSection } from '../../src/config/sections/oipSection.js';
 import { OUTPUT_STRIDE } from '../../src/contract/teacherInfo.js';
 import { decodeStacked } from '../../src/distill/decodeReply.js';
 import type { RemoteSegmenter } from '../../src/evaluate/predict.js';
 import type { Pixels } from '../../src/models/normalise.js';
 import { drawsFor } from '../../src/random/draws.js';
 import type { ClientOptions } from '../../src/stream/client/options.js';
-import { connectTeachers } from '../../src/stream/client/remoteTeacher.js';
+import { connectTeachers, type RemoteTeacher } from '../../src/stream/client/remoteTeacher.js';
+import { oipProtocol, withMissingKeys } from '../program/oipProtocol.js';
 
 export interface TeacherOptions extends Pick<ClientOptions, 'credentials' | 'serverName'> {
-  /** host:port, at least one. */
+  /** host:port and others that connectTeachers takes, or oip://host:port/model; at least one. */
   readonly addresses: readonly string[];
+  /** For models at oip addresses. */
+  readonly oip: OipSection;
   /** null: the number that the teacher has. */
   readonly classes: number | null;
   /** The command fails after this time without an answer. */
@@ -26,25 +30,24 @@ export interface TeacherSegmenter extends RemoteSegmenter {
 /** Room for the answers of a batch of windows, which bring the embedding along. */
 const MAX_INFLIGHT_BYTES = 2 ** 30;
 
+/** Of the image that a model at an oip address is tried with: most networks take multiples of 32. */
+const TRIAL_SIZE = { height: 64, width: 128 } as const;
+
 /**
- * Throws TeacherUnavailableError, and ContractMismatchError if the teacher's number of classes differs.
+ * Throws TeacherUnavailableError, ContractMismatchError if the teacher's number of classes differs, and
+ * ConfigError if a server at an oip address doesn't say what `oip` leaves open.
  * Images are sent as bytes: pixels of resized images are rounded.
  */
 export async function connectSegmenter(options: TeacherOptions): Promise<TeacherSegmenter> {
-  const { addresses, classes, timeoutMs, ...security } = options;
-  const jitter = drawsFor(process.pid, 'jitter');
   const runId = `predict-${process.pid}`;
-  const remote = await connectTeachers({
-    addresses,
-    runId,
-    encoding: 'fp32',
-    expected: { outputStride: OUTPUT_STRIDE, ...(classes === null ? {} : { classes }) },
-    requestTimeoutMs: timeoutMs,
-    teacherTimeoutMs: timeoutMs,
-    maxInflightBytes: MAX_INFLIGHT_BYTES,
-    jitter: () => jitter.uniform(),
-    ...security,
-  });
+  const oip = oipProtocol(options.oip, TRIAL_SIZE);
+  let remote: RemoteTeacher;
+  try {
+    remote = await connectTeachers(clientOptions(options, runId), undefined, [oip]);
+  } catch (error) {
+    await oip.close();
+    throw withMissingKeys(error, oip);
+  }
   const { info } = remote;
   let asked = 0;
   return {
@@ -73,7 +76,28 @@ export async function connectSegmenter(options: TeacherOptions): Promise<Teacher
         replies.map(({ logits }) => logits!),
       );
     },
-    close: () => remote.close(),
+    async close() {
+      await remote.close();
+      await oip.close();
+    },
+  };
+}
+
+function clientOptions(
+  { oip: _, addresses, classes, timeoutMs, ...security }: TeacherOptions,
+  runId: string,
+): ClientOptions {
+  const jitter = drawsFor(process.pid, 'jitter');
+  return {
+    addresses,
+    runId,
+    encoding: 'fp32',
+    expected: { outputStride: OUTPUT_STRIDE, ...(classes === null ? {} : { classes }) },
+    requestTimeoutMs: timeoutMs,
+    teacherTimeoutMs: timeoutMs,
+    maxInflightBytes: MAX_INFLIGHT_BYTES,
+    jitter: () => jitter.uniform(),
+    ...security,
   };
 }
 

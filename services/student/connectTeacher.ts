@@ -10,6 +10,8 @@ import { drawsFor } from '../../src/random/draws.js';
 import type { Logger } from '../../src/telemetry/log.js';
 import type { AttemptEvent, ClientOptions, TeacherState } from '../../src/stream/client/options.js';
 import { connectTeachers, type RemoteTeacher } from '../../src/stream/client/remoteTeacher.js';
+import { oipEntry } from '../../src/oip/client/address.js';
+import { oipProtocol, withMissingKeys } from '../program/oipProtocol.js';
 import type { OpenedRun } from './openRun.js';
 import type { Reporting } from './reporting.js';
 
@@ -34,23 +36,29 @@ interface Parts {
  * null when the config names no teacher. Throws TeacherUnavailableError; ContractMismatchError if
  * classes or stride aren't the student's, the digest isn't that of the config and, on resume, of the
  * checkpoint, or either side refuses the other's certificate; ConfigError if an answer is larger
- * than the bound on answers in flight, or a name can't be looked up; SecurityFileError.
+ * than the bound on answers in flight, a name can't be looked up, or a server at an oip address doesn't
+ * say what teacher.oip leaves open; SecurityFileError.
  */
 export async function connectTeacher(config: StudentConfig, parts: Parts): Promise<Teacher | null> {
   if (config.teacher.addresses.length === 0) return null;
   checkNames(config.teacher.addresses);
   const options = clientOptions(config, parts);
   const security = await openSecurity(config.teacher, parts.reporting);
+  const oip = oipProtocol(config.teacher.oip, config.data.crop);
   let remote: RemoteTeacher | undefined;
+  const close = async () => {
+    await remote?.close();
+    await oip.close();
+    security.close();
+  };
   try {
     const { credentials } = security;
-    remote = await connectTeachers({ ...options, credentials }, parts.stop);
+    remote = await connectTeachers({ ...options, credentials }, parts.stop, [oip]);
     checkRoom(config, remote);
-    return withSecurity(remote, security);
+    return closing(remote, close);
   } catch (error) {
-    await remote?.close();
-    security.close();
-    throw error;
+    await close();
+    throw withMissingKeys(error, oip);
   }
 }
 
@@ -79,17 +87,14 @@ function openSecurity(
   });
 }
 
-/** The teacher; closing it also closes its security files. */
-function withSecurity(remote: RemoteTeacher, security: ClientSecurity): Teacher {
+/** The teacher, with another way to close it. */
+function closing(remote: RemoteTeacher, close: () => Promise<void>): Teacher {
   return {
     info: remote.info,
     classifier: remote.classifier,
     request: (image, signal) => remote.request(image, signal),
     requestElsewhere: (image, signal) => remote.requestElsewhere(image, signal),
-    async close() {
-      await remote.close();
-      security.close();
-    },
+    close,
   };
 }
 
@@ -176,11 +181,11 @@ function teacherNews({ log, tell }: Reporting): (state: TeacherState) => void {
   };
 }
 
-/** Checks names beyond what the schema can: for example that a DNS server is given by its address. */
+/** Checks addresses beyond what the schema can: for example that a DNS server is given by its address. */
 function checkNames(addresses: readonly string[]): void {
   for (const address of addresses) {
     try {
-      parseDnsName(address);
+      if (oipEntry(address) === null) parseDnsName(address);
     } catch (error) {
       throw fault('teacher.addresses', (error as Error).message);
     }

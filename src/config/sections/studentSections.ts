@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { dataSection } from './dataSection.js';
 import { count, field, positive, positiveCount, section, text } from '../fields.js';
 import { lossSection, memorySection, referenceSection } from './objectiveSections.js';
+import { oipSection } from './oipSection.js';
 import { logSection, studentMetricsSection } from './sharedSections.js';
 import { teacherTls, teacherTokenFile } from './securitySections.js';
 import { trainSection } from './trainSection.js';
@@ -100,15 +101,22 @@ const networkSection = section(
 );
 
 const address = field(
-  z.string().regex(/^(unix:\S+|dns:(\/\/[^\s/]*\/)?[^\s/]+:\d{1,5}|(?!dns:)\S+:\d{1,5})$/),
+  z
+    .string()
+    .regex(
+      /^(unix:\S+|dns:(\/\/[^\s/]*\/)?[^\s/]+:\d{1,5}|oips?(\+dns)?:\/\/\S+|(?!dns:|oips?:\/|oips?\+)\S+:\d{1,5})$/,
+    ),
   'One teacher server, or a DNS name that stands for all addresses it resolves to.',
-  { wanted: 'host:port, dns:///host:port, dns://server/host:port or unix:path' },
+  {
+    wanted:
+      'host:port, dns:///host:port, dns://server/host:port, unix:path or oip://host:port/model',
+  },
 );
 
 const teacherSection = section('The teachers that the student connects to.', {
   addresses: field(
     z.array(address).default([]),
-    'Teacher servers; empty: training on labels alone. dns: stands for all addresses that a name resolves to (docs/fleet.md).',
+    'Teacher servers; empty: training on labels alone. dns: stands for all addresses that a name resolves to (docs/fleet.md); oip: is a model on a server of another program (docs/oip.md).',
   ),
   lookupIntervalMs: field(
     positiveCount().max(86_400_000).default(5000),
@@ -120,11 +128,11 @@ const teacherSection = section('The teachers that the student connects to.', {
   digest: field(
     z
       .string()
-      .regex(/^sha256:[0-9a-f]{64}$/)
+      .regex(/^(oip:)?sha256:[0-9a-f]{64}$/)
       .nullable()
       .default(null),
     'The only teacher digest that is accepted; null: the digest of the first teacher.',
-    { wanted: '"sha256:" with 64 hex digits, or null' },
+    { wanted: '"sha256:" (or "oip:sha256:") with 64 hex digits, or null' },
   ),
   encoding: field(
     z.enum(['fp32', 'fp16', 'int8']).default('fp32'),
@@ -156,6 +164,7 @@ const teacherSection = section('The teachers that the student connects to.', {
     'Number of steps whose images are requested ahead; no influence on the result.',
     { unit: 'steps' },
   ),
+  oip: oipSection,
 });
 
 const evaluateSection = section(

@@ -34,6 +34,8 @@ export interface Agreement {
   readonly maxInflightImages: number;
   /** First grant of pixels, in bytes. */
   readonly uploadCreditBytes: number;
+  /** Why the teacher would never accept an image of this size; undefined if it would, or always does. */
+  refusalOf?(image: { readonly height: number; readonly width: number }): string | undefined;
 }
 
 /** The contract of a fleet: what the student expects, completed by the first teacher that fits. */
@@ -59,28 +61,13 @@ export class FleetContract {
 
   /** Throws ContractMismatchError, which names the field, the teacher's value and the student's. */
   admit(address: string, welcome: Welcome): Agreement {
-    const refuse = (field: string, teacher: unknown, student: unknown): never => {
-      throw new ContractMismatchError(
-        `${field}: teacher ${address} has ${teacher}, the student's is ${student}`,
-      );
-    };
     if (welcome.protocolVersion !== PROTOCOL_VERSION) {
-      refuse('protocol_version', welcome.protocolVersion, PROTOCOL_VERSION);
+      refuse(address, 'protocol_version', welcome.protocolVersion, PROTOCOL_VERSION);
     }
     const info = readInfo(address, welcome.teacher);
-    const { classes, outputStride, digest, featureChannels } = this.#expected;
-    if (classes !== undefined && info.classes !== classes) {
-      refuse('classes', info.classes, classes);
-    }
-    if (info.outputStride !== outputStride) {
-      refuse('output_stride', info.outputStride, outputStride);
-    }
-    if (digest != null && info.digest !== digest) refuse('digest', info.digest, digest);
-    if (featureChannels !== undefined && info.featureChannels !== featureChannels) {
-      refuse('feature_channels', info.featureChannels, featureChannels);
-    }
+    this.#checkExpected(address, info);
     if (wantsClassifier(this.#outputOptions)) checkClassifierSize(address, info);
-    this.#checkOutputs(welcome, info, refuse);
+    this.#checkOutputs(address, welcome, info);
     this.#checkFirst(address, info);
     // A teacher that has yet to send its classifier isn't the first one yet: it may never send it.
     if (!wantsClassifier(this.#outputOptions)) this.#first ??= { address, info, classifier: null };
@@ -90,6 +77,16 @@ export class FleetContract {
       maxInflightImages: welcome.limits?.maxInflightImages || Number.POSITIVE_INFINITY,
       uploadCreditBytes: welcome.creditBytes,
     };
+  }
+
+  /**
+   * Admits a teacher of another protocol, which says nothing of outputs and gives logits. Throws as
+   * admit().
+   */
+  admitInfo(address: string, info: TeacherInfo): void {
+    this.#checkExpected(address, info);
+    this.#checkFirst(address, info);
+    this.#first ??= { address, info, classifier: null };
   }
 
   /**
@@ -114,6 +111,20 @@ export class FleetContract {
     this.#first ??= { address, info, classifier: tensor };
   }
 
+  #checkExpected(address: string, info: TeacherInfo): void {
+    const { classes, outputStride, digest, featureChannels } = this.#expected;
+    if (classes !== undefined && info.classes !== classes) {
+      refuse(address, 'classes', info.classes, classes);
+    }
+    if (info.outputStride !== outputStride) {
+      refuse(address, 'output_stride', info.outputStride, outputStride);
+    }
+    if (digest != null && info.digest !== digest) refuse(address, 'digest', info.digest, digest);
+    if (featureChannels !== undefined && info.featureChannels !== featureChannels) {
+      refuse(address, 'feature_channels', info.featureChannels, featureChannels);
+    }
+  }
+
   #checkFirst(address: string, info: TeacherInfo): void {
     const first = this.#first;
     if (first === undefined) return;
@@ -129,11 +140,7 @@ export class FleetContract {
     }
   }
 
-  #checkOutputs(
-    welcome: Welcome,
-    info: TeacherInfo,
-    refuse: (field: string, teacher: unknown, student: unknown) => never,
-  ): void {
+  #checkOutputs(address: string, welcome: Welcome, info: TeacherInfo): void {
     const listed = (outputs: readonly OutputEncodingInput[]) =>
       outputs
         .map(({ output, encoding }) => `${output} as ${encoding}`)
@@ -141,8 +148,14 @@ export class FleetContract {
         .join(', ');
     const granted = listed(welcome.outputs);
     const wanted = listed(welcomeOutputs(info, this.#outputOptions));
-    if (granted !== wanted) refuse('outputs', granted || 'none', wanted);
+    if (granted !== wanted) refuse(address, 'outputs', granted || 'none', wanted);
   }
+}
+
+function refuse(address: string, field: string, teacher: unknown, student: unknown): never {
+  throw new ContractMismatchError(
+    `${field}: teacher ${address} has ${teacher}, the student's is ${student}`,
+  );
 }
 
 /** Only the channels need a bound: the classes already match, the channels are the teacher's own claim. */
@@ -187,6 +200,7 @@ export class HandshakeError extends Error {
 export interface Admission {
   admit(address: string, welcome: Welcome): Agreement;
   admitClassifier(address: string, info: TeacherInfo, classifier: EncodedTensor): void;
+  admitInfo(address: string, info: TeacherInfo): void;
 }
 
 /**

@@ -2,13 +2,8 @@
  * One Distill call on a connection of its own: sends messages, receives messages, ends once. It keeps
  * the server's send credit; its owner interprets the messages.
  */
-import {
-  type ChannelOptions,
-  Client,
-  type ClientDuplexStream,
-  status,
-  type StatusObject,
-} from '@grpc/grpc-js';
+import { Client, type ClientDuplexStream, status, type StatusObject } from '@grpc/grpc-js';
+import { clientChannelOptions } from '../../rpc/clientChannel.js';
 import type { Endpoint } from '../../rpc/target.js';
 import { PROTOCOL_VERSION, TeacherService } from '../codec/teacherService.js';
 import { type ClientSettings, helloOutputs } from './options.js';
@@ -42,8 +37,12 @@ export class DistillStream {
   constructor(endpoint: Endpoint, settings: ClientSettings, events: StreamEvents) {
     this.#events = events;
     this.#settings = settings;
-    const { address } = endpoint;
-    this.#client = new Client(address, settings.credentials(), channelOptions(endpoint, settings));
+    const channel = clientChannelOptions(endpoint, {
+      maxReceiveBytes: maxChunkBytes(settings) + MESSAGE_OVERHEAD_BYTES,
+      serverName: settings.serverName,
+      keepalive: true,
+    });
+    this.#client = new Client(endpoint.address, settings.credentials(), channel);
     this.#call = this.#client.makeBidiStreamRequest(
       TeacherService.service.Distill.path,
       encodeRequest,
@@ -140,26 +139,4 @@ export class DistillStream {
 
 function maxChunkBytes({ maxInflightBytes }: ClientSettings): number {
   return Math.min(maxInflightBytes, MAX_CHUNK_BYTES);
-}
-
-function channelOptions({ name }: Endpoint, settings: ClientSettings): ChannelOptions {
-  // A certificate is issued for a name, not for the IP address that DNS returned.
-  const serverName = settings.serverName ?? name?.host;
-  return {
-    // The authority is the DNS name, as if gRPC had looked it up.
-    ...(name === undefined ? {} : { 'grpc.default_authority': `${name.host}:${name.port}` }),
-    ...(serverName === undefined ? {} : { 'grpc.ssl_target_name_override': serverName }),
-    // The default of 64 KiB halves the throughput of large messages.
-    'grpc-node.flow_control_window': 8 * MIB,
-    'grpc.max_receive_message_length': maxChunkBytes(settings) + MESSAGE_OVERHEAD_BYTES,
-    'grpc.max_send_message_length': -1,
-    'grpc.keepalive_time_ms': 30_000,
-    'grpc.keepalive_timeout_ms': 10_000,
-    // The caller handles failures: another teacher, back-off, a new connection. gRPC's own
-    // retries would only keep copies of the images.
-    'grpc.enable_retries': 0,
-    'grpc.use_local_subchannel_pool': 1,
-    // Teachers are peers inside a cluster, not sites behind the environment's web proxy.
-    'grpc.enable_http_proxy': 0,
-  };
 }

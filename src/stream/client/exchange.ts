@@ -3,114 +3,30 @@
  * decides what each outcome means for the teacher.
  */
 import { status } from '@grpc/grpc-js';
-import type { TeacherReply } from '../../contract/teacher.js';
 import type { ImageError } from '../generated/cirkd/teacher/v1/ImageError.js';
+import { type Attempt as AttemptOf, Attempts } from './attempts.js';
+import type { ImageEvents } from './conversation.js';
 import type { DistillStream } from './distillStream.js';
 import { ImageRefusedError, requeueReason, statusName } from './errors.js';
-import type { AttemptEvent, ClientSettings, RequeueReason } from './options.js';
+import type { ClientSettings, RequeueReason } from './options.js';
 import { ChunkError, ReplyAssembly } from './replyAssembly.js';
 import type { ImageRequest } from './request.js';
 import type { TensorChunkView } from './responseDecoder.js';
 
-export interface ExchangeEvents {
-  onAnswered(request: ImageRequest, reply: TeacherReply): void;
-  /** The teacher refused the image for good. */
-  onRefused(request: ImageRequest, error: ImageRefusedError): void;
-  /** `said`: the teacher itself reported it, so it is alive; else it was silent or sent garbage. */
-  onFailed(request: ImageRequest, reason: RequeueReason, detail: string, said: boolean): void;
-}
-
-/** One image at one teacher. */
-interface Attempt {
-  /** The request's id: unique during the client's life, and so in every stream. */
-  readonly id: number;
-  /** 0 for the first time that the image was sent to any teacher. */
-  readonly number: number;
-  readonly request: ImageRequest;
-  readonly assembly: ReplyAssembly;
-  readonly timer: NodeJS.Timeout;
-  readonly sentAtMs: number;
-  /** Bytes of the answer that haven't arrived. */
-  missingBytes: number;
-}
-
-/** The unanswered images of one stream, each with its deadline and the received part of its answer. */
-class Attempts {
-  readonly #open = new Map<number, Attempt>();
-  readonly #timeoutMs: number;
-  readonly #onTimeout: (id: number) => void;
-  #missingBytes = 0;
-
-  /** `onTimeout` is called for an attempt that is still open after `timeoutMs`. */
-  constructor(timeoutMs: number, onTimeout: (id: number) => void) {
-    this.#timeoutMs = timeoutMs;
-    this.#onTimeout = onTimeout;
-  }
-
-  get size(): number {
-    return this.#open.size;
-  }
-
-  /** Bytes missing from the answers of all open attempts. */
-  get missingBytes(): number {
-    return this.#missingBytes;
-  }
-
-  open(request: ImageRequest): Attempt {
-    const { id } = request;
-    const timer = setTimeout(() => this.#onTimeout(id), this.#timeoutMs);
-    const assembly = new ReplyAssembly(request.outputs);
-    const missingBytes = request.replyBytes;
-    const attempt = {
-      ...{ id, number: request.attempts++, request, assembly, timer, missingBytes },
-      sentAtMs: performance.now(),
-    };
-    this.#open.set(id, attempt);
-    this.#missingBytes += missingBytes;
-    return attempt;
-  }
-
-  /** Records that `bytes` more of an answer have arrived. */
-  arrived(attempt: Attempt, bytes: number): void {
-    attempt.missingBytes -= bytes;
-    this.#missingBytes -= bytes;
-  }
-
-  /** Undefined for an attempt that was never made here, or is over. */
-  get(id: number, number: number): Attempt | undefined {
-    const attempt = this.#open.get(id);
-    return attempt?.number === number ? attempt : undefined;
-  }
-
-  close(id: number): Attempt | undefined {
-    const attempt = this.#open.get(id);
-    if (attempt !== undefined) {
-      clearTimeout(attempt.timer);
-      this.#open.delete(id);
-      this.#missingBytes -= attempt.missingBytes;
-    }
-    return attempt;
-  }
-
-  closeAll(): Attempt[] {
-    const attempts = [...this.#open.values()];
-    for (const { id } of attempts) this.close(id);
-    return attempts;
-  }
-}
+type Attempt = AttemptOf<ReplyAssembly>;
 
 export class ImageExchange {
   readonly #address: string;
   readonly #settings: ClientSettings;
-  readonly #events: ExchangeEvents;
-  readonly #attempts: Attempts;
+  readonly #events: ImageEvents;
+  readonly #attempts: Attempts<ReplyAssembly>;
   #stream: DistillStream | undefined;
 
-  constructor(address: string, settings: ClientSettings, events: ExchangeEvents) {
+  constructor(address: string, settings: ClientSettings, events: ImageEvents) {
     this.#address = address;
     this.#settings = settings;
     this.#events = events;
-    this.#attempts = new Attempts(settings.requestTimeoutMs, (id) => this.#timedOut(id));
+    this.#attempts = new Attempts(address, settings, (id) => this.#timedOut(id));
   }
 
   /** Unanswered images. */
@@ -124,7 +40,7 @@ export class ImageExchange {
   }
 
   send(request: ImageRequest): void {
-    const attempt = this.#attempts.open(request);
+    const attempt = this.#attempts.open(request, new ReplyAssembly(request.outputs));
     const { id, number } = attempt;
     this.#grant();
     this.#stream!.send({
@@ -134,7 +50,7 @@ export class ImageExchange {
       timeoutMs: this.#settings.requestTimeoutMs,
       crc32c: request.crc32c,
     });
-    this.#tell('sent', attempt);
+    this.#attempts.tell('sent', attempt);
   }
 
   /** Forgets an image; its answer may still arrive and is then ignored. */
@@ -152,7 +68,7 @@ export class ImageExchange {
   end(reason: string): ImageRequest[] {
     this.#stream = undefined;
     return this.#attempts.closeAll().map((attempt) => {
-      this.#tell('failed', attempt, reason);
+      this.#attempts.tell('failed', attempt, reason);
       return attempt.request;
     });
   }
@@ -174,7 +90,7 @@ export class ImageExchange {
       return;
     }
     this.#attempts.close(error.id);
-    this.#tell('refused', attempt, answer);
+    this.#attempts.tell('refused', attempt, answer);
     const message = `teacher ${this.#address} refused image ${request.image.sample}: ${answer}`;
     this.#events.onRefused(request, new ImageRefusedError(error.code, message));
   }
@@ -183,7 +99,7 @@ export class ImageExchange {
     const attempt = this.#attempts.get(chunk.id, chunk.attempt);
     if (attempt === undefined) return;
     try {
-      const isWhole = attempt.assembly.accept(chunk);
+      const isWhole = attempt.part.accept(chunk);
       this.#attempts.arrived(attempt, chunk.data.length);
       if (!isWhole) return;
     } catch (error) {
@@ -194,8 +110,8 @@ export class ImageExchange {
       return;
     }
     this.#attempts.close(chunk.id);
-    this.#tell('answered', attempt);
-    this.#events.onAnswered(attempt.request, attempt.assembly.reply());
+    this.#attempts.tell('answered', attempt);
+    this.#events.onAnswered(attempt.request, attempt.part.reply());
   }
 
   #timedOut(id: number): void {
@@ -207,24 +123,13 @@ export class ImageExchange {
   #failed(id: number, reason: RequeueReason, detail: string, said: boolean): void {
     const attempt = this.#attempts.close(id);
     if (attempt === undefined) return;
-    this.#tell('failed', attempt, `${reason}: ${detail}`);
+    this.#attempts.tell('failed', attempt, `${reason}: ${detail}`);
     this.#events.onFailed(attempt.request, reason, detail, said);
   }
 
   #dropped(attempt: Attempt): void {
     this.#stream?.cancel(attempt.id);
-    this.#tell('dropped', attempt);
-  }
-
-  #tell(kind: AttemptEvent['kind'], attempt: Attempt, reason = ''): void {
-    const { onAttempt } = this.#settings;
-    if (onAttempt === undefined) return;
-    const { id, number, request, sentAtMs, missingBytes } = attempt;
-    const { sample, batch, rgb } = request.image;
-    const bytes = kind === 'sent' ? rgb.length : request.replyBytes - missingBytes;
-    const ms = Math.round(performance.now() - sentAtMs);
-    const teacher = this.#address;
-    onAttempt({ kind, request: id, attempt: number, teacher, sample, batch, bytes, ms, reason });
+    this.#attempts.tell('dropped', attempt);
   }
 
   /** Grants credit for all missing bytes, so each answer has its credit as soon as it is requested. */

@@ -15,6 +15,7 @@ import type { Welcome } from '../generated/cirkd/teacher/v1/Welcome.js';
 import { AnswerWatch } from './answerWatch.js';
 import { refusalOfAll, TeacherChoice } from './choice.js';
 import { type Agreement, FleetContract } from './contract.js';
+import type { TeacherProtocol } from './conversation.js';
 import { ImageRefusedError } from './errors.js';
 import { type LinkOwner, TeacherLink } from './link.js';
 import { Members } from './members.js';
@@ -49,13 +50,15 @@ export class Fleet implements LinkOwner {
   #isReady = false;
   #closed: Promise<void> | undefined;
 
-  constructor(settings: ClientSettings) {
+  /** `protocols`: in the order in which they are asked whether an address is theirs. */
+  constructor(settings: ClientSettings, protocols: readonly TeacherProtocol[]) {
     this.#settings = settings;
     this.#contract = new FleetContract(settings);
     this.#watch = new AnswerWatch(settings.teacherTimeoutMs, () => this.#expired());
     this.#members = new Members(
       settings,
-      (endpoint) => new TeacherLink(endpoint, settings, this),
+      protocols,
+      ({ endpoint, protocol }) => new TeacherLink(endpoint, protocol, settings, this),
       () => this.#membersChanged(),
     );
   }
@@ -104,6 +107,10 @@ export class Fleet implements LinkOwner {
 
   admitClassifier(address: string, info: TeacherInfo, classifier: EncodedTensor): void {
     this.#contract.admitClassifier(address, info, classifier);
+  }
+
+  admitInfo(address: string, info: TeacherInfo): void {
+    this.#contract.admitInfo(address, info);
   }
 
   onReply(link: TeacherLink, request: ImageRequest, reply: TeacherReply): void {

@@ -146,7 +146,8 @@ export class TeacherRoom {
   }
 
   /** Why the image would never be accepted; undefined if it would. */
-  refusalOf({ height, width, rgb }: TeacherImage): string | undefined {
+  refusalOf(image: TeacherImage): string | undefined {
+    const { height, width, rgb } = image;
     const { maxImagePixels, uploadCreditBytes } = this.#agreement;
     if (height * width > maxImagePixels) {
       return `image: ${height}x${width} pixels, teacher ${this.#address} takes at most ${maxImagePixels}`;
@@ -154,7 +155,7 @@ export class TeacherRoom {
     if (rgb.length > uploadCreditBytes) {
       return `image: ${rgb.length} bytes, teacher ${this.#address} grants at most ${uploadCreditBytes}`;
     }
-    return undefined;
+    return this.#agreement.refusalOf?.(image);
   }
 
   holds({ rgb }: TeacherImage): boolean {

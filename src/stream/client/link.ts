@@ -13,18 +13,12 @@
 import { status } from '@grpc/grpc-js';
 import { ContractMismatchError, type TeacherReply } from '../../contract/teacher.js';
 import type { Endpoint } from '../../rpc/target.js';
-import { type Admission, Handshake, HandshakeError } from './contract.js';
-import { DistillStream } from './distillStream.js';
+import type { Conversation, TeacherProtocol } from './conversation.js';
+import type { Admission, Agreement } from './contract.js';
 import { type ImageRefusedError, readEnd } from './errors.js';
-import { ImageExchange } from './exchange.js';
 import { Pause, TeacherHealth, TeacherPace, TeacherRoom } from './health.js';
 import type { ClientSettings, RequeueReason, TeacherState } from './options.js';
-import { ChunkError } from './replyAssembly.js';
 import type { ImageRequest } from './request.js';
-import type { TeacherMessage } from './responseDecoder.js';
-
-/** A live teacher says welcome within this time. */
-const WELCOME_TIMEOUT_MS = 10_000;
 
 /** How long a closing stream may take to end by itself. */
 const CLOSE_TIMEOUT_MS = 500;
@@ -62,7 +56,7 @@ type LinkState =
   /** Not connected yet, or closed for good with its stream over. */
   | { readonly kind: 'closed'; readonly verdict: Verdict }
   /** The stream is open, its handshake incomplete. `timer`: until the link gives up on it. */
-  | ({ readonly kind: 'connecting'; readonly handshake: Handshake } & Attempted & Timed)
+  | ({ readonly kind: 'connecting'; readonly verdict: Verdict } & Timed)
   /** Takes images, unless it is paused after a failure. */
   | ({ readonly kind: 'ready'; readonly pause: Pause } & Open)
   /** The owner has dropped it from the fleet: it takes no image and answers those it has. */
@@ -74,19 +68,13 @@ type LinkState =
   /** The teacher doesn't fit. `timer`: until the next try, as it may be reconfigured. */
   | ({ readonly kind: 'refused'; readonly verdict: Verdict } & Timed)
   /** The owner has closed the link; the stream may end by itself. `timer`: until it is cut. */
-  | ({ readonly kind: 'closing'; readonly onEnd: () => void } & Attempted & Timed);
+  | ({ readonly kind: 'closing'; readonly verdict: Verdict; readonly onEnd: () => void } & Timed);
 
 interface Timed {
   readonly timer: NodeJS.Timeout;
 }
 
-interface Attempted {
-  readonly stream: DistillStream;
-  readonly verdict: Verdict;
-}
-
 interface Open {
-  readonly stream: DistillStream;
   readonly verdict: { readonly kind: 'fits'; readonly room: TeacherRoom };
 }
 
@@ -94,28 +82,30 @@ export class TeacherLink {
   readonly address: string;
   lastError = 'no answer yet';
 
-  readonly #endpoint: Endpoint;
   readonly #settings: ClientSettings;
   readonly #owner: LinkOwner;
   readonly #health: TeacherHealth;
-  readonly #exchange: ImageExchange;
+  readonly #conversation: Conversation;
   readonly #pace = new TeacherPace();
   #state: LinkState = { kind: 'closed', verdict: { kind: 'unknown' } };
 
-  constructor(endpoint: Endpoint, settings: ClientSettings, owner: LinkOwner) {
+  constructor(
+    endpoint: Endpoint,
+    protocol: TeacherProtocol,
+    settings: ClientSettings,
+    owner: LinkOwner,
+  ) {
     this.address = endpoint.address;
-    this.#endpoint = endpoint;
     this.#settings = settings;
     this.#owner = owner;
     this.#health = new TeacherHealth(settings);
-    this.#exchange = new ImageExchange(this.address, settings, {
-      onAnswered: (request, reply) => {
-        this.#pace.answered();
-        this.#health.succeeded();
-        if (this.#state.kind === 'ready') this.#state.pause.end();
-        this.#owner.onReply(this, request, reply);
-        this.#finishIfDone();
-      },
+    this.#conversation = protocol.converse(endpoint, settings, owner, {
+      onAgreed: (agreement) => this.#agreed(agreement),
+      onMisfit: (error) => this.#refuse(error),
+      onCredit: (bytes) => this.#credited(bytes),
+      onDraining: (graceMs) => this.#drain(graceMs),
+      onEnd: (code, details) => this.#ended(code, details),
+      onAnswered: (request, reply) => this.#answered(request, reply),
       onRefused: (request, error) => {
         this.#owner.onRefused(this, request, error);
         this.#finishIfDone();
@@ -136,7 +126,7 @@ export class TeacherLink {
 
   /** Unanswered images. */
   get load(): number {
-    return this.#exchange.size;
+    return this.#conversation.size;
   }
 
   /** Mean time between two answers while it is busy; undefined before the first. */
@@ -161,36 +151,31 @@ export class TeacherLink {
     if (state.kind !== 'ready' || state.pause.isOn) return false;
     const { room } = state.verdict;
     const limit = Math.min(this.#health.windowImages, room.maxInflightImages);
-    return room.holds(image) && this.#exchange.size < limit;
+    return room.holds(image) && this.#conversation.size < limit;
   }
 
   /** Opens a stream; call once. From then on the link reconnects by itself. */
   connect(): void {
-    const stream = new DistillStream(this.#endpoint, this.#settings, {
-      onMessage: (message) => this.#receive(message),
-      onEnd: (code, details) => this.#ended(code, details),
-    });
-    const timeoutMs = Math.min(WELCOME_TIMEOUT_MS, this.#settings.requestTimeoutMs);
+    const { name, timeoutMs } = this.#conversation.greeting;
     const timer = setTimeout(() => {
-      this.#ended(status.DEADLINE_EXCEEDED, `no welcome within ${timeoutMs} ms`);
+      this.#ended(status.DEADLINE_EXCEEDED, `no ${name} within ${timeoutMs} ms`);
     }, timeoutMs);
-    const handshake = new Handshake(this.address, this.#settings, this.#owner);
     const { verdict } = this.#state;
-    this.#enter({ kind: 'connecting', stream, handshake, verdict, timer }, '');
-    this.#exchange.open(stream);
+    this.#enter({ kind: 'connecting', verdict, timer }, '');
+    this.#conversation.open();
   }
 
   /** Sends an image; call only when there is room. */
   take(request: ImageRequest): void {
     const { verdict } = this.#state;
     if (verdict.kind === 'fits') verdict.room.spend(request.image);
-    this.#pace.sent(this.#exchange.size);
-    this.#exchange.send(request);
+    this.#pace.sent(this.#conversation.size);
+    this.#conversation.send(request);
   }
 
   /** Forgets an image that is no longer wanted; its answer may still arrive and is then ignored. */
   drop(request: ImageRequest): void {
-    this.#exchange.drop(request);
+    this.#conversation.drop(request);
     this.#finishIfDone();
   }
 
@@ -202,8 +187,8 @@ export class TeacherLink {
     const state = this.#state;
     switch (state.kind) {
       case 'ready': {
-        const { stream, verdict } = state;
-        this.#enter({ kind: 'leaving', stream, verdict }, `${this.load} images to answer`);
+        const { verdict } = state;
+        this.#enter({ kind: 'leaving', verdict }, `${this.load} images to answer`);
         break;
       }
       case 'draining':
@@ -227,97 +212,57 @@ export class TeacherLink {
     const state = this.#state;
     if (state.kind === 'draining') state.isLeaving = false;
     if (state.kind !== 'leaving') return;
-    const { stream, verdict } = state;
-    this.#enter({ kind: 'ready', stream, verdict, pause: new Pause() }, 'stays');
+    const { verdict } = state;
+    this.#enter({ kind: 'ready', verdict, pause: new Pause() }, 'stays');
     this.#owner.onChange(this);
   }
 
   /** Ends the stream; call once, after every request is settled. */
   close(): Promise<void> {
-    this.#exchange.dropAll();
+    this.#conversation.dropAll();
     const state = this.#state;
     const { verdict } = state;
     if (state.kind === 'ready' || state.kind === 'leaving' || state.kind === 'draining') {
-      const { stream } = state;
       return new Promise((resolve) => {
         const timer = setTimeout(() => {
           this.#ended(status.DEADLINE_EXCEEDED, 'did not end by itself');
         }, CLOSE_TIMEOUT_MS);
-        this.#enter({ kind: 'closing', stream, verdict, timer, onEnd: resolve }, '');
-        stream.finish();
+        this.#enter({ kind: 'closing', verdict, timer, onEnd: resolve }, '');
+        this.#conversation.finish();
       });
     }
-    if (state.kind === 'connecting') state.stream.destroy();
+    if (state.kind === 'connecting') this.#conversation.cut();
     // A second call cuts the first one short.
     if (state.kind === 'closing') this.#ended(status.CANCELLED, 'closed twice');
     else this.#enter({ kind: 'closed', verdict }, '');
     return Promise.resolve();
   }
 
-  #receive(message: TeacherMessage): void {
+  #agreed(agreement: Agreement): void {
+    if (this.#state.kind !== 'connecting') return;
+    const verdict = { kind: 'fits', room: new TeacherRoom(this.address, agreement) } as const;
+    this.#enter({ kind: 'ready', verdict, pause: new Pause() }, agreement.info.digest);
+    this.#owner.onChange(this);
+  }
+
+  #answered(request: ImageRequest, reply: TeacherReply): void {
+    this.#pace.answered();
+    this.#health.succeeded();
+    if (this.#state.kind === 'ready') this.#state.pause.end();
+    this.#owner.onReply(this, request, reply);
+    this.#finishIfDone();
+  }
+
+  #credited(bytes: number): void {
     const state = this.#state;
-    if (message.kind === 'unknown') return;
-    switch (state.kind) {
-      case 'connecting':
-        this.#greet(state.handshake, state.stream, message);
-        return;
-      case 'ready':
-      case 'leaving':
-      case 'draining':
-        this.#handle(state, message);
-        return;
-      case 'closed':
-      case 'closing':
-      case 'backoff':
-      case 'refused':
-        return;
-    }
-  }
-
-  #handle(state: LinkState & Open, message: TeacherMessage): void {
-    switch (message.kind) {
-      case 'welcome':
-        this.#ended(status.INTERNAL, `message: welcome while ${state.kind}`);
-        return;
-      case 'tensor':
-        this.#exchange.chunk(message.chunk);
-        return;
-      case 'error':
-        this.#exchange.error(message.error);
-        return;
-      case 'credit':
-        state.verdict.room.grant(message.bytes);
-        this.#owner.onChange(this);
-        return;
-      case 'draining':
-        this.#drain(message.graceMs);
-        return;
-    }
-  }
-
-  #greet(handshake: Handshake, stream: DistillStream, message: TeacherMessage): void {
-    try {
-      const agreement = handshake.receive(message);
-      if (agreement === undefined) {
-        stream.grantUpTo(handshake.missingBytes);
-        return;
-      }
-      const verdict = { kind: 'fits', room: new TeacherRoom(this.address, agreement) } as const;
-      const pause = new Pause();
-      this.#enter({ kind: 'ready', stream, verdict, pause }, agreement.info.digest);
-    } catch (error) {
-      if (error instanceof ContractMismatchError) this.#refuse(error);
-      else if (error instanceof HandshakeError || error instanceof ChunkError) {
-        this.#ended(status.INTERNAL, `message: ${error.message}`);
-      } else throw error;
-      return;
-    }
+    if (!isOpen(state)) return;
+    state.verdict.room.grant(bytes);
     this.#owner.onChange(this);
   }
 
   #refuse(error: ContractMismatchError): void {
     this.lastError = error.message;
-    if (this.#state.kind === 'connecting') this.#state.stream.destroy();
+    this.#conversation.cut();
     const timer = setTimeout(() => this.connect(), this.#health.refused());
     this.#enter({ kind: 'refused', verdict: { kind: 'refused', error }, timer }, error.message);
     this.#owner.onChange(this);
@@ -347,7 +292,7 @@ export class TeacherLink {
   #drain(graceMs: number): void {
     const state = this.#state;
     if (state.kind !== 'ready' && state.kind !== 'leaving') return;
-    const { stream, verdict } = state;
+    const { verdict } = state;
     const isLeaving = state.kind === 'leaving';
     const timer = setTimeout(
       () => {
@@ -355,24 +300,24 @@ export class TeacherLink {
       },
       Math.min(graceMs, MAX_TIMER_MS),
     );
-    this.#enter({ kind: 'draining', stream, verdict, isLeaving, timer }, `for ${graceMs} ms`);
+    this.#enter({ kind: 'draining', verdict, isLeaving, timer }, `for ${graceMs} ms`);
     this.#finishIfDone();
   }
 
   /** Finishes with a leaving or draining teacher that has answered everything. */
   #finishIfDone(): void {
     const state = this.#state;
-    if (this.#exchange.size > 0) return;
+    if (this.#conversation.size > 0) return;
     if (state.kind === 'leaving' || (state.kind === 'draining' && state.isLeaving)) {
       this.#owner.onLeft(this);
-    } else if (state.kind === 'draining') state.stream.finish();
+    } else if (state.kind === 'draining') this.#conversation.finish();
   }
 
   /** The stream is over, from either side: requests its images again, then reconnects. */
   #ended(code: status, details: string): void {
     const state = this.#state;
-    if (!('stream' in state)) return;
-    state.stream.destroy();
+    if (state.kind !== 'connecting' && state.kind !== 'closing' && !isOpen(state)) return;
+    this.#conversation.cut();
     if (state.kind === 'closing') {
       clearTimeout(state.timer);
       this.#state = { kind: 'closed', verdict: state.verdict };
@@ -390,7 +335,7 @@ export class TeacherLink {
     this.lastError = description;
     const timer = setTimeout(() => this.connect(), this.#health.failed());
     this.#enter({ kind: 'backoff', verdict: state.verdict, timer }, description);
-    for (const request of this.#exchange.end(`${reason}: ${description}`)) {
+    for (const request of this.#conversation.end(`${reason}: ${description}`)) {
       this.#owner.onFailed(this, request, reason, description);
     }
     if (wasConnected) this.#owner.onLost(this);
@@ -407,4 +352,9 @@ export class TeacherLink {
     const told: TeacherState['state'] = state.kind === 'closing' ? 'closed' : state.kind;
     this.#settings.onTeacher?.({ address: this.address, state: told, detail });
   }
+}
+
+/** Whether images may be under way. */
+function isOpen(state: LinkState): state is LinkState & Open {
+  return state.kind === 'ready' || state.kind === 'leaving' || state.kind === 'draining';
 }

@@ -2,36 +2,57 @@
  * The members of the fleet: the given addresses, and those behind the given names, which come and go.
  * Each address has one link, even if several entries lead to it.
  */
-import { type DnsName, type Endpoint, endpointOf, parseDnsName } from '../../rpc/target.js';
+import type { DnsName, Endpoint } from '../../rpc/target.js';
 import { WatchedName } from '../../rpc/watchedName.js';
+import type { Entry, TeacherProtocol } from './conversation.js';
 import type { TeacherLink } from './link.js';
 import type { ClientSettings } from './options.js';
+
+/** A teacher of the fleet, and the protocol by which it is reached. */
+export interface Member {
+  readonly endpoint: Endpoint;
+  readonly protocol: TeacherProtocol;
+}
+
+type LinkOf = (member: Member) => TeacherLink;
 
 type Settings = Pick<ClientSettings, 'addresses' | 'lookupIntervalMs' | 'onName'>;
 
 export class Members {
   readonly #settings: Settings;
-  readonly #link: (endpoint: Endpoint) => TeacherLink;
+  readonly #link: LinkOf;
   readonly #onChange: () => void;
-  readonly #fixed: readonly Endpoint[];
+  readonly #fixed: readonly Member[];
   readonly #names: readonly WatchedName[];
   /** The addresses that each name had when it was last found. */
-  readonly #behind = new Map<WatchedName, readonly Endpoint[]>();
+  readonly #behind = new Map<WatchedName, readonly Member[]>();
   readonly #links = new Map<string, TeacherLink>();
   /** The streams of former members, until they have ended. */
   readonly #closing = new Set<Promise<void>>();
   #isClosed = false;
 
-  /** `onChange`: members came or went. Throws RangeError for a malformed name. */
-  constructor(settings: Settings, link: (endpoint: Endpoint) => TeacherLink, onChange: () => void) {
+  /**
+   * `protocols` in the order in which they are asked whether an address is theirs; `onChange`: members
+   * came or went. Throws RangeError for a malformed address.
+   */
+  constructor(
+    settings: Settings,
+    protocols: readonly TeacherProtocol[],
+    link: LinkOf,
+    onChange: () => void,
+  ) {
     this.#settings = settings;
     this.#link = link;
     this.#onChange = onChange;
-    const names = settings.addresses.map(parseDnsName);
-    this.#fixed = settings.addresses
-      .filter((_, i) => names[i] === null)
-      .map((address) => ({ address }));
-    this.#names = names.filter((name) => name !== null).map((name) => this.#watch(name));
+    const entries = settings.addresses.map((address) => entryOf(address, protocols));
+    this.#fixed = entries.flatMap(({ entry, protocol }) =>
+      'endpoint' in entry ? [{ endpoint: entry.endpoint, protocol }] : [],
+    );
+    this.#names = entries.flatMap(({ entry, protocol }) =>
+      'endpoint' in entry
+        ? []
+        : [this.#watch(entry.name, (ip) => ({ endpoint: entry.endpointAt(ip), protocol }))],
+    );
   }
 
   /** All links; leaving ones are included until they have gone. */
@@ -78,12 +99,12 @@ export class Members {
     await Promise.all([...this.links.map((link) => link.close()), ...this.#closing]);
   }
 
-  #watch(name: DnsName): WatchedName {
+  #watch(name: DnsName, memberAt: (ip: string) => Member): WatchedName {
     const { lookupIntervalMs, onName } = this.#settings;
     const tell = (addresses: readonly string[] | null, detail: string) =>
       onName?.({ name: name.text, addresses, detail });
     const watched = new WatchedName(name, lookupIntervalMs, {
-      onAddresses: (ips) => this.#found(watched, ips, tell),
+      onAddresses: (ips) => this.#found(watched, ips.map(memberAt), tell),
       onProblem: (problem) => tell(null, problem),
     });
     return watched;
@@ -91,11 +112,10 @@ export class Members {
 
   #found(
     watched: WatchedName,
-    ips: readonly string[],
+    now: readonly Member[],
     tell: (addresses: readonly string[], detail: string) => void,
   ): void {
     const before = this.#behind.get(watched) ?? [];
-    const now = ips.map((ip) => endpointOf(watched.name, ip));
     this.#behind.set(watched, now);
     if (listed(now).join() === listed(before).join()) return;
     tell(listed(now), '');
@@ -106,23 +126,35 @@ export class Members {
   /** Opens and leaves links until they match the wanted addresses. */
   #sync(): void {
     if (this.#isClosed) return;
-    const wanted = new Map<string, Endpoint>();
-    for (const endpoint of [...this.#fixed, ...[...this.#behind.values()].flat()]) {
-      if (!wanted.has(endpoint.address)) wanted.set(endpoint.address, endpoint);
+    const wanted = new Map<string, Member>();
+    for (const member of [...this.#fixed, ...[...this.#behind.values()].flat()]) {
+      const { address } = member.endpoint;
+      if (!wanted.has(address)) wanted.set(address, member);
     }
     for (const [address, link] of [...this.#links]) {
       if (wanted.has(address)) link.stay();
       else link.leave();
     }
-    for (const [address, endpoint] of wanted) {
+    for (const [address, member] of wanted) {
       if (this.#links.has(address)) continue;
-      const link = this.#link(endpoint);
+      const link = this.#link(member);
       this.#links.set(address, link);
       link.connect();
     }
   }
 }
 
-function listed(endpoints: readonly Endpoint[]): string[] {
-  return [...new Set(endpoints.map(({ address }) => address))].sort();
+function entryOf(
+  address: string,
+  protocols: readonly TeacherProtocol[],
+): { readonly entry: Entry; readonly protocol: TeacherProtocol } {
+  for (const protocol of protocols) {
+    const entry = protocol.entry(address);
+    if (entry !== null) return { entry, protocol };
+  }
+  throw new RangeError(`address: ${address} given, which no protocol here knows`);
+}
+
+function listed(members: readonly Member[]): string[] {
+  return [...new Set(members.map(({ endpoint }) => endpoint.address))].sort();
 }

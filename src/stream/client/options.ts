@@ -119,6 +119,8 @@ export interface ClientHooks {
   readonly onInflightBytes?: (bytes: number) => void;
   readonly onTeacher?: (state: TeacherState) => void;
   readonly onAttempt?: (event: AttemptEvent) => void;
+  /** A teacher sent a whole answer that no open attempt waits for: late, twice, or with an unknown id. */
+  readonly onUnmatched?: (address: string) => void;
   readonly onName?: (state: NameState) => void;
 }
 

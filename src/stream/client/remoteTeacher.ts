@@ -4,6 +4,8 @@ import type { OutputRequest } from '../../contract/outputs.js';
 import type { Teacher, TeacherImage, TeacherReply } from '../../contract/teacher.js';
 import type { TeacherInfo } from '../../contract/teacherInfo.js';
 import { answerBytes, expectedOutputs } from '../codec/outputShapes.js';
+import type { TeacherProtocol } from './conversation.js';
+import { distillProtocol } from './distillConversation.js';
 import { Fleet } from './fleet.js';
 import {
   type ClientOptions,
@@ -23,7 +25,8 @@ const REMEMBERED_ANSWERS = 4096;
  * to manage. The options' hooks report the teachers' states (see TeacherState).
  *
  * Call close() before the process ends; otherwise the connections keep the event loop alive. The
- * signal only ends the wait for the first teacher.
+ * signal only ends the wait for the first teacher. `protocols` are asked first whether an address is
+ * theirs; what none of them knows is an address of our own protocol.
  *
  * Rejects with ContractMismatchError when no teacher fits (the message names the field, its value
  * at each teacher and at the student), TeacherUnavailableError when none answered within
@@ -32,9 +35,10 @@ const REMEMBERED_ANSWERS = 4096;
 export async function connectTeachers(
   options: ClientOptions,
   signal?: AbortSignal,
+  protocols: readonly TeacherProtocol[] = [],
 ): Promise<RemoteTeacher> {
   const settings = withDefaults(options);
-  const fleet = new Fleet(settings);
+  const fleet = new Fleet(settings, [...protocols, distillProtocol]);
   try {
     return new RemoteTeacher(fleet, await unlessAborted(fleet.open(), signal), settings);
   } catch (error) {

@@ -1,0 +1,97 @@
+/** Checks a ModelInferResponse against what was asked for, before its bytes are used. */
+import { outputSize } from '../../wire/checkTensor.js';
+import { printable } from '../../wire/printable.js';
+import type { ModelInferResponse } from '../generated/inference/ModelInferResponse.js';
+import type { RawOutput } from './answerTensors.js';
+import type { ModelOutput, OutputDatatype } from './modelOutputs.js';
+
+/** An answer that doesn't fit the request; the message names the field, what came and what was wanted. */
+export class AnswerShapeError extends Error {
+  override readonly name = 'AnswerShapeError';
+}
+
+const BYTES: Readonly<Record<OutputDatatype, number>> = { FP32: 4, FP16: 2, BF16: 2 };
+
+interface ImageSize {
+  readonly height: number;
+  readonly width: number;
+}
+
+/** The outputs in the order asked for, each with a copy of its bytes. Throws AnswerShapeError. */
+export function readAnswer(
+  response: ModelInferResponse,
+  wanted: readonly ModelOutput[],
+  image: ImageSize,
+  outputStride: number,
+): RawOutput[] {
+  const [height, width] = outputSize(image.height, image.width, outputStride);
+  return wanted.map((output) => {
+    const index = response.outputs.findIndex(({ name }) => name === output.name);
+    const given = response.outputs[index];
+    if (given === undefined) {
+      const names = response.outputs.map(({ name }) => printable(name)).join(', ');
+      throw new AnswerShapeError(`outputs: ${names || 'none'} given, ${output.name} is missing`);
+    }
+    checkStated(given, output, height, width);
+    const elements = height * width * (output.channels ?? 1);
+    return { output, height, width, data: dataOf(response, index, output, elements) };
+  });
+}
+
+/** Bytes of tensors in a response. */
+export function answeredBytes({ rawOutputContents, outputs }: ModelInferResponse): number {
+  const raw = rawOutputContents.reduce((sum, { length }) => sum + length, 0);
+  const typed = outputs.reduce(
+    (sum, { contents }) => sum + (contents?.fp32Contents.length ?? 0),
+    0,
+  );
+  return raw + typed * BYTES.FP32;
+}
+
+function checkStated(
+  given: ModelInferResponse['outputs'][number],
+  { name, datatype, layout, hasBatchAxis, channels }: ModelOutput,
+  height: number,
+  width: number,
+): void {
+  if (given.datatype !== datatype) {
+    throw new AnswerShapeError(
+      `${name}: datatype ${printable(given.datatype)} given, wanted ${datatype}`,
+    );
+  }
+  const map =
+    channels === null
+      ? [height, width]
+      : layout === 'nchw'
+        ? [channels, height, width]
+        : [height, width, channels];
+  const shape = [...(hasBatchAxis ? [1] : []), ...map];
+  if (given.shape.join() === shape.join()) return;
+  throw new AnswerShapeError(`${name}: shape [${given.shape}] given, wanted [${shape}]`);
+}
+
+function dataOf(
+  { rawOutputContents, outputs }: ModelInferResponse,
+  index: number,
+  { name, datatype }: ModelOutput,
+  elements: number,
+): ArrayBuffer {
+  const wanted = elements * BYTES[datatype];
+  if (rawOutputContents.length > 0) {
+    const raw = rawOutputContents[index];
+    if (raw?.length !== wanted) {
+      throw new AnswerShapeError(`${name}: ${raw?.length ?? 'no'} bytes given, wanted ${wanted}`);
+    }
+    const data = new ArrayBuffer(wanted);
+    new Uint8Array(data).set(raw);
+    return data;
+  }
+  // Some servers answer with typed contents, which exist for FP32 alone of these.
+  const values = outputs[index]!.contents?.fp32Contents ?? [];
+  if (datatype !== 'FP32' || values.length !== elements) {
+    throw new AnswerShapeError(
+      `${name}: ${values.length} numbers given, wanted ${elements} of ${datatype}`,
+    );
+  }
+  return Float32Array.from(values).buffer;
+}

@@ -1,0 +1,66 @@
+/** A model of another program as a teacher's info, with a digest where the server states none. */
+import { createHash } from 'node:crypto';
+import type { TeacherInfo } from '../../contract/teacherInfo.js';
+import type { ModelInput } from './modelInput.js';
+import type { ModelOutputs } from './modelOutputs.js';
+import type { TeacherFacts } from './modelParameters.js';
+import type { ServerFacts } from './serverFacts.js';
+import type { OipSettings } from './settings.js';
+
+interface Known {
+  readonly facts: ServerFacts;
+  readonly stated: Partial<TeacherFacts>;
+  readonly settings: OipSettings;
+  readonly input: ModelInput;
+  readonly outputs: ModelOutputs;
+  /** That answered the trial. */
+  readonly version: string;
+}
+
+/** PyTorch's default for interpolate, as for graphs. */
+const DEFAULT_ALIGN_CORNERS = false;
+
+export function infoOf(known: Known): TeacherInfo {
+  const { facts, stated, settings, input, outputs } = known;
+  const { pixels } = input;
+  return {
+    digest: stated.digest ?? settings.digest ?? derivedDigest(known),
+    model: stated.model ?? facts.metadata.name,
+    classes: outputs.classes,
+    featureChannels: outputs.featureChannels,
+    outputStride: outputs.outputStride,
+    pixelMean: stated.pixelMean ?? pixels.pixelMean,
+    pixelStd: stated.pixelStd ?? pixels.pixelStd,
+    channelOrder: stated.channelOrder ?? pixels.channelOrder,
+    alignCorners: alignCornersOf(known),
+    numericMode: stated.numericMode ?? `oip ${input.datatype}`,
+    classNames: settings.classNames ?? stated.classNames ?? [],
+  };
+}
+
+function alignCornersOf({ stated, settings }: Pick<Known, 'stated' | 'settings'>): boolean {
+  return settings.alignCorners ?? stated.alignCorners ?? DEFAULT_ALIGN_CORNERS;
+}
+
+/**
+ * sha256 over all that the server says of the model, and all that decides how its answers are read.
+ * Other weights under the same name and version don't show.
+ */
+function derivedDigest({ facts, stated, settings, input, outputs, version }: Known): string {
+  const { name, platform, inputs, outputs: statedOutputs } = facts.metadata;
+  const tensors = (all: typeof inputs) =>
+    all.map(({ name: tensor, datatype, shape }) => [tensor, datatype, shape]);
+  const parameters = Object.entries(facts.config?.parameters ?? {})
+    .map(([key, { stringValue }]) => [key, stringValue])
+    .sort();
+  const model = [name, version, platform, facts.config?.backend ?? '', parameters];
+  const { layout, pixels } = input;
+  const reading = [
+    [layout, pixels.pixelMean, pixels.pixelStd, pixels.channelOrder],
+    outputs.outputs.map((output) => [output.role, output.name, output.layout]),
+    [outputs.outputStride, alignCornersOf({ stated, settings })],
+  ];
+  const identity = [model, tensors(inputs), tensors(statedOutputs), reading];
+  const hash = createHash('sha256').update(JSON.stringify(identity));
+  return `oip:sha256:${hash.digest('hex')}`;
+}

@@ -1,0 +1,36 @@
+/** What a server says about itself and a model before it gets images. */
+import type { ModelConfig } from '../generated/inference/ModelConfig.js';
+import type { ModelMetadataResponse } from '../generated/inference/ModelMetadataResponse.js';
+import { printable } from '../../wire/printable.js';
+
+export interface ServerFacts {
+  /** Name and version of the server program; empty if it doesn't say. */
+  readonly server: string;
+  readonly extensions: readonly string[];
+  readonly metadata: ModelMetadataResponse;
+  /** null: the server doesn't have Triton's extension for it. */
+  readonly config: ModelConfig | null;
+}
+
+/** A tensor as the metadata states it. -1: any size. */
+export type StatedTensor = ModelMetadataResponse['inputs'][number];
+
+/** "image FP32 [-1, 3, -1, -1]" */
+export function tensorText({ name, datatype, shape }: StatedTensor): string {
+  return `${printable(name)} ${printable(datatype) || 'of no type'} [${shape.join(', ')}]`;
+}
+
+export function tensorsText(tensors: readonly StatedTensor[]): string {
+  return tensors.map(tensorText).join('; ') || 'none';
+}
+
+/** The model's inputs and outputs as the server states them, for messages. */
+export function factsText({ server, metadata, config }: ServerFacts): string {
+  const { name, platform, inputs, outputs } = metadata;
+  const keys = Object.keys(config?.parameters ?? {}).filter((key) => key.startsWith('cirkd.'));
+  const parameters = keys.length === 0 ? '' : `; parameters ${keys.map(printable).join(', ')}`;
+  return (
+    `model ${printable(name)} (platform ${printable(platform) || 'none'}, server ${printable(server) || 'unnamed'}); ` +
+    `inputs ${tensorsText(inputs)}; outputs ${tensorsText(outputs)}${parameters}`
+  );
+}
