@@ -148,28 +148,43 @@ test('the configuration: batch dimension, dims without it, the contract as param
   });
 });
 
-test("another model or version: NOT_FOUND in Triton's words; no version at all: INVALID_ARGUMENT", async () => {
+test("another model or version is refused in Triton's words", async () => {
   const { port, requests } = await startOipServer(new GatedEngine(true));
   const peer = new OipPeer(port);
-  const methods = ['ModelReady', 'ModelMetadata', 'ModelConfig', 'ModelStatistics'] as const;
-  for (const method of methods) {
-    const failed = async (name: string, version: string) => {
-      const { code, details } = (await peer.call(method, { name, version })) as ServiceError;
-      return [code, details];
-    };
-    assert.deepEqual(await failed('resnet', ''), [
+  const failed = async (
+    method: 'ModelMetadata' | 'ModelConfig' | 'ModelStatistics',
+    of: object,
+  ) => {
+    const { code, details } = (await peer.call(method, of)) as ServiceError;
+    return [code, details];
+  };
+  for (const method of ['ModelMetadata', 'ModelConfig'] as const) {
+    assert.deepEqual(await failed(method, { name: 'resnet' }), [
       GrpcStatus.NOT_FOUND,
       "Request for unknown model: 'resnet' is not found",
     ]);
-    assert.deepEqual(await failed('cirkd', '7'), [
+    assert.deepEqual(await failed(method, { name: 'cirkd', version: '7' }), [
       GrpcStatus.NOT_FOUND,
       "Request for unknown model: 'cirkd' version 7 is not found",
     ]);
-    const [code, details] = await failed('cirkd', 'newest');
+  }
+  assert.deepEqual(await failed('ModelStatistics', { name: 'resnet' }), [
+    GrpcStatus.INVALID_ARGUMENT,
+    "requested model 'resnet' is not available",
+  ]);
+  assert.deepEqual(await failed('ModelStatistics', { name: 'cirkd', version: '7' }), [
+    GrpcStatus.INVALID_ARGUMENT,
+    "requested model version is not available for model 'cirkd'",
+  ]);
+  for (const method of ['ModelMetadata', 'ModelConfig', 'ModelStatistics'] as const) {
+    const [code, details] = await failed(method, { name: 'cirkd', version: 'newest' });
     assert.equal(code, GrpcStatus.INVALID_ARGUMENT);
     assert.match(String(details), /specified version string 'newest'/);
   }
-  assert.equal(requests.filter((one) => one.endsWith('NOT_FOUND')).length, 8);
+  for (const other of [{ name: 'resnet' }, { name: 'cirkd', version: '7' }]) {
+    assert.deepEqual(await peer.call('ModelReady', other), { ready: false });
+  }
+  assert.equal(requests.filter((one) => one.endsWith('NOT_FOUND')).length, 4);
 });
 
 test('statistics: counts and durations of what was asked', async () => {

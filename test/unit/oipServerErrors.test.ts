@@ -33,11 +33,11 @@ const typed = (contents: Input['contents'] & object): ModelInferRequestInput =>
 const REFUSED: Readonly<Record<string, readonly [ModelInferRequestInput, string]>> = {
   'an unknown input': [
     withInput({ name: 'pixels' }),
-    "[request id: 7] unexpected inference input 'pixels' for model 'cirkd'",
+    "unexpected inference input 'pixels' for model 'cirkd'",
   ],
   'no input': [
     { ...right, inputs: [], rawInputContents: [] },
-    "[request id: 7] expected 1 inputs but got 0 inputs for model 'cirkd'. Please provide the input 'image' once.",
+    "[request id: 7] expected 1 inputs but got 0 inputs for model 'cirkd'. Got input(s) [], but missing required input(s) ['image']. Please provide all required input(s).",
   ],
   'an input twice': [
     {
@@ -45,7 +45,7 @@ const REFUSED: Readonly<Record<string, readonly [ModelInferRequestInput, string]
       inputs: [right.inputs[0]!, right.inputs[0]!],
       rawInputContents: [Buffer.alloc(192), Buffer.alloc(192)],
     },
-    "[request id: 7] expected 1 inputs but got 2 inputs for model 'cirkd'. Please provide the input 'image' once.",
+    "[request id: 7] input 'image' already exists in request",
   ],
   'another data type': [
     withInput({ datatype: 'FP32' }),
@@ -109,7 +109,7 @@ const REFUSED: Readonly<Record<string, readonly [ModelInferRequestInput, string]
   ],
   'an unknown output': [
     { ...right, outputs: [{ name: 'classes' }] },
-    "[request id: 7] unexpected inference output 'classes' for model 'cirkd'",
+    "unexpected inference output 'classes' for model 'cirkd'",
   ],
   classification: [
     { ...right, outputs: [{ name: 'logits', parameters: { classification: { int64Param: 3 } } }] },

@@ -11,6 +11,9 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, afterEach, before, test } from 'node:test';
+import { credentials } from '@grpc/grpc-js';
+import { Authority } from '../../support/certificates/authority.js';
+import { SecurityFolder } from '../../support/certificates/folder.js';
 import {
   type DeeplabTeacher,
   servedDeeplab,
@@ -25,8 +28,14 @@ import { type FleetStudent, FleetRuns, STEPS } from '../../support/training/flee
 const MODEL = 'deeplab';
 /** With two servers that take so long for an image, a run lasts long enough for one to come back. */
 const DELAY_MS = 200;
-/** What neither server says: the normalisation. */
-const SETTINGS = ['teacher.oip.normalisation=imagenet', 'teacher.requestTimeoutMs=10000'];
+/** What neither server says: the normalisation, and that both have the same weights. */
+const SETTINGS = [
+  'teacher.oip.normalisation=imagenet',
+  'teacher.oip.alignCorners=true',
+  `teacher.oip.digest=sha256:${'7'.repeat(64)}`,
+  'teacher.requestTimeoutMs=10000',
+];
+const TENANT = 'segmentation';
 const TERMS = ['task', 'logits_kd', 'minibatch_pixel', 'memory_pixel', 'memory_region'] as const;
 
 interface Place {
@@ -72,7 +81,7 @@ test('an undisturbed run on Triton has every term at every step', () => {
   }
 });
 
-test('our own teacher with the same weights gives nearly the same terms', async () => {
+test('our own teacher with the same weights gives the same terms at first', async () => {
   const ours = new TeacherProcess('--checkpoint', deeplab.modelFile);
   await ours.ready();
   const address = `127.0.0.1:${(await ours.listening()).grpcPort}`;
@@ -80,13 +89,15 @@ test('our own teacher with the same weights gives nearly the same terms', async 
   assert.equal(await student.exit(), 0, student.stderr);
   ours.kill();
   const [got, wanted] = [runs.run('ours').steps(), runs.run('undisturbed').steps()];
-  for (const [index, { samples, terms }] of wanted.entries()) {
-    assert.deepEqual(got[index]!.samples, samples);
-    // onnxruntime and our kernels sum in other orders; training spreads that.
+  assert.deepEqual(
+    got.map(({ samples }) => samples),
+    wanted.map(({ samples }) => samples),
+  );
+  // onnxruntime and our kernels sum in other orders; what is left of that grows from update to update.
+  for (const [index, most] of [1e-5, 1e-3].entries()) {
     for (const term of TERMS) {
-      const [a, b] = [got[index]!.terms[term]!, terms[term]!];
-      const apart = Math.abs(a - b) / Math.max(1e-3, Math.abs(b));
-      assert.ok(apart < (index === 0 ? 1e-4 : 0.05), `step ${index + 1}: ${term} ${a}, ${b}`);
+      const [a, b] = [got[index]!.terms[term]!, wanted[index]!.terms[term]!];
+      assert.ok(Math.abs(a - b) <= most * Math.abs(b), `step ${index + 1}: ${term} ${a}, ${b}`);
     }
   }
 });
@@ -116,6 +127,37 @@ test('Triton alone, killed: the student waits for it and goes on', async () => {
   await triton.server.restart();
   assert.equal(await student.exit(), 0, student.stderr);
   runs.assertUndisturbed('alone');
+});
+
+test('over TLS, with headers that Triton asks for, in half precision', async () => {
+  const security = new SecurityFolder();
+  const authority = new Authority();
+  const ca = security.write('ca.crt', authority.certificate);
+  const { certificate, key } = security.writePair('server', authority.issue());
+  const half = servedDeeplab(deeplab, { name: MODEL, datatype: 'FP16' });
+  const server = await startTriton([half], {
+    flags: [
+      ...['--grpc-use-ssl=true', `--grpc-root-cert=${ca.path}`],
+      ...[`--grpc-server-cert=${certificate.path}`, `--grpc-server-key=${key.path}`],
+      `--grpc-restricted-protocol=inference,metadata,model-config:tenant=${TENANT}`,
+    ],
+    credentials: credentials.createSsl(Buffer.from(authority.certificate)),
+  });
+  const there = { address: `oips://localhost:${server.port}/${MODEL}` };
+  const tls = [`teacher.tls.ca=${ca.path}`, 'train.steps=3'];
+  const stranger = runs.student('stranger', [there], ...tls, 'teacher.teacherTimeoutMs=5000');
+  assert.notEqual(await stranger.exit(), 0, stranger.stderr);
+  assert.match(stranger.stderr, /triton-grpc-protocol-tenant|restricted/);
+  const headers = `teacher.oip.headers={"triton-grpc-protocol-tenant":"${TENANT}"}`;
+  const student = runs.student('tls', [there], ...tls, headers);
+  assert.equal(await student.exit(), 0, student.stderr);
+  const [got] = runs.run('tls').steps();
+  const [wanted] = runs.run('undisturbed').steps();
+  for (const term of TERMS) {
+    const [a, b] = [got!.terms[term]!, wanted!.terms[term]!];
+    assert.ok(Math.abs(a - b) <= 0.02 * Math.abs(b), `${term} ${a}, ${b}`);
+  }
+  security.remove();
 });
 
 /** Whether a teacher was ready at some time. */

@@ -1,7 +1,7 @@
 /** A server of the Open Inference Protocol that others wrote, as processes that a test kills and brings back. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { createServer } from 'node:net';
-import { credentials } from '@grpc/grpc-js';
+import { type ChannelCredentials, credentials } from '@grpc/grpc-js';
 import { InferenceService } from '../../../../src/oip/codec/inferenceService.js';
 import { DIRECT } from '../../connections/grpcProbes.js';
 import { eventually } from '../../eventually.js';
@@ -25,6 +25,8 @@ export interface PeerServerOptions {
   readonly port: number;
   /** It is ready when these are. */
   readonly models: readonly string[];
+  /** Default: plaintext. */
+  readonly credentials?: ChannelCredentials;
   /** After each end of its processes. */
   readonly cleanUp: () => void;
   /** When it is closed: removes its files. */
@@ -153,7 +155,10 @@ export class PeerServer {
   };
 
   async #modelsReady(): Promise<boolean> {
-    const client = new InferenceService(this.address, credentials.createInsecure(), DIRECT);
+    // A certificate names the host.
+    const address = `localhost:${this.port}`;
+    const how = this.#options.credentials ?? credentials.createInsecure();
+    const client = new InferenceService(address, how, DIRECT);
     const isReady = (name: string) =>
       new Promise<boolean>((resolve) => {
         const options = { deadline: Date.now() + ASK_MS };

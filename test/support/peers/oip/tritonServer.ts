@@ -3,6 +3,7 @@ import { copyFileSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSyn
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import type { ChannelCredentials } from '@grpc/grpc-js';
 import { ensureTritonModels } from '../../../../bench/support/peerPackages.js';
 import { freePort, PeerServer } from './peerServer.js';
 import type { Datatype, ServedModel, ServedTensor } from './servedModel.js';
@@ -16,10 +17,16 @@ const TYPES: Readonly<Record<Datatype, string>> = {
   UINT8: 'TYPE_UINT8',
 };
 
-/** @param flags of tritonserver besides, for TLS */
+interface TritonChoices {
+  /** Of tritonserver besides. */
+  readonly flags?: readonly string[];
+  /** For the question whether it is ready, where it has TLS. */
+  readonly credentials?: ChannelCredentials;
+}
+
 export async function startTriton(
   models: readonly ServedModel[],
-  flags: readonly string[] = [],
+  { flags = [], credentials }: TritonChoices = {},
 ): Promise<PeerServer> {
   const say = (line: string) => process.stderr.write(`${line}\n`);
   const [install, packages] = [await ensureTriton(), await ensureTritonModels(say)];
@@ -48,6 +55,7 @@ export async function startTriton(
     command: { program: install.program, args, env, cwd: folder },
     port,
     models: models.map(({ name }) => name),
+    ...(credentials === undefined ? {} : { credentials }),
     cleanUp: () => removeRegions(regions),
     remove: () => rmSync(folder, { recursive: true, force: true }),
   });
