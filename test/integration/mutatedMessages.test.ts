@@ -1,25 +1,40 @@
 /** Bytes that nobody should send, at a real teacher process, beside a student that is served on. */
 import assert from 'node:assert/strict';
 import { type Socket, connect } from 'node:net';
-import { afterEach, test } from 'node:test';
+import { afterEach, test, type TestContext } from 'node:test';
 import { setTimeout } from 'node:timers/promises';
 import { GrpcStatus } from '../../src/rpc/errors.js';
 import { drawsFor } from '../../src/random/draws.js';
 import { DistillPeer, image } from '../support/students/distillPeer.js';
 import { healthOf } from '../support/connections/grpcProbes.js';
-import { mutatedCall } from '../support/students/mutations.js';
+import { inferRequest, OipPeer } from '../support/oip/oipPeer.js';
+import {
+  type MutatedCall,
+  mutatedCall,
+  mutatedInferenceCall,
+} from '../support/students/mutations.js';
 import { type CallEnd, callWith, openSession } from '../support/students/rawDistill.js';
 import { metricOf, TeacherProcess } from '../support/teachers/teacherProcess.js';
 
 const MESSAGES = 10_000;
 const CONNECTIONS = 8;
-/** Answers, refused messages, beyond the limits, what the server lacks. */
-const EXPECTED = [
+/** Each has to occur: answers, refused messages, beyond the limits, what the server lacks. */
+const DISTILL_ENDS = [
   GrpcStatus.OK,
   GrpcStatus.INVALID_ARGUMENT,
   GrpcStatus.RESOURCE_EXHAUSTED,
   GrpcStatus.FAILED_PRECONDITION,
 ];
+/** Each has to occur: answers, refused requests, beyond the limits, another model, not one message. */
+const INFERENCE_ENDS = [
+  GrpcStatus.OK,
+  GrpcStatus.INVALID_ARGUMENT,
+  GrpcStatus.RESOURCE_EXHAUSTED,
+  GrpcStatus.NOT_FOUND,
+  GrpcStatus.UNIMPLEMENTED,
+];
+/** Time-outs that a mutation or a busy machine made too short. */
+const POSSIBLE = [GrpcStatus.UNAVAILABLE];
 const MIB = 1_048_576;
 /** V8 lets garbage pile up (services/program/bulkHeap.ts); 25 KiB kept of each call would be more. */
 const GROWTH_MIB = 192;
@@ -44,6 +59,7 @@ async function startTeacher() {
 
 afterEach(() => {
   DistillPeer.closeAll();
+  OipPeer.closeAll();
   teacher?.kill();
 });
 
@@ -66,10 +82,29 @@ async function goodStudent(port: number, signal: AbortSignal): Promise<number> {
   return answered;
 }
 
-test('10,000 mutated messages: a status for each, no growth, a good student undisturbed', async (t) => {
+/** The same over the Open Inference Protocol. */
+async function goodClient(port: number, signal: AbortSignal): Promise<number> {
+  const peer = new OipPeer(port);
+  let answered = 0;
+  while (!signal.aborted) {
+    const id = String(answered);
+    const response = await peer.answer(inferRequest({ id, shades: [answered % 256, 1] }));
+    assert.deepEqual([response.id, response.rawOutputContents.length], [id, 4]);
+    answered += 1;
+  }
+  return answered;
+}
+
+/** Sends 10,000 mutated calls, beside a student and a client that are answered as ever. */
+async function sendMutatedCalls(
+  t: TestContext,
+  callOf: (number: number) => MutatedCall,
+  expected: readonly number[],
+): Promise<void> {
   const { process, grpcPort, residentMiB } = await startTeacher();
   const stop = new AbortController();
   const good = goodStudent(grpcPort, stop.signal);
+  const alsoGood = goodClient(grpcPort, stop.signal);
   const ends: CallEnd[] = [];
   const resident: number[] = [];
   let next = 0;
@@ -77,11 +112,11 @@ test('10,000 mutated messages: a status for each, no growth, a good student undi
     const session = await openSession(grpcPort);
     while (next < MESSAGES) {
       const number = next++;
-      const { mutation, body } = mutatedCall(number);
-      const end = await callWith(session, body);
+      const { mutation, path, body } = callOf(number);
+      const end = await callWith(session, body, path);
       const name = `message ${number} (${mutation}): status ${end.status} ${end.text}`;
       assert.ok(
-        EXPECTED.some((code) => code === end.status),
+        [...expected, ...POSSIBLE].some((code) => code === end.status),
         name,
       );
       ends.push(end);
@@ -92,9 +127,10 @@ test('10,000 mutated messages: a status for each, no growth, a good student undi
   await Promise.all(Array.from({ length: CONNECTIONS }, sendMutated));
   stop.abort();
   assert.ok((await good) > 0, 'the good student got nothing');
+  assert.ok((await alsoGood) > 0, 'the good client got nothing');
   assert.equal(process.exitCode, undefined);
   assert.equal(ends.length, MESSAGES);
-  for (const code of EXPECTED) {
+  for (const code of expected) {
     const times = ends.filter(({ status }) => status === code).length;
     assert.ok(times > 0, `no call ended with ${code}: the mutations have grown tame`);
   }
@@ -111,7 +147,13 @@ test('10,000 mutated messages: a status for each, no growth, a good student undi
     most < first + GROWTH_MIB,
     `MiB after each tenth: ${resident.map(Math.round).join(', ')}`,
   );
-});
+}
+
+test('10,000 mutated messages: a status for each, no growth, a good student undisturbed', (t) =>
+  sendMutatedCalls(t, mutatedCall, DISTILL_ENDS));
+
+test('10,000 mutated calls of the Open Inference Protocol, with the same result', (t) =>
+  sendMutatedCalls(t, mutatedInferenceCall, INFERENCE_ENDS));
 
 const draws = drawsFor(2, 'test');
 const random = (bytes: number) =>

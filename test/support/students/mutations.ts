@@ -1,14 +1,17 @@
 /** The requests of a right call with one message made wrong; each number is always the same one. */
+import { InferenceService } from '../../../src/oip/codec/inferenceService.js';
 import { type Draws, drawsFor } from '../../../src/random/draws.js';
 import { TeacherService } from '../../../src/stream/codec/teacherService.js';
+import { inferRequest } from '../oip/oipPeer.js';
 import { hello, image } from './distillPeer.js';
-import { framed } from './rawDistill.js';
+import { DISTILL_PATH, framed } from './rawDistill.js';
 
-type Mutation = (message: Buffer, draws: Draws) => Buffer;
+/** `others`: right messages of the same call, to take the place of this one or to be put behind it. */
+type Mutation = (message: Buffer, draws: Draws, others: readonly Buffer[]) => Buffer;
 
 const { requestSerialize } = TeacherService.service.Distill;
 
-const RIGHT: readonly Buffer[] = [
+const DISTILL: readonly Buffer[] = [
   requestSerialize({ hello: hello({ creditBytes: 100_000, maxChunkBytes: 4096 }) }),
   requestSerialize({
     image: { ...image(1, 7), sampleKey: { sample: 'a.png', augmentationSeed: '77' } },
@@ -57,8 +60,8 @@ const OF_BYTES: Readonly<Record<string, Mutation>> = {
     ];
     return inserted(message, Buffer.from(field), draws);
   },
-  merged: (message, draws) => Buffer.concat([message, one(draws)]),
-  replaced: (_, draws) => one(draws),
+  merged: (message, draws, others) => Buffer.concat([message, one(draws, others)]),
+  replaced: (_, draws, others) => one(draws, others),
   random: (_, draws) =>
     Buffer.from(Array.from({ length: draws.integer(300) }, () => draws.integer(256))),
 };
@@ -87,19 +90,63 @@ const NAMES = [...Object.keys(OF_BYTES), ...Object.keys(OF_FRAMES)];
 
 export interface MutatedCall {
   readonly mutation: string;
+  readonly path: string;
   /** All frames of the call. */
   readonly body: Buffer;
 }
 
+/** A Distill stream. */
 export function mutatedCall(number: number): MutatedCall {
   const draws = drawsFor(1, 'test', number);
+  return { path: DISTILL_PATH, ...mutated(DISTILL, DISTILL, draws) };
+}
+
+const { service } = InferenceService;
+const infer = service.ModelInfer.requestSerialize;
+const right = inferRequest({ id: 'a', shades: [7, 8], size: [16, 24], outputs: ['logits'] });
+const parameters = { timeout: { int64Param: 900_000 }, mine: { stringParam: 'x' } };
+const INFER: readonly Buffer[] = [
+  infer({ ...right, parameters }),
+  infer(inferRequest({ id: 'b', outputs: ['feature_fp16', 'feature_norm', 'embedding'] })),
+  infer({
+    ...right,
+    rawInputContents: [],
+    inputs: [{ ...right.inputs[0]!, contents: { uintContents: Array(2304).fill(200) } }],
+  }),
+];
+const NAMED = [
+  service.ModelReady,
+  service.ModelMetadata,
+  service.ModelConfig,
+  service.ModelStatistics,
+];
+
+/** A call of the Open Inference Protocol: half of them a stream, the others one request. */
+export function mutatedInferenceCall(number: number): MutatedCall {
+  const draws = drawsFor(2, 'test', number);
+  const kind = draws.integer(8);
+  if (kind < 4) return { path: service.ModelStreamInfer.path, ...mutated(INFER, INFER, draws) };
+  if (kind < 7) {
+    const message = one(draws, INFER);
+    return { path: service.ModelInfer.path, ...mutated([message], INFER, draws) };
+  }
+  const { path, requestSerialize: serialize } = NAMED[draws.integer(NAMED.length)]!;
+  const message = serialize({ name: 'cirkd', version: '1' });
+  return { path, ...mutated([message], INFER, draws) };
+}
+
+function mutated(
+  messages: readonly Buffer[],
+  others: readonly Buffer[],
+  draws: Draws,
+): Omit<MutatedCall, 'path'> {
   const mutation = NAMES[draws.integer(NAMES.length)] as string;
-  const victim = draws.integer(RIGHT.length);
-  const frames = RIGHT.map((message, index) => {
+  const victim = draws.integer(messages.length);
+  const frames = messages.map((message, index) => {
     if (index !== victim) return framed(message);
     const ofBytes = OF_BYTES[mutation];
-    if (ofBytes) return framed(ofBytes(message, draws));
-    return (OF_FRAMES[mutation] as Mutation)(framed(message), draws);
+    if (ofBytes) return framed(ofBytes(message, draws, others));
+    return (OF_FRAMES[mutation] as Mutation)(framed(message), draws, others);
   });
   return { mutation, body: Buffer.concat(frames) };
 }
@@ -114,6 +161,6 @@ function inserted(message: Buffer, bytes: Buffer, draws: Draws): Buffer {
   return Buffer.concat([message.subarray(0, at), bytes, message.subarray(at)]);
 }
 
-function one(draws: Draws): Buffer {
-  return RIGHT[draws.integer(RIGHT.length)] as Buffer;
+function one(draws: Draws, messages: readonly Buffer[]): Buffer {
+  return messages[draws.integer(messages.length)] as Buffer;
 }

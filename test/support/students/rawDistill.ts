@@ -58,8 +58,12 @@ export function onMessages(stream: ClientHttp2Stream, callback: (message: Buffer
 }
 
 /** One call with these bytes as its whole request. */
-export function callWith(session: ClientHttp2Session, body: Uint8Array): Promise<CallEnd> {
-  const stream = openCall(session, DISTILL_PATH);
+export function callWith(
+  session: ClientHttp2Session,
+  body: Uint8Array,
+  path = DISTILL_PATH,
+): Promise<CallEnd> {
+  const stream = openCall(session, path);
   let ending: IncomingHttpHeaders = {};
   let receivedBytes = 0;
   const keep = (headers: IncomingHttpHeaders) => {
