@@ -21,7 +21,7 @@ import { infoOf } from './modelInfo.js';
 import { type ModelInput, readModelInput } from './modelInput.js';
 import { ModelParameterError, readModelParameters, type TeacherFacts } from './modelParameters.js';
 import {
-  askOutputs,
+  checkOutputNames,
   type ExpectedOutputs,
   type ModelOutputs,
   readModelOutputs,
@@ -103,9 +103,8 @@ class Greeting {
     const misfits = new Misfits();
     const stated = statedFacts(facts, misfits);
     const input = readModelInput(facts, stated, settings, misfits);
-    if (input === undefined) askOutputs(facts.metadata.outputs, settings, misfits);
-    // What the pixels mean doesn't matter to a trial, but no trial is worth anything without the rest.
-    if (input === undefined) misfits.throwIfAny(address, said);
+    checkOutputNames(facts.metadata.outputs, settings, misfits);
+    if (input === undefined || misfits.faults.length > 0) misfits.throwIfAny(address, said);
     const { trial, usesStream, version } = await this.#trial(input!, facts);
     const outputs = readModelOutputs({ trial, input: input!, stated, settings, expected }, misfits);
     misfits.throwIfAny(address, said);

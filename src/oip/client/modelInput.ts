@@ -47,9 +47,10 @@ export function readModelInput(
   }
   const datatype = datatypeOf(tensor, settings, misfits);
   const axes = axesOf(tensor, formatOf(facts, tensor.name), settings, misfits);
-  const pixels = datatype && pixelsOf(tensor, datatype, stated, settings, misfits);
-  if (datatype === undefined || axes === undefined || pixels === undefined) return undefined;
-  return { name: tensor.name, datatype, pixels, ...axes };
+  const pixels = pixelsOf(tensor, datatype, stated, settings, misfits);
+  if (datatype === undefined || axes === undefined) return undefined;
+  // Without the right pixels a trial image is as good: what it shows can be asked for with the rest.
+  return { name: tensor.name, datatype, pixels: pixels ?? RAW_PIXELS, ...axes };
 }
 
 function chosenInput(
@@ -144,8 +145,11 @@ function layoutOf(
 ): Layout | 'unclear' | null {
   const wished = given ?? format;
   const channels = (layout: Layout) => image[CHANNEL_AXIS[layout]]!;
-  if (wished !== null) return channels(wished) === CHANNELS || channels(wished) < 1 ? wished : null;
   const shown = LAYOUTS.filter((layout) => channels(layout) === CHANNELS);
+  if (wished !== null) {
+    const isOpen = channels(wished) < 1 && shown.length === 0;
+    return isOpen || shown.includes(wished) ? wished : null;
+  }
   if (shown.length === 1) return shown[0]!;
   return shown.length === 2 || LAYOUTS.some((layout) => channels(layout) < 1) ? 'unclear' : null;
 }
@@ -159,7 +163,7 @@ function formatOf({ config }: ServerFacts, name: string): Layout | null {
 
 function pixelsOf(
   tensor: StatedTensor,
-  datatype: InputDatatype,
+  datatype: InputDatatype | undefined,
   stated: Partial<TeacherFacts>,
   { normalisation: given }: OipSettings,
   misfits: Misfits,

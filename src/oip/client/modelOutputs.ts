@@ -66,8 +66,8 @@ interface Known {
   readonly expected: ExpectedOutputs;
 }
 
-/** Asks what can be seen to be missing before any trial. */
-export function askOutputs(
+/** Whether outputs that the settings name are among the stated ones; a server may state none. */
+export function checkOutputNames(
   outputs: readonly StatedTensor[],
   { logits, feature }: OipSettings,
   misfits: Misfits,
@@ -84,8 +84,7 @@ export function askOutputs(
 
 /** Undefined: something is missing or doesn't fit, which `misfits` then says. */
 export function readModelOutputs(known: Known, misfits: Misfits): ModelOutputs | undefined {
-  const { trial, settings } = known;
-  askOutputs(trial.outputs, settings, misfits);
+  const { trial } = known;
   const maps = trial.outputs.flatMap((stated) => mapOf(stated, known));
   const logits = logitsOf(maps, known, misfits);
   if (logits === undefined) return undefined;

@@ -13,6 +13,8 @@ export const CLASSES = 3;
 export const CHANNELS = 4;
 export const STRIDE = 8;
 
+const NAMES = { logits: 'logits', feature: 'feature' } as const;
+
 export interface ModelShape {
   readonly name?: string;
   readonly version?: string;
@@ -22,6 +24,8 @@ export interface ModelShape {
   readonly outputDatatype?: 'FP32' | 'FP16' | 'BF16';
   readonly hasBatchAxis?: boolean;
   readonly hasFeature?: boolean;
+  /** Names of the outputs; default: what they are. */
+  readonly names?: { readonly logits: string; readonly feature: string };
   readonly stride?: number;
   readonly classes?: number;
   /** Sizes that the model takes alone; -1: any. */
@@ -35,9 +39,8 @@ export interface ModelShape {
   readonly config?: ModelConfigInput;
 }
 
-/** The first bytes of the tensor that came, which tell images apart. */
-function seedOf({ rawInputContents }: ModelInferRequest): number {
-  const bytes = rawInputContents[0]!;
+/** Of the first bytes of the tensor that came, which tell images apart. */
+export function seedOfBytes(bytes: Uint8Array): number {
   let seed = 0;
   for (const byte of bytes.subarray(0, 64)) seed = (seed * 31 + byte) % 509;
   return seed;
@@ -60,6 +63,7 @@ export function scriptedModel(shape: ModelShape = {}): ServedModel {
     size: [height, width] = [-1, -1],
     statesTensors = true,
     parameters = {},
+    names = NAMES,
   } = shape;
   const { name: input = 'image', datatype = 'FP32' } = shape.input ?? {};
   const outputLayout = shape.outputLayout ?? layout;
@@ -79,7 +83,7 @@ export function scriptedModel(shape: ModelShape = {}): ServedModel {
         : [],
       outputs: statesTensors
         ? roles.map((role) => ({
-            name: role,
+            name: names[role],
             datatype: outputDatatype,
             shape: batched(map(channelsOf[role], -1, -1, outputLayout)),
           }))
@@ -109,14 +113,21 @@ function answerOf(
   request: ModelInferRequest,
   shape: ModelShape & Required<Pick<ModelShape, 'outputLayout' | 'outputDatatype' | 'classes'>>,
 ): ModelInferResponseInput {
-  const { stride = STRIDE, layout, hasBatchAxis, hasFeature = true, isTyped = false } = shape;
+  const {
+    stride = STRIDE,
+    layout,
+    hasBatchAxis,
+    hasFeature = true,
+    isTyped = false,
+    names = NAMES,
+  } = shape;
   const image = request.inputs[0]!.shape.slice(-3);
   const [height, width] = layout === 'nchw' ? [image[1]!, image[2]!] : [image[0]!, image[1]!];
   const [h, w] = [Math.ceil(height / stride), Math.ceil(width / stride)];
-  const seed = seedOf(request);
+  const seed = seedOfBytes(request.rawInputContents[0]!);
   const all = hasFeature ? (['logits', 'feature'] as const) : (['logits'] as const);
   const wanted = request.outputs.map(({ name }) => name);
-  const roles = all.filter((role) => wanted.length === 0 || wanted.includes(role));
+  const roles = all.filter((role) => wanted.length === 0 || wanted.includes(names[role]));
   const tensors = roles.map((role) => {
     const channels = role === 'logits' ? shape.classes : CHANNELS;
     const isPlanes = shape.outputLayout === 'nchw';
@@ -131,7 +142,7 @@ function answerOf(
   });
   return {
     outputs: tensors.map(({ role, values, shape: sizes }) => ({
-      name: role,
+      name: names[role],
       datatype: shape.outputDatatype,
       shape: sizes,
       ...(isTyped ? { contents: { fp32Contents: [...values] } } : {}),
@@ -147,6 +158,3 @@ function bytesOf(values: Float32Array, datatype: 'FP32' | 'FP16' | 'BF16'): Buff
   const bits = datatype === 'FP16' ? encodeHalf(values) : narrowBfloat16(values);
   return Buffer.from(bits.buffer);
 }
-
-/** The seed that the model makes of the bytes that it gets. */
-export { seedOf };

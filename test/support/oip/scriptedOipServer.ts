@@ -66,7 +66,7 @@ type Unary<Request, Response> = (
   done: sendUnaryData<Response>,
 ) => void;
 
-export class OipServer {
+export class ScriptedOipServer {
   readonly port: number;
   readonly model: ServedModel;
   /** Ids of all requests for images, trials included, in order of arrival. */
@@ -77,9 +77,9 @@ export class OipServer {
   readonly #server: Server;
   readonly #script: OipScript;
 
-  static async start(model: ServedModel, script: OipScript = {}): Promise<OipServer> {
+  static async start(model: ServedModel, script: OipScript = {}): Promise<ScriptedOipServer> {
     const server = new Server({ 'grpc.max_receive_message_length': -1 });
-    const state: { running?: OipServer } = {};
+    const state: { running?: ScriptedOipServer } = {};
     server.addService(
       InferenceService.service,
       handlers(() => state.running!),
@@ -91,7 +91,7 @@ export class OipServer {
         (error, bound) => (error ? reject(error) : resolve(bound)),
       );
     });
-    state.running = new OipServer(server, port, model, script);
+    state.running = new ScriptedOipServer(server, port, model, script);
     return state.running;
   }
 
@@ -155,10 +155,10 @@ export class OipServer {
   }
 }
 
-function handlers(of: () => OipServer) {
+function handlers(of: () => ScriptedOipServer) {
   const unary =
     <Request, Response>(
-      respond: (server: OipServer, request: Request) => Response | Promise<Response>,
+      respond: (server: ScriptedOipServer, request: Request) => Response | Promise<Response>,
     ): Unary<Request, Response> =>
     (call, done) => {
       of().see(call.metadata.getMap());
@@ -204,7 +204,7 @@ function handlers(of: () => OipServer) {
 
 /** Never settles where no answer is to come. */
 async function inferOverCall(
-  server: OipServer,
+  server: ScriptedOipServer,
   request: ModelInferRequest,
 ): Promise<ModelInferResponseInput> {
   const response = await server.infer(request);
@@ -212,7 +212,7 @@ async function inferOverCall(
 }
 
 function inferOverStream(
-  server: OipServer,
+  server: ScriptedOipServer,
   call: ServerDuplexStream<ModelInferRequest, ModelStreamInferResponseInput>,
 ): void {
   const end = (code: status, details: string) => {

@@ -1,0 +1,24 @@
+/** Serves a network until it is killed. argv: a NetworkJob as JSON. Prints the port. */
+import { setTimeout } from 'node:timers/promises';
+import { networkModel } from './networkModel.js';
+import { ScriptedOipServer } from './scriptedOipServer.js';
+
+export interface NetworkJob {
+  readonly modelFile: string;
+  readonly port: number;
+  readonly hasTritonExtensions: boolean;
+  /** For each image, besides the network. */
+  readonly delayMs: number;
+}
+
+const { modelFile, port, hasTritonExtensions, delayMs } = JSON.parse(
+  process.argv[2] ?? '',
+) as NetworkJob;
+const server = await ScriptedOipServer.start(networkModel(modelFile, hasTritonExtensions), {
+  port,
+  async onImage({ answer }) {
+    await setTimeout(delayMs);
+    return answer();
+  },
+});
+process.stdout.write(`${server.port}\n`);
