@@ -1,7 +1,7 @@
 /** The bench of the Open Inference Protocol: what is asked for, its figures and goals, and the Distill side once. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { LoadAnswer } from '../../bench/transport/inference/distillClient.js';
+import type { LoadAnswer } from '../../bench/transport/inference/studentClient.js';
 import {
   answerBytesOf,
   fixedModel,
@@ -83,7 +83,7 @@ test("our student's side moves what it is asked for", async (t) => {
   const server = startSide(BENCH, '../answerServer.ts', [text], engineOnCpu());
   t.after(() => server.close());
   const { port } = await server.first<{ port: number }>();
-  const client = startSide(BENCH, 'distillClient.ts', [`127.0.0.1:${port}`, text], engineOnCpu());
+  const client = startSide(BENCH, 'studentClient.ts', [`127.0.0.1:${port}`, text], engineOnCpu());
   await client.first();
   const { ms, latenciesMs } = await client.ask<LoadAnswer>({ answers: 7, ahead: 3, stream: false });
   await client.close();

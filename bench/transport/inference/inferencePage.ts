@@ -21,8 +21,10 @@ import {
   OURS,
   OURS_STREAM,
   rateRatio,
+  STUDENT,
   TRITON,
   TRITON_STREAM,
+  TRITON_STUDENT,
 } from './inferenceResults.js';
 
 export function inferenceSection({ sides, versions }: InferenceFound): string {
@@ -42,6 +44,7 @@ export function goals(sides: readonly InferenceSide[]): string[][] {
   const pairs = [
     [OURS, TRITON],
     [OURS_STREAM, TRITON_STREAM],
+    [STUDENT, TRITON_STUDENT],
   ] as const;
   return pairs.flatMap(([ours, triton]) =>
     sides

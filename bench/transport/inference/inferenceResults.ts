@@ -27,8 +27,10 @@ export interface InferenceFound {
 }
 
 export const DISTILL = 'Distill, our student';
+export const STUDENT = 'ModelInfer, our student';
 export const OURS = 'ModelInfer, tritonclient';
 export const OURS_STREAM = 'ModelStreamInfer, tritonclient';
+export const TRITON_STUDENT = 'Triton: ModelInfer, our student';
 export const TRITON = 'Triton: ModelInfer, tritonclient';
 export const TRITON_STREAM = 'Triton: ModelStreamInfer, tritonclient';
 

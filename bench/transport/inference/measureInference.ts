@@ -5,7 +5,7 @@ import { engineOnCpu, type MeasuredProcess, startSide } from '../../support/meas
 import { groupCpuMs } from '../../support/processorTime.js';
 import { inRounds } from '../../support/rounds.js';
 import type { AnswerSize } from '../cases.js';
-import type { LoadAnswer, LoadRequest } from './distillClient.js';
+import type { LoadAnswer, LoadRequest } from './studentClient.js';
 import {
   AHEAD,
   answerBytesOf,
@@ -21,8 +21,10 @@ import {
   type InferenceSide,
   OURS,
   OURS_STREAM,
+  STUDENT,
   TRITON,
   TRITON_STREAM,
+  TRITON_STUDENT,
 } from './inferenceResults.js';
 
 export interface InferenceMeasurement {
@@ -136,7 +138,10 @@ async function sidesOf(
   const ours = () => teacher.cpuMs();
   const theirs = () => groupCpuMs(triton.pid);
   const [toOurs, toTriton] = [await loader(address), await loader(triton.address)];
-  const distill = await client('distillClient.ts', [address, text], engineOnCpu());
+  const student = (where: string) => client('studentClient.ts', [where, text], engineOnCpu());
+  const distill = await student(address);
+  const asksOurs = await student(`oip://${address}/${MODEL}`);
+  const asksTriton = await student(`oip://${triton.address}/${MODEL}`);
   const many = answerBytesOf(size) < SMALL_BYTES ? 8 * answers : answers;
   return AHEAD.flatMap((ahead) => {
     const request = (stream: boolean): LoadRequest => ({
@@ -149,8 +154,10 @@ async function sidesOf(
     });
     return [
       side(DISTILL, distill, ours),
+      side(STUDENT, asksOurs, ours),
       side(OURS, toOurs, ours),
       side(OURS_STREAM, toOurs, ours, true),
+      side(TRITON_STUDENT, asksTriton, theirs),
       side(TRITON, toTriton, theirs),
       side(TRITON_STREAM, toTriton, theirs, true),
     ];

@@ -1,5 +1,11 @@
-/** Our own student's side of Distill, up to the whole answers: nothing is made of them, as with inferClient.py. */
+/**
+ * Our own student's side up to the whole answers: nothing is made of them, as with inferClient.py.
+ *
+ *     studentClient.ts HOST:PORT|oip://HOST:PORT/MODEL SIZE
+ */
 import { expectBulkBuffers } from '../../../services/program/bulkHeap.js';
+import { OipProtocol } from '../../../src/oip/client/oipConversation.js';
+import { NO_OIP_SETTINGS } from '../../../src/oip/client/settings.js';
 import { connectBench } from '../../support/benchTeacher.js';
 import { answerRequests, tell } from '../../support/linesOfInput.js';
 import { bytesOf } from '../../wire/cases.js';
@@ -10,7 +16,7 @@ export interface LoadRequest {
   readonly answers: number;
   /** Images under way. */
   readonly ahead: number;
-  /** One stream in place of a call for each image; Distill is a stream anyway. */
+  /** One stream in place of a call for each image, of tritonclient. */
   readonly stream: boolean;
 }
 
@@ -28,7 +34,12 @@ const image = {
   rgb: new Uint8Array(size.height * size.width * 3).fill(7),
 };
 const wanted = answerBytesOf(size);
-const teacher = await connectBench([address], { ...WIRE_CASE, expected: { outputStride: 1 } });
+const oip = new OipProtocol({
+  settings: { ...NO_OIP_SETTINGS, stream: 'never' },
+  trialSize: { height: size.height, width: size.width },
+});
+const options = { ...WIRE_CASE, expected: { outputStride: 1 } };
+const teacher = await connectBench([address], options, [oip]);
 
 tell({ engine: `Node.js ${process.versions.node}` });
 await answerRequests(async ({ answers, ahead }: LoadRequest): Promise<LoadAnswer> => {
