@@ -126,6 +126,7 @@ function clientOptions(config: StudentConfig, { dataset, run, reporting }: Parts
       log.warn({ reason, detail }, 'asked for again');
       reporting.tell({ kind: 'requeue', reason });
     },
+    onUnmatched: () => metrics.unmatched.inc(),
     onReceivedBytes: (bytes) => metrics.receivedBytes.inc(bytes),
     onInflightBytes: (bytes) => metrics.inflightBytes.set(bytes),
     onTeacher(news) {

@@ -61,6 +61,10 @@ export const STUDENT_METRIC_NAMES = named('cirkd_student_', {
   receivedBytes: ['received_bytes_total', 'Bytes of tensor data received from teachers.'],
   inflightBytes: ['inflight_bytes', 'Bytes of answers requested and not yet complete.'],
   requeued: ['requeued_total', 'Images requested again, by reason.'],
+  unmatched: [
+    'unmatched_answers_total',
+    'Whole answers at oip addresses that no image waited for: late, doubled, or with an unknown id.',
+  ],
   nonfinite: ['nonfinite_total', 'Teacher answers and steps that contained NaN or infinity.'],
   lastStepTimestamp: [
     'last_step_timestamp_seconds',

@@ -32,6 +32,7 @@ export interface StudentMetrics {
   readonly inflightBytes: Gauge;
   /** reason: timeout, disconnected, draining, nonfinite, ... */
   readonly requeued: Counter<'reason'>;
+  readonly unmatched: Counter;
   readonly nonfinite: Counter;
   /** Sets the expiry of the certificate in use; not called by a service without one. */
   readonly setCertificateExpiry: (expires: Date) => void;
@@ -54,6 +55,7 @@ export function createStudentMetrics(): StudentMetrics {
     receivedBytes: new Counter({ ...NAMES.receivedBytes, registers }),
     inflightBytes: new Gauge({ ...NAMES.inflightBytes, registers }),
     requeued: new Counter({ ...NAMES.requeued, labelNames: ['reason'], registers }),
+    unmatched: new Counter({ ...NAMES.unmatched, registers }),
     nonfinite: new Counter({ ...NAMES.nonfinite, registers }),
     setCertificateExpiry: certificateExpiry(registers),
     ...runRecorder(registers),

@@ -15,7 +15,7 @@ import { createTeacherMetrics } from '../../src/telemetry/teacherMetrics.js';
 const TEACHER =
   'images_total requests_total inference_seconds queue_seconds queue_images queue_bytes answer_bytes batch_images sent_bytes_total streams oip_requests_total oip_request_seconds info';
 const STUDENT =
-  'info run_steps run_step teachers steps_total images_total step_seconds phase_seconds_total loss learning_rate received_bytes_total inflight_bytes requeued_total nonfinite_total last_step_timestamp_seconds miou pixel_accuracy';
+  'info run_steps run_step teachers steps_total images_total step_seconds phase_seconds_total loss learning_rate received_bytes_total inflight_bytes requeued_total unmatched_answers_total nonfinite_total last_step_timestamp_seconds miou pixel_accuracy';
 const EXPIRY = 'cirkd_tls_certificate_expiry_timestamp_seconds';
 
 const STEP = {

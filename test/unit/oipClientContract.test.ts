@@ -428,6 +428,7 @@ test('headers and a token over TLS come with every call', async (t) => {
   assert.ok(seen.length >= 6, `${seen.length} calls`);
   for (const metadata of seen) {
     assert.equal(metadata['x-tenant'], 'road');
+    assert.equal(metadata['cirkd-run'], 'test-run');
     assert.equal(metadata.authorization, 'Bearer secret-token-of-the-student');
   }
 });

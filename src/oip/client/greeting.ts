@@ -29,6 +29,7 @@ import {
 import { inputBytes } from './pixels.js';
 import { factsText, type ServerFacts } from './serverFacts.js';
 import type { OipSettings } from './settings.js';
+import { trialOutputs } from './trialOutputs.js';
 
 /** How a model is asked, and what it is. */
 export interface AgreedModel {
@@ -143,8 +144,7 @@ class Greeting {
       model: this.#options.model,
       id: 'trial',
       input,
-      // All that are stated: those of a second data type are not in every server's default.
-      outputs: facts.metadata.outputs.map(({ name }) => name),
+      outputs: trialOutputs(facts.metadata.outputs, settings),
       height,
       width,
       data: new Uint8Array(inputBytes(input.datatype, height, width)),
