@@ -27,7 +27,7 @@ const BENCH = new URL('../../bench/transport/inference/measureInference.ts', imp
 function side(name: string, ms: number, ahead = 1, size = LARGE): InferenceSide {
   return {
     ...{ name, size, ahead, answers: 10, answerBytes: 2 ** 20 },
-    ...{ ms: [ms, ms], cpuMs: [40, 60], latenciesMs: [1, 2, 3, 4, 100] },
+    ...{ ms: [ms, ms], cpuMs: [40, 60], serverCpuMs: [20, 30], latenciesMs: [1, 2, 3, 4, 100] },
   };
 }
 

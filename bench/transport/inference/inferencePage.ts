@@ -60,8 +60,8 @@ export function goals(sides: readonly InferenceSide[]): string[][] {
 }
 
 function rateTable(sides: readonly InferenceSide[]): string {
-  const perAnswer = ({ cpuMs, answers }: InferenceSide) =>
-    median(cpuMs.map((each) => each / answers));
+  const perAnswer = (cpuMs: readonly number[], { answers }: InferenceSide) =>
+    median(cpuMs.map((each) => each / answers)).toFixed(2);
   return tableOf(sides, [
     ['side', ({ name }) => name],
     ['under way', ({ ahead }) => String(ahead)],
@@ -70,7 +70,8 @@ function rateTable(sides: readonly InferenceSide[]): string {
     ['latency ms: median', (side) => latencyMs(side).median.toFixed(1)],
     ['99 %', (side) => latencyMs(side).p99.toFixed(1)],
     ['times Distill', (side) => timesDistill(sides, side)],
-    ['processor ms an answer', (side) => perAnswer(side).toFixed(1)],
+    ['processor ms per answer', (side) => perAnswer(side.cpuMs, side)],
+    ["the server's", (side) => perAnswer(side.serverCpuMs, side)],
   ]);
 }
 

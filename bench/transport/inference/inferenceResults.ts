@@ -16,6 +16,8 @@ export interface InferenceSide {
   readonly ms: readonly number[];
   /** Of each round: processor time of client and server, with the processes that the server started. */
   readonly cpuMs: readonly number[];
+  /** The server's part of it. */
+  readonly serverCpuMs: readonly number[];
   /** Of all answers of all rounds. */
   readonly latenciesMs: readonly number[];
 }

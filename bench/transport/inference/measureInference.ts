@@ -92,10 +92,10 @@ async function measureSize(
         after: (_, round) => say(`${sizeName(size)}: round ${round} of ${rounds}`),
       },
       async ({ client, request, cpuMs }) => {
-        const all = () => client.cpuMs() + cpuMs();
-        const before = all();
+        const [clientBefore, serverBefore] = [client.cpuMs(), cpuMs()];
         const answer = await client.ask<LoadAnswer>(request);
-        return { ...answer, cpuMs: all() - before };
+        const serverCpuMs = cpuMs() - serverBefore;
+        return { ...answer, serverCpuMs, cpuMs: serverCpuMs + client.cpuMs() - clientBefore };
       },
     );
     return sides.map(({ name, request }, index) => ({
@@ -103,6 +103,7 @@ async function measureSize(
       answerBytes: answerBytesOf(size),
       ms: spent[index]!.map(({ ms }) => ms),
       cpuMs: spent[index]!.map((each) => each.cpuMs),
+      serverCpuMs: spent[index]!.map((each) => each.serverCpuMs),
       latenciesMs: spent[index]!.flatMap(({ latenciesMs }) => latenciesMs),
     }));
   } finally {
