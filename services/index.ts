@@ -15,7 +15,7 @@ export {
 } from '../src/contract/teacher.js';
 export type { TeacherInfo } from '../src/contract/teacherInfo.js';
 export { ProviderError } from '../src/graphs/providerError.js';
-export { BindError } from '../src/rpc/server.js';
+export { BindError } from '../src/rpc/bindError.js';
 export { SecurityFileError } from '../src/rpc/security/watchedFiles.js';
 export { RunFolderError } from '../src/run/runFolder.js';
 export { ImageRefusedError } from '../src/stream/client/errors.js';

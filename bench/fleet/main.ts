@@ -26,7 +26,7 @@ const WHOLE: Amount = {
 
 await runBench({
   name: 'fleet',
-  options: { quick: flag },
+  options: { quick: flag.describe('shows in a minute or two that all of it runs') },
   plan: ({ quick }) => ({
     sections: ['fleet'],
     async measure({ engines, say }) {

@@ -1,22 +1,14 @@
 /** The parts of this bench: one process or two, waiting, scaling. */
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { STREET_CLASSES } from '../../src/data/streets/classes.js';
 import { writeUntrainedModel } from '../../test/support/modelFiles/untrainedModel.js';
 import type { PrefetchResult, RemoteResult, ScalingResult, WaitingResult } from './results.js';
 import { engineOnCpu, type MeasuredProcess, startSide } from '../support/measuredProcess.js';
+import { scratchFolder, withOpened } from '../support/opened.js';
 import { inRounds } from '../support/rounds.js';
-import type {
-  PullAnswer,
-  PullRequest,
-  PullTask,
-  StepsAnswer,
-  TrainAnswer,
-  TrainRequest,
-  TrainTask,
-} from './protocol.js';
-import { type SimulatedSize, Teachers } from './teachers.js';
+import type { PullAnswer, PullRequest, StepsAnswer } from './pullSide.js';
+import { checkpointTeacher, type SimulatedSize, simulatedTeachers } from './teachers.js';
+import type { TrainAnswer, TrainRequest, TrainTask } from './trainSide.js';
 
 export interface Amount {
   /** One process beside two: rounds, and steps in each. */
@@ -39,21 +31,15 @@ export async function measureRemote(
   { height, width }: { readonly height: number; readonly width: number },
   say: Say,
 ): Promise<RemoteResult> {
-  const folder = await mkdtemp(join(tmpdir(), 'cirkd-bench-'));
-  const open: { close(): Promise<void> }[] = [];
-  const opened = <T extends { close(): Promise<void> }>(one: T): T => {
-    open.push(one);
-    return one;
-  };
-  try {
-    const model = join(folder, 'teacher.safetensors');
+  return withOpened(async (open) => {
+    const model = join((await open(scratchFolder())).path, 'teacher.safetensors');
     writeUntrainedModel(model, 1);
-    const teachers = opened(await Teachers.checkpoint(model));
+    const teachers = await open(checkpointTeacher(model));
     const classNames = STREET_CLASSES.map(([name]) => name);
     const task = { model, teacherChannels: TEACHER_CHANNELS, classNames, height, width };
     const address = teachers.addresses[0]!;
-    const one = opened(await startStudent('trainSide.ts', { ...task, address: null }));
-    const two = opened(await startStudent('trainSide.ts', { ...task, address }));
+    const one = await open(startStudent('trainSide.ts', { ...task, address: null }));
+    const two = await open(startStudent('trainSide.ts', { ...task, address }));
     const [alone, apart] = await inRounds(
       [[one, two]],
       {
@@ -69,16 +55,13 @@ export async function measureRemote(
       oneWaiting: alone!.map((each) => each.waiting),
       twoWaiting: apart!.map((each) => each.waiting),
     };
-  } finally {
-    for (const each of open.reverse()) await each.close();
-    await rm(folder, { recursive: true, force: true });
-  }
+  });
 }
 
 /** Resolves once the process is ready. */
 async function startStudent(
   file: 'trainSide.ts' | 'pullSide.ts',
-  task: TrainTask | PullTask,
+  task: TrainTask | SimulatedSize,
 ): Promise<MeasuredProcess> {
   const side = startSide(import.meta.url, file, [JSON.stringify(task)], engineOnCpu());
   await side.first();
@@ -103,12 +86,10 @@ export async function measureFleet(
   say: Say,
 ): Promise<FleetMeasured> {
   const most = counts.at(-1)!;
-  const teachers = await Teachers.simulated(most, size);
-  say(`${most} teachers run`);
-  let student: MeasuredProcess | undefined;
-  try {
-    const side = await startStudent('pullSide.ts', { size });
-    student = side;
+  return withOpened(async (open) => {
+    const teachers = await open(simulatedTeachers(most, size));
+    say(`${most} teachers run`);
+    const side = await open(startStudent('pullSide.ts', size));
     const pull = (addresses: readonly string[], imagesEach: number) => {
       const request: PullRequest = { do: 'pull', addresses, imagesEach };
       return side.ask<PullAnswer>(request);
@@ -126,10 +107,7 @@ export async function measureFleet(
       scaling: counts.map((count, i) => ({ teachers: count, imagesPerSecond: rates[i]! })),
       waiting: { teachers: most, stepMs: STEP_MS, steps, prefetch },
     };
-  } finally {
-    await student?.close();
-    await teachers.close();
-  }
+  });
 }
 
 async function measureWaiting(

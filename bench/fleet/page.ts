@@ -35,7 +35,7 @@ export function section(results: FleetResults): string {
     '### Waiting',
     waitingTable(results),
     '### Scaling',
-    `Crops of ${height}×${width}, ${latencyMs} ms an image at each teacher. In brackets: quartiles of the rounds.`,
+    `Crops of ${height}×${width}, ${latencyMs} ms per image at each teacher. In brackets: quartiles of the rounds.`,
     scalingTable(results.scaling, latencyMs),
   );
 }

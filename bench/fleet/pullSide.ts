@@ -1,4 +1,7 @@
-/** A student without a network: takes answers of a fleet as fast as they come, or step by step. */
+/**
+ * A student without a network: takes answers of a fleet as fast as they come, or step by step. Its argument is
+ * the fleet's SimulatedSize as JSON.
+ */
 import { OUTPUT_STRIDE } from '../../src/contract/teacherInfo.js';
 import { expectBulkBuffers } from '../../services/program/bulkHeap.js';
 import type { TeacherReply } from '../../src/contract/teacher.js';
@@ -7,20 +10,41 @@ import { Feed, teacherImages } from '../../src/train/feed.js';
 import { runLoop, type StepReport } from '../../src/train/loop.js';
 import { connectBench } from '../support/benchTeacher.js';
 import { startDecoder } from '../support/decoder.js';
-import { answerRequests } from '../support/linesOfInput.js';
+import { answerRequests, sendLine } from '../support/linesOfInput.js';
 import { madeBatches, STEP_IMAGES } from './madeBatches.js';
-import type { PullAnswer, PullRequest, PullTask, StepsAnswer } from './protocol.js';
+import type { SimulatedSize } from './teachers.js';
+
+export type PullRequest =
+  /** As many images as teachers can: from the first full round of answers to the last but one. */
+  | { readonly do: 'pull'; readonly addresses: readonly string[]; readonly imagesEach: number }
+  /** Training steps of a fixed time, two images each. */
+  | {
+      readonly do: 'steps';
+      readonly addresses: readonly string[];
+      readonly steps: number;
+      readonly stepMs: number;
+      readonly prefetchSteps: number;
+    };
+
+export interface PullAnswer {
+  readonly imagesPerSecond: number;
+}
+
+export interface StepsAnswer {
+  /** Of all steps but the first. */
+  readonly seconds: { readonly total: number; readonly teacher: number; readonly data: number };
+}
 
 /** Under way at each teacher: one in its network, one that waits there, one on its way. */
 const AHEAD_EACH = 3;
 
 expectBulkBuffers();
-const { size } = JSON.parse(process.argv[2]!) as PullTask;
-const source = madeBatches(size.height, size.width, size.classes);
+const { height, width, classes } = JSON.parse(process.argv[2]!) as SimulatedSize;
+const source = madeBatches(height, width, classes);
 const decoder = startDecoder();
 await decoder.setup(null);
 
-process.stdout.write('{}\n');
+sendLine({});
 await answerRequests(async (request: PullRequest) => {
   const teacher = await connectBench(request.addresses, {
     ...({ encoding: 'int8', logits: 'sent' } as const),

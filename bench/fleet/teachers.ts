@@ -14,54 +14,42 @@ export interface SimulatedSize {
   readonly latencyMs: number;
 }
 
-export class Teachers {
+export interface Teachers {
   readonly addresses: readonly string[];
-  readonly #running: readonly MeasuredProcess[];
+  close(): Promise<void>;
+}
 
-  /** One with the network of a model file. */
-  static checkpoint(path: string): Promise<Teachers> {
-    return Teachers.#start(1, [`checkpoint=${JSON.stringify(path)}`]);
-  }
+/** One with the network of a model file. */
+export function checkpointTeacher(path: string): Promise<Teachers> {
+  return startTeachers(1, [`checkpoint=${JSON.stringify(path)}`]);
+}
 
-  /** Some that simulate; the first answer of each takes longer. */
-  static simulated(count: number, size: SimulatedSize): Promise<Teachers> {
-    const { classes, channels, latencyMs } = size;
-    return Teachers.#start(count, [
-      'simulate.enabled=true',
-      `simulate.classes=${classes}`,
-      `simulate.featureChannels=${channels}`,
-      `simulate.latencyMs=${latencyMs}`,
-      'encodings=[int8, fp16]',
-    ]);
-  }
+/** Some that simulate; the first answer of each takes longer. */
+export function simulatedTeachers(count: number, size: SimulatedSize): Promise<Teachers> {
+  const { classes, channels, latencyMs } = size;
+  return startTeachers(count, [
+    ...['simulate.enabled=true', `simulate.classes=${classes}`],
+    ...[`simulate.featureChannels=${channels}`, `simulate.latencyMs=${latencyMs}`],
+    'encodings=[int8, fp16]',
+  ]);
+}
 
-  /** One after the other: a start takes a core, and a full machine would slow all of them. */
-  static async #start(count: number, keys: readonly string[]): Promise<Teachers> {
-    const addresses: string[] = [];
-    const running: MeasuredProcess[] = [];
-    const given = ['--port', '0', '--metrics-port', '0', ...keys.flatMap((key) => ['--set', key])];
-    const env = { ...process.env, CUDA_VISIBLE_DEVICES: '' };
-    for (let i = 0; i < count; i++) {
-      const teacher = new MeasuredProcess(
-        'a teacher',
-        process.execPath,
-        [BIN, 'teacher', ...given],
-        env,
-      );
-      running.push(teacher);
-      let ready: RegExpExecArray | null = null;
-      while (ready === null) ready = READY.exec(await teacher.line());
-      addresses.push(ready[1]!);
-    }
-    return new Teachers(addresses, running);
+/** One after the other: a start takes a core, and a full machine would slow all of them. */
+async function startTeachers(count: number, keys: readonly string[]): Promise<Teachers> {
+  const addresses: string[] = [];
+  const running: MeasuredProcess[] = [];
+  const given = ['--port', '0', '--metrics-port', '0', ...keys.flatMap((key) => ['--set', key])];
+  const args = [BIN, 'teacher', ...given];
+  const env = { ...process.env, CUDA_VISIBLE_DEVICES: '' };
+  for (let i = 0; i < count; i++) {
+    const teacher = new MeasuredProcess('a teacher', process.execPath, args, env);
+    running.push(teacher);
+    let ready: RegExpExecArray | null = null;
+    while (ready === null) ready = READY.exec(await teacher.line());
+    addresses.push(ready[1]!);
   }
-
-  private constructor(addresses: readonly string[], running: readonly MeasuredProcess[]) {
-    this.addresses = addresses;
-    this.#running = running;
-  }
-
-  async close(): Promise<void> {
-    await Promise.all(this.#running.map((teacher) => teacher.close('SIGTERM')));
-  }
+  const close = async () => {
+    await Promise.all(running.map((teacher) => teacher.close('SIGTERM')));
+  };
+  return { addresses, close };
 }

@@ -7,11 +7,32 @@ import type { Teacher } from '../../src/contract/teacher.js';
 import { Feed } from '../../src/train/feed.js';
 import { runLoop } from '../../src/train/loop.js';
 import { connectBench } from '../support/benchTeacher.js';
-import { answerRequests } from '../support/linesOfInput.js';
+import { answerRequests, sendLine } from '../support/linesOfInput.js';
 import { BANK_ROWS } from '../wire/students.js';
-import { LocalTeacher } from './localTeacher.js';
+import { startLocalTeacher } from './localTeacher.js';
 import { madeBatches, STEP_IMAGES } from './madeBatches.js';
-import type { TrainAnswer, TrainRequest, TrainTask } from './protocol.js';
+
+/** The program's argument. */
+export interface TrainTask {
+  /** The teacher's model file. */
+  readonly model: string;
+  readonly teacherChannels: number;
+  readonly classNames: readonly string[];
+  /** Of the teacher in another process; null: it is in this one. */
+  readonly address: string | null;
+  readonly height: number;
+  readonly width: number;
+}
+
+export interface TrainRequest {
+  readonly steps: number;
+}
+
+export interface TrainAnswer {
+  readonly imagesPerSecond: number;
+  /** Waited for the teacher, share of the time. */
+  readonly waiting: number;
+}
 
 expectBulkBuffers();
 const task = JSON.parse(process.argv[2]!) as TrainTask;
@@ -35,7 +56,7 @@ await compute.setup({
 const source = madeBatches(height, width, classes);
 let done = 0;
 
-process.stdout.write('{}\n');
+sendLine({});
 await answerRequests(async ({ steps }: TrainRequest): Promise<TrainAnswer> => {
   const { ends, teacherSeconds } = await train(steps + 1);
   // The first step waits for its answers, with nothing to compute meanwhile.
@@ -62,7 +83,7 @@ async function train(steps: number): Promise<{ ends: number[]; teacherSeconds: n
 
 /** The other process with the student's default encoding, fp32: both compute the same. */
 function openTeacher(): Promise<Teacher> {
-  if (task.address === null) return LocalTeacher.start(task.model, height, width);
+  if (task.address === null) return startLocalTeacher(task.model, height, width);
   return connectBench([task.address], {
     ...({ encoding: 'fp32', logits: 'sent' } as const),
     expected: { outputStride: OUTPUT_STRIDE },

@@ -22,9 +22,15 @@ type Kind = keyof Products;
 
 export function productRates(point: Point, inputs: Inputs, seconds: number): Products {
   return scope(() => {
+    const memory = point.loss === 'memory';
     const rows = tiles(inputs.student_NC, inputs.teacher_ND);
-    const spent = { student: 0, teacher: 0, gradient: 0 };
-    const flop = { student: 0, teacher: 0, gradient: 0 };
+    const columns = memory ? bankTiles(inputs.banks_MD) : rows;
+    // Without a bank those on and above the diagonal.
+    const pairs = rows.flatMap((row, a) =>
+      columns.slice(memory ? 0 : a).map((column) => [row, column] as const),
+    );
+    const none = () => ({ student: 0, teacher: 0, gradient: 0 });
+    let [spent, flop] = [none(), none()];
     const product = (kind: Kind, a: Tensor, b: Tensor) => {
       const start = performance.now();
       const result = ops.matMul(a, b);
@@ -32,24 +38,14 @@ export function productRates(point: Point, inputs: Inputs, seconds: number): Pro
       flop[kind] += 2 * result.size * a.shape[1]!;
       return result;
     };
-    const memory = point.loss === 'memory';
-    const columns = memory ? bankTiles(inputs.banks_MD) : rows;
-    const walk = memory ? () => walkRectangle(rows, columns) : () => walkTriangle(rows);
     let end = Number.POSITIVE_INFINITY;
-    // The first pair warms up.
-    for (let first = true; performance.now() < end; ) {
-      for (const [row, column] of walk()) {
-        scope(() => tileProducts(row, column, memory, product));
-        if (first) {
-          for (const kind of ['student', 'teacher', 'gradient'] as const) {
-            spent[kind] = 0;
-            flop[kind] = 0;
-          }
-          end = performance.now() + 1000 * seconds;
-          first = false;
-        }
-        if (performance.now() >= end) break;
-      }
+    for (let walked = 0; performance.now() < end; walked++) {
+      const [row, column] = pairs[walked % pairs.length]!;
+      scope(() => tileProducts(row, column, memory, product));
+      if (walked > 0) continue;
+      // The first pair warms up.
+      [spent, flop] = [none(), none()];
+      end = performance.now() + 1000 * seconds;
     }
     const rate = (kind: Kind) => (1000 * flop[kind]) / spent[kind];
     return { student: rate('student'), teacher: rate('teacher'), gradient: rate('gradient') };
@@ -67,16 +63,6 @@ function tileProducts(
   product('teacher', row.teacher_RD, column.teacher_DR).dispose();
   product('gradient', similarity_RR, column.student_RC);
   if (!memory && row !== column) product('gradient', row.student_CR, similarity_RR);
-}
-
-function* walkTriangle(tiles: readonly Tile[]): Generator<[Tile, Tile]> {
-  for (let a = 0; a < tiles.length; a++) {
-    for (let b = a; b < tiles.length; b++) yield [tiles[a]!, tiles[b]!];
-  }
-}
-
-function* walkRectangle(rows: readonly Tile[], columns: readonly Tile[]): Generator<[Tile, Tile]> {
-  for (const row of rows) for (const column of columns) yield [row, column];
 }
 
 function bankTiles(banks_MD: readonly Tensor[]): Tile[] {

@@ -1,4 +1,4 @@
-/** Both sides must have computed the same, or their times mean nothing. */
+/** Both sides must have computed the same, or their times mean nothing: what they say of it, compared. */
 import type { Check } from './protocol.js';
 
 /**
@@ -6,7 +6,7 @@ import type { Check } from './protocol.js';
  * against the largest of its kind: batch norm with fresh weights amplifies rounding, most of all where
  * a gradient is next to nothing.
  */
-export const TOLERANCES = { loss: 1e-4, output: 1e-3, norm: 5e-3 } as const;
+const TOLERANCES = { loss: 1e-4, output: 1e-3, norm: 5e-3 } as const;
 
 export interface Distance {
   readonly what: string;
@@ -39,4 +39,19 @@ function distance(ours: readonly number[], peer: readonly number[]): number {
 function toleranceOf(what: string): number {
   if (what.startsWith('loss ')) return TOLERANCES.loss;
   return what.includes('norms') ? TOLERANCES.norm : TOLERANCES.output;
+}
+
+/** Of a large tensor. */
+const SAMPLES = 64;
+
+/** Evenly spread elements; all of them where there are few. */
+export function sampled(values: Float32Array): number[] {
+  // Odd: even steps would see the same few channels again and again.
+  const step = Math.max(1, Math.floor(values.length / SAMPLES) - 1) | 1;
+  const count = Math.min(SAMPLES, values.length);
+  return Array.from({ length: count }, (_, i) => values[i * step]!);
+}
+
+export function euclideanNorm(values: Float32Array): number {
+  return Math.sqrt(values.reduce((sum, value) => sum + value ** 2, 0));
 }

@@ -2,9 +2,9 @@
 import { profileWork } from '../../services/cli/bench/opProfile.js';
 import { peakKiB, residentKiB, startPeak } from '../../services/cli/bench/peakMemory.js';
 import { engineInfo } from '../../src/tensor/index.js';
-import { answerRequests, tell } from '../support/linesOfInput.js';
-import type { Answers, Ready, Request, SideTask } from './protocol.js';
-import { openWork, type StepWork } from './stepWork.js';
+import { answerRequests, sendLine } from '../support/linesOfInput.js';
+import type { Answers, Ready, Request, SideTask, StepWork } from './protocol.js';
+import { openWork } from './stepWork.js';
 
 const task = JSON.parse(process.argv[2]!) as SideTask;
 // TensorFlow reads it when it is opened.
@@ -16,7 +16,7 @@ const startKiB = residentKiB();
 const work = openWork(task);
 // Making weights, banks and input takes more for a moment than it leaves.
 startPeak();
-tell({ engine, startKiB } satisfies Ready);
+sendLine({ engine, startKiB } satisfies Ready);
 await answerRequests((request: Request) => answer(work, request));
 
 function answer(work: StepWork, request: Request): Answers[Request['do']] {

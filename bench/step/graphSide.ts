@@ -7,9 +7,8 @@ import { TEACHER_OUTPUTS } from '../../services/cli/bench/teacherWork.js';
 import { NO_SETTINGS } from '../../src/graphs/graphSettings.js';
 import { GraphTeacher } from '../../src/graphs/graphTeacher.js';
 import { openOnnxGraph } from '../../src/graphs/onnxGraph.js';
-import { answerRequests, tell } from '../support/linesOfInput.js';
-import { GRAPH_FILE } from './graphExport.js';
-import type { Answers, Ready, Request, SideTask } from './protocol.js';
+import { answerRequests, sendLine } from '../support/linesOfInput.js';
+import { type Answers, GRAPH_FILE, type Ready, type Request, type SideTask } from './protocol.js';
 import { checkOf } from './stepWork.js';
 
 const task = JSON.parse(process.argv[2]!) as SideTask;
@@ -22,7 +21,7 @@ const settings = { ...NO_SETTINGS, normalisation: 'official' as const };
 const teacher = await GraphTeacher.open(graph, { settings, origins: {} }, 'bench');
 const images = rgbImages(task.case.workload);
 startPeak();
-tell({ engine: graph.runtime, startKiB } satisfies Ready);
+sendLine({ engine: graph.runtime, startKiB } satisfies Ready);
 await answerRequests((request: Request) => answer(request.do));
 
 async function answer(what: Request['do']): Promise<Answers['check' | 'step' | 'peak']> {

@@ -19,10 +19,8 @@ await runBench({
   name: 'step',
   options: {
     rounds: wholeNumber(12),
-    /** Names with commas between; all unless given. */
-    cases: text,
+    cases: text.describe('names with commas between them; all unless given'),
     threads: wholeNumber(availableParallelism()),
-    /** For a quick look at something smaller than the goals are about. */
     height: wholeNumber(GOAL_SIZE.height),
     width: wholeNumber(GOAL_SIZE.width),
     'width-multiplier': number(1),

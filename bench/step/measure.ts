@@ -1,20 +1,27 @@
 /** Cases of one group: a process for each side of each, asked in turns. */
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { configOf } from '../../services/cli/bench/workload.js';
+import { runProgram, tail } from '../../services/setup/subprocess.mjs';
 import type { Measuring } from '../support/bench.js';
+import { engineOnCpu, startSide } from '../support/measuredProcess.js';
+import { type Open, scratchFolder, withOpened } from '../support/opened.js';
+import {
+  ensureOnnxExporter,
+  ensureTorchvision,
+  peerEnvironment,
+  pythonEnvironment,
+} from '../support/peerPackages.js';
 import { inRounds } from '../support/rounds.js';
 import { compareChecks, type Distance } from './agreement.js';
 import { isGraph, type StepCase } from './cases.js';
-import { exportGraph } from './graphExport.js';
-import type { SideTask, Timing } from './protocol.js';
+import type { Answers, Ready, Request, SideName, SideTask, Timing } from './protocol.js';
 import type { CaseResult, GraphResult, SideResult, StepFound } from './results.js';
-import { openSide, type Side } from './side.js';
 
 export interface Measurement extends Measuring<StepFound> {
   readonly rounds: number;
 }
+
+const fileHere = (path: string) => fileURLToPath(new URL(path, import.meta.url));
 
 /** Threads of the side that has just computed go on looking for work for a moment. */
 const PAUSE_MS = 100;
@@ -47,16 +54,15 @@ export function measureGraph(stepCase: StepCase, measurement: Measurement): Prom
   });
 }
 
-async function measured<Result>(
+function measured<Result>(
   cases: readonly StepCase[],
   measurement: Measurement,
   finish: (running: Running, results: [SideResult, SideResult]) => Promise<Result> | Result,
 ): Promise<Result[]> {
-  const folder = await mkdtemp(join(tmpdir(), 'cirkd-bench-'));
-  const started: Side[] = [];
-  try {
+  return withOpened(async (open) => {
+    const folder = (await open(scratchFolder())).path;
     const running: Running[] = [];
-    for (const each of cases) running.push(await start(each, folder, started, measurement));
+    for (const each of cases) running.push(await start(each, folder, open, measurement));
     const timings = await takeTurns(running, measurement);
     const results: Result[] = [];
     for (const [index, each] of running.entries()) {
@@ -68,35 +74,61 @@ async function measured<Result>(
       results.push(await finish(each, [await result(0), await result(1)]));
     }
     return results;
-  } finally {
-    await Promise.all(started.map((side) => side.close()));
-    await rm(folder, { recursive: true, force: true });
-  }
+  });
 }
 
 /** This project's side first: it writes the weights. One step each goes before the rounds, untimed. */
 async function start(
   stepCase: StepCase,
   folder: string,
-  started: Side[],
+  open: Open,
   { threads, peer: torch, engines, say }: Measurement,
 ): Promise<Running> {
   const { train, loss, memory } = configOf(stepCase.workload);
   const task: SideTask = { case: stepCase, threads, folder, train, loss, memory };
-  const open = async (name: 'cirkd' | 'torch' | 'graph') => {
-    const side = await openSide(name, task, torch);
-    started.push(side);
-    return side;
-  };
-  const own = await open('cirkd');
+  const own = await open(openSide('cirkd', task, torch));
   engines.cirkd = own.ready.engine;
   if (isGraph(stepCase)) await exportGraph(folder, stepCase.workload.classes, torch, say);
-  const peer = await open(isGraph(stepCase) ? 'graph' : 'torch');
+  const peer = await open(openSide(isGraph(stepCase) ? 'graph' : 'torch', task, torch));
   const checks = [await own.ask({ do: 'check' }), await peer.ask({ do: 'check' })] as const;
   const agreement = compareChecks(stepCase.name, ...checks);
   say(`${stepCase.name}: both sides compute the same`);
   for (const side of [own, peer]) await side.ask({ do: 'step' });
   return { case: stepCase, sides: [own, peer], agreement };
+}
+
+/** A measured process. */
+interface Side {
+  readonly ready: Ready;
+  ask<K extends Request['do']>(request: Request & { readonly do: K }): Promise<Answers[K]>;
+  close(): Promise<void>;
+}
+
+/** Resolves once the process is ready. @param torch folder of PyTorch's packages */
+async function openSide(name: SideName, task: SideTask, torch: string): Promise<Side> {
+  const args = [JSON.stringify(task)];
+  const networks = fileHere('../../test/support/torch');
+  const started =
+    name === 'torch'
+      ? startSide(import.meta.url, 'peer.py', args, peerEnvironment(torch, networks))
+      : startSide(import.meta.url, `${name}Side.ts`, args, engineOnCpu(), ['--expose-gc']);
+  const ready = await started.first<Ready>();
+  return { ready, ask: (request) => started.ask(request), close: () => started.close() };
+}
+
+/** PyTorch makes the graph of the weights in a folder. @param torch folder of PyTorch's packages */
+async function exportGraph(
+  folder: string,
+  classes: number,
+  torch: string,
+  say: (text: string) => void,
+): Promise<void> {
+  const packages = [torch, await ensureTorchvision(say), await ensureOnnxExporter(say)];
+  const args = [fileHere('graphExport.py'), folder, String(classes)];
+  const { code, output } = await runProgram('python3', args, {
+    env: pythonEnvironment(...packages),
+  });
+  if (code !== 0) throw new Error(`the export failed:\n${tail(output)}`);
 }
 
 function takeTurns(running: readonly Running[], { rounds, say }: Measurement): Promise<Timing[][]> {

@@ -19,95 +19,88 @@ import {
   type Tensor,
   type Var,
 } from '../../src/tensor/index.js';
-import type { Check, Timing } from './protocol.js';
-import { euclideanNorm, sampled } from './sampled.js';
+import { euclideanNorm, sampled } from './agreement.js';
+import type { Check, StepWork, Timing } from './protocol.js';
 
 /** About what losses that are means over positions give. */
 const LARGEST_SEED = 1e-4;
 
-export class NetworkWork {
-  readonly #student: StudentWork;
-  readonly #seeds: Readonly<Record<keyof NetworkOutputs, Tensor>>;
-  #steps = 0;
+type Seeds = Readonly<Record<keyof NetworkOutputs, Tensor>>;
 
-  constructor(student: StudentWork, workload: Workload) {
-    this.#student = student;
-    const map = [workload.images, ...outputSize(workload)];
-    const seed = (name: keyof NetworkOutputs, channels: number) =>
-      // The backward pass lets go of what it was given.
-      madeTensor(`seed/${name}`, [...map, channels], -LARGEST_SEED, LARGEST_SEED).hold();
-    this.#seeds = {
-      logits: seed('logits', workload.classes),
-      aux: seed('aux', workload.classes),
-      feature: seed('feature', student.trainer.parts.network.featureChannels),
-    };
-  }
+/** What a check looks at while a step is made. */
+interface Seen {
+  outputs(outputs: NetworkOutputs): void;
+  gradients(gradients: ReadonlyMap<Parameter, Tensor>): void;
+}
 
-  check(): Check {
-    const check: Record<string, number[]> = {};
-    const parameters = this.#student.trainer.parts.network.parameters();
-    this.#step({
-      dropoutSeed: null,
-      seeOutputs: (outputs) => {
-        for (const [name, output] of presentOutputs(outputs)) {
-          check[name] = sampled(readFloat32(output.value));
-        }
-      },
-      seeGradients: (gradients) => {
-        const norm = (each: Parameter) => euclideanNorm(readFloat32(gradients.get(each)!));
-        check['gradient norms'] = parameters.map(norm);
-      },
-    });
-    check['weight norms after the update'] = parameters.map((each) =>
-      euclideanNorm(each.toFloat32()),
-    );
-    return check;
-  }
+export function networkWork(student: StudentWork, workload: Workload): StepWork {
+  const { network, optimizer, schedule, dropoutSeed } = student.trainer.parts;
+  const map = [workload.images, ...outputSize(workload)];
+  const seed = (name: keyof NetworkOutputs, channels: number) =>
+    // The backward pass lets go of what it was given.
+    madeTensor(`seed/${name}`, [...map, channels], -LARGEST_SEED, LARGEST_SEED).hold();
+  const seeds: Seeds = {
+    logits: seed('logits', workload.classes),
+    aux: seed('aux', workload.classes),
+    feature: seed('feature', network.featureChannels),
+  };
+  let steps = 0;
 
-  step(): Timing {
-    const { dropoutSeed } = this.#student.trainer.parts;
-    const step = this.#steps;
-    return this.#step({ dropoutSeed: (layer) => dropoutSeed!(step, 0, layer) });
-  }
-
-  #step(how: {
-    readonly dropoutSeed: ForwardContext['dropoutSeed'];
-    readonly seeOutputs?: (outputs: NetworkOutputs) => void;
-    readonly seeGradients?: (gradients: ReadonlyMap<Parameter, Tensor>) => void;
-  }): Timing {
-    const { optimizer, schedule } = this.#student.trainer.parts;
+  function step(dropout: ForwardContext['dropoutSeed'], seen?: Seen): Timing {
     const staged = new StagedBuffers();
     return scope(() => {
       const begin = performance.now();
-      const gradients = scope(() => this.#pass(how.dropoutSeed, staged, how.seeOutputs));
+      const gradients = scope(() => pass(dropout, staged, seen));
       const between = performance.now();
-      how.seeGradients?.(gradients);
+      seen?.gradients(gradients);
       optimizer.apply(gradients, schedule.learningRate);
       staged.commit();
-      this.#steps += 1;
+      steps += 1;
       return { pass: between - begin, update: performance.now() - between };
     });
   }
 
-  #pass(
-    dropoutSeed: ForwardContext['dropoutSeed'],
+  function pass(
+    dropout: ForwardContext['dropoutSeed'],
     staged: StagedBuffers,
-    seeOutputs?: (outputs: NetworkOutputs) => void,
+    seen?: Seen,
   ): Map<Parameter, Tensor> {
     const tape = new Tape(true);
     try {
-      const context = { tape, training: true, dropoutSeed, staged };
-      const image = tape.constant(this.#student.image_NHWC);
-      const outputs = this.#student.trainer.parts.network.forward(context, image);
-      seeOutputs?.(outputs);
-      const seeds = presentOutputs(outputs).map(
-        ([name, output]) => [output, this.#seeds[name]] as const,
-      );
-      return tape.backward(seeds).parameters;
+      const context = { tape, training: true, dropoutSeed: dropout, staged };
+      const outputs = network.forward(context, tape.constant(student.image_NHWC));
+      seen?.outputs(outputs);
+      const seeded = presentOutputs(outputs).map(([name, each]) => [each, seeds[name]] as const);
+      return tape.backward(seeded).parameters;
     } finally {
       tape.dispose();
     }
   }
+
+  return {
+    check: () => checkOf(network.parameters(), (seen) => step(null, seen)),
+    step() {
+      const number = steps;
+      return step((layer) => dropoutSeed!(number, 0, layer));
+    },
+  };
+}
+
+function checkOf(parameters: readonly Parameter[], step: (seen: Seen) => void): Check {
+  const check: Record<string, number[]> = {};
+  step({
+    outputs(outputs) {
+      for (const [name, output] of presentOutputs(outputs)) {
+        check[name] = sampled(readFloat32(output.value));
+      }
+    },
+    gradients(gradients) {
+      const norm = (each: Parameter) => euclideanNorm(readFloat32(gradients.get(each)!));
+      check['gradient norms'] = parameters.map(norm);
+    },
+  });
+  const norms = parameters.map((each) => euclideanNorm(each.toFloat32()));
+  return { ...check, 'weight norms after the update': norms };
 }
 
 /** Without an auxiliary head its logits are null. */

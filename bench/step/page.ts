@@ -138,7 +138,7 @@ export function partTable(cases: readonly CaseResult[]): string {
     return [
       { name: `${name}: forward and backward`, paired: part('pass') },
       { name: `${name}: update`, paired: part('update') },
-      ...rest.map((paired) => ({ name: `${name}: rest (whole less network)`, paired })),
+      ...rest.map((paired) => ({ name: `${name}: rest (whole minus network)`, paired })),
     ];
   });
   return tableOf(rows, TIMES);

@@ -8,6 +8,9 @@ import type { StepCase } from './cases.js';
 
 export type SideName = 'cirkd' | 'torch' | 'graph';
 
+/** In a task's folder, where the case is a graph. */
+export const GRAPH_FILE = 'teacher.onnx';
+
 export interface SideTask {
   readonly case: StepCase;
   readonly threads: number;
@@ -40,6 +43,12 @@ export type Check = Readonly<Record<string, readonly number[]>>;
 
 /** ms of each part of a repetition. */
 export type Timing = Readonly<Record<string, number>>;
+
+/** The part of a case that is its own. */
+export interface StepWork {
+  check(): Check;
+  step(): Timing;
+}
 
 export interface Peak {
   readonly peakKiB: number;

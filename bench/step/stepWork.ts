@@ -9,31 +9,26 @@ import type { BankChoices } from '../../src/memory/choices.js';
 import { type Parameter, readFloat32, type Tensor } from '../../src/tensor/index.js';
 import type { NamedTensors } from '../../src/wire/safetensors.js';
 import { writeTorchCheckpoint } from '../../src/wire/torch/torchWriter.js';
-import { NetworkWork } from './networkWork.js';
-import type { Check, SideTask, Timing } from './protocol.js';
-import { euclideanNorm, sampled } from './sampled.js';
-
-export interface StepWork {
-  check(): Check;
-  step(): Timing;
-}
+import { euclideanNorm, sampled } from './agreement.js';
+import { networkWork } from './networkWork.js';
+import type { Check, SideTask, StepWork } from './protocol.js';
 
 export function openWork(task: SideTask): StepWork {
   const { kind, workload } = task.case;
   switch (kind) {
     case 'teacher':
-      return new TeacherStep(new TeacherWork(workload, (weights) => write(task, NETWORK, weights)));
+      return teacherStep(new TeacherWork(workload, (weights) => write(task, NETWORK, weights)));
     case 'network': {
       const student = new StudentWork(workload);
       write(task, NETWORK, student.trainer.parts.network.stateDict());
-      return new NetworkWork(student, workload);
+      return networkWork(student, workload);
     }
     case 'whole': {
       const student = new StudentWork(workload);
       const { network, projectionHead } = student.trainer.parts;
       write(task, NETWORK, network.stateDict());
       write(task, HEAD, projectionHead!.stateDict());
-      return new WholeStep(student);
+      return wholeStep(student);
     }
   }
 }
@@ -54,21 +49,10 @@ export function checkOf(images: readonly (readonly EncodedOutput[])[]): Check {
   return check;
 }
 
-class TeacherStep implements StepWork {
-  readonly #work: TeacherWork;
-
-  constructor(work: TeacherWork) {
-    this.#work = work;
-  }
-
-  check(): Check {
-    return checkOf(this.#work.forward());
-  }
-
-  step(): Timing {
-    return { forward: timeOf(() => this.#work.forward()) };
-  }
-}
+const teacherStep = (work: TeacherWork): StepWork => ({
+  check: () => checkOf(work.forward()),
+  step: () => ({ forward: timeOf(() => work.forward()) }),
+});
 
 /** The first rows of each choice. */
 const FIRST_ROWS: BankChoices = {
@@ -79,26 +63,17 @@ const FIRST_ROWS: BankChoices = {
 
 const firstOf = (take: number) => Int32Array.from({ length: take }, (_, i) => i);
 
-class WholeStep implements StepWork {
-  readonly #work: StudentWork;
-
-  constructor(work: StudentWork) {
-    this.#work = work;
-  }
-
-  check(): Check {
+const wholeStep = (work: StudentWork): StepWork => ({
+  check() {
     const norms: number[] = [];
-    const { network, projectionHead } = this.#work.trainer.parts;
+    const { network, projectionHead } = work.trainer.parts;
     const parameters = [...network.parameters(), ...projectionHead!.parameters()];
     const observe = (gradients: ReadonlyMap<Parameter, Tensor>) => {
       norms.push(...parameters.map((each) => euclideanNorm(readFloat32(gradients.get(each)!))));
     };
-    const terms = this.#work.chosenStep(() => FIRST_ROWS, observe);
+    const terms = work.chosenStep(() => FIRST_ROWS, observe);
     const losses = Object.entries(terms).map(([term, value]) => [`loss ${term}`, [value]]);
     return { ...Object.fromEntries(losses), 'gradient norms': norms };
-  }
-
-  step(): Timing {
-    return { step: timeOf(() => this.#work.step()) };
-  }
-}
+  },
+  step: () => ({ step: timeOf(() => work.step()) }),
+});

@@ -14,6 +14,7 @@ import {
   importGraph,
 } from '../../test/support/architecture/importGraph.js';
 import { readSources, type Source } from '../../test/support/architecture/sources.js';
+import { helped } from '../support/options.js';
 import { runMain } from '../support/program.js';
 
 const TOPS = ['src', 'services'];
@@ -51,7 +52,10 @@ function countBy(sources: readonly Source[], key: (source: Source) => string): M
   return counts;
 }
 
-await runMain('structure', () => structure(process.argv.slice(2)));
+await runMain('structure', () => {
+  const folders = process.argv.slice(2);
+  if (!helped('npm run structure [FOLDER …]', {}, folders)) structure(folders);
+});
 
 function structure(roots: readonly string[]): void {
   const checkouts = (roots.length === 0 ? ['.'] : roots).map((root) => resolve(root));

@@ -10,12 +10,16 @@ import { UsageError } from '../../services/cli/command.js';
 import { camvid } from '../../src/data/files/camvid.js';
 import { readLabels, readRgb } from '../../src/data/files/imageFiles.js';
 import { encodePng } from '../../src/evaluate/raster.js';
-import { readOptions, text } from '../support/options.js';
+import { helped, readOptions, text } from '../support/options.js';
 import { runMain } from '../support/program.js';
 import { halfImage, halfLabels } from './halfSize.js';
 
 await runMain('halveCamvid', async () => {
-  const { from, to } = readOptions({ from: text, to: text }, process.argv.slice(2));
+  const [options, argv] = [{ from: text, to: text }, process.argv.slice(2)];
+  if (helped('node --import tsx bench/study/halveCamvid.ts --from FOLDER --to FOLDER', {}, argv)) {
+    return;
+  }
+  const { from, to } = readOptions(options, argv);
   if (from === undefined || to === undefined)
     throw new UsageError('wanted --from FOLDER --to FOLDER');
   for (const split of ['train', 'val']) {

@@ -17,8 +17,8 @@ import { UsageError } from '../../services/cli/command.js';
 import { loadConfig } from '../../src/config/load.js';
 import { studentSchema } from '../../src/config/student.js';
 import { ensureFolder, replaceFile } from '../../src/run/durableFiles.js';
-import { runMain } from '../support/program.js';
 import {
+  helped,
   readOptions,
   text,
   texts,
@@ -26,23 +26,32 @@ import {
   wholeNumber,
   wholeNumbers,
 } from '../support/options.js';
+import { runMain } from '../support/program.js';
 import { readStudyRun, type StudyRun } from './studyRun.js';
 import { studyTable, timeTable } from './table.js';
 import { chooseVariants, type NamedVariant } from './variants.js';
 
 const OPTIONS = {
-  config: text.default('examples/study/student.yaml'),
-  teacher: text.default('examples/demo/teacher.safetensors'),
-  variants: text.default('labels,logits-kd,cirkd'),
-  out: text.default('runs/study'),
+  config: text.default('examples/study/student.yaml').describe('the config of all runs'),
+  teacher: text
+    .default('examples/demo/teacher.safetensors')
+    .describe('the model file of their teacher'),
+  variants: text
+    .default('labels,logits-kd,cirkd')
+    .describe('names of variants.ts with commas between them'),
+  out: text.default('runs/study').describe('a folder for the runs'),
   seeds: wholeNumbers([0, 1, 2, 3, 4], 0),
   jobs: wholeNumber(1),
-  set: texts,
+  set: texts.describe('KEY=VALUE as for cirkd student, any number of times'),
 };
 
 type Values = ValuesOf<typeof OPTIONS>;
 
-await runMain('bench/study', () => study(readOptions(OPTIONS, process.argv.slice(2))));
+await runMain('bench/study', async () => {
+  const argv = process.argv.slice(2);
+  if (helped('node --import tsx bench/study/main.ts [options]', OPTIONS, argv)) return;
+  await study(readOptions(OPTIONS, argv));
+});
 
 async function study(values: Values): Promise<void> {
   const variants = chooseVariants(values.variants);

@@ -58,7 +58,7 @@ export function timeTable(runs: readonly StudyRun[]): string {
       share('teacher'),
     ];
   });
-  const header = ['', 's a run', 'ms a step', 'waiting for data %', 'waiting for teachers %'];
+  const header = ['', 's per run', 'ms per step', 'waiting for data %', 'waiting for teachers %'];
   return markdownTable(header, rows);
 }
 

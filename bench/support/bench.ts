@@ -2,16 +2,12 @@
  * What the benches have in common: a bench says what it is asked (its own options), how it measures, and what
  * a page shows of its results. The rest is here: the options of all, checks before any work, results that
  * are kept as they come and rendered again, the page, exit codes (program.ts).
- *
- *     --results FILE   where results are kept (runs/<name>/results.json)
- *     --render FILE    results of an earlier run in place of measuring
- *     --out FILE       a page with places for the sections; standard output gets them in any case
  */
 import { availableParallelism } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import { replaceFile } from '../../src/run/durableFiles.js';
 import { checkMarkedSections, type MarkedSections, writeMarkedSections } from './markedSection.js';
-import { type Options, readOptions, text, type ValuesOf } from './options.js';
+import { helped, type Options, readOptions, text, type ValuesOf } from './options.js';
 import { endOnSignals, runMain, say } from './program.js';
 import {
   commit,
@@ -62,7 +58,11 @@ export interface Page<Results> {
   readonly plot?: (results: Results) => string;
 }
 
-const COMMON = { results: text, render: text, out: text };
+const COMMON = {
+  results: text.describe('a file that keeps the results (runs/<bench>/results.json unless given)'),
+  render: text.describe('a file with results of an earlier run, in place of measuring'),
+  out: text.describe('a page with places for the sections; standard output gets them in any case'),
+};
 
 /** The program of a bench. */
 export function runBench<Own extends Options, Found extends object>(
@@ -80,7 +80,9 @@ export async function benchMain<Own extends Options, Found extends object>(
   argv: readonly string[],
   print: (text: string) => void,
 ): Promise<void> {
-  const given = readOptions<Options>({ ...bench.options, ...COMMON }, argv);
+  const options = { ...bench.options, ...COMMON };
+  if (helped(`npm run bench:${bench.name} -- [options]`, options, argv, print)) return;
+  const given = readOptions<Options>(options, argv);
   const { out, render, results: file } = given as ValuesOf<typeof COMMON>;
   const { page } = bench;
   let results: Found & MeasuredThere;

@@ -2,7 +2,7 @@
 import { createInterface } from 'node:readline';
 
 /** Unasked, as soon as the process is ready. */
-export function tell(message: object): void {
+export function sendLine(message: object): void {
   process.stdout.write(`${JSON.stringify(message)}\n`);
 }
 
@@ -11,7 +11,7 @@ export async function answerRequests<Request>(
   answer: (request: Request) => Promise<object> | object,
 ): Promise<never> {
   for await (const line of createInterface({ input: process.stdin })) {
-    tell(await answer(JSON.parse(line) as Request));
+    sendLine(await answer(JSON.parse(line) as Request));
   }
   process.exit(0);
 }

@@ -26,6 +26,23 @@ export function readOptions<O extends Options>(options: O, argv: readonly string
   return Object.fromEntries(read) as ValuesOf<O>;
 }
 
+/** Where --help is among the arguments: prints what each option takes, and what it is unless given. */
+export function helped(
+  usage: string,
+  options: Options,
+  argv: readonly string[],
+  print: (text: string) => void = (text) => process.stdout.write(text),
+): boolean {
+  if (!argv.includes('--help')) return false;
+  const lines = Object.entries(options).map(([name, option]) => {
+    const unlessGiven = JSON.stringify(option.safeParse(undefined).data) ?? '';
+    const otherwise = ['', '[]', 'false'].includes(unlessGiven) ? '' : ` (default ${unlessGiven})`;
+    return `  --${name.padEnd(17)} ${option.description ?? ''}${otherwise}`.trimEnd();
+  });
+  print([`usage: ${usage}`, ...lines, ''].join('\n'));
+  return true;
+}
+
 export const flag = z.boolean().default(false);
 
 /** Given any number of times. */

@@ -4,18 +4,11 @@
  */
 import { delimiter } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { TENSORFLOW_WHEELS } from '../../services/setup/pins.mjs';
 import { ensurePython, ensureRequirements } from './pythonPackages.js';
 
 /** gRPC's C core, for the peer of bench/transport. */
 export function ensureGrpcio(say: (text: string) => void): Promise<string> {
   return ensurePython({ grpcio: '1.85.3' }, say);
-}
-
-/** The release whose libraries the set-up takes, with Keras and NumPy (1.8 GB). */
-export function ensureTensorflow(say: (text: string) => void): Promise<string> {
-  const { project, version } = TENSORFLOW_WHEELS.cpu;
-  return ensurePython({ [project]: version }, say);
 }
 
 /**
@@ -29,22 +22,6 @@ export function ensureTorch(say: (text: string) => void): Promise<string> {
 /** torchvision and what it needs besides PyTorch: goes on PYTHONPATH behind `ensureTorch`'s folder. */
 export function ensureTorchvision(say: (text: string) => void): Promise<string> {
   return ensurePython({ torchvision: '0.29.2', pillow: '12.0.0' }, say, { alone: true });
-}
-
-/**
- * mmsegmentation and what it needs besides PyTorch and torchvision, for PYTHONPATH. mmcv-lite is mmcv
- * without its compiled operators, which the networks of the zoo don't have.
- */
-export async function ensureMmsegmentation(say: (text: string) => void): Promise<string[]> {
-  const own = { mmsegmentation: '1.2.2', 'mmcv-lite': '2.1.0', mmengine: '0.10.7' };
-  const required = {
-    ...{ addict: '2.4.0', yapf: '0.43.0', platformdirs: '4.14.8', rich: '15.0.0' },
-    ...{ termcolor: '3.3.0', packaging: '26.4', ftfy: '6.3.1', regex: '2026.11.19' },
-    ...{ wcwidth: '0.9.4', pyyaml: '6.0.4', scipy: '1.17.1' },
-    'opencv-python-headless': '5.0.0.93',
-  };
-  const alone = { alone: true };
-  return [await ensurePython(own, say, alone), await ensurePython(required, say, alone)];
 }
 
 /** What torch.onnx.export needs besides PyTorch, for PYTHONPATH. */
@@ -77,10 +54,14 @@ export function ensureTritonModels(say: (text: string) => void): Promise<string>
   return ensureRequirements('triton-model', say);
 }
 
-/** With these packages and what the peers share, and further folders of Python modules. */
+/** For a Python that has these folders of modules. */
+export function pythonEnvironment(...folders: readonly string[]): NodeJS.ProcessEnv {
+  // Nothing is left behind in the source tree.
+  return { ...process.env, PYTHONPATH: folders.join(delimiter), PYTHONDONTWRITEBYTECODE: '1' };
+}
+
+/** The same with PyTorch and what its peers share; without a GPU. */
 export function peerEnvironment(torch: string, ...folders: readonly string[]): NodeJS.ProcessEnv {
   const shared = fileURLToPath(new URL('.', import.meta.url));
-  const PYTHONPATH = [torch, shared, ...folders].join(delimiter);
-  // Nothing is left behind in the source tree.
-  return { ...process.env, PYTHONPATH, PYTHONDONTWRITEBYTECODE: '1' };
+  return { ...pythonEnvironment(torch, shared, ...folders), CUDA_VISIBLE_DEVICES: '' };
 }

@@ -4,7 +4,7 @@ import type { TeacherImage, TeacherReply } from '../../src/contract/teacher.js';
 import type { RemoteTeacher } from '../../src/stream/client/remoteTeacher.js';
 import { connectBench } from '../support/benchTeacher.js';
 import { startDecoder } from '../support/decoder.js';
-import { answerRequests } from '../support/linesOfInput.js';
+import { answerRequests, sendLine } from '../support/linesOfInput.js';
 import { type AnswerSize, STEP_IMAGES, type WireCase } from './cases.js';
 
 export interface RunRequest {
@@ -29,7 +29,7 @@ const image = {
   rgb: new Uint8Array(size.height * size.width * 3).fill(7),
 };
 
-process.stdout.write('{}\n');
+sendLine({});
 await answerRequests(async ({ wireCase, images }: RunRequest): Promise<RunAnswer> => {
   const teacher = await teacherFor(wireCase);
   await thread.setup(teacher.classifier);

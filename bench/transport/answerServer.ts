@@ -6,43 +6,33 @@ import { loadConfig } from '../../src/config/load.js';
 import { teacherSchema } from '../../src/config/teacher.js';
 import { type InferenceEngine, silentHooks } from '../../src/stream/server/serving.js';
 import type { InferenceImage } from '../../src/contract/inference.js';
-import type { EncodedOutput, OutputRequest } from '../../src/contract/outputs.js';
+import type { EncodedOutput } from '../../src/contract/outputs.js';
 import { TeacherInferenceService } from '../../src/oip/server/inferenceService.js';
 import { TeacherServer } from '../../src/stream/server/teacherServer.js';
-import { endWithInput } from '../support/linesOfInput.js';
+import { endWithInput, sendLine } from '../support/linesOfInput.js';
 import { type AnswerSize, CHUNK_BYTES } from './cases.js';
 
-/** Made once for each way of sending; the same buffers are sent again and again. */
-class ReadyEngine implements InferenceEngine {
-  readonly #network: SimulatedNetwork;
-  readonly #ready = new Map<string, EncodedOutput[]>();
-  readonly info;
-  readonly classifier;
-
-  constructor({ classes, channels }: AnswerSize) {
-    this.#network = new SimulatedNetwork({
-      ...{ classes, featureChannels: channels, outputStride: 1 },
-      ...{ latencyMs: 0, imageMs: 0, seed: 1 },
-    });
-    this.info = this.#network.info;
-    this.classifier = this.#network.classifier();
-  }
-
-  async infer(
-    images: readonly InferenceImage[],
-    outputs: readonly OutputRequest[],
-  ): Promise<EncodedOutput[][]> {
-    const key = JSON.stringify(outputs);
-    const made = this.#ready.get(key) ?? this.#make(images[0]!, outputs);
-    this.#ready.set(key, made);
-    return images.map(() => made);
-  }
-
-  async close(): Promise<void> {}
-
-  #make(image: InferenceImage, outputs: readonly OutputRequest[]): EncodedOutput[] {
-    return this.#network.infer([{ ...image, rgb: new Uint8Array(image.rgb) }], outputs)[0]!;
-  }
+/** Its answers are made once for each way of sending; the same buffers are sent again and again. */
+function readyEngine({ classes, channels }: AnswerSize): InferenceEngine {
+  const network = new SimulatedNetwork({
+    ...{ classes, featureChannels: channels, outputStride: 1 },
+    ...{ latencyMs: 0, imageMs: 0, seed: 1 },
+  });
+  const ready = new Map<string, EncodedOutput[]>();
+  return {
+    info: network.info,
+    classifier: network.classifier(),
+    async infer(images, outputs) {
+      const key = JSON.stringify(outputs);
+      const [image] = images as [InferenceImage];
+      const made =
+        ready.get(key) ??
+        network.infer([{ ...image, rgb: new Uint8Array(image.rgb) }], outputs)[0]!;
+      ready.set(key, made);
+      return images.map(() => made);
+    },
+    async close() {},
+  };
 }
 
 expectBulkBuffers();
@@ -66,6 +56,6 @@ const server = new TeacherServer({
   services: [inference],
 });
 const { port } = await server.listen();
-server.serve(new ReadyEngine(size));
-process.stdout.write(`${JSON.stringify({ port })}\n`);
+server.serve(readyEngine(size));
+sendLine({ port });
 await endWithInput();

@@ -13,7 +13,7 @@ import {
   type ServerWritableStream,
 } from '@grpc/grpc-js';
 import { expectBulkBuffers } from '../../services/program/bulkHeap.js';
-import { answerRequests, endWithInput, tell } from '../support/linesOfInput.js';
+import { answerRequests, endWithInput, sendLine } from '../support/linesOfInput.js';
 import type { RunAnswer } from './answerClient.js';
 
 interface BytesRequest {
@@ -49,7 +49,7 @@ async function serve(): Promise<never> {
       error ? reject(error) : resolve(actual),
     );
   });
-  tell({ port });
+  sendLine({ port });
   return endWithInput();
 }
 
@@ -73,7 +73,7 @@ function pullFrom(address: string): Promise<never> {
     'grpc-node.flow_control_window': WINDOW_BYTES,
     'grpc.max_receive_message_length': -1,
   });
-  tell({});
+  sendLine({});
   return answerRequests(async (request: BytesRequest): Promise<RunAnswer> => {
     const begin = performance.now();
     const got = await pull(client, request);

@@ -5,14 +5,9 @@
  * goes the other way: what is measured is the way of the answers.
  */
 import { answerBytes, expectedOutputs, rowBytes } from '../../src/stream/codec/outputShapes.js';
-import { caseName, requestsOf, WIRE_CASES, type WireCase } from '../wire/cases.js';
+import { type AnswerSize, requestsOf, type WireCase } from '../wire/cases.js';
 
-export interface AnswerSize {
-  readonly height: number;
-  readonly width: number;
-  readonly classes: number;
-  readonly channels: number;
-}
+export { type AnswerSize, caseName, WIRE_CASES, type WireCase } from '../wire/cases.js';
 
 export const GOAL_SIZE: AnswerSize = { height: 64, width: 128, classes: 19, channels: 512 };
 
@@ -45,5 +40,3 @@ function outputsOf(size: AnswerSize, wireCase: WireCase) {
   const sizes = { classes, featureChannels: channels, outputStride: 1 };
   return expectedOutputs(size, sizes, requestsOf(wireCase));
 }
-
-export { caseName, WIRE_CASES, type WireCase };

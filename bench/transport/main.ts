@@ -22,7 +22,10 @@ const only = z.enum(['wire', 'inference']).optional().describe('wire or inferenc
 
 await runBench({
   name: 'transport',
-  options: { quick: flag, only },
+  options: {
+    quick: flag.describe('shows in a minute or two that all of it runs'),
+    only,
+  },
   plan: ({ quick, only }) => ({
     sections: [
       ...(only === 'inference' ? [] : ['transport']),

@@ -1,4 +1,5 @@
 /** All sides in turns, a few seconds a round. */
+import { withOpened } from '../support/opened.js';
 import { inRounds } from '../support/rounds.js';
 import { type AnswerSize, bytesOfAnswer, caseName, messagesOfAnswer, WIRE_CASES } from './cases.js';
 import { Pair } from './pair.js';
@@ -33,13 +34,7 @@ export interface Measured {
 
 export async function measureTransport(measurement: Measurement): Promise<Measured> {
   const { size, rounds, grpcio, say } = measurement;
-  const pairs: Pair[] = [];
-  const open = async (starting: Promise<Pair>) => {
-    const pair = await starting;
-    pairs.push(pair);
-    return pair;
-  };
-  try {
+  return withOpened(async (open) => {
     const cirkd = await open(Pair.cirkd(size));
     const bare = await open(Pair.bare());
     const less = await open(Pair.bare('less garbage'));
@@ -64,9 +59,7 @@ export async function measureTransport(measurement: Measurement): Promise<Measur
       cpuMs: spent[index]!.map((each) => each.cpuMs),
     }));
     return { sides: results, core: core.engine ?? 'grpcio' };
-  } finally {
-    await Promise.all(pairs.map((pair) => pair.close()));
-  }
+  });
 }
 
 /** Bytes in the messages that the fp32 answers have here, and for the C core in whole answers, too. */

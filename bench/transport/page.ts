@@ -18,14 +18,13 @@ import {
   CASE_NAMES,
   CORE,
   CORE_WHOLE,
+  MIB,
   rates,
   ratioOf,
   type SideResult,
   sideNamed,
   type TransportResults,
 } from './results.js';
-
-const MIB = 2 ** 20;
 
 export const TRANSPORT_PAGE: Page<TransportResults> = {
   sections: (results) => ({
@@ -78,9 +77,9 @@ function rateTable(results: TransportResults): string {
   const perAnswer = ({ cpuMs, answers }: SideResult) => median(cpuMs.map((each) => each / answers));
   return tableOf(results.sides, [
     ['side', ({ name }) => name],
-    ['MiB an answer', ({ answerBytes }) => (answerBytes / MIB).toFixed(2)],
+    ['MiB per answer', ({ answerBytes }) => (answerBytes / MIB).toFixed(2)],
     ['fp32-equivalent MiB/s', (side) => spread(rates(side), fixed(0))],
     [`times ${BARE}`, (side) => ratioCell(ratioOf(side, bare), fixed(2))],
-    ['processor ms an answer', (side) => perAnswer(side).toFixed(1)],
+    ['CPU ms per answer', (side) => perAnswer(side).toFixed(1)],
   ]);
 }

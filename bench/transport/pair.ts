@@ -1,5 +1,6 @@
 /** A server and a client of one kind, a process each. */
 import { engineOnCpu, type MeasuredProcess, startSide } from '../support/measuredProcess.js';
+import { pythonEnvironment } from '../support/peerPackages.js';
 import type { RunAnswer } from './answerClient.js';
 import type { AnswerSize } from './cases.js';
 
@@ -30,8 +31,7 @@ export class Pair {
 
   /** grpc's C core. @param grpcio folder of its packages */
   static core(grpcio: string): Promise<Pair> {
-    const env = { ...process.env, PYTHONPATH: grpcio, PYTHONDONTWRITEBYTECODE: '1' };
-    const peer = (...args: string[]) => side('peer.py', args, env);
+    const peer = (...args: string[]) => side('peer.py', args, pythonEnvironment(grpcio));
     return Pair.#start(peer('serve'), (address) => peer('pull', address));
   }
 

@@ -4,7 +4,7 @@ import { median, type RatioOfRounds, ratioOfRounds } from '../support/statistics
 import { type AnswerSize, caseName, WIRE_CASES } from './cases.js';
 import type { InferenceFound } from './inference/inferenceResults.js';
 
-const MIB = 2 ** 20;
+export const MIB = 2 ** 20;
 
 export interface SideResult {
   readonly name: string;

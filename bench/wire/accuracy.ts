@@ -6,20 +6,30 @@ import { drawnChoices } from '../../src/memory/choices.js';
 import type { TeacherNetwork } from '../../src/models/teacher/teacherNetwork.js';
 import { scope } from '../../src/tensor/index.js';
 import { replyOf, requestsOf, WIRE_CASES } from './cases.js';
-import { type Change, changeOf, NO_CHANGE, worse } from './change.js';
 import { BANK_ROWS, type BenchStudent } from './students.js';
 import { TEACHER_TERMS, type TeacherTerm } from '../../src/contract/terms.js';
-import { TermProbe } from './termProbe.js';
+import { TermProbe, type TermValue } from './termProbe.js';
+
+/** How far one way of sending moves a term. */
+export interface Change {
+  /** |loss - loss in fp32| / |loss in fp32| */
+  readonly loss: number;
+  /** Cosine between the gradient and that in fp32. */
+  readonly cosine: number;
+  /** | |gradient| / |gradient in fp32| - 1 | */
+  readonly length: number;
+}
 
 export interface Accuracy {
   readonly student: string;
   readonly batches: number;
   /** Of fp32 with logits sent, mean over the batches. */
   readonly losses: Readonly<Record<TeacherTerm, number>>;
-  /** Of each case, in the order of WIRE_CASES. */
+  /** Of each case, in the order of WIRE_CASES: the worst of the batches. */
   readonly changes: readonly Readonly<Record<TeacherTerm, Change>>[];
 }
 
+const NO_CHANGE: Change = { loss: 0, cosine: 1, length: 0 };
 const SEED = 1;
 const IMAGES = 2;
 
@@ -91,4 +101,32 @@ function labelsOf(samples: readonly Sample[]) {
   const { height, width } = samples[0]!;
   const data = Uint8Array.from(samples.flatMap(({ labels }) => [...labels]));
   return { data, images: samples.length, height, width };
+}
+
+function changeOf(value: TermValue, exact: TermValue): Change {
+  let [dot, own, other] = [0, 0, 0];
+  for (const [i, x] of value.gradient.entries()) {
+    const y = exact.gradient[i]!;
+    dot += x * y;
+    own += x * x;
+    other += y * y;
+  }
+  return {
+    loss: Math.abs(value.loss - exact.loss) / Math.abs(exact.loss),
+    cosine: dot / Math.sqrt(own * other),
+    length: Math.abs(Math.sqrt(own / other) - 1),
+  };
+}
+
+function worse(a: Change, b: Change): Change {
+  return {
+    loss: Math.max(a.loss, b.loss),
+    cosine: Math.min(a.cosine, b.cosine),
+    length: Math.max(a.length, b.length),
+  };
+}
+
+/** What counts as harmless: every loss within 1 %, every gradient's cosine above 0.999. */
+export function isHarmless({ loss, cosine }: Change): boolean {
+  return loss < 0.01 && cosine > 0.999;
 }

@@ -8,6 +8,14 @@ import type {
 import type { TeacherReply } from '../../src/contract/teacher.js';
 import { requestedOutputs } from '../../src/stream/client/options.js';
 
+/** The maps of an answer: positions, and the channels of logits and feature. */
+export interface AnswerSize {
+  readonly height: number;
+  readonly width: number;
+  readonly classes: number;
+  readonly channels: number;
+}
+
 export interface WireCase {
   readonly encoding: Encoding;
   readonly logits: 'sent' | 'rebuilt';

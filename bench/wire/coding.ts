@@ -11,17 +11,17 @@ import { drawsFor } from '../../src/random/draws.js';
 import { float32, scope, type Tensor } from '../../src/tensor/index.js';
 import { inRounds } from '../support/rounds.js';
 import { range } from '../support/statistics.js';
-import { bytesOf, replyOf, requestsOf, WIRE_CASES, type WireCase } from './cases.js';
-
-export interface CodingSize {
-  readonly height: number;
-  readonly width: number;
-  readonly classes: number;
-  readonly channels: number;
-}
+import {
+  type AnswerSize,
+  bytesOf,
+  replyOf,
+  requestsOf,
+  WIRE_CASES,
+  type WireCase,
+} from './cases.js';
 
 export interface Coding {
-  readonly size: CodingSize;
+  readonly size: AnswerSize;
   readonly rounds: number;
   /** In the order of WIRE_CASES. */
   readonly cases: readonly CaseCoding[];
@@ -34,7 +34,7 @@ export interface CaseCoding {
   readonly decodeMs: readonly number[];
 }
 
-export async function measureCoding(size: CodingSize, rounds: number): Promise<Coding> {
+export async function measureCoding(size: AnswerSize, rounds: number): Promise<Coding> {
   const { height, width, classes, channels } = size;
   const rebuild = new LogitsRebuild({
     dtype: 'fp32',

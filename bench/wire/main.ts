@@ -29,9 +29,9 @@ const SIZES = [
 await runBench({
   name: 'wire',
   options: {
-    teacher: text,
-    camvid: text,
-    student: text,
+    teacher: text.describe('a model file'),
+    camvid: text.describe('the folder of CamVid'),
+    student: text.describe('a model file of a student that has learnt, measured besides'),
     batches: wholeNumber(6),
     rounds: wholeNumber(15),
   },

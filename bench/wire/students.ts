@@ -1,7 +1,7 @@
 /** A student in training, ahead of the losses: what it gives for a batch. */
 import { readFile } from 'node:fs/promises';
-import { buildTrainer } from '../../services/student/buildTrainer.js';
-import { configOf } from '../../services/cli/bench/workload.js';
+import { buildTrainer } from '../../services/student/trainer.js';
+import { configOf, type Workload } from '../../services/cli/bench/workload.js';
 import type { LabelMaps } from '../../src/losses/nearestLabels.js';
 import { StagedBuffers } from '../../src/models/buffers.js';
 import { readModelFile } from '../../src/models/files/modelFile.js';
@@ -21,20 +21,16 @@ export interface BenchStudent {
 export async function benchStudent(
   name: string,
   file: string | null,
-  { classes, teacherChannels, height, width }: BenchSizes,
+  sizes: Pick<Workload, 'classes' | 'teacherChannels' | 'height' | 'width'>,
 ): Promise<BenchStudent> {
   const model = file === null ? null : readModelFile(await readFile(file));
   const spec = model?.description.spec ?? RESNET18;
   const normalisation = model?.description.normalisation ?? OFFICIAL_NORMALISATION;
   const config = configOf({
     ...spec,
-    ...{ loss: 'cirkd', classes, images: 2, height, width, teacherChannels, bankRows: BANK_ROWS },
+    ...{ ...sizes, loss: 'cirkd', images: 2, bankRows: BANK_ROWS },
   });
-  const { network, projectionHead, objective } = buildTrainer({
-    config,
-    classes,
-    teacherChannels,
-  }).parts;
+  const { network, projectionHead, objective } = buildTrainer({ ...sizes, config }).parts;
   if (model !== null) network.loadStateDict(model.tensors, { strict: true });
   return {
     name,
@@ -59,13 +55,6 @@ const RESNET18 = {
   variant: 'v1',
   widthMultiplier: 1,
 } as const;
-
-export interface BenchSizes {
-  readonly classes: number;
-  readonly teacherChannels: number;
-  readonly height: number;
-  readonly width: number;
-}
 
 /** Rows of each class: the banks fill within the bench, and old rows are seen beside new ones. */
 export const BANK_ROWS = { pixel: 512, region: 64 } as const;

@@ -1,10 +1,9 @@
 /** What a page shows of the results: bytes, time, and the change of each term. */
 import type { Page } from '../support/bench.js';
-import { markdownTable, paragraphs } from '../support/markdown.js';
+import { markdownTable, paragraphs, tableOf } from '../support/markdown.js';
 import { machineLine, type MeasuredThere } from '../support/results.js';
-import type { Accuracy } from './accuracy.js';
+import { type Accuracy, isHarmless } from './accuracy.js';
 import { caseName, WIRE_CASES } from './cases.js';
-import { isHarmless } from './change.js';
 import { best, type Coding } from './coding.js';
 import { TEACHER_TERMS } from '../../src/contract/terms.js';
 
@@ -33,18 +32,15 @@ function section(results: WireFound & MeasuredThere): string {
 function codingTable({ size, rounds, cases }: Coding): string {
   const { height, width, classes, channels } = size;
   const whole = cases[0]!.bytes;
-  const rows = WIRE_CASES.map((wireCase, index) => {
-    const { bytes, encodeMs, decodeMs } = cases[index]!;
-    return [
-      caseName(wireCase),
-      (bytes / 2 ** 20).toFixed(2),
-      (whole / bytes).toFixed(2),
-      best(encodeMs).toFixed(1),
-      best(decodeMs).toFixed(1),
-    ];
-  });
-  const header = ['sent as', 'MiB an image', 'times less than fp32', 'encode, ms', 'decode, ms'];
-  return `${height}×${width} positions, ${channels} channels, ${classes} classes; the best of ${rounds} rounds:\n\n${markdownTable(header, rows)}`;
+  const rows = cases.map((coded, index) => ({ ...coded, name: caseName(WIRE_CASES[index]!) }));
+  const table = tableOf(rows, [
+    ['sent as', ({ name }) => name],
+    ['MiB per image', ({ bytes }) => (bytes / 2 ** 20).toFixed(2)],
+    ['times less than fp32', ({ bytes }) => (whole / bytes).toFixed(2)],
+    ['encode, ms', ({ encodeMs }) => best(encodeMs).toFixed(1)],
+    ['decode, ms', ({ decodeMs }) => best(decodeMs).toFixed(1)],
+  ]);
+  return `${height}×${width} positions, ${channels} channels, ${classes} classes; the best of ${rounds} rounds:\n\n${table}`;
 }
 
 function accuracyTable({ student, batches, losses, changes }: Accuracy): string {
@@ -60,7 +56,7 @@ function accuracyTable({ student, batches, losses, changes }: Accuracy): string 
   const fp32 = TEACHER_TERMS.map((term) => losses[term].toPrecision(4));
   const header = ['sent as', ...TEACHER_TERMS.map((term) => `\`${term}\``), 'harmless'];
   return [
-    `Student: ${student}. Of each term the relative change of the loss and 1 − cosine of the gradient, the worst of ${batches} batches of two; above them the losses in fp32:`,
+    `Student: ${student}. For each term the relative change of the loss and 1 − cosine of the gradient, the worst of ${batches} batches of two; above them the losses in fp32:`,
     markdownTable(header, [['fp32, logits sent', ...fp32, ''], ...rows]),
   ].join('\n\n');
 }

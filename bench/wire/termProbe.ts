@@ -1,4 +1,5 @@
 /** Each term of the objective by itself, with its gradient, as a student with banks of its own sees it. */
+import type { Workload } from '../../services/cli/bench/workload.js';
 import { Objective, type StepDraws, type TeacherOutputs } from '../../src/distill/objective.js';
 import type { ObjectiveSettings } from '../../src/distill/settings.js';
 import { TEACHER_TERMS, type TeacherTerm } from '../../src/contract/terms.js';
@@ -26,14 +27,18 @@ const NO_WEIGHTS = { task: 0, logits_kd: 0, minibatch_pixel: 0, memory_pixel: 0,
 export class TermProbe {
   readonly #objectives: ReadonlyMap<TeacherTerm, Objective>;
 
-  constructor(settings: ObjectiveSettings, rows: Omit<BankOptions, 'size'>, size: BankSizes) {
+  /** @param sizes rows of each class */
+  constructor(
+    settings: ObjectiveSettings,
+    rows: Omit<BankOptions, 'size'>,
+    sizes: Workload['bankRows'],
+  ) {
     this.#objectives = new Map(
       TEACHER_TERMS.map((term) => {
+        const [pixel, region] = [sizes.pixel, sizes.region].map((size) => ({ ...rows, size }));
         const banks = {
-          pixel:
-            term === 'memory_pixel' ? new PixelMemoryBank({ ...rows, size: size.pixel }) : null,
-          region:
-            term === 'memory_region' ? new RegionMemoryBank({ ...rows, size: size.region }) : null,
+          pixel: term === 'memory_pixel' ? new PixelMemoryBank(pixel!) : null,
+          region: term === 'memory_region' ? new RegionMemoryBank(region!) : null,
         };
         return [term, new Objective({ ...settings, weights: { ...NO_WEIGHTS, [term]: 1 } }, banks)];
       }),
@@ -64,10 +69,4 @@ export class TermProbe {
     }
     return values;
   }
-}
-
-/** Rows of each class. */
-export interface BankSizes {
-  readonly pixel: number;
-  readonly region: number;
 }

@@ -8,11 +8,11 @@ export interface CommandEntry {
 
 export const COMMANDS: Readonly<Record<string, CommandEntry>> = {
   setup: {
-    summary: 'Brings in what is missing: TensorFlow, and the addon that is compiled against it.',
+    summary: 'Installs what is missing: TensorFlow, and the addon that is compiled against it.',
     load: () => import('./commands/setup.js'),
   },
   demo: {
-    summary: 'Distils a student from a teacher service and shows what came of it.',
+    summary: 'Distils a student from a teacher service and reports the result.',
     load: () => import('./commands/demo.js'),
   },
   teacher: {
@@ -24,11 +24,11 @@ export const COMMANDS: Readonly<Record<string, CommandEntry>> = {
     load: () => import('./commands/student.js'),
   },
   evaluate: {
-    summary: 'Scores a network on a dataset: IoU a class, mIoU, confusion, pictures.',
+    summary: 'Scores a network on a dataset: IoU per class, mIoU, confusion matrix, pictures.',
     load: () => import('./commands/evaluate.js'),
   },
   predict: {
-    summary: 'Colours images by the classes that a network sees in them.',
+    summary: 'Colours the pixels of images by the class that a network predicts.',
     load: () => import('./commands/predict.js'),
   },
   report: {
@@ -44,7 +44,7 @@ export const COMMANDS: Readonly<Record<string, CommandEntry>> = {
     load: () => import('./commands/export.js'),
   },
   conformance: {
-    summary: 'Runs golden test vectors through the code that trains.',
+    summary: 'Runs golden test vectors through the training code.',
     load: () => import('./commands/conformance.js'),
   },
   bench: {
@@ -52,7 +52,7 @@ export const COMMANDS: Readonly<Record<string, CommandEntry>> = {
     load: () => import('./commands/bench.js'),
   },
   doctor: {
-    summary: 'Says what is installed, what is missing and how to mend it.',
+    summary: 'Lists what is installed, what is missing and how to fix it.',
     load: () => import('./commands/doctor.js'),
   },
 };

@@ -20,17 +20,17 @@ export const DATASET_OPTIONS = {
 } as const;
 
 export const DATASET_USAGE = `  --data KIND     camvid, cityscapes, folder or synthetic
-  --split NAME    train or val (default val); camvid, cityscapes: or what else is there
+  --split NAME    train or val (default val); for camvid and cityscapes also any other split
   --root DIR      camvid: the folder with <split>/, <split>annot/ and <split>.lst
                   cityscapes: the folder with leftImg8bit/ and gtFine/
-  --list FILE     cityscapes: an image and its label file a line, in place of the split's folders
+  --list FILE     cityscapes: one image and its label file per line, instead of the split's folders
   --images DIR --labels DIR --class-table FILE
-                  folder: images, label PNGs of the same names, and the list of classes, or camvid or
-                  cityscapes for theirs
+                  folder: images, label PNGs with the same names, and the table of classes, or camvid
+                  or cityscapes for theirs
   --label-values index|colour
-                  folder: what the label PNGs hold (default index)
+                  folder: the values of the label PNGs (default index)
   --samples N --height PIXELS --width PIXELS --seed N
-                  synthetic: number and size of the scenes (default 100, 128×256, seed 0)`;
+                  synthetic: number, size and seed of the scenes (default 100, 128×256, seed 0)`;
 
 export interface DatasetValues {
   readonly data?: string | undefined;
@@ -96,12 +96,16 @@ function wanted(
   return value;
 }
 
-function oneOf<Word extends string>(option: string, given: string, words: readonly Word[]): Word {
-  const word = words.find((one) => one === given);
-  if (word === undefined) {
-    throw new UsageError(`${option}: ${given} given, wanted ${words.join(' or ')}`);
+function oneOf<Choice extends string>(
+  option: string,
+  given: string,
+  choices: readonly Choice[],
+): Choice {
+  const choice = choices.find((one) => one === given);
+  if (choice === undefined) {
+    throw new UsageError(`${option}: ${given} given, wanted ${choices.join(' or ')}`);
   }
-  return word;
+  return choice;
 }
 
 export function wholeNumber(option: string, text: string, least: number): number {

@@ -33,16 +33,16 @@ export const MODEL_USAGE = `  --model NAME           deeplabv3, psp, deeplab_mob
                          mmseg_deeplabv3 or _psp
   --backbone NAME        resnet18, 34, 50 or 101 (deep stem), resnet18_plain, … (torchvision's stem),
                          resnet18_v1c, … (mmsegmentation's stem) or mobilenetv2
-  --variant v1|v2        v1: as in the CVPR 2022 paper, v2: the newest official code; the same for
-                         networks of other origin
+  --variant v1|v2        v1: as in the CVPR 2022 paper, v2: the newest official code; identical for
+                         networks of other origins
   --width FACTOR         factor on every channel count
   --classes A,B,C        names of the classes, in the order of the logits; or camvid, cityscapes
                          or synthetic for the classes of that dataset
-  --pixel-mean X,Y,Z     subtracted from a pixel (0..255), in the network's channel order
-  --pixel-std X,Y,Z      divides what is left
-  --channel-order ORDER  rgb or bgr: the order in which the network sees the channels
+  --pixel-mean X,Y,Z     subtracted from the pixels (0..255), in the network's channel order
+  --pixel-std X,Y,Z      divides the result
+  --channel-order ORDER  rgb or bgr: the channel order of the network's input
   --align-corners true|false
-                         how logits come to the image's size, as the align_corners of PyTorch`;
+                         how logits are resized to the image's size, as align_corners in PyTorch`;
 
 export type DescriptionValues = {
   readonly [option in keyof typeof MODEL_OPTIONS]?: string | undefined;
@@ -74,11 +74,11 @@ export function describeImport(
     auxHead: description?.spec.auxHead,
   };
   checkKnown(known);
-  const told = description === null ? detectNetwork(tensors, known) : (known as NetworkSpec);
-  const said = description === null ? saidBeside(told, meta, settings) : {};
+  const detected = description === null ? detectNetwork(tensors, known) : (known as NetworkSpec);
+  const stored = description === null ? settingsFromMeta(detected, meta, settings) : {};
   const spec = withCorners(
-    told,
-    settings.alignCorners ?? said.alignCorners ?? description?.spec.alignCorners,
+    detected,
+    settings.alignCorners ?? stored.alignCorners ?? description?.spec.alignCorners,
   );
   checkNetwork(spec);
   const { numClasses } = spec;
@@ -86,15 +86,15 @@ export function describeImport(
   return {
     spec,
     normalisation: normalisationOf(
-      description?.normalisation ?? said.normalisation ?? originOf(spec.model).normalisation,
+      description?.normalisation ?? stored.normalisation ?? originOf(spec.model).normalisation,
       values,
     ),
-    classNames: given ?? description?.classNames ?? namesBeside(meta, numClasses) ?? numbered(),
+    classNames: given ?? description?.classNames ?? namesFromMeta(meta, numClasses) ?? numbered(),
   };
 }
 
 /** Settings from the config that some networks' trainers store with the weights. */
-export function saidBeside(
+export function settingsFromMeta(
   { model }: NetworkSpec,
   { config }: TrainerMeta,
   given: GivenSettings = {},
@@ -117,7 +117,7 @@ function givenSettings(values: DescriptionValues): GivenSettings {
 }
 
 /** The class names stored beside the weights; null unless there is one per class. */
-export function namesBeside(
+export function namesFromMeta(
   { classNames }: TrainerMeta,
   classes: number,
 ): readonly string[] | null {
@@ -212,5 +212,5 @@ function three(option: string, text: string | undefined): number[] | undefined {
   const numbers = parts.map(Number);
   const good = parts.every((part, i) => part.trim() !== '' && Number.isFinite(numbers[i]));
   if (good && numbers.length === 3) return numbers;
-  throw new UsageError(`--${option}: ${text} given, wanted three numbers with commas between`);
+  throw new UsageError(`--${option}: ${text} given, wanted three numbers separated by commas`);
 }

@@ -3,6 +3,7 @@ import { loadConfig } from '../../src/config/load.js';
 import { type OipSection, oipSchema } from '../../src/config/sections/oipSection.js';
 import type { RemoteSegmenter } from '../../src/evaluate/predict.js';
 import { isOipAddress, oipEntry, wantsTls } from '../../src/oip/client/address.js';
+import { namesUnixSocket, UNIX_ADDRESS_FORM, unixPath } from '../../src/contract/unixAddress.js';
 import { parseDnsName } from '../../src/rpc/target.js';
 import { UsageError } from './command.js';
 import { wholeNumber } from './datasetOptions.js';
@@ -24,14 +25,15 @@ export const NETWORK_OPTIONS = {
   ...TEACHER_SECURITY_OPTIONS,
 } as const;
 
-export const NETWORK_USAGE = `  --model PATH    a model file (.safetensors), the folder of a checkpoint, or that of a run: its best
-                  checkpoint
+export const NETWORK_USAGE = `  --model PATH    a model file (.safetensors), a checkpoint's folder, or a run's folder (its best
+                  checkpoint is used)
   --teacher HOST:PORT[,HOST:PORT]
-                  running teachers in place of a model; dns:///HOST:PORT: all behind a name;
-                  oip://HOST:PORT/MODEL: a model on a server of another program
+                  running teachers instead of a model; dns:///HOST:PORT: all addresses of a name;
+                  unix:PATH: a socket on this machine; oip://HOST:PORT/MODEL: a model on a server of
+                  another program
   --oip KEY=VALUE for such a model: a key of teacher.oip (normalisation=imagenet); may be repeated
   --teacher-timeout SECONDS
-                  to wait for a teacher's answer (default 60)
+                  how long to wait for a teacher's answer (default 60)
 ${TEACHER_SECURITY_USAGE}`;
 
 export interface NetworkValues extends TeacherSecurityValues {
@@ -56,7 +58,7 @@ export function checkNetworkOptions(values: NetworkValues): void {
   const { model, teacher } = values;
   if ((model === undefined) === (teacher === undefined)) {
     throw new UsageError(
-      `--model, --teacher: ${model === undefined ? 'none' : 'both'} given, wanted one of them`,
+      `--model, --teacher: ${model === undefined ? 'none' : 'both'} given, wanted exactly one`,
     );
   }
   if (teacher !== undefined) checkProtocol(addressesOf(teacher), values);
@@ -143,11 +145,11 @@ function timeoutOf(values: NetworkValues): number {
 function checkAddress(text: string): string {
   const address = text.trim();
   if (isOipAddress(address)) return checkOipAddress(address);
-  if (!/^(unix:.+|.+:\d{1,5})$/.test(address)) {
-    throw new UsageError(`--teacher: ${JSON.stringify(text)} given, wanted HOST:PORT`);
-  }
   try {
-    parseDnsName(address);
+    if (namesUnixSocket(address)) checkSocket(address);
+    else if (parseDnsName(address) === null && !/^\S+:\d{1,5}$/.test(address)) {
+      throw new RangeError(`${JSON.stringify(text)} given, wanted HOST:PORT`);
+    }
   } catch (error) {
     throw new UsageError(`--teacher: ${(error as Error).message}`);
   }
@@ -161,4 +163,15 @@ function checkOipAddress(address: string): string {
     throw new UsageError(`--teacher: ${(error as Error).message}`);
   }
   return address;
+}
+
+function checkSocket(address: string): void {
+  try {
+    unixPath(address);
+  } catch (error) {
+    const { message } = error as RangeError;
+    throw new RangeError(
+      `${JSON.stringify(address)} given, ${message}; wanted ${UNIX_ADDRESS_FORM}`,
+    );
+  }
 }

@@ -4,7 +4,7 @@ import { UsageError } from './command.js';
 
 /** Throws UsageError if it isn't given, has another ending or is a folder. */
 export function checkOutFile(out: string | undefined, ending: string): string {
-  if (out === undefined) throw new UsageError(`--out: wanted, a ${ending} file`);
+  if (out === undefined) throw new UsageError(`--out: none given, wanted a ${ending} file`);
   if (!out.endsWith(ending)) {
     throw new UsageError(`--out: ${out} given, wanted a name ending in ${ending}`);
   }

@@ -5,7 +5,7 @@ import { UsageError } from './command.js';
 
 /** Throws UsageError if it is a file. Creates nothing. */
 export function checkOutFolder(option: string, path: string): string {
-  if (path === '') throw new UsageError(`${option}: wanted, a folder`);
+  if (path === '') throw new UsageError(`${option}: none given, wanted a folder`);
   if (existsSync(path) && !statSync(path).isDirectory()) {
     throw new UsageError(`${option}: ${path} is a file, wanted a folder`);
   }

@@ -12,13 +12,13 @@ export const TEACHER_SECURITY_OPTIONS = {
 } as const;
 
 export const TEACHER_SECURITY_USAGE = `  --teacher-ca FILE
-                  TLS: the authorities of the teachers' certificates (PEM)
+                  TLS: the certificate authorities of the teachers (PEM)
   --teacher-certificate FILE, --teacher-key FILE
-                  mutual TLS: the certificate that is shown to them, and its key (PEM)
+                  mutual TLS: the client certificate and its key (PEM)
   --teacher-token-file FILE
-                  a bearer token for them
+                  a bearer token for the teachers
   --teacher-name NAME
-                  the name in their certificates, if it isn't the address's host`;
+                  the name in their certificates, if it differs from the host of the address`;
 
 export type TeacherSecurityValues = {
   readonly [Name in keyof typeof TEACHER_SECURITY_OPTIONS]?: string | undefined;

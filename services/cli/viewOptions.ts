@@ -13,11 +13,11 @@ export const VIEW_OPTIONS = {
   batch: { type: 'string', default: '2' },
 } as const;
 
-export const VIEW_USAGE = `  --scales A,B,C  also at these scales: factors on the size (default 1), e.g. 0.5,0.75,1,1.25,1.5,1.75
-  --flip          each scale mirrored, too; logits of all are averaged, as in the official test script
-  --window HxW    in windows of so many pixels, logits averaged where they overlap (default: whole images)
-  --stride HxW    from one window to the next (default two thirds of the window)
-  --batch N       windows that go through the network at once (default 2)`;
+export const VIEW_USAGE = `  --scales A,B,C  scales to average over: factors on the size (default 1), e.g. 0.5,0.75,1,1.25,1.5,1.75
+  --flip          also mirrors each scale; the logits are averaged, as in the official test script
+  --window HxW    in windows of this size, with logits averaged where they overlap (default: whole images)
+  --stride HxW    step from one window to the next (default two thirds of the window)
+  --batch N       windows per forward pass (default 2)`;
 
 export interface ViewValues {
   readonly scales: string;
@@ -68,7 +68,9 @@ function scalesOf(text: string): number[] {
     parts.some((part) => part.trim() === '') ||
     !scales.every((scale) => scale > 0 && scale <= 8)
   ) {
-    throw new UsageError(`--scales: ${text} given, wanted numbers above 0, at most 8, with commas`);
+    throw new UsageError(
+      `--scales: ${text} given, wanted numbers from above 0 to 8, separated by commas`,
+    );
   }
   const twice = scales.find((scale, i) => scales.indexOf(scale) !== i);
   if (twice !== undefined) throw new UsageError(`--scales: ${twice} given twice`);

@@ -77,7 +77,7 @@ export function demoTable({ teacher, baseline, cirkd, lag }: DemoResult): Report
       ...teacher.classes.map(({ name, iou }) =>
         row(`IoU ${name}`, iou ?? 0, base.iou[name] ?? 0, distilled.iou[name] ?? 0),
       ),
-      ['images a second', '–', speed(baseline).imagesPerSecond.toFixed(1), images, '–'],
+      ['images per second', '–', speed(baseline).imagesPerSecond.toFixed(1), images, '–'],
       ['waiting for the teacher', '–', '–', percent(teacherShare), '–'],
       ['event-loop lag, p99', largestLag(lag.teacher), '–', largestLag(lag.student), '–'],
     ],
@@ -125,7 +125,7 @@ function demoCharts({ teacher, baseline, cirkd, lag }: DemoResult): Chart[] {
       { ...shown(CIRKD), iou: classNames.map((name) => cirkd.scores.iou[name] ?? null) },
     ]),
     timeShareChart(runs),
-    timeChart(distilled, 'CIRKD: time of a step'),
+    timeChart(distilled, 'CIRKD: time per step'),
     learningRateChart(distilled),
     lagChart(lag),
   ];

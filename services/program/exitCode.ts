@@ -62,9 +62,9 @@ export function describeFault(error: unknown): Fault {
 }
 
 function hintOf(error: Error, exitCode: number): string | null {
-  if (exitCode === 1) return 'CIRKD_DEBUG=1 prints where it happened.';
-  if (error.name === 'UsageError') return 'cirkd --help lists what there is.';
-  if ('mend' in error && typeof error.mend === 'string') return `To mend it: ${error.mend}`;
+  if (exitCode === 1) return 'CIRKD_DEBUG=1 prints the stack trace.';
+  if (error.name === 'UsageError') return 'cirkd --help lists the commands.';
+  if ('mend' in error && typeof error.mend === 'string') return `To fix it: ${error.mend}`;
   return null;
 }
 
@@ -76,7 +76,7 @@ function systemCode(error: Error): string {
 function addressOf(error: Error): string {
   const { address, port } = error as Error & { address?: string; port?: number };
   if (address !== undefined && port !== undefined && port >= 0) return `${address}:${port}`;
-  return address ?? error.message.split(' ').at(-1) ?? 'that was asked for';
+  return address ?? error.message.split(' ').at(-1) ?? 'requested';
 }
 
 function needsSetup(error: Error, code: string): boolean {

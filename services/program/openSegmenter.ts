@@ -48,6 +48,8 @@ async function checkpointAt(folder: string): Promise<string> {
   const newest = await latestCheckpoint(all, (fault) => faults.push(fault));
   if (newest !== null) return newest;
   throw new CheckpointError(
-    [`${folder}: no whole checkpoint in it, and it is none`, ...faults].join('\n  '),
+    [`${folder}: neither a complete checkpoint nor a folder that contains one`, ...faults].join(
+      '\n  ',
+    ),
   );
 }

@@ -182,7 +182,7 @@ export async function runCompiler(args) {
     if (code === 0) return;
     throw new SetupError(
       `${[program, ...first].join(' ')} could not build the addon (exit code ${code}):\n${tail(output)}`,
-      'A compiler for C++17 is needed, such as g++ 9 or newer; CXX names another one.',
+      'A compiler for C++17 is needed, such as g++ 9 or newer; set CXX to use another one.',
     );
   }
   throw new SetupError(
@@ -205,7 +205,7 @@ async function assertLoads(root, built) {
   await rm(join(built, '..'), { recursive: true, force: true });
   throw new SetupError(
     `The addon was built but does not load (${signal ?? `exit code ${code}`}):\n${tail(output)}`,
-    'libtensorflow needs glibc 2.27 or newer and a processor with AVX. `cirkd doctor` says more.',
+    'libtensorflow needs glibc 2.27 or newer and a processor with AVX. `cirkd doctor` reports more.',
   );
 }
 

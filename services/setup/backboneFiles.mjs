@@ -33,7 +33,7 @@ export async function ensureNamedBackbone(key, backbone, env, say) {
     const those = BACKBONE_FILES[key].map((entry) => entry.backbone).join(', ');
     throw new SetupError(
       `No package carries ${key} weights of ${backbone}; there are those of ${those}.`,
-      'Name the path of a file instead.',
+      'Give the path of a file instead.',
     );
   }
   return { file: await ensureBackboneFile(cacheRoot(env), pin, say), pin };
@@ -70,7 +70,7 @@ export async function ensureBackboneFile(cache, pin, say) {
     async () => {
       if (!existsSync(file)) await bring(cache, pin, file, say);
     },
-    (holder) => say(`waiting for ${holder}, which is bringing the weights of ${pin.backbone}`),
+    (holder) => say(`waiting for ${holder}, which is fetching the weights of ${pin.backbone}`),
   );
   return file;
 }
@@ -114,7 +114,7 @@ async function inFolder(file, scratch) {
 function withoutNetwork(error) {
   return new SetupError(
     error.message,
-    `${error.mend} Where there is no network: run it once where there is one, and take that cache ` +
-      '(CIRKD_CACHE) along; or name the path of a file.',
+    `${error.mend} Without a network: run it once on a machine that has one and copy that cache ` +
+      '(CIRKD_CACHE), or give the path of a file.',
   );
 }

@@ -42,7 +42,7 @@ export async function ensureBuildPackages(root, cache, say, pins = BUILD_PACKAGE
       async () => {
         if (!existsSync(entry)) await bring(pin, cache, entry, say);
       },
-      (holder) => say(`waiting for ${holder}, which is bringing ${pin.name}`),
+      (holder) => say(`waiting for ${holder}, which is fetching ${pin.name}`),
     );
     await copyInto(entry, folderOf(root, pin));
   }
@@ -66,15 +66,16 @@ function cacheEntry(cache, { name, version, integrity }) {
  */
 async function bring(pin, cache, entry, say) {
   const what = `${pin.name}@${pin.version}`;
-  say(`npm packages: bringing ${what}`);
+  say(`npm packages: downloading ${what}`);
   await inTemporary(cache, async (scratch) => {
     await runNpm(
       ['pack', what, '--ignore-scripts', '--prefer-offline'],
       scratch,
-      'See that this machine reaches its npm registry (npm ping), then run the set-up again.',
+      'Check that this machine can reach its npm registry (npm ping), then run the set-up again.',
     );
     const archive = readdirSync(scratch).find((name) => name.endsWith('.tgz'));
-    if (!archive) throw new SetupError(`npm left no archive of ${what}.`, 'Run the set-up again.');
+    if (!archive)
+      throw new SetupError(`npm produced no archive of ${what}.`, 'Run the set-up again.');
     assertIntegrity(join(scratch, archive), pin.integrity, what);
     await unpack(join(scratch, archive), scratch, what);
     await place(join(scratch, 'package'), entry);
@@ -107,7 +108,7 @@ async function unpack(archive, directory, what) {
   if (code === 0) return;
   throw new SetupError(
     `The archive of ${what} could not be unpacked:\n${tail(missing ? 'python3 was not found' : output, 4)}`,
-    'See that Python 3 is installed and that the cache has free disk (CIRKD_CACHE moves it).',
+    'Check that Python 3 is installed and that the cache has free disk space (CIRKD_CACHE moves it).',
   );
 }
 

@@ -35,7 +35,7 @@ export async function openCache(cache, command = 'npm run setup') {
   } catch (error) {
     throw new SetupError(
       `The cache directory ${cache} cannot be written (${systemCode(error)}).`,
-      `Name a directory of yours: CIRKD_CACHE=/path/of/yours ${command}`,
+      `Choose another directory: CIRKD_CACHE=/path/of/yours ${command}`,
     );
   }
   await sweep(cache);

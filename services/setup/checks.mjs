@@ -34,7 +34,9 @@ function checkBackbones() {
   const cache = cacheRoot(process.env);
   const details = BACKBONE_FILES.imagenet.map((pin) => {
     const file = backboneFile(cache, pin);
-    const place = existsSync(file) ? file : `not here, ${pin.wheel.megabytes} MB when wanted`;
+    const place = existsSync(file)
+      ? file
+      : `not in the cache, ${pin.wheel.megabytes} MB to download`;
     return `${pin.backbone} (${pin.source}; ${pin.licence}): ${place}`;
   });
   const data = Object.fromEntries(
@@ -66,7 +68,7 @@ function checkPackages(root) {
     ...missingBuildPackages(root),
   ];
   if (missing.length === 0) {
-    const detail = clone ? 'as package-lock.json says' : 'what the addon is built of';
+    const detail = clone ? 'match package-lock.json' : 'the sources of the addon';
     return { name, status: 'ok', detail };
   }
   const few = `${missing.slice(0, 5).join(', ')}${missing.length > 5 ? ' …' : ''}`;
@@ -90,7 +92,7 @@ async function checkPip(needed) {
   const mend = `install Python 3 with pip ${PIP_WANTED} or newer, e.g. apt-get install python3 python3-pip`;
   const status = needed ? 'missing' : 'note';
   if (found === undefined) {
-    const detail = 'python3 -m pip does not run; the set-up brings libtensorflow through it';
+    const detail = 'python3 -m pip does not run; the set-up installs libtensorflow with it';
     return { name, status, detail, mend };
   }
   const detail = `${found.python || 'python'}, pip ${found.pip || '?'}`;
@@ -114,7 +116,7 @@ async function checkCompiler(needed) {
     name,
     status: needed ? 'missing' : 'note',
     detail: `does not run: ${tried}; the set-up builds the addon with it`,
-    mend: 'install one, e.g. apt-get install g++; CXX names another',
+    mend: 'install one, e.g. apt-get install g++; set CXX to use another',
   };
 }
 

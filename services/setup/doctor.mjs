@@ -36,8 +36,8 @@ function print(checks, ready) {
   for (const { name, status, detail, mend } of checks) {
     process.stdout.write(`${MARKS[status]}  ${name.padEnd(width)}  ${detail}\n`);
     if (mend !== undefined) {
-      process.stdout.write(`${' '.repeat(width + 11)}to mend it: ${mend}\n`);
+      process.stdout.write(`${' '.repeat(width + 11)}to fix it: ${mend}\n`);
     }
   }
-  process.stdout.write(ready ? '\nAll that is needed is there.\n' : '\nSomething is missing.\n');
+  process.stdout.write(ready ? '\nEverything needed is installed.\n' : '\nSomething is missing.\n');
 }

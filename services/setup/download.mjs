@@ -34,7 +34,7 @@ export async function downloadWheel(pin, directory, say) {
   ).finally(() => clearInterval(progress));
   await assertPip(outcome, what);
   const wheel = (await readdir(directory)).find((name) => name.endsWith('.whl'));
-  if (!wheel) throw new SetupError(`pip left no wheel of ${what}.`, 'Run the set-up again.');
+  if (!wheel) throw new SetupError(`pip downloaded no wheel of ${what}.`, 'Run the set-up again.');
   await assertSha256(join(directory, wheel), pin.sha256);
   return join(directory, wheel);
 }
@@ -75,7 +75,7 @@ export async function extractWheel(wheel, directory, prefixes) {
   if (code !== 0) {
     throw new SetupError(
       `The wheel could not be unpacked:\n${tail(output, 4)}`,
-      'See that the cache has about 1.5 GB of free disk (CIRKD_CACHE moves it), then run it again.',
+      'Check that the cache has about 1.5 GB of free disk space (CIRKD_CACHE moves it), then run it again.',
     );
   }
 }
@@ -139,14 +139,14 @@ async function assertPip(outcome, what) {
   const found = await findPip();
   if (found && found.pip !== '' && !isPipNewEnough(found.pip)) {
     throw new SetupError(
-      `pip ${found.pip} is too old to bring ${what}; wanted pip ${PIP_WANTED} or newer.`,
-      'Renew it: `python3 -m pip install --user --upgrade pip`.',
+      `pip ${found.pip} is too old to download ${what}; wanted pip ${PIP_WANTED} or newer.`,
+      'Upgrade it: `python3 -m pip install --user --upgrade pip`.',
     );
   }
   const why = outcome.signal ? `stopped by ${outcome.signal}` : `exit code ${outcome.code}`;
   throw new SetupError(
-    `pip could not bring ${what} (${why}):\n${tail(outcome.output)}`,
-    'See that this machine reaches its Python package index (pip config list), then run it again.',
+    `pip could not download ${what} (${why}):\n${tail(outcome.output)}`,
+    'Check that this machine can reach its Python package index (pip config list), then run it again.',
   );
 }
 

@@ -88,7 +88,7 @@ async function buildTree(root, cache, tree, say) {
     await runNpm(
       NPM_CI,
       scratch,
-      'See that this machine reaches its npm registry (npm ping) and that package-lock.json is ' +
+      'Check that this machine can reach its npm registry (npm ping) and that package-lock.json is ' +
         "package.json's (npm install --package-lock-only), then run the set-up again.",
     );
     await removeOtherPlatforms(join(scratch, 'node_modules'));

@@ -21,9 +21,9 @@ const say = (text) => process.stderr.write(`[set-up] ${text}\n`);
 
 export const SETUP_USAGE = `cirkd setup [--cpu | --cuda]
 
-Brings in what is missing: in a clone the npm packages, then a pinned libtensorflow and the addon that is
-compiled against it, from the cache ($CIRKD_CACHE, else ~/.cache/cirkd) where they are there. The same as
-npm run setup in a clone. Wants Linux x64, Python 3 with pip, a C++17 compiler.
+Installs what is missing: in a clone the npm packages, then a pinned libtensorflow and the addon that is
+compiled against it, from the cache ($CIRKD_CACHE, else ~/.cache/cirkd) if it has them. The same as npm run
+setup in a clone. Requires Linux x64, Python 3 with pip and a C++17 compiler.
 
   --cpu    TensorFlow for the CPU; the default
   --cuda   TensorFlow's CUDA build; later set-ups keep it
@@ -42,11 +42,11 @@ export async function setUp(root, argv) {
   }
   listenForSignals();
   try {
-    await bringWhatIsMissing(root, environmentOf(argv));
+    await installMissing(root, environmentOf(argv));
     return 0;
   } catch (error) {
     const { message, mend } = inWords(error);
-    process.stderr.write(`\n[set-up] ${message}\n[set-up] To mend it: ${mend}\n`);
+    process.stderr.write(`\n[set-up] ${message}\n[set-up] To fix it: ${mend}\n`);
     return 2;
   }
 }
@@ -56,7 +56,7 @@ function environmentOf(argv) {
   const env = { ...process.env };
   for (const word of argv) {
     if (word === '--cpu' || word === '--cuda') env.CIRKD_TENSORFLOW = word.slice(2);
-    else throw new SetupError(`'${word}' given, wanted --cpu or --cuda.`, 'Leave it out.');
+    else throw new SetupError(`'${word}' given, wanted --cpu or --cuda.`, 'Remove it.');
   }
   return env;
 }
@@ -65,7 +65,7 @@ function environmentOf(argv) {
  * @param {string} root
  * @param {NodeJS.ProcessEnv} env
  */
-async function bringWhatIsMissing(root, env) {
+async function installMissing(root, env) {
   assertPlatform();
   const [cache, flavour] = [cacheRoot(env), flavourOf(env, linkedFlavour(root))];
   const tensorflow = tensorflowDirectory(cache, flavour);

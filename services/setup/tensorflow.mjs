@@ -75,7 +75,7 @@ export async function ensureTensorflow(cache, flavour, say, pin = TENSORFLOW_WHE
       await rm(directory, { recursive: true, force: true }); // damaged by hand
       await bring(cache, flavour, directory, say, pin);
     },
-    (holder) => say(`waiting for ${holder}, which is bringing libtensorflow`),
+    (holder) => say(`waiting for ${holder}, which is installing libtensorflow`),
   );
   return directory;
 }
@@ -93,7 +93,7 @@ async function bring(cache, flavour, directory, say, pin) {
     await Promise.all([mkdir(download), mkdir(tree)]);
     say(`libtensorflow: downloading ${pin.project} ${pin.version}, ${pin.megabytes} MB`);
     const wheel = await downloadWheel(pin, download, say);
-    say('libtensorflow: hash is right, taking the libraries and headers out');
+    say('libtensorflow: hash verified, extracting the libraries and headers');
     await extractWheel(wheel, tree, MEMBERS);
     await rm(download, { recursive: true });
     if (flavour === 'cuda') await bringCuda(scratch, tree, say);
@@ -122,7 +122,7 @@ async function bring(cache, flavour, directory, say, pin) {
 async function bringCuda(scratch, tree, say) {
   const [download, target] = [join(scratch, 'cuda-download'), join(scratch, 'cuda')];
   await mkdir(download);
-  say(`CUDA: bringing ${CUDA_PACKAGES.length} NVIDIA packages, about 3 GB`);
+  say(`CUDA: downloading ${CUDA_PACKAGES.length} NVIDIA packages, about 3 GB`);
   await installWheels(CUDA_PACKAGES, target, download);
   await rename(join(target, 'nvidia'), join(tree, 'nvidia'));
 }

@@ -14,7 +14,7 @@ import { normalise } from '../../src/models/normalise.js';
 import { engineInfo, scope } from '../../src/tensor/index.js';
 import type { MicroBatch, ReplyReplacement, StepOutcome } from '../../src/train/outcome.js';
 import type { Trainer, TrainingBatch } from '../../src/train/trainer.js';
-import { buildTrainer } from './buildTrainer.js';
+import { buildTrainer, loadState, saveState } from './trainer.js';
 import type {
   ComputeCalls,
   ComputeReady,
@@ -23,7 +23,6 @@ import type {
   StateFiles,
 } from './computeProtocol.js';
 import { loadStartWeights } from './startWeights.js';
-import { loadState, saveState } from './trainerState.js';
 
 /** The parts kept after setup; the state that came with it isn't. */
 interface Open {
@@ -136,7 +135,7 @@ function labelSource({ config, teacher }: ComputeSetup): Open['withLabels'] {
   if (from === 'file') return (batch) => batch;
   return (batch) => {
     if (batch.teacher === null || teacher === null) {
-      throw new Error('data.train.labels: teacher, and no reply came');
+      throw new Error('data.train.labels: teacher, but no reply came');
     }
     const options = { minConfidence, alignCorners: teacher.alignCorners };
     const labels = teacherLabels(batch.teacher.logits, batch.labels, options);

@@ -56,7 +56,7 @@ export async function openRun(
 ): Promise<OpenedRun> {
   const id = config.run.id ?? newId(config.seed);
   if (resume && config.run.id === null) {
-    throw new RunFolderError('run.id: not given, --resume has to know which run goes on');
+    throw new RunFolderError('run.id: not given, --resume needs it to find the run');
   }
   const path = join(config.run.directory, id);
   await ensureFolder(path);
@@ -149,7 +149,7 @@ async function newestWhole(
   if ((await stepFolders(folder)).length === 0) return null;
   throw new CheckpointError(
     [
-      `${folder}: no checkpoint is whole; another run.id starts a new run`,
+      `${folder}: no checkpoint is intact; another run.id starts a new run`,
       ...faults.map((fault) => `  ${fault}`),
     ].join('\n'),
   );

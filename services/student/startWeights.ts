@@ -98,7 +98,7 @@ function tell(start: StartWeights, pixels: PixelNormalisation, notes: StartNotes
   const source = backboneSource(start);
   const { leftOut, normalisation } = readBackboneFile(source.tensors);
   for (const note of sourceNotes(source)) notes.info(`${at}: ${note}`);
-  if (leftOut.length > 0) notes.info(`${at}: left out ${leftOut.join(', ')}`);
+  if (leftOut.length > 0) notes.info(`${at}: not used: ${leftOut.join(', ')}`);
   warnOfPixels(at, normalisation, pixels, notes);
 }
 

@@ -17,12 +17,17 @@ import {
   type ComputeSetup,
   startComputing,
 } from './computeProtocol.js';
-import { connectTeacher } from './connectTeacher.js';
 import { evaluateStudent, type StudentEvaluation, writeRunReport } from './evaluation.js';
 import type { OpenedRun } from './openRun.js';
 import { openReporting, type Reporting } from './reporting.js';
 import { readStartWeights, type StartWeights } from './startWeights.js';
-import { type LeftOutTerms, labelSource, leaveOutTerms, tellLabels } from './teacherUse.js';
+import {
+  connectTeacher,
+  type LeftOutTerms,
+  labelSource,
+  leaveOutTerms,
+  logLabels,
+} from './teacher.js';
 import { loaderThreads, openFeed, validationConfig } from './trainingData.js';
 
 export interface RunOptions {
@@ -140,7 +145,7 @@ export class StudentRun {
     const { log, events, stepsDone } = reporting;
     const { ready, leftOut, startWeights } = start;
     log.info({ ...ready, firstStep: stepsDone, steps: config.train.steps }, 'training');
-    tellLabels(config, { dataset, teacher, log });
+    logLabels(config, { dataset, teacher, log });
     events.append({
       kind: 'start',
       step: stepsDone,

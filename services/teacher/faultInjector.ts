@@ -23,7 +23,7 @@ export class FaultInjector {
     this.#images += 1;
     const { nonFiniteEvery, failEvery, stallEvery, stallMs } = this.#options;
     if (isTurn(this.#images, stallEvery)) block(stallMs);
-    if (isTurn(this.#images, failEvery)) return new Error('a fault on purpose (faults.failEvery)');
+    if (isTurn(this.#images, failEvery)) return new Error('an injected fault (faults.failEvery)');
     if (isTurn(this.#images, nonFiniteEvery)) writeNaN(outputs);
     return outputs;
   }

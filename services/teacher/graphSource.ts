@@ -21,20 +21,20 @@ export function graphSource(graph: GraphSection, threads: number): GraphSource |
   const { onnx, savedModel, settings, provider } = graph;
   const path = onnx ?? savedModel;
   if (path === null) return null;
-  const beside = onnx === null ? join(path, 'cirkd.yaml') : onnx.replace(/\.onnx$/i, '.yaml');
-  const file = readSettingsFile(settings, beside);
+  const defaultFile = onnx === null ? join(path, 'cirkd.yaml') : onnx.replace(/\.onnx$/i, '.yaml');
+  const file = readSettingsFile(settings, defaultFile);
   return {
     format: onnx === null ? 'saved_model' : 'onnx',
     ...{ path, provider, threads },
-    said: laidOver(graph, file, basename(settings ?? beside)),
-    settingsFile: settings ?? beside,
+    given: mergeSettings(graph, file, basename(settings ?? defaultFile)),
+    settingsFile: settings ?? defaultFile,
   };
 }
 
-/** null if the config names no file and none is beside the graph. */
-function readSettingsFile(given: string | null, beside: string): GraphFileConfig | null {
-  const file = given ?? beside;
-  if (given === null && !existsSync(beside)) return null;
+/** null if the config names no file and the default file is missing. */
+function readSettingsFile(given: string | null, defaultFile: string): GraphFileConfig | null {
+  const file = given ?? defaultFile;
+  if (given === null && !existsSync(defaultFile)) return null;
   let text: string;
   try {
     text = readFileSync(file, 'utf8');
@@ -45,19 +45,20 @@ function readSettingsFile(given: string | null, beside: string): GraphFileConfig
   return loadConfig(graphFileSchema, { text, fileName: file });
 }
 
-function laidOver(
+/** The settings and their origins; the config takes precedence over the file. */
+function mergeSettings(
   config: GraphFileConfig,
   file: GraphFileConfig | null,
   fileName: string,
 ): GivenSettings {
-  const lower: Partial<GraphFileConfig> = { ...file };
+  const fromFile: Partial<GraphFileConfig> = { ...file };
   // A preset and its parts exclude each other: either one in the config removes the file's other one.
-  if (config.normalisation !== null) for (const key of PARTS) delete lower[key];
-  if (PARTS.some((key) => config[key] !== null)) delete lower.normalisation;
+  if (config.normalisation !== null) for (const key of PARTS) delete fromFile[key];
+  if (PARTS.some((key) => config[key] !== null)) delete fromFile.normalisation;
   const settings: Record<string, unknown> = {};
   const origins: Partial<Record<SettingName, string>> = {};
   for (const key of Object.keys(graphFileSchema.root.parse({})) as SettingName[]) {
-    settings[key] = config[key] ?? lower[key] ?? null;
+    settings[key] = config[key] ?? fromFile[key] ?? null;
     if (config[key] !== null) origins[key] = 'config';
     else if (settings[key] !== null) origins[key] = fileName;
   }

@@ -36,10 +36,10 @@ async function loadGraph(source: GraphSource): Promise<Network> {
   const graph = await openGraph(source);
   const { GraphTeacher } = await import('../../src/graphs/graphTeacher.js');
   try {
-    return await GraphTeacher.open(graph, source.said, basename(source.path));
+    return await GraphTeacher.open(graph, source.given, basename(source.path));
   } catch (error) {
     if (!(error instanceof CheckpointError)) throw error;
-    const where = `settings may stand in ${source.settingsFile} or under graph in the config (docs/teachers.md)`;
+    const where = `settings can be given in ${source.settingsFile} or under graph in the config (docs/teachers.md)`;
     throw new CheckpointError(`graph ${source.path}:\n  ${error.message}\n${where}`, {
       cause: error,
     });

@@ -16,9 +16,11 @@ export async function runTeacher(config: TeacherConfig): Promise<number> {
   if (teacher === undefined) return 0;
   try {
     // The line that scripts wait for.
-    const { address, metricsUrl, info } = teacher;
+    const { address, socketAddress, metricsUrl, info } = teacher;
+    const socket =
+      socketAddress === null || socketAddress === address ? '' : `, socket ${socketAddress}`;
     process.stdout.write(
-      `teacher ready: grpc ${address}, metrics ${metricsUrl ?? 'off'}, model ${info.model}, digest ${info.digest}\n`,
+      `teacher ready: grpc ${address}${socket}, metrics ${metricsUrl ?? 'off'}, model ${info.model}, digest ${info.digest}\n`,
     );
     // Only the signal makes it reject.
     const death = await unlessAborted(teacher.died, stopped).catch(() => undefined);
@@ -49,7 +51,7 @@ async function close(teacher: RunningTeacher, log: Logger): Promise<void> {
     await teacher.close();
   } catch (error) {
     if (!(error instanceof ThreadStuckError)) throw error;
-    log.error({ error }, 'killing this process: it could not end otherwise');
+    log.error({ error }, 'killing this process: it did not exit by itself');
     process.kill(process.pid, 'SIGKILL');
   }
 }

@@ -1,4 +1,4 @@
-/** Logs refused calls at a limited rate, as strangers could fill the log. */
+/** Logs refused calls at a limited rate, as unauthenticated clients could fill the log. */
 import type { Logger } from '../../src/telemetry/log.js';
 
 interface Refused {
@@ -8,14 +8,14 @@ interface Refused {
 
 /** At most one line per reason and `everyMs`; each counts the refusals since the last line. */
 export function refusalLog(log: Logger, everyMs = 1000): (refused: Refused) => void {
-  const told = new Map<string, { atMs: number; untold: number }>();
+  const lastLines = new Map<string, { atMs: number; suppressed: number }>();
   return ({ peer, reason }) => {
-    const last = told.get(reason);
+    const last = lastLines.get(reason);
     if (last !== undefined && performance.now() - last.atMs < everyMs) {
-      last.untold++;
+      last.suppressed++;
       return;
     }
-    log.warn({ peer, reason, untold: last?.untold ?? 0 }, 'call refused');
-    told.set(reason, { atMs: performance.now(), untold: 0 });
+    log.warn({ peer, reason, suppressed: last?.suppressed ?? 0 }, 'call refused');
+    lastLines.set(reason, { atMs: performance.now(), suppressed: 0 });
   };
 }

@@ -25,9 +25,9 @@ export function openSecurity(
           },
     tokens: tokenFile === null ? null : named('tokenFile', tokenFile),
     onCertificate: setCertificateExpiry,
-    onReloaded: (keys) => log.info({ keys }, 'security files read again'),
-    onProblem: ({ message }) => log.error({ reason: message }, 'security files not taken over'),
+    onReloaded: (keys) => log.info({ keys }, 'security files reloaded'),
+    onProblem: ({ message }) => log.error({ reason: message }, 'changed security files not used'),
     onRefused: refusalLog(log),
-    onExposed: (reason) => log.warn({ reason }, 'a secret that others may read'),
+    onExposed: (reason) => log.warn({ reason }, 'a secret is readable by every user'),
   });
 }

@@ -8,13 +8,14 @@
  */
 import { followCpuQuota } from '../program/threadLimit.js';
 import type { TeacherConfig } from '../../src/config/teacher.js';
+import { hostAndPort } from '../../src/contract/hostAddress.js';
 import type { TeacherInfo } from '../../src/contract/teacherInfo.js';
 import { TeacherInferenceService } from '../../src/oip/server/inferenceService.js';
 import { callObserver } from '../../src/rpc/callObserver.js';
 import { grpcCodeName } from '../../src/rpc/errors.js';
 import type { ServerSecurity } from '../../src/rpc/security/serverSecurity.js';
 import type { HostedService } from '../../src/stream/server/hostedService.js';
-import { TeacherServer } from '../../src/stream/server/teacherServer.js';
+import { type TeacherPorts, TeacherServer } from '../../src/stream/server/teacherServer.js';
 import type { Logger } from '../../src/telemetry/log.js';
 import { type MetricsServer, startMetricsServer } from '../../src/telemetry/metricsServer.js';
 import { createTeacherMetrics, type TeacherMetrics } from '../../src/telemetry/teacherMetrics.js';
@@ -27,9 +28,14 @@ import { WorkerEngine } from './workerEngine.js';
 
 /** A serving teacher. It keeps its process alive until it is closed. */
 export interface RunningTeacher {
-  /** gRPC, `host:port`: the teacher service, reflection and, without a port of its own, health. */
+  /**
+   * gRPC: the teacher service, reflection and, without a port of its own, health. `host:port`, or that of the
+   * Unix socket if `listen.port` is null.
+   */
   readonly address: string;
-  /** `grpc.health.v1`, `host:port`: `address` unless `listen.healthPort` is set. */
+  /** The Unix socket with the same services, `unix:path`; null if `listen.socket` is null. */
+  readonly socketAddress: string | null;
+  /** `grpc.health.v1`: `address` unless `listen.healthPort` is set. */
   readonly healthAddress: string;
   /** URL of the Prometheus metrics; null if `metrics.port` is null. */
   readonly metricsUrl: string | null;
@@ -55,6 +61,9 @@ export interface ServiceOptions {
   readonly stop?: AbortSignal;
 }
 
+/** Who may connect to a Unix socket is who may write to its file. */
+const SOCKET_MODES = { user: 0o600, group: 0o660, everyone: 0o666 } as const;
+
 /** The open parts, in order of opening. */
 interface Parts {
   readonly server: TeacherServer;
@@ -72,7 +81,6 @@ export async function startService(
   config: TeacherConfig,
   { log, stop }: ServiceOptions,
 ): Promise<RunningTeacher> {
-  const { host } = config.listen;
   // TensorFlow reads it when the inference thread opens it.
   if (config.threads > 0) process.env.TF_NUM_INTRAOP_THREADS = String(config.threads);
   else followCpuQuota();
@@ -81,13 +89,14 @@ export async function startService(
   const parts = await openParts(config, metrics, log);
   const close = once(() => closeParts(parts, config.drainMs, log));
   try {
-    const ports = await parts.server.listen();
-    const address = addressText(host, ports.port);
-    const healthAddress = ports.healthPort === null ? address : addressText(host, ports.healthPort);
+    const addresses = listenAddresses(config.listen, await parts.server.listen());
     parts.metricsServer = await startMetrics(config, metrics);
     const metricsUrl = parts.metricsServer?.url ?? null;
     log.info(
-      { grpc: address, metrics: metricsUrl ?? 'off', health: healthAddress },
+      {
+        ...{ grpc: addresses.address, metrics: metricsUrl ?? 'off' },
+        ...{ health: addresses.healthAddress, socket: addresses.socketAddress ?? 'off' },
+      },
       'listening; loading the network',
     );
     const engine = await loadEngine(config, stop);
@@ -95,7 +104,7 @@ export async function startService(
     metrics.setDigest(engine.info.digest);
     parts.server.serve(engine);
     const { info, died } = engine;
-    return { address, healthAddress, metricsUrl, info, died, close };
+    return { ...addresses, metricsUrl, info, died, close };
   } catch (error) {
     await close();
     throw error;
@@ -107,10 +116,11 @@ async function openParts(
   metrics: TeacherMetrics,
   log: Logger,
 ): Promise<Parts> {
-  const { host, port, healthPort } = config.listen;
+  const { host, port, healthPort, socket, socketAccess } = config.listen;
   const security = await openSecurity(config.listen, metrics, log);
   const server = new TeacherServer({
     ...{ host, port, healthPort },
+    socket: socket === null ? null : { address: socket, mode: SOCKET_MODES[socketAccess] },
     credentials: security.credentials,
     limits: serverLimits(config),
     encodings: config.encodings,
@@ -177,8 +187,15 @@ async function startMetrics(
   return port === null ? undefined : startMetricsServer({ registry, host, port });
 }
 
-function addressText(host: string, port: number): string {
-  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
+/** Where the server listens, as students and probes take it. */
+function listenAddresses(
+  { host, socket }: TeacherConfig['listen'],
+  { port, healthPort }: TeacherPorts,
+): Pick<RunningTeacher, 'address' | 'socketAddress' | 'healthAddress'> {
+  // A config has at least one of the two.
+  const address = port === null ? socket! : hostAndPort(host, port);
+  const healthAddress = healthPort === null ? address : hostAndPort(host, healthPort);
+  return { address, socketAddress: socket, healthAddress };
 }
 
 function once<T>(work: () => Promise<T>): () => Promise<T> {

@@ -26,7 +26,7 @@ serveCalls(INFERENCE, {
     return { info: network.info, classifier: network.classifier() };
   },
   async infer(images, outputs) {
-    if (opened === undefined) throw new Error('the inference thread: infer() before open()');
+    if (opened === undefined) throw new Error('the inference thread: infer() called before open()');
     const { network, faults } = opened;
     return (await network.infer(images, outputs)).map((answer) => toResult(answer, faults));
   },

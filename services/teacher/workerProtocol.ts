@@ -23,7 +23,7 @@ export interface GraphSource {
   readonly provider: OnnxProvider;
   /** Threads within one operation; 0: all cores. A SavedModel uses TensorFlow's. */
   readonly threads: number;
-  readonly said: GivenSettings;
+  readonly given: GivenSettings;
   /** The file that may hold settings, for the message that asks for them. */
   readonly settingsFile: string;
 }

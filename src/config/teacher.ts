@@ -1,7 +1,8 @@
 /** The teacher server's config. */
 import { z } from 'zod';
 import type { ConfigSchema, CrossFault } from './fields.js';
-import { count, field, milliseconds, port, positiveCount, section, text } from './fields.js';
+import { count, field, milliseconds, port, positiveCount, section } from './fields.js';
+import { listenHost, listenSocket } from './sections/addressFields.js';
 import { graphFaults, graphSection } from './sections/graphSection.js';
 import { listenFaults, listenTls, listenTokenFile } from './sections/securitySections.js';
 import { logSection, teacherMetricsSection } from './sections/sharedSections.js';
@@ -129,8 +130,16 @@ const root = z.strictObject({
   simulate: simulateSection,
   faults: faultsSection,
   listen: section('gRPC: the teacher service, health and reflection.', {
-    host: field(text().default('127.0.0.1'), 'Address; 0.0.0.0: all interfaces.'),
-    port: field(port().default(50_051), 'Port; 0: any free port (logged).'),
+    host: listenHost('Address; 0.0.0.0: all interfaces, "::": all with IPv6.'),
+    port: field(
+      port().nullable().default(50_051),
+      'Port; 0: any free port (logged), null: none, only listen.socket.',
+    ),
+    socket: listenSocket,
+    socketAccess: field(
+      z.enum(['user', 'group', 'everyone']).default('user'),
+      "Who may connect to listen.socket: this process' user, its group as well (mode 0660), or everyone on the machine.",
+    ),
     healthPort: field(
       port().nullable().default(null),
       'Additional port for health checks only, without TLS; 0: any free port (logged), null: none.',

@@ -1,4 +1,5 @@
 /** Reads the text of a config, records the places of its keys and applies overrides. */
+import { isIPv6 } from 'node:net';
 import type { Document } from 'yaml';
 import { isAlias, isMap, isNode, isScalar, isSeq, LineCounter, parseDocument } from 'yaml';
 import type { ConfigFault } from './configError.js';
@@ -67,8 +68,7 @@ export function readSource(text: string, overrides: readonly string[]): ConfigSo
       const override = overrideOf(path);
       if (override === undefined) return scalarText(document, path);
       const inner = path.slice(override.path.length);
-      // The whole value of an override is text even where YAML sees a map in it.
-      return inner.length === 0 ? valueText(override.given) : scalarText(override.document, inner);
+      return inner.length === 0 ? wholeText(override) : scalarText(override.document, inner);
     },
   };
 }
@@ -114,6 +114,13 @@ function applyOverride(
   }
   applied.push({ given, path, document });
   return null;
+}
+
+/** The text of an override, unless it is a map or a list: YAML sees one in the IPv6 addresses :: and [::1], too. */
+function wholeText({ given }: Override): string | null {
+  const text = valueText(given);
+  const isAddress = isIPv6(/^\[(\S+)\]$/.exec(text)?.[1] ?? '');
+  return isAddress || !/^[[{]/.test(text) ? text : null;
 }
 
 function valueText(given: string): string {

@@ -1,9 +1,11 @@
-/** Memory banks in a golden case's state, with the official code's ring wrap and sampling. */
+/** Memory banks in a golden case's state, with the official code's ring wrap and sampling, and their objective's settings. */
+import type { ObjectiveSettings } from '../distill/settings.js';
 import type { BankOptions } from '../memory/memoryBank.js';
 import type { PixelMemoryBank } from '../memory/pixelMemoryBank.js';
 import type { RegionMemoryBank } from '../memory/regionMemoryBank.js';
 import { float32Tensor, int32Tensor } from '../wire/safetensors.js';
-import type { GoldenCase } from './operation.js';
+import type { GoldenCase, OperationOptions } from './operation.js';
+import { tilingOf } from './tensors.js';
 
 /** Queues are full, as the official ones always are; pointers are 0 if the case has none. */
 export function goldenBank<Bank extends PixelMemoryBank | RegionMemoryBank>(
@@ -32,4 +34,26 @@ export function goldenBank<Bank extends PixelMemoryBank | RegionMemoryBank>(
     ]),
   );
   return bank;
+}
+
+/** Settings that all cases with memory banks have; the v1 trainer, which they are of, never pools. */
+export function memorySettings(
+  golden: GoldenCase,
+  options: OperationOptions,
+): Omit<ObjectiveSettings, 'weights' | 'auxWeight' | 'kdTemperature'> {
+  return {
+    classes: golden.number('num_classes'),
+    alignCorners: true,
+    contrastTemperature: golden.number('contrast_temperature'),
+    contrastKdTemperature: golden.number('contrast_kd_temperature'),
+    minibatchGroup: 0,
+    minibatchPooling: 'never',
+    tiling: tilingOf(options),
+    pixelContrastRows: golden.number('pixel_contrast_size'),
+    regionContrastRows: golden.number('region_contrast_size'),
+    pixelUpdateFreq: golden.number('pixel_update_freq'),
+    memoryStartStep: 0,
+    pixelEnqueue: golden.text('pixel_enqueue') === 'reference' ? 'reference' : 'class',
+    allIgnored: 'zero',
+  };
 }

@@ -23,7 +23,7 @@ export interface TeacherReply {
   readonly logits: EncodedTensor | null;
   /**
    * Unit rows, [h, w, channels]; int8 rows have to be multiplied by embeddingScale. null: the
-   * teacher gives no feature, and so no scales or norms either.
+   * teacher provides no feature, and so no scales or norms either.
    */
   readonly embedding: EncodedTensor | null;
   /** [h, w], fp32, 0 to 1; null unless the embedding is int8. */

@@ -9,7 +9,7 @@ export interface TeacherInfo {
   readonly digest: string;
   readonly model: string;
   readonly classes: number;
-  /** Channels of the embedding; 0: the teacher gives no feature. */
+  /** Channels of the embedding; 0: the teacher provides no feature. */
   readonly featureChannels: number;
   readonly outputStride: number;
   /** On the 0..255 scale, in channelOrder. */

@@ -3,7 +3,7 @@ import type { Dataset, Sample } from '../data/types.js';
 import { DataError, UNLABELLED } from '../data/types.js';
 import type { RemoteSegmenter } from './predict.js';
 import { type MetricScores, SegmentationMetric } from './segmentationMetric.js';
-import { viewLogits } from './viewLogits.js';
+import { readViewLogits } from './viewLogits.js';
 import { PLAIN_VIEW, type Views } from './views.js';
 
 export interface EvaluateOptions {
@@ -47,24 +47,12 @@ export async function evaluateDataset(
     if (sample.labels.includes(UNLABELLED)) {
       throw new DataError(`${dataset.name}: ${name}: has no labels to compare with`);
     }
-    const prediction = await evaluateSample(segmenter, sample, views, metric);
+    const prediction = await readViewLogits(segmenter, sample, views, (logits_1HWK) =>
+      metric.add(logits_1HWK, sample.labels),
+    );
     await onSample?.({ index, total, name, sample, prediction });
   }
   return metric.scores();
-}
-
-async function evaluateSample(
-  segmenter: RemoteSegmenter,
-  sample: Sample,
-  views: Views,
-  metric: SegmentationMetric,
-): Promise<Int32Array> {
-  const logits_1HWK = await viewLogits(segmenter, sample, views);
-  try {
-    return metric.add(logits_1HWK, sample.labels);
-  } finally {
-    logits_1HWK.dispose();
-  }
 }
 
 /** A failure surfaces when the sample is awaited, not before as an unhandled rejection. */

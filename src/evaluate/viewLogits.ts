@@ -40,6 +40,21 @@ export async function viewLogits(
   return float32(sum_HWK, [1, height, width, classes]);
 }
 
+/** What `read` makes of viewLogits; the logits go afterwards. */
+export async function readViewLogits<Value>(
+  segmenter: RemoteSegmenter,
+  image: Raster,
+  views: Views,
+  read: (logits_1HWK: Tensor) => Value,
+): Promise<Value> {
+  const logits_1HWK = await viewLogits(segmenter, image, views);
+  try {
+    return read(logits_1HWK);
+  } finally {
+    logits_1HWK.dispose();
+  }
+}
+
 /** Logits of one view at the image's size, mirrored if the view is. */
 async function oneView(
   segmenter: RemoteSegmenter,

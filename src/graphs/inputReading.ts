@@ -56,7 +56,7 @@ export function dtypeFault(
 /** "rgb less 0, 0, 0, divided by 255, 255, 255" */
 export function normalisationText(normalisation: PixelNormalisation): string {
   const { pixelMean, pixelStd, channelOrder } = normalisation;
-  return `${channelOrder} less ${pixelMean.join(', ')}, divided by ${pixelStd.join(', ')}`;
+  return `${channelOrder} minus ${pixelMean.join(', ')}, divided by ${pixelStd.join(', ')}`;
 }
 
 /** "[?, 3, 512, ?]" */

@@ -57,7 +57,7 @@ export class Convolution implements Layer {
   }
 }
 
-export class BatchNorm {
+class BatchNorm {
   readonly #scale: Parameter;
   readonly #offset: Parameter;
   readonly #mean: Parameter;

@@ -38,7 +38,7 @@ export function normalisationText({
   pixelMean,
   pixelStd,
 }: PixelNormalisation): string {
-  return `${channelOrder} less ${pixelMean.join(', ')}, divided by ${pixelStd.join(', ')}`;
+  return `${channelOrder} minus ${pixelMean.join(', ')}, divided by ${pixelStd.join(', ')}`;
 }
 
 /** HWC, R G B, 0..255: bytes, or floats if the image was resized. */

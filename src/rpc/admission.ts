@@ -49,9 +49,9 @@ function refusal(
 ): string | undefined {
   if (clientCertificate) {
     if (certificate === undefined) {
-      return 'client certificate: none given, or one that is not valid or of no authority trusted here';
+      return 'client certificate: none given, or it is not valid or not signed by a trusted authority';
     }
-    if (Date.parse(certificate.valid_to) <= Date.now()) return 'client certificate: it has expired';
+    if (Date.parse(certificate.valid_to) <= Date.now()) return 'client certificate: expired';
   }
   if (tokens === null) return undefined;
   if (authorization.length === 0) return 'authorization: no bearer token given';

@@ -1,5 +1,5 @@
 /**
- * Connections that end with their channel. grpc-js waits for ever for the first bytes of a peer that
+ * Connections that end with their channel. grpc-js waits forever for the first bytes of a peer that
  * has stopped, in TLS and again in HTTP/2, and forgets the socket when the channel is closed
  * meanwhile, so each attempt would leak one.
  */
@@ -8,11 +8,11 @@ import { type ChannelCredentials, credentials } from '@grpc/grpc-js';
 import { type Connector, wrapConnectors } from './grpcInternals.js';
 
 /** Long enough for a closed channel to send its remaining frames. */
-const LAST_WORDS_MS = 1000;
+const FLUSH_GRACE_MS = 1000;
 
 /** The same credentials; close a channel that uses them only after the last of its calls. */
 export function endingConnections(channel: ChannelCredentials): ChannelCredentials {
-  wrapConnectors(channel, ending);
+  wrapConnectors(channel, trackSockets);
   return channel;
 }
 
@@ -21,32 +21,32 @@ export function plaintext(): ChannelCredentials {
   return endingConnections(credentials.createInsecure());
 }
 
-function ending(connector: Connector): Connector {
+function trackSockets(connector: Connector): Connector {
   /** Sockets in the TLS handshake. */
-  const underWay = new Set<Socket>();
+  const handshaking = new Set<Socket>();
   /** Sockets handed to HTTP/2, whether it has begun or not. */
   const handedOver = new Set<Socket>();
-  let over = false;
+  let closed = false;
   return {
     waitForReady: () => connector.waitForReady(),
     getCallCredentials: () => connector.getCallCredentials(),
     async connect(socket) {
       // The channel was closed before the socket was connected.
-      if (over) throw new Error('closed');
-      underWay.add(socket);
+      if (closed) throw new Error('closed');
+      handshaking.add(socket);
       try {
         const secured = await connector.connect(socket);
         handedOver.add(secured.socket);
         secured.socket.once('close', () => handedOver.delete(secured.socket));
         return secured;
       } finally {
-        underWay.delete(socket);
+        handshaking.delete(socket);
       }
     },
     destroy() {
-      over = true;
-      for (const socket of underWay) socket.destroy();
-      for (const socket of handedOver) destroyAfter(socket, LAST_WORDS_MS);
+      closed = true;
+      for (const socket of handshaking) socket.destroy();
+      for (const socket of handedOver) destroyAfter(socket, FLUSH_GRACE_MS);
       connector.destroy();
     },
   };

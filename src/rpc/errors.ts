@@ -20,6 +20,11 @@ export class RpcError extends Error {
   }
 }
 
+/** INVALID_ARGUMENT: what came is nonsense, and would be in any state of the server. */
+export function invalidArgument(message: string): RpcError {
+  return new RpcError(GrpcStatus.INVALID_ARGUMENT, message);
+}
+
 /** The status that is sent when a call ends. */
 export interface CallStatus {
   readonly code: GrpcCode;
@@ -31,12 +36,12 @@ export type UnexpectedErrorSink = (error: unknown) => void;
 
 /**
  * Converts an RpcError unchanged, and any other error to INTERNAL without its message, which could
- * reveal paths and internals to a stranger. The whole error goes to `onUnexpected`.
+ * reveal paths and internals. The whole error goes to `onUnexpected`.
  */
 export function toCallStatus(error: unknown, onUnexpected: UnexpectedErrorSink): CallStatus {
   if (error instanceof RpcError) return { code: error.code, details: error.message };
   onUnexpected(error);
-  return { code: GrpcStatus.INTERNAL, details: 'internal error; see the log of the server' };
+  return { code: GrpcStatus.INTERNAL, details: "internal error; see the server's log" };
 }
 
 /** "RESOURCE_EXHAUSTED" for 8; the number itself for a code that gRPC doesn't define. */

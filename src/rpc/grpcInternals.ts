@@ -3,8 +3,9 @@
  * therefore pins the exact version: check each function here before raising it.
  */
 import { constants, type ServerHttp2Stream } from 'node:http2';
-import type { Server as NetServer } from 'node:net';
+import type { Server as NetServer, Socket } from 'node:net';
 import type { Readable } from 'node:stream';
+import { Server as TlsServer } from 'node:tls';
 import type { ChannelCredentials, Server } from '@grpc/grpc-js';
 
 /** What a channel's connections are secured with; `destroy` is called when the channel is closed. */
@@ -23,6 +24,17 @@ export function wrapConnectors(
 export function listenersOf(server: Server): NetServer[] {
   const { http2Servers } = server as unknown as { http2Servers: Map<NetServer, unknown> };
   return [...http2Servers.keys()];
+}
+
+/**
+ * Gives each connection of a server a name, for `getPeer()` of its calls: grpc-js takes the remote address
+ * of the socket, which a Unix socket doesn't have.
+ */
+export function nameConnections(server: NetServer, nextName: () => string): void {
+  const name = (socket: Socket) =>
+    Object.defineProperty(socket, 'remoteAddress', { value: nextName() });
+  // With TLS the socket of the calls is another one, which comes with its own event.
+  server.prependListener(server instanceof TlsServer ? 'secureConnection' : 'connection', name);
 }
 
 /**

@@ -14,19 +14,19 @@ import { protoPath } from 'grpc-health-check';
 import { GrpcStatus } from './errors.js';
 import type { RpcServer } from './server.js';
 
-interface Asked {
+interface HealthCheckRequest {
   readonly service: string;
 }
-interface Answer {
+interface HealthCheckResponse {
   readonly status: 'SERVING' | 'NOT_SERVING' | 'SERVICE_UNKNOWN';
 }
-type Watch = ServerWritableStream<Asked, Answer>;
+type Watch = ServerWritableStream<HealthCheckRequest, HealthCheckResponse>;
 
 /** One status for the whole server ('') and for each named service; NOT_SERVING at the start. */
 export class Health {
   readonly #services: ReadonlySet<string>;
   readonly #watches = new Set<Watch>();
-  #status: Answer['status'] = 'NOT_SERVING';
+  #status: HealthCheckResponse['status'] = 'NOT_SERVING';
 
   constructor(services: readonly string[]) {
     this.#services = new Set(['', ...services]);
@@ -34,11 +34,15 @@ export class Health {
 
   addTo(server: RpcServer): void {
     server.addService(healthDefinition(), {
-      check: (call: ServerUnaryCall<Asked, Answer>, answer: sendUnaryData<Answer>) =>
-        this.#check(call.request, answer),
+      check: (
+        call: ServerUnaryCall<HealthCheckRequest, HealthCheckResponse>,
+        callback: sendUnaryData<HealthCheckResponse>,
+      ) => this.#check(call.request, callback),
       watch: (call: Watch) => this.#watch(call),
-      list: (_call: unknown, answer: sendUnaryData<{ statuses: Record<string, Answer> }>) =>
-        answer(null, { statuses: this.#list() }),
+      list: (
+        _call: unknown,
+        callback: sendUnaryData<{ statuses: Record<string, HealthCheckResponse> }>,
+      ) => callback(null, { statuses: this.#list() }),
     });
   }
 
@@ -49,9 +53,9 @@ export class Health {
     for (const watch of this.#watches) watch.write({ status });
   }
 
-  #check({ service }: Asked, answer: sendUnaryData<Answer>): void {
-    if (this.#services.has(service)) answer(null, { status: this.#status });
-    else answer({ code: GrpcStatus.NOT_FOUND, details: 'service: no such one here' });
+  #check({ service }: HealthCheckRequest, callback: sendUnaryData<HealthCheckResponse>): void {
+    if (this.#services.has(service)) callback(null, { status: this.#status });
+    else callback({ code: GrpcStatus.NOT_FOUND, details: 'service: unknown to this server' });
   }
 
   /** An unknown name never becomes known, but the contract requires its watch to stay open. */
@@ -65,7 +69,7 @@ export class Health {
     call.write({ status: this.#status });
   }
 
-  #list(): Record<string, Answer> {
+  #list(): Record<string, HealthCheckResponse> {
     return Object.fromEntries([...this.#services].map((name) => [name, { status: this.#status }]));
   }
 }

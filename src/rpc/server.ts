@@ -1,4 +1,5 @@
 /** A gRPC server with a readable bind error, bounded connections and a shutdown that ends. */
+import { createServer, type Server as NetServer } from 'node:net';
 import {
   type ChannelOptions,
   Server,
@@ -7,7 +8,10 @@ import {
   type ServiceDefinition,
   type UntypedServiceImplementation,
 } from '@grpc/grpc-js';
-import { listenersOf } from './grpcInternals.js';
+import { hostAndPort } from '../contract/hostAddress.js';
+import { BindError } from './bindError.js';
+import { listenersOf, nameConnections } from './grpcInternals.js';
+import { listenOnUnixSocket, type UnixSocket } from './unixSocket.js';
 
 export interface RpcServerOptions {
   /** Host or IP address to listen on. */
@@ -29,29 +33,15 @@ export interface RpcServerOptions {
   readonly onConnectionsFull?: () => void;
 }
 
-/** An idle connection is closed after this time: strangers can open connections, too. */
+/** An idle connection is closed after this time: anyone can open connections. */
 const MAX_IDLE_MS = 60_000;
 
-const FULL_TOLD_EVERY_MS = 60_000;
-
-/** The server can't listen where it was told to; the message names the address and the reason. */
-export class BindError extends Error {
-  override readonly name = 'BindError';
-  readonly address: string;
-  readonly inUse: boolean;
-
-  constructor(address: string, cause: Error) {
-    const inUse = /EADDRINUSE/.test(cause.message);
-    const reason = inUse ? 'the port is in use by another process' : cause.message;
-    super(`cannot listen on ${address}: ${reason}`, { cause });
-    this.address = address;
-    this.inUse = inUse;
-  }
-}
+const FULL_REPORT_INTERVAL_MS = 60_000;
 
 export class RpcServer {
   readonly #server: Server;
   readonly #options: RpcServerOptions;
+  #unixListener: NetServer | undefined;
 
   constructor(options: RpcServerOptions) {
     this.#options = options;
@@ -78,36 +68,53 @@ export class RpcServer {
     return this.#server;
   }
 
-  /** Starts to listen and resolves with the actual port. Rejects with BindError. */
+  /** Starts to listen on host and port, and resolves with the actual port. Rejects with BindError. */
   bind(): Promise<number> {
-    const { host, port, credentials } = this.#options;
-    const address = host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
+    const { host, port } = this.#options;
+    const address = hostAndPort(host, port);
     return new Promise((resolve, reject) => {
-      this.#server.bindAsync(
-        address,
-        credentials ?? ServerCredentials.createInsecure(),
-        (error, actualPort) => {
-          if (error) reject(new BindError(address, error));
-          else {
-            this.#limitConnections();
-            resolve(actualPort);
-          }
-        },
-      );
+      this.#server.bindAsync(address, this.#credentials, (error, actualPort) => {
+        if (error) {
+          reject(new BindError(address, error));
+          return;
+        }
+        for (const listener of listenersOf(this.#server)) this.#limitConnections(listener);
+        resolve(actualPort);
+      });
     });
   }
 
-  #limitConnections(): void {
+  /**
+   * Starts to listen on a Unix socket; `bind` may have been called before, or not at all. The limits are
+   * those of a port, each counts its own connections. Peers are called by the socket's address and the
+   * connection's number. Rejects with BindError.
+   */
+  async bindSocket(socket: UnixSocket): Promise<void> {
+    // Not with bindAsync: the listener is ours, so that the file never has other permissions.
+    const injector = this.#server.createConnectionInjector(this.#credentials);
+    let connections = 0;
+    nameConnections(listenersOf(this.#server).at(-1)!, () => `${socket.address}#${++connections}`);
+    const listener = createServer((connection) => injector.injectConnection(connection));
+    await listenOnUnixSocket(listener, socket);
+    // A connection that could not be accepted (out of file descriptors): its client tries again.
+    listener.on('error', () => {});
+    this.#limitConnections(listener);
+    this.#unixListener = listener;
+  }
+
+  get #credentials(): ServerCredentials {
+    return this.#options.credentials ?? ServerCredentials.createInsecure();
+  }
+
+  #limitConnections(listener: NetServer): void {
     const { maxConnections = 256, onConnectionsFull } = this.#options;
-    let toldAtMs = Number.NEGATIVE_INFINITY;
-    for (const listener of listenersOf(this.#server)) {
-      listener.maxConnections = maxConnections;
-      listener.on('drop', () => {
-        if (performance.now() - toldAtMs < FULL_TOLD_EVERY_MS) return;
-        toldAtMs = performance.now();
-        onConnectionsFull?.();
-      });
-    }
+    let reportedAtMs = Number.NEGATIVE_INFINITY;
+    listener.maxConnections = maxConnections;
+    listener.on('drop', () => {
+      if (performance.now() - reportedAtMs < FULL_REPORT_INTERVAL_MS) return;
+      reportedAtMs = performance.now();
+      onConnectionsFull?.();
+    });
   }
 
   /**
@@ -116,6 +123,7 @@ export class RpcServer {
    */
   async shutdown(graceMs: number): Promise<'drained' | 'forced'> {
     let timer: NodeJS.Timeout | undefined;
+    this.#unixListener?.close();
     const drained = new Promise<'drained'>((resolve) => {
       this.#server.tryShutdown(() => resolve('drained'));
     });

@@ -6,7 +6,7 @@ export interface NameEvents {
   /** Called after each look-up that found addresses, with at least one. */
   onAddresses(ips: readonly string[]): void;
   /** A look-up found no address, or failed; called once for each cause, until one succeeds again. */
-  onProblem(words: string): void;
+  onProblem(problem: string): void;
 }
 
 export class WatchedName {
@@ -15,8 +15,8 @@ export class WatchedName {
   readonly #events: NameEvents;
   readonly #stop = new AbortController();
   #timer: NodeJS.Timeout | undefined;
-  #isAsking = false;
-  #askAgain = false;
+  #isLookingUp = false;
+  #lookAgain = false;
   #problem: string | undefined;
   #wasFound = false;
 
@@ -37,15 +37,15 @@ export class WatchedName {
   }
 
   /** Looks the name up now, and then periodically. */
-  look(): void {
+  refresh(): void {
     if (this.#stop.signal.aborted) return;
-    if (this.#isAsking) {
-      // The answer to the running query may predate the reason to ask.
-      this.#askAgain = true;
+    if (this.#isLookingUp) {
+      // The answer to the running query may predate the reason for this call.
+      this.#lookAgain = true;
       return;
     }
     clearTimeout(this.#timer);
-    void this.#look();
+    void this.#lookUp();
   }
 
   /** Stops the look-ups; no callback is called any more. */
@@ -54,31 +54,29 @@ export class WatchedName {
     this.#stop.abort();
   }
 
-  async #look(): Promise<void> {
-    this.#isAsking = true;
+  async #lookUp(): Promise<void> {
+    this.#isLookingUp = true;
     const { signal } = this.#stop;
     const found = await lookUp(this.name, signal).catch((error: Error) => error);
-    this.#isAsking = false;
+    this.#isLookingUp = false;
     if (signal.aborted) return;
-    this.#timer = setTimeout(() => this.look(), this.#everyMs);
-    this.#tell(found);
-    if (!this.#askAgain) return;
-    this.#askAgain = false;
-    this.look();
+    this.#timer = setTimeout(() => this.refresh(), this.#everyMs);
+    this.#report(found);
+    if (!this.#lookAgain) return;
+    this.#lookAgain = false;
+    this.refresh();
   }
 
-  #tell(found: string[] | Error): void {
+  #report(found: string[] | Error): void {
     if (Array.isArray(found) && found.length > 0) {
       this.#problem = undefined;
       this.#wasFound = true;
       this.#events.onAddresses(found);
       return;
     }
-    const words = Array.isArray(found)
-      ? 'no address is behind it'
-      : `not looked up: ${found.message}`;
-    if (words === this.#problem) return;
-    this.#problem = words;
-    this.#events.onProblem(words);
+    const problem = Array.isArray(found) ? 'no address found' : `lookup failed: ${found.message}`;
+    if (problem === this.#problem) return;
+    this.#problem = problem;
+    this.#events.onProblem(problem);
   }
 }

@@ -3,6 +3,7 @@ import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Registry } from 'prom-client';
+import { bareHost, hostAndPort } from '../contract/hostAddress.js';
 
 /** How long a scrape in progress may take after the server has been told to close. */
 const CLOSE_GRACE_MS = 1000;
@@ -33,10 +34,9 @@ export async function startMetricsServer(options: {
   });
   await listen(server, host, port);
   const bound = server.address() as AddressInfo;
-  const shownHost = bound.family === 'IPv6' ? `[${bound.address}]` : bound.address;
   return {
     port: bound.port,
-    url: `http://${shownHost}:${bound.port}/metrics`,
+    url: `http://${hostAndPort(bound.address, bound.port)}/metrics`,
     close: () => close(server),
   };
 }
@@ -64,9 +64,9 @@ function listen(server: Server, host: string, port: number): Promise<void> {
   return new Promise((resolve, reject) => {
     server.once('error', (error: NodeJS.ErrnoException) => {
       const why = error.code === 'EADDRINUSE' ? 'the port is in use' : error.message;
-      reject(new ListenError(`metrics: cannot listen on ${host}:${port}: ${why}`));
+      reject(new ListenError(`metrics: cannot listen on ${hostAndPort(host, port)}: ${why}`));
     });
-    server.listen(port, host, resolve);
+    server.listen(port, bareHost(host), resolve);
   });
 }
 

@@ -53,7 +53,7 @@ export class ThreadCalls<Api extends CallsOf<Api>> {
   #nextId = 0;
   /** The reason why no more answers come. */
   #end: Error | null = null;
-  #tellDeath: (error: Error) => void = () => {};
+  #reportDeath: (error: Error) => void = () => {};
 
   constructor(worker: Worker, service: ThreadService<Api>, options: ThreadOptions<Api> = {}) {
     this.#worker = worker;
@@ -61,7 +61,7 @@ export class ThreadCalls<Api extends CallsOf<Api>> {
     this.#options = options;
     this.call = this.#client();
     this.died = new Promise((resolve) => {
-      this.#tellDeath = resolve;
+      this.#reportDeath = resolve;
     });
     worker.on('message', (answer: AnswerMessage) => this.#answered(answer));
     worker.on('messageerror', (error) => this.#die(error));
@@ -143,7 +143,7 @@ export class ThreadCalls<Api extends CallsOf<Api>> {
     const { deathError = (error) => error } = this.#options;
     const error = deathError(cause);
     this.#rejectAll(error);
-    this.#tellDeath(error);
+    this.#reportDeath(error);
   }
 
   #close(): void {

@@ -88,7 +88,7 @@ export class Feed {
     while (this.#prefetched.length <= this.#prefetchBatches && this.#remaining > 0) {
       this.#remaining -= 1;
       const batch = this.#source.next();
-      const replies = this.#teacher === null ? null : this.#ask(this.#teacher, batch);
+      const replies = this.#teacher === null ? null : this.#request(this.#teacher, batch);
       // next() reports a rejection, maybe steps later; until then it mustn't count as unhandled.
       batch.catch(() => {});
       replies?.catch(() => {});
@@ -96,7 +96,7 @@ export class Feed {
     }
   }
 
-  async #ask(teacher: Teacher, batch: Promise<Batch>): Promise<TeacherReply[]> {
+  async #request(teacher: Teacher, batch: Promise<Batch>): Promise<TeacherReply[]> {
     const images = teacherImages(await batch);
     return Promise.all(images.map((image) => teacher.request(image, this.#stop.signal)));
   }

@@ -45,7 +45,7 @@ test('objects are valid, without a field that the oldest or newest Kubernetes la
   const kinds = [
     ...['Deployment', 'Service', 'PodDisruptionBudget', 'Job', 'PersistentVolumeClaim', 'Pod'],
     ...['ConfigMap', 'ServiceAccount', 'NetworkPolicy'],
-    ...['Certificate', 'PodMonitor', 'PrometheusRule', 'ScaledObject'],
+    ...['Certificate', 'PodMonitor', 'PrometheusRule', 'ScaledObject', 'ClusterServingRuntime'],
   ];
   assert.deepEqual([...checked.keys()].sort(), kinds.sort());
 });

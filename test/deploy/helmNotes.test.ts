@@ -42,4 +42,9 @@ test('notes of a secured run, and of one without teachers of its own', async () 
   assert.match(await notes(...VARIANTS.secured), /Run "camvid-1":\n/);
   assert.doesNotMatch(await notes(...VARIANTS.run), /Teachers:|deployment/);
   assert.doesNotMatch(await notes(...VARIANTS.fleet), /Run|job/);
+  const sidecar = await notes(...VARIANTS.sidecar);
+  assert.match(sidecar, /logs --follow job\/dist-student -c teacher\n/);
+  // Their socket is nobody else's.
+  assert.doesNotMatch(sidecar, /Teachers:|deployment|plaintext/);
+  assert.match(await notes(...VARIANTS.kserve), /KServe's runtime: cirkd /);
 });

@@ -23,7 +23,7 @@ import {
 import { configText, studentConfig, teacherConfig } from '../support/deploy/renderedConfigs.js';
 
 const WITH_TEACHER: readonly Variant[] = ['default', 'try', 'fleet', 'gpu', 'secured'];
-const WITH_STUDENT: readonly Variant[] = ['try', 'gpu', 'secured', 'run'];
+const WITH_STUDENT: readonly Variant[] = ['try', 'gpu', 'secured', 'run', 'sidecar'];
 
 const MIB = 1_048_576;
 /** DeepLabV3-ResNet-101, two images of 512×1024 (docs/performance.md); on a GPU the CUDA libraries. */

@@ -22,17 +22,20 @@ after(() => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-/** Starts a container's command with its config; what is mounted at /etc/cirkd lies in `mounted`. */
+/** Starts a container's command with its config; what is mounted at /etc/cirkd and /run/cirkd lies in `mounted`. */
 function start(
   objects: readonly KubeObject[],
-  part: 'teacher' | 'student',
+  part: 'teacher' | 'sidecar' | 'student',
   mounted: string,
   settings: readonly string[],
 ): CirkdProcess {
-  const text = configText(objects, part).replaceAll('/etc/cirkd', mounted);
+  const text = configText(objects, part)
+    .replaceAll('/etc/cirkd', mounted)
+    .replaceAll('/run/cirkd', mounted);
   mkdirSync(join(mounted, 'config'), { recursive: true });
   writeFileSync(join(mounted, 'config', `${part}.yaml`), text);
-  const { args } = pods(objects).get(part)!.spec.containers[0]!;
+  const pod = pods(objects).get(part === 'sidecar' ? 'student' : part)!.spec;
+  const { args } = (part === 'sidecar' ? pod.initContainers! : pod.containers)[0]!;
   const here = args.map((arg) => arg.replace('/etc/cirkd', mounted));
   const started = new CirkdProcess(...here, ...settings.flatMap((one) => ['--set', one]));
   processes.push(started);
@@ -48,10 +51,11 @@ async function startTeacher(objects: readonly KubeObject[], mounted: string) {
   return { teacher, port };
 }
 
-/** What a pod finds by its volumes and by DNS. */
-function settings(runs: string, address: string): string[] {
+/** What a pod finds by its volumes and by DNS; without an address, as rendered. */
+function settings(runs: string, address?: string): string[] {
+  const addresses = address === undefined ? [] : [`teacher.addresses=["${address}"]`];
   return [
-    ...[`run.directory=${runs}`, `teacher.addresses=["${address}"]`, 'metrics.port=0'],
+    ...[`run.directory=${runs}`, ...addresses, 'metrics.port=0'],
     ...['metrics.lingerMs=0', `train.steps=${STEPS}`, 'evaluate.pictures=0'],
   ];
 }
@@ -72,6 +76,37 @@ test('teacher and student train as rendered; the same command again goes on with
 
   teacher.signal('SIGTERM');
   assert.equal(await teacher.exit(), 0);
+});
+
+/** The container of the sidecar, as the kubelet starts it: ready when its probe says SERVING. */
+async function startSidecar(objects: readonly KubeObject[], mounted: string) {
+  const ports = ['listen.healthPort=0', 'metrics.port=0'];
+  const teacher = start(objects, 'sidecar', mounted, ports);
+  const [, health] = await teacher.says(/"health":"[^"]*:(\d+)"/);
+  await eventually(async () => (await healthOf(Number(health), '')) === 'SERVING');
+  return teacher;
+}
+
+test('the teacher as a sidecar: over the socket, killed with -9 and started again in the same volume', async () => {
+  const sidecar = 'teacher.enabled=false,teacher.sidecar.enabled=true';
+  const objects = await render(...VARIANTS.try, '--set', sidecar);
+  const mounted = join(folder, 'sidecar');
+  const first = await startSidecar(objects, mounted);
+  const student = start(objects, 'student', mounted, [
+    ...settings(mounted),
+    ...['train.steps=12', 'run.logEverySteps=1'],
+  ]);
+  await student.says(/step 2\/12 /);
+  first.kill();
+  assert.equal(await first.exit(), null);
+  const second = await startSidecar(objects, mounted);
+  assert.equal(await student.exit(), 0, student.stderr);
+  const run = join(mounted, RELEASE);
+  assert.equal(JSON.parse(readFileSync(join(run, 'summary.json'), 'utf8')).steps, 12);
+  assert.match(second.stderr, /"stream opened"/);
+  // Native sidecars are told to end when the student has.
+  second.signal('SIGTERM');
+  assert.equal(await second.exit(), 0);
 });
 
 test("with mutual TLS and a token: Secrets as mounted, the headless service's name", async () => {

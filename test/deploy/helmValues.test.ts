@@ -30,10 +30,22 @@ const REFUSED: readonly (readonly [set: string, said: RegExp])[] = [
   ['monitoring.podMonitor.interval=15s', /'interval' not allowed/],
   ['monitoring.rules.runbooks=git.example', /runbooks.*pattern/s],
   ['networkPolicies.enabled=false', /'networkPolicies' not allowed/],
+  ['teacher.sidecar=true', /sidecar/],
+  ['teacher.config.graph.onnx=/weights/teacher.onx', /onnx.*pattern/s],
+  ['kserve.name=My Runtime', /kserve\/name.*pattern/s],
   // Across values: the schema can't see these, a template does.
   ['token.secret=cirkd-token', /token\.secret: given without tls\.enabled/],
   ['teacher.autoscaling.minReplicas=9', /minReplicas 9, wanted at most maxReplicas, 8/],
   ['teacher.maxSurge=0,teacher.maxUnavailable=0%', /maxSurge, teacher\.maxUnavailable: both 0/],
+  ['teacher.sidecar.enabled=true', /sidecar\.enabled: true without student\.enabled/],
+  [
+    'teacher.sidecar.enabled=true,student.enabled=true,tls.enabled=true',
+    /tls\.enabled: true with teacher\.sidecar\.enabled/,
+  ],
+  [
+    'teacher.enabled=false,student.enabled=true,teacher.autoscaling.enabled=true',
+    /autoscaling\.enabled: true without teacher\.enabled/,
+  ],
   ['teacher.enabled=false', /teacher\.enabled, student\.enabled: both false/],
 ];
 
@@ -60,6 +72,8 @@ test('taken: keys of a recipe one by one, null for a key that shall go, percenta
     ...['teacher.config.drainMs=5000', 'teacher.maxUnavailable=25%', 'teacher.gpu=true'],
     ...['student.config.data.train.root=/dataset/camvid', 'student.config.train.steps=5'],
     ...['teacher.config.warmUp=null', 'teacher.resources.requests.cpu=2500m'],
+    // As the program takes it.
+    'teacher.config.graph.onnx=/weights/CITY.ONNX',
   ];
   const { code, output } = await template(['--set', sets.join(',')]);
   assert.equal(code, 0, output);

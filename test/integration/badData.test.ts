@@ -58,7 +58,7 @@ after(() => {
   rmSync(folder, { recursive: true });
 });
 
-test('a whole folder: crops larger than its images train, and val is evaluated', async () => {
+test('a folder dataset trains on crops larger than its images, and val is evaluated', async () => {
   const set = await drawn('whole');
   const trained = student('whole', set, address);
   assert.equal(await trained.exit(), 0, trained.stderr);
@@ -81,7 +81,7 @@ test('a whole folder: crops larger than its images train, and val is evaluated',
   assert.equal(existsSync(join(run.path, 'pictures', 'grid.png')), true);
 });
 
-test('batches without a labelled pixel: task and memory terms are 0, the run goes on', async () => {
+test('in batches without a labelled pixel task and memory terms are 0, and the run continues', async () => {
   const set = new CamvidFolder(join(folder, 'set-void'));
   await set.add('train', NAMES, { label: () => 11 });
   await set.add('val', ['v']);
@@ -97,42 +97,45 @@ test('batches without a labelled pixel: task and memory terms are 0, the run goe
   assert.deepEqual(run.nonFinite(2), []);
 });
 
-const FAULTS: Record<string, { spoil(set: CamvidFolder): Promise<void> | void; words: RegExp }> = {
-  corrupt: {
-    spoil(set) {
-      const file = set.imageFile('train', 'c');
-      const bytes = readFileSync(file);
-      writeFileSync(file, bytes.fill(0, 60, 200));
+const FAULTS: Record<string, { spoil(set: CamvidFolder): Promise<void> | void; pattern: RegExp }> =
+  {
+    corrupt: {
+      spoil(set) {
+        const file = set.imageFile('train', 'c');
+        const bytes = readFileSync(file);
+        writeFileSync(file, bytes.fill(0, 60, 200));
+      },
+      pattern: /^cirkd: .*set-corrupt\/train\/c\.png: not a readable image: /m,
     },
-    words: /^cirkd: .*set-corrupt\/train\/c\.png: not a readable image: /m,
-  },
-  label: {
-    spoil: (set) => {
-      set.drawLabels('train', 'b', { label: (y, x) => (y === 3 && x === 5 ? 200 : 1) });
+    label: {
+      spoil: (set) => {
+        set.drawLabels('train', 'b', { label: (y, x) => (y === 3 && x === 5 ? 200 : 1) });
+      },
+      pattern:
+        /^cirkd: .*trainannot\/b\.png: got label 200 at row 3, column 5, wanted 0–11 or 255/m,
     },
-    words: /^cirkd: .*trainannot\/b\.png: got label 200 at row 3, column 5, wanted 0–11 or 255/m,
-  },
-  missing: {
-    spoil: (set) => unlinkSync(set.labelFile('train', 'd')),
-    words: /^cirkd: .*set-missing\/trainannot\/d\.png: no such file/m,
-  },
-  size: {
-    spoil: (set) => set.drawLabels('train', 'a', { height: 41 }),
-    words: /^cirkd: .*trainannot\/a\.png: got 41×56 labels .*, wanted 40×56 as in .*train\/a\.png/m,
-  },
-};
+    missing: {
+      spoil: (set) => unlinkSync(set.labelFile('train', 'd')),
+      pattern: /^cirkd: .*set-missing\/trainannot\/d\.png: no such file/m,
+    },
+    size: {
+      spoil: (set) => set.drawLabels('train', 'a', { height: 41 }),
+      pattern:
+        /^cirkd: .*trainannot\/a\.png: got 41×56 labels .*, wanted 40×56 as in .*train\/a\.png/m,
+    },
+  };
 
-test('a corrupt image, a label out of range, a missing file, another size: exit 7', async () => {
+test('a corrupt image, a label out of range, a missing file and a wrong size give exit code 7', async () => {
   const faulty = await Promise.all(
-    Object.entries(FAULTS).map(async ([id, { spoil, words }]) => {
+    Object.entries(FAULTS).map(async ([id, { spoil, pattern }]) => {
       const set = await drawn(id);
       await spoil(set);
-      return { id, words, process: student(id, set) };
+      return { id, pattern, process: student(id, set) };
     }),
   );
-  for (const { id, words, process } of faulty) {
+  for (const { id, pattern, process } of faulty) {
     assert.equal(await process.exit(), 7, `${id}: ${process.stderr}`);
-    assert.match(process.stderr, words);
+    assert.match(process.stderr, pattern);
     assert.doesNotMatch(process.stderr, /\n {4}at /);
     const run = new TrainedRun(folder, id);
     const saved = run.exists ? run.checkpoints() : [];
@@ -141,7 +144,7 @@ test('a corrupt image, a label out of range, a missing file, another size: exit 
   }
 });
 
-test('a corrupt image of val: exit 7 with the training saved; mended, --resume ends it', async () => {
+test('a corrupt image of val gives exit code 7 with the training saved; once repaired, --resume completes it', async () => {
   const set = await drawn('val');
   truncateSync(set.imageFile('val', 'w'), 100);
   const first = student('val', set);

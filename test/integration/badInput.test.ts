@@ -79,20 +79,20 @@ afterEach(() => {
 });
 after(() => rmSync(folder, { recursive: true }));
 
-test('no teacher where the address says: exit 3 with the address and the reason', async () => {
-  const nobody = student('nobody', from('127.0.0.1:1'), 'teacher.teacherTimeoutMs=4000');
-  const words = /no teacher answered for 4000 ms: 127\.0\.0\.1:1 \(UNAVAILABLE: .*ECONNREFUSED/;
-  await refused(nobody, 'nobody', 3, words);
+test('no teacher at the address: exit code 3 with the address and the reason', async () => {
+  const unreachable = student('nobody', from('127.0.0.1:1'), 'teacher.teacherTimeoutMs=4000');
+  const expected = /no teacher answered for 4000 ms: 127\.0\.0\.1:1 \(UNAVAILABLE: .*ECONNREFUSED/;
+  await refused(unreachable, 'nobody', 3, expected);
 });
 
-test('a teacher of other classes: exit 4 with both values', async () => {
+test('a teacher with other classes: exit code 4 with both values', async () => {
   const { port } = await simulated(`simulate.classes=${classes + 1}`);
   const other = student('classes', from(`127.0.0.1:${port}`));
-  const words = `classes: teacher 127.0.0.1:${port} has ${classes + 1}, the student's is ${classes}`;
-  await refused(other, 'classes', 4, new RegExp(words));
+  const expected = `classes: teacher 127.0.0.1:${port} has ${classes + 1}, the student's is ${classes}`;
+  await refused(other, 'classes', 4, new RegExp(expected));
 });
 
-test('another digest, and answers larger than may be under way: exit 4 and 2', async () => {
+test('another digest gives exit code 4, and answers larger than maxInflightMiB give 2', async () => {
   const { port } = await simulated();
   const here = from(`127.0.0.1:${port}`);
   const wanted = `sha256:${'0'.repeat(64)}`;
@@ -101,13 +101,13 @@ test('another digest, and answers larger than may be under way: exit 4 and 2', a
     ...(['huge', here, 'teacher.maxInflightMiB=1'] as const),
     ...['data.crop.height=1024', 'data.crop.width=1024'],
   );
-  const words = `digest: teacher 127.0.0.1:${port} has sha256:\\w{64}, .* is ${wanted}`;
-  await refused(digest, 'digest', 4, new RegExp(words));
+  const expected = `digest: teacher 127.0.0.1:${port} has sha256:\\w{64}, .* is ${wanted}`;
+  await refused(digest, 'digest', 4, new RegExp(expected));
   const room = /teacher\.maxInflightMiB: got 1, wanted at least 3: .* crop of 1024 x 1024/;
   await refused(huge, 'huge', 2, room);
 });
 
-test('an image beyond the limit: exit 4 with the sizes; other streams are undisturbed', async () => {
+test('an image beyond the limit gives exit code 4 with the sizes; other streams are undisturbed', async () => {
   const { port, teacher } = await simulated('limits.maxImagePixels=3000');
   const peer = new DistillPeer(port);
   try {
@@ -116,8 +116,8 @@ test('an image beyond the limit: exit 4 with the sizes; other streams are undist
     await peer.takeAnswer(3);
     const tooLarge = student('image', from(`127.0.0.1:${port}`));
     assert.equal(await tooLarge.exit(), 4);
-    const words = `image: 48x64 pixels, teacher 127.0.0.1:${port} takes at most 3000`;
-    assert.match(tooLarge.stderr, new RegExp(words));
+    const expected = `image: 48x64 pixels, teacher 127.0.0.1:${port} takes at most 3000`;
+    assert.match(tooLarge.stderr, new RegExp(expected));
     assert.deepEqual(new TrainedRun(folder, 'image').checkpoints(), []);
     peer.send({ image: image(2, 0, [60, 60]) });
     const { error } = await peer.take('error');
@@ -131,26 +131,26 @@ test('an image beyond the limit: exit 4 with the sizes; other streams are undist
   }
 });
 
-test('faults of the config: exit 2, all of them at once, with what was meant', async () => {
+test('config faults give exit code 2, all at once, with suggestions', async () => {
   const both = student('config', 'train.learnigRate=0.1', 'train.batchSize=0');
-  const words = [
+  const expected = [
     /2 faults/,
     /train\.learnigRate: unknown key, did you mean train\.learningRate/,
     /train\.batchSize: got 0, wanted/,
   ];
-  await refused(both, 'config', 2, ...words);
+  await refused(both, 'config', 2, ...expected);
   const unknown = new CirkdProcess('studnet');
   assert.equal(await unknown.exit(), 2);
   assert.match(unknown.stderr, /no command 'studnet'\. Did you mean 'student'/);
 });
 
-test('the metrics port is in use: exit 2 with the address', async (t) => {
+test('a metrics port in use gives exit code 2 with the address', async (t) => {
   const port = await takenPort(t);
-  const words = new RegExp(`metrics: cannot listen on 127\\.0\\.0\\.1:${port}: .*in use`);
-  await refused(student('port', `metrics.port=${port}`), 'port', 2, words);
+  const expected = new RegExp(`metrics: cannot listen on 127\\.0\\.0\\.1:${port}: .*in use`);
+  await refused(student('port', `metrics.port=${port}`), 'port', 2, expected);
 });
 
-test('a teacher from a cut or garbled model file: exit 5 with the file', async () => {
+test('a truncated or corrupt model file gives the teacher exit code 5 with the file', async () => {
   const whole = readFileSync(tinyTeacher(folder));
   const garbled = Buffer.from(whole).fill(0x5a, 8, 200);
   const files = { cut: whole.subarray(0, whole.length >> 1), garbled };
@@ -168,7 +168,7 @@ test('a teacher from a cut or garbled model file: exit 5 with the file', async (
   }
 });
 
-test('--resume: a cut checkpoint is passed over with a note, none whole is exit 5', async () => {
+test('--resume skips a truncated checkpoint with a note; with none intact it gives exit code 5', async () => {
   const settings = ['train.steps=3', 'run.checkpointEverySteps=1', 'data.cacheMiB=0'];
   const whole = student('cut', ...settings);
   assert.equal(await whole.exit(), 0, whole.stderr);
@@ -192,7 +192,7 @@ test('--resume: a cut checkpoint is passed over with a note, none whole is exit 
   const events = readFileSync(join(run.path, 'events.jsonl'), 'utf8');
   const lost = student('cut', ...settings, '--resume');
   assert.equal(await lost.exit(), 5);
-  assert.match(lost.stderr, /no checkpoint is whole; another run\.id starts a new run/);
+  assert.match(lost.stderr, /no checkpoint is intact; another run\.id starts a new run/);
   for (const step of [2, 3]) {
     assert.ok(
       lost.stderr.includes(`${run.checkpointFile(step, 'student.safetensors')}: 1000 bytes`),

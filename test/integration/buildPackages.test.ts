@@ -72,11 +72,11 @@ function assertNothingLeft(): void {
   assert.deepEqual(missingBuildPackages(root, [makeArchive().pin]), ['@scope/made']);
 }
 
-test('the archive of the right hash is unpacked, once for the cache; its scripts do not run', async () => {
+test('an archive with the right hash is unpacked once into the cache; its scripts do not run', async () => {
   const { file, pin } = makeArchive();
   fakeNpm(`echo "$@" >> ${join(folder, 'asked')}; cp ${file} .`);
-  const said: string[] = [];
-  const bring = (at: string) => ensureBuildPackages(at, cache, (text) => said.push(text), [pin]);
+  const lines: string[] = [];
+  const bring = (at: string) => ensureBuildPackages(at, cache, (text) => lines.push(text), [pin]);
   assert.deepEqual(missingBuildPackages(root, [pin]), ['@scope/made']);
   await bring(root);
   assert.deepEqual(missingBuildPackages(root, [pin]), []);
@@ -88,13 +88,13 @@ test('the archive of the right hash is unpacked, once for the cache; its scripts
   writeFileSync(join(clone, 'package-lock.json'), '{}');
   await bring(clone);
   assert.ok(existsSync(join(clone, 'node_modules/@scope/made/binding/made.cc')));
-  assert.deepEqual(said, ['npm packages: bringing @scope/made@1.2.3']);
+  assert.deepEqual(lines, ['npm packages: downloading @scope/made@1.2.3']);
   assert.match(readFileSync(join(folder, 'asked'), 'utf8'), /^pack @scope\/made@1\.2\.3 .*\n$/);
   assert.ok(!existsSync(join(file, '..', 'script-ran')), 'the install script ran');
   assert.deepEqual(readdirSync(join(cache, 'tmp')), []);
 });
 
-test('another version in its place is replaced', async () => {
+test('another installed version is replaced', async () => {
   const { file, pin } = makeArchive();
   fakeNpm(`cp ${file} .`);
   const old = join(modulesFolder(root), '@scope', 'made');
@@ -105,7 +105,7 @@ test('another version in its place is replaced', async () => {
   assert.deepEqual(readdirSync(old).sort(), ['binding', 'package.json']);
 });
 
-test('another hash, a damaged archive, no npm, no registry: told in words, nothing left', async () => {
+test('a wrong hash, a damaged archive, a missing npm or registry: a clear message, and nothing left behind', async () => {
   const { file, pin } = makeArchive();
   const bring = (given = pin) => ensureBuildPackages(root, cache, () => undefined, [given]);
   fakeNpm(`cp ${file} .`);

@@ -54,7 +54,7 @@ after(() => {
   rmSync(folder, { recursive: true });
 });
 
-test('the recipe on a small scale: it trains, is evaluated and reported', async () => {
+test('the recipe at a small scale trains, is evaluated and reported', async () => {
   const list = set.list('train.lst', 'train', NAMES);
   const small = {
     ...{ 'run.directory': folder, 'run.id': 'recipe', 'metrics.port': 0 },
@@ -90,7 +90,7 @@ test('the recipe on a small scale: it trains, is evaluated and reported', async 
   assert.equal(scores.pixelAccuracy, summary.pixelAccuracy);
 });
 
-test('labels: teacher trains on frames without labels, and a resumed run ends alike', async () => {
+test('labels: teacher trains on unlabelled frames, and a resumed run ends with the same weights', async () => {
   const frames = {
     ...{ kind: 'folder', imageFolder: join(folder, 'frames'), classTable: 'cityscapes' },
     ...{ labels: 'teacher', minConfidence: 0 },
@@ -129,7 +129,7 @@ test('labels: teacher trains on frames without labels, and a resumed run ends al
   assert.deepEqual(again.steps(), run.steps().slice(0, 2).concat(again.steps().slice(2)));
 });
 
-test('a label that Cityscapes does not have: exit 7, file, value and place; nothing left', async () => {
+test('a label unknown to Cityscapes: exit code 7 with file, value and position; nothing left behind', async () => {
   const broken = new CityscapesFolder(join(folder, 'broken'));
   await broken.add('train', NAMES);
   await broken.add('val', ['ulm_000009_000019']);

@@ -45,7 +45,7 @@ test('--help lists every command and --version is that of package.json', () => {
   assert.equal(cirkd(['--version']).stdout, `${version}\n`);
 });
 
-test('no command, an unknown command, an unknown option: exit code 2, one readable line', () => {
+test('no command, an unknown command and an unknown option give exit code 2 and one readable line', () => {
   assert.equal(cirkd([]).status, 2);
   const unknown = cirkd(['docter']);
   assert.equal(unknown.status, 2);
@@ -56,13 +56,13 @@ test('no command, an unknown command, an unknown option: exit code 2, one readab
   assert.doesNotMatch(option.stderr, /\n {4}at /);
 });
 
-test('a bad setting of the environment is refused before anything is loaded', () => {
+test('an invalid environment setting is refused before anything is loaded', () => {
   const { status, stderr } = cirkd(['--help'], ROOT, { CIRKD_GPU_MEMORY_MIB: 'lots' });
   assert.equal(status, 2);
   assert.match(stderr, /CIRKD_GPU_MEMORY_MIB is 'lots'/);
 });
 
-test('a fresh clone: cirkd says what to run, and doctor what is missing', () => {
+test('in a fresh clone cirkd says what to run, and doctor what is missing', () => {
   const root = bareClone('fresh', []);
   const teacher = cirkd(['teacher', '--simulate'], root);
   assert.equal(teacher.status, 2);
@@ -73,14 +73,14 @@ test('a fresh clone: cirkd says what to run, and doctor what is missing', () => 
   assert.match(stdout, /^ok +Node\.js +\d+\./m);
   assert.match(stdout, /^(ok|MISSING) +Python and pip +/m);
   assert.match(stdout, /^MISSING +C\+\+ compiler +does not run: env no-such-compiler;/m);
-  assert.match(stdout, /^MISSING +npm packages +\d+ missing.*\n +to mend it: npm run setup$/m);
-  assert.match(stdout, /^MISSING +libtensorflow +.*not in the cache .*no-cache\n +to mend it: /m);
+  assert.match(stdout, /^MISSING +npm packages +\d+ missing.*\n +to fix it: npm run setup$/m);
+  assert.match(stdout, /^MISSING +libtensorflow +.*not in the cache .*no-cache\n +to fix it: /m);
   assert.match(stdout, /^MISSING +tfjs-node addon +/m);
   const { ready } = JSON.parse(cirkd(['doctor', '--json'], root, env).stdout);
   assert.equal(ready, false);
 });
 
-test('doctor works with most packages missing, and names what is', () => {
+test('doctor works with most packages missing, and names them', () => {
   const root = bareClone('partly', ['tsx']);
   const { status, stdout, stderr } = cirkd(['doctor', '--json'], root, {
     CIRKD_CACHE: join(folder, 'no-cache'),
@@ -99,7 +99,7 @@ test('doctor works with most packages missing, and names what is', () => {
   for (const { name, mend } of missing) assert.match(mend ?? '', /npm run setup/, name);
 });
 
-test('the table says of each command what the command says of itself', async () => {
+test("the command table has each command's own summary", async () => {
   for (const [name, { summary, load }] of Object.entries(COMMANDS)) {
     const { command } = await load();
     assert.equal(command.name, name);
@@ -129,7 +129,7 @@ test('errors become the exit codes of the contract', () => {
   assert.equal(describeFault(new TypeError('no')).message, 'TypeError: no');
 });
 
-test('a port in use is exit code 2 with the address', async () => {
+test('a port in use gives exit code 2 with the address', async () => {
   const first = createServer().listen(0, '127.0.0.1');
   await new Promise((resolve) => first.once('listening', resolve));
   const { port } = first.address() as { port: number };

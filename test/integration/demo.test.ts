@@ -79,7 +79,7 @@ async function checkRun(path: string, terms: readonly string[]): Promise<void> {
   assert.ok(grid.height >= 3 * 48 && grid.width > 2 * 64, `${grid.height} x ${grid.width}`);
 }
 
-test('teacher and two students: scores, curves, pictures, and no process left', async () => {
+test('the demo runs a teacher and two students: scores, curves, pictures, and no process left', async () => {
   const out = join(folder, 'whole');
   const demo = startDemo(out, '--teacher-model', model);
   assert.equal(await demo.ended, 0, demo.stderr);
@@ -117,7 +117,7 @@ test('teacher and two students: scores, curves, pictures, and no process left', 
   assert.ok(grid.height >= 5 * 48, 'rows image, truth, teacher, labels alone, CIRKD');
 });
 
-test('a teacher that cannot start: its exit code, its message, no process left', async () => {
+test('a teacher that cannot start ends the demo with its exit code and message, and no process left', async () => {
   const broken = join(folder, 'broken.safetensors');
   writeFileSync(broken, readFileSync(model).subarray(0, 5000));
   const demo = startDemo(join(folder, 'broken'), '--teacher-model', broken);
@@ -128,7 +128,7 @@ test('a teacher that cannot start: its exit code, its message, no process left',
   assert.deepEqual(processesThatMention(folder), []);
 });
 
-test('SIGINT ends the services too', async () => {
+test('SIGINT also ends the services', async () => {
   const out = join(folder, 'stopped');
   const demo = startDemo(out, '--teacher-model', model);
   await demo.reaches('2/4 ');

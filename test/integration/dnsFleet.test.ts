@@ -72,7 +72,7 @@ const linesOf = ({ stderr }: { readonly stderr: string }): Line[] =>
     .filter((line) => line.startsWith('{'))
     .map((line) => JSON.parse(line) as Line);
 
-test('teachers join and leave in mid-run: each image once, and a step can be followed', async () => {
+test('teachers join and leave mid-run: each image is answered once, and a step can be traced', async () => {
   const hosts = ['127.0.0.1', '127.0.0.2', '127.0.0.3'];
   const one = await startTeacher(hosts[0]!, 0);
   const port = (await one.listening()).grpcPort;

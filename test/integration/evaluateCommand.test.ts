@@ -74,7 +74,7 @@ function modelFile(name: string, classNames: readonly string[], mean = 123): str
 
 const MODEL = modelFile('streets.safetensors', DATASET.classNames);
 
-test('evaluate: JSON has the figures of evaluateDataset, a picture for each sample', async () => {
+test('evaluate: the JSON has the figures of evaluateDataset, with a picture for each sample', async () => {
   const pictures = join(directory, 'pictures');
   const { code, stdout } = await cirkd(
     ...['evaluate', '--model', MODEL, '--data', 'synthetic', ...SIZE],
@@ -98,7 +98,7 @@ test('evaluate: JSON has the figures of evaluateDataset, a picture for each samp
   assert.deepEqual([strip.width, strip.height], [64 * 4 + 12, 32]);
 });
 
-test('evaluate: windows, scales and mirror; files of scores; the pictures asked for', async () => {
+test('evaluate: windows, scales and mirroring; score files; the requested pictures', async () => {
   const out = join(directory, 'scores');
   const pictures = join(directory, 'drawn');
   const { code, stdout, stderr } = await cirkd(
@@ -133,7 +133,7 @@ test('evaluate: windows, scales and mirror; files of scores; the pictures asked 
   );
 });
 
-test('evaluate and predict through a running teacher see what the model file sees', async () => {
+test('evaluate and predict through a running teacher give the results of the model file', async () => {
   const teacher = new TeacherProcess('--checkpoint', MODEL);
   after(() => teacher.kill());
   await teacher.ready();
@@ -172,7 +172,7 @@ async function camvidOptions(): Promise<string[]> {
   return ['--data', 'camvid', '--root', camvid.root];
 }
 
-test('evaluate: the table has a line a class and the means', async () => {
+test('evaluate: the table has one line per class and the means', async () => {
   const { code, stdout } = await cirkd(
     ...['evaluate', '--model', MODEL, '--data', 'synthetic', ...SIZE, '--limit', '1'],
   );
@@ -184,7 +184,7 @@ test('evaluate: the table has a line a class and the means', async () => {
   assert.match(stdout, /^pixel accuracy +0\.\d{5}$/m);
 });
 
-test('evaluate: a truncated model is 5, missing or other data 7, wrong options 2', async () => {
+test('evaluate: a truncated model gives exit code 5, missing or wrong data 7, wrong options 2', async () => {
   const truncated = join(directory, 'truncated.safetensors');
   writeFileSync(truncated, readFileSync(MODEL).subarray(0, -100));
   const data = ['--data', 'synthetic', ...SIZE];
@@ -207,7 +207,7 @@ test('evaluate: a truncated model is 5, missing or other data 7, wrong options 2
   assert.equal(both.code, 2, both.stderr);
 });
 
-test('evaluate and predict: logits that are no numbers are 6, and nothing is told', async () => {
+test('evaluate and predict: non-finite logits give exit code 6 and no result', async () => {
   const broken = modelFile('nan.safetensors', DATASET.classNames, 1e39);
   const out = join(directory, 'nan');
   const data = ['--data', 'synthetic', ...SIZE, '--out', out];
@@ -222,7 +222,7 @@ test('evaluate and predict: logits that are no numbers are 6, and nothing is tol
   assert.ok(!existsSync(out), 'something was written');
 });
 
-test('evaluate: a network whose classes are called otherwise is scored, and it is said', async () => {
+test('evaluate: a network with other class names is scored, with a note', async () => {
   const names = DATASET.classNames.map((name, k) => (k === 4 ? 'other' : name));
   const model = modelFile('renamed.safetensors', names);
   const data = ['--data', 'synthetic', ...SIZE, '--limit', '1'];
@@ -232,7 +232,7 @@ test('evaluate: a network whose classes are called otherwise is scored, and it i
   assert.equal((await cirkd('evaluate', '--model', MODEL, ...data)).stderr, '');
 });
 
-test('predict: a folder with all below it; where one image is broken nothing is written', async () => {
+test('predict: a folder is read with its subfolders; one broken image and nothing is written', async () => {
   const folder = join(directory, 'images');
   mkdirSync(join(folder, 'below'), { recursive: true });
   const png = await encodePng(await DATASET.load(0));
@@ -258,7 +258,7 @@ test('predict: a folder with all below it; where one image is broken nothing is 
   ]);
 });
 
-test('predict: coloured classes and overlay at the size of the image', async () => {
+test('predict: coloured classes and an overlay have the size of the image', async () => {
   const sample = await DATASET.load(0);
   const image = join(directory, 'street one.png');
   writeFileSync(image, await encodePng(sample));
@@ -277,7 +277,7 @@ test('predict: coloured classes and overlay at the size of the image', async () 
   assert.deepEqual([width, height], [64, 32]);
 });
 
-test('predict: a corrupt image is 7, names that clash and no images are 2', async () => {
+test('predict: a corrupt image gives exit code 7; clashing names and no images give 2', async () => {
   const corrupt = join(directory, 'corrupt.png');
   writeFileSync(corrupt, 'not a picture');
   const out = ['--out', join(directory, 'out')];

@@ -53,7 +53,7 @@ afterEach(() => {
 });
 after(() => rmSync(folder, { recursive: true }));
 
-test('a teacher killed in mid-run: exit 3, state saved; --resume with another ends alike', async () => {
+test('a teacher killed mid-run: exit code 3 and saved state; --resume with another gives the same weights', async () => {
   const [teacher, address] = await startTeacher();
   const first = student(
     'killed',
@@ -76,7 +76,7 @@ test('a teacher killed in mid-run: exit 3, state saved; --resume with another en
   assert.deepEqual(run.state(LAST_STEP), undisturbed);
 });
 
-test('NaN in every fifth answer: each is asked for again, and the run ends alike', async () => {
+test('NaN in every fifth answer: each is requested again, and the run gives the same weights', async () => {
   const [, address] = await startTeacher('faults.nonFiniteEvery=5');
   const disturbed = student('fifth', address);
   assert.equal(await disturbed.exit(), 0, disturbed.stderr);
@@ -84,12 +84,13 @@ test('NaN in every fifth answer: each is asked for again, and the run ends alike
   assert.deepEqual(new TrainedRun(folder, 'fifth').state(LAST_STEP), undisturbed);
 });
 
-test('NaN in every answer: exit 6, the image and the output named', async () => {
+test('NaN in every answer: exit code 6, naming the image and the output', async () => {
   const [teacher, address] = await startTeacher('faults.nonFiniteEvery=1');
   const starved = student('always', address);
   assert.equal(await starved.exit(), 6, starved.stderr);
-  const words = /^cirkd: image \S+: no finite answer, asked 2 times, last .*non-finite logits/m;
-  assert.match(starved.stderr, words);
+  const expected =
+    /^cirkd: image \S+: 2 answers were not finite, the last from .*non-finite logits/m;
+  assert.match(starved.stderr, expected);
   // No step was made: what the seed gives again isn't saved.
   assert.deepEqual(new TrainedRun(folder, 'always').checkpoints(), []);
   assert.equal(teacher.exitCode, undefined);
@@ -115,16 +116,16 @@ async function careless(broken: (image: number, attempt: number) => boolean) {
 
 function valued(chunk: Chunk, withNaN: boolean): Chunk {
   const half = chunk.dtype === 'DTYPE_FP16';
-  const words = half
+  const expected = half
     ? new Uint16Array(chunk.data.length / 2)
     : new Uint32Array(chunk.data.length / 4);
-  words.fill(half ? 0x3800 : 0x3f000000);
-  if (withNaN) words[0] = half ? 0x7e00 : 0x7fc00000;
-  const data = Buffer.from(words.buffer);
+  expected.fill(half ? 0x3800 : 0x3f000000);
+  if (withNaN) expected[0] = half ? 0x7e00 : 0x7fc00000;
+  const data = Buffer.from(expected.buffer);
   return { ...chunk, data, crc32c: crc32c(data) };
 }
 
-test('NaN that only the student notices: asked for again; the second time it is exit 6', async () => {
+test('NaN that only the student notices is requested again; the second time gives exit code 6', async () => {
   const teachers = [
     await careless(() => false),
     await careless((image, attempt) => image === BATCH && attempt === 0),
@@ -142,8 +143,8 @@ test('NaN that only the student notices: asked for again; the second time it is 
 
     assert.equal(await always!.exit(), 6, always!.stderr);
     const named = runs[0]!.steps()[2]!.samples.join(', ');
-    const words = `step 2: teacher reply not finite, asked twice, for ${named}`;
-    assert.ok(always!.stderr.includes(words), always!.stderr);
+    const expected = `step 2: teacher reply not finite, asked twice, for ${named}`;
+    assert.ok(always!.stderr.includes(expected), always!.stderr);
     assert.deepEqual(runs[2]!.checkpoints(), [2]);
     assert.deepEqual(runs[2]!.nonFinite(2), []);
     assert.deepEqual(
@@ -158,13 +159,13 @@ test('NaN that only the student notices: asked for again; the second time it is 
   }
 });
 
-test('a loss that overflows: exit 6 with every term, the last good state saved and finite', async () => {
+test('a loss that overflows: exit code 6 with every term, and the last good state saved', async () => {
   const [, address] = await startTeacher();
   const wild = student('wild', address, 'train.learningRate=1.0e+12');
   assert.equal(await wild.exit(), 6, wild.stderr);
   const terms = ['task', 'logits_kd', 'minibatch_pixel', 'memory_pixel', 'memory_region', 'total'];
-  const words = terms.map((term) => `${term}=\\S+`).join(' ');
-  assert.match(wild.stderr, new RegExp(`^cirkd: step \\d+: not finite: ${words}`, 'm'));
+  const expected = terms.map((term) => `${term}=\\S+`).join(' ');
+  assert.match(wild.stderr, new RegExp(`^cirkd: step \\d+: not finite: ${expected}`, 'm'));
   const run = new TrainedRun(folder, 'wild');
   const last = run.steps().at(-1)!.step;
   assert.deepEqual(run.checkpoints(), [last]);

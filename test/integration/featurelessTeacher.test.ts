@@ -11,7 +11,7 @@ import { tinyStudent } from '../support/training/tinyRun.js';
 const STEPS = 20;
 const LEFT_OUT = {
   terms: ['minibatch_pixel', 'memory_pixel', 'memory_region'],
-  reason: 'teacher simulated gives no feature',
+  reason: 'teacher simulated provides no feature',
 };
 const folder = mkdtempSync(join(tmpdir(), 'cirkd-featureless-'));
 const students: CirkdProcess[] = [];
@@ -92,7 +92,7 @@ async function metricsAtTheEnd(process: CirkdProcess): Promise<string> {
   return text;
 }
 
-test('20 steps with task and logits_kd, without banks; said once in log, events and report', () => {
+test('20 steps with task and logits_kd, without banks; reported once in log, events and report', () => {
   const steps = events('whole', 'step');
   assert.equal(steps.length, STEPS);
   for (const { terms } of steps as { terms: Record<string, number> }[]) {
@@ -137,18 +137,18 @@ test('labels from such a teacher; with the weights at 0 there is no warning', as
 test('a student that rebuilds logits is refused with exit code 4 and what to set', async () => {
   const rebuilding = student('rebuilt', '--set', 'teacher.logits=rebuilt');
   assert.equal(await rebuilding.exit(), 4, rebuilding.stderr);
-  assert.match(rebuilding.stderr, /gives no feature: .* set teacher\.logits: sent/);
+  assert.match(rebuilding.stderr, /provides no feature: .* set teacher\.logits: sent/);
   assert.ok(!existsSync(join(folder, 'rebuilt')), 'its folder was left');
 });
 
-test('a student that could learn nothing from it is refused with exit code 2', async () => {
+test('a student that could learn nothing from such a teacher is refused with exit code 2', async () => {
   const useless = student('useless', '--set', 'loss.weights.logits_kd=0');
   assert.equal(await useless.exit(), 2, useless.stderr);
   assert.match(useless.stderr, /loss\.weights\.logits_kd: got 0, wanted more than 0: .*no feature/);
   assert.ok(!existsSync(join(folder, 'useless')), 'its folder was left');
 });
 
-test('a teacher with a feature beside it is left out', async () => {
+test('a teacher with a feature beside it is refused', async () => {
   const other = simulated('simulate.featureChannels=16');
   try {
     await other.ready();
@@ -165,7 +165,7 @@ test('a teacher with a feature beside it is left out', async () => {
   }
 });
 
-test('cirkd evaluate --teacher scores such a teacher', async () => {
+test('cirkd evaluate --teacher scores a teacher without a feature', async () => {
   const scored = new CirkdProcess(
     ...(['evaluate', '--teacher', address, '--data', 'synthetic', '--samples', '2'] as const),
   );

@@ -39,7 +39,7 @@ function cells(table: string): string[][] {
   );
 }
 
-test('goals: medians of the rounds, and the fleet that falls back most', () => {
+test('goals: medians of the rounds, and the fleet with the largest loss', () => {
   assert.deepEqual(cells(goalTable(results)), [
     ['≥ 0.95', '0.960', 'yes'],
     ['≤ 0.03', '0.020', 'yes'],
@@ -49,7 +49,7 @@ test('goals: medians of the rounds, and the fleet that falls back most', () => {
   assert.equal(linearShare(results.scaling[0]!, 2.5, 400), 1);
 });
 
-test('the section has every part', () => {
+test('the section of the page has every part', () => {
   const text = section(results);
   assert.match(text, /\| in another one \| 9\.60 \(9\.40–14\.80\) \| 0\.00 % \|/);
   assert.match(text, /2 teachers, rounds of 50 steps of 100 ms/);
@@ -64,7 +64,7 @@ const AMOUNT: Amount = {
 const isRate = (value: number | undefined) => value !== undefined && value > 0;
 const isShare = (value: number | undefined) => value !== undefined && value >= 0 && value <= 1;
 
-test('teachers that simulate, and a student that pulls and steps', async () => {
+test('the bench measures simulated teachers with a student that pulls and steps', async () => {
   const size = { height: 32, width: 32, classes: 3, channels: 8, latencyMs: 5 };
   const { scaling, waiting } = await measureFleet(AMOUNT, size, [1, 2], () => {});
   assert.deepEqual(
@@ -80,7 +80,7 @@ test('teachers that simulate, and a student that pulls and steps', async () => {
   );
 });
 
-test('a student that trains, its teacher in the same process and in another one', async () => {
+test('the bench measures a training student with its teacher in the same and in another process', async () => {
   const remote = await measureRemote(AMOUNT, { height: 32, width: 32 }, () => {});
   const rates = [remote.onePerSecond, remote.twoPerSecond];
   assert.deepEqual(

@@ -29,7 +29,7 @@ async function link(teacher: FleetTeacher): Promise<LinkProxy> {
   return proxy;
 }
 
-test('corrupt, truncated and doubled answers, and streams that end in the middle of one', async () => {
+test('a run survives corrupt, truncated and duplicate answers, and streams that end mid-answer', async () => {
   const [corrupt, truncating, doubling, broken] = await Promise.all([
     FleetTeacher.start(['faults.corruptEvery=3']),
     FleetTeacher.start(['faults.truncateEvery=3']),
@@ -42,15 +42,18 @@ test('corrupt, truncated and doubled answers, and streams that end in the middle
   const student = runs.student('rubbish', [corrupt!, truncating!, doubling!, line], DEADLINE);
   assert.equal(await student.exit(), 0, student.stderr);
   runs.assertUndisturbed('rubbish');
-  const told = (teacher: { readonly address: string }) => new Set(student.requeued(teacher));
-  assert.ok(told(corrupt!).has('crc'), student.stderr);
+  const reasonsOf = (teacher: { readonly address: string }) => new Set(student.requeued(teacher));
+  assert.ok(reasonsOf(corrupt!).has('crc'), student.stderr);
   // A piece that is missing is noticed at the deadline, one that is short at once.
-  assert.ok(told(truncating!).has('timeout') && told(truncating!).has('shape'), student.stderr);
-  assert.ok(told(doubling!).has('shape'), student.stderr);
-  assert.ok(told(line).has('stream') && line.resets > 0, student.stderr);
+  assert.ok(
+    reasonsOf(truncating!).has('timeout') && reasonsOf(truncating!).has('shape'),
+    student.stderr,
+  );
+  assert.ok(reasonsOf(doubling!).has('shape'), student.stderr);
+  assert.ok(reasonsOf(line).has('stream') && line.resets > 0, student.stderr);
 });
 
-test('a slow link, one too slow for any answer, and a teacher that stalls', async () => {
+test('a run survives a slow link, one too slow for any answer, and a stalled teacher', async () => {
   const teachers = await Promise.all([
     FleetTeacher.start(['simulate.imageMs=50', 'faults.stallEvery=15', 'faults.stallMs=1500']),
     FleetTeacher.start(),
@@ -68,7 +71,7 @@ test('a slow link, one too slow for any answer, and a teacher that stalls', asyn
   assert.ok(slow.answerBytes > 0 && slower.answerBytes > 0);
 });
 
-test('a link that goes silent and speaks again: asked elsewhere, and the teacher is back', async () => {
+test('while a link is silent its images go elsewhere; afterwards its teacher is used again', async () => {
   const [cut, ...others] = await Promise.all([1, 2, 3].map(() => FleetTeacher.start()));
   const line = await link(cut!);
   const student = runs.student('silent', [line, ...others], DEADLINE);
@@ -84,7 +87,7 @@ test('a link that goes silent and speaks again: asked elsewhere, and the teacher
   assert.ok(line.answerBytes > bytes, 'no answer after the silence');
 });
 
-test('a network that is cut and mended: asked elsewhere, and the teacher is back', async (t) => {
+test('while a network is cut its images go elsewhere; afterwards its teacher is used again', async (t) => {
   const networks = NetworkNamespaces.open();
   if (typeof networks === 'string') {
     t.skip(`no network namespaces here (${networks}); the test before cuts a proxy instead`);

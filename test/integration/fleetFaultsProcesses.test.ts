@@ -20,7 +20,7 @@ after(() => runs.close());
 const fleet = (teachers: number) =>
   Promise.all(Array.from({ length: teachers }, () => FleetTeacher.start()));
 
-test('kill -9 at random times: teachers come back at their addresses and finish the run', async () => {
+test('kill -9 at random times: restarted teachers finish the run', async () => {
   const [spared, ...victims] = await fleet(4);
   const student = runs.student('killed', [spared!, ...victims]);
   const draws = drawsFor(1, 'test');
@@ -43,7 +43,7 @@ test('kill -9 at random times: teachers come back at their addresses and finish 
   assert.ok(student.requeued().includes('stream'), 'no image was at a teacher that died');
 });
 
-test('SIGSTOP beyond the deadline, then SIGCONT: asked elsewhere, and the teacher works again', async () => {
+test('SIGSTOP beyond the deadline, then SIGCONT: images go elsewhere, and the teacher is used again', async () => {
   const [frozen, ...others] = await fleet(3);
   const student = runs.student('frozen', [frozen!, ...others], 'teacher.requestTimeoutMs=1500');
   await student.did(4);
@@ -58,7 +58,7 @@ test('SIGSTOP beyond the deadline, then SIGCONT: asked elsewhere, and the teache
   assert.ok((await frozen!.answered()) > answered, 'no answer after SIGCONT');
 });
 
-test('SIGTERM, one teacher after the other: each ends well and its successor takes over', async () => {
+test('SIGTERM to one teacher after the other: each drains, and its successor takes over', async () => {
   const teachers = await fleet(3);
   const student = runs.student('rolling', teachers);
   await student.did(2);
@@ -84,7 +84,7 @@ test('SIGTERM, one teacher after the other: each ends well and its successor tak
   );
 });
 
-test('teachers with other weights, one that joins and one that comes back: refused', async () => {
+test('a joining and a returning teacher with other weights are refused', async () => {
   const [right, changed, joining] = await fleet(3);
   await joining!.kill();
   const student = runs.student('mixed', [right!, changed!, joining!]);
@@ -103,7 +103,7 @@ test('teachers with other weights, one that joins and one that comes back: refus
   assert.deepEqual([await changed!.answered(), await joining!.answered()], [0, 0]);
 });
 
-test('all teachers gone, and back in time: the run goes on', async () => {
+test('when all teachers go away and return in time, the run continues', async () => {
   const teachers = await fleet(3);
   const student = runs.student('gone', teachers);
   await student.did(6);
@@ -114,7 +114,7 @@ test('all teachers gone, and back in time: the run goes on', async () => {
   runs.assertUndisturbed('gone');
 });
 
-test('all teachers gone for too long: exit 3, state saved; resumed, it ends alike', async () => {
+test('when all teachers are away too long: exit code 3 and saved state; resumed, the same weights', async () => {
   const teachers = await fleet(3);
   const student = runs.student('late', teachers, 'teacher.teacherTimeoutMs=4000');
   await student.did(6);

@@ -66,7 +66,7 @@ afterEach(() => {
 });
 after(() => rmSync(folder, { recursive: true }));
 
-test('students train on it with all terms, in halves and in bytes; SIGTERM ends it with 0', async () => {
+test('students train on a graph with all terms, in fp16 and int8; SIGTERM ends it with exit code 0', async () => {
   const path = graphFile({ externalFile: 'weights.bin' });
   const { teacher, line, grpcPort, metricsUrl } = await serve(
     path,
@@ -113,7 +113,7 @@ test('students train on a SavedModel of real TensorFlow with all terms', async (
   assertSteps('saved-model', TERMS);
 });
 
-test('with one output students train on the logits, and say so', async () => {
+test('with one output students train on the logits alone, and log it', async () => {
   const { grpcPort } = await serve(graphFile({ names: ['scores', null] }));
   const run = student('logits', grpcPort);
   assert.equal(await run.exit(), 0, run.stderr);
@@ -121,7 +121,7 @@ test('with one output students train on the logits, and say so', async () => {
   assert.match(run.stderr, /terms left out/);
 });
 
-test('predict and evaluate ask it, with a feature and without', async () => {
+test('predict and evaluate use a graph teacher, with a feature and without', async () => {
   const image = join(folder, 'street.png');
   await drawImage(image, 1);
   for (const names of [
@@ -140,7 +140,7 @@ test('predict and evaluate ask it, with a feature and without', async () => {
   }
 });
 
-test('a student whose crops a fixed size does not fit ends with 4 and both sizes', async () => {
+test("crops that do not match a graph's fixed size give exit code 4 with both sizes", async () => {
   const { grpcPort } = await serve(graphFile({ size: [64, 64] }));
   const run = student('fixed', grpcPort);
   assert.equal(await run.exit(), 4);
@@ -149,7 +149,7 @@ test('a student whose crops a fixed size does not fit ends with 4 and both sizes
   assert.equal(await fits.exit(), 0, fits.stderr);
 });
 
-test('graphs that can not be served: exit codes and what is wrong', async () => {
+test('graphs that cannot be served give exit codes and the cause', async () => {
   const cut = graphFile();
   writeFileSync(cut, readFileSync(cut).subarray(0, 5000));
   const noData = graphFile({ externalFile: 'weights.bin' });
@@ -200,11 +200,11 @@ test('import --describe says what a graph is and what is missing', async () => {
     '--set',
     `graph.${set}`,
   ]);
-  const told = cirkd('import', '--describe', path, ...sets);
-  assert.equal(await told.exit(), 0, told.stderr);
-  assert.match(told.stdout, /logits +a \(9 channels, 8 x 16\) +config/);
-  assert.match(told.stdout, /alignCorners +true +model\.yaml/);
-  assert.match(told.stdout, /it can be served: cirkd teacher --onnx/);
+  const description = cirkd('import', '--describe', path, ...sets);
+  assert.equal(await description.exit(), 0, description.stderr);
+  assert.match(description.stdout, /logits +a \(9 channels, 8 x 16\) +config/);
+  assert.match(description.stdout, /alignCorners +true +model\.yaml/);
+  assert.match(description.stdout, /it can be served: cirkd teacher --onnx/);
   const other = cirkd('import', '--describe', config);
   assert.equal(await other.exit(), 5);
   assert.match(other.stderr, /student\.yaml: neither a PyTorch file nor safetensors/);

@@ -33,7 +33,7 @@ function madeRun(name: string, miou: number): string {
   return path;
 }
 
-test('one run into its folder, several into another; the tables on standard output', async () => {
+test('one run is reported into its folder, several into another; tables go to standard output', async () => {
   const [a, b] = [madeRun('first', 0.5), madeRun('second', 0.625)];
   const one = await report(a);
   assert.equal(one.code, 0, one.stderr);
@@ -47,19 +47,19 @@ test('one run into its folder, several into another; the tables on standard outp
   assert.match(html, /<td>name<\/td><td>&quot;first&quot;<\/td><td>&quot;second&quot;<\/td>/);
 });
 
-test('no run, no folder for a comparison, a file in its place: exit code 2, named', async () => {
+test('a missing run, a missing or unusable folder for a comparison: exit code 2, named', async () => {
   const run = madeRun('third', 0.5);
   const file = join(run, 'config.yaml');
   const faults: [string[], RegExp][] = [
     [[], /no run given/],
-    [[run, run], /--out: wanted/],
+    [[run, run], /--out: required to compare several runs/],
     [[join(directory, 'nowhere')], /nowhere: contains no run/],
     [[file], /config\.yaml: contains no run/],
     [[run, '--out', file], /--out: .*config\.yaml is a file/],
   ];
-  for (const [argv, words] of faults) {
+  for (const [argv, pattern] of faults) {
     const { code, stderr } = await report(...argv);
     assert.equal(code, 2, stderr);
-    assert.match(stderr, words);
+    assert.match(stderr, pattern);
   }
 });

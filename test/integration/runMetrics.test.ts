@@ -71,7 +71,7 @@ function assertLines(scraped: Scrape, wanted: readonly RegExp[]): void {
   }
 }
 
-test('every name is there on both sides, and terms and counters move', async (t) => {
+test('every metric is exposed on both sides, and terms and counters change', async (t) => {
   const model = tinyTeacher(folder);
   const faults = ['--set', 'faults.nonFiniteEvery=5'];
   const teacher = new TeacherProcess('--checkpoint', model, '--set', 'threads=2', ...faults);

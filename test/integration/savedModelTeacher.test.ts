@@ -44,7 +44,7 @@ after(async () => {
   rmSync(scratch, { recursive: true });
 });
 
-test('the welcome says what the graph is, and every image has its own answer', async () => {
+test('the welcome describes the graph, and every image has its own answer', async () => {
   const { classes, featureChannels, outputStride, model, numericMode } = student.info;
   assert.deepEqual([classes, featureChannels, outputStride], [3, 4, 8]);
   assert.deepEqual([model, numericMode], ['tiny', 'tensorflow-fp32']);
@@ -66,7 +66,7 @@ test('the welcome says what the graph is, and every image has its own answer', a
   }
 });
 
-test('logits to be rebuilt are refused: what lies behind the feature is the graph', async () => {
+test('rebuilt logits are refused: the layer after the feature is part of the graph', async () => {
   const { options } = studentOptions([address], { logits: 'rebuilt' });
   await assert.rejects(connectTeachers(options), {
     name: 'ContractMismatchError',
@@ -74,7 +74,7 @@ test('logits to be rebuilt are refused: what lies behind the feature is the grap
   });
 });
 
-test('one that is damaged or not there: exit code 5, the folder and what is wrong', async () => {
+test('a damaged or missing SavedModel: exit code 5 with the folder and the cause', async () => {
   const cut = join(scratch, 'cut');
   cpSync(TINY, cut, { recursive: true });
   const data = join(cut, 'variables', 'variables.data-00000-of-00001');

@@ -103,7 +103,7 @@ after(() => {
   folder.remove();
 });
 
-test('a run over mutual TLS with a token, while the certificate is replaced; then strangers', async () => {
+test('a run over mutual TLS with a token survives a certificate change; unauthenticated clients are refused', async () => {
   const [, healthPort] = /"health":"[^"]*:(\d+)"/.exec(teacher.stderr) ?? [];
   assert.equal(await healthOf(Number(healthPort), ''), 'SERVING');
   const run = student('trained', { 'train.steps': '200', 'metrics.lingerMs': '0' });
@@ -121,20 +121,20 @@ test('a run over mutual TLS with a token, while the certificate is replaced; the
   assert.ok((await expiry(url!)) * 1000 > Date.now(), 'the student has an expiry, too');
   run.signal('SIGTERM');
   assert.equal(await run.exit(), 143, run.stderr);
-  // One welcome, nothing asked for again: the stream outlived the certificate that it began with.
+  // One welcome, nothing requested again: the stream outlived the certificate that it began with.
   assert.equal(run.stderr.match(/"state":"ready"/g)?.length, 1, run.stderr);
-  assert.doesNotMatch(run.stderr, /asked for again/);
-  for (const said of [run.stderr, teacher.stderr]) {
-    assert.doesNotMatch(said, new RegExp(`${TOKEN}|PRIVATE KEY`));
+  assert.doesNotMatch(run.stderr, /image requested again/);
+  for (const output of [run.stderr, teacher.stderr]) {
+    assert.doesNotMatch(output, new RegExp(`${TOKEN}|PRIVATE KEY`));
   }
 });
 
-test('another authority, no certificate, another name, another token: exit 4 and the reason', async () => {
+test('an unknown authority, a missing certificate, another name, another token: exit code 4 and the reason', async () => {
   const strange: [string, Readonly<Record<string, string>>, RegExp][] = [
     [
       'strange',
       { 'teacher.tls.ca': `${folder.path}/strange-ca.crt` },
-      /is of no authority trusted here/,
+      /is not signed by a trusted authority/,
     ],
     [
       'wrong-none',
@@ -174,7 +174,7 @@ test('another authority, no certificate, another name, another token: exit 4 and
   assert.equal(await run.exit(), 0, run.stderr);
 });
 
-test('evaluate and predict show themselves by flags; without, they learn why they can’t', async () => {
+test('evaluate and predict authenticate by flags; without them the error says why they are refused', async () => {
   const pair = folder.writePair('tool', authority.issue({ names: ['tool'] }));
   const shown = [
     ...['--teacher', address, '--teacher-ca', `${folder.path}/ca.crt`],
@@ -195,7 +195,7 @@ test('evaluate and predict show themselves by flags; without, they learn why the
   const wrong: [string[], number, RegExp][] = [
     [['--teacher-name', 'elsewhere.example'], 4, /TLS: wrong name: .*elsewhere\.example/],
     [['--teacher-token-file', `${folder.path}/strange.token`], 4, /bearer token not accepted/],
-    [['--teacher-ca', `${folder.path}/strange-ca.crt`], 4, /of no authority trusted here/],
+    [['--teacher-ca', `${folder.path}/strange-ca.crt`], 4, /not signed by a trusted authority/],
     [
       ['--teacher-ca', `${folder.path}/absent.crt`],
       2,
@@ -207,16 +207,16 @@ test('evaluate and predict show themselves by flags; without, they learn why the
       /--teacher-key: .*not the key of .*tool\.crt/,
     ],
   ];
-  for (const [flags, code, words] of wrong) {
+  for (const [flags, code, pattern] of wrong) {
     // The last one of a name counts.
     const end = await session.run('evaluate', ...shown, ...data, ...flags);
     assert.equal(end.code, code, end.stderr);
-    assert.match(end.stderr, words);
+    assert.match(end.stderr, pattern);
     assert.doesNotMatch(end.stderr, new RegExp(TOKEN));
   }
 });
 
-test('files that can’t be used: exit 2, with the key of the config', async () => {
+test('unusable security files: exit code 2 with the key of the config', async () => {
   const run = student('broken', { 'teacher.tls.key': `${folder.path}/server.key` });
   assert.equal(await run.exit(), 2, run.stderr);
   assert.match(run.stderr, /teacher\.tls\.key: .*server\.key: not the key of .*broken\.crt/);

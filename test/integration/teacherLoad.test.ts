@@ -24,7 +24,7 @@ async function startTeacher(...settings: string[]) {
   return { port: grpcPort, address: `127.0.0.1:${grpcPort}`, metricsUrl };
 }
 
-test('of two students, one asking four times as much, each gets half of two teachers', async (t) => {
+test('of two students, one requesting four times as much, each gets half of two teachers', async (t) => {
   const teachers = await Promise.all([1, 2].map(() => startTeacher('simulate.latencyMs=10')));
   const share = await modestShare(
     teachers.map(({ address }) => address),
@@ -34,7 +34,7 @@ test('of two students, one asking four times as much, each gets half of two teac
   assert.ok(share >= 0.45 && share <= 0.55, `${share} of the answers for the modest one`);
 });
 
-test('who never reads, grants nothing, never stops writing: 8 students lose no image', async (t) => {
+test('beside clients that never read, grant nothing or never stop writing, 8 students lose no image', async (t) => {
   const { port, metricsUrl } = await startTeacher(
     ...['simulate.latencyMs=2', 'limits.maxAnswerMiB=64', 'limits.uploadCreditMiB=12'],
   );

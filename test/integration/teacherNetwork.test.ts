@@ -53,7 +53,7 @@ function worstDifference(wire: Buffer, isHalf: boolean, local: Float32Array): nu
   return Math.max(...differences);
 }
 
-test('two images over the wire, in pieces, against the same network in this process', async () => {
+test('two images over the wire, in chunks, get the answers of the same network in this process', async () => {
   const file = makeCheckpoint();
   const path = join(folder, 'teacher.safetensors');
   writeFileSync(path, file);

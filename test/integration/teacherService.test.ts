@@ -30,7 +30,7 @@ const small = ['simulate.enabled=true', 'simulate.classes=3', 'simulate.featureC
   (one) => ['--set', one],
 );
 
-test('NOT_SERVING while it warms up, then ready, SERVING, listed by reflection', async () => {
+test('a teacher is NOT_SERVING while it warms up, then SERVING and listed by reflection', async () => {
   const slow = ['--set', 'simulate.latencyMs=5000', '--set', 'warmUp=[[16, 24]]'];
   const teacher = start(...small, ...slow);
   const { grpcPort } = await teacher.listening();
@@ -50,7 +50,7 @@ test('NOT_SERVING while it warms up, then ready, SERVING, listed by reflection',
   assert.equal(await teacher.exit(), 0);
 });
 
-test('SIGTERM: what was accepted is answered, the client is told, exit 0; metrics count', async () => {
+test('SIGTERM: accepted images are answered, the client is notified, exit code 0; metrics count', async () => {
   const teacher = start(...small, '--set', 'simulate.latencyMs=2000');
   await teacher.ready();
   const { grpcPort, metricsUrl } = await teacher.listening();
@@ -88,7 +88,7 @@ test('SIGTERM: what was accepted is answered, the client is told, exit 0; metric
   peer.close();
 });
 
-test('at debug each batch is a line with the names of its requests, and so is a failed image', async () => {
+test('at level debug each batch and each failed image is a line with the names of its requests', async () => {
   const settings = ['log.level=debug', 'faults.failEvery=3', 'batch.maxImages=2'];
   const teacher = start(...small, ...settings.flatMap((one) => ['--set', one]));
   await teacher.ready();
@@ -125,7 +125,7 @@ test('at debug each batch is a line with the names of its requests, and so is a 
   peer.close();
 });
 
-test('SIGTERM while the network loads: exit 0 at once', async () => {
+test('SIGTERM while the network loads gives exit code 0 at once', async () => {
   const endless = ['--set', 'simulate.latencyMs=600000', '--set', 'warmUp=[[16, 24]]'];
   const teacher = start(...small, ...endless);
   await teacher.listening();
@@ -134,7 +134,7 @@ test('SIGTERM while the network loads: exit 0 at once', async () => {
   assert.equal(teacher.stdout, '');
 });
 
-test('NaN and failures on purpose reach the student as errors of their image', async () => {
+test('injected NaN and failures reach the student as errors of their image', async () => {
   const faults = ['--set', 'faults.nonFiniteEvery=2', '--set', 'faults.failEvery=3'];
   const teacher = start(...small, ...faults, '--set', 'simulate.latencyMs=0');
   await teacher.ready();
@@ -152,7 +152,7 @@ test('NaN and failures on purpose reach the student as errors of their image', a
   peer.close();
 });
 
-test('a port in use is exit code 2 with the address, for gRPC and for metrics', async () => {
+test('a port in use gives exit code 2 with the address, for gRPC and for metrics', async () => {
   const taken = createServer();
   await new Promise<void>((resolve) => taken.listen(0, '127.0.0.1', resolve));
   const { port } = taken.address() as { port: number };
@@ -165,7 +165,7 @@ test('a port in use is exit code 2 with the address, for gRPC and for metrics', 
   taken.close();
 });
 
-test('faults of config and checkpoint: exit 2 and 5, each named', async () => {
+test('faults of config and checkpoint give exit codes 2 and 5, each named', async () => {
   const cutFile = join(folder, 'cut.safetensors');
   writeFileSync(cutFile, Buffer.alloc(5));
   const cases: [string[], number, RegExp][] = [

@@ -45,7 +45,7 @@ const results: TransportResults = {
   ],
 };
 
-test('an answer comes in whole rows of at most 1 MiB, and its messages hold all of it', () => {
+test('an answer is sent in whole rows of at most 1 MiB, and its messages hold all of it', () => {
   for (const wireCase of WIRE_CASES) {
     const messages = messagesOfAnswer(GOAL_SIZE, wireCase);
     const total = messages.reduce((sum, bytes) => sum + bytes, 0);
@@ -56,7 +56,7 @@ test('an answer comes in whole rows of at most 1 MiB, and its messages hold all 
   assert.equal(FP32, 64 * 128 * (19 + 512 + 1) * 4);
 });
 
-test('goals: the C core counts with its better message size, we with our best way of sending', () => {
+test('goals: the C core is taken at its better message size, cirkd at its best way of sending', () => {
   assert.equal(bestCase(results).name, 'int8, logits rebuilt');
   const rows = goalTable(results)
     .split('\n')
@@ -75,13 +75,13 @@ test('goals: the C core counts with its better message size, we with our best wa
   assert.deepEqual([ratio, quartiles], [1.25, [0.875, 1.625]]);
 });
 
-test('the section has every side', () => {
+test('the section of the page has every side', () => {
   const text = section(results);
   assert.match(text, /\n2 rounds|; 2 rounds\./);
   for (const { name } of results.sides) assert.ok(text.includes(`| ${name} |`), `${name}: no row`);
 });
 
-test('the sides move what they are asked for: ours every way of sending, grpc-js bytes', async (t) => {
+test('each side transfers the requested bytes: cirkd in every way of sending, grpc-js plain bytes', async (t) => {
   const size = { height: 8, width: 8, classes: 3, channels: 16 };
   const ours = await Pair.cirkd(size);
   t.after(() => ours.close());

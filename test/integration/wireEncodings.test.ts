@@ -47,7 +47,7 @@ async function termsOf(id: string): Promise<Record<string, number>[]> {
   );
 }
 
-test('int8 and rebuilt logits: the first steps have the losses of fp32 within 1 %', async () => {
+test('with int8 and rebuilt logits the first steps have the losses of fp32 within 1 %', async () => {
   const teacher = await startTeacher();
   const students = [
     ['exact', 'fp32', 'sent'],
@@ -85,7 +85,7 @@ test('int8 and rebuilt logits: the first steps have the losses of fp32 within 1 
   }
 });
 
-test('a teacher without int8 does not fit a student that wants it: exit 4, and both are named', async () => {
+test('a teacher without int8 refuses a student that requests it: exit code 4, naming both encodings', async () => {
   const teacher = await startTeacher('encodings=[fp32, fp16]');
   const student = startStudent(teacher.address, 'refused', 'int8', 'sent');
   try {

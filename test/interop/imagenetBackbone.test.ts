@@ -53,7 +53,7 @@ test('a network begins with all of it but the classifier, and with its pixels', 
   );
   assert.deepEqual(described(taken), described(source.tensors));
   assert.equal(source.leftOut.length + source.tensors.size, 314);
-  assert.ok(lines.includes(`left out: ${source.leftOut.join(', ')}`), lines.join('\n'));
+  assert.ok(lines.includes(`not used: ${source.leftOut.join(', ')}`), lines.join('\n'));
   assert.match(lines.join('\n'), /torchvision's BSD-3-Clause; trained on ImageNet/);
 });
 
@@ -87,7 +87,7 @@ async function lastLoss(id: string, backboneWeights: string): Promise<number> {
   if (backboneWeights === 'imagenet') {
     assert.match(
       run.stderr,
-      /student\.backboneWeights: imagenet: left out features\.18\.0\.weight/,
+      /student\.backboneWeights: imagenet: not used: features\.18\.0\.weight/,
     );
     assert.doesNotMatch(run.stderr, /trained on pixels/);
   }

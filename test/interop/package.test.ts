@@ -122,7 +122,7 @@ test('the package has what runs and what the addon is built of, no sources or te
 test('before the set-up doctor and a teacher say what is missing and what to type', async () => {
   const doctor = start(BIN, 'doctor');
   assert.equal(await doctor.exitCode(), 2);
-  assert.match(doctor.text(), /^MISSING +tfjs-node addon .*\n +to mend it: npx cirkd setup$/m);
+  assert.match(doctor.text(), /^MISSING +tfjs-node addon .*\n +to fix it: npx cirkd setup$/m);
   const checkpoint = join(installed, 'examples', 'demo', 'teacher.safetensors');
   const ports = ['--port', '0', '--metrics-port', '0'];
   const teacher = start(BIN, 'teacher', '--checkpoint', checkpoint, ...ports);
@@ -135,7 +135,7 @@ test('cirkd setup: an unknown word is refused; then doctor finds all; a later np
   assert.equal(await refused.exitCode(), 2);
   assert.match(refused.text(), /'--gpu' given, wanted --cpu or --cuda/);
   await run('npx', 'cirkd', 'setup');
-  assert.match(await run('npx', 'cirkd', 'doctor'), /^All that is needed is there\.$/m);
+  assert.match(await run('npx', 'cirkd', 'doctor'), /^Everything needed is installed\.$/m);
   await run('npm', 'install', '--ignore-scripts', '--no-audit', 'zod');
   const again = start(BIN, 'setup');
   assert.equal(await again.exitCode(), 0);
@@ -181,15 +181,15 @@ test('the programs of examples/api compile against the types, and train with one
 
 test('ONNX files are served by the optional dependency; without it exit code 2 says what is missing', async () => {
   const graph = writeTiny(folder, {});
-  const words = ['--onnx', graph, '--set', 'graph.normalisation=imagenet'];
+  const options = ['--onnx', graph, '--set', 'graph.normalisation=imagenet'];
   const ports = ['--port', '0', '--metrics-port', '0'];
-  const teacher = start(BIN, 'teacher', ...words, ...ports);
+  const teacher = start(BIN, 'teacher', ...options, ...ports);
   await teacher.says(/^teacher ready: .* model model\.onnx,/m);
   teacher.child.kill('SIGTERM');
   assert.equal(await teacher.exitCode(), 0, teacher.text());
 
   rmSync(join(app, 'node_modules', 'onnxruntime-node'), { recursive: true });
-  const without = start(BIN, 'teacher', ...words, ...ports);
+  const without = start(BIN, 'teacher', ...options, ...ports);
   assert.equal(await without.exitCode(), 2, without.text());
   assert.match(
     without.text(),

@@ -19,7 +19,7 @@ export const IMAGE_SHAPE = [2, 33, 41, 3];
 export const TRAINED_IMAGE_SHAPE = [2, 97, 105, 3];
 
 /** Whether torchvision or mmsegmentation make it. */
-export function isPublished({ model }: Pick<NetworkSpec, 'model'>): boolean {
+function isPublished({ model }: Pick<NetworkSpec, 'model'>): boolean {
   return /^(torchvision|mmseg)_/.test(model);
 }
 

@@ -121,7 +121,7 @@ test(`${STUDENTS} students and three offenders for ${MINUTES} minutes`, async (t
   assert.ok(growth <= MAX_GROWTH, `resident memory grew to ${growth} times`);
 });
 
-test('two students, one asking four times as much, at two teachers: half each', async (t) => {
+test('two students, one requesting four times as much, get half each of two teachers', async (t) => {
   const teachers = await Promise.all(
     [1, 2].map(() => startTeacher('simulate.latencyMs=20', 'batch.maxImages=1')),
   );

@@ -5,7 +5,12 @@ import { join, posix } from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { circles, groupedGraph, importGraph } from '../support/architecture/importGraph.js';
-import { ALLOWED, importViolations, INNER } from '../support/architecture/importRule.js';
+import {
+  ALLOWED,
+  INNER,
+  importViolations,
+  unusedAllowances,
+} from '../support/architecture/importRule.js';
 import { leakViolations } from '../support/architecture/leakRule.js';
 import {
   lengthViolations,
@@ -28,9 +33,21 @@ function assertNone(violations: readonly Violation[]): void {
 const rulesOf = (violations: readonly Violation[]) =>
   violations.map(({ line, rule }) => `${line}: ${rule}`);
 
-test('folders import only what the import rule lets them', () => {
+test('folders import only what the import rule allows', () => {
   assert.ok(src.length > 0 && services.length > 0, 'no sources were found');
   assertNone([...src, ...services].flatMap(importViolations));
+});
+
+test('every allowance of the import rule is used', () => {
+  assert.deepEqual(unusedAllowances(src), []);
+});
+
+test('an allowance that no file uses is seen', () => {
+  const text = "import type { Draws } from '../random/draws.js';";
+  const unused = unusedAllowances([parseSource('src/data/made.ts', text)]);
+  assert.ok(!unused.includes('data → random'), unused.join(', '));
+  assert.ok(unused.includes('data → threads'), unused.join(', '));
+  assert.ok(unused.includes('stream/client → stream/codec'), unused.join(', '));
 });
 
 test('every folder of src is in the import rule', () => {
@@ -66,7 +83,7 @@ test('files and functions are short', () => {
   assertNone([...src, ...services].flatMap(lengthViolations));
 });
 
-test('names say what a file holds', () => {
+test('file names are specific', () => {
   assertNone(['src', 'services', 'test'].flatMap((top) => walk(ROOT, top)).flatMap(nameViolations));
 });
 
@@ -74,7 +91,7 @@ test('only services read arguments, environment and signals', () => {
   assertNone(src.flatMap(processViolations));
 });
 
-test('a unit test that looks at its process, or changes it, says that it wants one of its own', () => {
+test('a unit test that inspects or changes its process declares that it needs its own', () => {
   const touches =
     /process\.(on|once|memoryUsage|resourceUsage|chdir|getActive\w+)\b|process\.exitCode =|setFlagsFromString\(/;
   const shared = readSources(ROOT, 'test/unit').filter(
@@ -90,7 +107,7 @@ test('no file names a path of one machine or the host of a registry', () => {
   assertNone(texts.flatMap((path) => leakViolations(path, readFileSync(join(ROOT, path), 'utf8'))));
 });
 
-test('what rests on parts of grpc-js that nobody promises is in one file, and the version is exact', () => {
+test('code that relies on undocumented parts of grpc-js is in one file, and the version is pinned', () => {
   const internals = /\b_createSecureConnector\b|\bhttp2Servers\b|\bnextCall\b|byteLength: \{ value/;
   const found = [...src, ...services].filter(({ text }) => internals.test(text));
   assert.deepEqual(
@@ -152,7 +169,7 @@ test('every folder of src/stream and src/oip is in the import rule', () => {
   assert.deepEqual(folders.sort(), [...ruled, 'stream/generated', 'oip/generated'].sort());
 });
 
-test('the other rules see what breaks them', () => {
+test('the other rules detect violations', () => {
   const long = `export function long() {\n${'  step();\n'.repeat(59)}}\n`;
   const over = parseSource('src/data/made.ts', `// one\n${long}`);
   assert.deepEqual(rulesOf(lengthViolations(over)), [

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { type Augmentation, augment, cropByPlan, planCrop } from '../../src/data/augment.js';
-import { OFFICIAL_SCALES } from '../support/numerics/officialScales.js';
 import { IGNORE_LABEL, type Sample } from '../../src/data/types.js';
 import { drawsFor } from '../../src/random/draws.js';
+import { OFFICIAL_SCALES } from '../support/numerics/officialScales.js';
 
 const PLAIN: Augmentation = {
   cropHeight: 2,

@@ -9,10 +9,10 @@ import { ConfigError } from '../../src/config/configError.js';
 import { loadConfig } from '../../src/config/load.js';
 import { studentSchema } from '../../src/config/student.js';
 import { loadBackboneWeights } from '../../src/models/files/backboneWeights.js';
+import { detectBackboneName, readBackboneFile } from '../../src/models/foreign/backboneFile.js';
 import { initialWeights } from '../../src/models/initialise.js';
 import { SegmentationNetwork } from '../../src/models/network.js';
 import { OFFICIAL_NORMALISATION, TORCHVISION_NORMALISATION } from '../../src/models/normalise.js';
-import { readBackboneFile, detectBackboneName } from '../../src/models/foreign/backboneFile.js';
 import type { NetworkSpec } from '../../src/models/spec.js';
 import { originOf } from '../../src/models/zoo.js';
 import { CheckpointError } from '../../src/wire/checkpointError.js';
@@ -196,9 +196,9 @@ test('the deep stem in one Sequential', () => {
 });
 
 test("mmsegmentation's own stem is named in the error, whatever the network", () => {
-  const words = ['conv1', 'bn1', 'conv2', 'bn2', 'conv3', 'bn3'];
-  const places = ['stem.0', 'stem.1', 'stem.3', 'stem.4', 'stem.6', 'stem.7'];
-  const stem = Object.fromEntries(words.map((word, i) => [word, places[i]!]));
+  const publishedNames = ['conv1', 'bn1', 'conv2', 'bn2', 'conv3', 'bn3'];
+  const ownNames = ['stem.0', 'stem.1', 'stem.3', 'stem.4', 'stem.6', 'stem.7'];
+  const stem = Object.fromEntries(publishedNames.map((word, i) => [word, ownNames[i]!]));
   const file = published({ ...DEEP, backbone: 'resnet50' }, inStem(stem));
   file.set('stem.0.weight', float32Tensor(new Float32Array(32 * 27), [32, 3, 3, 3]));
   assert.equal(detectBackboneName(file), 'resnet50_v1c');
@@ -211,17 +211,17 @@ test("mmsegmentation's own stem is named in the error, whatever the network", ()
 });
 
 test('the backbone of a file and its classifier are detected', () => {
-  const told = (file: NamedTensors) => {
+  const detected = (file: NamedTensors) => {
     const { tensors, leftOut, normalisation } = readBackboneFile(file);
     return [detectBackboneName(tensors), leftOut, normalisation];
   };
   const fc = ['fc.weight', 'fc.bias'];
-  assert.deepEqual(told(published(PLAIN)), ['resnet18_plain', fc, TORCHVISION_NORMALISATION]);
-  assert.deepEqual(told(published(DEEP)), ['resnet18', fc, OFFICIAL_NORMALISATION]);
+  assert.deepEqual(detected(published(PLAIN)), ['resnet18_plain', fc, TORCHVISION_NORMALISATION]);
+  assert.deepEqual(detected(published(DEEP)), ['resnet18', fc, OFFICIAL_NORMALISATION]);
   const rest = ['classifier.1.bias'];
   const nested = published(MOBILE, torchvisionName);
-  assert.deepEqual(told(nested), ['mobilenetv2', rest, TORCHVISION_NORMALISATION]);
-  assert.deepEqual(told(published(MOBILE)), ['mobilenetv2', rest, OFFICIAL_NORMALISATION]);
+  assert.deepEqual(detected(nested), ['mobilenetv2', rest, TORCHVISION_NORMALISATION]);
+  assert.deepEqual(detected(published(MOBILE)), ['mobilenetv2', rest, OFFICIAL_NORMALISATION]);
   assert.equal(detectBackboneName(new Map([['vgg.weight', some(1)]])), null);
 });
 
@@ -278,10 +278,10 @@ test('student.backboneWeights: .pth and .safetensors; faults name key and file',
 });
 
 test('notes on a file: prefix, classifier, pixels; a chosen prefix', async () => {
-  const told: string[] = [];
+  const detected: string[] = [];
   const notes = {
-    info: (text: string) => told.push(text),
-    warn: (text: string) => told.push(`! ${text}`),
+    info: (text: string) => detected.push(text),
+    warn: (text: string) => detected.push(`! ${text}`),
   };
   const file = published(PLAIN);
   const path = join(folder, 'moco.safetensors');
@@ -297,12 +297,16 @@ test('notes on a file: prefix, classifier, pixels; a chosen prefix', async () =>
     ),
     notes,
   );
-  const [prefix, classifier, pixels] = told;
+  const [prefix, classifier, pixels] = detected;
   const at = `student.backboneWeights: ${path}:`;
-  assert.ok(prefix?.startsWith(`${at} prefix removed: 'module.encoder_q.'; left out `), prefix);
-  assert.equal(classifier, `${at} left out fc.weight, fc.bias`);
-  assert.match(pixels!, /^! .*trained on pixels rgb less 123\.675, .* this student's are bgr less/);
-  assert.equal(told.length, 3);
+  assert.ok(prefix?.startsWith(`${at} prefix removed: 'module.encoder_q.'; `), prefix);
+  assert.match(prefix!, /; \d+ names without it not used \(/);
+  assert.equal(classifier, `${at} not used: fc.weight, fc.bias`);
+  assert.match(
+    pixels!,
+    /^! .*trained on pixels rgb minus 123\.675, .* this student's are bgr minus/,
+  );
+  assert.equal(detected.length, 3);
   const network = SegmentationNetwork.create(PLAIN, initialWeights(2));
   loadStartWeights(network, start!);
   const weight = network.stateDict().get('pretrained.conv1.weight');

@@ -18,7 +18,7 @@ const BIN = fileURLToPath(new URL('../../services/cli/bin.mjs', import.meta.url)
 const folder = mkdtempSync(join(tmpdir(), 'cirkd-bench-'));
 after(() => rmSync(folder, { recursive: true }));
 
-test('ops are sorted by their time a repetition; the rest is what no op took', () => {
+test('ops are sorted by time per repetition; the rest is the time outside of ops', () => {
   const ops = new Map([
     ['Relu', { calls: 4, milliseconds: 20 }],
     ['Conv2D', { calls: 2, milliseconds: 60 }],
@@ -33,7 +33,7 @@ test('ops are sorted by their time a repetition; the rest is what no op took', (
   });
 });
 
-test('the median is the middle, or between the two in the middle', () => {
+test('the median is the middle value, or the mean of the two middle values', () => {
   assert.equal(median([5, 1, 3]), 3);
   assert.equal(median([4, 1, 3, 2]), 2.5);
 });
@@ -52,7 +52,7 @@ test('labels are squares of one class or of none', () => {
   );
 });
 
-test('a bad option is named', () => {
+test('an invalid option is named in the error', () => {
   const refuses = (argv: string[], message: RegExp) =>
     assert.throws(() => readBenchOptions(argv), message);
   refuses(['--batch', '1'], /^UsageError: --batch: 1 given, wanted a whole number of at least 2/);
@@ -69,7 +69,7 @@ const TINY = [
   ...['--steps', '2', '--warm-up', '1', '--threads', '1', '--profile'],
 ];
 
-test('the command prints both figures and the profiles, and writes the file', () => {
+test('cirkd bench prints both figures and the profiles, and writes the file', () => {
   const json = join(folder, 'bench', 'tiny.json');
   const { status, stdout, stderr } = spawnSync(
     process.execPath,
@@ -80,7 +80,7 @@ test('the command prints both figures and the profiles, and writes the file', ()
   const begin = /^deeplab_mobile-mobilenetv2\/v1 x0\.125, 2 classes, 2×32×48, loss: cirkd\./;
   assert.match(stdout, begin);
   assert.match(stdout, /\nteacher forward +\d+\.\d\d /);
-  assert.match(stdout, /\nstudent step, op by op\n.*\nrest: JavaScript, waiting /s);
+  assert.match(stdout, /\nstudent step, time per op\n.*\nrest: JavaScript, waiting /s);
   const { measurements, workload, threads } = JSON.parse(readFileSync(json, 'utf8'));
   assert.deepEqual([workload.loss, threads, measurements.length], ['cirkd', 1, 2]);
   for (const { name, ms, profile } of measurements) {

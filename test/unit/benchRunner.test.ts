@@ -1,7 +1,7 @@
 /** What every bench goes through: options, checks before any work, rounds, kept results, pages, exit codes. */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
@@ -30,7 +30,7 @@ const OPTIONS = {
   ...{ batches: wholeNumbers([1, 2]), seeds: wholeNumbers([0], 0), sizes: pairs('x', [[1, 2]]) },
 };
 
-test('options: what they are unless given, and what they become', () => {
+test('options have defaults and are parsed', () => {
   assert.deepEqual(readOptions(OPTIONS, []), {
     ...{ rounds: 12, budget: 20, quick: false, cases: undefined, set: [] },
     ...{ batches: [1, 2], seeds: [0], sizes: [[1, 2]] },
@@ -50,7 +50,7 @@ test('options: what they are unless given, and what they become', () => {
   });
 });
 
-test('an option that can not be read is named, with what came and what was wanted', () => {
+test('an invalid option is named, with the given and the wanted value', () => {
   const refuses = (argv: string[], message: RegExp) =>
     assert.throws(() => readOptions(OPTIONS, argv), message);
   refuses(
@@ -67,7 +67,7 @@ test('an option that can not be read is named, with what came and what was wante
   refuses(['--render'], /--render/);
 });
 
-test('sides take turns, the warm-up does not count, and who is first alternates in a group', async () => {
+test('sides take turns, the warm-up does not count, and the first side alternates within a group', async () => {
   const order: string[] = [];
   const rounds: string[] = [];
   const turn = (side: string) => {
@@ -87,7 +87,7 @@ test('sides take turns, the warm-up does not count, and who is first alternates 
   assert.deepEqual(rounds, ['0 0: 1,2', '1 0: 3', '0 1: 5,4', '1 1: 6', '0 2: 7,8', '1 2: 9']);
 });
 
-test('a table has a column for each header, in order, equal headers too', () => {
+test('a table has a column for each header, in order, also for equal headers', () => {
   const table = tableOf(
     [1, 2],
     [
@@ -122,10 +122,18 @@ function counting() {
       plot: ({ figure }) => `<svg>${figure}</svg>`,
     },
   };
-  return { calls: () => calls, run: (...argv: string[]) => benchMain(bench, argv, () => {}) };
+  let printed = '';
+  const print = (text: string) => {
+    printed += text;
+  };
+  return {
+    calls: () => calls,
+    printed: () => printed,
+    run: (...argv: string[]) => benchMain(bench, argv, print),
+  };
 }
 
-test('a page that is not there, or has no place, is refused before anything is measured', async () => {
+test('a missing page, or one without a marked section, is refused before anything is measured', async () => {
   const { calls, run } = counting();
   const none = join(folder, 'none.md');
   await assert.rejects(run('--out', none), /^UsageError: --out: .*none\.md given, wanted a page/);
@@ -139,7 +147,16 @@ test('a page that is not there, or has no place, is refused before anything is m
   assert.equal(calls(), 0);
 });
 
-test('results are kept, go to the page with their plot, and are rendered again', async () => {
+test('--help prints what each option takes and its default, and measures nothing', async () => {
+  const { calls, printed, run } = counting();
+  await run('--rounds', '0', '--help');
+  assert.match(printed(), /^usage: npm run bench:counting -- \[options\]\n/);
+  assert.match(printed(), /\n {2}--rounds +a whole number of at least 1 \(default 1\)\n/);
+  assert.match(printed(), /\n {2}--render +a file with results of an earlier run/);
+  assert.equal(calls(), 0);
+});
+
+test('results are saved, written to the page with their plot, and can be rendered again', async () => {
   const { calls, run } = counting();
   const [page, kept] = [join(folder, 'page.md'), join(folder, 'kept', 'results.json')];
   writeFileSync(page, 'a\n<!-- counting: begin -->\n<!-- counting: end -->\nz\n');
@@ -156,7 +173,7 @@ test('results are kept, go to the page with their plot, and are rendered again',
   assert.equal(calls(), 1, 'rendering measures nothing');
 });
 
-test('the line above the tables has the commit of those results that know it', () => {
+test('the line above the tables has the commit of the results that record one', () => {
   const machine = { processor: 'A processor', memoryGiB: 24, node: '20.0.0' };
   const there = { date: '2026-01-02T03:04:05.000Z', minutes: 5, machine, threads: 2, engines: {} };
   assert.match(machineLine(there), /UTC, 5 minutes\. A processor, 2 cores, .* –, –\.$/);
@@ -165,16 +182,19 @@ test('the line above the tables has the commit of those results that know it', (
 
 const node = (...args: string[]) => [process.execPath, '--import', 'tsx', ...args];
 
-test('a bench ends with 2 and a line where its page is not there', () => {
+test('a bench without its page ends with exit code 2 and one line', () => {
   const [program, ...args] = node('bench/step/main.ts', '--out', join(folder, 'none.md'));
   const { status, stderr } = spawnSync(program!, args, { cwd: ROOT, encoding: 'utf8' });
   assert.equal(status, 2, stderr);
   assert.match(stderr, /^bench:step: --out: .*none\.md given, wanted a page[^\n]*\n$/);
 });
 
-test('a reader of the structure who has read enough is no fault', () => {
+test('a reader that closes the pipe of bench:structure early causes no error', () => {
+  const checkout = join(folder, 'checkout');
+  for (const top of ['src', 'services']) mkdirSync(join(checkout, top), { recursive: true });
+  writeFileSync(join(checkout, 'src', 'one.ts'), 'export {};\n');
   // The shell's reader is gone before anything is written.
-  const command = `${node('bench/structure/main.ts')
+  const command = `${node('bench/structure/main.ts', checkout)
     .map((each) => `'${each}'`)
     .join(' ')} | true; echo "\${PIPESTATUS[0]}"`;
   const { stdout, stderr } = spawnSync('bash', ['-c', command], { cwd: ROOT, encoding: 'utf8' });

@@ -169,7 +169,7 @@ test('a manifest cannot refer to files outside of its folder, and odd file names
   await assert.rejects(loadCheckpoint(path), /manifest\.json: files\.\.\.\/\.\.\/x\.safetensors: /);
 });
 
-test('no folder, no checkpoint', async (t) => {
+test('a missing folder has no checkpoint', async (t) => {
   assert.equal(await latestCheckpoint(join(temporaryFolder(t), 'nowhere')), null);
 });
 

@@ -48,7 +48,7 @@ describe('cityscapes', () => {
     assert.deepEqual([...labels], wanted);
   });
 
-  it('has names and colours of the classes, which pictures use too', () => {
+  it('has names and colours of the classes, also used by pictures', () => {
     const { classNames, palette } = cityscapes({ root, split: 'train' });
     assert.equal(classNames.length, 19);
     assert.deepEqual([classNames[0], classNames[13], classNames[18]], ['road', 'car', 'bicycle']);
@@ -139,7 +139,7 @@ describe('cityscapes: errors name the fault', () => {
     const load = () => cityscapes({ root, split: 'train' }).load(0);
     const [name] = SORTED;
     const file = set.labelFile('train', name!);
-    const words = async (message: RegExp) => {
+    const rejects = async (message: RegExp) => {
       await assert.rejects(load, (error) => {
         assert.ok(error instanceof DataError && error.message.startsWith(file), String(error));
         assert.match(error.message, message);
@@ -151,14 +151,14 @@ describe('cityscapes: errors name the fault', () => {
       width: 17,
       label: (y, x) => (y && x > 3 ? 34 : 7),
     });
-    await words(/got label 34 at row 1, column 4, wanted 0–33 or 255$/);
+    await rejects(/got label 34 at row 1, column 4, wanted 0–33 or 255$/);
     set.drawLabels('train', name!, { height: 2, width: 16 });
-    await words(/got 2×16 labels \(height×width\), wanted 2×17 as in .*leftImg8bit\.png$/);
+    await rejects(/got 2×16 labels \(height×width\), wanted 2×17 as in .*leftImg8bit\.png$/);
     const size = { height: 2, width: 17 };
     writeLabelPng(file, { ...size, channels: 1, depth: 16, data: new Uint16Array(34) });
-    await words(/got 1 channels of 16 bits, wanted one class number per pixel/);
+    await rejects(/got 1 channels of 16 bits, wanted one class number per pixel/);
     writeLabelPng(file, { ...size, channels: 3, data: new Uint8Array(3 * 34) });
-    await words(/got 3 channels of 8 bits, wanted one class number per pixel/);
+    await rejects(/got 3 channels of 8 bits, wanted one class number per pixel/);
   });
 
   it('corrupt files, and one that claims more pixels than memory holds', async () => {

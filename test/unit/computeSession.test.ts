@@ -4,10 +4,10 @@ import { test } from 'node:test';
 import { ComputeSession } from '../../services/student/computeSession.js';
 import { loadConfig } from '../../src/config/load.js';
 import { studentSchema } from '../../src/config/student.js';
+import type { EncodedTensor } from '../../src/contract/encodedTensor.js';
 import { teacherLabels } from '../../src/distill/teacherLabels.js';
 import { float32, scope } from '../../src/tensor/index.js';
 import type { MicroBatch } from '../../src/train/outcome.js';
-import type { EncodedTensor } from '../../src/contract/encodedTensor.js';
 
 const CLASSES = ['a', 'b', 'c'];
 const CHANNELS = 2;
@@ -64,7 +64,7 @@ function taskLoss(from: 'file' | 'teacher', alignCorners: boolean, labels: reado
   return outcome.kind === 'committed' ? outcome.terms['task']! : Number.NaN;
 }
 
-test("labels from the teacher follow the teacher's rule of the corners, not the student's", () => {
+test("labels from the teacher use the teacher's alignCorners, not the student's", () => {
   const blank = [0, 1].map(() => new Uint8Array(H * W));
   const losses = [true, false].map((alignCorners) => {
     const logits = Float32Array.from({ length: N * h * w * CLASSES.length }, (_, i) =>

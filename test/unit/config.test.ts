@@ -100,7 +100,7 @@ test('unknown keys: suggests a similar name, a key of another section, or nothin
   });
 });
 
-test('a retired key that says what now always holds is no fault', () => {
+test('a retired key with the value that now always applies is accepted', () => {
   const text = `${STUDENT}evaluate: {mode: whole, pictures: 3}\n`;
   assert.deepEqual(student(text).evaluate, { pictures: 3 });
   assert.deepEqual(student(STUDENT, ['evaluate.mode=whole']), student());
@@ -178,7 +178,7 @@ test('faults that involve several keys, also beside faults of other keys', () =>
   assert.deepEqual(Object.keys(messagesOf(hidden)), ['train.batchSize']);
 });
 
-test('labels alone with a weight of 0 for them is a fault', () => {
+test('labels as the only signal with a weight of 0 are a fault', () => {
   const error = faultsOf(studentSchema, STUDENT, ['loss.weights.task=0']);
   assert.deepEqual(Object.keys(messagesOf(error)), ['loss.weights.task']);
   const address = 'teacher.addresses=["127.0.0.1:1"]';

@@ -17,7 +17,7 @@ const refuses = (args: string[], message: RegExp) =>
     },
   );
 
-test('each kind of dataset by its options', () => {
+test('each kind of dataset is opened by its options', () => {
   const split = 'val';
   assert.deepEqual(configOf('--data', 'camvid', '--root', 'C'), {
     ...{ kind: 'camvid', root: 'C', split },
@@ -40,7 +40,7 @@ test('each kind of dataset by its options', () => {
   });
 });
 
-test('what is missing or wrong is named', () => {
+test('missing and wrong options are named', () => {
   refuses([], /^--data: nothing given, wanted camvid, cityscapes, folder or synthetic$/);
   refuses(['--data', 'voc'], /^--data: voc given/);
   refuses(['--data', 'cityscapes'], /^--root: wanted for --data cityscapes$/);

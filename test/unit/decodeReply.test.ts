@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
+import type { EncodedTensor } from '../../src/contract/encodedTensor.js';
 import { decodeReplies, decodeScaledRows, decodeStacked } from '../../src/distill/decodeReply.js';
 import { LogitsRebuild } from '../../src/distill/rebuildLogits.js';
 import { numTensors, readFloat32, scope } from '../../src/tensor/index.js';
-import type { EncodedTensor } from '../../src/contract/encodedTensor.js';
 import { decodeHalf, encodeHalf } from '../../src/wire/half.js';
 
 const fp32 = (values: readonly number[], shape: number[]): EncodedTensor => ({
@@ -22,7 +22,7 @@ const decoded = (parts: readonly EncodedTensor[]) =>
     return { shape: tensor.shape, dtype: tensor.dtype, values: [...readFloat32(tensor)] };
   });
 
-it('stacks replies of either dtype, odd sizes too', () => {
+it('stacks replies of either dtype, also of odd sizes', () => {
   const [a, b] = [
     [1, -2.5, 65504],
     [2 ** -24, 0.1, -0],
@@ -49,7 +49,7 @@ it('decodes every half exactly', () => {
   assert.deepEqual(decoded([part]).values, [...decodeHalf(finite)]);
 });
 
-it('gives all three outputs and leaks no tensors', () => {
+it('returns all three outputs and leaks no tensors', () => {
   const before = numTensors();
   const reply = {
     logits: fp16([1, 2], [1, 1, 2]),

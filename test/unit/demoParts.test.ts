@@ -13,7 +13,7 @@ import { textTable } from '../../src/report/textTable.js';
 import { createRegistry } from '../../src/telemetry/registry.js';
 import { eventually } from '../support/eventually.js';
 
-test('an older demo is removed or kept, anything else is left alone', async (t) => {
+test('an older demo is removed or kept; any other folder is left alone', async (t) => {
   const root = mkdtempSync(join(tmpdir(), 'cirkd-folder-'));
   t.after(() => rmSync(root, { recursive: true, force: true }));
   const out = join(root, 'demo');
@@ -36,7 +36,7 @@ test('an older demo is removed or kept, anything else is left alone', async (t) 
   await assert.rejects(makeDemoFolder(join(foreign, 'chapter'), false), { name: 'UsageError' });
 });
 
-test('the lag is read from what the registry writes', async () => {
+test('the lag is read from the metrics page', async () => {
   assert.ok(
     (lagOf(await createRegistry().metrics()) ?? -1) >= 0,
     'no lag in a scrape of the registry',
@@ -46,7 +46,7 @@ test('the lag is read from what the registry writes', async () => {
   assert.equal(lagOf('# nodejs_eventloop_lag_p99_seconds 1\nother 2\n'), null);
 });
 
-test('a watch waits for the address, scrapes, and gives the last scrape', async (t) => {
+test('a watch waits for the address, scrapes, and returns the last scrape', async (t) => {
   let scrapes = 0;
   const server = createServer((_, response) => {
     scrapes += 1;
@@ -71,7 +71,7 @@ test('a watch waits for the address, scrapes, and gives the last scrape', async 
   assert.deepEqual(await nowhere.finish(), { points: [], largest: null, lastScrape: null });
 });
 
-test('columns line up', () => {
+test('table columns are aligned', () => {
   const table = textTable({ columns: ['', 'a'], rows: [['mean IoU', '7.0 %']] });
   assert.equal(table, '               a\n────────────────\nmean IoU   7.0 %\n');
 });
@@ -89,7 +89,7 @@ const EVENTS = [
   { kind: 'evaluation', step: 2, miou: 0.25, pixelAccuracy: 0.5 },
 ];
 
-test('events become figures and curves; what a run does not have is not drawn', () => {
+test('events become figures and curves; missing data is not drawn', () => {
   const steps = stepRecords(EVENTS);
   assert.equal(steps[0]?.terms['task'], 3);
   assert.ok(Number.isNaN(steps[1]?.terms['task']), String(steps[1]?.terms['task']));

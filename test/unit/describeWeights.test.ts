@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { after, test, type TestContext } from 'node:test';
+import { after, type TestContext, test } from 'node:test';
 import { UsageError } from '../../services/cli/command.js';
 import { command } from '../../services/cli/commands/import.js';
 import { initialWeights } from '../../src/models/initialise.js';
@@ -56,8 +56,8 @@ test('weights that fit can be imported; prefix and objects that are not read are
     assert.match(shown, /^not read: argparse\.Namespace \(1 object/m);
     assert.match(shown, /^network: mmseg_psp-resnet18_v1c\/v1 x0\.125 \(names and shapes\)$/m);
     assert.match(shown, /^classes: 2, class 0, class 1 \(counted from the weights;/m);
-    assert.match(shown, /^pixels: rgb less 123\.675, .*\(not said in the file: taken from/m);
-    assert.match(shown, /^align_corners: false \(not said in the file: /m);
+    assert.match(shown, /^pixels: rgb minus 123\.675, .*\(not in the file: the default of/m);
+    assert.match(shown, /^align_corners: false \(not in the file: /m);
     assert.match(shown, new RegExp(`^it can be imported: cirkd import ${at(name)} --out`, 'm'));
   }
 });
@@ -77,24 +77,24 @@ test('weights that do not fit are listed as import lists them', async (t) => {
   assert.doesNotMatch(shown, /can be imported/);
 });
 
-test("what the trainer's config says is told from what is assumed", async (t) => {
+test("settings from the trainer's config are distinguished from assumed ones", async (t) => {
   const config = 'mean=[1, 2, 3], std=[4, 5, 6], to_rgb=False\nalign_corners=True';
   const shown = await described(t, 'meta.pth', withMeta(stateOf(MMSEG), config, ['road', 'car']));
   assert.match(shown, /^classes: 2, road, car \(names saved beside the weights\)$/m);
   assert.match(
     shown,
-    /^pixels: bgr less 1, 2, 3, divided by 4, 5, 6 \(the config saved beside the weights\)$/m,
+    /^pixels: bgr minus 1, 2, 3, divided by 4, 5, 6 \(the config saved beside the weights\)$/m,
   );
   assert.match(shown, /^align_corners: true \(the config saved beside the weights\)$/m);
 });
 
-test('--strip-prefix and --key choose the weights, and stand in the command that is shown', async (t) => {
+test('--strip-prefix and --key choose the weights, and appear in the suggested command', async (t) => {
   const state = stateOf(MMSEG);
   const two = writeTorchCheckpoint(
     new Map([...prefixed('student.', state), ...prefixed('teacher.', state)]),
   );
   const shown = await described(t, 'two.pth', two, '--strip-prefix', 'teacher.');
-  assert.match(shown, /^prefix removed: 'teacher\.'; left out \d+ names without it/m);
+  assert.match(shown, /^prefix removed: 'teacher\.'; \d+ names without it not used/m);
   assert.match(shown, /cirkd import \S+two\.pth --strip-prefix teacher\. --out/);
   const keyed = await described(t, 'keyed.pth', writeTrainerFile(state), '--key', 'state_dict');
   assert.match(keyed, /cirkd import \S+keyed\.pth --key state_dict --out/);
@@ -113,7 +113,7 @@ test('--strip-prefix and --key choose the weights, and stand in the command that
   }
 });
 
-test('a bare backbone is named, also inside a wrapper', async (t) => {
+test('a bare backbone is recognised, also inside a wrapper', async (t) => {
   const bare = [...stateOf(MMSEG)].filter(([name]) => name.startsWith('backbone.'));
   const cut = new Map(bare.map(([name, tensor]) => [name.slice('backbone.'.length), tensor]));
   for (const prefix of ['', 'module.encoder.']) {
@@ -130,7 +130,7 @@ test('a model file can be served', async (t) => {
   assert.match(shown, /^it can be served: cirkd teacher --checkpoint$/m);
 });
 
-test('import names files of other kinds', async () => {
+test('import says what kind of file it was given instead', async () => {
   const out = ['--out', at('never.safetensors')];
   mkdirSync(at('graph'));
   const kinds: readonly (readonly [string, RegExp])[] = [

@@ -19,7 +19,7 @@ test('a dns: address has a host, a port, and maybe a DNS server', () => {
   }
 });
 
-test('what is none is refused with what was wanted', () => {
+test('a malformed dns: address is refused, saying what was wanted', () => {
   for (const text of ['dns:///teachers', 'dns:///a:0', 'dns:///a:65536', 'dns:///a/b:1', 'dns:x']) {
     assert.throws(() => parseDnsName(text), {
       name: 'RangeError',
@@ -29,7 +29,7 @@ test('what is none is refused with what was wanted', () => {
   assert.throws(() => parseDnsName('dns://resolver.example/a:1'), /wanted an IP or IP:port as DNS/);
 });
 
-test('an address behind a name keeps the name, unless that is a number', () => {
+test('an endpoint of a name keeps the name, unless that is an IP address', () => {
   const name = parseDnsName('dns:///teachers.example:5')!;
   const given = { host: 'teachers.example', port: 5 };
   assert.deepEqual(endpointOf(name, '10.1.2.3'), { address: '10.1.2.3:5', name: given });

@@ -13,7 +13,12 @@ import { walk } from '../support/architecture/sources.js';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const read = (path: string) => readFileSync(join(ROOT, path), 'utf8');
-const papers = walk(ROOT, '.').filter((path) => path.endsWith('.md'));
+const files = walk(ROOT, '.');
+const papers = files.filter((path) => path.endsWith('.md'));
+/** The project's folders, without those that a run or the set-up makes. */
+const folders = new Set(
+  files.filter((path) => path.includes('/')).map((path) => path.split('/')[0]!),
+);
 
 /** Targets of a text's links and pictures that lie in the project, without their anchors. */
 function relativeLinks(markdown: string): string[] {
@@ -40,7 +45,7 @@ function codeRows(markdown: string): string[][] {
 
 const codeWords = (cell: string) => [...cell.matchAll(/`([^`]+)`/g)].map(([, word]) => word!);
 
-test('relative links lead to files that are there', () => {
+test('relative links lead to existing files', () => {
   for (const needed of ['README.md', 'CHANGELOG.md', 'docs/architecture.md']) {
     assert.ok(papers.includes(needed), needed);
   }
@@ -56,6 +61,42 @@ test('the link check sees a broken link', () => {
   assert.deepEqual(brokenLinks('docs/x.md', '[b](../README.md) [c](LICENSE)'), [
     'docs/x.md: LICENSE',
   ]);
+});
+
+/**
+ * The paths in a text's code words that don't exist: from the project's root, or the end of a source file's path,
+ * as in a table of one folder. NAME stands for any name, * for several.
+ */
+function lostPaths(markdown: string): string[] {
+  const words = codeWords(markdown.replaceAll(/^(```| {4})[^\n]*$/gm, ''));
+  return words.filter((word) => {
+    const isRooted = /^[\w.-]+\/[\w./*-]*$/.test(word) && folders.has(word.split('/')[0]!);
+    const isSource = /^[\w./*-]+\.(ts|mjs|cc|h)$/.test(word);
+    if (!isRooted && !isSource) return false;
+    const name = word
+      .replace(/\/$/, '')
+      .replaceAll('.', '\\.')
+      .replaceAll(/NAME|\*/g, '[^/]*');
+    const path = new RegExp(`(^${isRooted ? '' : '|/'})${name}(/|$)`);
+    return !files.some((file) => path.test(file));
+  });
+}
+
+test('paths of the project that the docs name are there', () => {
+  const current = papers.filter((path) => /^docs\/|^(README|CONTRIBUTING)\.md$/.test(path));
+  assert.ok(current.length > 15, current.join(', '));
+  assert.deepEqual(
+    current.flatMap((path) => lostPaths(read(path)).map((word) => `${path}: ${word}`)),
+    [],
+  );
+});
+
+test('the path check sees a path that is lost', () => {
+  const there =
+    '`src/train/loop.ts`, `loop.ts`, `src/losses/NAME.ts`, `test/unit/`, `runs/x`, `eval.py`';
+  assert.deepEqual(lostPaths(there), []);
+  const lost = ['src/train/lop.ts', 'rain/loop.ts', 'src/lossy/NAME.ts', 'test/unit/docs*.mjs'];
+  assert.deepEqual(lostPaths(`\`${lost.join('`, `')}\``), lost);
 });
 
 test('docs/metrics.md has every metric with its type and labels, and no other', async () => {

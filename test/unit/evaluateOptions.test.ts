@@ -17,10 +17,10 @@ after(() => rmSync(directory, { recursive: true }));
 
 const PLAIN = { scales: '1', flip: false, batch: '2' };
 
-function usage(run: () => unknown, words: RegExp): void {
+function usage(run: () => unknown, pattern: RegExp): void {
   assert.throws(run, (error: Error) => {
     assert.ok(error instanceof UsageError, error.name);
-    assert.match(error.message, words);
+    assert.match(error.message, pattern);
     return true;
   });
 }
@@ -50,7 +50,7 @@ test('views: errors name invalid options', () => {
   usage(() => viewsFromOptions({ ...PLAIN, window, batch: '0' }), /^--batch: 0 given/);
 });
 
-test('a network is a model or a teacher, an address has a port', async () => {
+test('a network is a model or a teacher; an address needs a port', async () => {
   const timeout = { 'teacher-timeout': '1' };
   usage(() => checkNetworkOptions(timeout), /none given/);
   usage(() => checkNetworkOptions({ ...timeout, model: 'a', teacher: 'b:1' }), /both given/);
@@ -69,7 +69,7 @@ test('a network is a model or a teacher, an address has a port', async () => {
   }
 });
 
-test('pictures by name, folders that are files', () => {
+test('unknown picture names, and files in place of folders, are refused', () => {
   assert.deepEqual(picturesFromOption('strip, ids', PICTURES), ['strip', 'ids']);
   usage(() => picturesFromOption('stripes', PICTURES), /^--draw: stripes given, wanted some of/);
   usage(() => picturesFromOption('', PICTURES), /^--draw: nothing given/);

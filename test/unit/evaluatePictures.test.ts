@@ -9,8 +9,8 @@ import { readLabels } from '../../src/data/files/imageFiles.js';
 import { IGNORE_LABEL } from '../../src/data/types.js';
 import { shrink } from '../../src/evaluate/cells.js';
 import { errorMap, IGNORED, RIGHT, WRONG } from '../../src/evaluate/errorMap.js';
-import { gridPicture, overlay, stripPicture } from '../../src/evaluate/pictures.js';
 import { generalPalette, paletteOf } from '../../src/evaluate/palette.js';
+import { gridPicture, overlay, stripPicture } from '../../src/evaluate/pictures.js';
 import { above, beside, colourLabels, encodeGreyPng } from '../../src/evaluate/raster.js';
 import { PALETTE, twoHalves } from '../support/datasets/twoHalves.js';
 

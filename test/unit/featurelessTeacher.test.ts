@@ -1,23 +1,22 @@
 /** Teachers that give logits alone: what they grant, what a student takes of it, what it trains on. */
 import assert from 'node:assert/strict';
 import { after, afterEach, test } from 'node:test';
-import { buildTrainer } from '../../services/student/buildTrainer.js';
-import { leaveOutTerms } from '../../services/student/teacherUse.js';
-import { saveState } from '../../services/student/trainerState.js';
+import { leaveOutTerms } from '../../services/student/teacher.js';
+import { buildTrainer, saveState } from '../../services/student/trainer.js';
 import { loadConfig } from '../../src/config/load.js';
 import { type StudentConfig, studentSchema } from '../../src/config/student.js';
 import type { TeacherReply } from '../../src/contract/teacher.js';
 import { GrpcStatus } from '../../src/rpc/errors.js';
 import type { ClientOptions } from '../../src/stream/client/options.js';
-import type { InferenceEngine } from '../../src/stream/server/serving.js';
+import { connectTeachers, type RemoteTeacher } from '../../src/stream/client/remoteTeacher.js';
 import type { Output } from '../../src/stream/generated/cirkd/teacher/v1/Output.js';
 import type { OutputEncodingInput } from '../../src/stream/generated/cirkd/teacher/v1/OutputEncoding.js';
-import { connectTeachers, type RemoteTeacher } from '../../src/stream/client/remoteTeacher.js';
+import type { InferenceEngine } from '../../src/stream/server/serving.js';
 import { createLogger } from '../../src/telemetry/log.js';
 import { float32, scope } from '../../src/tensor/index.js';
 import { DistillPeer, hello, image } from '../support/students/distillPeer.js';
-import { GatedEngine } from '../support/teachers/gatedEngine.js';
 import { imageOf, studentOptions } from '../support/students/scriptedStudent.js';
+import { GatedEngine } from '../support/teachers/gatedEngine.js';
 import { CLASSES, type Script, ScriptedTeacher } from '../support/teachers/scriptedTeacher.js';
 import { closeTestServers, startTestServer } from '../support/teachers/teacherServer.js';
 
@@ -41,7 +40,7 @@ async function greeted(engine: InferenceEngine, outputs: OutputEncodingInput[]) 
   return peer;
 }
 
-test('a server without a feature grants the logits alone, and sends them alone', async () => {
+test('a server without a feature grants and sends only the logits', async () => {
   const { port } = await startTestServer(new GatedEngine(true, 0));
   const peer = new DistillPeer(port);
   const welcome = await peer.greet({ outputs: [embedding, logits, norm] });
@@ -66,12 +65,12 @@ const refusals: Record<string, [InferenceEngine, OutputEncodingInput[], RegExp]>
   'features alone': [
     new GatedEngine(true, 0),
     [embedding, norm],
-    /OUTPUT_EMBEDDING, OUTPUT_FEATURE_NORM given, but this teacher gives no feature: wanted OUTPUT_LOGITS, set teacher\.logits: sent/,
+    /OUTPUT_EMBEDDING, OUTPUT_FEATURE_NORM given, but this teacher provides no feature: wanted OUTPUT_LOGITS, set teacher\.logits: sent/,
   ],
   'a classifier of a teacher without a feature': [
     new GatedEngine(true, 0),
     [embedding, norm, classifier],
-    /OUTPUT_CLASSIFIER given, but this teacher gives no feature: .* set teacher\.logits: sent/,
+    /OUTPUT_CLASSIFIER given, but this teacher provides no feature: .* set teacher\.logits: sent/,
   ],
   'a classifier of a teacher whose feature has none': [
     withoutClassifier(new GatedEngine(true)),
@@ -194,31 +193,34 @@ function leftOut(featureChannels: number, ...overrides: string[]) {
     sink: { write: (line) => lines.push(JSON.parse(line)) },
   });
   const info = { ...new GatedEngine(true, 0).info, featureChannels };
-  return { told: leaveOutTerms(config(...overrides), { teacher: { info }, log }), lines };
+  return { leftOutTerms: leaveOutTerms(config(...overrides), { teacher: { info }, log }), lines };
 }
 
 const KD_OFF = 'loss.weights.logits_kd=0';
 
 test('terms that compare features are left out with one warning that names them and why', () => {
   const terms = ['minibatch_pixel', 'memory_pixel', 'memory_region'];
-  const reason = 'teacher simulated gives no feature';
-  const { told, lines } = leftOut(0);
-  assert.deepEqual(told, { terms, reason });
-  const said = lines.map((line) => [line.level, line.msg, line.terms, line.reason]);
-  assert.deepEqual(said, [['warn', 'terms left out', terms, reason]]);
+  const reason = 'teacher simulated provides no feature';
+  const { leftOutTerms, lines } = leftOut(0);
+  assert.deepEqual(leftOutTerms, { terms, reason });
+  const logged = lines.map((line) => [line.level, line.msg, line.terms, line.reason]);
+  assert.deepEqual(logged, [['warn', 'terms left out', terms, reason]]);
   const two = leftOut(0, 'loss.weights.memory_pixel=0');
-  assert.deepEqual(two.told?.terms, ['minibatch_pixel', 'memory_region']);
+  assert.deepEqual(two.leftOutTerms?.terms, ['minibatch_pixel', 'memory_region']);
   const silenced = leftOut(0, ...terms.map((term) => `loss.weights.${term}=0`));
-  assert.deepEqual([silenced.told, silenced.lines, leftOut(8).told], [null, [], null]);
+  assert.deepEqual(
+    [silenced.leftOutTerms, silenced.lines, leftOut(8).leftOutTerms],
+    [null, [], null],
+  );
 });
 
 test('a run that could learn nothing from its teacher is refused, naming the key', () => {
   assert.throws(() => leftOut(0, KD_OFF), {
     name: 'ConfigError',
     message:
-      /loss\.weights\.logits_kd: got 0, wanted more than 0: .* gives no feature, so loss\.weights\.minibatch_pixel, .* can't be computed/,
+      /loss\.weights\.logits_kd: got 0, wanted more than 0: .* provides no feature, so loss\.weights\.minibatch_pixel, .* can't be computed/,
   });
-  assert.equal(leftOut(0, KD_OFF, 'data.train.labels=teacher').told?.terms.length, 3);
+  assert.equal(leftOut(0, KD_OFF, 'data.train.labels=teacher').leftOutTerms?.terms.length, 3);
   const nothing = [KD_OFF, 'data.train.labels=teacher', 'loss.weights.task=0'];
   assert.throws(() => leftOut(0, ...nothing), { name: 'ConfigError' });
 });

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { Batch } from '../../src/data/types.js';
 import type { Teacher, TeacherImage, TeacherReply } from '../../src/contract/teacher.js';
+import type { Batch } from '../../src/data/types.js';
 import { Feed } from '../../src/train/feed.js';
 import { type Compute, type LoopOptions, runLoop } from '../../src/train/loop.js';
 import type { StepOutcome } from '../../src/train/outcome.js';

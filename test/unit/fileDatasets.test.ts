@@ -5,7 +5,6 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import { OFFICIAL_SCALES } from '../support/numerics/officialScales.js';
 import type { DatasetConfig } from '../../src/data/datasets.js';
 import { DecodedCache } from '../../src/data/decodedCache.js';
 import { createLoader, type LoaderConfig } from '../../src/data/loader.js';
@@ -13,6 +12,7 @@ import { UNLABELLED } from '../../src/data/types.js';
 import { CamvidFolder } from '../support/datasets/camvidFolder.js';
 import { CityscapesFolder } from '../support/datasets/cityscapesFolder.js';
 import { drawImage, drawLabels } from '../support/datasets/drawnFiles.js';
+import { OFFICIAL_SCALES } from '../support/numerics/officialScales.js';
 
 const parent = mkdtempSync(join(tmpdir(), 'file-datasets-'));
 after(() => rmSync(parent, { recursive: true }));

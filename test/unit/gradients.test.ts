@@ -231,7 +231,7 @@ test('average pooling: bins calculated by hand', () => {
   });
 });
 
-test('resizeBilinear with aligned corners and with half-pixel centres, sizes of 1 too', () => {
+test('resizeBilinear with aligned corners and with half-pixel centres, also for sizes of 1', () => {
   const cases = [
     { from: [3, 4], to: [7, 9] },
     { from: [1, 1], to: [3, 5] },

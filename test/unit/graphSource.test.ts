@@ -34,12 +34,12 @@ const beside = (text: string) => writeFileSync(join(folder, 'model.yaml'), text)
 
 test("the config takes precedence over the graph's file", () => {
   rmSync(join(folder, 'model.yaml'), { force: true });
-  assert.equal(sourceOf(graph)?.said.settings.normalisation, null);
+  assert.equal(sourceOf(graph)?.given.settings.normalisation, null);
   beside('normalisation: unit\nclasses: 5\noutputStride: 8\n');
-  const said = sourceOf(graph, 'graph.classes=7', 'threads=3')!;
-  assert.equal(said.threads, 3);
-  assert.equal(said.format, 'onnx');
-  const { settings, origins } = said.said;
+  const given = sourceOf(graph, 'graph.classes=7', 'threads=3')!;
+  assert.equal(given.threads, 3);
+  assert.equal(given.format, 'onnx');
+  const { settings, origins } = given.given;
   assert.deepEqual(
     [settings.normalisation, settings.classes, settings.outputStride],
     ['unit', 7, 8],
@@ -53,11 +53,11 @@ test("the config takes precedence over the graph's file", () => {
 
 test("a normalisation in the config replaces the file's as a whole, name or parts", () => {
   beside('pixelMean: [1, 2, 3]\npixelStd: [1, 1, 1]\nchannelOrder: bgr\n');
-  const named = sourceOf(graph, 'graph.normalisation=unit')!.said.settings;
+  const named = sourceOf(graph, 'graph.normalisation=unit')!.given.settings;
   assert.deepEqual(normalisationOf(named)?.pixelStd, [255, 255, 255]);
   beside('normalisation: unit\n');
   const parts = ['pixelMean=[1, 2, 3]', 'pixelStd=[4, 5, 6]', 'channelOrder=bgr'];
-  const own = sourceOf(graph, ...parts.map((part) => `graph.${part}`))!.said.settings;
+  const own = sourceOf(graph, ...parts.map((part) => `graph.${part}`))!.given.settings;
   assert.deepEqual(normalisationOf(own), {
     pixelMean: [1, 2, 3],
     pixelStd: [4, 5, 6],
@@ -71,11 +71,11 @@ test('a SavedModel has its settings in its folder; an explicitly named file repl
   writeFileSync(join(saved, 'cirkd.yaml'), 'normalisation: official\n');
   const source = sourceOf(`graph.savedModel=${saved}`)!;
   assert.equal(source.format, 'saved_model');
-  assert.equal(source.said.settings.normalisation, 'official');
+  assert.equal(source.given.settings.normalisation, 'official');
   const other = join(folder, 'other.yaml');
   writeFileSync(other, 'normalisation: none\n');
   const named = sourceOf(`graph.savedModel=${saved}`, `graph.settings=${other}`)!;
-  assert.equal(named.said.settings.normalisation, 'none');
+  assert.equal(named.given.settings.normalisation, 'none');
 });
 
 test('all faults of the file are reported at once, with its name and lines', () => {

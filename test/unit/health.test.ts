@@ -7,8 +7,8 @@ import { runInNewContext } from 'node:vm';
 import { GrpcStatus } from '../../src/rpc/errors.js';
 import { Health } from '../../src/rpc/health.js';
 import { RpcServer } from '../../src/rpc/server.js';
-import { eventually } from '../support/eventually.js';
 import { HealthClient, healthOf } from '../support/connections/grpcProbes.js';
+import { eventually } from '../support/eventually.js';
 
 const ends: (() => unknown)[] = [];
 afterEach(async () => {
@@ -26,7 +26,7 @@ async function serve() {
   return { health, port, client };
 }
 
-test('check: the server and its services, all of one state; a name of nobody is NOT_FOUND', async () => {
+test('check: the server and its services have one status; an unknown name is NOT_FOUND', async () => {
   const { health, port } = await serve();
   const both = () => Promise.all([healthOf(port, ''), healthOf(port, 'a.Service')]);
   assert.deepEqual(await both(), ['NOT_SERVING', 'NOT_SERVING']);
@@ -35,7 +35,7 @@ test('check: the server and its services, all of one state; a name of nobody is 
   assert.equal(await healthOf(port, 'another.Service'), GrpcStatus.NOT_FOUND);
 });
 
-test('watch: the state and each change of it; a name of nobody is SERVICE_UNKNOWN, and stays', async () => {
+test('watch: the status and each change are sent; an unknown name is SERVICE_UNKNOWN and stays open', async () => {
   const { health, client } = await serve();
   const known = client.watch('a.Service');
   const unknown = client.watch('another.Service');
@@ -48,7 +48,7 @@ test('watch: the state and each change of it; a name of nobody is SERVICE_UNKNOW
   assert.deepEqual([unknown.seen, unknown.ended], [['SERVICE_UNKNOWN'], false]);
 });
 
-test('names that strangers watch are not kept', async () => {
+test('unknown names that clients watch are not kept', async () => {
   const { client } = await serve();
   const watchAll = async (round: number) => {
     // Both rounds below a thousand: then Node.js takes a client that cancels for an attacker.

@@ -94,7 +94,7 @@ test('a plain state dict, wrapped by DataParallel, with the flags', async () => 
   assert.deepEqual(floatsOf(made.tensors), floatsOf(tensors));
 });
 
-test('a .pth file: everything is told from the weights, or overridden', async () => {
+test('a .pth file: everything is detected from the weights, or overridden', async () => {
   const wrapped = new Map([...tensors].map(([name, tensor]) => [`module.${name}`, tensor]));
   writeFileSync(at('weights.pth'), writeTorchCheckpoint(wrapped));
   const out = at('from-pth.safetensors');
@@ -116,7 +116,7 @@ test('a .pth file: everything is told from the weights, or overridden', async ()
   assert.match(camvid.message, /wrong shape: head\.block\.4\.weight \[12,16,1,1\], wanted \[11,/);
 });
 
-test('what is beside the weights is left out and named in a line', async (t) => {
+test('data besides the weights is skipped and named in one line', async (t) => {
   writeFileSync(at('trainer.pth'), writeTrainerFile(tensors));
   const out = at('from-trainer.safetensors');
   const shown = await importOutput(t, at('trainer.pth'), '--out', out);
@@ -177,7 +177,7 @@ test('flags override what a model file says', async () => {
   assert.deepEqual(made, { ...description, classNames: names });
 });
 
-test('weights that are not the network are listed; nothing is written', async () => {
+test('weights that do not match the network are listed; nothing is written', async () => {
   const [first, second] = [...tensors.keys()] as [string, string];
   const changed = new Map<string, NamedTensor>(tensors);
   changed.delete(first);
@@ -228,7 +228,7 @@ test('values that are not finite or too large for halves are refused', async () 
   assert.equal(await command.run([large, '--out', at('x.safetensors')]), 0);
 });
 
-test('files that cannot be used are 5', async () => {
+test('unusable files give exit code 5', async () => {
   const out = ['--out', at('never.safetensors')];
   const pth = new URL('../golden/data/checkpoints/', import.meta.url);
   const faults: readonly (readonly [string, RegExp])[] = [
@@ -263,11 +263,11 @@ test('files that cannot be used are 5', async () => {
   assert.equal(readdirSync(folder).includes('never.safetensors'), false);
 });
 
-test('wrong options are 2 and name the option', async () => {
+test('wrong options give exit code 2 and are named', async () => {
   const plain = write('bare.safetensors', tensors);
   const out = ['--out', at('never.safetensors')];
   const cases: readonly (readonly [string[], RegExp])[] = [
-    [[MODEL], /^--out: wanted/],
+    [[MODEL], /^--out: none given, wanted a \.safetensors file/],
     [[MODEL, '--out', at('x.pth')], /^--out: .* wanted a name ending in \.safetensors/],
     [out, /0 files given/],
     [[MODEL, ...out, '--precision', 'int8'], /^--precision: int8 given/],

@@ -43,7 +43,7 @@ const faultsOf = (work: () => unknown): string[] => {
   throw new Error('nothing was thrown');
 };
 
-test('configs have the defaults of the command line, and the object that was given stays as it was', () => {
+test('configs have the defaults of the command line, and the given object is not changed', () => {
   const given = { ...structuredClone(simulated), log: {} };
   const before = structuredClone(given);
   const config = teacherConfig(given);
@@ -67,13 +67,13 @@ test('configs have the defaults of the command line, and the object that was giv
   );
 });
 
-test('a config is refused with all its faults, whatever a program without types hands in', () => {
+test('a config is refused with all its faults at once, also from untyped code', () => {
   const wrong = { simulate: { enabled: true, clases: 3 }, listen: { port: '50051' } };
   assert.deepEqual(
     faultsOf(() => teacherConfig(wrong as never)),
     [
       'simulate.clases: unknown key, did you mean simulate.classes?',
-      'listen.port: got "50051", wanted an integer from 0 to 65535',
+      'listen.port: got "50051", wanted an integer from 0 to 65535 or null',
     ],
   );
   assert.match(faultsOf(() => teacherConfig({}))[0]!, /^checkpoint: none given, wanted one of/);
@@ -90,7 +90,7 @@ test('a config is refused with all its faults, whatever a program without types 
   );
 });
 
-test('a teacher serves until it is closed; closing twice is closing once', async () => {
+test('a teacher serves until it is closed; a second close has no effect', async () => {
   const teacher = await startTeacher(teacherConfig(simulated));
   assert.equal(teacher.info.classes, 3);
   assert.equal(teacher.healthAddress, teacher.address);
@@ -108,7 +108,7 @@ test('a teacher serves until it is closed; closing twice is closing once', async
   await (await startTeacher(taken)).close();
 });
 
-test('a start that is stopped, or that fails, leaves nothing open', async () => {
+test('an aborted or failed start leaves nothing open', async () => {
   const stop = new AbortController();
   const reason = new Error('changed my mind');
   const starting = startTeacher(teacherConfig(simulated), { stop: stop.signal });
@@ -122,15 +122,15 @@ test('a start that is stopped, or that fails, leaves nothing open', async () => 
   const log = { write: (line: string) => lines.push(line) };
   const broken = teacherConfig({ ...rest, checkpoint: file, log: { level: 'info' } });
   await assert.rejects(startTeacher(broken, { log }), CheckpointError);
-  const told = lines.map((line) => JSON.parse(line));
+  const records = lines.map((line) => JSON.parse(line));
   assert.deepEqual(
-    told.map(({ msg }) => msg),
+    records.map(({ msg }) => msg),
     ['config', 'listening; loading the network', 'stopped'],
   );
-  await assert.rejects(fetch(told[1].metrics));
+  await assert.rejects(fetch(records[1].metrics));
 });
 
-test('errors that crossed a thread are of their class, with their exit code', () => {
+test('errors from a thread keep their class and their exit code', () => {
   const crossed = structuredClone(toCrossing(new DataError('label 40')));
   const error = fromCrossing(crossed, [DataError]);
   assert.ok(error instanceof DataError && error instanceof Error);
@@ -140,7 +140,7 @@ test('errors that crossed a thread are of their class, with their exit code', ()
   assert.equal(exitCodeOf('?'), 1);
 });
 
-test('a student stopped before it begins leaves nothing; a missing folder is a DataError', async () => {
+test('a student stopped before it starts leaves no files; a missing folder is a DataError', async () => {
   const quiet = { write: () => true };
   const config = studentConfig({
     run: { directory: folder, id: 'stopped' },

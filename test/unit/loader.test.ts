@@ -8,12 +8,12 @@ import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { promisify } from 'node:util';
 import { encode } from 'fast-png';
-import { OFFICIAL_SCALES } from '../support/numerics/officialScales.js';
 import { openDataset } from '../../src/data/datasets.js';
 import { createLoader, type LoaderConfig } from '../../src/data/loader.js';
 import { sampleAt, sampleOrder } from '../../src/data/order.js';
 import { readSequentially } from '../../src/data/readSequentially.js';
 import type { Batch } from '../../src/data/types.js';
+import { OFFICIAL_SCALES } from '../support/numerics/officialScales.js';
 
 const CONFIG: LoaderConfig = {
   dataset: { kind: 'synthetic', split: 'train', samples: 7, height: 32, width: 64, seed: 1 },

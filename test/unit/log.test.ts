@@ -21,7 +21,7 @@ test('JSON lines carry time, level, service, message and fields', () => {
   );
 });
 
-test('text on a terminal or if requested; a field cannot forge a line', () => {
+test('the log is text on a terminal or if requested; a field cannot forge a line', () => {
   for (const [format, isTTY] of [
     ['auto', true],
     ['text', false],

@@ -3,7 +3,7 @@ import { describe, it } from 'node:test';
 import { averagePool, averagePoolGrad } from '../../src/losses/averagePool.js';
 import { logitsKd } from '../../src/losses/logitsKd.js';
 import { memoryContrast } from '../../src/losses/memoryContrast.js';
-import { minibatchPixel, type MinibatchPixelOptions } from '../../src/losses/minibatchPixel.js';
+import { type MinibatchPixelOptions, minibatchPixel } from '../../src/losses/minibatchPixel.js';
 import { type LabelMaps, nearestLabels } from '../../src/losses/nearestLabels.js';
 import { unitRows, unitRowsGrad } from '../../src/losses/normalize.js';
 import { type TaskCeOptions, taskCe } from '../../src/losses/taskCe.js';

@@ -59,7 +59,7 @@ test('the sizes of the goals come first, then two images, then the cheapest', ()
   assert.equal(points.length, 13);
 });
 
-test('losses or gradients that differ, and NaN, end the bench', () => {
+test('differing losses or gradients, and NaN, end the bench', () => {
   assertAgreement(GOAL, { ...measured, loss: 0.25001 }, measured);
   assert.throws(() => assertAgreement(GOAL, { ...measured, loss: 0.251 }, measured), /loss is/);
   assert.throws(() => assertAgreement(GOAL, { ...measured, loss: Number.NaN }, measured), /NaN/);

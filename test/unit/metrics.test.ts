@@ -85,7 +85,7 @@ test('a step and an evaluation set the metrics', async () => {
   }
 });
 
-test('a run, its teachers, a step that was not made', async () => {
+test('the run, its teachers and a skipped step set the metrics', async () => {
   const metrics = createStudentMetrics();
   const lines = async () => (await metrics.registry.metrics()).split('\n');
   assert.ok(!(await lines()).some((line) => line.startsWith('cirkd_student_teachers{')), 'no news');
@@ -123,7 +123,7 @@ test('a new digest replaces the old one', async () => {
   assert.doesNotMatch(text, /sha256:aa/);
 });
 
-test('a certificate has an expiry, a service without one has none', async () => {
+test('a service with a certificate reports its expiry, one without reports none', async () => {
   for (const metrics of [createTeacherMetrics(), createStudentMetrics()]) {
     assert.match(await metrics.registry.metrics(), new RegExp(`^${EXPIRY} NaN$`, 'im'));
     metrics.setCertificateExpiry(new Date('2027-01-02T03:04:05Z'));

@@ -67,12 +67,12 @@ test('every metric of the code is in a panel or a rule, every recorded one in us
   );
 });
 
-test('names are found in queries', () => {
+test('metric names are found in queries', () => {
   const expr = 'rate(cirkd_a_total{x="cirkd"}[1m]) / cirkd:b:c2m + nodejs_lag';
   assert.deepEqual(namesIn(expr), ['cirkd_a_total', 'cirkd:b:c2m', 'nodejs_lag']);
 });
 
-test('every alert has a part of the runbook, and a case that fires and one that does not', () => {
+test('every alert has a section of the runbook, a test that fires and one that does not', () => {
   const alerts = rules().filter(({ alert }) => alert !== undefined);
   const headings = [...read('docs/runbook.md').matchAll(/^## (.+)$/gm)].map(([, title]) => title!);
   assert.deepEqual(alerts.map(({ alert }) => alert!).sort(), headings.sort());
@@ -96,7 +96,7 @@ test('every alert has a part of the runbook, and a case that fires and one that 
   }
 });
 
-test('the dashboard: ids are different, every panel but a row has a query, variables are there', () => {
+test('the dashboard: unique ids, a query in every panel but rows, and its variables', () => {
   const { panels, templating } = dashboard();
   const ids = panels.map((panel) => (panel as unknown as { id: number }).id);
   assert.equal(new Set(ids).size, panels.length);

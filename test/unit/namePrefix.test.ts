@@ -113,7 +113,7 @@ test('a requested prefix: its names are kept, the others are reported', () => {
     assert.equal(bare.prefix, 'student._orig_mod.');
     assert.equal(
       prefixNote(bare),
-      "prefix removed: 'student._orig_mod.'; left out 3 names without it " +
+      "prefix removed: 'student._orig_mod.'; 3 names without it not used " +
         '(teacher._orig_mod.pretrained.conv1.weight, ' +
         'teacher._orig_mod.head.aspp.b0.0.weight, teacher._orig_mod.auxlayer.block.0.weight)',
     );
@@ -136,11 +136,11 @@ test('a requested prefix: its names are kept, the others are reported', () => {
   assert.equal(prefixNote(withoutPrefix(named('head.x'), 'network')), null);
 });
 
-test("AveragedModel's count beside the names is left out and reported", () => {
+test("AveragedModel's counter beside the names is skipped and reported", () => {
   const averaged = named('n_averaged', ...NETWORKS.official.map((name) => `module.${name}`));
   const bare = withoutPrefix(averaged, 'network');
   assert.deepEqual([...bare.tensors.keys()], NETWORKS.official);
-  const note = "prefix removed: 'module.'; left out 1 name without it (n_averaged)";
+  const note = "prefix removed: 'module.'; 1 name without it not used (n_averaged)";
   assert.equal(prefixNote(bare), note);
   const part = underPrefix(averaged, 'pretrained', 'backbone');
   assert.deepEqual([...part.tensors.keys()], ['conv1.weight']);

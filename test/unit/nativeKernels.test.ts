@@ -1,8 +1,6 @@
 /** Compares the addon's kernels with plain loops and with compositions of TensorFlow's ops. */
 import assert from 'node:assert/strict';
-import { spawnSync } from 'node:child_process';
 import { test } from 'node:test';
-import { fileURLToPath } from 'node:url';
 import {
   type Activation,
   composedKernels,
@@ -20,41 +18,7 @@ import { nativeConvolution } from '../../src/tensor/kernels/convolution.js';
 import { nativeDepthwise } from '../../src/tensor/kernels/depthwise.js';
 import { randomInput } from '../support/numerics/finiteDifference.js';
 
-const ERRORS = fileURLToPath(new URL('../support/numerics/convolutionErrors.ts', import.meta.url));
-const CHOICE = fileURLToPath(new URL('../support/numerics/kernelChoice.ts', import.meta.url));
 const ACTIVATIONS: readonly Activation[] = ['none', 'relu', 'relu6'];
-
-for (const level of ['wide', 'medium', 'narrow']) {
-  test(`convolutions with ${level} vectors (or the widest there are) equal plain loops`, () => {
-    const { stdout, stderr, status } = spawnSync(process.execPath, ['--import', 'tsx', ERRORS], {
-      encoding: 'utf8',
-      env: { ...process.env, CIRKD_VECTOR_LEVEL: level },
-    });
-    assert.equal(status, 0, stderr);
-    const lines = stdout
-      .trim()
-      .split('\n')
-      .map((line) => JSON.parse(line));
-    assert.equal(lines.length, 12);
-    for (const { shape, y, dx, dw } of lines) {
-      const errors = JSON.stringify({ shape, y, dx, dw });
-      for (const error of [y, dx, dw]) assert.ok(typeof error === 'number' && error < 1e-5, errors);
-    }
-  });
-}
-
-for (const [device, name] of [
-  ['cpu', 'native'],
-  ['gpu', 'composed'],
-]) {
-  test(`on a ${device} the ${name} kernels are chosen, once, when TensorFlow is first used`, () => {
-    const args = ['--import', 'tsx', CHOICE, device!];
-    const env = { ...process.env, CUDA_VISIBLE_DEVICES: '' };
-    const { stdout, stderr, status } = spawnSync(process.execPath, args, { encoding: 'utf8', env });
-    assert.equal(status, 0, stderr);
-    assert.deepEqual(JSON.parse(stdout), { openedByImport: false, name, stays: true });
-  });
-}
 
 test('batch norm, shortcut and activation in one kernel: values, statistics and gradients', () => {
   for (const activation of ACTIVATIONS) {

@@ -53,7 +53,7 @@ test('missing, outdated and half-removed packages are named; other platforms do 
   ]);
 });
 
-test('of the cached trees those used last stay, and those that another clone may be copying', async () => {
+test('the most recently used cached trees stay, and those that another clone may be copying', async () => {
   const cache = join(root, 'cache');
   const hoursAgo = { a: 9, b: 8, c: 0.1, d: 0.2, e: 0.3, f: 0.4 };
   for (const [name, hours] of Object.entries(hoursAgo)) {
@@ -101,7 +101,7 @@ test('oneDNN is on; GPU memory grows as needed, and a limit becomes what must st
   });
 });
 
-test("of a package with every platform's binaries this one's stay", async () => {
+test("of a package with binaries for all platforms, only this platform's stay", async () => {
   const modules = join(root, 'several', 'node_modules');
   const home = join(modules, 'onnxruntime-node', 'bin', 'napi-v6');
   const here = join(process.platform, process.arch);
@@ -115,7 +115,7 @@ test("of a package with every platform's binaries this one's stay", async () => 
   await removeOtherPlatforms(join(root, 'nowhere'));
 });
 
-test('package.json names the tfjs-node that the set-up brings', () => {
+test('package.json names the tfjs-node version that the set-up installs', () => {
   const { peerDependencies } = JSON.parse(readFileSync('package.json', 'utf8')) as {
     peerDependencies: Record<string, string>;
   };

@@ -3,11 +3,13 @@ import assert from 'node:assert/strict';
 import { afterEach, test } from 'node:test';
 import { setTimeout } from 'node:timers/promises';
 import type { ServiceError } from '@grpc/grpc-js';
+import { InferenceService } from '../../src/oip/codec/inferenceService.js';
 import { GrpcStatus } from '../../src/rpc/errors.js';
 import { eventually } from '../support/eventually.js';
 import { inferRequest, OipPeer } from '../support/oip/oipPeer.js';
 import { type OipServerChoices, startOipServer } from '../support/oip/oipServer.js';
 import { DistillPeer, image } from '../support/students/distillPeer.js';
+import { callWith, framed, openCall, openSession } from '../support/students/rawDistill.js';
 import { GatedEngine } from '../support/teachers/gatedEngine.js';
 import { closeTestServers } from '../support/teachers/teacherServer.js';
 
@@ -221,4 +223,46 @@ test('answers beyond the memory for them: one request at a time, each with all i
   const calls = Array.from({ length: 5 }, () => peer.infer(logits([1, 2, 3])));
   for (const one of await Promise.all(calls)) assert.ok(!(one instanceof Error), String(one));
   assert.equal(most, answer);
+});
+
+const { path: INFER_PATH, requestSerialize } = InferenceService.service.ModelInfer;
+
+test('a call whose answer is not read is cut after the time limit, and others are answered', async () => {
+  let held = 0;
+  const engine = new GatedEngine(true, 2048);
+  const { port, requests } = await startOipServer(engine, {
+    limits: { requestTimeoutMs: 700 },
+    hooks: { onAnswerBytes: (bytes) => (held = bytes) },
+  });
+  const session = await openSession(port);
+  const stream = openCall(session, INFER_PATH);
+  // 512 KiB, of which HTTP/2's window takes 64.
+  stream.end(framed(requestSerialize(inferRequest({ size: [64, 64], outputs: ['embedding'] }))));
+  await eventually(() => requests.length === 1);
+  assert.equal(held, 64 * 2048 * 4);
+  const peer = new OipPeer(port);
+  assert.ok(!((await peer.infer(logits([2]))) instanceof Error), 'another client got nothing');
+  await eventually(() => held === 0);
+  await eventually(() => stream.destroyed);
+  session.close();
+});
+
+test('a call that never sends its message to the end is refused after the time limit', async () => {
+  const { port, requests } = await startOipServer(new GatedEngine(true), {
+    limits: { requestTimeoutMs: 1000, maxInflightImages: 1 },
+  });
+  const session = await openSession(port);
+  const whole = framed(requestSerialize(inferRequest()));
+  const slow = openCall(session, INFER_PATH);
+  let status: unknown;
+  slow.on('response', (headers) => {
+    status = headers['grpc-status'];
+  });
+  slow.write(whole.subarray(0, 100));
+  await setTimeout(600);
+  // The connection's only place is taken for some time yet.
+  const next = await callWith(session, whole, INFER_PATH);
+  assert.deepEqual([next.status, status], [GrpcStatus.OK, String(GrpcStatus.UNAVAILABLE)]);
+  assert.deepEqual(requests, ['ModelInfer UNAVAILABLE', 'ModelInfer OK']);
+  session.close();
 });

@@ -2,11 +2,11 @@
 import assert from 'node:assert/strict';
 import { afterEach, test } from 'node:test';
 import type { ServiceError } from '@grpc/grpc-js';
+import { INFERENCE_SERVICE_NAME } from '../../src/oip/codec/inferenceService.js';
 import type { ModelConfigResponse } from '../../src/oip/generated/inference/ModelConfigResponse.js';
 import type { ModelMetadataResponse } from '../../src/oip/generated/inference/ModelMetadataResponse.js';
 import type { ModelStatisticsResponse } from '../../src/oip/generated/inference/ModelStatisticsResponse.js';
 import type { RepositoryIndexResponse } from '../../src/oip/generated/inference/RepositoryIndexResponse.js';
-import { INFERENCE_SERVICE_NAME } from '../../src/oip/codec/inferenceService.js';
 import { GrpcStatus } from '../../src/rpc/errors.js';
 import { healthOf, listedServices } from '../support/connections/grpcProbes.js';
 import { inferRequest, OipPeer } from '../support/oip/oipPeer.js';
@@ -33,7 +33,7 @@ async function told<Response>(
 const model = { name: 'cirkd' };
 
 test('while loading: live, not ready, health and models say so; then ready', async () => {
-  const { server, port } = await startOipServer(undefined);
+  const { server, port, requests } = await startOipServer(undefined);
   const peer = new OipPeer(port);
   const live = () => told<{ live: boolean }>(peer, 'ServerLive');
   const ready = () => told<{ ready: boolean }>(peer, 'ServerReady');
@@ -52,6 +52,7 @@ test('while loading: live, not ready, health and models say so; then ready', asy
   }
   const refused = (await peer.infer(inferRequest())) as ServiceError;
   assert.equal(refused.code, GrpcStatus.UNAVAILABLE);
+  assert.equal(requests.at(-1), 'ModelInfer UNAVAILABLE');
   const stream = peer.stream();
   stream.send(inferRequest());
   assert.equal((await stream.status).code, GrpcStatus.UNAVAILABLE);

@@ -41,7 +41,7 @@ async function firstClass(path: string): Promise<string | undefined> {
   return segmenter.description.classNames[0];
 }
 
-test('a run gives its best checkpoint, the newest where none is marked; a checkpoint itself', async () => {
+test('a run folder opens its best checkpoint, or the newest if none is marked; a checkpoint folder opens itself', async () => {
   assert.equal(await firstClass(MODEL), 'road');
   const run = join(directory, 'run');
   const folder = join(run, 'checkpoints');
@@ -54,7 +54,7 @@ test('a run gives its best checkpoint, the newest where none is marked; a checkp
   assert.equal(await firstClass(first), 'step 1');
 });
 
-test('a damaged checkpoint, an empty folder, a file that is no model: CheckpointError', async () => {
+test('a damaged checkpoint, an empty folder and a file that is no model are CheckpointErrors', async () => {
   const damaged = await checkpoint(join(directory, 'damaged'), 3);
   truncateSync(join(damaged, 'student.safetensors'), 1000);
   const empty = join(directory, 'empty');

@@ -88,7 +88,7 @@ test('a broken stream does not end the run', async () => {
   progress.update({ ...at(2), losses: { task: Number.NaN }, seconds: 0 });
 });
 
-test('durations', () => {
+test('durations are formatted in hours, minutes and seconds', () => {
   const texts = [0, 59.4, 61, 3599, 3600, 11_100, Number.NaN].map(durationText);
   assert.deepEqual(texts, ['0s', '59s', '1m01s', '59m59s', '1h00m', '3h05m', '?']);
 });

@@ -188,13 +188,46 @@ test('long curves are thinned without losing their peak; smoothing adds a mean',
   assert.ok(Math.abs(rise(raw![0]!) / rise(mean![0]!) - 5) < 0.05, `${rise(mean![0]!)}`);
 });
 
+/** The numbers of the y axis from the bottom, with their heights in pixels. */
+function yTicks(svg: string): { label: string; y: number }[] {
+  // They end at the axis.
+  const words = svg.matchAll(/<text[^>]*"end"[^>]*translate\(\S+ ([\d.]+)\)[^>]*>([^<]*)/g);
+  return [...words].map(([, y, label]) => ({ label: label!, y: Number(y) }));
+}
+
+const chartOfValues = (values: number[], more: { logY?: boolean } = {}) => {
+  return chartOf(
+    values.map((value, i) => [i, value]),
+    more,
+  );
+};
+
+test('linear axes: round numbers at equal distances, where the line has their values', () => {
+  const labels = (values: number[]) => yTicks(chartOfValues(values)).map(({ label }) => label);
+  assert.deepEqual(labels([0, 100]), ['0', '30', '60', '90', '120']);
+  assert.deepEqual(labels([0.313, 0.562]), ['0.3', '0.35', '0.4', '0.45', '0.5', '0.55', '0.6']);
+  assert.deepEqual(labels([-1, 1]), ['-1', '-0.5', '0', '0.5', '1']);
+  assert.deepEqual(labels([0, 987]), ['0', '200', '400', '600', '800', '1,000']);
+  const values = [0, 3, 6, 9, 12];
+  const svg = chartOfValues(values);
+  const ticks = yTicks(svg);
+  assert.deepEqual(
+    ticks.map(({ label }) => Number(label)),
+    values,
+  );
+  const [[line]] = linesOf(svg) as [[[number, number][]]];
+  const [bottom, top] = [ticks[0]!.y, ticks.at(-1)!.y];
+  for (const [i, value] of values.entries()) {
+    const wanted = bottom + (value / 12) * (top - bottom);
+    // Coordinates of lines are rounded to tenths.
+    assert.ok(Math.abs(ticks[i]!.y - wanted) < 0.01, `${value}: the tick is at ${ticks[i]!.y}`);
+    assert.ok(Math.abs(line[i]![1] - wanted) < 0.06, `${value}: the line is at ${line[i]![1]}`);
+  }
+});
+
 test('logarithmic axes: round numbers; powers of two over a narrow range, powers of ten over a wide one', () => {
-  const labels = (values: number[]) => {
-    const points = values.map((value, i): [number, number] => [i, value]);
-    // The numbers of the y axis end at the axis.
-    const words = chartOf(points, { logY: true }).matchAll(/<text[^>]*"end"[^>]*>([^<]*)/g);
-    return [...words].map(([, word]) => word);
-  };
+  const labels = (values: number[]) =>
+    yTicks(chartOfValues(values, { logY: true })).map(({ label }) => label);
   assert.deepEqual(labels([0.06, 0.9]), ['0.0625', '0.125', '0.25', '0.5']);
   assert.deepEqual(labels([0.002, 0.9]), ['0.01', '0.1']);
 });
@@ -216,7 +249,7 @@ test('each series has one colour, its own if it has one', () => {
   );
 });
 
-test("the page's scripts are those that its policy names, and draw the charts again", async (t) => {
+test("the page's scripts are those allowed by its policy, and redraw the charts", async (t) => {
   const folder = mkdtempSync(join(tmpdir(), 'cirkd-report-'));
   t.after(() => rmSync(folder, { recursive: true, force: true }));
   const data = report('</script>');

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { encodeRows } from '../../src/models/teacher/encode.js';
+import { drawsFor } from '../../src/random/draws.js';
 import {
   composedKernels,
   float32,
@@ -13,7 +14,6 @@ import {
   scope,
   uint8,
 } from '../../src/tensor/index.js';
-import { drawsFor } from '../../src/random/draws.js';
 
 type RowQuantisation = Kernels['rowQuantisation'];
 

@@ -1,12 +1,14 @@
 import assert from 'node:assert/strict';
 import { connect, createServer, type Socket } from 'node:net';
+import { networkInterfaces } from 'node:os';
 import { test } from 'node:test';
 import { Client, credentials, Metadata, type ServiceDefinition } from '@grpc/grpc-js';
 import { callObserver } from '../../src/rpc/callObserver.js';
 import { GrpcStatus, grpcCodeName, RpcError, toCallStatus } from '../../src/rpc/errors.js';
 import { duplexHandler, unaryHandler } from '../../src/rpc/handlers.js';
 import { loadProto } from '../../src/rpc/loadProto.js';
-import { BindError, RpcServer } from '../../src/rpc/server.js';
+import { BindError } from '../../src/rpc/bindError.js';
+import { RpcServer } from '../../src/rpc/server.js';
 import { DIRECT } from '../support/connections/grpcProbes.js';
 import { RawConnection } from '../support/connections/rawCalls.js';
 
@@ -83,7 +85,7 @@ async function echoServer(unexpected: unknown[], observed: unknown[] = []): Prom
   return server;
 }
 
-test('an unexpected error leaves as INTERNAL without its message', () => {
+test('an unexpected error is sent as INTERNAL without its message', () => {
   const seen: unknown[] = [];
   const bug = new Error('password is 1234');
   const status = toCallStatus(bug, (error) => seen.push(error));
@@ -99,7 +101,7 @@ test('codes have names, unknown ones their number', () => {
   assert.equal(grpcCodeName(99), '99');
 });
 
-test('unary calls: answer, status of an RpcError, door for bugs; the observer sees each', async () => {
+test('unary calls: the answer, the status of an RpcError, INTERNAL for bugs; the observer sees each', async () => {
   const unexpected: unknown[] = [];
   const observed: unknown[] = [];
   const server = await echoServer(unexpected, observed);
@@ -127,7 +129,7 @@ test('unary calls: answer, status of an RpcError, door for bugs; the observer se
   );
 });
 
-test('a duplex call ends with the status of what its handler threw', async () => {
+test('a duplex call ends with the status of the error that its handler threw', async () => {
   const unexpected: unknown[] = [];
   const server = await echoServer(unexpected);
   const port = await server.bind();
@@ -160,6 +162,24 @@ test('a port in use is a BindError that names the address', async () => {
   taken.close();
 });
 
+const hasIPv6 = Object.values(networkInterfaces())
+  .flat()
+  .some((one) => one?.address === '::1');
+
+test('IPv6 hosts, with and without brackets', { skip: !hasIPv6 && 'no ::1 here' }, async () => {
+  for (const host of ['::1', '[::1]', '::', '[::]']) {
+    const server = new RpcServer({ host, port: 0, maxReceiveBytes: 1000 });
+    const port = await server.bind();
+    const client = new Client(`[::1]:${port}`, credentials.createInsecure(), DIRECT);
+    const error = await new Promise<Outcome | null>((resolve) => {
+      client.makeUnaryRequest('/nothing/Nothing', text, String, 'x', resolve);
+    });
+    assert.equal(error?.code, GrpcStatus.UNIMPLEMENTED, host);
+    client.close();
+    await server.shutdown(0);
+  }
+});
+
 test('shutdown waits for running calls, then cuts them', async () => {
   const server = await echoServer([]);
   const port = await server.bind();
@@ -178,15 +198,15 @@ test('shutdown waits for running calls, then cuts them', async () => {
   assert.equal(await idle.shutdown(10_000), 'drained');
 });
 
-test('a .proto file that is missing is named', () => {
+test('a missing .proto file is named in the error', () => {
   assert.throws(() => loadProto('cirkd/none.proto'), /proto\/cirkd\/none\.proto: not found/);
 });
 
-test('connections beyond the limit are closed at once, and told; one that goes makes room', async () => {
-  let told = 0;
+test('connections beyond the limit are closed at once and reported; a closed connection makes room', async () => {
+  let reports = 0;
   const server = new RpcServer({
     ...{ host: '127.0.0.1', port: 0, maxReceiveBytes: 1000, maxConnections: 2 },
-    onConnectionsFull: () => told++,
+    onConnectionsFull: () => reports++,
   });
   const port = await server.bind();
   const opened: Socket[] = [];
@@ -199,7 +219,7 @@ test('connections beyond the limit are closed at once, and told; one that goes m
   const first = open();
   open();
   await Promise.all([closed(open()), closed(open())]);
-  assert.equal(told, 1);
+  assert.equal(reports, 1);
   assert.deepEqual(
     opened.map(({ closed }) => closed),
     [false, false, true, true],

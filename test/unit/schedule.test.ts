@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { Parameter, float32, scope, type Tensor } from '../../src/tensor/index.js';
+import { float32, Parameter, scope, type Tensor } from '../../src/tensor/index.js';
 import { learningRateAt } from '../../src/train/schedule.js';
 import { Sgd } from '../../src/train/sgd.js';
 

@@ -1,14 +1,14 @@
 /** Certificates and tokens in files: what is refused at the start, and what a change does. */
 import assert from 'node:assert/strict';
-import { after, test } from 'node:test';
 import { appendFileSync, chmodSync, mkdirSync, renameSync, rmSync, symlinkSync } from 'node:fs';
+import { after, test } from 'node:test';
 import { isAccepted, readTokens } from '../../src/rpc/security/bearerTokens.js';
-import { exposedFiles } from '../../src/rpc/security/exposedFiles.js';
 import {
   type Identity,
   readAuthorities,
   readIdentity,
 } from '../../src/rpc/security/certificates.js';
+import { exposedFiles } from '../../src/rpc/security/exposedFiles.js';
 import { SecurityFileError, WatchedFiles } from '../../src/rpc/security/watchedFiles.js';
 import { Authority } from '../support/certificates/authority.js';
 import { SecurityFolder } from '../support/certificates/folder.js';
@@ -36,7 +36,7 @@ function watch(name: string) {
   return { opened, problems, changes };
 }
 
-test('a pair is read with the time at which the first of its chain expires', () => {
+test('a pair is read with the earliest expiry of its chain', () => {
   const soon = new Date(Math.ceil(Date.now() / 1000) * 1000 + MINUTE_MS);
   const late = authority.issue();
   const chain = late.certificate + authority.issue({ notAfter: soon }).certificate;
@@ -45,16 +45,16 @@ test('a pair is read with the time at which the first of its chain expires', () 
   assert.deepEqual(identity.expires, soon);
 });
 
-test('what is no pair is refused by name, without its content', async () => {
+test('an unusable pair is refused, naming the file but not its content', async () => {
   const good = authority.issue();
   const other = authority.issue();
   const past = new Date(Date.now() - MINUTE_MS);
   const future = new Date(Date.now() + MINUTE_MS);
   const block = '-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n';
   const wrong: [string, typeof good, RegExp][] = [
-    ['empty', { ...good, certificate: '' }, /^empty\.crt: .*no PEM certificate in it$/],
+    ['empty', { ...good, certificate: '' }, /^empty\.crt: .*contains no PEM certificate$/],
     ['rubbish', { ...good, certificate: block }, /^rubbish\.crt: .*certificate 1 can't be read$/],
-    ['nokey', { ...good, key: 'secret' }, /^nokey\.key: .*no private key in it, wanted .* PEM/],
+    ['nokey', { ...good, key: 'secret' }, /^nokey\.key: .*contains no private key, wanted .* PEM/],
     ['other', { ...good, key: other.key }, /^other\.key: .*not the key of .*other\.crt$/],
     ['past', authority.issue({ notAfter: past }), /^past\.crt: .*expired on 20\d\d-/],
     ['future', authority.issue({ notBefore: future }), /^future\.crt: .*not valid before 20/],
@@ -69,10 +69,13 @@ test('what is no pair is refused by name, without its content', async () => {
     });
   }
   await assert.rejects(watch('absent').opened, /^SecurityFileError: absent\.\w+: .*\(ENOENT\)$/);
-  assert.throws(() => readAuthorities({ key: 'ca', path: 'x' }, Buffer.from('no')), /^.*ca: x: no/);
+  assert.throws(
+    () => readAuthorities({ key: 'ca', path: 'x' }, Buffer.from('no')),
+    /^.*ca: x: contains no PEM certificate$/,
+  );
 });
 
-test('a new pair is taken over; a mismatched, a missing and an expired one are told once', async () => {
+test('a new pair is taken over; a mismatched, a missing and an expired one are each reported once', async () => {
   const first = authority.issue();
   folder.writePair('live', first);
   const { opened, problems, changes } = watch('live');
@@ -98,7 +101,7 @@ test('a new pair is taken over; a mismatched, a missing and an expired one are t
   watched.close();
 });
 
-test('a folder exchanged by a link, as Kubernetes does, is taken over as one', async () => {
+test('a folder swapped by a symbolic link, as in Kubernetes, is taken over as a whole', async () => {
   const pairs = [authority.issue(), authority.issue()];
   for (const [i, pem] of pairs.entries()) {
     mkdirSync(`${folder.path}/..${i}`);
@@ -121,7 +124,7 @@ test('a folder exchanged by a link, as Kubernetes does, is taken over as one', a
   watched.close();
 });
 
-test('a file that is being written is not taken before it is whole', async () => {
+test('a file that is being written is not used until it is complete', async () => {
   const file = folder.write('growing', '.');
   const taken: number[] = [];
   const watched = await WatchedFiles.open({
@@ -140,18 +143,18 @@ test('a file that is being written is not taken before it is whole', async () =>
   watched.close();
 });
 
-test('a key that every user may read is told by key, path and mode', async () => {
+test('a key readable by every user is reported with key, path and mode', async () => {
   const { key } = folder.writePair('open', authority.issue());
   assert.deepEqual(await exposedFiles([key]), []);
   chmodSync(key.path, 0o644);
-  const [told] = await exposedFiles([key]);
+  const [warning] = await exposedFiles([key]);
   assert.equal(
-    told,
-    `open.key: ${key.path}: every user may read it (mode 644), wanted 640 or less`,
+    warning,
+    `open.key: ${key.path}: readable by every user (mode 644), wanted 640 or stricter`,
   );
 });
 
-test('a closed watch reads no more', async () => {
+test('a closed watch stops reading', async () => {
   folder.writePair('closed', authority.issue());
   const { opened, changes } = watch('closed');
   (await opened).close();
@@ -160,7 +163,7 @@ test('a closed watch reads no more', async () => {
   assert.deepEqual(changes, []);
 });
 
-test('tokens: one a line, each is accepted, nothing else is', () => {
+test('tokens: one per line, each accepted, nothing else', () => {
   const file = { key: 'tokenFile', path: 'tokens' };
   const tokens = readTokens(file, Buffer.from('0123456789abcdef\r\n\nfedcba9876543210\n'));
   assert.deepEqual(tokens, ['0123456789abcdef', 'fedcba9876543210']);
@@ -168,9 +171,9 @@ test('tokens: one a line, each is accepted, nothing else is', () => {
   const strange = ['', 'Bearer ', 'Bearer 0123456789abcde', 'bearer 0123456789abcdef', tokens[0]!];
   for (const value of strange) assert.equal(isAccepted(value, tokens), false, value);
   const wrong: [string, RegExp][] = [
-    ['', /tokenFile: tokens: no token in it$/],
-    ['0123456789abcdef\nshort', /line 2 is no token, wanted 16 to 4096 printable/],
-    ['0123456789 abcdef0', /line 1 is no token/],
+    ['', /tokenFile: tokens: contains no token$/],
+    ['0123456789abcdef\nshort', /line 2 is not a token, wanted 16 to 4096 printable/],
+    ['0123456789 abcdef0', /line 1 is not a token/],
   ];
   for (const [text, message] of wrong) {
     assert.throws(() => readTokens(file, Buffer.from(text)), message);

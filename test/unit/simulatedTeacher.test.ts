@@ -39,7 +39,7 @@ function values(
   );
 }
 
-test('an image has one answer, at any teacher of the seed and in any batch', () => {
+test('an image has the same answer at any teacher with the seed and in any batch', () => {
   const once = values(network(), 1);
   assert.deepEqual(values(network(), 1), once);
   const among = network().infer([image(2), image(1)], OUTPUTS)[1]!;
@@ -57,7 +57,7 @@ test('an image has one answer, at any teacher of the seed and in any batch', () 
   );
 });
 
-test('images of other sizes that came before change no answer, and are not kept', () => {
+test('earlier images of other sizes change no answer, and are not kept', () => {
   setFlagsFromString('--expose-gc');
   const collect = runInNewContext('gc') as () => void;
   const answer = (of: SimulatedNetwork, height: number) =>
@@ -76,7 +76,7 @@ test('images of other sizes that came before change no answer, and are not kept'
   assert.ok(grownMib < 4, `${grownMib} MiB`);
 });
 
-test('one other pixel is another answer; the norm tells the first byte', () => {
+test('one changed pixel changes the answer; the norm encodes the first byte', () => {
   const [logits, embedding, norm] = values(network(), 1);
   const [otherLogits, otherEmbedding, otherNorm] = values(network(), 2);
   assert.notDeepEqual(otherLogits, logits);
@@ -85,7 +85,7 @@ test('one other pixel is another answer; the norm tells the first byte', () => {
   assert.deepEqual(otherNorm, norm);
 });
 
-test('another seed: another digest, other answers, another last layer', () => {
+test('another seed gives another digest, other answers and another last layer', () => {
   const [one, other] = [network(0), network(1)];
   assert.notEqual(other.info.digest, one.info.digest);
   assert.equal(network(1).info.digest, other.info.digest);
@@ -96,7 +96,7 @@ test('another seed: another digest, other answers, another last layer', () => {
   assert.notDeepEqual(other.classifier(), one.classifier());
 });
 
-test('rows have length 1, and int8 with its scales gives them back', () => {
+test('rows have length 1, and int8 with its scales restores them', () => {
   const [embedding] = values(network(3), 7, [{ output: 'embedding', encoding: 'fp32' }]);
   const [steps, scales] = values(network(3), 7, [
     { output: 'embedding', encoding: 'int8' },

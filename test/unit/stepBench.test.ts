@@ -6,7 +6,7 @@ import { dirname, join } from 'node:path';
 import { test } from 'node:test';
 import { compareChecks } from '../../bench/step/agreement.js';
 import { caseGroups, chooseCases, graphCase } from '../../bench/step/cases.js';
-import { goalTable, partTable, section, STEP_PAGE } from '../../bench/step/page.js';
+import { goalTable, partTable, STEP_PAGE, section } from '../../bench/step/page.js';
 import type { Timing } from '../../bench/step/protocol.js';
 import {
   type CaseResult,
@@ -70,7 +70,7 @@ const whole = result(
   side([{ step: 380 }, { step: 360 }], 500, 2000),
 );
 
-test('a repetition is the sum of its parts, the rest is taken within a round', () => {
+test('a repetition is the sum of its parts, and the rest is computed within a round', () => {
   assert.deepEqual(pairedTotals(network), { cirkd: [100, 120], torch: [130, 160] });
   assert.deepEqual(restOf(whole, network), { cirkd: [50, 60], torch: [250, 200] });
 });
@@ -91,7 +91,7 @@ test('memory is the peak above the start of its own process', () => {
   assert.deepEqual([extraMiB(whole.sides.cirkd), extraMiB(whole.sides.torch)], [1200, 1500]);
 });
 
-test('goals: what is reached and what is not', () => {
+test('goals are reported as reached or missed', () => {
   const rows = goalTable([network, whole])
     .split('\n')
     .slice(2)
@@ -111,13 +111,13 @@ test('goals: what is reached and what is not', () => {
   ]);
 });
 
-test('parts of the network are there without the whole step, the rest only with it', () => {
+test('parts of the network are listed without the whole step, the rest only with it', () => {
   assert.doesNotMatch(partTable([network]), /rest/);
-  assert.match(partTable([network, whole]), /rest \(whole less network\) \| 0\.0550/);
+  assert.match(partTable([network, whole]), /rest \(whole minus network\) \| 0\.0550/);
   assert.match(partTable([network]), /update \| 0\.0100 \(0\.0100–0\.0100\)/);
 });
 
-test('checks that differ, that lack something, and NaN, end the bench', () => {
+test('differing or incomplete checks, and NaN, end the bench', () => {
   const peer = { 'loss task': [2], logits: [4, 0.001], 'gradient norms': [1] };
   const distances = compareChecks('case', { ...peer, logits: [4, 0.002] }, peer);
   assert.deepEqual(
@@ -170,7 +170,7 @@ test('the section has each table and each profile, and goes between its markers'
   assert.throws(() => withMarkedSection('a', 'step', 'new', 'page.md'), /page\.md has no/);
 });
 
-test('a teacher as a graph has a section of its own, which says what is faster', async () => {
+test('a teacher as a graph has its own section, which says which side is faster', async () => {
   const graphs = [
     {
       case: graphCase({ height: 256, width: 512, bankRows: { pixel: 1, region: 1 } }),

@@ -7,15 +7,15 @@ import type { AttemptEvent } from '../../src/stream/client/options.js';
 import { ImageRequest } from '../../src/stream/client/request.js';
 import type { Image } from '../../src/stream/generated/cirkd/teacher/v1/Image.js';
 import { eventually } from '../support/eventually.js';
-import { student, teachers } from '../support/teachers/scriptedFleet.js';
 import { assertAnswers, imageOf } from '../support/students/scriptedStudent.js';
+import { student, teachers } from '../support/teachers/scriptedFleet.js';
 import type { Script, ScriptedStream } from '../support/teachers/scriptedTeacher.js';
 
 const ROOM = 8;
 
-function teacher(address: string, load: number, msAnImage: number | undefined, more = {}) {
+function teacher(address: string, load: number, msPerImage: number | undefined, more = {}) {
   const candidate: Candidate = {
-    ...{ address, load, msAnImage, available: true, failing: false, refusal: undefined },
+    ...{ address, load, msPerImage, available: true, failing: false, refusal: undefined },
     refusalOf: () => undefined,
     hasRoom: () => load < ROOM,
     ...more,
@@ -31,12 +31,12 @@ function chosen(times: number, links: readonly Candidate[], ...failedAt: string[
   return Array.from({ length: times }, () => choice.pick(request, links)?.address);
 }
 
-test('those that idle get images in turn, however fast they are', () => {
+test('idle teachers get images in turn, regardless of their speed', () => {
   const links = [teacher('a', 0, 10), teacher('b', 0, 900), teacher('c', 1, 1)];
   assert.deepEqual(chosen(4, links), ['a', 'b', 'a', 'b']);
 });
 
-test('when none idles, the one that is done first; with a full queue it is waited for', () => {
+test('with no idle teacher, an image goes to the one expected to finish first, or waits if that one is full', () => {
   // Done after 40 and 200 ms.
   assert.deepEqual(chosen(2, [teacher('a', 3, 10), teacher('b', 1, 100)]), ['a', 'a']);
   // After 90 (full) and 200, 90 and 60.
@@ -45,20 +45,20 @@ test('when none idles, the one that is done first; with a full queue it is waite
   assert.deepEqual(chosen(1, [teacher('a', 8, 10), teacher('b', 0, 100)]), ['b']);
 });
 
-test('a teacher that has not answered yet counts as fast as the fastest', () => {
+test('a teacher without an answer yet counts as fast as the fastest', () => {
   const links = [teacher('a', 2, 100), teacher('b', 2, undefined), teacher('c', 2, 20)];
   assert.deepEqual(chosen(4, links), ['b', 'c', 'b', 'c']);
   assert.deepEqual(chosen(2, [teacher('a', 2, undefined), teacher('b', 1, undefined)]), ['b', 'b']);
 });
 
-test('nobody waits for a sick teacher, for one that is away, or that has no room for nothing', () => {
+test('images do not wait for failing or unavailable teachers, or for idle ones without room', () => {
   const sick = teacher('a', 1, 1, { failing: true, hasRoom: () => false });
   const away = teacher('b', 0, 1, { available: false });
   const closed = teacher('d', 0, 1, { hasRoom: () => false });
   assert.deepEqual(chosen(1, [sick, away, closed, teacher('c', 4, 100)]), ['c']);
 });
 
-test('a failed image goes to one that is well, rather one that has not had it', () => {
+test('a failed image goes to a healthy teacher, preferably one that has not failed it', () => {
   const [a, b] = [teacher('a', 5, 100), teacher('b', 0, 1)];
   const sick = teacher('c', 0, 1, { failing: true });
   assert.deepEqual(chosen(2, [a, b, sick], 'b'), ['a', 'a']);
@@ -68,7 +68,7 @@ test('a failed image goes to one that is well, rather one that has not had it', 
   assert.deepEqual(chosen(1, [busy, b, sick], 'b'), [undefined]);
 });
 
-test('what is asked for again comes before what was asked for later', async (t) => {
+test('a requeued image is sent before images requested after it', async (t) => {
   let failed = false;
   const [scripted] = await teachers(t, {
     limits: { maxInflightImages: 2 },
@@ -96,7 +96,7 @@ test('what is asked for again comes before what was asked for later', async (t) 
   );
 });
 
-test('ten sick teachers and a busy one that is well: no image is given up', async (t) => {
+test('with ten failing teachers and one healthy, busy one, no image is given up', async (t) => {
   const sick: Script = {
     onImage: (stream, image) =>
       stream.error(image, { code: status.INTERNAL, message: 'broke', retryable: true }),
@@ -115,7 +115,7 @@ test('ten sick teachers and a busy one that is well: no image is given up', asyn
   assert.ok(observed.requeued.length >= 10, `${observed.requeued.length}`);
 });
 
-test('each attempt is told of: an id for an image at whatever teacher, an end for each that was sent', async (t) => {
+test('every attempt is reported: one id per image at all teachers, one outcome per attempt', async (t) => {
   const events: AttemptEvent[] = [];
   const all = await teachers(
     t,

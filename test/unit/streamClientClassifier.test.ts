@@ -8,8 +8,8 @@ import {
   CHANNELS,
   type Chunk,
   CLASSES,
-  ScriptedTeacher,
   type ScriptedStream,
+  ScriptedTeacher,
 } from '../support/teachers/scriptedTeacher.js';
 
 const VALUES = Float32Array.from({ length: CLASSES * (CHANNELS + 1) }, (_, i) => i - 7);
@@ -53,7 +53,7 @@ function greet(stream: ScriptedStream, values?: Float32Array): void {
   for (let row = 0; row < CLASSES; row++) stream.write({ tensor: piece(row, values) });
 }
 
-test('the classifier is asked for with the other outputs and comes in pieces', async () => {
+test('the classifier is requested with the other outputs and arrives in chunks', async () => {
   const teachers = await start((stream) => greet(stream));
   const student = await connect(teachers);
   assert.deepEqual(student.classifier?.shape, [CLASSES, CHANNELS + 1]);
@@ -82,7 +82,7 @@ for (const [name, [onHello, message]] of Object.entries(refusals)) {
   });
 }
 
-test('pieces of another shape, or something else in their place, end the stream; it is tried again', async () => {
+test('classifier chunks of the wrong shape, or other messages in their place, end the stream; the client reconnects', async () => {
   let hellos = 0;
   const teachers = await start((stream) => {
     hellos += 1;
@@ -101,7 +101,7 @@ test('pieces of another shape, or something else in their place, end the stream;
   assert.equal(hellos, 4);
 });
 
-test('a second teacher with another classifier under the same digest gets no image', async () => {
+test('a second teacher with a different classifier under the same digest gets no image', async () => {
   const teachers = await start((stream, teacher) => {
     // The first one is first.
     setTimeout(() => greet(stream, teacher === 0 ? VALUES : VALUES.with(0, 1)), 100 * teacher);
@@ -118,12 +118,12 @@ test('a second teacher with another classifier under the same digest gets no ima
     });
     void connectTeachers(options).then((student) => open.push(student));
   });
-  assert.match(await refused, /sent another than .* under the same digest/);
+  assert.match(await refused, /sent a different one than .* under the same digest/);
   assert.equal(teachers[1]!.images.length, 0);
   assert.ok(states.includes('ready'), states.join());
 });
 
-test('a teacher that never sends its classifier decides nothing: one with other weights is taken', async () => {
+test('a teacher that never sends its classifier does not become the reference: one with other weights is accepted', async () => {
   const other = `sha256:${'b'.repeat(64)}`;
   const teachers = await start((stream, teacher) => {
     if (teacher === 0) return stream.welcome();

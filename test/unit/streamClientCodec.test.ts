@@ -3,9 +3,9 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { drawsFor } from '../../src/random/draws.js';
 import { encodeRequest } from '../../src/stream/client/requestEncoder.js';
-import type { DistillResponseInput } from '../../src/stream/generated/cirkd/teacher/v1/DistillResponse.js';
 import { decodeResponse } from '../../src/stream/client/responseDecoder.js';
 import { TeacherService } from '../../src/stream/codec/teacherService.js';
+import type { DistillResponseInput } from '../../src/stream/generated/cirkd/teacher/v1/DistillResponse.js';
 
 const { Distill } = TeacherService.service;
 const serialize = Distill.responseSerialize as (response: DistillResponseInput) => Buffer;
@@ -24,7 +24,7 @@ const TENSOR = {
 
 const CHUNK = { ...TENSOR, output: 'embedding', dtype: 'fp16' };
 
-test('a chunk as protobufjs writes it, its data a view on the message', () => {
+test('a chunk encoded by protobufjs is decoded, its data a view on the message', () => {
   const bytes = serialize({ tensor: { ...TENSOR, shape: [...TENSOR.shape] } });
   const message = decodeResponse(bytes);
   assert.ok(message.kind === 'tensor', message.kind);
@@ -32,7 +32,7 @@ test('a chunk as protobufjs writes it, its data a view on the message', () => {
   assert.equal(message.chunk.data.buffer, bytes.buffer);
 });
 
-test('every field of a chunk absent, and every number at its largest', () => {
+test('chunks with every field absent, and with every number at its maximum, are decoded', () => {
   const empty = decodeResponse(serialize({ tensor: {} }));
   assert.ok(empty.kind === 'tensor', empty.kind);
   assert.deepEqual(
@@ -60,7 +60,7 @@ test('every field of a chunk absent, and every number at its largest', () => {
   assert.deepEqual([attempt, shape, rowBegin, rowEnd, crc32c], [max, [max, 0], max, max, max]);
 });
 
-test('fields of later versions are skipped, unpacked shapes read, unknown enum numbers kept out', () => {
+test('fields of later versions are skipped, unpacked shapes are read, unknown enum numbers become undefined', () => {
   const body = Buffer.from([
     ...[0x08, 5], // id
     ...[0x18, 77], // output, unknown
@@ -82,7 +82,7 @@ test('fields of later versions are skipped, unpacked shapes read, unknown enum n
   }
 });
 
-test('the other messages, and a member that nobody knows yet', () => {
+test('the other messages are decoded, and a member of a later version is unknown', () => {
   assert.deepEqual(decodeResponse(serialize({ creditBytes: 2 ** 40 })), {
     kind: 'credit',
     bytes: 2 ** 40,
@@ -101,7 +101,7 @@ test('the other messages, and a member that nobody knows yet', () => {
   assert.deepEqual(decodeResponse(Buffer.alloc(0)), { kind: 'unknown' });
 });
 
-test('cut and mutated messages never throw, and no view leaves the message', () => {
+test('truncated and mutated messages never throw, and no view extends beyond the message', () => {
   const bytes = serialize({ tensor: { ...TENSOR, shape: [...TENSOR.shape] } });
   for (let length = 1; length < bytes.length; length++) {
     assert.equal(decodeResponse(bytes.subarray(0, length)).kind, 'malformed', `${length} bytes`);
@@ -121,7 +121,7 @@ test('cut and mutated messages never throw, and no view leaves the message', () 
   assert.ok(kinds.has('malformed') && kinds.has('tensor'), [...kinds].join());
 });
 
-test('an image is what protobufjs reads back', () => {
+test('protobufjs decodes an encoded image', () => {
   for (const rgb of [
     new Uint8Array(0),
     new Uint8Array(127).fill(7),

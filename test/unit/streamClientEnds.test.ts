@@ -10,8 +10,8 @@ import type { ClientOptions } from '../../src/stream/client/options.js';
 import { connectTeachers } from '../../src/stream/client/remoteTeacher.js';
 import { DnsServer } from '../support/connections/dnsServer.js';
 import { eventually } from '../support/eventually.js';
-import { deadAddress, REPLY_BYTES, student, teachers } from '../support/teachers/scriptedFleet.js';
 import { assertAnswers, imageOf, studentOptions } from '../support/students/scriptedStudent.js';
+import { deadAddress, REPLY_BYTES, student, teachers } from '../support/teachers/scriptedFleet.js';
 import {
   CLASSES,
   DIGEST,
@@ -22,7 +22,7 @@ import {
 
 // Most of these wait for times to pass: together they take no longer than the longest.
 describe('a student without its teachers', { concurrency: 5 }, () => {
-  test('all teachers gone in the middle: everything that waits fails; back again: it goes on', async (t) => {
+  test('when all teachers go away, all waiting requests fail; when they return, new requests are answered', async (t) => {
     const [scripted] = await teachers(t, { onImage: () => {} });
     const { teacher } = await student(t, [scripted!], { teacherTimeoutMs: 3000 });
     const waiting = [1, 2, 3].map((i) => teacher.request(imageOf(i)));
@@ -41,13 +41,13 @@ describe('a student without its teachers', { concurrency: 5 }, () => {
     assertAnswers(await again, imageOf(4));
   });
 
-  test('nothing waiting: silence is no fault', async (t) => {
-    const { teacher } = await student(t, await teachers(t, {}), { teacherTimeoutMs: 5000 });
-    await new Promise((resolve) => setTimeout(resolve, 5300));
+  test('silence is no fault while no request waits', async (t) => {
+    const { teacher } = await student(t, await teachers(t, {}), { teacherTimeoutMs: 2000 });
+    await new Promise((resolve) => setTimeout(resolve, 2300));
     assertAnswers(await teacher.request(imageOf(1)), imageOf(1));
   });
 
-  test('each field of the contract is checked, and named with both values', async (t) => {
+  test('each field of the contract is checked; a mismatch names it and both values', async (t) => {
     const cases: [Script['info'] & object, Partial<ClientOptions['expected']>, RegExp][] = [
       [{ classes: 19 }, {}, /classes: teacher 127\.0\.0\.1:\d+ has 19, the student's is 3/],
       [{ outputStride: 16 }, {}, /output_stride: teacher \S+ has 16, the student's is 8/],
@@ -76,7 +76,7 @@ describe('a student without its teachers', { concurrency: 5 }, () => {
     }
   });
 
-  test('a teacher with other weights than the first is set aside, and taken when it fits', async (t) => {
+  test("a teacher with weights other than the first one's is refused, and accepted once it fits", async (t) => {
     let weights = `sha256:${'b'.repeat(64)}`;
     const held: ScriptedStream[] = [];
     let hold = true;
@@ -98,7 +98,7 @@ describe('a student without its teachers', { concurrency: 5 }, () => {
     assert.ok(other!.images.length > 0, String(other!.images.length));
   });
 
-  test('a rolling update to other weights: the run goes on with the rest; with none left it ends', async (t) => {
+  test('during a rolling update to other weights the run continues with the remaining teachers, and ends when none is left', async (t) => {
     const other = `sha256:${'b'.repeat(64)}`;
     const updated = new Set<number>();
     const scripts = [0, 1, 2].map(
@@ -126,13 +126,13 @@ describe('a student without its teachers', { concurrency: 5 }, () => {
     await eventually(() => inState(2, 'refused'));
     await assert.rejects(teacher.request(imageOf(1)), (error: Error) => {
       assert.ok(error instanceof ContractMismatchError, String(error));
-      const words = `digest: teacher \\S+ has ${other}, the first teacher's \\(\\S+\\) is ${DIGEST}`;
-      assert.match(error.message, new RegExp(`^no teacher fits this student: .*${words}`));
+      const pattern = `digest: teacher \\S+ has ${other}, the first teacher's \\(\\S+\\) is ${DIGEST}`;
+      assert.match(error.message, new RegExp(`^no teacher fits this student: .*${pattern}`));
       return true;
     });
   });
 
-  test('one teacher that does not fit and one that is away: a mismatch, once the time is over', async (t) => {
+  test('one refused and one unavailable teacher: a mismatch after the time-out', async (t) => {
     const [scripted] = await teachers(t, { info: { classes: 19 } });
     const { options } = studentOptions([scripted!.address, await deadAddress()], {
       teacherTimeoutMs: 3000,
@@ -140,7 +140,7 @@ describe('a student without its teachers', { concurrency: 5 }, () => {
     await assert.rejects(connectTeachers(options), /no teacher fits.*has 19.*UNAVAILABLE/);
   });
 
-  test('an aborted image rejects with the reason, is cancelled, and leaves room', async (t) => {
+  test('an aborted request rejects with the reason, is cancelled, and frees its room', async (t) => {
     const [scripted] = await teachers(t, {
       onImage: (stream, image) =>
         image.sampleKey!.sample === 'sample-1' ? undefined : stream.answer(image),
@@ -163,20 +163,23 @@ describe('a student without its teachers', { concurrency: 5 }, () => {
     assert.deepEqual(observed.requeued, []);
   });
 
-  test('close rejects what waits and ends the streams', async (t) => {
+  test('close rejects waiting requests and ends the streams', async (t) => {
     const [scripted] = await teachers(t, { onImage: () => {} });
     const { teacher, observed } = await student(t, [scripted!, await deadAddress()]);
     const waiting = teacher.request(imageOf(1));
     await eventually(() => scripted!.images.length === 1);
-    await Promise.all([assert.rejects(waiting, /closed while an image waited/), teacher.close()]);
-    await assert.rejects(teacher.request(imageOf(2)), /asked after close/);
+    await Promise.all([
+      assert.rejects(waiting, /closed while an image was waiting/),
+      teacher.close(),
+    ]);
+    await assert.rejects(teacher.request(imageOf(2)), /request after close/);
     assert.deepEqual(
       observed.states.slice(-2).map((state) => state.split(' ')[1]),
       ['closed', 'closed'],
     );
   });
 
-  test('no teacher at the start: an error that names each address and why', async () => {
+  test('no teacher at the start: an error names each address and the cause', async () => {
     const dead = await deadAddress();
     const { options } = studentOptions([dead, 'no-such-host.invalid:1'], {
       teacherTimeoutMs: 3000,
@@ -190,7 +193,7 @@ describe('a student without its teachers', { concurrency: 5 }, () => {
     });
   });
 
-  test('a process whose teacher is closed ends by itself', async (t) => {
+  test('a process exits by itself once its teacher is closed', async (t) => {
     const [scripted] = await teachers(t, {});
     const file = fileURLToPath(new URL('../support/students/closingStudent.ts', import.meta.url));
     const dns = await DnsServer.start({ 'teachers.example': 'silent' });

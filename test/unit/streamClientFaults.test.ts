@@ -5,8 +5,8 @@ import { status } from '@grpc/grpc-js';
 import { ContractMismatchError, NonFiniteReplyError } from '../../src/contract/teacher.js';
 import { ImageRefusedError } from '../../src/stream/client/errors.js';
 import type { ClientOptions, RequeueReason } from '../../src/stream/client/options.js';
-import type { Image } from '../../src/stream/generated/cirkd/teacher/v1/Image.js';
 import { connectTeachers, type RemoteTeacher } from '../../src/stream/client/remoteTeacher.js';
+import type { Image } from '../../src/stream/generated/cirkd/teacher/v1/Image.js';
 import {
   assertAnswers,
   imageOf,
@@ -186,7 +186,7 @@ for (const [name, reason, script, changes] of faults) {
   });
 }
 
-test('late and doubled answers are ignored, unknown members too', async (t) => {
+test('late and duplicate answers and unknown members are ignored', async (t) => {
   const late: Image[] = [];
   const { student, observed } = await pair(
     t,
@@ -207,7 +207,7 @@ test('late and doubled answers are ignored, unknown members too', async (t) => {
   assert.deepEqual([...new Set(observed.requeued)], ['timeout']);
 });
 
-test('an image that the teacher refuses fails alone, in the words of the teacher', async (t) => {
+test('a refused image fails alone, with the message of the teacher', async (t) => {
   const { student, observed } = await pair(t, {
     onImage: (stream, image) =>
       image.sampleKey?.sample === 'sample-2'
@@ -241,12 +241,12 @@ test('two non-finite answers give an image up', async (t) => {
   });
   await assert.rejects(student.request(imageOf(1)), (error: Error) => {
     assert.ok(error instanceof NonFiniteReplyError, String(error));
-    assert.match(error.message, /sample-1: .*asked 2 times.*logits: NaN/);
+    assert.match(error.message, /sample-1: .*2 answers were not finite.*logits: NaN/);
     return true;
   });
 });
 
-test('a stream that only gives rubbish is opened anew after three failures in a row', async (t) => {
+test('a stream of invalid answers is reopened after three failures in a row', async (t) => {
   const { teacher, student, observed } = await pair(t, {
     onImage: (stream, image) =>
       stream.answer(image, (chunk) => (image.attempt < 3 ? { ...chunk, crc32c: 0 } : chunk)),
@@ -261,21 +261,21 @@ test('an image too large for every teacher is refused before it is sent', async 
   await assert.rejects(student.request(imageOf(1)), /17x24 pixels, teacher .* at most 400/);
   await assert.rejects(
     student.request({ ...imageOf(1), height: 16 }),
-    /sample-1: 1224 bytes given, 16x24 RGB wants 1152/,
+    /sample-1: 1224 bytes given, 16x24 RGB needs 1152/,
   );
   await student.request(imageOf(1, 16, 16));
   assert.equal(teacher.images.length, 1);
 });
 
-test('an answer larger than maxInflightBytes is refused with the bytes it takes', async (t) => {
+test('an answer larger than maxInflightBytes is refused, naming the bytes needed', async (t) => {
   const { student } = await pair(t, {}, { maxInflightBytes: 287 });
   await assert.rejects(student.request(imageOf(1)), {
     name: 'RangeError',
-    message: 'maxInflightBytes: 287 given, the answer to a 17x24 image wants at least 288',
+    message: 'maxInflightBytes: 287 given, the answer to a 17x24 image needs at least 288',
   });
 });
 
-test('a hello that the teacher refuses is a mismatch in its words', async (t) => {
+test('a refused hello is a mismatch with the message of the teacher', async (t) => {
   const script: Script = {
     onHello: (stream) => stream.end(status.FAILED_PRECONDITION, 'outputs: fp16 not served'),
   };

@@ -5,8 +5,8 @@ import { status } from '@grpc/grpc-js';
 import { drawsFor } from '../../src/random/draws.js';
 import type { Image } from '../../src/stream/generated/cirkd/teacher/v1/Image.js';
 import { eventually } from '../support/eventually.js';
-import { deadAddress, REPLY_BYTES, student, teachers } from '../support/teachers/scriptedFleet.js';
 import { assertAnswers, imageOf } from '../support/students/scriptedStudent.js';
+import { deadAddress, REPLY_BYTES, student, teachers } from '../support/teachers/scriptedFleet.js';
 import {
   CHANNELS,
   CLASSES,
@@ -14,7 +14,7 @@ import {
   type ScriptedStream,
 } from '../support/teachers/scriptedTeacher.js';
 
-test('the info of the teacher is the one of the welcome', async (t) => {
+test('the info of the teacher comes from the welcome', async (t) => {
   const { teacher } = await student(
     t,
     await teachers(t, { info: { classNames: ['a', 'b', 'c'] } }),
@@ -34,7 +34,7 @@ test('the info of the teacher is the one of the welcome', async (t) => {
   });
 });
 
-test('fp16 answers, and what an image carries', async (t) => {
+test('fp16 answers are decoded, and an image carries all its fields', async (t) => {
   const [scripted] = await teachers(t, {});
   const { teacher } = await student(t, [scripted!], { encoding: 'fp16' });
   const image = { ...imageOf(7), augmentationSeed: 2n ** 64n - 1n };
@@ -46,7 +46,7 @@ test('fp16 answers, and what an image carries', async (t) => {
   assert.deepEqual(new Uint8Array(sent!.rgb), image.rgb);
 });
 
-test('200 images, three teachers, faults at random: each answered once and right', async (t) => {
+test('with random faults at three teachers, each of 200 images is answered once and correctly', async (t) => {
   const draws = drawsFor(5, 'test');
   const fault = async (stream: ScriptedStream, image: Image): Promise<void> => {
     const draw = draws.uniform();
@@ -86,7 +86,7 @@ test('200 images, three teachers, faults at random: each answered once and right
   assert.equal(observed.inflightBytes, 0);
 });
 
-test('what is in flight stays within maxInflightBytes; teachers are granted what they are asked for', async (t) => {
+test('bytes in flight stay within maxInflightBytes; teachers get credit for what is requested from them', async (t) => {
   const all = await teachers(t, {}, {});
   const maxInflightBytes = 3 * REPLY_BYTES + 10;
   const { teacher, observed } = await student(t, all, { maxInflightBytes });
@@ -103,7 +103,7 @@ test('what is in flight stays within maxInflightBytes; teachers are granted what
   }
 });
 
-test('one teacher of many may use all that may be in flight', async (t) => {
+test('one teacher of many may use the whole maxInflightBytes', async (t) => {
   const held: (() => Promise<void>)[] = [];
   const [scripted] = await teachers(t, {
     limits: { maxInflightImages: 99 },
@@ -118,7 +118,7 @@ test('one teacher of many may use all that may be in flight', async (t) => {
   for (const [i, reply] of (await Promise.all(answers)).entries()) assertAnswers(reply, imageOf(i));
 });
 
-test('an answer that nobody waits for any more takes no credit from the next one', async (t) => {
+test('an unwanted answer takes no credit from the next one', async (t) => {
   const late: Image[] = [];
   const [scripted] = await teachers(t, {
     onImage: async (stream, image) => {
@@ -139,7 +139,7 @@ test('an answer that nobody waits for any more takes no credit from the next one
   assert.equal(scripted!.streams[0]!.grantedBytes, 2 * REPLY_BYTES);
 });
 
-test("images wait for the teacher's limits: images at once, and pixels granted", async (t) => {
+test('images wait for the limits of the teacher: unanswered images, and upload credit', async (t) => {
   for (const script of [
     { limits: { maxInflightImages: 2 }, uploadCreditBytes: 1_000_000 },
     { limits: { maxInflightImages: 99 }, uploadCreditBytes: 2 * 17 * 24 * 3 + 5 },
@@ -165,7 +165,7 @@ test("images wait for the teacher's limits: images at once, and pixels granted",
   }
 });
 
-test('a hung teacher loses its images to the other', async (t) => {
+test('the images of a hung teacher go to the other one', async (t) => {
   const all = await teachers(t, { onImage: () => {} }, {});
   const { teacher, observed } = await student(t, all, { requestTimeoutMs: 500 });
   await eventually(() => observed.states.filter((state) => state.endsWith('ready')).length === 2);
@@ -175,7 +175,7 @@ test('a hung teacher loses its images to the other', async (t) => {
   assert.ok(observed.requeued.includes('timeout'), observed.requeued.join());
 });
 
-test('a draining teacher gets nothing new, answers what it has, and is tried again', async (t) => {
+test('a draining teacher gets no new images, answers those it has, and is tried again', async (t) => {
   const held: (() => Promise<void>)[] = [];
   // The other teacher isn't ready before the first has its image.
   let welcomeOther: (() => void) | undefined;
@@ -209,7 +209,7 @@ test('a draining teacher gets nothing new, answers what it has, and is tried aga
   await eventually(() => draining!.streams.length === 2);
 });
 
-test('a drain that outlives its grace gives its images to others', async (t) => {
+test('images still unanswered after the grace of a drain go to other teachers', async (t) => {
   const [draining] = await teachers(t, {
     onImage: (stream, image) => (image.attempt === 0 ? stream.drain(20) : stream.answer(image)),
   });
@@ -218,7 +218,7 @@ test('a drain that outlives its grace gives its images to others', async (t) => 
   assert.deepEqual(observed.requeued, ['draining']);
 });
 
-test('requestElsewhere asks another teacher than the one that answered', async (t) => {
+test('requestElsewhere uses another teacher than the one that answered', async (t) => {
   const all = await teachers(t, {}, {});
   const { teacher, observed } = await student(t, all);
   await eventually(() => observed.states.filter((state) => state.endsWith('ready')).length === 2);
@@ -234,7 +234,7 @@ test('requestElsewhere asks another teacher than the one that answered', async (
   assert.deepEqual(observed.requeued, Array(6).fill('nonfinite'));
 });
 
-test('requestElsewhere asks the same teacher where there is no other', async (t) => {
+test('requestElsewhere uses the same teacher if there is no other', async (t) => {
   const { teacher } = await student(t, [...(await teachers(t, {})), await deadAddress()]);
   await teacher.request(imageOf(1));
   assertAnswers(await teacher.requestElsewhere(imageOf(1)), imageOf(1));

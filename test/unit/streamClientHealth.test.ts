@@ -13,7 +13,7 @@ const policy = (jitter: number) => ({
   jitter: () => jitter,
 });
 
-test('back-off doubles up to its limit, spread over the upper half, and starts anew', () => {
+test('the back-off doubles up to its limit, is spread over its upper half, and is reset by a success', () => {
   for (const [jitter, wanted] of [
     [0, [50, 100, 200, 400, 500, 500]],
     [0.5, [75, 150, 300, 600, 750, 750]],
@@ -29,7 +29,7 @@ test('back-off doubles up to its limit, spread over the upper half, and starts a
   }
 });
 
-test('sick after failures in a row, one image at a time until the next success', () => {
+test('repeated failures mark a teacher as sick; it gets one image at a time until the next success', () => {
   const health = new TeacherHealth(policy(0));
   const states = [];
   for (const fails of [true, true, false, true, true, true]) {
@@ -41,7 +41,7 @@ test('sick after failures in a row, one image at a time until the next success',
   assert.deepEqual(states, [doubtful, doubtful, '8 false', doubtful, doubtful, '1 true']);
 });
 
-test('a time-out halves the window, other failures do not; answers bring it back one by one', () => {
+test('a time-out halves the window, other failures do not; answers restore it image by image', () => {
   const health = new TeacherHealth(policy(0));
   health.failed();
   health.succeeded();
@@ -62,7 +62,7 @@ test('a time-out halves the window, other failures do not; answers bring it back
   assert.equal(health.windowImages, 8);
 });
 
-test('a new teacher gets two images, and one more with each answer, until one is late', () => {
+test('a new teacher gets two images and one more with each answer, until a time-out', () => {
   const health = new TeacherHealth({ ...policy(0), firstInflightImagesPerTeacher: 2 });
   const windows = Array.from({ length: 8 }, () => {
     const { windowImages } = health;

@@ -9,8 +9,8 @@ import { Authority } from '../support/certificates/authority.js';
 import { SecurityFolder } from '../support/certificates/folder.js';
 import { DnsServer, type Zone } from '../support/connections/dnsServer.js';
 import { eventually } from '../support/eventually.js';
-import { student, teachers } from '../support/teachers/scriptedFleet.js';
 import { assertAnswers, imageOf, studentOptions } from '../support/students/scriptedStudent.js';
+import { student, teachers } from '../support/teachers/scriptedFleet.js';
 import { type Script, ScriptedTeacher } from '../support/teachers/scriptedTeacher.js';
 
 const NAME = 'teachers.example';
@@ -46,7 +46,7 @@ async function askMany(teacher: Awaited<ReturnType<typeof student>>['teacher'], 
   for (const [i, reply] of replies.entries()) assertAnswers(reply, images[i]!);
 }
 
-test('all behind a name get images; one that appears joins, one that is gone gets no more', async (t) => {
+test('all addresses of a name get images; new ones join, removed ones get no more', async (t) => {
   const dns = await dnsServer(t, [ip(1), ip(2)]);
   const all = await onOnePort(t, {}, {}, {});
   const { teacher, observed } = await student(t, [nameOf(dns, all[0]!)], { lookupIntervalMs: 20 });
@@ -77,7 +77,7 @@ test('all behind a name get images; one that appears joins, one that is gone get
   );
 });
 
-test('a teacher that is gone from DNS answers what it has; back again it goes on', async (t) => {
+test('a teacher removed from DNS answers its images; when its address returns, it gets new ones', async (t) => {
   const held: (() => Promise<void>)[] = [];
   const dns = await dnsServer(t, [ip(1)]);
   const all = await onOnePort(
@@ -115,7 +115,7 @@ test('a teacher that is gone from DNS answers what it has; back again it goes on
   }
 });
 
-test('a look-up that fails or finds none changes nothing and is told once', async (t) => {
+test('a look-up that fails or finds no address changes nothing and is reported once', async (t) => {
   const dns = await dnsServer(t, [ip(1)]);
   const all = await onOnePort(t, {});
   const { teacher, observed } = await student(t, [nameOf(dns, all[0]!)], { lookupIntervalMs: 5 });
@@ -135,13 +135,13 @@ test('a look-up that fails or finds none changes nothing and is told once', asyn
   assert.deepEqual(
     problems.map(({ addresses, detail }) => [addresses, detail.replace(/:.*/, '')]),
     [
-      [null, 'not looked up'],
-      [null, 'no address is behind it'],
+      [null, 'lookup failed'],
+      [null, 'no address found'],
     ],
   );
 });
 
-test('a run may begin before anybody is behind the name', async (t) => {
+test('a run may start before the name has an address', async (t) => {
   const dns = await dnsServer(t, []);
   const all = await onOnePort(t, {});
   const connecting = student(t, [nameOf(dns, all[0]!)], { lookupIntervalMs: 10 });
@@ -151,7 +151,7 @@ test('a run may begin before anybody is behind the name', async (t) => {
   await askMany(teacher, 2);
 });
 
-test('a name behind which nobody comes is no teacher, and the words say so', async (t) => {
+test('a name that never gets an address: the error says so', async (t) => {
   const dns = await dnsServer(t, []);
   const unknown = `dns://${dns.address}/no-such.example:1`;
   const none = `dns://${dns.address}/${NAME}:1`;
@@ -169,7 +169,7 @@ test('a name behind which nobody comes is no teacher, and the words say so', asy
   });
 });
 
-test('an address is one teacher, however many entries it stands behind', async (t) => {
+test('an address is one teacher, however many entries resolve to it', async (t) => {
   const dns = await dnsServer(t, [ip(1), ip(1), ip(2)]);
   const all = await onOnePort(t, {}, {});
   const { address, port } = all[0]!;
@@ -194,7 +194,7 @@ test('an address is one teacher, however many entries it stands behind', async (
   );
 });
 
-test('a lost teacher is reason to look at once', async (t) => {
+test('a lost teacher triggers a look-up at once', async (t) => {
   const dns = await dnsServer(t, [ip(1)]);
   const all = await onOnePort(t, {}, {});
   const { teacher, observed } = await student(t, [nameOf(dns, all[0]!)], {
@@ -209,7 +209,7 @@ test('a lost teacher is reason to look at once', async (t) => {
   await eventually(() => observed.states.includes(`${all[0]!.address} closed`));
 });
 
-test('closed while a look-up is under way: nothing comes of it', async (t) => {
+test('closing during a look-up: no callback follows', async (t) => {
   const dns = await dnsServer(t, 'silent');
   const [fixed] = await teachers(t, {});
   const { teacher, observed } = await student(t, [fixed!.address, nameOf(dns, fixed!)]);
@@ -219,7 +219,7 @@ test('closed while a look-up is under way: nothing comes of it', async (t) => {
   assert.equal(observed.states.at(-1), `${fixed!.address} closed`);
 });
 
-test("a certificate must be for the name, not for the number that DNS gives, unless it's set", async (t) => {
+test('a certificate must match the DNS name, not the IP address, unless serverName is set', async (t) => {
   const folder = new SecurityFolder();
   t.after(() => folder.remove());
   const authority = new Authority();

@@ -5,8 +5,8 @@ import { status } from '@grpc/grpc-js';
 import { ImageRefusedError } from '../../src/stream/client/errors.js';
 import type { Image } from '../../src/stream/generated/cirkd/teacher/v1/Image.js';
 import { eventually } from '../support/eventually.js';
-import { student, teachers } from '../support/teachers/scriptedFleet.js';
 import { assertAnswers, imageOf } from '../support/students/scriptedStudent.js';
+import { student, teachers } from '../support/teachers/scriptedFleet.js';
 import type { Script, ScriptedStream } from '../support/teachers/scriptedTeacher.js';
 
 const SMALL: Script = { limits: { maxImagePixels: 100 } };
@@ -20,7 +20,7 @@ async function refusal(answer: Promise<unknown>): Promise<ImageRefusedError> {
   return error;
 }
 
-test('an image too large for one teacher waits for another that is not there yet', async (t) => {
+test('an image too large for one teacher waits for another that is still connecting', async (t) => {
   const held: ScriptedStream[] = [];
   const [small, large] = await teachers(t, SMALL, { onHello: (stream) => void held.push(stream) });
   const { teacher } = await student(t, [small!, large!]);
@@ -33,7 +33,7 @@ test('an image too large for one teacher waits for another that is not there yet
   assert.equal(large!.images.length, 1);
 });
 
-test('it is refused once every teacher has: those that are away count, refused ones do not', async (t) => {
+test('an image is refused once every teacher has refused it: unavailable teachers count, refused ones do not', async (t) => {
   const away: ScriptedStream[] = [];
   const [small, alsoSmall] = await teachers(t, SMALL, {
     ...SMALL,
@@ -51,7 +51,7 @@ test('it is refused once every teacher has: those that are away count, refused o
   assert.match(error.message, /17x24 pixels, teacher .* takes at most 100/);
 });
 
-test('an image that always fails is given up after ten answers, in the words of the last', async (t) => {
+test('an image that always fails is given up after ten answers, with the message of the last', async (t) => {
   const faulty = (stream: ScriptedStream, image: Image) => {
     if (image.sampleKey?.sample !== 'sample-1') return stream.answer(image);
     return stream.error(image, { code: status.INTERNAL, message: 'broke', retryable: true });
@@ -64,7 +64,7 @@ test('an image that always fails is given up after ten answers, in the words of 
   assertAnswers(await teacher.request(imageOf(2)), imageOf(2));
   const error = await refused;
   assert.equal(error.code, status.INTERNAL);
-  const [, times] = /sample-1: no usable answer, asked (\d+) times, .*INTERNAL: broke/.exec(
+  const [, times] = /sample-1: no usable answer after (\d+) attempts, .*INTERNAL: broke/.exec(
     error.message,
   )!;
   // A few more where the other's answer came late.
@@ -75,7 +75,7 @@ test('an image that always fails is given up after ten answers, in the words of 
   assert.equal(observed.requeued.length, Number(times) - 1);
 });
 
-test('answers that are always rubbish count too', async (t) => {
+test('invalid answers count as faults of an image', async (t) => {
   const all = await teachers(t, {
     onImage: (stream, image) =>
       image.sampleKey?.sample === 'sample-1'
@@ -87,10 +87,10 @@ test('answers that are always rubbish count too', async (t) => {
   await eventually(() => observed.requeued.length > 0);
   await teacher.request(imageOf(2));
   const error = await refused;
-  assert.match(error.message, /no usable answer, asked 11 times, .*crc32c 0x00000001 given/);
+  assert.match(error.message, /no usable answer after 11 attempts, .*crc32c 0x00000001 given/);
 });
 
-test('teachers that all fail are waited for: however many faults an image has, it is answered', async (t) => {
+test('when all teachers fail, the client waits: an image is answered despite any number of faults', async (t) => {
   let asked = 0;
   const sick = (stream: ScriptedStream, image: Image) =>
     ++asked > 30
@@ -102,7 +102,7 @@ test('teachers that all fail are waited for: however many faults an image has, i
   assert.equal(observed.requeued.length, 30);
 });
 
-test('teachers that fail for teacherTimeoutMs are none, in the words of the last', async (t) => {
+test('teachers that fail for teacherTimeoutMs count as unavailable, with the message of the last failure', async (t) => {
   const all = await teachers(t, {
     onImage: (stream, image) =>
       stream.error(image, { code: status.INTERNAL, message: 'broke', retryable: true }),
@@ -114,7 +114,7 @@ test('teachers that fail for teacherTimeoutMs are none, in the words of the last
   });
 });
 
-test('a full queue, too little time, draining and lost connections are no fault of the image', async (t) => {
+test('a full queue, a missed deadline, draining and lost connections do not count as faults of the image', async (t) => {
   let asked = 0;
   const [scripted] = await teachers(t, {
     onImage: (stream, image) => {
@@ -131,7 +131,7 @@ test('a full queue, too little time, draining and lost connections are no fault 
   assert.equal(observed.requeued.length, 48);
 });
 
-test('time-outs of one moment are one failure: the stream stays, and fewer images are sent', async (t) => {
+test('simultaneous time-outs are one failure: the stream stays open, and fewer images are sent', async (t) => {
   let silent = true;
   let open = 0;
   const worst: number[] = [];

@@ -6,20 +6,20 @@ import {
   type Socket,
   type Server as TcpServer,
 } from 'node:net';
-import { after, test, type TestContext } from 'node:test';
+import { after, describe, type TestContext, test } from 'node:test';
 import { createServer as createTlsServer } from 'node:tls';
 import { promisify } from 'node:util';
 import { ServerCredentials } from '@grpc/grpc-js';
 import { ContractMismatchError, TeacherUnavailableError } from '../../src/contract/teacher.js';
 import { type ClientSecurity, openClientSecurity } from '../../src/rpc/security/clientSecurity.js';
 import type { ClientOptions } from '../../src/stream/client/options.js';
+import { connectTeachers } from '../../src/stream/client/remoteTeacher.js';
 import { Authority, type Pem } from '../support/certificates/authority.js';
 import { SecurityFolder } from '../support/certificates/folder.js';
-import { eventually } from '../support/eventually.js';
-import { student, teachers } from '../support/teachers/scriptedFleet.js';
-import { connectTeachers } from '../../src/stream/client/remoteTeacher.js';
 import { serialOf } from '../support/connections/rawCalls.js';
+import { eventually } from '../support/eventually.js';
 import { assertAnswers, imageOf, studentOptions } from '../support/students/scriptedStudent.js';
+import { student, teachers } from '../support/teachers/scriptedFleet.js';
 
 const HOUR_MS = 3_600_000;
 const folder = new SecurityFolder();
@@ -55,31 +55,31 @@ async function refusal(t: TestContext, pem: Pem, options: Partial<ClientOptions>
   return error.message.replaceAll(address, 'ADDRESS');
 }
 
-test('a teacher of the right authority and name', async (t) => {
+test('a teacher with a certificate of the right authority and name is accepted', async (t) => {
   const address = await secureTeacher(t, authority.issue());
   const { teacher } = await student(t, [address], await trusting());
   assertAnswers(await teacher.request(imageOf(1)), imageOf(1));
 });
 
-test('another authority, expired, not yet valid, another name: refused at once, and why', async (t) => {
+test('an unknown authority, an expired or not yet valid certificate, another name: refused at once, with the reason', async (t) => {
   const trusted = await trusting();
   const cases: [Pem, RegExp][] = [
-    [new Authority('stranger').issue(), /TLS: its certificate is of no authority trusted here/],
+    [
+      new Authority('stranger').issue(),
+      /TLS: its certificate is not signed by a trusted authority/,
+    ],
     [authority.issue({ notAfter: new Date(Date.now() - 1000) }), /TLS: its .* has expired/],
     [authority.issue({ notBefore: new Date(Date.now() + HOUR_MS) }), /TLS: its .* not yet valid/],
     [authority.issue({ names: ['a.example'] }), /TLS: wrong name: .*localhost.*DNS:a\.example/],
   ];
   for (const [pem, message] of cases) {
-    const words = await refusal(t, pem, trusted);
-    assert.match(
-      words,
-      /^no teacher fits this student: ADDRESS \(teacher ADDRESS is not connected/,
-    );
-    assert.match(words, message);
+    const text = await refusal(t, pem, trusted);
+    assert.match(text, /^no teacher fits this student: ADDRESS \(teacher ADDRESS is not connected/);
+    assert.match(text, message);
   }
 });
 
-test('a server name stands for the host of the address, whatever that is', async (t) => {
+test('serverName replaces the host of the address in the certificate check', async (t) => {
   const pem = authority.issue({ names: ['teachers.example'] });
   const options = { ...(await trusting()), serverName: 'teachers.example' };
   const address = await secureTeacher(t, pem);
@@ -96,17 +96,17 @@ test('TLS to a plaintext port: refused at once; plaintext to a TLS port: no teac
     student(t, [`localhost:${plain!.port}`], await trusting()),
     (error: Error) => {
       assert.ok(error instanceof ContractMismatchError, String(error));
-      return /TLS: it speaks no TLS on this port/.test(error.message);
+      return /TLS: its port does not accept TLS/.test(error.message);
     },
   );
   const address = await secureTeacher(t, authority.issue());
   await assert.rejects(student(t, [address], { teacherTimeoutMs: 2000 }), (error: Error) => {
     assert.ok(error instanceof TeacherUnavailableError, String(error));
-    return /closed the connection before a word of HTTP\/2: does it want TLS/.test(error.message);
+    return /closed the connection before HTTP\/2 began: does it require TLS/.test(error.message);
   });
 });
 
-test('a teacher that is refused disturbs no other, and is tried again', async (t) => {
+test('a refused teacher does not disturb the others, and is tried again', async (t) => {
   const good = await secureTeacher(t, authority.issue());
   const stranger = await secureTeacher(t, new Authority('stranger').issue());
   const { teacher, observed } = await student(t, [stranger, good], await trusting());
@@ -118,7 +118,7 @@ test('a teacher that is refused disturbs no other, and is tried again', async (t
   assert.deepEqual(observed.requeued, []);
 });
 
-test('an authority that comes into the file is trusted on the next try', async (t) => {
+test('an authority added to the file is trusted at the next attempt', async (t) => {
   const stranger = new Authority('stranger');
   const file = folder.write('changing.crt', stranger.certificate);
   const security = await openClientSecurity({
@@ -143,7 +143,7 @@ test('an authority that comes into the file is trusted on the next try', async (
   );
 });
 
-test('an address that is a number: the certificate must have the number', async (t) => {
+test('with an IP address, the certificate must name that address', async (t) => {
   const trusted = await trusting();
   const address = async (names: string[]) =>
     (await secureTeacher(t, authority.issue({ names }))).replace('localhost', '127.0.0.1');
@@ -171,25 +171,34 @@ async function tryInVain(t: TestContext, server: TcpServer, options: Partial<Cli
 // What the client says is read, so that its end is seen.
 const listenOnly = (socket: Socket) => void socket.resume().on('error', () => {});
 
-test('a teacher that has stopped in the middle of TLS leaves no sockets behind', async (t) => {
-  await tryInVain(t, createTcpServer(listenOnly), await trusting());
-});
-
-test('nor does one that has stopped before its first word of HTTP/2', async (t) => {
-  await tryInVain(t, createTcpServer(listenOnly), {});
-  const plain = await openClientSecurity({ tls: null, token: null });
-  await tryInVain(t, createTcpServer(listenOnly), { credentials: () => plain.credentials() });
-  const secure = createTlsServer({ ...serverPair(authority.issue()), ALPNProtocols: ['h2'] });
-  let handshakes = 0;
-  secure.on('secureConnection', (socket) => {
-    handshakes++;
-    listenOnly(socket);
+// They wait for times to pass: together they take no longer than the longest.
+describe('teachers that hang', { concurrency: true }, () => {
+  test('a teacher that hangs in the TLS handshake leaves no sockets behind', async (t) => {
+    await tryInVain(t, createTcpServer(listenOnly), await trusting());
   });
-  await tryInVain(t, secure, await trusting());
-  assert.ok(handshakes > 0);
+
+  test('a teacher that hangs before HTTP/2 begins leaves no sockets behind', async (t) => {
+    await tryInVain(t, createTcpServer(listenOnly), {});
+  });
+
+  test('nor with credentials without TLS', async (t) => {
+    const plain = await openClientSecurity({ tls: null, token: null });
+    await tryInVain(t, createTcpServer(listenOnly), { credentials: () => plain.credentials() });
+  });
+
+  test('nor after a TLS handshake', async (t) => {
+    const secure = createTlsServer({ ...serverPair(authority.issue()), ALPNProtocols: ['h2'] });
+    let handshakes = 0;
+    secure.on('secureConnection', (socket) => {
+      handshakes++;
+      listenOnly(socket);
+    });
+    await tryInVain(t, secure, await trusting());
+    assert.ok(handshakes > 0);
+  });
 });
 
-test('a certificate of our own that is replaced is shown to the next connection', async (t) => {
+test('a replaced client certificate is used for the next connection', async (t) => {
   const shown: string[] = [];
   const server = createTlsServer({
     ...{ requestCert: true, rejectUnauthorized: false },

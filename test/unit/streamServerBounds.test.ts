@@ -54,7 +54,7 @@ for (const [name, bytes] of Object.entries(costly)) {
   });
 }
 
-test('large pixels are no matter, and neither are many small fields of a small message', () => {
+test('large pixel data and many small fields in a small message are accepted', () => {
   const deserialize = teacherServerDefinition().Distill?.requestDeserialize;
   const fields = { attempt: 0, timeoutMs: 1, sample: 'x'.repeat(60_000), augmentationSeed: 0n };
   const large = deserialize?.(encodeRequest({ image: { ...image(1), ...fields, rgb: bulk } }));
@@ -63,7 +63,7 @@ test('large pixels are no matter, and neither are many small fields of a small m
   assert.ok(!('malformed' in small));
 });
 
-test('the client reads nothing large but tensor data, and no shape of many dimensions', () => {
+test('the client accepts nothing large but tensor data, and no shape of many dimensions', () => {
   const garbage: Record<string, Buffer> = {
     'errors, two bytes each': repeated(MIB, 0x1a, 0x00),
     'groups in a tensor': asMember(repeated(MIB, 0x7b, 0x7c)),
@@ -76,7 +76,7 @@ test('the client reads nothing large but tensor data, and no shape of many dimen
   }
 });
 
-test('over the wire: the stream ends INVALID_ARGUMENT with a warning, and others go on', async () => {
+test('over the wire: the stream ends INVALID_ARGUMENT with a warning, and other streams continue', async () => {
   const warnings: [string, object][] = [];
   const { port } = await startTestServer(
     new GatedEngine(true),
@@ -103,7 +103,7 @@ test('over the wire: the stream ends INVALID_ARGUMENT with a warning, and others
   assert.match(fields.peer, /^127\.0\.0\.1:\d+$/);
 });
 
-test('a hello with more outputs than there are is refused by their number', async () => {
+test('a hello with too many outputs is refused, naming their number', async () => {
   const { port } = await startTestServer(new GatedEngine(true));
   const peer = new DistillPeer(port);
   const wish = { output: 'OUTPUT_LOGITS', encoding: 'ENCODING_FP32' } as const;

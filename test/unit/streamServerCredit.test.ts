@@ -4,8 +4,8 @@ import assert from 'node:assert/strict';
 import { afterEach, test } from 'node:test';
 import { GrpcStatus } from '../../src/rpc/errors.js';
 import type { TensorChunk } from '../../src/stream/generated/cirkd/teacher/v1/TensorChunk.js';
-import { DistillPeer, image } from '../support/students/distillPeer.js';
 import { eventually } from '../support/eventually.js';
+import { DistillPeer, image } from '../support/students/distillPeer.js';
 import { GatedEngine } from '../support/teachers/gatedEngine.js';
 import { closeTestServers, startTestServer } from '../support/teachers/teacherServer.js';
 
@@ -21,7 +21,7 @@ async function takeChunk(peer: DistillPeer): Promise<TensorChunk> {
   return (await peer.take('tensor')).tensor as TensorChunk;
 }
 
-test('the server sends exactly what was granted, and another stream goes on meanwhile', async () => {
+test('the server sends exactly the granted bytes, and another stream continues meanwhile', async () => {
   const { port } = await startTestServer(new GatedEngine(true));
   const peer = new DistillPeer(port);
   const other = new DistillPeer(port);
@@ -66,7 +66,7 @@ test('the server sends exactly what was granted, and another stream goes on mean
   assert.equal(peer.receivedTensorBytes, 2 * ANSWER_BYTES);
 });
 
-test('pieces are whole rows within what server and client take', async () => {
+test('chunks are whole rows within the limits of server and client', async () => {
   const { port } = await startTestServer(new GatedEngine(true), { chunkBytes: 4000 });
   const peer = new DistillPeer(port);
   await peer.greet({ maxChunkBytes: 100 });
@@ -86,11 +86,11 @@ test('pieces are whole rows within what server and client take', async () => {
   assert.equal(error?.code, GrpcStatus.INVALID_ARGUMENT);
   assert.match(
     error?.message ?? '',
-    /a row of OUTPUT_EMBEDDING takes 128 bytes, pieces have at most 100/,
+    /a row of OUTPUT_EMBEDDING takes 128 bytes, chunks have at most 100/,
   );
 });
 
-test('pieces of a long answer are its bytes', async () => {
+test('the chunks of a long answer add up to its bytes', async () => {
   const { port } = await startTestServer(new GatedEngine(true));
   const whole = new DistillPeer(port);
   const cut = new DistillPeer(port);
@@ -106,7 +106,7 @@ test('pieces of a long answer are its bytes', async () => {
   assert.ok(answers[0]?.equals(answers[1] as Buffer), 'the pieces are not the bytes of the whole');
 });
 
-test('a deadline in the middle of an answer: an error, and the next answer is whole', async () => {
+test('a deadline in the middle of an answer gives an error, and the next answer is complete', async () => {
   const { port } = await startTestServer(new GatedEngine(true));
   const peer = new DistillPeer(port);
   await peer.greet({ creditBytes: 36 });
@@ -127,7 +127,7 @@ test('a deadline in the middle of an answer: an error, and the next answer is wh
   );
 });
 
-test('upload credit comes back when an image leaves the queue, or is refused', async () => {
+test('upload credit is returned when an image leaves the queue or is refused', async () => {
   const engine = new GatedEngine(false);
   const { port } = await startTestServer(engine, { maxInflightImages: 2 });
   const peer = new DistillPeer(port);
@@ -146,7 +146,7 @@ test('upload credit comes back when an image leaves the queue, or is refused', a
   assert.equal((await peer.take('creditBytes')).creditBytes, 1152);
 });
 
-test('sending beyond the upload credit ends the stream, and no other', async () => {
+test('exceeding the upload credit ends that stream only', async () => {
   const engine = new GatedEngine(false);
   const { port } = await startTestServer(engine, { uploadCreditBytes: 2000 });
   const peer = new DistillPeer(port);
@@ -165,7 +165,7 @@ test('sending beyond the upload credit ends the stream, and no other', async () 
   await other.takeAnswer(3);
 });
 
-test('a client that grants but does not read holds up nobody else, and loses nothing', async () => {
+test('a client that grants credit but does not read delays no other stream, and loses nothing', async () => {
   const { port } = await startTestServer(new GatedEngine(true), {
     maxImagePixels: 512 * 512,
     maxMessageBytes: 1_000_000,

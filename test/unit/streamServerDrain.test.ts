@@ -2,13 +2,12 @@ import assert from 'node:assert/strict';
 import { afterEach, test } from 'node:test';
 import { credentials, type ServiceError } from '@grpc/grpc-js';
 import { GrpcStatus } from '../../src/rpc/errors.js';
-import type { GetTeacherResponse } from '../../src/stream/generated/cirkd/teacher/v1/GetTeacherResponse.js';
 import { encodeRequest } from '../../src/stream/client/requestEncoder.js';
 import { TEACHER_SERVICE_NAME, TeacherService } from '../../src/stream/codec/teacherService.js';
-import { DistillPeer, hello, image } from '../support/students/distillPeer.js';
-import { eventually } from '../support/eventually.js';
-import { GatedEngine } from '../support/teachers/gatedEngine.js';
+import type { GetTeacherResponse } from '../../src/stream/generated/cirkd/teacher/v1/GetTeacherResponse.js';
 import { DIRECT, healthOf } from '../support/connections/grpcProbes.js';
+import { eventually } from '../support/eventually.js';
+import { DistillPeer, hello, image } from '../support/students/distillPeer.js';
 import {
   DISTILL_PATH,
   framed,
@@ -16,6 +15,7 @@ import {
   openCall,
   openSession,
 } from '../support/students/rawDistill.js';
+import { GatedEngine } from '../support/teachers/gatedEngine.js';
 import { closeTestServers, startTestServer } from '../support/teachers/teacherServer.js';
 
 afterEach(closeTestServers);
@@ -30,7 +30,7 @@ function getTeacher(port: number): Promise<GetTeacherResponse | ServiceError> {
   });
 }
 
-test('while loading: NOT_SERVING, UNAVAILABLE; then SERVING, and GetTeacher tells', async () => {
+test('while loading: NOT_SERVING and UNAVAILABLE; then SERVING, and GetTeacher answers', async () => {
   const { server, port } = await startTestServer(undefined);
   assert.equal(await healthOf(port, ''), 'NOT_SERVING');
   assert.equal(await healthOf(port, TEACHER_SERVICE_NAME), 'NOT_SERVING');
@@ -48,13 +48,13 @@ test('while loading: NOT_SERVING, UNAVAILABLE; then SERVING, and GetTeacher tell
   server.serve(engine);
   assert.equal(await healthOf(port, ''), 'SERVING');
   assert.equal(await healthOf(port, TEACHER_SERVICE_NAME), 'SERVING');
-  const told = (await getTeacher(port)) as GetTeacherResponse;
-  assert.equal(told.teacher?.digest, engine.info.digest);
-  assert.equal(told.limits?.maxImagePixels, 4096);
-  assert.equal(told.protocolVersion, 1);
+  const answer = (await getTeacher(port)) as GetTeacherResponse;
+  assert.equal(answer.teacher?.digest, engine.info.digest);
+  assert.equal(answer.limits?.maxImagePixels, 4096);
+  assert.equal(answer.protocolVersion, 1);
 });
 
-test('drain: told, new images refused, accepted ones answered, then UNAVAILABLE', async () => {
+test('drain: clients are notified, new images refused, accepted ones answered, then UNAVAILABLE', async () => {
   const engine = new GatedEngine(false);
   const { server, port, waiting } = await startTestServer(engine);
   const busy = new DistillPeer(port);
@@ -90,7 +90,7 @@ test('drain: told, new images refused, accepted ones answered, then UNAVAILABLE'
   assert.equal(await drained, 'drained');
 });
 
-test('on the connection: NOT_SERVING and draining while images are owed, GOAWAY only after', async () => {
+test('on the connection: NOT_SERVING and draining while images are unanswered, GOAWAY only afterwards', async () => {
   const engine = new GatedEngine(false);
   const { server, port } = await startTestServer(engine);
   const session = await openSession(port);

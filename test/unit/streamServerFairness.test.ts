@@ -2,10 +2,10 @@
 import assert from 'node:assert/strict';
 import { afterEach, test } from 'node:test';
 import { GrpcStatus } from '../../src/rpc/errors.js';
-import { silentHooks } from '../../src/stream/server/serving.js';
 import { RequestQueue } from '../../src/stream/server/requestQueue.js';
-import { DistillPeer, image } from '../support/students/distillPeer.js';
+import { silentHooks } from '../../src/stream/server/serving.js';
 import { eventually } from '../support/eventually.js';
+import { DistillPeer, image } from '../support/students/distillPeer.js';
 import { GatedEngine } from '../support/teachers/gatedEngine.js';
 import { newWorkLog, work } from '../support/teachers/queuedWork.js';
 import { closeTestServers, startTestServer } from '../support/teachers/teacherServer.js';
@@ -13,12 +13,12 @@ import { closeTestServers, startTestServer } from '../support/teachers/teacherSe
 afterEach(closeTestServers);
 
 /** Room in bytes for all of them: what counts is their number. */
-const places = (maxImages: number) => ({ maxImages, maxBytes: 1e9 });
+const slots = (maxImages: number) => ({ maxImages, maxBytes: 1e9 });
 const single = { maxImages: 1, maxDelayMs: 0 };
 
-test('a full queue: the newest of the longest line gives way to a stream below its share', () => {
+test('in a full queue the newest image of the stream with the most is evicted for a stream below its share', () => {
   const log = newWorkLog();
-  const queue = new RequestQueue(new GatedEngine(false), places(6), single, silentHooks);
+  const queue = new RequestQueue(new GatedEngine(false), slots(6), single, silentHooks);
   const [a, b, c, d] = [{}, {}, {}, {}];
   for (const name of [11, 12, 13, 14]) assert.equal(queue.submit(work(a, name, log)), true);
   for (const name of [21, 22]) assert.equal(queue.submit(work(b, name, log)), true);
@@ -38,18 +38,18 @@ test('a full queue: the newest of the longest line gives way to a stream below i
   assert.equal(queue.size, 6);
 });
 
-test('with fewer places than streams nobody gives way: they would only change places', () => {
+test('with fewer slots than streams nothing is evicted: slots would only be swapped', () => {
   const log = newWorkLog();
-  const queue = new RequestQueue(new GatedEngine(false), places(2), single, silentHooks);
+  const queue = new RequestQueue(new GatedEngine(false), slots(2), single, silentHooks);
   assert.equal(queue.submit(work({}, 1, log)), true);
   assert.equal(queue.submit(work({}, 2, log)), true);
   assert.equal(queue.submit(work({}, 3, log)), false);
   assert.deepEqual(log.evicted, []);
 });
 
-test('a full queue: what counts is what a run has, with one stream or several', () => {
+test('in a full queue the slots of a run count, not its number of streams', () => {
   const log = newWorkLog();
-  const queue = new RequestQueue(new GatedEngine(false), places(4), single, silentHooks);
+  const queue = new RequestQueue(new GatedEngine(false), slots(4), single, silentHooks);
   const [a1, a2, b] = [{}, {}, {}];
   for (const name of [11, 12]) assert.equal(queue.submit(work(a1, name, log, { run: 'a' })), true);
   for (const name of [21, 22]) assert.equal(queue.submit(work(a2, name, log, { run: 'a' })), true);
@@ -59,7 +59,7 @@ test('a full queue: what counts is what a run has, with one stream or several', 
   assert.deepEqual(log.evicted, [12, 22]);
 });
 
-test('a full queue: a large image takes the places of several, and never for nothing', () => {
+test('in a full queue a large image takes several slots, and nothing is evicted in vain', () => {
   const log = newWorkLog();
   // A place is 192 bytes, an image of height 8.
   const limits = { maxImages: 8, maxBytes: 8 * 192 };
@@ -85,10 +85,10 @@ test('a full queue: a large image takes the places of several, and never for not
   assert.equal(Math.max(...sizes), 8 * 192);
 });
 
-test('runs take turns, and inside a run its streams', async () => {
+test('runs take turns, and within a run its streams', async () => {
   const engine = new GatedEngine(true);
   const log = newWorkLog();
-  const queue = new RequestQueue(engine, places(100), single, silentHooks);
+  const queue = new RequestQueue(engine, slots(100), single, silentHooks);
   const [a1, a2, b] = [{}, {}, {}];
   for (const name of [11, 12, 13]) queue.submit(work(a1, name, log, { run: 'a' }));
   for (const name of [21, 22]) queue.submit(work(a2, name, log, { run: 'a' }));
@@ -134,11 +134,11 @@ test('one image at a time gets its share beside two streams that keep the queue 
   engine.open();
 });
 
-test('a whole batch of one size goes before an image of another that waits for company', async () => {
+test('a full batch of one size goes before an image of another size that waits for more', async () => {
   const engine = new GatedEngine(true);
   const log = newWorkLog();
   const batch = { maxImages: 2, maxDelayMs: 100_000 };
-  const queue = new RequestQueue(engine, places(10), batch, silentHooks);
+  const queue = new RequestQueue(engine, slots(10), batch, silentHooks);
   const tall = { height: 16, width: 8, rgb: new Uint8Array(384).fill(1) };
   queue.submit(work({}, 1, log, { image: tall }));
   queue.submit(work({}, 2, log));
@@ -153,10 +153,10 @@ test('a whole batch of one size goes before an image of another that waits for c
   ]);
 });
 
-test('work that may not start is passed by, keeps its turn, and goes on when told', async () => {
+test('a request that may not start is skipped, keeps its turn, and starts after wake()', async () => {
   const engine = new GatedEngine(true);
   const log = newWorkLog();
-  const queue = new RequestQueue(engine, places(10), { maxImages: 2, maxDelayMs: 0 }, silentHooks);
+  const queue = new RequestQueue(engine, slots(10), { maxImages: 2, maxDelayMs: 0 }, silentHooks);
   let room = 1;
   const stalled = {};
   const limited = { mayStart: () => room > 0, onStart: () => room-- };

@@ -50,7 +50,7 @@ const refusals: Record<string, [HelloInput, number, RegExp]> = {
   'no output of an image': [
     { outputs: [{ output: 'OUTPUT_CLASSIFIER', encoding: 'ENCODING_FP32' }] },
     GrpcStatus.INVALID_ARGUMENT,
-    /hello\.outputs: none of an image given/,
+    /hello\.outputs: no output per image given/,
   ],
   'a scale without an embedding in int8': [
     {
@@ -60,7 +60,7 @@ const refusals: Record<string, [HelloInput, number, RegExp]> = {
       ],
     },
     GrpcStatus.INVALID_ARGUMENT,
-    /OUTPUT_EMBEDDING_SCALE given, wanted OUTPUT_EMBEDDING as ENCODING_INT8, too/,
+    /OUTPUT_EMBEDDING_SCALE given, wanted OUTPUT_EMBEDDING as ENCODING_INT8 as well/,
   ],
   'a row of the classifier beyond the largest piece': [
     {
@@ -71,7 +71,7 @@ const refusals: Record<string, [HelloInput, number, RegExp]> = {
       ],
     },
     GrpcStatus.FAILED_PRECONDITION,
-    /a row of OUTPUT_CLASSIFIER takes 36 bytes, pieces have at most 35/,
+    /a row of OUTPUT_CLASSIFIER takes 36 bytes, chunks have at most 35/,
   ],
   'an output of a later version': [
     { outputs: [{ output: 77 as 1, encoding: 'ENCODING_FP32' }] },
@@ -95,17 +95,17 @@ const refusals: Record<string, [HelloInput, number, RegExp]> = {
   ],
 };
 
-for (const [name, [wishes, code, message]] of Object.entries(refusals)) {
+for (const [name, [fields, code, message]] of Object.entries(refusals)) {
   test(`hello with ${name} is refused with what came and what was wanted`, async () => {
     const peer = new DistillPeer(running.port);
-    peer.send({ hello: hello(wishes) });
+    peer.send({ hello: hello(fields) });
     const status = await peer.status;
     assert.equal(status.code, code);
     assert.match(status.details, message);
   });
 }
 
-test('the welcome tells the teacher, what was granted and the limits', async () => {
+test('the welcome describes the teacher, the granted outputs and the limits', async () => {
   const peer = new DistillPeer(running.port);
   const welcome = await peer.greet({
     outputs: [
@@ -135,7 +135,7 @@ test('the welcome tells the teacher, what was granted and the limits', async () 
   assert.equal(limits.defaultTimeoutMs, 60_000);
 });
 
-test('int8 with scales, and the classifier once, before any answer', async () => {
+test('int8 comes with scales, and the classifier is sent once, before any answer', async () => {
   const offering = await startTestServer(
     engine,
     { chunkBytes: 72 },
@@ -144,14 +144,14 @@ test('int8 with scales, and the classifier once, before any answer', async () =>
     { encodings: ['fp32', 'int8'] },
   );
   const peer = new DistillPeer(offering.port);
-  const wishes = {
+  const fields = {
     outputs: [
       { output: 'OUTPUT_EMBEDDING', encoding: 'ENCODING_INT8' },
       { output: 'OUTPUT_EMBEDDING_SCALE', encoding: 'ENCODING_FP16' },
       { output: 'OUTPUT_CLASSIFIER', encoding: 'ENCODING_FP16' },
     ],
   } as const;
-  const welcome = await peer.greet({ outputs: [...wishes.outputs] });
+  const welcome = await peer.greet({ outputs: [...fields.outputs] });
   assert.deepEqual(welcome?.teacher?.encodings, ['ENCODING_FP32', 'ENCODING_INT8']);
   assert.deepEqual(
     welcome?.outputs.map(({ encoding }) => encoding),
@@ -178,7 +178,7 @@ test('int8 with scales, and the classifier once, before any answer', async () =>
   assert.equal(bytes('OUTPUT_EMBEDDING_SCALE'), 2 * 3 * 4);
 });
 
-test('a first message that is no hello, a second hello, no message at all', async () => {
+test('a first message other than hello, a second hello and an empty stream are refused', async () => {
   const early = new DistillPeer(running.port);
   early.send({ image: image(1) });
   const status = await early.status;
@@ -219,7 +219,7 @@ test('members of a later version are ignored', async () => {
   await peer.takeAnswer(3);
 });
 
-test('a client that never says hello is sent away', async () => {
+test('a client that never sends a hello is disconnected', async () => {
   const impatient = await startTestServer(engine, { helloTimeoutMs: 30 });
   const peer = new DistillPeer(impatient.port);
   // Metadata alone opens the call; nothing is sent.
@@ -228,7 +228,7 @@ test('a client that never says hello is sent away', async () => {
   assert.equal(status.details, 'no hello within 30 ms');
 });
 
-test('one stream more than the limit gets RESOURCE_EXHAUSTED; a free place is taken', async () => {
+test('a stream beyond the limit gets RESOURCE_EXHAUSTED; once one ends, a new one is accepted', async () => {
   const narrow = await startTestServer(engine, { maxStreams: 1 });
   const first = new DistillPeer(narrow.port);
   await first.greet();

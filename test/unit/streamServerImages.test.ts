@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import { afterEach, test } from 'node:test';
-import { GrpcStatus } from '../../src/rpc/errors.js';
 import { NonFiniteOutputError } from '../../src/contract/inference.js';
+import { GrpcStatus } from '../../src/rpc/errors.js';
 import type { ImageError } from '../../src/stream/generated/cirkd/teacher/v1/ImageError.js';
 import { crc32c } from '../../src/wire/crc32c.js';
-import { DistillPeer, hello, image } from '../support/students/distillPeer.js';
 import { eventually } from '../support/eventually.js';
+import { DistillPeer, hello, image } from '../support/students/distillPeer.js';
 import { GatedEngine } from '../support/teachers/gatedEngine.js';
 import { closeTestServers, startTestServer } from '../support/teachers/teacherServer.js';
 
@@ -15,7 +15,7 @@ async function takeError(peer: DistillPeer): Promise<ImageError> {
   return (await peer.take('error')).error as ImageError;
 }
 
-test('an answer: every output, in order, with shape, dtype and checksum', async () => {
+test('an answer has every output, in order, with shape, dtype and checksum', async () => {
   const { port } = await startTestServer(new GatedEngine(true));
   const peer = new DistillPeer(port);
   await peer.greet();
@@ -37,7 +37,7 @@ test('an answer: every output, in order, with shape, dtype and checksum', async 
   assert.equal(chunks[2]?.data.readFloatLE(32), 1.25);
 });
 
-test('bad images among good ones: each gets its own error, nobody else notices', async () => {
+test('bad images among good ones get their own errors, and the others are answered', async () => {
   const { port, answers } = await startTestServer(new GatedEngine(true));
   const peer = new DistillPeer(port);
   const other = new DistillPeer(port);
@@ -51,7 +51,7 @@ test('bad images among good ones: each gets its own error, nobody else notices',
       { ...good, id: 12, width: 25 },
       GrpcStatus.INVALID_ARGUMENT,
       false,
-      /image\.rgb: 1152 bytes given, 16 x 25 x 3 wants 1200/,
+      /image\.rgb: 1152 bytes given, 16 x 25 x 3 needs 1200/,
     ],
     [
       { ...good, id: 13, height: 65, width: 64 },
@@ -86,7 +86,7 @@ test('bad images among good ones: each gets its own error, nobody else notices',
   assert.equal(answers.filter((code) => code === 'INVALID_ARGUMENT').length, 5);
 });
 
-test('an id that is unanswered is refused; the first goes on; later the id is free', async () => {
+test('an id in use is refused without harm to its image, and free again after the answer', async () => {
   const engine = new GatedEngine(false);
   const { port } = await startTestServer(engine);
   const peer = new DistillPeer(port);
@@ -105,7 +105,7 @@ test('an id that is unanswered is refused; the first goes on; later the id is fr
   );
 });
 
-test('NaN and failures of the network are errors of their image alone', async () => {
+test('NaN and network failures are errors of their image alone', async () => {
   const engine = new GatedEngine(true);
   engine.faults.set(50, new NonFiniteOutputError('logits: NaN or infinity computed'));
   engine.faults.set(60, new Error('out of memory at /home/someone'));
@@ -135,7 +135,7 @@ test('NaN and failures of the network are errors of their image alone', async ()
   assert.equal((await peer.takeAnswer(3))[0]?.id, 3);
 });
 
-test('a deadline passes: waiting work is dropped, running work is not sent', async () => {
+test('past its deadline a waiting image is dropped, and the result of a running one is not sent', async () => {
   const engine = new GatedEngine(false);
   const { port } = await startTestServer(engine);
   const peer = new DistillPeer(port);
@@ -155,7 +155,7 @@ test('a deadline passes: waiting work is dropped, running work is not sent', asy
   assert.deepEqual(engine.batches, [[1], [3]]);
 });
 
-test('cancel takes waiting work out, without an error; unknown ids are ignored', async () => {
+test('cancel removes a waiting image without an error; unknown ids are ignored', async () => {
   const engine = new GatedEngine(false);
   const { port, answers } = await startTestServer(engine);
   const peer = new DistillPeer(port);
@@ -173,7 +173,7 @@ test('cancel takes waiting work out, without an error; unknown ids are ignored',
   assert.equal(peer.count('error'), 0);
 });
 
-test('half-close: what is unanswered is answered, then the stream ends OK', async () => {
+test('after a half-close the remaining images are answered, then the stream ends OK', async () => {
   const engine = new GatedEngine(false);
   const { port } = await startTestServer(engine);
   const peer = new DistillPeer(port);
@@ -187,7 +187,7 @@ test('half-close: what is unanswered is answered, then the stream ends OK', asyn
   assert.equal((await peer.status).code, GrpcStatus.OK);
 });
 
-test('the work of a client that left is dropped', async () => {
+test('the images of a disconnected client are dropped', async () => {
   const engine = new GatedEngine(false);
   const { port, answers, waiting } = await startTestServer(engine);
   const peer = new DistillPeer(port);
@@ -206,7 +206,7 @@ test('the work of a client that left is dropped', async () => {
   assert.deepEqual(engine.batches, [[1], [9]]);
 });
 
-test('a message beyond the receive limit ends its stream RESOURCE_EXHAUSTED, no other', async () => {
+test('a message beyond the receive limit ends only its own stream, with RESOURCE_EXHAUSTED', async () => {
   const { port } = await startTestServer(new GatedEngine(true));
   const peer = new DistillPeer(port);
   const other = new DistillPeer(port);
@@ -218,7 +218,7 @@ test('a message beyond the receive limit ends its stream RESOURCE_EXHAUSTED, no 
   await other.takeAnswer(3);
 });
 
-test('outputs of another size than the contract are never sent', async () => {
+test('outputs of a size other than agreed are never sent', async () => {
   const engine = new GatedEngine(true);
   const infer = engine.infer.bind(engine);
   engine.infer = async ([one, ...more], outputs) => {

@@ -2,10 +2,10 @@ import assert from 'node:assert/strict';
 import { afterEach, test } from 'node:test';
 import { setTimeout } from 'node:timers/promises';
 import { GrpcStatus } from '../../src/rpc/errors.js';
-import { silentHooks } from '../../src/stream/server/serving.js';
 import { type BatchPolicy, RequestQueue } from '../../src/stream/server/requestQueue.js';
-import { DistillPeer, image } from '../support/students/distillPeer.js';
+import { silentHooks } from '../../src/stream/server/serving.js';
 import { eventually } from '../support/eventually.js';
+import { DistillPeer, image } from '../support/students/distillPeer.js';
 import { GatedEngine } from '../support/teachers/gatedEngine.js';
 import { newWorkLog, work } from '../support/teachers/queuedWork.js';
 import { closeTestServers, startTestServer } from '../support/teachers/teacherServer.js';
@@ -32,7 +32,7 @@ test('streams take turns, each in its own order', async () => {
   assert.deepEqual(log.results, [11, 21, 31, 12, 22, 13, 14]);
 });
 
-test('a full queue says no; places are free again when work leaves', async () => {
+test('a full queue refuses images; slots are free again when images leave', async () => {
   const engine = new GatedEngine(false);
   const { log, queue } = queueOf(engine, single, 2);
   const stream = {};
@@ -64,7 +64,7 @@ test('batches hold images of one size, from all streams', async () => {
   assert.deepEqual(engine.batches, [[11, 21, 22], [12], [23, 13]]);
 });
 
-test('an image waits for company, but not for ever', async () => {
+test('an image waits for others to fill its batch, but not forever', async () => {
   const engine = new GatedEngine(true);
   const { log, queue } = queueOf(engine, { maxImages: 2, maxDelayMs: 100_000 });
   const stream = {};
@@ -80,7 +80,7 @@ test('an image waits for company, but not for ever', async () => {
   await eventually(() => hasty.log.results.length === 1);
 });
 
-test('a batch that fails is tried image by image: the guilty one fails alone', async () => {
+test('a failed batch is retried image by image: only the faulty one fails', async () => {
   const engine = new GatedEngine(true);
   const infer = engine.infer.bind(engine);
   const tried: number[][] = [];
@@ -100,7 +100,7 @@ test('a batch that fails is tried image by image: the guilty one fails alone', a
   assert.deepEqual(log.results, [1, -2, 3, -4, 5]);
 });
 
-test('what is in the network when its stream ends is computed for nobody, and others go on', async () => {
+test('when a stream ends, the results of its running images are discarded, and other streams continue', async () => {
   const engine = new GatedEngine(false);
   const held: number[] = [];
   const hooks = { onAnswerBytes: (bytes: number) => held.push(bytes) };
@@ -123,7 +123,7 @@ test('what is in the network when its stream ends is computed for nobody, and ot
   await eventually(() => held.at(-1) === 0);
 });
 
-test('an image is dropped once less time is left than any pass took; a short limit alone is none', async () => {
+test('an image is dropped once less time is left than any pass took, but not for a short time-out alone', async () => {
   const engine = new GatedEngine(false);
   const { log, queue } = queueOf(engine, single);
   const stream = {};
@@ -146,7 +146,7 @@ test('an image is dropped once less time is left than any pass took; a short lim
   assert.deepEqual(engine.batches, [[1], [2], [4]]);
 });
 
-test('over the wire: a full queue is a retryable RESOURCE_EXHAUSTED of that image', async () => {
+test('over the wire: a full queue gives that image a retryable RESOURCE_EXHAUSTED', async () => {
   const engine = new GatedEngine(false);
   const { port } = await startTestServer(engine, { maxQueueImages: 1 });
   const peer = new DistillPeer(port);
@@ -160,7 +160,7 @@ test('over the wire: a full queue is a retryable RESOURCE_EXHAUSTED of that imag
     [error?.id, error?.code, error?.retryable],
     [3, GrpcStatus.RESOURCE_EXHAUSTED, true],
   );
-  assert.match(error?.message ?? '', /the queue is full: 1 images wait/);
+  assert.match(error?.message ?? '', /the queue is full; images waiting: 1/);
   engine.open();
   const chunks = await peer.takeAnswer(6);
   assert.deepEqual(new Set(chunks.map(({ id }) => id)), new Set([1, 2]));

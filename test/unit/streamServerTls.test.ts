@@ -1,24 +1,24 @@
 /** Who a teacher server lets in, what strangers are told, and certificates that change meanwhile. */
 import assert from 'node:assert/strict';
-import { after, afterEach, test, type TestContext } from 'node:test';
-import type { RemoteTeacher } from '../../src/stream/client/remoteTeacher.js';
-import type { ClientOptions } from '../../src/stream/client/options.js';
-import { openClientSecurity } from '../../src/rpc/security/clientSecurity.js';
+import { after, afterEach, type TestContext, test } from 'node:test';
 import { GrpcStatus } from '../../src/rpc/errors.js';
+import { openClientSecurity } from '../../src/rpc/security/clientSecurity.js';
 import {
   openServerSecurity,
   type ServerSecurityOptions,
 } from '../../src/rpc/security/serverSecurity.js';
 import type { NamedFile } from '../../src/rpc/security/watchedFiles.js';
+import type { ClientOptions } from '../../src/stream/client/options.js';
+import type { RemoteTeacher } from '../../src/stream/client/remoteTeacher.js';
 import { TEACHER_SERVICE_NAME } from '../../src/stream/codec/teacherService.js';
 import { Authority, type Pem } from '../support/certificates/authority.js';
 import { SecurityFolder } from '../support/certificates/folder.js';
-import { eventually } from '../support/eventually.js';
-import { GatedEngine } from '../support/teachers/gatedEngine.js';
 import { healthOf } from '../support/connections/grpcProbes.js';
 import { callCode, handshake, serialOf } from '../support/connections/rawCalls.js';
-import { student } from '../support/teachers/scriptedFleet.js';
+import { eventually } from '../support/eventually.js';
 import { imageOf } from '../support/students/scriptedStudent.js';
+import { GatedEngine } from '../support/teachers/gatedEngine.js';
+import { student } from '../support/teachers/scriptedFleet.js';
 import { closeTestServers, startTestServer } from '../support/teachers/teacherServer.js';
 
 const TOKEN = 'a-token-of-some-length';
@@ -87,23 +87,20 @@ async function refusal(...args: Parameters<typeof join>): Promise<string> {
   return error.message;
 }
 
-test('a certificate of the authority is let in; none and those of others are not', async (t) => {
+test('a client certificate of the authority is accepted; a missing or foreign one is refused', async (t) => {
   const { port, refused, engine } = await serve();
   const inside = await join(t, port, students.issue());
   const wrong = [null, new Authority('strangers').issue(), servers.issue()];
   for (const [i, pem] of wrong.entries()) {
-    const words = await refusal(t, port, pem);
-    assert.match(
-      words,
-      /UNAUTHENTICATED: client certificate: none given, or one that is not valid/,
-    );
+    const texts = await refusal(t, port, pem);
+    assert.match(texts, /UNAUTHENTICATED: client certificate: none given, or it is not valid/);
     await inside.request(imageOf(i));
   }
   assert.equal(refused.length, wrong.length);
   assert.equal(engine.batches.length, wrong.length);
 });
 
-test('an authority of the same name: no stream, a guess at the reason, others are undisturbed', async (t) => {
+test('a client that trusts another authority of the same name gets no stream and a likely cause; others are undisturbed', async (t) => {
   const { port, engine } = await serve();
   const inside = await join(t, port, students.issue());
   const forged = new Authority('students').issue();
@@ -122,22 +119,22 @@ test('an authority of the same name: no stream, a guess at the reason, others ar
   assert.equal(engine.batches.length, images);
 });
 
-test('a token: the right one is let in, none and another are not, and the log has neither', async (t) => {
+test('the right token is accepted, a missing or wrong one refused, and no token is logged', async (t) => {
   const { port, refused } = await serve({
     tls: { ...newPair(servers.issue()), clientCa: null },
     tokens: token,
   });
   await (await join(t, port, null, token)).request(imageOf(1));
-  const words = [
+  const texts = [
     await refusal(t, port, null),
     await refusal(t, port, null, folder.write('other', `${TOKEN}.`)),
   ];
-  assert.match(words[0]!, /UNAUTHENTICATED: authorization: no bearer token given/);
-  assert.match(words[1]!, /UNAUTHENTICATED: authorization: bearer token not accepted/);
-  assert.doesNotMatch([...words, ...refused].join(), new RegExp(TOKEN));
+  assert.match(texts[0]!, /UNAUTHENTICATED: authorization: no bearer token given/);
+  assert.match(texts[1]!, /UNAUTHENTICATED: authorization: bearer token not accepted/);
+  assert.doesNotMatch([...texts, ...refused].join(), new RegExp(TOKEN));
 });
 
-test('tokens change: the new one is let in, the old one no more, streams stay', async (t) => {
+test('after a token change the new one is accepted, the old one refused, and open streams stay', async (t) => {
   const file = folder.write('changing', TOKEN);
   const { port } = await serve({
     tls: { ...newPair(servers.issue()), clientCa: null },
@@ -156,7 +153,7 @@ test('tokens change: the new one is let in, the old one no more, streams stay', 
   await inside.request(imageOf(1));
 });
 
-test('health has a plaintext port of its own; the main port answers strangers nothing', async () => {
+test('health has a plaintext port of its own; the main port answers no unauthenticated call', async () => {
   const { port, healthPort, server } = await serve({ tokens: token });
   assert.equal(await healthOf(healthPort!, TEACHER_SERVICE_NAME), 'SERVING');
   assert.equal(await healthOf(healthPort!, ''), 'SERVING');
@@ -170,7 +167,7 @@ test('health has a plaintext port of its own; the main port answers strangers no
   assert.equal(await healthOf(healthPort!, ''), GrpcStatus.UNAVAILABLE);
 });
 
-test('a new certificate is shown to new connections, a stream that is open stays', async (t) => {
+test('a new server certificate is used for new connections; open streams stay', async (t) => {
   const pair = newPair(servers.issue());
   const name = `pair-${pairs}`;
   const { port, problems, expiries, engine } = await serve({}, pair);

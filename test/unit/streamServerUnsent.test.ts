@@ -4,8 +4,8 @@ import assert from 'node:assert/strict';
 import { afterEach, test } from 'node:test';
 import { setTimeout } from 'node:timers/promises';
 import { GrpcStatus } from '../../src/rpc/errors.js';
-import { DistillPeer, hello, image } from '../support/students/distillPeer.js';
 import { eventually } from '../support/eventually.js';
+import { DistillPeer, hello, image } from '../support/students/distillPeer.js';
 import { GatedEngine } from '../support/teachers/gatedEngine.js';
 import { closeTestServers, startTestServer } from '../support/teachers/teacherServer.js';
 
@@ -18,7 +18,7 @@ const GARBAGE = Buffer.from([0x0a, 0xff, 0xff, 0xff, 0x07, 1, 2, 3]);
 const computed = (engine: GatedEngine, shade: number) =>
   engine.batches.flat().filter((one) => one === shade).length;
 
-test('without credit no more is computed than may lie unsent, and others go on', async () => {
+test('without credit no more is computed than may be held unsent, and other streams continue', async () => {
   const engine = new GatedEngine(true);
   // A stream gets as much as is still free: 3 of 5 answers' room, and 2 of the other 2.
   const maxAnswerBytes = 5 * ANSWER_BYTES + 10;
@@ -46,7 +46,7 @@ test('without credit no more is computed than may lie unsent, and others go on',
   assert.deepEqual([...new Set(rest.map(({ id }) => id))], [2, 3, 4, 5, 6, 7, 8, 9, 10]);
 });
 
-test('of room for all, each stalled stream takes what leaves as much free', async () => {
+test('each stalled stream takes at most as much of the answer budget as it leaves free', async () => {
   const engine = new GatedEngine(true);
   const held: number[] = [];
   const limits = { maxAnswerBytes: 12 * ANSWER_BYTES, maxQueueImages: 64 };
@@ -73,7 +73,7 @@ test('of room for all, each stalled stream takes what leaves as much free', asyn
   assert.equal(Math.max(...held), 12 * ANSWER_BYTES);
 });
 
-test('one answer is always allowed; given up, by its client or by time, it makes room', async () => {
+test('one answer is always allowed; cancelled or expired, it frees its room', async () => {
   const engine = new GatedEngine(true);
   const { port, waiting } = await startTestServer(engine, { maxAnswerBytes: 1 });
   const peer = new DistillPeer(port);
@@ -107,7 +107,7 @@ test("a batch holds no more of one stream's images than its answers have room fo
   assert.ok(engine.batches.every((images) => images.length <= 2));
 });
 
-test('an image waits no longer than the server says, whatever it asks for', async () => {
+test("an image waits at most the server's own time-out, whatever it requests", async () => {
   const { port } = await startTestServer(new GatedEngine(true), { requestTimeoutMs: 50 });
   const peer = new DistillPeer(port);
   await peer.greet({ creditBytes: 0 });
@@ -139,7 +139,7 @@ const large = {
   maxStreams: 2,
 };
 
-test('streams that ended and are not read keep their places', async () => {
+test('ended streams that are not read still count towards the limit', async () => {
   const counts: number[] = [];
   const ends: string[] = [];
   const { port, answers } = await startTestServer(new GatedEngine(true), large, undefined, {
@@ -158,7 +158,7 @@ test('streams that ended and are not read keep their places', async () => {
   assert.deepEqual(counts, [1, 2]);
 });
 
-test('they are cut after a grace, and then there is room again', async () => {
+test('ended streams that are not read are cut after a grace, and a new stream is accepted', async () => {
   const counts: number[] = [];
   const limits = { ...large, closeGraceMs: 100 };
   const { port, answers } = await startTestServer(new GatedEngine(true), limits, undefined, {
@@ -174,7 +174,7 @@ test('they are cut after a grace, and then there is room again', async () => {
   }
 });
 
-test('an ended stream that is read late, but within the grace, gets its status', async () => {
+test('an ended stream that is read within the grace gets its status', async () => {
   const { port, answers } = await startTestServer(new GatedEngine(true), large);
   const peer = await stuckPeer(port, answers);
   await setTimeout(50);

@@ -4,20 +4,20 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'no
 import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
+import { Checkpointing } from '../../services/student/checkpointing.js';
+import { type OpenedRun, openRun } from '../../services/student/openRun.js';
+import { openReporting } from '../../services/student/reporting.js';
+import { connectTeacher } from '../../services/student/teacher.js';
+import { openTrainingData } from '../../services/student/trainingData.js';
 import { formatConfig } from '../../src/config/format.js';
 import { loadConfig } from '../../src/config/load.js';
 import { type StudentConfig, studentSchema } from '../../src/config/student.js';
+import { ConfusionMatrix, scores } from '../../src/evaluate/confusion.js';
+import { saveCheckpoint } from '../../src/run/checkpoint.js';
 import { bestCheckpoint, markBestCheckpoint } from '../../src/run/checkpointFolder.js';
 import { openEventLog, readEvents } from '../../src/run/events.js';
 import { readManifest } from '../../src/run/manifest.js';
-import { saveCheckpoint } from '../../src/run/checkpoint.js';
-import { scores, ConfusionMatrix } from '../../src/evaluate/confusion.js';
 import { float32Tensor } from '../../src/wire/safetensors.js';
-import { Checkpointing } from '../../services/student/checkpointing.js';
-import { connectTeacher } from '../../services/student/connectTeacher.js';
-import { openTrainingData } from '../../services/student/trainingData.js';
-import { type OpenedRun, openRun } from '../../services/student/openRun.js';
-import { openReporting } from '../../services/student/reporting.js';
 import { CamvidFolder } from '../support/datasets/camvidFolder.js';
 
 const DIGESTS = ['a', 'b'].map((digit) => `sha256:${digit.repeat(64)}`) as [string, string];
@@ -122,7 +122,7 @@ test('a checkpoint from before a key existed is resumed with its default', async
   );
 });
 
-test('a run from before a key was retired goes on, its own numbers kept', async (t) => {
+test('a run from before a key was retired continues with its own values', async (t) => {
   const given = config(t);
   const run = await open(given);
   const { warmupSteps: _missing, ...train } = { ...run.config.train, threads: 7 };

@@ -1,17 +1,17 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import type { EncodedOutput } from '../../src/contract/outputs.js';
+import type { TeacherReply } from '../../src/contract/teacher.js';
+import { decodeReplies } from '../../src/distill/decodeReply.js';
+import { LogitsRebuild } from '../../src/distill/rebuildLogits.js';
 import { inferenceContext } from '../../src/models/context.js';
-import { initialWeights } from '../../src/models/initialise.js';
 import {
   type ModelDescription,
   readModelFile,
   writeModelFile,
 } from '../../src/models/files/modelFile.js';
+import { initialWeights } from '../../src/models/initialise.js';
 import { SegmentationNetwork } from '../../src/models/network.js';
-import { decodeReplies } from '../../src/distill/decodeReply.js';
-import { LogitsRebuild } from '../../src/distill/rebuildLogits.js';
-import type { TeacherReply } from '../../src/contract/teacher.js';
-import type { EncodedOutput } from '../../src/contract/outputs.js';
 import { TeacherNetwork } from '../../src/models/teacher/teacherNetwork.js';
 import { drawsFor } from '../../src/random/draws.js';
 import { float32, numTensors, readFloat32, scope } from '../../src/tensor/index.js';
@@ -65,7 +65,7 @@ function outputsOf(result: EncodedOutput[] | Error | undefined): EncodedOutput[]
   return result;
 }
 
-test("a teacher gives the network's outputs, encoded", () => {
+test("a teacher returns the network's outputs, encoded", () => {
   const before = numTensors();
   const teacher = teacherWith();
   const network = SegmentationNetwork.create(DESCRIPTION.spec, initialWeights(1));
@@ -200,7 +200,7 @@ test('non-finite outputs become an error of their image only', () => {
   broken.dispose();
 });
 
-test('requests that are not offered and images that do not fit are refused', () => {
+test('unsupported requests and images of the wrong size are refused', () => {
   const teacher = teacherWith();
   const image = randomImage(1, 24, 24);
   const infer = (output: string, encoding: string) =>

@@ -22,7 +22,7 @@ suite('outer', () => {
 });
 `;
 
-test("the runner's tests with the suites that they are in, failed ones too", () => {
+test("the runner's tests are reported with their suites, failed ones included", () => {
   const [file, times] = [join(folder, 'made.test.mjs'), join(folder, 'times.jsonl')];
   writeFileSync(file, TESTS);
   // Of this very test the runner says that it is inside of one, and would run nothing.
@@ -40,7 +40,7 @@ test("the runner's tests with the suites that they are in, failed ones too", () 
   assert.ok(slow!.seconds >= 0.1 && slow!.seconds < 60, `${slow!.seconds} s`);
 });
 
-test('tiers as they came, tests by their time, ten of them', () => {
+test('tiers are listed in order, and the ten slowest tests by time', () => {
   const tests = Array.from({ length: 12 }, (_, index) => ({ test: `t${index}`, seconds: index }));
   const text = timeSummary([
     { tier: 'unit', seconds: 61.04, tests },

@@ -40,14 +40,14 @@ test('buffers move there and back', async () => {
   assert.deepEqual(await answer, Uint8Array.of(3, 2, 1));
 });
 
-test('calls are done one after the other, in the order they came', async () => {
+test('calls run one after the other, in order', async () => {
   const { call } = start();
   const done: number[] = [];
   await Promise.all([30, 1, 10].map((ms) => call.pause(ms).then((each) => done.push(each))));
   assert.deepEqual(done, [30, 1, 10]);
 });
 
-test('what a call throws comes back as itself, and the next call is answered', async () => {
+test('an error of a call comes back with its class, and the next call is answered', async () => {
   const { call } = start();
   const listed = await thrownBy(call.fail('listed'));
   assert.ok(listed instanceof TaskError && listed instanceof RangeError, listed.name);
@@ -69,21 +69,21 @@ test('what a call throws comes back as itself, and the next call is answered', a
   assert.equal(await call.pause(0), 0);
 });
 
-test('errors in a list of results come back as themselves, in their places', async () => {
+test('errors in a list of results come back with their classes, in their places', async () => {
   const [first, second, third] = await start().call.each();
   assert.deepEqual([first, third], ['first', 'third']);
   assert.ok(second instanceof TaskError, `second: ${second}`);
   assert.equal(second.limit, 8);
 });
 
-test('what cannot be sent rejects the call alone', async () => {
+test('arguments that cannot be transferred reject that call alone', async () => {
   const { call } = start();
   const unsendable = (() => {}) as unknown as number;
   assert.equal((await thrownBy(call.pause(unsendable))).name, 'DataCloneError');
   assert.equal(await call.pause(0), 0);
 });
 
-test('a thread that ends rejects what waits, what comes later, and says so', async () => {
+test('a thread that ends rejects waiting and later calls, and reports it', async () => {
   const thread = start();
   const waiting = [thread.call.exit(3), thread.call.pause(0)].map(thrownBy);
   const died = await thread.died;
@@ -94,7 +94,7 @@ test('a thread that ends rejects what waits, what comes later, and says so', asy
   ]);
 });
 
-test('an error that nobody catches is what the thread died of', async () => {
+test("an uncaught error is reported as the cause of the thread's end", async () => {
   const wrapped = new Error('wrapped');
   const { call, died } = start();
   const other = start({ deathError: () => wrapped });
@@ -107,7 +107,7 @@ test('an error that nobody catches is what the thread died of', async () => {
   assert.equal(await thrownBy(other.call.dieOf('of that')), wrapped);
 });
 
-test('a call past its deadline is the death of the thread, which can still be ended', async () => {
+test('a call past its deadline makes the thread fail, and it can still be ended', async () => {
   const thread = start({ deadlines: { block: { ms: 100, work: 'a task' } } });
   await thread.call.pause(0);
   await thread.call.block(0);
@@ -128,7 +128,7 @@ test('finish() lets the running call end and drops the others', async () => {
   assert.equal(hasDied, 'alive', 'it ended because it was told to');
 });
 
-test('finish() cuts off what takes too long', async () => {
+test('finish() terminates a call that takes too long', async () => {
   const thread = start();
   await thread.call.pause(0);
   const running = thrownBy(thread.call.pause(3_600_000));
@@ -136,12 +136,12 @@ test('finish() cuts off what takes too long', async () => {
   assert.equal((await running).message, 'the task thread is closed');
 });
 
-test('the thread gives way to the one that started it', async () => {
+test('the thread runs at a lower priority than the one that started it', async () => {
   if (process.platform !== 'linux') return;
   assert.equal(await start().call.niceness(), 10);
 });
 
-test('a wait ends with its signal, and is otherwise what it waits for', async () => {
+test("a wait ends with its signal, and otherwise with the promise's result", async () => {
   const stop = new AbortController();
   const waiting = thrownBy(unlessAborted(new Promise(() => {}), stop.signal));
   assert.equal(await unlessAborted(Promise.resolve(3), stop.signal), 3);

@@ -1,12 +1,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { buildTrainer, saveState } from '../../services/student/trainer.js';
 import { loadConfig } from '../../src/config/load.js';
 import { type StudentConfig, studentSchema } from '../../src/config/student.js';
 import { drawsFor } from '../../src/random/draws.js';
-import { float32, numTensors, ops, scope, scalar } from '../../src/tensor/index.js';
+import { float32, numTensors, ops, scalar, scope } from '../../src/tensor/index.js';
 import type { Trainer, TrainingBatch } from '../../src/train/trainer.js';
-import { buildTrainer } from '../../services/student/buildTrainer.js';
-import { saveState } from '../../services/student/trainerState.js';
 
 const CLASSES = 3;
 const CHANNELS = 8;
@@ -68,7 +67,7 @@ function batch(number: number): TrainingBatch {
   };
 }
 
-test('twenty steps on one batch: every term is there, the total falls, no tensor is left', () => {
+test('twenty steps on one batch: every term is present, the total falls, no tensor leaks', () => {
   const { trainer: built } = trainer('train.dropout=false');
   const totals: number[] = [];
   let after = 0;

@@ -56,11 +56,11 @@ function read(bytes: Uint8Array) {
   return readLabels(file);
 }
 
-function refused(bytes: Uint8Array, words: RegExp) {
+function refused(bytes: Uint8Array, pattern: RegExp) {
   return assert.rejects(read(bytes), (error) => {
     assert.ok(error instanceof DataError, String(error));
     assert.match(error.message, /label\.png: not a readable label PNG: /);
-    assert.match(error.message, words);
+    assert.match(error.message, pattern);
     return true;
   });
 }

@@ -28,20 +28,20 @@ async function answers(
   return peer.takeAnswer(pieces);
 }
 
-const places = (chunks: TensorChunk[]) =>
+const outputsOf = (chunks: TensorChunk[]) =>
   chunks.map(({ id, output }) => `${id} ${output.replace('OUTPUT_', '')}`);
 
 const WHOLE = (id: number) => [`${id} LOGITS`, `${id} EMBEDDING`, `${id} FEATURE_NORM`];
 
-test('no fault wanted: nothing stands between sender and connection', () => {
+test('without a fault nothing sits between sender and connection', () => {
   assert.equal(wireFaults({ corruptEvery: 0, truncateEvery: 0, duplicateEvery: 0 }), undefined);
 });
 
-test('corrupt: one bit of every second answer, its checksum that of the right bytes', async () => {
+test('corrupt: one bit of every second answer is flipped, its checksum left as it was', async () => {
   const chunks = await answers(4, 12, { corruptEvery: 2 });
-  assert.deepEqual(places(chunks), [1, 2, 3, 4].flatMap(WHOLE));
+  assert.deepEqual(outputsOf(chunks), [1, 2, 3, 4].flatMap(WHOLE));
   const wrong = chunks.filter(({ data, crc32c: sum }) => crc32c(data) !== sum);
-  assert.deepEqual(places(wrong), ['2 LOGITS', '4 LOGITS']);
+  assert.deepEqual(outputsOf(wrong), ['2 LOGITS', '4 LOGITS']);
   for (const { data, crc32c: sum } of wrong) {
     const mended = Buffer.from(data);
     mended[data.length >> 1]! ^= 1;
@@ -49,10 +49,10 @@ test('corrupt: one bit of every second answer, its checksum that of the right by
   }
 });
 
-test('truncate: the first piece away, then the second, then one cut short', async () => {
+test('truncate: the first chunk is missing, then the second, then one is cut short', async () => {
   const chunks = await answers(4, 9, { truncateEvery: 1 });
   const [, embedding, norm] = WHOLE(1);
-  assert.deepEqual(places(chunks), [
+  assert.deepEqual(outputsOf(chunks), [
     ...[embedding, norm],
     ...['2 LOGITS', '2 FEATURE_NORM'],
     ...WHOLE(3),
@@ -65,9 +65,9 @@ test('truncate: the first piece away, then the second, then one cut short', asyn
   );
 });
 
-test('duplicate: a piece twice, then a whole answer twice, late', async () => {
+test('duplicate: a chunk is sent twice, then a whole answer again, late', async () => {
   const chunks = await answers(5, 19, { duplicateEvery: 2 });
-  assert.deepEqual(places(chunks), [
+  assert.deepEqual(outputsOf(chunks), [
     ...WHOLE(1),
     ...['2 LOGITS', ...WHOLE(2)],
     ...[3, 4, 4, 5].flatMap(WHOLE),

@@ -18,7 +18,7 @@ const setup = (latencyMs: number): WorkerSetup => ({
 const images = [{ height: 8, width: 8, rgb: new Uint8Array(192) }];
 const outputs = [{ output: 'logits', encoding: 'fp32' }] as const;
 
-test('a batch that hangs is the death of the engine, and the thread can still be ended', async () => {
+test('a batch that hangs makes the engine fail, and its thread can still be ended', async () => {
   const engine = await WorkerEngine.start(setup(3_600_000), 100);
   const message = 'a batch has been in the inference thread for 0.1 s: it hangs';
   await assert.rejects(engine.infer(images, outputs), { message });
@@ -27,7 +27,7 @@ test('a batch that hangs is the death of the engine, and the thread can still be
   await engine.close();
 });
 
-test('batches in time are no death, however many', async () => {
+test('any number of batches in time leave the engine alive', async () => {
   const engine = await WorkerEngine.start(setup(0), 60_000);
   let isDead = false;
   void engine.died.then(() => {
@@ -38,7 +38,7 @@ test('batches in time are no death, however many', async () => {
   assert.equal(isDead, false);
 });
 
-test('a network that throws rejects the batch, and goes on with the next', async () => {
+test('an error of the network rejects its batch, and the next one is computed', async () => {
   const engine = await WorkerEngine.start(setup(0), 60_000);
   const huge = [{ height: 2 ** 31, width: 2 ** 31, rgb: new Uint8Array(3) }];
   await assert.rejects(engine.infer(huge, outputs), /RangeError/);
@@ -46,7 +46,7 @@ test('a network that throws rejects the batch, and goes on with the next', async
   await engine.close();
 });
 
-test('the bound is twice the request timeout, and a minute at least', () => {
+test('the limit is twice the request time-out, and at least a minute', () => {
   const bound = (requestTimeoutMs: number) => maxBatchMs({ requestTimeoutMs } as TeacherConfig);
   assert.deepEqual([1000, 30_000, 60_000].map(bound), [60_000, 60_000, 120_000]);
 });

@@ -7,7 +7,7 @@ import { expectBulkBuffers } from '../../../services/program/bulkHeap.js';
 import { OipProtocol } from '../../../src/oip/client/oipConversation.js';
 import { NO_OIP_SETTINGS } from '../../../src/oip/client/settings.js';
 import { connectBench } from '../../support/benchTeacher.js';
-import { answerRequests, tell } from '../../support/linesOfInput.js';
+import { answerRequests, sendLine } from '../../support/linesOfInput.js';
 import { bytesOf } from '../../wire/cases.js';
 import type { AnswerSize } from '../cases.js';
 import { answerBytesOf, WIRE_CASE } from './inferenceCases.js';
@@ -41,7 +41,7 @@ const oip = new OipProtocol({
 const options = { ...WIRE_CASE, expected: { outputStride: 1 } };
 const teacher = await connectBench([address], options, [oip]);
 
-tell({ engine: `Node.js ${process.versions.node}` });
+sendLine({ engine: `Node.js ${process.versions.node}` });
 await answerRequests(async ({ answers, ahead }: LoadRequest): Promise<LoadAnswer> => {
   const latenciesMs: number[] = [];
   let asked = 0;

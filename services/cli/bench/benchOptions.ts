@@ -4,7 +4,7 @@ import { ConfigError } from '../../../src/config/configError.js';
 import { UsageError } from '../command.js';
 import { wholeNumber } from '../datasetOptions.js';
 import { checkNetwork } from '../modelOptions.js';
-import { studentSpec } from '../../student/buildTrainer.js';
+import { studentSpec } from '../../student/trainer.js';
 import type { Repetitions } from './measureWork.js';
 import { configOf, PAPER_BANK_ROWS, type Workload } from './workload.js';
 import { availableCores } from '../../../src/threads/availableCores.js';
@@ -14,17 +14,17 @@ export const BENCH_USAGE = `  --model NAME           deeplabv3, psp, deeplab_mob
   --variant v1|v2        v1: as in the CVPR 2022 paper, v2: the newest official code (default v1)
   --width FACTOR         factor on every channel count (default 1)
   --classes N            number of classes (default 19)
-  --batch N              images in a batch, at least 2 (default 2)
+  --batch N              images per batch, at least 2 (default 2)
   --height PIXELS        height of an image (default 256)
   --width-pixels PIXELS  width of an image (default 512)
   --loss labels|cirkd    what the student trains with: the task loss alone, or all terms of CIRKD
                          against random outputs of a teacher (default cirkd)
-  --teacher-channels N   channels of that teacher's feature (default 256)
+  --teacher-channels N   channels of the random teacher's feature (default 256)
   --only teacher|student only the forward pass, or only the training step
-  --steps N              timed repetitions of each (default 10)
-  --warm-up N            untimed ones before (default 2)
-  --threads N            threads inside one operation (default: one a core)
-  --profile              after that, where the time goes, op by op
+  --steps N              timed repetitions (default 10)
+  --warm-up N            untimed repetitions before those (default 2)
+  --threads N            threads per operation (default: one per core)
+  --profile              also measures the time per op
   --json FILE            writes everything as JSON`;
 
 export interface BenchOptions {

@@ -16,7 +16,7 @@ export function benchReport(measurements: readonly WorkMeasurement[]): string {
     ]),
   });
   const profiles = measurements.flatMap(({ name, profile }) =>
-    profile === null ? [] : [`\n${name}, op by op\n\n${profileTable(profile)}`],
+    profile === null ? [] : [`\n${name}, time per op\n\n${profileTable(profile)}`],
   );
   return [table, ...profiles].join('');
 }

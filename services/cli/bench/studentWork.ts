@@ -2,7 +2,7 @@
 import { scope, type Tensor } from '../../../src/tensor/index.js';
 import { NonFiniteLossError, type TermValues } from '../../../src/train/outcome.js';
 import { type GradientObserver, Trainer, type TrainingBatch } from '../../../src/train/trainer.js';
-import { buildTrainer } from '../../student/buildTrainer.js';
+import { buildTrainer } from '../../student/trainer.js';
 import { fillBanks, studentBatch } from './inputs.js';
 import { configOf, type Workload } from './workload.js';
 

@@ -6,7 +6,7 @@ import type { EncodedOutput } from '../../../src/contract/outputs.js';
 import type { InferenceImage } from '../../../src/contract/inference.js';
 import { TeacherNetwork } from '../../../src/models/teacher/teacherNetwork.js';
 import type { NamedTensors } from '../../../src/wire/safetensors.js';
-import { studentSpec } from '../../student/buildTrainer.js';
+import { studentSpec } from '../../student/trainer.js';
 import { rgbImages, SALT } from './inputs.js';
 import { configOf, type Workload } from './workload.js';
 

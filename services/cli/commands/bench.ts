@@ -3,7 +3,7 @@ import { dirname } from 'node:path';
 import { ensureFolder, replaceFile } from '../../../src/run/durableFiles.js';
 import { specName } from '../../../src/models/spec.js';
 import { engineInfo } from '../../../src/tensor/index.js';
-import { studentSpec } from '../../student/buildTrainer.js';
+import { studentSpec } from '../../student/trainer.js';
 import { setTensorflowThreads } from '../../student/computeProtocol.js';
 import { BENCH_USAGE, type BenchOptions, readBenchOptions } from '../bench/benchOptions.js';
 import { benchReport } from '../bench/benchReport.js';
@@ -17,11 +17,12 @@ const SUMMARY = "Times a network on this machine: a teacher's forward pass, a st
 
 const usage = `cirkd bench [options]
 
-Times a teacher's forward pass (bytes of a batch to encoded outputs, fp32) and a student's training step
-(forward, losses, backward, update, memory banks full) of one network, on made input that is already in
-memory: no dataset, no wire. Prints images a second, the median time of a repetition, and the peak of the
-process' resident memory (above start: beyond what was there before network and input were made). The
-profile is a CPU's: a GPU may go on working after an op has returned.
+Times a teacher's forward pass (from the bytes of a batch to encoded outputs, fp32) and a student's training
+step (forward, losses, backward, update, with full memory banks) of one network, on generated input that is
+already in memory: without a dataset and without the network connection. Prints images per second, the
+median time of a repetition and the peak resident memory of the process (above start: minus the memory in
+use before network and input were created). The profile covers the CPU only: a GPU may still be working
+after an op has returned.
 
 ${BENCH_USAGE}
 

@@ -11,9 +11,9 @@ const EXIT_FAILED = 1;
 
 const usage = `cirkd conformance DIR [--op NAME,NAME] [--case NAME,NAME]
 
-Runs every case of a golden set (DIR/cases.json and the files beside it) and prints a line a key:
+Runs every case of a golden set (DIR/cases.json and the files beside it) and prints one line per key:
   PASS|FAIL|UNSUPPORTED <tab> op <tab> case <tab> key <tab> worst |error|/tolerance
-then "N passed, N failed, N skipped". Reasons of failures go to standard error.
+then "N passed, N failed, N skipped". The reasons for failures go to standard error.
 
   --op    only these operations; one that isn't supported then counts as a failure
   --case  only these cases
@@ -57,7 +57,7 @@ function readOptions(argv: string[]): Options {
   });
   const [directory] = positionals;
   if (directory === undefined || positionals.length > 1) {
-    throw new UsageError(`conformance: ${positionals.length} folders given, one wanted`);
+    throw new UsageError(`conformance: ${positionals.length} folders given, wanted one`);
   }
   return { directory, ops: names('--op', values.op), cases: names('--case', values.case) };
 }
@@ -93,7 +93,7 @@ function checkNames(set: GoldenSet, ops: ReadonlySet<string>, cases: ReadonlySet
 
 export const command: Command = {
   name: 'conformance',
-  summary: 'Runs golden test vectors through the code that trains.',
+  summary: 'Runs golden test vectors through the training code.',
   usage,
   run,
 };

@@ -14,21 +14,21 @@ import { packageRoot } from '../../program/packageRoot.js';
 
 const usage = `cirkd demo [--out DIR] [--seed N] [--steps N] [--keep] [options]
 
-Starts a teacher service and, one after the other, two students as processes of their own: one
-trained on labels alone, one with CIRKD, with the same init, crops and steps. Ends with a table on
+Starts a teacher service and, one after the other, two students as separate processes: one
+trained on labels alone, one with CIRKD, with the same initial weights, crops and steps. Writes a table to
 standard output and report.html, report.png, summary.json and pictures/grid.png in the folder.
 
-  --out DIR             the demo's folder, made anew (default runs/demo)
-  --seed N              of both students (default: the config's)
-  --steps N             of both students (default: the config's)
-  --keep                an older demo in DIR is renamed, not removed
+  --out DIR             the demo's folder; replaced if it exists (default runs/demo)
+  --seed N              seed of both students (default: the config's)
+  --steps N             steps of both students (default: the config's)
+  --keep                renames an older demo in DIR instead of removing it
   --teacher-model FILE  a model file (default examples/demo/teacher.safetensors)
-  --start-model FILE    what both students begin with (default examples/study/start.safetensors, with
-                        a --config of your own what it says)
+  --start-model FILE    initial weights of both students (default examples/study/start.safetensors;
+                        with your own --config, those that it names)
   --config FILE         the students' config (default examples/demo/student.yaml)
-  --set KEY=VALUE       overrides one key of it; as often as wanted
+  --set KEY=VALUE       overrides one key of that config; repeatable
 
-Exit codes: 0 done, whichever student wins; 2 config or usage, 5 the model file; those of a service
+Exit codes: 0 done, whichever student scores higher; 2 config or usage, 5 the model file; those of a service
 that failed; 130 and 143: stopped by a signal.`;
 
 async function run(argv: string[]): Promise<number> {
@@ -87,7 +87,7 @@ const EXAMPLES = {
 /** The given file, or the package's own example. */
 function exampleOr(option: keyof typeof EXAMPLES, given: string | undefined): string {
   const file = given ?? join(packageRoot(), 'examples', EXAMPLES[option]);
-  if (!existsSync(file)) throw new UsageError(`${option}: ${file} is not there`);
+  if (!existsSync(file)) throw new UsageError(`${option}: ${file} does not exist`);
   return resolve(file);
 }
 
@@ -98,7 +98,7 @@ function shown(path: string): string {
 
 export const command: Command = {
   name: 'demo',
-  summary: 'Distils a student from a teacher service and shows what came of it.',
+  summary: 'Distils a student from a teacher service and reports the result.',
   usage,
   run,
 };

@@ -12,14 +12,14 @@ import { packageRoot } from '../../program/packageRoot.js';
 
 export const command: Command = {
   name: 'doctor',
-  summary: 'Says what is installed, what is missing and how to mend it.',
+  summary: 'Lists what is installed, what is missing and how to fix it.',
   usage: `cirkd doctor [--json] [--camvid DIR]
 
-  --json         print one JSON object instead of lines
-  --camvid DIR   also look at a CamVid folder
-  --probe        load TensorFlow in this process and print what it says (doctor runs this itself)
+  --json         prints one JSON object instead of lines
+  --camvid DIR   also checks a CamVid folder
+  --probe        loads TensorFlow in this process and prints the result (run by doctor itself)
 
-Exit code 0 where all that is needed is there, else 2.`,
+Exit codes: 0 everything needed is installed, 2 something is missing.`,
   async run(argv) {
     const { values } = parseArgs({
       args: argv,

@@ -36,21 +36,21 @@ import { describeViews, VIEW_OPTIONS, VIEW_USAGE, viewsFromOptions } from '../vi
 const usage = `cirkd evaluate (--model PATH | --teacher HOST:PORT) --data KIND [options]
 
 Prints the IoU of every class, the mean IoU and the pixel accuracy of a network on a dataset, at the
-size of the label images. docs/evaluate.md says how the figures come about.
+size of the label images. docs/evaluate.md explains how the figures are computed.
 
 ${NETWORK_USAGE}
 ${DATASET_USAGE}
   --limit N       only the first N samples
 ${VIEW_USAGE}
-  --confusion     also prints the confusion matrix, in percent of each class' labels
-  --json          one JSON object on standard output in place of the tables
+  --confusion     also prints the confusion matrix, in percent of each class's labels
+  --json          prints one JSON object instead of the tables
   --out DIR       writes scores.json, scores.txt, classes.csv and confusion.csv
   --pictures DIR  writes pictures of each sample
-  --draw A,B,C    which: strip (image, truth, prediction, errors), classes, overlay, ids (class numbers
+  --draw A,B,C    which pictures: strip (image, truth, prediction, errors), classes, overlay, ids (class numbers
                   as grey values), errors (red where wrong, grey where no label counts); default strip
 
 Exit codes: 0 done, 2 usage, 3 no teacher, 4 a teacher with other classes, 5 the model,
-6 logits that are no numbers, 7 the data.`;
+6 non-finite logits, 7 the data.`;
 
 const OPTIONS = {
   ...NETWORK_OPTIONS,
@@ -137,7 +137,7 @@ function showProgress({ index, total }: EvaluatedSample): void {
 
 export const command: Command = {
   name: 'evaluate',
-  summary: 'Scores a network on a dataset: IoU a class, mIoU, confusion, pictures.',
+  summary: 'Scores a network on a dataset: IoU per class, mIoU, confusion matrix, pictures.',
   usage,
   run,
 };

@@ -17,9 +17,9 @@ Python:
   state = torch.load('FILE.pth', weights_only=True)
   model.load_state_dict(state, strict=True)
 
-The description of the network and its normalisation don't go with it: they are printed.
+The description of the network and its normalisation aren't part of the .pth file: they are printed.
 
-  --out FILE  the .pth file; replaced if it is there
+  --out FILE  the .pth file; replaced if it exists
 
 Exit codes: 0 done, 2 usage, 5 a model file that can't be used.`;
 
@@ -31,7 +31,7 @@ async function run(argv: string[]): Promise<number> {
   });
   const [file] = positionals;
   if (file === undefined || positionals.length > 1) {
-    throw new UsageError(`export: ${positionals.length} files given, one wanted`);
+    throw new UsageError(`export: ${positionals.length} files given, wanted one`);
   }
   const out = checkOutFile(values.out, '.pth');
   const { bytes, lines } = await convert(file);

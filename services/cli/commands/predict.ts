@@ -3,11 +3,8 @@ import { dirname, join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { readRgb } from '../../../src/data/files/imageFiles.js';
 import { paletteOf } from '../../../src/evaluate/palette.js';
-import type { RemoteSegmenter } from '../../../src/evaluate/predict.js';
-import type { Raster } from '../../../src/evaluate/raster.js';
 import { readPredictions } from '../../../src/evaluate/segmentationMetric.js';
-import { viewLogits } from '../../../src/evaluate/viewLogits.js';
-import type { Views } from '../../../src/evaluate/views.js';
+import { readViewLogits } from '../../../src/evaluate/viewLogits.js';
 import { type Command, UsageError } from '../command.js';
 import {
   PREDICTION_PICTURES,
@@ -28,18 +25,18 @@ const usage = `cirkd predict (--model PATH | --teacher HOST:PORT) --out DIR IMAG
 
 Writes for each image, at its size:
   DIR/<name>-classes.png  every pixel in the colour of its class
-  DIR/<name>-overlay.png  the same over the image
-Images of a folder keep the folders between. All images are read once before the first is predicted:
-where one is broken nothing is written.
+  DIR/<name>-overlay.png  the same, blended with the image
+Images in a folder keep their subfolders. All images are read once before the first prediction: if one is
+broken, nothing is written.
 
 ${NETWORK_USAGE}
-  --out DIR       folder for the pictures; made if it isn't there
+  --out DIR       folder for the pictures; created if it doesn't exist
   --draw A,B,C    which pictures: classes, overlay, ids (class numbers as grey values); default
                   classes,overlay
 ${VIEW_USAGE}
 
 Exit codes: 0 done, 2 usage, 3 no teacher, 4 the teacher, 5 the model,
-6 logits that are no numbers, 7 an image.`;
+6 non-finite logits, 7 an image.`;
 
 /** Number of values that an 8-bit grey pixel can have. */
 const MAX_IDS = 256;
@@ -56,7 +53,7 @@ async function run(argv: string[]): Promise<number> {
     },
   });
   checkNetworkOptions(values);
-  if (values.out === undefined) throw new UsageError('--out: wanted, a folder');
+  if (values.out === undefined) throw new UsageError('--out: none given, wanted a folder');
   const out = checkOutFolder('--out', values.out);
   const views = viewsFromOptions(values);
   const pictures = picturesFromOption(values.draw, PREDICTION_PICTURES);
@@ -66,14 +63,14 @@ async function run(argv: string[]): Promise<number> {
     const { classes } = network.segmenter;
     if (pictures.includes('ids') && classes > MAX_IDS) {
       throw new UsageError(
-        `--draw: ids given, wanted others: the network has ${classes} classes, a grey value one of ${MAX_IDS}`,
+        `--draw: ids given, wanted other pictures: the network has ${classes} classes, grey values number ${MAX_IDS}`,
       );
     }
     await checkImages(images);
     const palette = paletteOf(network.classNames);
     for (const { file, name } of images) {
       const image = await readRgb(file);
-      const prediction = await predict(network.segmenter, image, views);
+      const prediction = await readViewLogits(network.segmenter, image, views, readPredictions);
       const path = join(out, name);
       await makeOutFolder('--out', dirname(path));
       const written = await writePredictionPictures(path, { image, prediction, palette }, pictures);
@@ -85,22 +82,9 @@ async function run(argv: string[]): Promise<number> {
   }
 }
 
-async function predict(
-  segmenter: RemoteSegmenter,
-  image: Raster,
-  views: Views,
-): Promise<Int32Array> {
-  const logits_1HWK = await viewLogits(segmenter, image, views);
-  try {
-    return readPredictions(logits_1HWK);
-  } finally {
-    logits_1HWK.dispose();
-  }
-}
-
 export const command: Command = {
   name: 'predict',
-  summary: 'Colours images by the classes that a network sees in them.',
+  summary: 'Colours the pixels of images by the class that a network predicts.',
   usage,
   run,
 };

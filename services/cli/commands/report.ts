@@ -12,14 +12,14 @@ import { checkOutFolder, makeOutFolder } from '../outFolder.js';
 const usage = `cirkd report RUN [--out DIR]
 cirkd report RUN RUN... --out DIR
 
-Makes report.html, whole in itself, and report.png, and prints the table.
-Of one run: scores, curves, time, pictures, config, environment; into the run's folder unless --out
-says otherwise. A run that goes on or was cut off is shown as far as it is.
-Of several runs: their scores side by side, the curves in one chart, and where the configs differ.
+Writes report.html (self-contained) and report.png, and prints the table.
+One run: scores, curves, time, pictures, config and environment; written into the run's folder unless --out
+is given. A run in progress or interrupted is shown as far as it got.
+Several runs: their scores side by side, the curves in one chart, and the differences of their configs.
 
-  --out DIR  folder for the report; made if it isn't there
+  --out DIR  folder for the report; created if it doesn't exist
 
-Exit codes: 0 done, 2 usage, or a folder that holds no run.`;
+Exit codes: 0 done, 2 usage, or a folder without a run.`;
 
 async function run(argv: string[]): Promise<number> {
   const { values, positionals: runs } = parseArgs({
@@ -29,7 +29,7 @@ async function run(argv: string[]): Promise<number> {
   });
   if (runs.length === 0) throw new UsageError('report: no run given');
   if (runs.length > 1 && values.out === undefined) {
-    throw new UsageError('--out: wanted where several runs are compared');
+    throw new UsageError('--out: required to compare several runs');
   }
   if (values.out !== undefined) checkOutFolder('--out', values.out);
   const out = values.out ?? runs[0]!;

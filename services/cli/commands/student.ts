@@ -17,17 +17,17 @@ const SAME_SIGNAL_MS = 250;
 
 const usage = `cirkd student --config FILE.yaml [--set key.path=value ...] [--resume] [--print-config]
 
-Trains a student. With teacher.addresses it distils from these teachers, without any it trains on
-labels alone. What it leaves lies in <run.directory>/<run.id>: config.yaml, events.jsonl,
+Trains a student. With teacher.addresses it distils from these teachers, without them it trains on
+labels alone. Its results are in <run.directory>/<run.id>: config.yaml, events.jsonl,
 checkpoints/, summary.json, report.html, report.png. Progress and log go to standard error.
 
   --config FILE     the config; docs/config.md has every key
-  --set KEY=VALUE   overrides one key, VALUE is YAML; as often as wanted
-  --resume          goes on from the newest checkpoint of run.id, from the start if there is none
-  --print-config    prints the resolved config and ends
+  --set KEY=VALUE   overrides one key, VALUE is YAML; repeatable
+  --resume          continues from the newest checkpoint of run.id, or from the start if there is none
+  --print-config    prints the resolved config and exits
 
-SIGTERM and SIGINT stop the run after the present step, with its state saved; a second one ends it
-at once. A run stopped before its first step leaves nothing.
+SIGTERM and SIGINT stop the run after the current step, with its state saved; a second one ends it
+at once. A run stopped before its first step leaves no files.
 Exit codes: 0 done, 2 config or usage, 3 no teacher, 4 contract mismatch, 5 checkpoint,
 6 non-finite loss, 7 data, 143 stopped by a signal.`;
 

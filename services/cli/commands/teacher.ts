@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { loadConfig } from '../../../src/config/load.js';
 import { type TeacherConfig, teacherSchema } from '../../../src/config/teacher.js';
+import { findModel } from '../../teacher/findModel.js';
 import { runTeacher } from '../../teacher/main.js';
 import { expectBulkBuffers } from '../../program/bulkHeap.js';
 import { type Command, UsageError } from '../command.js';
@@ -14,18 +15,20 @@ and /metrics. Once it serves, one line "teacher ready: grpc HOST:PORT, ..." goes
 output; the log goes to standard error. SIGTERM and SIGINT drain.
 
   --config FILE      the config; docs/config.md has every key
-  --set KEY=VALUE    overrides one key, VALUE is YAML; as often as wanted
+  --set KEY=VALUE    overrides one key, VALUE is YAML; repeatable
+  --model PATH       a .safetensors or .onnx file, the folder of a SavedModel, or a folder that contains
+                     just one of these: same as --checkpoint, --onnx or --saved-model
   --checkpoint FILE  same as --set checkpoint=FILE
   --onnx FILE        same as --set graph.onnx=FILE: an ONNX file (docs/teachers.md)
   --saved-model DIR  same as --set graph.savedModel=DIR: the folder of a SavedModel
-  --settings FILE    same as --set graph.settings=FILE: what the graph doesn't say of itself; unless
-                     given, model.yaml beside model.onnx, or cirkd.yaml in the SavedModel's folder
-  --provider NAME    same as --set graph.provider=NAME: cpu or cuda, of --onnx
+  --settings FILE    same as --set graph.settings=FILE: settings that the graph doesn't contain; by
+                     default model.yaml beside model.onnx, or cirkd.yaml in the SavedModel's folder
+  --provider NAME    same as --set graph.provider=NAME: cpu or cuda, for --onnx
   --port PORT        same as --set listen.port=PORT
   --metrics-port P   same as --set metrics.port=P
   --simulate         same as --set simulate.enabled=true
 
-Exit codes: 0 stopped by a signal, 1 the network's thread died, 2 config or usage or port in use,
+Exit codes: 0 stopped by a signal, 1 the inference thread failed, 2 config or usage or port in use,
 5 checkpoint or graph.`;
 
 const TEXT_FLAGS = {
@@ -57,6 +60,7 @@ function readConfig(argv: string[]): TeacherConfig {
       config: { type: 'string' },
       set: { type: 'string', multiple: true, default: [] },
       ...TEXT_FLAGS,
+      model: { type: 'string' },
       port: { type: 'string' },
       'metrics-port': { type: 'string' },
       simulate: { type: 'boolean' },
@@ -64,6 +68,10 @@ function readConfig(argv: string[]): TeacherConfig {
   });
   const overrides = [...values.set];
   // JSON is valid YAML, and quotes strings that YAML would read as another type.
+  if (values.model !== undefined) {
+    const { key, path } = findModel(values.model);
+    overrides.push(`${key}=${JSON.stringify(path)}`);
+  }
   for (const [flag, key] of Object.entries(KEY_OF_FLAG) as [keyof typeof TEXT_FLAGS, string][]) {
     if (values[flag] !== undefined) overrides.push(`${key}=${JSON.stringify(values[flag])}`);
   }

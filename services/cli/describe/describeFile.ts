@@ -10,11 +10,11 @@ import { describeWeights } from './describeWeights.js';
 
 export const DESCRIBE_USAGE = `cirkd import --describe FILE|DIR [options]
 
-Prints what a file is, and writes nothing. A folder is read as a SavedModel, a file whose name ends in
-.onnx as ONNX: inputs, outputs, shapes, what each is taken for, the settings with where they come from, and
-what is missing to serve it (--settings and --set graph.KEY=VALUE as with cirkd teacher). Of any other file:
-the network that its weights show, its settings with where they come from, and all weights that don't fit
-it (--key and --strip-prefix as above).`;
+Describes a file and writes nothing. A folder is read as a SavedModel, a file whose name ends in .onnx as
+ONNX: inputs, outputs, shapes and the role of each, the settings and their origins, and what is missing to
+serve it (--settings and --set graph.KEY=VALUE as with cirkd teacher). For any other file: the network
+detected from its weights, its settings and their origins, and all weights that don't match it (--key and
+--strip-prefix as above).`;
 
 /** Resolves to 0, even if something is missing. Throws CheckpointError if the file can't be used. */
 export async function describeFile(argv: string[]): Promise<number> {
@@ -34,7 +34,7 @@ export async function describeFile(argv: string[]): Promise<number> {
   if (prefix === '') throw new UsageError("--strip-prefix: '' given, wanted a name");
   const graph = graphKey(path);
   if (graph === null && (values.settings !== undefined || values.set.length > 0)) {
-    throw new UsageError(`--settings, --set: are for graphs, ${path} is none`);
+    throw new UsageError(`--settings, --set: are for graphs, ${path} is not one`);
   }
   if (graph !== null && (key !== undefined || prefix !== undefined)) {
     throw new UsageError(`--key, --strip-prefix: are for files of weights, ${path} is a graph`);

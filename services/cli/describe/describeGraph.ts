@@ -12,7 +12,7 @@ import type { GraphSource } from '../../teacher/workerProtocol.js';
 export async function describeGraph(source: GraphSource): Promise<string[]> {
   const graph = await openGraph(source);
   try {
-    const reading = await readGraph(graph, source.said);
+    const reading = await readGraph(graph, source.given);
     return [
       `${source.path}: ${await kindOf(source)}, run by ${graph.runtime}`,
       graph.hash,
@@ -62,7 +62,7 @@ function roleOf(name: string, { findings }: GraphReading): string {
 function conclusion({ settingsFile }: GraphSource, graph: Graph, reading: GraphReading): string[] {
   const { description } = reading;
   if (description === null) {
-    return [`settings may stand in ${settingsFile} or under graph in the teacher's config`];
+    return [`settings can be given in ${settingsFile} or under graph in the teacher's config`];
   }
   const flag = graph.format === 'onnx' ? '--onnx' : '--saved-model';
   const without =

@@ -3,7 +3,7 @@ import type { ImportSource } from '../../../src/models/files/importModel.js';
 import type { ModelDescription } from '../../../src/models/files/modelFile.js';
 import { originOf } from '../../../src/models/zoo.js';
 import { printable } from '../../../src/wire/printable.js';
-import { namesBeside, saidBeside } from '../modelOptions.js';
+import { namesFromMeta, settingsFromMeta } from '../modelOptions.js';
 
 const DESCRIPTION = 'its description';
 const SHOWN_CLASSES = 5;
@@ -16,7 +16,7 @@ export function settingLines(described: ModelDescription, source: ImportSource):
   const shown = classNames.slice(0, SHOWN_CLASSES).map(printable).join(', ');
   return [
     `classes: ${classNames.length}, ${shown}${classNames.length > SHOWN_CLASSES ? ', …' : ''} (${from.classes})`,
-    `pixels: ${channelOrder} less ${pixelMean.join(', ')}, divided by ${pixelStd.join(', ')} (${from.pixels})`,
+    `pixels: ${channelOrder} minus ${pixelMean.join(', ')}, divided by ${pixelStd.join(', ')} (${from.pixels})`,
     `align_corners: ${alignCorners} (${from.alignCorners})`,
   ];
 }
@@ -25,16 +25,16 @@ function origins({ spec }: ModelDescription, { description, meta }: ImportSource
   if (description !== null) {
     return { classes: DESCRIPTION, pixels: DESCRIPTION, alignCorners: DESCRIPTION };
   }
-  const said = saidBeside(spec, meta);
+  const stored = settingsFromMeta(spec, meta);
   const config = 'the config saved beside the weights';
   const assumed = (options: string) =>
-    `not said in the file: taken from the network's origin, unless ${options} given`;
+    `not in the file: the default of the network's origin, unless ${options} given`;
   return {
     classes:
-      namesBeside(meta, spec.numClasses) !== null
+      namesFromMeta(meta, spec.numClasses) !== null
         ? 'names saved beside the weights'
         : 'counted from the weights; --classes names them',
-    pixels: said.normalisation === undefined ? assumed('--pixel-mean and so on are') : config,
-    alignCorners: said.alignCorners === undefined ? assumed('--align-corners is') : config,
+    pixels: stored.normalisation === undefined ? assumed('--pixel-mean etc. are') : config,
+    alignCorners: stored.alignCorners === undefined ? assumed('--align-corners is') : config,
   };
 }

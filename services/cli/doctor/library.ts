@@ -42,9 +42,10 @@ function failure(
       mend: 'run it on a processor with AVX',
     };
   }
-  const told = output.split('\n').filter((line) => /^cirkd: |rror/.test(line));
-  const why = told[0] ?? (signal === null ? 'it said nothing' : `stopped by ${signal}`);
-  return { detail: `does not load: ${why}`, mend: setupCommand(root) };
+  const errorLines = output.split('\n').filter((line) => /^cirkd: |rror/.test(line));
+  const reason =
+    errorLines[0] ?? (signal === null ? 'it printed no error' : `stopped by ${signal}`);
+  return { detail: `does not load: ${reason}`, mend: setupCommand(root) };
 }
 
 function hasAvx(): boolean {

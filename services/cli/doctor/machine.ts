@@ -25,7 +25,7 @@ export function checkMemory(): Check {
   const detail = `${gib(availableBytes)} GiB available of ${gib(totalmem())} GiB`;
   const data = { availableBytes, totalBytes: totalmem() };
   if (availableBytes >= DEMO_MEMORY_BYTES) return { name: 'Memory', status: 'ok', detail, data };
-  const mend = `the demo wants ${gib(DEMO_MEMORY_BYTES)} GiB: end other programs`;
+  const mend = `the demo needs ${gib(DEMO_MEMORY_BYTES)} GiB: close other programs`;
   return { name: 'Memory', status: 'note', detail, mend, data };
 }
 
@@ -43,7 +43,7 @@ async function diskOf(name: string, path: string, enough: boolean): Promise<Chec
   const detail = `${gib(freeBytes)} GiB free (${path})`;
   const data = { path, freeBytes };
   if (freeBytes >= SETUP_DISK_BYTES) return { name, status: 'ok', detail, data };
-  const mend = `the set-up wants ${gib(SETUP_DISK_BYTES)} GiB; CIRKD_CACHE names another place`;
+  const mend = `the set-up needs ${gib(SETUP_DISK_BYTES)} GiB; CIRKD_CACHE names another folder`;
   return { name, status: enough ? 'note' : 'missing', detail, mend, data };
 }
 
@@ -56,7 +56,7 @@ export function checkCamvid(directory: string): Check {
       name,
       status: 'missing',
       detail: `${directory} lacks ${lacking.join(', ')}`,
-      mend: 'name the folder that holds train.lst and val.lst: --camvid DIR',
+      mend: 'name the folder with train.lst and val.lst: --camvid DIR',
     };
   }
   const count = (list: string) =>

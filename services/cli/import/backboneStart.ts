@@ -35,7 +35,7 @@ export interface BackboneStartValues extends DescriptionValues {
 
 export interface BackboneStart {
   readonly bytes: Uint8Array;
-  /** Lines that say which weights were used and which weren't. */
+  /** Lines that report which weights were used and which weren't. */
   readonly lines: readonly string[];
 }
 
@@ -49,8 +49,8 @@ export async function backboneStart(
   dtype: 'F32' | 'F16',
 ): Promise<BackboneStart> {
   const { model, classes } = values;
-  if (model === undefined) throw new UsageError('--model: wanted with --backbone-weights');
-  if (classes === undefined) throw new UsageError('--classes: wanted with --backbone-weights');
+  if (model === undefined) throw new UsageError('--model: required with --backbone-weights');
+  if (classes === undefined) throw new UsageError('--classes: required with --backbone-weights');
   const seed = wholeNumber('--seed', values.seed ?? '0', 0);
   const names = classNames(classes);
   const { tensors, lines } = await readWeights(values);
@@ -66,15 +66,15 @@ export async function backboneStart(
   const normalisation = normalisationOf(file.normalisation, values);
   const description = { spec, normalisation, classNames: names };
   const { bytes, leftOut } = write(description, tensors, seed, dtype);
-  const left = leftOut.length === 0 ? [] : [`left out: ${leftOut.join(', ')}`];
-  return { bytes, lines: [...lines, ...left, `head: drawn from seed ${seed}`] };
+  const left = leftOut.length === 0 ? [] : [`not used: ${leftOut.join(', ')}`];
+  return { bytes, lines: [...lines, ...left, `head: random, from seed ${seed}`] };
 }
 
 function backboneOf(tensors: NamedTensors): string {
-  const told = detectBackboneName(tensors);
-  if (told !== null) return told;
+  const detected = detectBackboneName(tensors);
+  if (detected !== null) return detected;
   const names = listed([...tensors.keys()]);
-  throw new UsageError(`--backbone: wanted, it can't be told from the names: ${names}`);
+  throw new UsageError(`--backbone: required, it can't be detected from the names: ${names}`);
 }
 
 async function readWeights(
@@ -96,10 +96,10 @@ async function namedFile(
   lines: string[],
 ): Promise<string> {
   if ((positive('width', width) ?? 1) !== 1) {
-    throw new UsageError(`--width: ${width} given, ${name} has the weights of the whole width`);
+    throw new UsageError(`--width: ${width} given, ${name} has the weights of width 1`);
   }
-  const said = (text: string) => process.stderr.write(`${text}\n`);
-  const { file, pin } = await ensureNamedBackbone(name, backbone, process.env, said);
+  const log = (text: string) => process.stderr.write(`${text}\n`);
+  const { file, pin } = await ensureNamedBackbone(name, backbone, process.env, log);
   lines.push(`backbone: ${pin.source}; ${pin.licence}`);
   return file;
 }

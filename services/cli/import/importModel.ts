@@ -41,8 +41,9 @@ export async function importModel(
   const backbone = values['backbone-weights'];
   const wanted = backbone === undefined ? 1 : 0;
   if (files.length !== wanted) {
-    const beside = backbone === undefined ? 'one wanted' : 'none wanted with --backbone-weights';
-    throw new UsageError(`import: ${files.length} files given, ${beside}`);
+    const wantedText =
+      backbone === undefined ? 'wanted one' : 'wanted none with --backbone-weights';
+    throw new UsageError(`import: ${files.length} files given, ${wantedText}`);
   }
   if (backbone === undefined && values.seed !== undefined) {
     throw new UsageError('--seed: given, wanted only with --backbone-weights');
@@ -83,7 +84,7 @@ function refuseBackbone(tensors: NamedTensors): void {
   const backbone = detectBackboneName(tensors);
   if (backbone === null) return;
   throw new CheckpointError(
-    `weights: of ${backbone} alone, no head is there; --backbone-weights in place of the file's name ` +
-      'makes a start with a drawn head',
+    `weights: of ${backbone} alone, without a head; with --backbone-weights before the file's name ` +
+      'a random head is added',
   );
 }

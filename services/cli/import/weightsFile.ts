@@ -1,4 +1,4 @@
-/** Reads a file of weights, and says of other kinds of files what they are. */
+/** Reads a file of weights, and identifies files of other kinds. */
 import { existsSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { CheckpointError } from '../../../src/wire/checkpointError.js';

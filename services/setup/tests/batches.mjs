@@ -5,7 +5,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 
-const BATCH_FILES = 8;
+const BATCH_FILES = 12;
 
 /** Marks a test file that needs a process of its own; the reason follows the colon. */
 const OWN_PROCESS = /^\/\/ @own-process: \S/m;

@@ -14,8 +14,11 @@ import { keepTierTime, readTimes, timeSummary } from './times.mjs';
 const root = fileURLToPath(new URL('../../..', import.meta.url));
 const REPORTER = new URL('./times.mjs', import.meta.url).href;
 
-/** Concurrent files. Integration tests start whole services: one file at a time on two cores. */
-const CONCURRENCY = { unit: 2, golden: 1, integration: 1, interop: 1, deploy: 1, soak: 1 };
+/**
+ * Concurrent files, for two cores. Unit tests also wait for times to pass: a third process uses what the others leave.
+ * Integration tests start whole services: one file at a time.
+ */
+const CONCURRENCY = { unit: 3, golden: 1, integration: 1, interop: 1, deploy: 1, soak: 1 };
 /**
  * Limit per file or batch, as Node.js 20 counts a whole file as a test. Waits in tests time out sooner: see
  * test/support/eventually.ts. The first tests of interop and deploy install their dependencies.

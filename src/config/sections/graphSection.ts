@@ -82,7 +82,8 @@ export const graphSection = section(
     onnx: field(
       z
         .string()
-        .regex(/\.onnx$/i)
+        // Letters in pairs, as a JSON Schema has no flags (the chart's values.schema.json).
+        .regex(/\.[oO][nN][nN][xX]$/)
         .nullable()
         .default(null),
       'An ONNX file, run by onnxruntime.',

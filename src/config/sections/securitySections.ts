@@ -44,11 +44,17 @@ interface Tls {
 
 /** Faults of `listen` that involve several keys. */
 export function listenFaults(listen: {
+  readonly port: number | null;
+  readonly socket: string | null;
   readonly tls: Tls & { readonly clientCa: string | null };
   readonly tokenFile: string | null;
 }): CrossFault[] {
   const { tls, tokenFile } = listen;
   const faults = pairFaults('listen.tls', tls);
+  if (listen.port === null && listen.socket === null) {
+    const message = 'got null, wanted a port: there is no listen.socket either';
+    faults.push({ keys: ['listen.port', 'listen.socket'], message });
+  }
   if (tls.clientCa !== null && tls.certificate === null) {
     faults.push(missing('listen.tls.certificate', 'listen.tls.clientCa', 'is TLS'));
   }

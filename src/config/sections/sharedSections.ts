@@ -1,6 +1,7 @@
 /** Sections that both services have. */
 import { z } from 'zod';
-import { field, milliseconds, port, section, text } from '../fields.js';
+import { field, milliseconds, port, section } from '../fields.js';
+import { listenHost } from './addressFields.js';
 
 export const logSection = section('Level and format of the log.', {
   level: field(
@@ -13,10 +14,7 @@ export const logSection = section('Level and format of the log.', {
   ),
 });
 
-const host = field(
-  text().default('127.0.0.1'),
-  'Address that /metrics is served on; 0.0.0.0: all interfaces.',
-);
+const host = listenHost('Address that /metrics is served on; 0.0.0.0: all interfaces.');
 
 const metricsPort = (value: number) =>
   field(

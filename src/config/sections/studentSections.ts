@@ -1,5 +1,6 @@
 /** The sections of the student trainer's config. */
 import { z } from 'zod';
+import { teacherAddress } from './addressFields.js';
 import { dataSection } from './dataSection.js';
 import { count, field, positive, positiveCount, section, text } from '../fields.js';
 import { lossSection, memorySection, referenceSection } from './objectiveSections.js';
@@ -100,22 +101,9 @@ const networkSection = section(
   { fixed: true },
 );
 
-const address = field(
-  z
-    .string()
-    .regex(
-      /^(unix:\S+|dns:(\/\/[^\s/]*\/)?[^\s/]+:\d{1,5}|oips?(\+dns)?:\/\/\S+|(?!dns:|oips?:\/|oips?\+)\S+:\d{1,5})$/,
-    ),
-  'One teacher server, or a DNS name that stands for all addresses it resolves to.',
-  {
-    wanted:
-      'host:port, dns:///host:port, dns://server/host:port, unix:path or oip://host:port/model',
-  },
-);
-
 const teacherSection = section('The teachers that the student connects to.', {
   addresses: field(
-    z.array(address).default([]),
+    z.array(teacherAddress).default([]),
     'Teacher servers; empty: training on labels alone. dns: stands for all addresses that a name resolves to (docs/fleet.md); oip: is a model on a server of another program (docs/oip.md).',
   ),
   lookupIntervalMs: field(

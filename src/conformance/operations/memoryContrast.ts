@@ -7,18 +7,11 @@ import { RegionMemoryBank } from '../../memory/regionMemoryBank.js';
 import { StagedBuffers } from '../../models/buffers.js';
 import { ProjectionHead } from '../../models/projectionHead.js';
 import { scope, Tape, zeros } from '../../tensor/index.js';
-import { goldenBank } from '../banks.js';
+import { goldenBank, memorySettings } from '../banks.js';
 import { hostTensor } from '../hostTensor.js';
 import type { GoldenCase, HostTensor, OperationOptions, OperationResult } from '../operation.js';
 import { storedChoices } from '../storedChoices.js';
-import {
-  channelsFirst,
-  channelsLast,
-  hostScalar,
-  labelMaps,
-  teacherFeature,
-  tilingOf,
-} from '../tensors.js';
+import { channelsFirst, channelsLast, hostScalar, labelMaps, teacherFeature } from '../tensors.js';
 
 export function memoryContrast(golden: GoldenCase, options: OperationOptions): OperationResult {
   const head = ProjectionHead.create(golden.number('Cs'), golden.number('Ct'), (name) =>
@@ -80,21 +73,9 @@ function forwardAndBack(
 
 function objectiveSettings(golden: GoldenCase, options: OperationOptions): ObjectiveSettings {
   return {
-    classes: golden.number('num_classes'),
+    ...memorySettings(golden, options),
     weights: termWeights({ memory_pixel: 1, memory_region: 1 }),
     auxWeight: 0,
-    alignCorners: true,
     kdTemperature: 1,
-    contrastTemperature: golden.number('contrast_temperature'),
-    contrastKdTemperature: golden.number('contrast_kd_temperature'),
-    minibatchGroup: 0,
-    minibatchPooling: 'never',
-    tiling: tilingOf(options),
-    pixelContrastRows: golden.number('pixel_contrast_size'),
-    regionContrastRows: golden.number('region_contrast_size'),
-    pixelUpdateFreq: golden.number('pixel_update_freq'),
-    memoryStartStep: 0,
-    pixelEnqueue: golden.text('pixel_enqueue') === 'reference' ? 'reference' : 'class',
-    allIgnored: 'zero',
   };
 }

@@ -9,7 +9,7 @@ import { ProjectionHead } from '../../models/projectionHead.js';
 import { scope } from '../../tensor/index.js';
 import { Sgd } from '../../train/sgd.js';
 import { Trainer, type TrainingBatch } from '../../train/trainer.js';
-import { goldenBank } from '../banks.js';
+import { goldenBank, memorySettings } from '../banks.js';
 import { hostTensor } from '../hostTensor.js';
 import { goldenNetwork, goldenWeights, stateResults } from '../models.js';
 import {
@@ -20,7 +20,7 @@ import {
   UnsupportedError,
 } from '../operation.js';
 import { storedChoices } from '../storedChoices.js';
-import { channelsLast, labelMaps, teacherFeature, tilingOf } from '../tensors.js';
+import { channelsLast, labelMaps, teacherFeature } from '../tensors.js';
 
 /** Everything that a step changes. */
 interface Trained {
@@ -113,7 +113,7 @@ function stepBatch(golden: GoldenCase, step: number): TrainingBatch {
 
 function objectiveSettings(golden: GoldenCase, options: OperationOptions): ObjectiveSettings {
   return {
-    classes: golden.number('num_classes'),
+    ...memorySettings(golden, options),
     weights: {
       task: 1,
       logits_kd: golden.number('lambda_kd'),
@@ -122,20 +122,7 @@ function objectiveSettings(golden: GoldenCase, options: OperationOptions): Objec
       memory_region: golden.number('lambda_memory_region'),
     },
     auxWeight: typeof golden.params.aux_weight === 'number' ? golden.number('aux_weight') : 0,
-    alignCorners: true,
     kdTemperature: golden.number('kd_temperature'),
-    contrastTemperature: golden.number('contrast_temperature'),
-    contrastKdTemperature: golden.number('contrast_kd_temperature'),
-    minibatchGroup: 0,
-    // These are steps of the v1 trainer, which never pools.
-    minibatchPooling: 'never',
-    tiling: tilingOf(options),
-    pixelContrastRows: golden.number('pixel_contrast_size'),
-    regionContrastRows: golden.number('region_contrast_size'),
-    pixelUpdateFreq: golden.number('pixel_update_freq'),
-    memoryStartStep: 0,
-    pixelEnqueue: golden.text('pixel_enqueue') === 'reference' ? 'reference' : 'class',
-    allIgnored: 'zero',
   };
 }
 

@@ -90,11 +90,11 @@ function checkEntries(file: string, entries: readonly ClassEntry[], byColour: bo
   refuseTwice(file, 'name', classes, ({ name }) => name);
   if (!byColour) return;
   // Ignored entries may share a colour, but not with a class.
-  const told = new Map(entries.map((entry) => [colourKey(...entry.colour), entry]));
+  const entriesByColour = new Map(entries.map((entry) => [colourKey(...entry.colour), entry]));
   refuseTwice(
     file,
     'colour',
-    [...classes, ...[...told.values()].filter(({ ignore }) => ignore)],
+    [...classes, ...[...entriesByColour.values()].filter(({ ignore }) => ignore)],
     ({ colour }) => colour.join(),
   );
 }

@@ -1,7 +1,7 @@
 /** Detects which network a state dict with official names belongs to, from its names and shapes. */
 import { CheckpointError } from '../../wire/checkpointError.js';
-import { printable } from '../../wire/printable.js';
 import type { NamedTensors } from '../../wire/safetensors.js';
+import { listed } from '../foreign/namePrefix.js';
 import { channelScale, type ModelName, type NetworkSpec, type Variant } from '../spec.js';
 import { backboneName, stemOfWeights } from '../backbones/resnetStem.js';
 import { BACKBONE_NAMES, findModel, type HeadName, originOf } from '../zoo.js';
@@ -173,7 +173,7 @@ function detectBackbone(tensors: NamedTensors, own: NamedTensors): string {
     const stem = own.has('stem.0.weight') ? 'v1c' : stemOfWeights(own.get('conv1.weight'));
     return backboneName(RESNETS[form]!, stem);
   }
-  const seen = blocks.includes(0) ? firstNames([...tensors.keys()]) : `a ResNet of ${form} blocks`;
+  const seen = blocks.includes(0) ? listed([...tensors.keys()]) : `a ResNet of ${form} blocks`;
   throw new CheckpointError(
     `backbone: can't be detected, the weights are ${seen}; wanted one of ${BACKBONE_NAMES.join(', ')} with the names of CIRKD's code, torchvision or mmsegmentation`,
   );
@@ -259,10 +259,6 @@ function firstSize(tensors: NamedTensors, names: readonly string[], field: strin
     if (size !== undefined) return size;
   }
   throw new CheckpointError(`${field}: can't be detected, ${names.join(' and ')} are missing`);
-}
-
-function firstNames(names: readonly string[]): string {
-  return `${names.slice(0, 3).map(printable).join(', ')}${names.length > 3 ? ', …' : ''}`;
 }
 
 function fractions(parts: number): number[] {

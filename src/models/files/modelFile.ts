@@ -120,18 +120,18 @@ function describe(metadata: Metadata): ModelDescription {
 
 /** The key is present only if the network has no auxiliary head. */
 function auxHead(metadata: Metadata): { readonly auxHead?: false } {
-  const said = metadata['aux_head'];
-  if (said === undefined) return {};
-  if (said === 'false') return { auxHead: false };
-  throw new CheckpointError(`aux_head: '${printable(said)}' given, wanted 'false' or none`);
+  const value = metadata['aux_head'];
+  if (value === undefined) return {};
+  if (value === 'false') return { auxHead: false };
+  throw new CheckpointError(`aux_head: '${printable(value)}' given, wanted 'false' or none`);
 }
 
 /** The key is present only if the network differs from others of its origin. */
 function alignCorners(metadata: Metadata): { readonly alignCorners?: boolean } {
-  const said = metadata['align_corners'];
-  if (said === undefined) return {};
-  if (said === 'true' || said === 'false') return { alignCorners: said === 'true' };
-  throw new CheckpointError(`align_corners: '${printable(said)}' given, wanted 'true' or 'false'`);
+  const value = metadata['align_corners'];
+  if (value === undefined) return {};
+  if (value === 'true' || value === 'false') return { alignCorners: value === 'true' };
+  throw new CheckpointError(`align_corners: '${printable(value)}' given, wanted 'true' or 'false'`);
 }
 
 /** The messages of checkSpec name the spec's fields, which match the file's keys except for their case. */

@@ -99,11 +99,11 @@ function askedPrefix(tensors: NamedTensors, prefix: string): string | null {
   return candidates.find((one) => names.some((name) => name.startsWith(one))) ?? null;
 }
 
-/** One line on the prefix that was removed and the names left out; null if there was no prefix. */
+/** One line on the prefix that was removed and the names without it; null if there was no prefix. */
 export function prefixNote({ prefix, leftOut }: BareTensors): string | null {
   if (prefix === '') return null;
   const names = leftOut.length === 1 ? '1 name' : `${leftOut.length} names`;
-  const others = leftOut.length === 0 ? '' : `; left out ${names} without it`;
+  const others = leftOut.length === 0 ? '' : `; ${names} without it not used`;
   const which = leftOut.length === 0 ? '' : ` (${listed(leftOut)})`;
   return `prefix removed: '${printable(prefix)}'${others}${which}`;
 }

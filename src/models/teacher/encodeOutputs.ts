@@ -43,7 +43,7 @@ export function encodeOutputs(
 /** Throws RangeError on an output or encoding that isn't offered. */
 export function checkRequest({ output, encoding }: OutputRequest, hasFeature = true): void {
   if (!hasFeature && output !== 'logits') {
-    throw new RangeError(`output: ${output} given, wanted logits: the network gives no feature`);
+    throw new RangeError(`output: ${output} given, wanted logits: the network provides no feature`);
   }
   if (OUTPUTS[output]?.scope !== 'image') {
     throw new RangeError(

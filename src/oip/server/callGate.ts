@@ -4,7 +4,7 @@
  * once, as Triton's have, gets all its answers, and a server's memory doesn't depend on their number.
  */
 import { ServerInterceptingCall, type ServerInterceptor } from '@grpc/grpc-js';
-import type { RpcError } from '../../rpc/errors.js';
+import { type GrpcCode, GrpcStatus, type RpcError } from '../../rpc/errors.js';
 import { stopping, timedOut } from './modelErrors.js';
 
 export interface GateLimits {
@@ -13,6 +13,8 @@ export interface GateLimits {
   readonly maxConnectionCalls: number;
   /** Limit for waiting and sending the message together. */
   readonly timeoutMs: number;
+  /** A call has ended before its message was read: refused here, or given up. */
+  readonly onUnread: (code: GrpcCode, seconds: number) => void;
 }
 
 interface Entry {
@@ -78,7 +80,7 @@ export class CallGate {
 
   /** One call per connection and round. */
   #admit(): void {
-    for (let before = -1; before !== this.#admitted; ) {
+    for (let before = -1; !this.#closed && before !== this.#admitted; ) {
       before = this.#admitted;
       for (const [peer, connection] of [...this.#connections]) {
         const [entry] = connection.waiting;
@@ -103,24 +105,33 @@ export class CallGate {
   interceptor(path: string): ServerInterceptor {
     return (method, call) => {
       if (method.path !== path) return new ServerInterceptingCall(call);
+      const { timeoutMs, onUnread } = this.#limits;
+      const startedAtMs = performance.now();
+      /** null: it hasn't come here, or its message was read. */
+      let unread: GrpcCode | null = null;
       let leave = () => {};
       let timer: NodeJS.Timeout | undefined;
-      const refuse = ({ code, message }: RpcError) =>
+      const refuse = ({ code, message }: RpcError) => {
+        unread = code;
         call.sendStatus({ code, details: message, metadata: null });
+      };
       return new ServerInterceptingCall(call, {
         start: (next) => {
           next({
             onReceiveMetadata: (metadata, admit) => {
-              timer = setTimeout(() => refuse(timedOut()), this.#limits.timeoutMs);
+              unread = GrpcStatus.CANCELLED;
+              timer = setTimeout(() => refuse(timedOut()), timeoutMs);
               leave = this.enter(call.getPeer(), { admit: () => admit(metadata), refuse });
             },
             onReceiveHalfClose(pass) {
               clearTimeout(timer);
+              unread = null;
               pass();
             },
             onCancel() {
               clearTimeout(timer);
               leave();
+              if (unread !== null) onUnread(unread, (performance.now() - startedAtMs) / 1000);
             },
           });
         },

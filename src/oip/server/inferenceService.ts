@@ -6,7 +6,7 @@
  */
 import type { ServerUnaryCall, UntypedServiceImplementation } from '@grpc/grpc-js';
 import { cutUnlessEnded, onCallEnd } from '../../rpc/callEnd.js';
-import { grpcCodeName, GrpcStatus, RpcError, type UnexpectedErrorSink } from '../../rpc/errors.js';
+import { GrpcStatus, grpcCodeName, RpcError, type UnexpectedErrorSink } from '../../rpc/errors.js';
 import { duplexHandler, unaryHandler } from '../../rpc/handlers.js';
 import type { HostedService } from '../../stream/server/hostedService.js';
 import type { Serving } from '../../stream/server/imageRequests.js';
@@ -29,8 +29,8 @@ import { modelConfig, modelMetadata, PLATFORM } from './modelDescription.js';
 import {
   checkModel,
   checkStatistics,
-  isModel,
   invalidArgument,
+  isModel,
   MODEL_VERSION,
 } from './modelErrors.js';
 import { type InferMethod, type ModelOptions, ModelServer } from './modelServer.js';
@@ -72,11 +72,12 @@ export class TeacherInferenceService implements HostedService {
   constructor(options: InferenceServiceOptions) {
     this.#options = options;
     this.#model = new ModelServer(options);
-    const { limits } = options;
+    const { limits, onRequest } = options;
     this.#gate = new CallGate({
       maxCalls: limits.maxQueueImages,
       maxConnectionCalls: limits.maxInflightImages,
       timeoutMs: limits.requestTimeoutMs,
+      onUnread: (code, seconds) => onRequest('ModelInfer', grpcCodeName(code), seconds),
     });
     this.interceptors = [this.#gate.interceptor(InferenceService.service.ModelInfer.path)];
     this.handlers = this.#handlers();
@@ -147,8 +148,7 @@ export class TeacherInferenceService implements HostedService {
         onRequest(method, 'OK', seconds());
         return response;
       } catch (error) {
-        const code = error instanceof RpcError ? error.code : GrpcStatus.INTERNAL;
-        onRequest(method, grpcCodeName(code), seconds());
+        onRequest(method, codeNameOf(error), seconds());
         throw error;
       }
     }, onUnexpected);
@@ -158,7 +158,7 @@ export class TeacherInferenceService implements HostedService {
     incoming: Incoming<DecodedRequest>,
     call: UnaryCall<DecodedRequest>,
   ): Promise<InferAnswer> {
-    const client = this.#acquire(call);
+    const client = this.#acquireOrCount(call);
     const method = this.#method('ModelInfer');
     const { answer, end } = this.#model.accept(incoming, client, deadlineOf(call), method);
     onCallEnd(call, () => {
@@ -215,6 +215,16 @@ export class TeacherInferenceService implements HostedService {
     return this.#clients!.acquire(call);
   }
 
+  /** For a call that is one request. */
+  #acquireOrCount(call: Parameters<Clients['acquire']>[0]): Client {
+    try {
+      return this.#acquire(call);
+    } catch (error) {
+      this.#options.onRequest('ModelInfer', codeNameOf(error), 0);
+      throw error;
+    }
+  }
+
   #method(method: InferMethod['method']): InferMethod {
     return { method, onRequest: this.#options.onRequest };
   }
@@ -258,6 +268,10 @@ export class TeacherInferenceService implements HostedService {
     const model = { name: this.#options.modelName, version: MODEL_VERSION, state, reason: '' };
     return { models: [model] };
   }
+}
+
+function codeNameOf(error: unknown): string {
+  return grpcCodeName(error instanceof RpcError ? error.code : GrpcStatus.INTERNAL);
 }
 
 /** Milliseconds since 1970; Infinity: none. */

@@ -1,6 +1,6 @@
 /** The served model: accepts requests, answers them through the shared queue, and counts what came of them. */
 import type { Encoding } from '../../contract/outputs.js';
-import { grpcCodeName, GrpcStatus, RpcError } from '../../rpc/errors.js';
+import { GrpcStatus, grpcCodeName, RpcError } from '../../rpc/errors.js';
 import type { Serving } from '../../stream/server/imageRequests.js';
 import type { BatchPolicy } from '../../stream/server/requestQueue.js';
 import type { BatchReport, ServerLimits } from '../../stream/server/serving.js';

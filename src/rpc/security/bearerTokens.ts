@@ -15,11 +15,11 @@ export function readTokens(file: NamedFile, content: Buffer): readonly string[] 
     if (line === '') return [];
     if (!TOKEN.test(line)) {
       const wanted = 'wanted 16 to 4096 printable ASCII characters without spaces';
-      throw new SecurityFileError(file, `line ${i + 1} is no token, ${wanted}`);
+      throw new SecurityFileError(file, `line ${i + 1} is not a token, ${wanted}`);
     }
     return [line];
   });
-  if (tokens.length === 0) throw new SecurityFileError(file, 'no token in it');
+  if (tokens.length === 0) throw new SecurityFileError(file, 'contains no token');
   return tokens;
 }
 

@@ -55,7 +55,7 @@ export function readAuthorities(file: NamedFile, content: Buffer): Buffer {
 
 function readChain(file: NamedFile, content: Buffer): X509Certificate[] {
   const blocks = content.toString('latin1').match(CERTIFICATE);
-  if (blocks === null) throw new SecurityFileError(file, 'no PEM certificate in it');
+  if (blocks === null) throw new SecurityFileError(file, 'contains no PEM certificate');
   return blocks.map((block, i) => {
     try {
       return new X509Certificate(block);
@@ -69,8 +69,8 @@ function readKey(file: NamedFile, content: Buffer): KeyObject {
   try {
     return createPrivateKey(content);
   } catch (cause) {
-    const wanted = 'wanted a private key as PEM, without passphrase';
-    throw new SecurityFileError(file, `no private key in it, ${wanted}`, { cause });
+    const wanted = 'wanted a PEM private key without a passphrase';
+    throw new SecurityFileError(file, `contains no private key, ${wanted}`, { cause });
   }
 }
 

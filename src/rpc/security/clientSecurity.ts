@@ -4,7 +4,12 @@ import { Metadata } from '@grpc/grpc-js';
 import { bearer } from './bearerTokens.js';
 import { type Identity, readAuthorities, readIdentity } from './certificates.js';
 import { endingConnections, plaintext } from '../endingConnections.js';
-import { RELOAD_EVERY_MS, type SecurityHooks, tellExposed, watchTokens } from './serverSecurity.js';
+import {
+  RELOAD_EVERY_MS,
+  type SecurityHooks,
+  reportExposed,
+  watchTokens,
+} from './serverSecurity.js';
 import { type NamedFile, WatchedFiles } from './watchedFiles.js';
 
 export interface ClientSecurityOptions extends SecurityHooks {
@@ -45,7 +50,7 @@ export async function openClientSecurity(options: ClientSecurityOptions): Promis
     throw error;
   }
   const keys = tls.identity === null ? [] : [tls.identity.key];
-  await tellExposed([...keys, ...(token === null ? [] : [token])], options);
+  await reportExposed([...keys, ...(token === null ? [] : [token])], options);
   return {
     credentials() {
       const { ca, identity } = watched.current;
@@ -66,7 +71,7 @@ async function watchMaterial(
   { onCertificate, onReloaded, onProblem, reloadEveryMs }: ClientSecurityOptions,
 ): Promise<WatchedFiles<Material>> {
   const files = [ca, ...(identity === null ? [] : [identity.certificate, identity.key])];
-  const tellExpiry = ({ identity: own }: Material) => {
+  const reportExpiry = ({ identity: own }: Material) => {
     if (own !== null) onCertificate?.(own.expires);
   };
   const watched = await WatchedFiles.open<Material>({
@@ -76,13 +81,13 @@ async function watchMaterial(
       identity: identity === null ? null : readIdentity(identity, own),
     }),
     onChange: (material) => {
-      tellExpiry(material);
+      reportExpiry(material);
       onReloaded?.(files.map(({ key }) => key));
     },
     ...(onProblem === undefined ? {} : { onProblem }),
     everyMs: reloadEveryMs ?? RELOAD_EVERY_MS,
   });
-  tellExpiry(watched.current);
+  reportExpiry(watched.current);
   return watched;
 }
 

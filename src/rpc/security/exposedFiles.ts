@@ -11,7 +11,7 @@ export async function exposedFiles(files: readonly NamedFile[]): Promise<string[
       const mode = (await stat(path).catch(() => null))?.mode ?? 0;
       if ((mode & READ_BY_OTHERS) === 0) return [];
       const octal = (mode & 0o777).toString(8);
-      return [`${key}: ${path}: every user may read it (mode ${octal}), wanted 640 or less`];
+      return [`${key}: ${path}: readable by every user (mode ${octal}), wanted 640 or stricter`];
     }),
   );
   return lines.flat();

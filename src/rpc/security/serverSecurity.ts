@@ -61,7 +61,7 @@ export async function openServerSecurity(options: ServerSecurityOptions): Promis
     watchedTokens?.close();
     throw error;
   }
-  await tellExposed(
+  await reportExposed(
     [...(tls === null ? [] : [tls.key]), ...(tokens === null ? [] : [tokens])],
     options,
   );
@@ -82,7 +82,7 @@ export async function openServerSecurity(options: ServerSecurityOptions): Promis
 }
 
 /** Reports files that every user may read, for server and client. */
-export async function tellExposed(
+export async function reportExposed(
   secrets: readonly NamedFile[],
   { onExposed }: SecurityHooks,
 ): Promise<void> {

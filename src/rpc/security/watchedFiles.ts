@@ -7,7 +7,7 @@
 import { readFile } from 'node:fs/promises';
 
 /** New contents are read again after this fraction of the time between two reads. */
-const SETTLING_PART = 1 / 6;
+const SETTLING_FRACTION = 1 / 6;
 
 /** A file and the key of the config that named it, for messages. */
 export interface NamedFile {
@@ -78,7 +78,7 @@ export class WatchedFiles<T> {
     try {
       const contents = await readAll(this.#options.files);
       if (this.#closed) return;
-      if (this.#settles(contents)) nextMs *= SETTLING_PART;
+      if (this.#settles(contents)) nextMs *= SETTLING_FRACTION;
       else this.#problem = undefined;
     } catch (error) {
       if (!(error instanceof SecurityFileError)) throw error;

@@ -5,7 +5,7 @@ import type { ImageRequest } from './request.js';
 /** The part of a link that the choice depends on. */
 export type Candidate = Pick<
   TeacherLink,
-  'address' | 'available' | 'failing' | 'hasRoom' | 'load' | 'msAnImage' | 'refusal' | 'refusalOf'
+  'address' | 'available' | 'failing' | 'hasRoom' | 'load' | 'msPerImage' | 'refusal' | 'refusalOf'
 >;
 
 /**
@@ -27,14 +27,14 @@ export class TeacherChoice {
 
   /** Undefined: the image has to wait. Then some teacher is busy and will report when it has room. */
   pick<L extends Candidate>(request: ImageRequest, links: readonly L[]): L | undefined {
-    const takers = links.filter(
+    const eligible = links.filter(
       (link) =>
         link.refusal === undefined && link.available && link.refusalOf(request) === undefined,
     );
-    const preferred = preferredOf(request, takers);
-    const roomy = preferred.filter((link) => link.hasRoom(request));
+    const preferred = preferredOf(request, eligible);
+    const withRoom = preferred.filter((link) => link.hasRoom(request));
     // No teacher should idle while images wait; besides, a slow one can show whether it still is.
-    const idle = roomy.filter(({ load }) => load === 0);
+    const idle = withRoom.filter(({ load }) => load === 0);
     if (idle.length > 0) return this.#inTurn(idle);
     // Even when a fast teacher's queue is full, waiting for it may beat using a slow one.
     const worthWaiting = preferred.filter(
@@ -46,10 +46,10 @@ export class TeacherChoice {
 
   /** The teacher that answers soonest; ties go to the one with the least load, then by turns. */
   #first<L extends Candidate>(links: readonly L[]): L | undefined {
-    const known = links.flatMap(({ msAnImage }) => msAnImage ?? []);
+    const known = links.flatMap(({ msPerImage }) => msPerImage ?? []);
     // A new teacher is assumed to be as fast as the fastest until it has answered.
     const guessMs = known.length > 0 ? Math.min(...known) : 0;
-    const doneMs = ({ load, msAnImage }: L) => (load + 1) * (msAnImage ?? guessMs);
+    const doneMs = ({ load, msPerImage }: L) => (load + 1) * (msPerImage ?? guessMs);
     const soonest = least(links, doneMs);
     return this.#inTurn(least(soonest, ({ load }) => load));
   }
@@ -65,19 +65,19 @@ export class TeacherChoice {
  */
 function preferredOf<L extends Candidate>(
   request: ImageRequest,
-  takers: readonly L[],
+  eligible: readonly L[],
 ): readonly L[] {
-  if (request.failedAt.size === 0) return takers;
+  if (request.failedAt.size === 0) return eligible;
   const isNew = ({ address }: L) => !request.failedAt.has(address);
   const isWell = ({ failing }: L) => !failing;
   const both = (link: L) => isNew(link) && isWell(link);
   // A second non-finite answer is the last, so it should come from another teacher.
   const rules = request.nonFiniteReplies > 0 ? [both, isNew, isWell] : [both, isWell, isNew];
   for (const rule of rules) {
-    const preferred = takers.filter(rule);
+    const preferred = eligible.filter(rule);
     if (preferred.length > 0) return preferred;
   }
-  return takers;
+  return eligible;
 }
 
 function least<T>(all: readonly T[], size: (one: T) => number): T[] {

@@ -105,7 +105,7 @@ export class FleetContract {
     const known = this.#first?.classifier;
     if (known != null && !Buffer.from(known.data).equals(Buffer.from(tensor.data))) {
       throw new ContractMismatchError(
-        `classifier: teacher ${address} sent another than ${this.#first!.address} under the same digest`,
+        `classifier: teacher ${address} sent a different one than ${this.#first!.address} under the same digest`,
       );
     }
     this.#first ??= { address, info, classifier: tensor };

@@ -36,7 +36,7 @@ const REFUSALS = new Set([
  * Why a stream ended; `early`: before the welcome. `refusal` is set if an early end means that the
  * teacher refuses this student.
  */
-export function readEnd(
+export function describeEnd(
   code: status,
   details: string,
   early: boolean,
@@ -52,11 +52,15 @@ export function readEnd(
 }
 
 /** Statuses of an overloaded teacher or one that shuts down: they say nothing about the image. */
-const INNOCENT = new Set([status.RESOURCE_EXHAUSTED, status.DEADLINE_EXCEEDED, status.UNAVAILABLE]);
+const OVERLOAD_STATUSES = new Set([
+  status.RESOURCE_EXHAUSTED,
+  status.DEADLINE_EXCEEDED,
+  status.UNAVAILABLE,
+]);
 
 /** Whether the image may have caused a retryable error; non-finite answers are counted apart. */
 export function blamesImage(code: status, reason: ImageError['reason']): boolean {
-  return !INNOCENT.has(code) && reason === 'ERROR_REASON_UNSPECIFIED';
+  return !OVERLOAD_STATUSES.has(code) && reason === 'ERROR_REASON_UNSPECIFIED';
 }
 
 /** The metric label for an image that is requeued after a retryable error. */

@@ -117,14 +117,14 @@ export class ImageExchange {
   #timedOut(id: number): void {
     this.#stream?.cancel(id);
     const { requestTimeoutMs } = this.#settings;
-    this.#failed(id, 'timeout', `no whole answer within ${requestTimeoutMs} ms`, false);
+    this.#failed(id, 'timeout', `no complete answer within ${requestTimeoutMs} ms`, false);
   }
 
-  #failed(id: number, reason: RequeueReason, detail: string, said: boolean): void {
+  #failed(id: number, reason: RequeueReason, detail: string, reported: boolean): void {
     const attempt = this.#attempts.close(id);
     if (attempt === undefined) return;
     this.#attempts.tell('failed', attempt, `${reason}: ${detail}`);
-    this.#events.onFailed(attempt.request, reason, detail, said);
+    this.#events.onFailed(attempt.request, reason, detail, reported);
   }
 
   #dropped(attempt: Attempt): void {

@@ -75,7 +75,7 @@ export class Fleet implements LinkOwner {
 
   submit(request: ImageRequest): void {
     if (this.#closed !== undefined) {
-      request.reject(new Error('teacher: asked after close'));
+      request.reject(new Error('teacher: request after close'));
       return;
     }
     request.id = ++this.#requests;
@@ -135,26 +135,26 @@ export class Fleet implements LinkOwner {
     if (request.faults > 0) request.repliesBefore ??= this.#replies;
     if (reason === 'nonfinite' && ++request.nonFiniteReplies >= MAX_NON_FINITE_REPLIES) {
       this.#watch.answered();
-      this.#reject(request, nonFinite(request, link.address, detail));
+      this.#reject(request, nonFiniteError(request, link.address, detail));
     } else if (request.faults >= MAX_FAULTS && this.#replies > request.repliesBefore!) {
       this.#watch.answered();
-      this.#reject(request, alwaysFaulty(request, link.address, detail));
+      this.#reject(request, faultyAnswersError(request, link.address, detail));
     } else {
       this.#settings.onRequeued?.(reason, `${link.address}: ${detail}`);
-      this.#askAgain(request);
+      this.#requeue(request);
     }
     this.#dispatch();
   }
 
   /** Requeues at the old place; a suspect image goes last, so that the others can show who is at fault. */
-  #askAgain(request: ImageRequest): void {
+  #requeue(request: ImageRequest): void {
     const suspect = request.faults >= MAX_FAULTS;
     const after = suspect ? -1 : this.#queue.findIndex(({ id }) => id > request.id);
     this.#queue.splice(after < 0 ? this.#queue.length : after, 0, request);
   }
 
   onLost(_link: TeacherLink): void {
-    this.#members.lookAgain();
+    this.#members.lookUpAgain();
   }
 
   onLeft(link: TeacherLink): void {
@@ -270,21 +270,29 @@ export class Fleet implements LinkOwner {
 
   async #close(): Promise<void> {
     this.#watch.stop();
-    const error = new Error('teacher: closed while an image waited');
+    const error = new Error('teacher: closed while an image was waiting');
     for (const request of [...this.#unsettled]) this.#reject(request, error);
     await this.#members.close();
   }
 }
 
-function alwaysFaulty(request: ImageRequest, address: string, detail: string): ImageRefusedError {
+function faultyAnswersError(
+  request: ImageRequest,
+  address: string,
+  detail: string,
+): ImageRefusedError {
   return new ImageRefusedError(
     request.faultCode,
-    `image ${request.image.sample}: no usable answer, asked ${request.attempts} times, last ${address}: ${detail}`,
+    `image ${request.image.sample}: no usable answer after ${request.attempts} attempts, the last at ${address}: ${detail}`,
   );
 }
 
-function nonFinite(request: ImageRequest, address: string, detail: string): NonFiniteReplyError {
+function nonFiniteError(
+  request: ImageRequest,
+  address: string,
+  detail: string,
+): NonFiniteReplyError {
   return new NonFiniteReplyError(
-    `image ${request.image.sample}: no finite answer, asked ${request.nonFiniteReplies} times, last ${address}: ${detail}`,
+    `image ${request.image.sample}: ${request.nonFiniteReplies} answers were not finite, the last from ${address}: ${detail}`,
   );
 }

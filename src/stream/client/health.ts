@@ -103,16 +103,16 @@ export class Pause {
 }
 
 /** Weight of the newest answer in the mean. */
-const NEWEST = 0.2;
+const NEWEST_WEIGHT = 0.2;
 
 /** How fast one teacher answers while it has something to do. */
 export class TeacherPace {
   #sinceMs = 0;
-  #msAnImage: number | undefined;
+  #msPerImage: number | undefined;
 
   /** Mean time from one answer to the next, the newest weighing most; undefined before the first. */
-  get msAnImage(): number | undefined {
-    return this.#msAnImage;
+  get msPerImage(): number | undefined {
+    return this.#msPerImage;
   }
 
   /** Records that an image is sent; `load` images were at the teacher before. */
@@ -124,8 +124,10 @@ export class TeacherPace {
     const now = performance.now();
     const ms = now - this.#sinceMs;
     this.#sinceMs = now;
-    this.#msAnImage =
-      this.#msAnImage === undefined ? ms : this.#msAnImage + NEWEST * (ms - this.#msAnImage);
+    this.#msPerImage =
+      this.#msPerImage === undefined
+        ? ms
+        : this.#msPerImage + NEWEST_WEIGHT * (ms - this.#msPerImage);
   }
 }
 

@@ -15,7 +15,7 @@ import { ContractMismatchError, type TeacherReply } from '../../contract/teacher
 import type { Endpoint } from '../../rpc/target.js';
 import type { Conversation, TeacherProtocol } from './conversation.js';
 import type { Admission, Agreement } from './contract.js';
-import { type ImageRefusedError, readEnd } from './errors.js';
+import { type ImageRefusedError, describeEnd } from './errors.js';
 import { Pause, TeacherHealth, TeacherPace, TeacherRoom } from './health.js';
 import type { ClientSettings, RequeueReason, TeacherState } from './options.js';
 import type { ImageRequest } from './request.js';
@@ -39,7 +39,7 @@ export interface LinkOwner extends Admission {
   onFailed(link: TeacherLink, request: ImageRequest, reason: RequeueReason, detail: string): void;
   /** An open stream has ended; the link will try again. */
   onLost(link: TeacherLink): void;
-  /** The link was told to leave and has answered everything: the owner closes it before it returns. */
+  /** The link was asked to leave and has answered everything: the owner closes it before it returns. */
   onLeft(link: TeacherLink): void;
   /** The teacher has more room, became ready, or was refused. */
   onChange(link: TeacherLink): void;
@@ -130,8 +130,8 @@ export class TeacherLink {
   }
 
   /** Mean time between two answers while it is busy; undefined before the first. */
-  get msAnImage(): number | undefined {
-    return this.#pace.msAnImage;
+  get msPerImage(): number | undefined {
+    return this.#pace.msPerImage;
   }
 
   /** Why the teacher doesn't fit; undefined if it does, or if that isn't known yet. */
@@ -188,7 +188,7 @@ export class TeacherLink {
     switch (state.kind) {
       case 'ready': {
         const { verdict } = state;
-        this.#enter({ kind: 'leaving', verdict }, `${this.load} images to answer`);
+        this.#enter({ kind: 'leaving', verdict }, `unanswered images: ${this.load}`);
         break;
       }
       case 'draining':
@@ -213,7 +213,7 @@ export class TeacherLink {
     if (state.kind === 'draining') state.isLeaving = false;
     if (state.kind !== 'leaving') return;
     const { verdict } = state;
-    this.#enter({ kind: 'ready', verdict, pause: new Pause() }, 'stays');
+    this.#enter({ kind: 'ready', verdict, pause: new Pause() }, 'address is back');
     this.#owner.onChange(this);
   }
 
@@ -273,17 +273,20 @@ export class TeacherLink {
    * alive, and the stream stays; silence and garbage end it. Simultaneous errors and time-outs count
    * as one failure, whereas each garbage answer counts.
    */
-  #failed(request: ImageRequest, reason: RequeueReason, detail: string, said: boolean): void {
+  #failed(request: ImageRequest, reason: RequeueReason, detail: string, reported: boolean): void {
     this.lastError = `${reason}: ${detail}`;
     const late = reason === 'timeout';
     const state = this.#state;
-    if (state.kind === 'ready' && !((said || late) && state.pause.isOn)) {
+    if (state.kind === 'ready' && !((reported || late) && state.pause.isOn)) {
       const pauseMs = late ? this.#health.timedOut() : this.#health.failed();
       state.pause.begin(pauseMs, () => this.#owner.onChange(this));
     }
     this.#owner.onFailed(this, request, reason, detail);
-    if (!said && this.#health.sick && this.#state.kind === 'ready') {
-      this.#ended(status.ABORTED, `given up after failures in a row, the last: ${this.lastError}`);
+    if (!reported && this.#health.sick && this.#state.kind === 'ready') {
+      this.#ended(
+        status.ABORTED,
+        `given up after repeated failures, the last one: ${this.lastError}`,
+      );
     } else {
       this.#finishIfDone();
     }
@@ -296,11 +299,11 @@ export class TeacherLink {
     const isLeaving = state.kind === 'leaving';
     const timer = setTimeout(
       () => {
-        this.#ended(status.UNAVAILABLE, `drained for ${graceMs} ms`);
+        this.#ended(status.UNAVAILABLE, `not drained within ${graceMs} ms`);
       },
       Math.min(graceMs, MAX_TIMER_MS),
     );
-    this.#enter({ kind: 'draining', verdict, isLeaving, timer }, `for ${graceMs} ms`);
+    this.#enter({ kind: 'draining', verdict, isLeaving, timer }, `grace period: ${graceMs} ms`);
     this.#finishIfDone();
   }
 
@@ -325,7 +328,7 @@ export class TeacherLink {
       return;
     }
     const wasConnected = state.kind !== 'connecting';
-    const { description, refusal } = readEnd(code, details, !wasConnected);
+    const { description, refusal } = describeEnd(code, details, !wasConnected);
     if (refusal !== undefined) {
       this.#refuse(new ContractMismatchError(`teacher ${this.address} ${refusal}`));
       return;
@@ -349,8 +352,8 @@ export class TeacherLink {
     if ('timer' in before) clearTimeout(before.timer);
     if (before.kind === 'ready') before.pause.end();
     this.#state = state;
-    const told: TeacherState['state'] = state.kind === 'closing' ? 'closed' : state.kind;
-    this.#settings.onTeacher?.({ address: this.address, state: told, detail });
+    const reportedState: TeacherState['state'] = state.kind === 'closing' ? 'closed' : state.kind;
+    this.#settings.onTeacher?.({ address: this.address, state: reportedState, detail });
   }
 }
 

@@ -25,7 +25,7 @@ export class Members {
   readonly #fixed: readonly Member[];
   readonly #names: readonly WatchedName[];
   /** The addresses that each name had when it was last found. */
-  readonly #behind = new Map<WatchedName, readonly Member[]>();
+  readonly #resolved = new Map<WatchedName, readonly Member[]>();
   readonly #links = new Map<string, TeacherLink>();
   /** The streams of former members, until they have ended. */
   readonly #closing = new Set<Promise<void>>();
@@ -70,21 +70,21 @@ export class Members {
     const links = this.links.map(({ address, lastError }) => `${address} (${lastError})`);
     const names = this.#names
       .filter(({ wasFound, problem }) => !wasFound || problem !== undefined)
-      .map(({ name, problem }) => `${name.text} (${problem ?? 'no answer of a DNS server yet'})`);
+      .map(({ name, problem }) => `${name.text} (${problem ?? 'no DNS answer yet'})`);
     return [...links, ...names].join('; ');
   }
 
   open(): void {
     this.#sync();
-    for (const name of this.#names) name.look();
+    for (const name of this.#names) name.refresh();
   }
 
   /** A teacher was lost: looks the names up again, as others may have replaced it. */
-  lookAgain(): void {
-    for (const name of this.#names) name.look();
+  lookUpAgain(): void {
+    for (const name of this.#names) name.refresh();
   }
 
-  /** A member that was told to leave has answered everything: closes its link. */
+  /** A member that was asked to leave has answered everything: closes its link. */
   left(link: TeacherLink): void {
     this.#links.delete(link.address);
     const closing = link.close().finally(() => this.#closing.delete(closing));
@@ -101,11 +101,11 @@ export class Members {
 
   #watch(name: DnsName, memberAt: (ip: string) => Member): WatchedName {
     const { lookupIntervalMs, onName } = this.#settings;
-    const tell = (addresses: readonly string[] | null, detail: string) =>
+    const report = (addresses: readonly string[] | null, detail: string) =>
       onName?.({ name: name.text, addresses, detail });
     const watched = new WatchedName(name, lookupIntervalMs, {
-      onAddresses: (ips) => this.#found(watched, ips.map(memberAt), tell),
-      onProblem: (problem) => tell(null, problem),
+      onAddresses: (ips) => this.#found(watched, ips.map(memberAt), report),
+      onProblem: (problem) => report(null, problem),
     });
     return watched;
   }
@@ -113,12 +113,12 @@ export class Members {
   #found(
     watched: WatchedName,
     now: readonly Member[],
-    tell: (addresses: readonly string[], detail: string) => void,
+    report: (addresses: readonly string[], detail: string) => void,
   ): void {
-    const before = this.#behind.get(watched) ?? [];
-    this.#behind.set(watched, now);
+    const before = this.#resolved.get(watched) ?? [];
+    this.#resolved.set(watched, now);
     if (listed(now).join() === listed(before).join()) return;
-    tell(listed(now), '');
+    report(listed(now), '');
     this.#sync();
     this.#onChange();
   }
@@ -127,7 +127,7 @@ export class Members {
   #sync(): void {
     if (this.#isClosed) return;
     const wanted = new Map<string, Member>();
-    for (const member of [...this.#fixed, ...[...this.#behind.values()].flat()]) {
+    for (const member of [...this.#fixed, ...[...this.#resolved.values()].flat()]) {
       const { address } = member.endpoint;
       if (!wanted.has(address)) wanted.set(address, member);
     }

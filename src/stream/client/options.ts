@@ -250,7 +250,7 @@ export function grantedOutputs(
 
 /** All outputs that the hello requests, with the contract's names. */
 export function helloOutputs(options: OutputOptions): OutputEncodingInput[] {
-  return onWire(requestedOutputs(options), options);
+  return outputsToWire(requestedOutputs(options), options);
 }
 
 /** The outputs that the welcome of a teacher has to grant. */
@@ -258,12 +258,15 @@ export function welcomeOutputs(
   info: Pick<TeacherInfo, 'featureChannels'>,
   options: OutputOptions,
 ): OutputEncodingInput[] {
-  return onWire(grantedOutputs(info, options), options);
+  return outputsToWire(grantedOutputs(info, options), options);
 }
 
-function onWire(ofImage: readonly OutputRequest[], options: OutputOptions): OutputEncodingInput[] {
-  const ofStream = { output: 'classifier', encoding: 'fp32' } as const;
-  const outputs = wantsClassifier(options) ? [...ofImage, ofStream] : ofImage;
+function outputsToWire(
+  imageOutputs: readonly OutputRequest[],
+  options: OutputOptions,
+): OutputEncodingInput[] {
+  const classifier = { output: 'classifier', encoding: 'fp32' } as const;
+  const outputs = wantsClassifier(options) ? [...imageOutputs, classifier] : imageOutputs;
   return outputs.map(({ output, encoding }) => ({
     output: OUTPUT.toWire[output],
     encoding: ENCODING.toWire[encoding],

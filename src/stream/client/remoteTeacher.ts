@@ -130,14 +130,14 @@ export class RemoteTeacher implements Teacher {
     const { sample, height, width, rgb } = image;
     if (!(height >= 1 && width >= 1) || rgb.length !== height * width * 3) {
       throw new RangeError(
-        `image ${sample}: ${rgb.length} bytes given, ${height}x${width} RGB wants ${height * width * 3}`,
+        `image ${sample}: ${rgb.length} bytes given, ${height}x${width} RGB needs ${height * width * 3}`,
       );
     }
     const { maxInflightBytes } = this.#settings;
     const wanted = this.inflightBytesFor(image);
     if (wanted > maxInflightBytes) {
       throw new RangeError(
-        `maxInflightBytes: ${maxInflightBytes} given, the answer to a ${height}x${width} image wants at least ${wanted}`,
+        `maxInflightBytes: ${maxInflightBytes} given, the answer to a ${height}x${width} image needs at least ${wanted}`,
       );
     }
   }

@@ -54,7 +54,7 @@ export class ReplyAssembly {
       throw new ChunkError('shape', `output: ${chunk.output ?? 'unknown'} given, wanted ${wanted}`);
     }
     checkChunk(tensor, chunk);
-    tensor.data ??= unwritten(tensor.rows * tensor.rowBytes);
+    tensor.data ??= uninitialised(tensor.rows * tensor.rowBytes);
     new Uint8Array(tensor.data).set(chunk.data, chunk.rowBegin * tensor.rowBytes);
     tensor.nextRow = chunk.rowEnd;
     if (tensor.nextRow === tensor.rows) {
@@ -66,14 +66,14 @@ export class ReplyAssembly {
   /** The whole answer. Call once `accept` has returned true. */
   reply(): TeacherReply {
     return {
-      logits: this.#tensorIfAsked('logits'),
-      embedding: this.#tensorIfAsked('embedding'),
-      embeddingScale: this.#tensorIfAsked('embedding_scale'),
-      featureNorm: this.#tensorIfAsked('feature_norm'),
+      logits: this.#tensorIfRequested('logits'),
+      embedding: this.#tensorIfRequested('embedding'),
+      embeddingScale: this.#tensorIfRequested('embedding_scale'),
+      featureNorm: this.#tensorIfRequested('feature_norm'),
     };
   }
 
-  #tensorIfAsked(name: OutputName): EncodedTensor | null {
+  #tensorIfRequested(name: OutputName): EncodedTensor | null {
     return this.#tensors.has(name) ? this.tensor(name) : null;
   }
 
@@ -81,14 +81,14 @@ export class ReplyAssembly {
   tensor(name: OutputName): EncodedTensor {
     const tensor = this.#tensors.get(name);
     if (tensor === undefined || tensor.data === null || tensor.nextRow !== tensor.rows) {
-      throw new Error(`${name}: asked for before it was whole`);
+      throw new Error(`${name}: read before it was complete`);
     }
     return { dtype: tensor.expected.dtype, shape: tensor.expected.shape, data: tensor.data };
   }
 }
 
 /** An uninitialised buffer: an answer is handed on only after every byte was written. */
-function unwritten(bytes: number): ArrayBuffer {
+function uninitialised(bytes: number): ArrayBuffer {
   return Buffer.allocUnsafeSlow(bytes).buffer as ArrayBuffer;
 }
 
@@ -121,7 +121,7 @@ function checkChunk(tensor: PartialTensor, chunk: TensorChunkView): void {
   if (sum !== chunk.crc32c) {
     throw new ChunkError(
       'crc',
-      `${name}: crc32c ${hex(chunk.crc32c)} given, bytes make ${hex(sum)}`,
+      `${name}: crc32c ${hex(chunk.crc32c)} given, the bytes received have ${hex(sum)}`,
     );
   }
 }

@@ -1,7 +1,7 @@
 /** Reads a hello: the client's request, or the reason why this server can't fulfil it. */
 import { type Encoding, type OutputRequest, OUTPUTS } from '../../contract/outputs.js';
 import type { TeacherInfo } from '../../contract/teacherInfo.js';
-import { GrpcStatus, RpcError } from '../../rpc/errors.js';
+import { GrpcStatus, invalidArgument, RpcError } from '../../rpc/errors.js';
 import { tensorBytes } from '../../wire/checkTensor.js';
 import { PROTOCOL_VERSION } from '../codec/teacherService.js';
 import { CHANNEL_ORDER, ENCODING, OUTPUT } from '../codec/wireNames.js';
@@ -26,7 +26,7 @@ export function isRunId(text: string): boolean {
   return RUN_ID.test(text);
 }
 
-/** Throws RpcError: INVALID_ARGUMENT for nonsense, FAILED_PRECONDITION for what we lack. */
+/** Throws RpcError: INVALID_ARGUMENT for a malformed request, FAILED_PRECONDITION for an unsupported one. */
 export function checkHello(
   hello: Hello,
   engine: Pick<InferenceEngine, 'info' | 'classifier'>,
@@ -40,7 +40,7 @@ export function checkHello(
   }
   if (!isRunId(hello.runId)) {
     const shown = JSON.stringify(hello.runId.slice(0, MAX_RUN_ID_BYTES + 1));
-    throw invalid(`hello.run_id: ${shown} given, wanted 1 to 128 of A-Z a-z 0-9 . _ -`);
+    throw invalidArgument(`hello.run_id: ${shown} given, wanted 1 to 128 of A-Z a-z 0-9 . _ -`);
   }
   const outputs = grantedOutputs(checkOutputs(hello.outputs, encodings), engine);
   return {
@@ -54,7 +54,7 @@ export function checkHello(
 /** Throws INVALID_ARGUMENT for a count too large to be an exact number. */
 export function checkByteCount(name: string, bytes: number): number {
   if (!Number.isSafeInteger(bytes)) {
-    throw invalid(`${name}: ${bytes} given, wanted at most 2^53 - 1`);
+    throw invalidArgument(`${name}: ${bytes} given, wanted at most 2^53 - 1`);
   }
   return bytes;
 }
@@ -77,23 +77,26 @@ export function teacherInfoToWire(
 /** More than any version has; a bound is needed, as the checks below compare every pair. */
 const MAX_OUTPUTS = 16;
 
-/** Throws RpcError: INVALID_ARGUMENT for nonsense, FAILED_PRECONDITION for what we lack. */
+/** Throws RpcError: INVALID_ARGUMENT for a malformed request, FAILED_PRECONDITION for an unsupported one. */
 export function checkOutputs(
   requested: Hello['outputs'],
   encodings: readonly Encoding[],
 ): OutputRequest[] {
   if (requested.length === 0)
-    throw invalid('hello.outputs: none given, wanted at least one output');
+    throw invalidArgument('hello.outputs: none given, wanted at least one output');
   if (requested.length > MAX_OUTPUTS) {
-    throw invalid(`hello.outputs: ${requested.length} given, wanted at most ${MAX_OUTPUTS}`);
+    throw invalidArgument(
+      `hello.outputs: ${requested.length} given, wanted at most ${MAX_OUTPUTS}`,
+    );
   }
-  const outputs = requested.map((asked, index) => checkOutput(asked, index, encodings));
-  const twice = outputs.find(({ output }, index) =>
+  const outputs = requested.map((entry, index) => checkOutput(entry, index, encodings));
+  const duplicate = outputs.find(({ output }, index) =>
     outputs.slice(0, index).some((earlier) => earlier.output === output),
   );
-  if (twice) throw invalid(`hello.outputs: ${OUTPUT.toWire[twice.output]} given twice`);
+  if (duplicate)
+    throw invalidArgument(`hello.outputs: ${OUTPUT.toWire[duplicate.output]} given twice`);
   if (imageOutputs(outputs).length === 0)
-    throw invalid('hello.outputs: none of an image given, wanted one');
+    throw invalidArgument('hello.outputs: no output per image given, wanted at least one');
   checkScale(outputs);
   return outputs;
 }
@@ -108,16 +111,16 @@ export function grantedOutputs(
 ): OutputRequest[] {
   const hasFeature = info.featureChannels > 0;
   if (classifier === null && requested.some(({ output }) => output === 'classifier')) {
-    const why = hasFeature ? 'has no such layer' : 'gives no feature';
-    throw lacking(
-      `hello.outputs: OUTPUT_CLASSIFIER given, but this teacher ${why}: its logits can't be rebuilt, set teacher.logits: sent`,
+    const reason = hasFeature ? 'has no such layer' : 'provides no feature';
+    throw unsupported(
+      `hello.outputs: OUTPUT_CLASSIFIER given, but this teacher ${reason}: its logits can't be rebuilt, set teacher.logits: sent`,
     );
   }
   const granted = requested.filter(({ output }) => hasFeature || !OUTPUTS[output].isOfFeature);
   if (granted.length > 0) return granted;
   const given = requested.map(({ output }) => OUTPUT.toWire[output]).join(', ');
-  throw lacking(
-    `hello.outputs: ${given} given, but this teacher gives no feature: wanted OUTPUT_LOGITS, set teacher.logits: sent`,
+  throw unsupported(
+    `hello.outputs: ${given} given, but this teacher provides no feature: wanted OUTPUT_LOGITS, set teacher.logits: sent`,
   );
 }
 
@@ -130,8 +133,8 @@ export function imageOutputs(outputs: readonly OutputRequest[]): OutputRequest[]
 export function checkClassifierRow({ featureChannels }: TeacherInfo, maxChunkBytes: number): void {
   const rowBytes = tensorBytes('fp32', [featureChannels + 1]);
   if (rowBytes <= maxChunkBytes) return;
-  throw lacking(
-    `hello.max_chunk_bytes: a row of OUTPUT_CLASSIFIER takes ${rowBytes} bytes, pieces have at most ${maxChunkBytes}`,
+  throw unsupported(
+    `hello.max_chunk_bytes: a row of OUTPUT_CLASSIFIER takes ${rowBytes} bytes, chunks have at most ${maxChunkBytes}`,
   );
 }
 
@@ -139,44 +142,40 @@ function checkScale(outputs: readonly OutputRequest[]): void {
   const hasScale = outputs.some(({ output }) => output === 'embedding_scale');
   const hasInt8 = outputs.some(({ encoding }) => encoding === 'int8');
   if (hasInt8 && !hasScale) {
-    throw invalid(
-      'hello.outputs: OUTPUT_EMBEDDING as ENCODING_INT8 given, wanted OUTPUT_EMBEDDING_SCALE, too',
+    throw invalidArgument(
+      'hello.outputs: OUTPUT_EMBEDDING as ENCODING_INT8 given, wanted OUTPUT_EMBEDDING_SCALE as well',
     );
   }
   if (hasScale && !hasInt8) {
-    throw invalid(
-      'hello.outputs: OUTPUT_EMBEDDING_SCALE given, wanted OUTPUT_EMBEDDING as ENCODING_INT8, too',
+    throw invalidArgument(
+      'hello.outputs: OUTPUT_EMBEDDING_SCALE given, wanted OUTPUT_EMBEDDING as ENCODING_INT8 as well',
     );
   }
 }
 
 function checkOutput(
-  asked: Hello['outputs'][number],
+  entry: Hello['outputs'][number],
   index: number,
   encodings: readonly Encoding[],
 ): OutputRequest {
   const name = `hello.outputs[${index}]`;
-  const output = OUTPUT.fromWire(asked.output);
+  const output = OUTPUT.fromWire(entry.output);
   if (output === undefined) {
     const offered = Object.values(OUTPUT.toWire).join(', ');
-    throw lacking(`${name}.output: ${asked.output} given, this server sends ${offered}`);
+    throw unsupported(`${name}.output: ${entry.output} given, this server sends ${offered}`);
   }
   if (OUTPUTS[output].isAlwaysFp32) return { output, encoding: 'fp32' };
-  const encoding = ENCODING.fromWire(asked.encoding);
+  const encoding = ENCODING.fromWire(entry.encoding);
   const offered = encodings.filter((one) => OUTPUTS[output].encodings.includes(one));
   if (encoding === undefined || !offered.includes(encoding)) {
     const names = offered.map((one) => ENCODING.toWire[one]).join(', ');
-    throw lacking(
-      `${name}.encoding: ${asked.encoding} given, this server sends ${asked.output} as ${names || 'nothing'}`,
+    throw unsupported(
+      `${name}.encoding: ${entry.encoding} given, this server sends ${entry.output} as ${names || 'nothing'}`,
     );
   }
   return { output, encoding };
 }
 
-function invalid(message: string): RpcError {
-  return new RpcError(GrpcStatus.INVALID_ARGUMENT, message);
-}
-
-function lacking(message: string): RpcError {
+function unsupported(message: string): RpcError {
   return new RpcError(GrpcStatus.FAILED_PRECONDITION, message);
 }

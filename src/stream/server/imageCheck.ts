@@ -35,9 +35,12 @@ export function faultOfDrop(reason: DropReason): ImageFault {
   const [code, message] = {
     evicted: [
       GrpcStatus.RESOURCE_EXHAUSTED,
-      'the queue is full, and this run holds more of it than another',
+      'the queue is full, and this run holds more of it than another run',
     ],
-    late: [GrpcStatus.DEADLINE_EXCEEDED, 'not computed: the time that was left was too short'],
+    late: [
+      GrpcStatus.DEADLINE_EXCEEDED,
+      'not computed: too little time was left before the deadline',
+    ],
   }[reason] as [GrpcCode, string];
   return new ImageFault(code, message, true);
 }
@@ -69,7 +72,7 @@ export function checkImage(
   const wantedBytes = height * width * 3;
   if (rgb.length !== wantedBytes) {
     throw invalid(
-      `image.rgb: ${rgb.length} bytes given, ${height} x ${width} x 3 wants ${wantedBytes}`,
+      `image.rgb: ${rgb.length} bytes given, ${height} x ${width} x 3 needs ${wantedBytes}`,
     );
   }
   checkRows(width, info, answer);
@@ -77,7 +80,7 @@ export function checkImage(
   if (checksum !== image.crc32c) {
     throw new ImageFault(
       GrpcStatus.DATA_LOSS,
-      `image.crc32c: ${hex(image.crc32c)} given, the bytes that came have ${hex(checksum)}`,
+      `image.crc32c: ${hex(image.crc32c)} given, the bytes received have ${hex(checksum)}`,
       true,
     );
   }
@@ -93,7 +96,7 @@ function checkRows(
     const bytes = rowBytes(expected);
     if (bytes > maxChunkBytes) {
       throw invalid(
-        `image.width: ${width} given, a row of ${OUTPUT.toWire[expected.name]} takes ${bytes} bytes, pieces have at most ${maxChunkBytes}`,
+        `image.width: ${width} given, a row of ${OUTPUT.toWire[expected.name]} takes ${bytes} bytes, chunks have at most ${maxChunkBytes}`,
       );
     }
   }
@@ -116,8 +119,8 @@ export function checkResult(
   expected: readonly ExpectedOutput[],
 ): void {
   const given = outputs.map(({ output }) => output).join();
-  const asked = expected.map(({ name }) => name).join();
-  if (given !== asked) throw new Error(`outputs: ${given} given, wanted ${asked}`);
+  const wanted = expected.map(({ name }) => name).join();
+  if (given !== wanted) throw new Error(`outputs: ${given} given, wanted ${wanted}`);
   for (const [index, { name, dtype, shape }] of expected.entries()) {
     checkTensor(name, outputs[index]!.tensor, dtype, shape);
   }

@@ -137,7 +137,7 @@ export class ImageRequests {
     if (this.#unanswered.has(image.id)) {
       throw new ImageFault(
         GrpcStatus.INVALID_ARGUMENT,
-        `image.id: ${image.id} given, an image with this id is unanswered`,
+        `image.id: ${image.id} given, an unanswered image already has this id`,
         false,
       );
     }
@@ -157,7 +157,7 @@ export class ImageRequests {
     const { limits, queue, engine } = this.#serving;
     const bytes = rgb.length;
     const reply = answerBytes(expectedOutputs(image, engine.info, this.#outputs));
-    // A finished answer takes memory until it is sent, so the server's limit applies, too.
+    // A finished answer takes memory until it is sent, so the server's limit applies as well.
     const timeoutMs = Math.min(image.timeoutMs || limits.requestTimeoutMs, limits.requestTimeoutMs);
     const sample = image.sampleKey?.sample ?? '';
     const request: QueuedRequest = {
@@ -174,7 +174,7 @@ export class ImageRequests {
       onResult: (result) => this.#finish(id, request, reply, result),
     };
     if (!queue.submit(request)) {
-      const message = `the queue is full: ${queue.size} images wait`;
+      const message = `the queue is full; images waiting: ${queue.size}`;
       throw new ImageFault(GrpcStatus.RESOURCE_EXHAUSTED, message, true);
     }
     const deadline = setTimeout(() => this.#expire(id, timeoutMs), timeoutMs);
@@ -247,7 +247,7 @@ export class ImageRequests {
       return new ImageFault(GrpcStatus.INVALID_ARGUMENT, error.message, false);
     }
     this.#serving.hooks.onEvent('error', 'inference failed', { ...name, error });
-    const message = 'the computation failed; see the log of the server';
+    const message = "the computation failed; see the server's log";
     return new ImageFault(GrpcStatus.INTERNAL, message, true);
   }
 

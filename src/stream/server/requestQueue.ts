@@ -32,8 +32,8 @@ export class RequestQueue {
   readonly #hooks: TeacherServerHooks;
   readonly #turns = new Turns();
   #busy = false;
-  #wakes = false;
-  #companyTimer: NodeJS.Timeout | undefined;
+  #wakeScheduled = false;
+  #batchTimer: NodeJS.Timeout | undefined;
   #passes = 0;
   /** Duration of the shortest forward pass so far; 0 before the first. */
   #shortestPassMs = 0;
@@ -62,7 +62,7 @@ export class RequestQueue {
     if (victims === undefined) return false;
     for (const victim of victims) this.#drop(victim, 'evicted');
     this.#turns.add({ request, batchKey: batchKeyOf(request), arrivedAtMs: performance.now() });
-    this.#tellSize();
+    this.#reportSize();
     // Deferred, so that images which arrived together share a batch without a delay.
     this.wake();
     return true;
@@ -71,17 +71,17 @@ export class RequestQueue {
   /** Takes a waiting request out. Returns false if its batch has already started. */
   remove(request: QueuedRequest): boolean {
     if (!this.#turns.remove(request)) return false;
-    this.#tellSize();
+    this.#reportSize();
     request.onLeave();
     return true;
   }
 
   /** Tries again to start requests that couldn't start before. */
   wake(): void {
-    if (this.#wakes) return;
-    this.#wakes = true;
+    if (this.#wakeScheduled) return;
+    this.#wakeScheduled = true;
     setImmediate(() => {
-      this.#wakes = false;
+      this.#wakeScheduled = false;
       this.#dispatch();
     });
   }
@@ -93,9 +93,9 @@ export class RequestQueue {
   #dispatch(): void {
     if (this.#busy) return;
     this.#dropLate();
-    const batchKey = this.#nextKey();
+    const batchKey = this.#nextBatchKey();
     if (batchKey === undefined) return;
-    clearTimeout(this.#companyTimer);
+    clearTimeout(this.#batchTimer);
     const batch = this.#takeBatch(batchKey);
     this.#busy = true;
     void this.#run(batch).finally(() => {
@@ -107,7 +107,7 @@ export class RequestQueue {
   /**
    * Drops images whose deadline comes before even the shortest pass could end: under overload they would
    * be computed in vain. An image that had less time from the start is tried all the same, as otherwise
-   * one slow first pass would refuse such images for ever.
+   * one slow first pass would refuse such images forever.
    */
   #dropLate(): void {
     const now = performance.now();
@@ -122,7 +122,7 @@ export class RequestQueue {
    * The batch key of the first image, by turns, that has waited long enough or can fill a batch;
    * undefined if all have to wait.
    */
-  #nextKey(): string | undefined {
+  #nextBatchKey(): string | undefined {
     const { maxImages, maxDelayMs } = this.#batch;
     const now = performance.now();
     let nextDueMs = Number.POSITIVE_INFINITY;
@@ -132,19 +132,19 @@ export class RequestQueue {
       const { batchKey } = head;
       const dueMs = head.arrivedAtMs + maxDelayMs;
       if (dueMs <= now) return batchKey;
-      const count = counts.get(batchKey) ?? this.#countCompany(batchKey);
+      const count = counts.get(batchKey) ?? this.#countBatchable(batchKey);
       if (count >= maxImages) return batchKey;
       counts.set(batchKey, count);
       nextDueMs = Math.min(nextDueMs, dueMs);
     }
-    clearTimeout(this.#companyTimer);
+    clearTimeout(this.#batchTimer);
     if (Number.isFinite(nextDueMs)) {
-      this.#companyTimer = setTimeout(() => this.#dispatch(), Math.ceil(nextDueMs - now));
+      this.#batchTimer = setTimeout(() => this.#dispatch(), Math.ceil(nextDueMs - now));
     }
     return undefined;
   }
 
-  #countCompany(batchKey: string): number {
+  #countBatchable(batchKey: string): number {
     let count = 0;
     for (const line of this.#turns.lines()) {
       if (!line[0]?.request.mayStart()) continue;
@@ -162,13 +162,13 @@ export class RequestQueue {
       batch.length < maxImages && one.batchKey === batchKey && one.request.mayStart();
     for (let before = -1; before < batch.length && batch.length < maxImages; ) {
       before = batch.length;
-      for (const one of this.#turns.firsts(fits)) {
+      for (const one of this.#turns.heads(fits)) {
         one.request.onStart();
         this.#turns.take(one);
         batch.push(one);
       }
     }
-    this.#tellSize();
+    this.#reportSize();
     return batch;
   }
 
@@ -184,7 +184,7 @@ export class RequestQueue {
     for (const request of requests) request.onLeave();
     const results = await running;
     requests.forEach((request, index) => {
-      request.onResult(results[index] ?? new Error('the engine gave no result for this image'));
+      request.onResult(results[index] ?? new Error('the engine returned no result for this image'));
     });
   }
 
@@ -196,12 +196,12 @@ export class RequestQueue {
       const ms = seconds * 1000;
       this.#shortestPassMs = Math.min(this.#shortestPassMs || ms, ms);
     } else if (requests.length > 1) {
-      const text = 'a batch failed; its images are tried one by one';
+      const text = 'a batch failed; its images are retried one by one';
       this.#hooks.onEvent('warn', text, { batch, images: names, error: fault });
     }
   }
 
-  #tellSize(): void {
+  #reportSize(): void {
     this.#hooks.onQueueSize(this.#turns.size, this.#turns.bytes);
   }
 }
@@ -227,8 +227,8 @@ async function inferBatch(
   const results: Results = [];
   for (const request of requests) {
     // If the client has left, the result isn't needed.
-    const alone = request.isWanted() ? await inferOnce(engine, [request], onPass) : whole;
-    results.push(alone instanceof Error ? alone : (alone[0] ?? whole));
+    const single = request.isWanted() ? await inferOnce(engine, [request], onPass) : whole;
+    results.push(single instanceof Error ? single : (single[0] ?? whole));
   }
   return results;
 }

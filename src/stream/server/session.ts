@@ -4,7 +4,7 @@
  */
 import type { ServerDuplexStream } from '@grpc/grpc-js';
 import type { EncodedTensor } from '../../contract/encodedTensor.js';
-import { grpcCodeName, GrpcStatus, RpcError } from '../../rpc/errors.js';
+import { grpcCodeName, GrpcStatus, invalidArgument, RpcError } from '../../rpc/errors.js';
 import { PROTOCOL_VERSION } from '../codec/teacherService.js';
 import { ENCODING, OUTPUT } from '../codec/wireNames.js';
 import type { DistillRequest } from '../generated/cirkd/teacher/v1/DistillRequest.js';
@@ -91,7 +91,7 @@ export class ServerSession {
     if (this.#closed) return;
     try {
       if ('malformed' in request) {
-        throw invalid(`message: not a DistillRequest (${request.malformed})`);
+        throw invalidArgument(`message: not a DistillRequest (${request.malformed})`);
       }
       if (this.#open) this.#handle(this.#open, request);
       else this.#open = this.#greet(request);
@@ -104,7 +104,7 @@ export class ServerSession {
 
   #greet(request: DistillRequest): OpenStream {
     if (request.message !== 'hello' || !request.hello) {
-      throw invalid(`first message: ${request.message ?? 'unknown'} given, wanted hello`);
+      throw invalidArgument(`first message: ${request.message ?? 'unknown'} given, wanted hello`);
     }
     const { engine, encodings, limits, hooks } = this.#serving;
     const agreement = checkHello(request.hello, engine, encodings);
@@ -158,12 +158,12 @@ export class ServerSession {
         return;
       case 'creditBytes': {
         const bytes = checkByteCount('credit_bytes', request.creditBytes ?? 0);
-        checkByteCount('credit_bytes in all', sender.creditBytes + bytes);
+        checkByteCount('credit_bytes in total', sender.creditBytes + bytes);
         sender.grant(bytes);
         return;
       }
       case 'hello':
-        throw invalid('hello: given twice, wanted once');
+        throw invalidArgument('hello: given twice, wanted once');
       default:
         // A member of a later version: ignored, as the contract says.
         return;
@@ -211,7 +211,7 @@ export class ServerSession {
   #logEnd(error: unknown): void {
     const { hooks } = this.#serving;
     const fields = { run: this.#open?.agreement.runId, peer: this.#peer };
-    const reason = error instanceof Error ? error.message : 'left or finished';
+    const reason = error instanceof Error ? error.message : 'the client left or finished';
     if (error instanceof RpcError && error.code !== GrpcStatus.UNAVAILABLE) {
       const code = grpcCodeName(error.code);
       hooks.onEvent('warn', 'stream refused', { ...fields, code, reason });
@@ -225,8 +225,4 @@ export class ServerSession {
 function sendClassifier(sender: ChunkSender, tensor: EncodedTensor): void {
   const outputs = [{ output: 'classifier', tensor }] as const;
   sender.send({ id: null, attempt: 0, outputs, onSent() {}, onFlushed() {} });
-}
-
-function invalid(message: string): RpcError {
-  return new RpcError(GrpcStatus.INVALID_ARGUMENT, message);
 }

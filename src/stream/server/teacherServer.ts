@@ -10,6 +10,7 @@ import { duplexHandler, unaryHandler } from '../../rpc/handlers.js';
 import { Health, healthPackageDefinition } from '../../rpc/health.js';
 import { addReflection } from '../../rpc/reflection.js';
 import { RpcServer } from '../../rpc/server.js';
+import type { UnixSocket } from '../../rpc/unixSocket.js';
 import {
   PROTOCOL_VERSION,
   TEACHER_SERVICE_NAME,
@@ -34,8 +35,10 @@ import { type DistillCall, ServerSession } from './session.js';
 /** The fixed options of a server. */
 export interface TeacherServerOptions {
   readonly host: string;
-  /** 0: any free port. */
-  readonly port: number;
+  /** 0: any free port, null: none. */
+  readonly port: number | null;
+  /** A Unix socket with all services, in addition to the port or instead of it. Default: none. */
+  readonly socket?: UnixSocket | null;
   readonly limits: ServerLimits;
   readonly encodings: readonly Encoding[];
   readonly batch: BatchPolicy;
@@ -53,8 +56,9 @@ export interface TeacherServerOptions {
 
 /** The ports that a server listens on. */
 export interface TeacherPorts {
-  readonly port: number;
-  /** null: health is served only on `port`. */
+  /** null: only the Unix socket. */
+  readonly port: number | null;
+  /** null: health is served only with the other services. */
   readonly healthPort: number | null;
 }
 
@@ -96,7 +100,7 @@ export class TeacherServer {
     this.#health = new Health([TEACHER_SERVICE_NAME, ...this.#services.map(({ name }) => name)]);
     this.#rpc = new RpcServer({
       host: options.host,
-      port: options.port,
+      port: options.port ?? 0,
       maxReceiveBytes: options.limits.maxMessageBytes,
       maxConnectionCalls: options.limits.maxStreams + OTHER_CALLS,
       ...connectionLimit(options),
@@ -132,7 +136,9 @@ export class TeacherServer {
 
   /** Starts to listen, not yet serving. Rejects with BindError. */
   async listen(): Promise<TeacherPorts> {
-    const port = await this.#rpc.bind();
+    const { port: wanted, socket = null } = this.#options;
+    const port = wanted === null ? null : await this.#rpc.bind();
+    if (socket !== null) await this.#rpc.bindSocket(socket);
     return { port, healthPort: (await this.#healthRpc?.bind()) ?? null };
   }
 
@@ -183,7 +189,7 @@ export class TeacherServer {
       serving.hooks.onEvent('warn', 'stream refused', { peer: call.getPeer(), code, maxStreams });
       throw new RpcError(
         GrpcStatus.RESOURCE_EXHAUSTED,
-        `${maxStreams} streams are open, this server takes no more`,
+        `${maxStreams} streams are open; this server accepts no more`,
       );
     }
     const session = new ServerSession(call, serving);

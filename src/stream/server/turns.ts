@@ -78,7 +78,7 @@ export class Turns {
    * One image of each run, in order of turns: the first that `fits` among the heads of the run's
    * streams. The caller may take it before it asks for the next one.
    */
-  *firsts(fits: (waiting: Waiting) => boolean): Generator<Waiting> {
+  *heads(fits: (waiting: Waiting) => boolean): Generator<Waiting> {
     for (const lines of [...this.#runs.values()]) {
       for (const [head] of lines.values()) {
         if (head === undefined || !fits(head)) continue;

@@ -3,7 +3,7 @@ import type { Source, Violation } from './sources.js';
 import { importedModules, resolveRelative } from './sources.js';
 
 /** What both sides of the wire agree on. Imports nothing, so every folder may import it. */
-export const GROUND = 'contract';
+const GROUND = 'contract';
 
 /**
  * src/<key> may import src/<value>, besides itself and the ground folder. docs/architecture.md shows the same table; a
@@ -23,17 +23,17 @@ export const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   losses: ['tensor'],
   models: ['tensor', 'random', 'wire'],
   graphs: ['tensor', 'wire', 'models', 'threads'],
-  distill: ['losses', 'memory', 'tensor', 'random', 'wire'],
-  stream: ['rpc', 'wire', 'telemetry', 'threads'],
+  distill: ['losses', 'memory', 'tensor', 'wire'],
+  stream: ['rpc', 'wire', 'threads'],
   // A teacher behind another protocol is a link of the same fleet, its requests wait in the same queue.
   oip: ['rpc', 'wire', 'stream', 'threads'],
   // data: the types of a batch, which the loop hands on.
-  train: ['distill', 'models', 'tensor', 'random', 'memory', 'losses', 'wire', 'data', 'threads'],
-  evaluate: ['tensor', 'data', 'models', 'wire'],
+  train: ['distill', 'models', 'tensor', 'losses', 'data', 'threads'],
+  evaluate: ['tensor', 'data', 'models'],
   run: ['wire'],
   report: ['run', 'telemetry'],
   conformance: [
-    ...['random', 'tensor', 'wire', 'data', 'memory', 'losses'],
+    ...['random', 'tensor', 'wire', 'memory', 'losses'],
     ...['models', 'distill', 'train', 'evaluate'],
   ],
 };
@@ -71,6 +71,24 @@ export function importViolations(source: Source): Violation[] {
     return rule === undefined ? [] : [{ path: source.path, line, rule }];
   });
 }
+
+/** Allowances of both tables that no file uses, as `train → wire`. */
+export function unusedAllowances(sources: readonly Source[]): string[] {
+  const used = new Set<string>();
+  for (const source of sources) {
+    for (const { specifier } of importedModules(source)) {
+      const target = resolveRelative(source.path, specifier);
+      if (target === undefined) continue;
+      used.add(arrow(folderOf(source.path).slice(4), folderOf(target).slice(4)));
+      used.add(arrow(innerFolderOf(source.path), innerFolderOf(target)));
+    }
+  }
+  const all = [...Object.entries(ALLOWED), ...Object.entries(INNER)];
+  const allowed = all.flatMap(([from, names]) => names.map((to) => arrow(from, to)));
+  return allowed.filter((each) => !used.has(each));
+}
+
+const arrow = (from: string | undefined, to: string | undefined) => `${from} → ${to}`;
 
 /** `src/tensor/ops/reduce.ts` → `src/tensor`. */
 function folderOf(path: string): string {

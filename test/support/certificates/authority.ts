@@ -23,7 +23,7 @@ export interface Pem {
   readonly key: string;
 }
 
-export interface Wishes {
+export interface IssueOptions {
   /** Host names and IPv4 addresses; the first is the common name. */
   readonly names?: readonly string[];
   readonly notBefore?: Date;
@@ -48,12 +48,12 @@ export class Authority {
   }
 
   /** A new key and its certificate; by default for localhost and valid for an hour either way. */
-  issue(wishes: Wishes = {}): Pem {
-    const { names = ['localhost', '127.0.0.1'] } = wishes;
+  issue(options: IssueOptions = {}): Pem {
+    const { names = ['localhost', '127.0.0.1'] } = options;
     const { privateKey, publicKey } = keyPair();
     const alternatives = sequence(...names.map(generalName));
     return {
-      certificate: this.#issue(names[0]!, publicKey, wishes, [
+      certificate: this.#issue(names[0]!, publicKey, options, [
         extension('2.5.29.17', alternatives, false),
       ]),
       key: privateKey.export({ type: 'pkcs8', format: 'pem' }) as string,
@@ -63,7 +63,7 @@ export class Authority {
   #issue(
     name: string,
     publicKey: KeyObject,
-    { notBefore, notAfter }: Wishes,
+    { notBefore, notAfter }: IssueOptions,
     extensions: readonly Buffer[],
   ): string {
     const algorithm = sequence(objectIdentifier('1.2.840.10045.4.3.2')); // ecdsa-with-SHA256

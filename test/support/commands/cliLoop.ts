@@ -1,11 +1,11 @@
 /** Entry of a process that runs one command line after the other: see cliSession.ts. */
 import { main } from '../../../services/cli/main.js';
 
-let said = { stdout: '', stderr: '' };
+let output = { stdout: '', stderr: '' };
 
 function keep(name: 'stdout' | 'stderr'): void {
   process[name].write = ((text: string | Uint8Array) => {
-    said[name] += typeof text === 'string' ? text : Buffer.from(text).toString('utf8');
+    output[name] += typeof text === 'string' ? text : Buffer.from(text).toString('utf8');
     return true;
   }) as typeof process.stdout.write;
 }
@@ -13,7 +13,7 @@ function keep(name: 'stdout' | 'stderr'): void {
 keep('stdout');
 keep('stderr');
 process.on('message', async (argv: string[]) => {
-  said = { stdout: '', stderr: '' };
+  output = { stdout: '', stderr: '' };
   const code = await main(argv);
-  process.send!({ code, ...said });
+  process.send!({ code, ...output });
 });

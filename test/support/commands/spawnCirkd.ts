@@ -10,10 +10,10 @@ export interface Inside {
 }
 
 export function spawnCirkd(args: readonly (string | Inside)[]): ChildProcess {
-  const words = args.filter((arg) => typeof arg === 'string');
+  const stringArgs = args.filter((arg) => typeof arg === 'string');
   const inside = args.find((arg) => typeof arg !== 'string');
   const prefix = inside === undefined ? [] : ['ip', 'netns', 'exec', inside.namespace];
-  const [program, ...rest] = [...prefix, process.execPath, BIN, ...words];
+  const [program, ...rest] = [...prefix, process.execPath, BIN, ...stringArgs];
   return spawn(program!, rest, {
     stdio: ['ignore', 'pipe', 'pipe'],
     env: { ...process.env, TF_CPP_MIN_LOG_LEVEL: '2' },

@@ -5,7 +5,7 @@ import { connect, type SecureVersion, type TLSSocket } from 'node:tls';
 import { TEACHER_SERVICE_NAME } from '../../../src/stream/codec/teacherService.js';
 import type { Authority, Pem } from '../certificates/authority.js';
 
-export const GET_TEACHER = `/${TEACHER_SERVICE_NAME}/GetTeacher`;
+const GET_TEACHER = `/${TEACHER_SERVICE_NAME}/GetTeacher`;
 
 export interface Shown {
   readonly pem?: Pem | undefined;

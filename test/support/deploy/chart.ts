@@ -29,6 +29,11 @@ export const VARIANTS = {
   ],
   secured: values('secured'),
   run: values('run'),
+  sidecar: [
+    ...values('sidecar'),
+    ...['--set-file', `student.recipe=${join(ROOT, 'recipes/cirkd-cityscapes.yaml')}`],
+  ],
+  kserve: ['--set', 'teacher.enabled=false,kserve.enabled=true'],
 } as const;
 
 export type Variant = keyof typeof VARIANTS;

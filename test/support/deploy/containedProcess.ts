@@ -76,9 +76,9 @@ export class ContainedProcess {
 
   /** Waits until either stream says something; throws if the process ends first. */
   async says(pattern: RegExp): Promise<RegExpExecArray> {
-    const said = () => pattern.exec(this.stderr) ?? pattern.exec(this.stdout);
-    await this.#until(() => said() !== null || this.exitCode !== undefined);
-    const match = said();
+    const find = () => pattern.exec(this.stderr) ?? pattern.exec(this.stdout);
+    await this.#until(() => find() !== null || this.exitCode !== undefined);
+    const match = find();
     if (match === null) throw new Error(`ended with ${this.exitCode}:\n${this.stderr}`);
     return match;
   }

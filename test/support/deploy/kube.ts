@@ -32,6 +32,8 @@ export interface Container {
     readonly subPath?: string;
   }[];
   readonly lifecycle?: { readonly preStop: { readonly sleep: { readonly seconds: number } } };
+  /** Of an init container: Always makes it a native sidecar. */
+  readonly restartPolicy?: string;
   readonly startupProbe?: Probe;
   readonly readinessProbe?: Probe;
   readonly livenessProbe?: Probe;
@@ -59,6 +61,7 @@ export interface PodSpec {
   readonly serviceAccountName: string;
   readonly automountServiceAccountToken: boolean;
   readonly securityContext: Security;
+  readonly initContainers?: readonly Container[];
   readonly containers: readonly Container[];
   readonly volumes?: readonly Volume[];
   readonly terminationGracePeriodSeconds?: number;
@@ -170,11 +173,13 @@ export function restrictedFaults(spec: PodSpec): string[] {
     namespaces: ['hostNetwork', 'hostPID', 'hostIPC'].some((key) => key in spec),
     token: spec.automountServiceAccountToken !== false,
     volumes: !kinds.every((kind) => allowed.includes(kind)),
-    containers: spec.containers.some(({ securityContext: security }) => {
-      const { drop = [], add = [] } = security.capabilities ?? {};
-      const opened = security['allowPrivilegeEscalation'] !== false || !drop.includes('ALL');
-      return opened || add.length > 0 || security['readOnlyRootFilesystem'] !== true;
-    }),
+    containers: [...(spec.initContainers ?? []), ...spec.containers].some(
+      ({ securityContext: security }) => {
+        const { drop = [], add = [] } = security.capabilities ?? {};
+        const opened = security['allowPrivilegeEscalation'] !== false || !drop.includes('ALL');
+        return opened || add.length > 0 || security['readOnlyRootFilesystem'] !== true;
+      },
+    ),
   };
   return Object.keys(wrong).filter((key) => wrong[key as keyof typeof wrong]);
 }

@@ -32,6 +32,13 @@ const CRD_MODULES = [
     version: 'v1.21.2',
     crds: ['deploy/crds/cert-manager.io_certificates.yaml'],
   },
+  {
+    path: 'github.com/kserve/kserve',
+    version: 'v0.17.0',
+    crds: ['clusterservingruntimes', 'inferenceservices'].map(
+      (name) => `config/crd/full/serving.kserve.io_${name}.yaml`,
+    ),
+  },
 ] as const;
 
 export interface Validity {

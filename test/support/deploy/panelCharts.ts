@@ -1,7 +1,7 @@
 /** The dashboard's panels as charts of what a Prometheus server has: for eyes, not for checks. */
 import type { LineChart } from '../../../src/report/charts/chart.js';
-import { panelQueries } from './monitoringFiles.js';
 import type { PrometheusServer } from '../tools/prometheusServer.js';
+import { panelQueries } from './monitoringFiles.js';
 
 /** One chart a panel, of the last `seconds`. */
 export async function panelCharts(

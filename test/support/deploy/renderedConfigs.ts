@@ -10,12 +10,21 @@ export function teacherConfig(objects: readonly KubeObject[]): TeacherConfig {
   return loadConfig(teacherSchema, { text, fileName: 'teacher.yaml' });
 }
 
+/** Of the teacher in the student's pod. */
+export function sidecarConfig(objects: readonly KubeObject[]): TeacherConfig {
+  const text = configText(objects, 'sidecar');
+  return loadConfig(teacherSchema, { text, fileName: 'sidecar.yaml' });
+}
+
 export function studentConfig(objects: readonly KubeObject[]): StudentConfig {
   const text = configText(objects, 'student');
   return loadConfig(studentSchema, { text, fileName: 'student.yaml' });
 }
 
-export function configText(objects: readonly KubeObject[], part: 'teacher' | 'student'): string {
+export function configText(
+  objects: readonly KubeObject[],
+  part: 'teacher' | 'sidecar' | 'student',
+): string {
   const found = objects.filter(({ kind, data }) => kind === 'ConfigMap' && data![`${part}.yaml`]);
   assert.equal(found.length, 1, `${found.length} configs of a ${part}`);
   return found[0]!.data![`${part}.yaml`]!;

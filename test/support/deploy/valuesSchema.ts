@@ -14,7 +14,7 @@ export const VALUES_SCHEMA = fileURLToPath(
 );
 
 /** What templates/_config.tpl lays over the values. */
-export const SET_BY_CHART = {
+const SET_BY_CHART = {
   teacher: ['checkpoint', 'listen', 'metrics'],
   student: [
     ...['run.directory', 'run.id', 'teacher.addresses', 'teacher.tls', 'teacher.tokenFile'],

@@ -2,13 +2,13 @@
 import assert from 'node:assert/strict';
 import { Client, type ClientDuplexStream, credentials } from '@grpc/grpc-js';
 import { type Draws, drawsFor } from '../../../src/random/draws.js';
+import { TeacherService } from '../../../src/stream/codec/teacherService.js';
 import type { DistillRequestInput } from '../../../src/stream/generated/cirkd/teacher/v1/DistillRequest.js';
 import type { DistillResponse } from '../../../src/stream/generated/cirkd/teacher/v1/DistillResponse.js';
 import type { TensorChunk } from '../../../src/stream/generated/cirkd/teacher/v1/TensorChunk.js';
-import { TeacherService } from '../../../src/stream/codec/teacherService.js';
 import { crc32c } from '../../../src/wire/crc32c.js';
-import { hello, image } from '../students/distillPeer.js';
 import { DIRECT } from '../connections/grpcProbes.js';
+import { hello, image } from '../students/distillPeer.js';
 
 /** height, width; the last one's answer takes megabytes. */
 const SIZES = [
@@ -37,7 +37,7 @@ export interface StudyPlan {
 export interface StudyResult {
   readonly asked: number;
   readonly answered: number;
-  /** Refused for lack of room, and asked for again; part of neither. */
+  /** Refused for lack of room, and requested again; part of neither. */
   readonly refused: number;
   readonly latenciesMs: number[];
 }

@@ -1,8 +1,8 @@
 /** A model file of a network that has learnt nothing: right in form, quick to make. */
 import { writeFileSync } from 'node:fs';
 import { STREET_CLASSES } from '../../../src/data/streets/classes.js';
-import { initialWeights } from '../../../src/models/initialise.js';
 import { writeModelFile } from '../../../src/models/files/modelFile.js';
+import { initialWeights } from '../../../src/models/initialise.js';
 import { SegmentationNetwork } from '../../../src/models/network.js';
 
 /** DeepLabV3 on MobileNetV2 for the synthetic streets. */

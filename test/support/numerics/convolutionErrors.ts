@@ -6,7 +6,7 @@ import { drawsFor } from '../../../src/random/draws.js';
 import { float32, readFloat32, scope } from '../../../src/tensor/index.js';
 import { nativeConvolution } from '../../../src/tensor/kernels/convolution.js';
 import { nativeDepthwise } from '../../../src/tensor/kernels/depthwise.js';
-import { outputLength, paddingOf, type PlainShape, plainConvolution } from './plainConvolution.js';
+import { outputLength, type PlainShape, paddingOf, plainConvolution } from './plainConvolution.js';
 
 const SHAPES: readonly Partial<PlainShape>[] = [
   // Over a block of rows, of channels and of columns, and a rest of each.

@@ -8,7 +8,7 @@ import type {
   TeacherServerHooks,
 } from '../../../src/stream/server/serving.js';
 import type { TeacherServerOptions } from '../../../src/stream/server/teacherServer.js';
-import { startTestServer, testLimits, type TestServer } from '../teachers/teacherServer.js';
+import { startTestServer, type TestServer, testLimits } from '../teachers/teacherServer.js';
 
 export interface OipTestServer extends TestServer {
   /** `method code` of each request that has ended, in order. */

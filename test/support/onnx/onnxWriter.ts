@@ -31,7 +31,7 @@ message Dimension { oneof value { int64 dim_value = 1; string dim_param = 2; } }
 
 const ModelType = protobuf.parse(DEFINITIONS).root.lookupType('ModelProto');
 
-export const DATA_TYPES = { float32: 1, uint8: 2, int64: 7, float16: 10 } as const;
+const DATA_TYPES = { float32: 1, uint8: 2, int64: 7, float16: 10 } as const;
 export type OnnxDType = keyof typeof DATA_TYPES;
 
 export interface OnnxValue {

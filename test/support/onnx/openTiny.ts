@@ -25,7 +25,7 @@ export async function openTiny(
   const graph = await openOnnxGraph(path, { provider: 'cpu', threads: 1 });
   const none = graphFileSchema.root.parse({});
   const all: GraphSettings = { ...none, normalisation: 'none', ...settings };
-  const said = Object.entries(all).filter(([, value]) => value !== null);
-  const origins = Object.fromEntries(said.map(([key]) => [key, 'test']));
+  const given = Object.entries(all).filter(([, value]) => value !== null);
+  const origins = Object.fromEntries(given.map(([key]) => [key, 'test']));
   return GraphTeacher.open(graph, { settings: all, origins }, 'tiny');
 }

@@ -39,7 +39,7 @@ export interface TinyWeights {
 
 const DEFAULTS = { classes: 12, channels: 16, seed: 1 } as const;
 
-export function tinyWeights(graph: TinyGraph = {}): TinyWeights {
+function tinyWeights(graph: TinyGraph = {}): TinyWeights {
   const { classes, channels, seed } = { ...DEFAULTS, ...graph };
   const drawn = (index: number, length: number, scale: number) => {
     const draws = drawsFor(seed, 'test', index);

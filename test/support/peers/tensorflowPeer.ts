@@ -1,11 +1,15 @@
 /** Runs a Python file with real TensorFlow. */
 import assert from 'node:assert/strict';
-import { ensureTensorflow } from '../../../bench/support/peerPackages.js';
+import { ensurePython } from '../../../bench/support/pythonPackages.js';
+import { TENSORFLOW_WHEELS } from '../../../services/setup/pins.mjs';
 import { runProgram } from '../../../services/setup/subprocess.mjs';
 
 /** The JSON object that it prints; fails with its output where it fails. Installs TensorFlow if it's missing. */
 export async function tensorflowPeer<T>(file: string, ...args: string[]): Promise<T> {
-  const PYTHONPATH = await ensureTensorflow((line) => process.stderr.write(`${line}\n`));
+  // The release whose libraries the set-up takes, with Keras and NumPy (1.8 GB).
+  const { project, version } = TENSORFLOW_WHEELS.cpu;
+  const say = (line: string) => process.stderr.write(`${line}\n`);
+  const PYTHONPATH = await ensurePython({ [project]: version }, say);
   const quiet = { PYTHONDONTWRITEBYTECODE: '1', TF_CPP_MIN_LOG_LEVEL: '3' };
   const env = { ...process.env, PYTHONPATH, ...quiet };
   const { code, output } = await runProgram('python3', [file, ...args], { env });

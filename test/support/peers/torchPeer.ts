@@ -1,13 +1,13 @@
 /** Runs a Python file with real PyTorch, and with this project's networks in it. */
 import assert from 'node:assert/strict';
-import { delimiter } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import {
-  ensureMmsegmentation,
   ensureOnnxExporter,
   ensureTorch,
   ensureTorchvision,
+  pythonEnvironment,
 } from '../../../bench/support/peerPackages.js';
+import { ensurePython } from '../../../bench/support/pythonPackages.js';
 import { runProgram } from '../../../services/setup/subprocess.mjs';
 
 /** For PYTHONPATH: networks.py and its parts. */
@@ -23,15 +23,31 @@ export async function torchPeer<T>(file: string, ...args: string[]): Promise<T> 
 /** The same with torchvision and mmsegmentation. */
 export async function packagesPeer<T>(file: string, ...args: string[]): Promise<T> {
   const packages = [await ensureTorch(say), await ensureTorchvision(say)];
-  return runPeer<T>([...packages, ...(await ensureMmsegmentation(say))], file, args);
+  return runPeer<T>([...packages, ...(await ensureMmsegmentation())], file, args);
 }
 
 /** With what torch.onnx.export needs besides. */
 export async function exporterPeer<T>(file: string, ...args: string[]): Promise<T> {
   const packages = [await ensureTorch(say), await ensureTorchvision(say)];
-  const mmsegmentation = await ensureMmsegmentation(say);
+  const mmsegmentation = await ensureMmsegmentation();
   const exporter = await ensureOnnxExporter(say);
   return runPeer<T>([...packages, ...mmsegmentation, exporter], file, args);
+}
+
+/**
+ * mmsegmentation and what it needs besides PyTorch and torchvision, for PYTHONPATH. mmcv-lite is mmcv
+ * without its compiled operators, which the networks of the zoo don't have.
+ */
+async function ensureMmsegmentation(): Promise<string[]> {
+  const own = { mmsegmentation: '1.2.2', 'mmcv-lite': '2.1.0', mmengine: '0.10.7' };
+  const required = {
+    ...{ addict: '2.4.0', yapf: '0.43.0', platformdirs: '4.14.8', rich: '15.0.0' },
+    ...{ termcolor: '3.3.0', packaging: '26.4', ftfy: '6.3.1', regex: '2026.11.19' },
+    ...{ wcwidth: '0.9.4', pyyaml: '6.0.4', scipy: '1.17.1' },
+    'opencv-python-headless': '5.0.0.93',
+  };
+  const alone = { alone: true };
+  return [await ensurePython(own, say, alone), await ensurePython(required, say, alone)];
 }
 
 async function runPeer<T>(
@@ -39,8 +55,7 @@ async function runPeer<T>(
   file: string,
   args: readonly string[],
 ): Promise<T> {
-  const PYTHONPATH = [...packages, NETWORKS].join(delimiter);
-  const env = { ...process.env, PYTHONPATH, PYTHONDONTWRITEBYTECODE: '1' };
+  const env = pythonEnvironment(...packages, NETWORKS);
   const { code, output } = await runProgram('python3', [file, ...args], { env });
   assert.equal(code, 0, output);
   return JSON.parse(output.slice(output.indexOf('{'))) as T;

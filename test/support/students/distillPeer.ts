@@ -1,12 +1,12 @@
 /** A client of the Distill stream that sends exactly what a test tells it to, right or wrong. */
 import { once } from 'node:events';
 import { Client, type ClientDuplexStream, credentials, type StatusObject } from '@grpc/grpc-js';
+import { TeacherService } from '../../../src/stream/codec/teacherService.js';
 import type { DistillRequestInput } from '../../../src/stream/generated/cirkd/teacher/v1/DistillRequest.js';
 import type { DistillResponse } from '../../../src/stream/generated/cirkd/teacher/v1/DistillResponse.js';
 import type { HelloInput } from '../../../src/stream/generated/cirkd/teacher/v1/Hello.js';
 import type { ImageInput } from '../../../src/stream/generated/cirkd/teacher/v1/Image.js';
 import type { TensorChunk } from '../../../src/stream/generated/cirkd/teacher/v1/TensorChunk.js';
-import { TeacherService } from '../../../src/stream/codec/teacherService.js';
 import { crc32c } from '../../../src/wire/crc32c.js';
 import { WAIT_MS } from '../eventually.js';
 
@@ -69,8 +69,8 @@ export class DistillPeer {
   }
 
   /** Says hello and waits for the welcome. */
-  async greet(wishes: HelloInput = {}): Promise<DistillResponse['welcome']> {
-    this.send({ hello: hello(wishes) });
+  async greet(fields: HelloInput = {}): Promise<DistillResponse['welcome']> {
+    this.send({ hello: hello(fields) });
     return (await this.take('welcome')).welcome;
   }
 
@@ -149,7 +149,7 @@ export class DistillPeer {
   }
 }
 
-export function hello(wishes: HelloInput = {}): HelloInput {
+export function hello(fields: HelloInput = {}): HelloInput {
   return {
     protocolVersion: 1,
     runId: 'test',
@@ -159,7 +159,7 @@ export function hello(wishes: HelloInput = {}): HelloInput {
       { output: 'OUTPUT_FEATURE_NORM', encoding: 'ENCODING_FP32' },
     ],
     creditBytes: 1_000_000_000,
-    ...wishes,
+    ...fields,
   };
 }
 

@@ -1,12 +1,12 @@
 /** Client options with small times, images that can be told apart, and a check of their answers. */
 import assert from 'node:assert/strict';
+import type { EncodedTensor } from '../../../src/contract/encodedTensor.js';
 import type { TeacherImage, TeacherReply } from '../../../src/contract/teacher.js';
 import type {
   ClientOptions,
   NameState,
   RequeueReason,
 } from '../../../src/stream/client/options.js';
-import type { EncodedTensor } from '../../../src/contract/encodedTensor.js';
 import { decodeHalf } from '../../../src/wire/half.js';
 import { CHANNELS, CLASSES, expectedValues, STRIDE } from '../teachers/scriptedTeacher.js';
 

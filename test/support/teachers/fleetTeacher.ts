@@ -11,6 +11,8 @@ const SETTINGS = [
 
 interface Place {
   readonly host?: string;
+  /** The path of a Unix socket that it listens on as well, and that students are given. */
+  readonly socket?: string;
   readonly inside?: Inside;
 }
 
@@ -36,7 +38,8 @@ export class FleetTeacher {
 
   static #launch(settings: readonly string[], place: Place, port: number): TeacherProcess {
     const host = place.host === undefined ? [] : [`listen.host=${place.host}`];
-    const sets = [...SETTINGS, ...host, ...settings].flatMap((one) => ['--set', one]);
+    const socket = place.socket === undefined ? [] : [`listen.socket=unix:${place.socket}`];
+    const sets = [...SETTINGS, ...host, ...socket, ...settings].flatMap((one) => ['--set', one]);
     const inside = place.inside === undefined ? [] : [place.inside];
     const process = new TeacherProcess(...inside, '--simulate', '--port', String(port), ...sets);
     FleetTeacher.#started.add(process);
@@ -50,7 +53,8 @@ export class FleetTeacher {
   }
 
   get address(): string {
-    return `${this.#place.host ?? '127.0.0.1'}:${this.port}`;
+    const { socket, host = '127.0.0.1' } = this.#place;
+    return socket === undefined ? `${host}:${this.port}` : `unix:${socket}`;
   }
 
   /** kill -9; resolves when the process is gone. */

@@ -1,10 +1,10 @@
 /** An engine that answers when a test lets it. */
 import { SimulatedNetwork } from '../../../services/teacher/simulateEngine.js';
-import type { TeacherInfo } from '../../../src/contract/teacherInfo.js';
-import type { InferenceEngine } from '../../../src/stream/server/serving.js';
+import type { EncodedTensor } from '../../../src/contract/encodedTensor.js';
 import type { InferenceImage } from '../../../src/contract/inference.js';
 import type { EncodedOutput, OutputRequest } from '../../../src/contract/outputs.js';
-import type { EncodedTensor } from '../../../src/contract/encodedTensor.js';
+import type { TeacherInfo } from '../../../src/contract/teacherInfo.js';
+import type { InferenceEngine } from '../../../src/stream/server/serving.js';
 
 type Results = Array<EncodedOutput[] | Error>;
 

@@ -4,8 +4,6 @@
  * image's first bytes: `expectedValues` says which.
  */
 import { Server, ServerCredentials, type ServerDuplexStream, type status } from '@grpc/grpc-js';
-import { encodeHalf } from '../../../src/wire/half.js';
-import { crc32c } from '../../../src/wire/crc32c.js';
 import { TeacherService } from '../../../src/stream/codec/teacherService.js';
 import type { DistillRequest } from '../../../src/stream/generated/cirkd/teacher/v1/DistillRequest.js';
 import type { DistillResponseInput } from '../../../src/stream/generated/cirkd/teacher/v1/DistillResponse.js';
@@ -16,6 +14,8 @@ import type { LimitsInput } from '../../../src/stream/generated/cirkd/teacher/v1
 import type { Output } from '../../../src/stream/generated/cirkd/teacher/v1/Output.js';
 import type { TeacherInfoInput } from '../../../src/stream/generated/cirkd/teacher/v1/TeacherInfo.js';
 import type { TensorChunkInput } from '../../../src/stream/generated/cirkd/teacher/v1/TensorChunk.js';
+import { crc32c } from '../../../src/wire/crc32c.js';
+import { encodeHalf } from '../../../src/wire/half.js';
 
 export const DIGEST = `sha256:${'a'.repeat(64)}`;
 export const STRIDE = 8;

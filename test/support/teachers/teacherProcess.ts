@@ -1,7 +1,7 @@
 /** `cirkd teacher` as a child process. */
 import type { ChildProcess } from 'node:child_process';
-import { eventually } from '../eventually.js';
 import { type Inside, spawnCirkd } from '../commands/spawnCirkd.js';
+import { eventually } from '../eventually.js';
 
 /** Opening TensorFlow and warming up on a busy machine; the longest drain. */
 const SLOW_MS = 120_000;

@@ -1,4 +1,6 @@
 /** A real teacher server on a free port, with limits that a test can change. */
+
+import type { BatchPolicy } from '../../../src/stream/server/requestQueue.js';
 import {
   type InferenceEngine,
   type ServerLimits,
@@ -9,7 +11,6 @@ import {
   TeacherServer,
   type TeacherServerOptions,
 } from '../../../src/stream/server/teacherServer.js';
-import type { BatchPolicy } from '../../../src/stream/server/requestQueue.js';
 import { DistillPeer } from '../students/distillPeer.js';
 
 export const testLimits: ServerLimits = {
@@ -39,7 +40,7 @@ export interface TestServer {
 
 type ServerChoices = Pick<
   TeacherServerOptions,
-  'credentials' | 'interceptors' | 'healthPort' | 'encodings' | 'tapChunks' | 'services'
+  'credentials' | 'interceptors' | 'healthPort' | 'encodings' | 'tapChunks' | 'socket' | 'services'
 >;
 
 const started = new Set<TeacherServer>();
@@ -81,5 +82,5 @@ export async function startTestServer(
   started.add(server);
   const { port, healthPort } = await server.listen();
   if (engine) server.serve(engine);
-  return { server, port, healthPort, answers, waiting: () => waiting };
+  return { server, port: port!, healthPort, answers, waiting: () => waiting };
 }

@@ -29,8 +29,8 @@ export function goPrograms(module: GoModule): Promise<string> {
  * PATH@VERSION` refuses a module with a replace directive; so its go.sum holds as well.
  */
 export async function goModuleFolder(path: string, version: string): Promise<string> {
-  const said = await runGo(['mod', 'download', '-json', `${path}@${version}`]);
-  const { Dir } = JSON.parse(said.slice(said.indexOf('{'))) as { Dir: string };
+  const output = await runGo(['mod', 'download', '-json', `${path}@${version}`]);
+  const { Dir } = JSON.parse(output.slice(output.indexOf('{'))) as { Dir: string };
   return Dir;
 }
 

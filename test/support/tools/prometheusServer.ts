@@ -28,7 +28,7 @@ export interface RangeSeries {
 export class PrometheusServer {
   readonly #child: ChildProcess;
   readonly #folder: string;
-  #said = '';
+  #output = '';
   #url = '';
 
   private constructor(program: string, folder: string) {
@@ -42,7 +42,7 @@ export class PrometheusServer {
     this.#child = spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe'] });
     for (const stream of [this.#child.stdout, this.#child.stderr]) {
       stream?.on('data', (text) => {
-        this.#said += text;
+        this.#output += text;
       });
     }
   }
@@ -109,10 +109,10 @@ export class PrometheusServer {
   async #ready(): Promise<void> {
     const address = /msg="Listening on" .*address=(\S+)/;
     await eventually(() => {
-      if (this.#child.exitCode !== null) throw new Error(`Prometheus ended:\n${this.#said}`);
-      return address.test(this.#said);
+      if (this.#child.exitCode !== null) throw new Error(`Prometheus ended:\n${this.#output}`);
+      return address.test(this.#output);
     });
-    this.#url = `http://${address.exec(this.#said)![1]}`;
+    this.#url = `http://${address.exec(this.#output)![1]}`;
     await eventually(async () => (await fetch(`${this.#url}/-/ready`)).ok);
   }
 

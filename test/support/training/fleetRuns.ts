@@ -7,9 +7,9 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { CirkdProcess } from '../commands/cirkdProcess.js';
+import type { Inside } from '../commands/spawnCirkd.js';
 import { eventually } from '../eventually.js';
 import { FleetTeacher } from '../teachers/fleetTeacher.js';
-import type { Inside } from '../commands/spawnCirkd.js';
 import { TrainedRun } from './trainedRun.js';
 
 export const STEPS = 30;
@@ -143,10 +143,10 @@ export class FleetStudent extends CirkdProcess {
     await this.says(new RegExp(`step ${steps}/${STEPS} `));
   }
 
-  /** Reasons for which images of one teacher, or of any, were asked for again, in order. */
+  /** Reasons for which images of one teacher, or of any, were requested again, in order. */
   requeued(teacher?: { readonly address: string }): string[] {
     return this.#log()
-      .filter(({ msg }) => msg === 'asked for again')
+      .filter(({ msg }) => msg === 'image requested again')
       .filter(({ detail }) => teacher === undefined || detail!.startsWith(`${teacher.address}: `))
       .map(({ reason }) => reason!);
   }

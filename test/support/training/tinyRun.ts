@@ -1,11 +1,11 @@
 /** The smallest run that has every term: files that integration tests train from. */
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { initialWeights } from '../../../src/models/initialise.js';
+import { syntheticStreets } from '../../../src/data/syntheticStreets.js';
 import { writeModelFile } from '../../../src/models/files/modelFile.js';
+import { initialWeights } from '../../../src/models/initialise.js';
 import { SegmentationNetwork } from '../../../src/models/network.js';
 import type { NetworkSpec } from '../../../src/models/spec.js';
-import { syntheticStreets } from '../../../src/data/syntheticStreets.js';
 
 const SCENE = { height: 48, width: 96 } as const;
 

@@ -1,20 +1,35 @@
 {{/* The two config files: the values, overlaid with what only the chart knows. */}}
 
-{{- define "cirkd.teacherConfig" -}}
-{{- $config := deepCopy .Values.teacher.config -}}
+{{/* What both kinds of teachers have. Of the caller are listen's other keys. */}}
+{{- define "cirkd.servedConfig" -}}
+{{- $config := deepCopy .root.Values.teacher.config -}}
 {{- if not (or (dig "simulate" "enabled" false $config) (dig "graph" "onnx" "" $config) (dig "graph" "savedModel" "" $config)) -}}
-{{- $_ := set $config "checkpoint" .Values.teacher.weights.file -}}
+{{- $_ := set $config "checkpoint" .root.Values.teacher.weights.file -}}
 {{- end -}}
-{{- $listen := dict "host" "0.0.0.0" "port" 50051 "healthPort" 50052 -}}
+{{- $_ := set $config "listen" (merge .listen (dict "host" "0.0.0.0" "healthPort" 50052)) -}}
+{{- $_ := set $config "metrics" (dict "host" "0.0.0.0" "port" 9464) -}}
+{{ toYaml $config }}
+{{- end }}
+
+{{- define "cirkd.teacherConfig" -}}
+{{- $listen := dict "port" 50051 -}}
 {{- if .Values.tls.enabled -}}
 {{- $_ := set $listen "tls" (dict "certificate" "/etc/cirkd/tls/tls.crt" "key" "/etc/cirkd/tls/tls.key" "clientCa" "/etc/cirkd/tls/ca.crt") -}}
 {{- end -}}
 {{- if .Values.token.secret -}}
 {{- $_ := set $listen "tokenFile" "/etc/cirkd/token/tokens" -}}
 {{- end -}}
-{{- $_ := set $config "listen" $listen -}}
-{{- $_ := set $config "metrics" (dict "host" "0.0.0.0" "port" 9464) -}}
-{{ toYaml $config }}
+{{ include "cirkd.servedConfig" (dict "root" . "listen" $listen) }}
+{{- end }}
+
+{{/* In the student's pod: no port for gRPC, and nobody else reaches the socket. */}}
+{{- define "cirkd.socketAddress" -}}
+unix:/run/cirkd/teacher.sock
+{{- end }}
+
+{{- define "cirkd.sidecarConfig" -}}
+{{- $listen := dict "port" nil "socket" (include "cirkd.socketAddress" .) -}}
+{{ include "cirkd.servedConfig" (dict "root" . "listen" $listen) }}
 {{- end }}
 
 {{- define "cirkd.studentConfig" -}}
@@ -22,6 +37,9 @@
 {{- $addresses := $given.teacherAddresses -}}
 {{- if and (empty $addresses) .Values.teacher.enabled -}}
 {{- $addresses = list (printf "dns:///%s:50051" (include "cirkd.teacherHost" .)) -}}
+{{- end -}}
+{{- if .Values.teacher.sidecar.enabled -}}
+{{- $addresses = prepend $addresses (include "cirkd.socketAddress" .) -}}
 {{- end -}}
 {{- $teacher := dict "addresses" $addresses -}}
 {{- if .Values.tls.enabled -}}
@@ -44,10 +62,21 @@
 {{- if and .Values.token.secret (not .Values.tls.enabled) -}}
 {{- fail "token.secret: given without tls.enabled; a token does not go in plain text" -}}
 {{- end -}}
-{{- if not (or .Values.teacher.enabled .Values.student.enabled) -}}
-{{- fail "teacher.enabled, student.enabled: both false, wanted one of them at least" -}}
+{{- if not (or .Values.teacher.enabled .Values.student.enabled .Values.kserve.enabled) -}}
+{{- fail "teacher.enabled, student.enabled: both false, wanted one of them at least (or kserve.enabled)" -}}
+{{- end -}}
+{{- if .Values.teacher.sidecar.enabled -}}
+{{- if not .Values.student.enabled -}}
+{{- fail "teacher.sidecar.enabled: true without student.enabled; it is a container in the student's pod" -}}
+{{- end -}}
+{{- if .Values.tls.enabled -}}
+{{- fail "tls.enabled: true with teacher.sidecar.enabled; a student has TLS with all of its teachers or with none, and the pod's socket has none" -}}
+{{- end -}}
 {{- end -}}
 {{- with .Values.teacher -}}
+{{- if and .autoscaling.enabled (not .enabled) -}}
+{{- fail "teacher.autoscaling.enabled: true without teacher.enabled; there is no fleet to scale" -}}
+{{- end -}}
 {{- if gt (int .autoscaling.minReplicas) (int .autoscaling.maxReplicas) -}}
 {{- fail (printf "teacher.autoscaling: minReplicas %v, wanted at most maxReplicas, %v" .autoscaling.minReplicas .autoscaling.maxReplicas) -}}
 {{- end -}}

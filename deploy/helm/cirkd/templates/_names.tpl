@@ -46,12 +46,12 @@ helm.sh/chart: {{ .root.Chart.Name }}-{{ .root.Chart.Version }}
 {{- end }}
 
 {{/*
-The ConfigMap of a part. A student's is named by what is in it: an upgrade with another config fails at
-the Job, which can't change, after helm has changed the rest; the run keeps the one that it began with.
+The ConfigMap of a part. Those in a student's pod are named by what is in them: an upgrade with another
+config fails at the Job, which can't change, after helm has changed the rest; the run keeps what it began with.
 */}}
 {{- define "cirkd.configName" -}}
 {{ include "cirkd.name" . }}
-{{- if eq .part "student" -}}
--{{ include "cirkd.studentConfig" .root | sha256sum | trunc 8 }}
+{{- if ne .part "teacher" -}}
+-{{ include (printf "cirkd.%sConfig" .part) .root | sha256sum | trunc 8 }}
 {{- end -}}
 {{- end }}

@@ -44,13 +44,43 @@ nodeSelector:
   {{- toYaml . | nindent 2 }}
 {{- end }}
 {{- $tolerations := $values.tolerations }}
-{{- if $values.gpu }}
+{{- $isSidecarGpu := and (eq .part "student") .root.Values.teacher.sidecar.enabled .root.Values.teacher.gpu }}
+{{- if or $values.gpu $isSidecarGpu }}
 {{- $tolerations = append $tolerations (dict "key" "nvidia.com/gpu" "operator" "Exists" "effect" "NoSchedule") }}
 {{- end }}
 {{- with $tolerations }}
 tolerations:
   {{- toYaml . | nindent 2 }}
 {{- end }}
+{{- end }}
+
+{{/* A teacher's container: image, command, health. Its config file and where it is placed are the caller's. */}}
+{{- define "cirkd.teacherContainer" -}}
+image: {{ include "cirkd.image" (dict "root" .root "part" "teacher") | quote }}
+imagePullPolicy: {{ .root.Values.image.pullPolicy }}
+command: [/usr/local/bin/node, /app/services/cli/bin.mjs]
+args: [teacher, --config, /etc/cirkd/config/{{ .part }}.yaml]
+# Health is NOT_SERVING until the network is warm, and from SIGTERM on.
+startupProbe:
+  grpc: {port: 50052}
+  periodSeconds: 5
+  failureThreshold: {{ div (add .root.Values.teacher.startupSeconds 4) 5 }}
+# A late answer (the default limit is 1 s) is no reason to send its students away.
+readinessProbe:
+  grpc: {port: 50052}
+  periodSeconds: 5
+  timeoutSeconds: 4
+  failureThreshold: 2
+livenessProbe:
+  grpc: {port: 50052}
+  periodSeconds: 15
+  timeoutSeconds: 10
+  failureThreshold: 4
+resources:
+  {{- include "cirkd.resources" (dict "root" .root "part" "teacher") | nindent 2 }}
+securityContext:
+  {{- include "cirkd.containerSecurity" . | nindent 2 }}
+terminationMessagePolicy: FallbackToLogsOnError
 {{- end }}
 
 {{/* Whole folders, never subPath: files mounted by subPath don't change when a Secret does. */}}

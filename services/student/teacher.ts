@@ -1,9 +1,13 @@
-/** The teachers of a run, checked against the student's requirements. */
+/**
+ * The teachers of a run: connected, checked against the student's requirements, and what the run uses them
+ * for (labels, and which terms), reported once at the start.
+ */
 import { ConfigError } from '../../src/config/configError.js';
 import type { StudentConfig } from '../../src/config/student.js';
 import type { Dataset } from '../../src/data/types.js';
 import { ContractMismatchError, type Teacher } from '../../src/contract/teacher.js';
 import { OUTPUT_STRIDE } from '../../src/contract/teacherInfo.js';
+import { FEATURE_TERMS, type WeightedTerm } from '../../src/contract/terms.js';
 import { type ClientSecurity, openClientSecurity } from '../../src/rpc/security/clientSecurity.js';
 import { parseDnsName } from '../../src/rpc/target.js';
 import { drawsFor } from '../../src/random/draws.js';
@@ -16,7 +20,7 @@ import type { OpenedRun } from './openRun.js';
 import type { Reporting } from './reporting.js';
 
 /** The states worth logging; the others repeat while an absent teacher is retried. */
-const TOLD_STATES: ReadonlySet<TeacherState['state']> = new Set([
+const REPORTED_STATES: ReadonlySet<TeacherState['state']> = new Set([
   'ready',
   'draining',
   'leaving',
@@ -81,9 +85,9 @@ function openSecurity(
     tls: ca === null ? null : { ca: named('tls.ca', ca), identity },
     token: tokenFile === null ? null : named('tokenFile', tokenFile),
     onCertificate: metrics.setCertificateExpiry,
-    onReloaded: (keys) => log.info({ keys }, 'security files read again'),
-    onExposed: (reason) => log.warn({ reason }, 'a secret that others may read'),
-    onProblem: ({ message }) => log.error({ reason: message }, 'security files not taken over'),
+    onReloaded: (keys) => log.info({ keys }, 'security files reloaded'),
+    onExposed: (reason) => log.warn({ reason }, 'a secret is readable by every user'),
+    onProblem: ({ message }) => log.error({ reason: message }, 'changed security files not used'),
   });
 }
 
@@ -103,7 +107,7 @@ function clientOptions(config: StudentConfig, { dataset, run, reporting }: Parts
   const { metrics, log } = reporting;
   const jitter = drawsFor(config.seed, 'jitter');
   const { serverName } = teacher.tls;
-  const tellTeacher = teacherNews(reporting);
+  const reportTeacher = teacherReport(reporting);
   return {
     addresses: teacher.addresses,
     lookupIntervalMs: teacher.lookupIntervalMs,
@@ -123,7 +127,7 @@ function clientOptions(config: StudentConfig, { dataset, run, reporting }: Parts
       metrics.requeued.inc({ reason });
       // Called once for each non-finite reply, found here or at the teacher, except one that ends the run.
       if (reason === 'nonfinite') metrics.nonfinite.inc();
-      log.warn({ reason, detail }, 'asked for again');
+      log.warn({ reason, detail }, 'image requested again');
       reporting.tell({ kind: 'requeue', reason });
     },
     onUnmatched: () => metrics.unmatched.inc(),
@@ -131,11 +135,11 @@ function clientOptions(config: StudentConfig, { dataset, run, reporting }: Parts
     onInflightBytes: (bytes) => metrics.inflightBytes.set(bytes),
     onTeacher(news) {
       metrics.recordTeacher(news.address, news.state);
-      tellTeacher(news);
+      reportTeacher(news);
     },
     onName: ({ name, addresses, detail }) => {
-      if (addresses !== null) log.info({ name, addresses }, 'teachers behind a name');
-      else log.warn({ name, reason: detail }, 'no teachers found behind a name');
+      if (addresses !== null) log.info({ name, addresses }, 'teachers of a DNS name');
+      else log.warn({ name, reason: detail }, 'no teachers found for a DNS name');
     },
     ...(serverName === null ? {} : { serverName }),
     ...(log.isLevelEnabled('debug') ? { onAttempt: attemptLog(log, config) } : {}),
@@ -166,17 +170,18 @@ function expectedDigest(
 }
 
 /** Reports each change of a teacher once, and not every attempt to reach an absent one. */
-function teacherNews({ log, tell }: Reporting): (state: TeacherState) => void {
-  const told = new Map<string, string>();
+function teacherReport({ log, tell }: Reporting): (state: TeacherState) => void {
+  const reported = new Map<string, string>();
   return (news) => {
     const { address, state, detail } = news;
-    const words = `${state} ${detail}`;
-    const lost = state === 'backoff' && /^(ready|draining|leaving) /.test(told.get(address) ?? '');
-    if (told.get(address) === words || !(lost || TOLD_STATES.has(state))) {
+    const text = `${state} ${detail}`;
+    const lost =
+      state === 'backoff' && /^(ready|draining|leaving) /.test(reported.get(address) ?? '');
+    if (reported.get(address) === text || !(lost || REPORTED_STATES.has(state))) {
       log.debug({ ...news }, 'teacher');
       return;
     }
-    told.set(address, words);
+    reported.set(address, text);
     log[state === 'ready' || state === 'closed' ? 'info' : 'warn']({ ...news }, 'teacher');
     tell({ kind: 'teacher', ...news });
   };
@@ -200,6 +205,70 @@ function checkRoom({ data, teacher }: StudentConfig, remote: RemoteTeacher): voi
   throw fault(
     'teacher.maxInflightMiB',
     `got ${teacher.maxInflightMiB}, wanted at least ${wanted}: the answer to a crop of ${height} x ${width}`,
+  );
+}
+
+/** Terms left out, for the start event. */
+export interface LeftOutTerms {
+  readonly terms: readonly WeightedTerm[];
+  readonly reason: string;
+}
+
+interface Connected {
+  readonly teacher: Pick<Teacher, 'info'> | null;
+  readonly log: Reporting['log'];
+}
+
+/**
+ * The weighted terms that compare features, if the teacher gives none; warns of them in one line of the
+ * log. null: no term is left out. Throws ConfigError if no term would use the teacher.
+ */
+export function leaveOutTerms(
+  config: StudentConfig,
+  { teacher, log }: Connected,
+): LeftOutTerms | null {
+  if (teacher === null || teacher.info.featureChannels > 0) return null;
+  const { weights } = config.loss;
+  const terms = FEATURE_TERMS.filter((term) => weights[term] > 0);
+  if (terms.length === 0) return null;
+  const reason = `teacher ${teacher.info.model} provides no feature`;
+  const teaches = config.data.train.labels === 'teacher' && weights.task > 0;
+  if (weights.logits_kd === 0 && !teaches) {
+    const keys = terms.map((term) => `loss.weights.${term}`).join(', ');
+    const message = `got 0, wanted more than 0: ${reason}, so ${keys} can't be computed and nothing is left to learn from it`;
+    throw fault('loss.weights.logits_kd', message);
+  }
+  log.warn({ terms, reason }, 'terms left out');
+  return { terms, reason };
+}
+
+/** The source of a run's labels. */
+export type LabelSource =
+  | { readonly from: 'file' }
+  | { readonly from: 'teacher'; readonly minConfidence: number };
+
+export function labelSource({ data: { train } }: StudentConfig): LabelSource {
+  return train.labels === 'file'
+    ? { from: 'file' }
+    : { from: 'teacher', minConfidence: train.minConfidence };
+}
+
+/**
+ * Logs a line if the teacher gives the labels. It is a warning if the teacher's class names differ
+ * from data.train's: then nothing verifies which output is which class.
+ */
+export function logLabels(
+  config: StudentConfig,
+  { dataset, teacher, log }: Connected & { readonly dataset: Pick<Dataset, 'classNames'> },
+): void {
+  const labels = labelSource(config);
+  if (labels.from === 'file') return;
+  log.info({ ...labels }, 'labels');
+  const given = teacher?.info.classNames ?? [];
+  if (given.join() === dataset.classNames.join()) return;
+  log.warn(
+    { teacher: given, data: dataset.classNames },
+    "labels: the teacher's class names differ",
   );
 }
 

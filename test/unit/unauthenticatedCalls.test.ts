@@ -1,7 +1,8 @@
-/** What people without a right to a teacher's port can take of it, and what time takes from others. */
+/** Unauthenticated clients: the calls and handshakes that a teacher refuses, and expiry and change of certificates. */
 import assert from 'node:assert/strict';
 import { connect, type Socket } from 'node:net';
 import { after, afterEach, test } from 'node:test';
+import { refusalLog } from '../../services/teacher/refusalLog.js';
 import { GrpcStatus } from '../../src/rpc/errors.js';
 import { openClientSecurity } from '../../src/rpc/security/clientSecurity.js';
 import {
@@ -9,14 +10,13 @@ import {
   type ServerSecurityOptions,
 } from '../../src/rpc/security/serverSecurity.js';
 import { createLogger } from '../../src/telemetry/log.js';
-import { refusalLog } from '../../services/teacher/refusalLog.js';
 import { Authority } from '../support/certificates/authority.js';
 import { SecurityFolder } from '../support/certificates/folder.js';
-import { eventually } from '../support/eventually.js';
-import { GatedEngine } from '../support/teachers/gatedEngine.js';
 import { callCode, handshake, RawConnection } from '../support/connections/rawCalls.js';
-import { student } from '../support/teachers/scriptedFleet.js';
+import { eventually } from '../support/eventually.js';
 import { imageOf } from '../support/students/scriptedStudent.js';
+import { GatedEngine } from '../support/teachers/gatedEngine.js';
+import { student } from '../support/teachers/scriptedFleet.js';
 import { closeTestServers, startTestServer } from '../support/teachers/teacherServer.js';
 
 const folder = new SecurityFolder();
@@ -46,7 +46,7 @@ async function serve(changes: Partial<ServerSecurityOptions> = {}) {
 
 const inMs = (ms: number) => new Date(Date.now() + ms);
 
-test('an expired client certificate is refused by the server, whoever brings it', async () => {
+test('an expired client certificate is refused by the server, whichever client presents it', async () => {
   const { port } = await serve();
   const good = await handshake(port, servers, { pem: students.issue() });
   assert.equal(await callCode(good), GrpcStatus.OK);
@@ -54,7 +54,7 @@ test('an expired client certificate is refused by the server, whoever brings it'
   assert.equal(await callCode(late), GrpcStatus.UNAUTHENTICATED);
 });
 
-test('a certificate that expires meanwhile: no more calls on its connection, streams go on', async (t) => {
+test('after a client certificate expires, its connection gets no new calls, and open streams continue', async (t) => {
   const { port } = await serve();
   // Certificates know whole seconds.
   const pem = students.issue({ notAfter: inMs(3000) });
@@ -75,7 +75,7 @@ test('a certificate that expires meanwhile: no more calls on its connection, str
   connection.close();
 });
 
-test('no session is resumed, so a handshake always says who is there', async () => {
+test('no TLS session is resumed, so every handshake authenticates the client', async () => {
   const { port } = await serve();
   for (const version of ['TLSv1.2', 'TLSv1.3'] as const) {
     let session: Buffer | undefined;
@@ -92,7 +92,7 @@ test('no session is resumed, so a handshake always says who is there', async () 
   }
 });
 
-test('another authority in the file: its certificates are taken, those of the old one no more', async () => {
+test('after the authority file changes, certificates of the new authority are accepted, those of the old one refused', async () => {
   const { port, clientCa } = await serve();
   const next = new Authority('students');
   folder.write(clientCa.key, next.certificate);
@@ -105,7 +105,7 @@ test('another authority in the file: its certificates are taken, those of the ol
   assert.notEqual(await code(students), GrpcStatus.OK);
 });
 
-test('who connects and speaks no TLS is hung up on, and so is who begins and stops', async () => {
+test('a connection without TLS, or with a stalled handshake, is closed', async () => {
   const { port } = await serve({ handshakeTimeoutMs: 100 });
   // The head of a record that promises a ClientHello.
   for (const word of ['', '\x16\x03\x01\x02\x00\x01']) {
@@ -120,23 +120,23 @@ function closed(socket: Socket): Promise<void> {
   return new Promise((resolve) => socket.once('close', () => resolve()));
 }
 
-test('refused calls fill no log: a line a reason, then one that counts the others', async () => {
+test('refused calls do not flood the log: one line per reason, then one that counts the rest', async () => {
   const lines: string[] = [];
   const log = createLogger({
     ...{ service: 'teacher', level: 'info', format: 'json' },
     sink: { write: (line: string) => lines.push(line) },
   });
-  const tell = refusalLog(log, 50);
-  for (let i = 0; i < 1000; i++) tell({ peer: `10.0.0.1:${i}`, reason: 'one' });
-  tell({ peer: '10.0.0.2:1', reason: 'another' });
+  const refuse = refusalLog(log, 50);
+  for (let i = 0; i < 1000; i++) refuse({ peer: `10.0.0.1:${i}`, reason: 'one' });
+  refuse({ peer: '10.0.0.2:1', reason: 'another' });
   await new Promise((resolve) => setTimeout(resolve, 60));
-  tell({ peer: '10.0.0.3:1', reason: 'one' });
-  const told = lines.map((line) => {
-    const { peer, reason, untold } = JSON.parse(line);
-    return [peer, reason, untold];
+  refuse({ peer: '10.0.0.3:1', reason: 'one' });
+  const logged = lines.map((line) => {
+    const { peer, reason, suppressed } = JSON.parse(line);
+    return [peer, reason, suppressed];
   });
-  const counted = told.reduce((sum, [, , untold]) => sum + 1 + untold, 0);
+  const counted = logged.reduce((sum, [, , suppressed]) => sum + 1 + suppressed, 0);
   assert.equal(counted, 1002);
-  assert.deepEqual(told[0], ['10.0.0.1:0', 'one', 0]);
-  assert.ok(told.length < 20, `${told.length} lines`);
+  assert.deepEqual(logged[0], ['10.0.0.1:0', 'one', 0]);
+  assert.ok(logged.length < 20, `${logged.length} lines`);
 });

@@ -7,18 +7,18 @@ import { after, test } from 'node:test';
 import { command } from '../../services/cli/commands/import.js';
 import { type ImportValues, importModel } from '../../services/cli/import/importModel.js';
 import { loadStartWeights } from '../../services/student/startWeights.js';
-import { initialWeights } from '../../src/models/initialise.js';
 import { readModelFile, writeModelFile } from '../../src/models/files/modelFile.js';
-import { TeacherNetwork } from '../../src/models/teacher/teacherNetwork.js';
+import { initialWeights } from '../../src/models/initialise.js';
 import { namedCount, namedFloats } from '../../src/models/namedValues.js';
 import { SegmentationNetwork } from '../../src/models/network.js';
 import { OFFICIAL_NORMALISATION } from '../../src/models/normalise.js';
+import { TeacherNetwork } from '../../src/models/teacher/teacherNetwork.js';
 import { float32Tensor, type NamedTensor, type NamedTensors } from '../../src/wire/safetensors.js';
 import { writeTorchCheckpoint } from '../../src/wire/torch/torchWriter.js';
 import { floatsOf, importFault } from '../support/modelFiles/importRuns.js';
 import { writeUntrainedModel } from '../support/modelFiles/untrainedModel.js';
 
-const folder = mkdtempSync(join(tmpdir(), 'cirkd-strangers-'));
+const folder = mkdtempSync(join(tmpdir(), 'cirkd-foreign-'));
 after(() => rmSync(folder, { recursive: true }));
 
 const at = (name: string) => join(folder, name);
@@ -55,7 +55,7 @@ test("wrappers' prefixes are removed, with a note", async () => {
   assert.deepEqual((await made(MODEL)).lines, []);
 });
 
-test('--strip-prefix takes one of two networks and says how many names belong to the other', async () => {
+test('--strip-prefix selects one of two networks and reports how many names belong to the other', async () => {
   const [student, teacher] = ['student.', 'teacher.'].map((one) =>
     renamed(
       (name) => one + name,
@@ -69,7 +69,7 @@ test('--strip-prefix takes one of two networks and says how many names belong to
   assert.equal(refused.exitCode, 5);
   assert.match(refused.message, /with and without the prefix 'student\.'.*--strip-prefix/);
   const one = await made(file, { 'strip-prefix': 'student.' });
-  const line = `prefix removed: 'student.'; left out ${teacher!.size} names without it`;
+  const line = `prefix removed: 'student.'; ${teacher!.size} names without it not used`;
   assert.ok(one.lines[0]?.startsWith(line), one.lines[0]);
   assert.deepEqual(one.made, floatsOf(tensors));
   const other = await importFault(file, '--out', out, '--strip-prefix', 'ema.');
@@ -131,15 +131,15 @@ function backboneFile(): string {
 
 const START: ImportValues = { model: 'deeplab_mobile', classes: 'camvid', width: '0.125' };
 
-test('a backbone and a drawn head: the first weights of a student with that seed', async () => {
+test('a backbone with a random head gives the initial weights of a student with that seed', async () => {
   const file = backboneFile();
   const start = (seed: string) =>
     importModel([], { ...START, 'backbone-weights': file, seed }, 'F32');
   const { bytes, lines } = await start('7');
   assert.deepEqual(lines, [
     "prefix removed: 'module.'",
-    'left out: classifier.1.bias',
-    'head: drawn from seed 7',
+    'not used: classifier.1.bias',
+    'head: random, from seed 7',
   ]);
   const made = readModelFile(bytes);
   assert.deepEqual(made.description.spec, { ...description.spec, numClasses: 11 });
@@ -156,23 +156,23 @@ test('a backbone and a drawn head: the first weights of a student with that seed
   assert.notDeepEqual((await start('8')).bytes, bytes);
 });
 
-test('a backbone and a drawn head: required options, and errors', async () => {
+test('a backbone with a random head: required options, and errors', async () => {
   const out = ['--out', at('never.safetensors')];
   const file = backboneFile();
   const given = (...argv: string[]) => importFault('--backbone-weights', file, ...out, ...argv);
-  const said = ['--model', 'deeplab_mobile', '--classes', 'camvid'];
+  const options = ['--model', 'deeplab_mobile', '--classes', 'camvid'];
   const cases: readonly (readonly [string[], number, RegExp])[] = [
-    [['--classes', 'camvid'], 2, /^--model: wanted with --backbone-weights/],
-    [['--model', 'deeplab_mobile'], 2, /^--classes: wanted with --backbone-weights/],
-    [[...said, MODEL], 2, /1 files given, none wanted with --backbone-weights/],
-    [[...said, '--seed', '-1'], 2, /--seed/],
+    [['--classes', 'camvid'], 2, /^--model: required with --backbone-weights/],
+    [['--model', 'deeplab_mobile'], 2, /^--classes: required with --backbone-weights/],
+    [[...options, MODEL], 2, /1 files given, wanted none with --backbone-weights/],
+    [[...options, '--seed', '-1'], 2, /--seed/],
     [
       ['--model', 'psp', '--classes', 'camvid'],
       2,
       /'mobilenetv2' given, psp wants one of resnet18/,
     ],
     [
-      said,
+      options,
       5,
       /^\S+backbone\.pth: weights: wrong shape: features\.0\.0\.weight \[8,3,3,3\], wanted \[32/,
     ],
@@ -184,23 +184,23 @@ test('a backbone and a drawn head: required options, and errors', async () => {
   }
   assert.match(
     (await importFault(file, ...out)).message,
-    /backbone\.pth: weights: of mobilenetv2 alone, no head is there; --backbone-weights in place/,
+    /backbone\.pth: weights: of mobilenetv2 alone, without a head; with --backbone-weights before/,
   );
   const bare = await importFault('imagenet', ...out);
   assert.match(bare.message, /^import: imagenet names a backbone's weights: --backbone-weights /);
-  const whole = await importFault('--backbone-weights', MODEL, ...out, ...said);
+  const whole = await importFault('--backbone-weights', MODEL, ...out, ...options);
   assert.match(whole.message, /names begin with 'pretrained\.': a whole network's.*--strip-prefix/);
   const values = { ...START, 'backbone-weights': MODEL, 'strip-prefix': 'pretrained' };
   const { lines } = await importModel([], values, 'F32');
-  assert.match(lines[0]!, /^prefix removed: 'pretrained\.net\.'; left out \d+ names/);
+  assert.match(lines[0]!, /^prefix removed: 'pretrained\.net\.'; \d+ names without it not used/);
   for (const [more, wanted] of [
-    [['--width', '0.5'], /^--width: 0\.5 given, imagenet has the weights of the whole width/],
+    [['--width', '0.5'], /^--width: 0\.5 given, imagenet has the weights of width 1/],
     [
       ['--backbone', 'resnet18'],
       /^No package carries imagenet weights of resnet18; .* mobilenetv2/,
     ],
   ] as const) {
-    const seen = await importFault('--backbone-weights', 'imagenet', ...out, ...said, ...more);
+    const seen = await importFault('--backbone-weights', 'imagenet', ...out, ...options, ...more);
     assert.deepEqual([seen.exitCode, wanted.test(seen.message)], [2, true], seen.message);
   }
 });

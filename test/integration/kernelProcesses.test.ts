@@ -1,0 +1,40 @@
+/** What a process decides once of the addon's kernels: the level of vector instructions, and which table. */
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+
+const ERRORS = fileURLToPath(new URL('../support/numerics/convolutionErrors.ts', import.meta.url));
+const CHOICE = fileURLToPath(new URL('../support/numerics/kernelChoice.ts', import.meta.url));
+
+for (const level of ['wide', 'medium', 'narrow']) {
+  test(`convolutions with ${level} vectors (or the widest there are) equal plain loops`, () => {
+    const { stdout, stderr, status } = spawnSync(process.execPath, ['--import', 'tsx', ERRORS], {
+      encoding: 'utf8',
+      env: { ...process.env, CIRKD_VECTOR_LEVEL: level },
+    });
+    assert.equal(status, 0, stderr);
+    const lines = stdout
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line));
+    assert.equal(lines.length, 12);
+    for (const { shape, y, dx, dw } of lines) {
+      const errors = JSON.stringify({ shape, y, dx, dw });
+      for (const error of [y, dx, dw]) assert.ok(typeof error === 'number' && error < 1e-5, errors);
+    }
+  });
+}
+
+for (const [device, name] of [
+  ['cpu', 'native'],
+  ['gpu', 'composed'],
+]) {
+  test(`on a ${device} the ${name} kernels are chosen, once, when TensorFlow is first used`, () => {
+    const args = ['--import', 'tsx', CHOICE, device!];
+    const env = { ...process.env, CUDA_VISIBLE_DEVICES: '' };
+    const { stdout, stderr, status } = spawnSync(process.execPath, args, { encoding: 'utf8', env });
+    assert.equal(status, 0, stderr);
+    assert.deepEqual(JSON.parse(stdout), { openedByImport: false, name, stays: true });
+  });
+}
