@@ -8,12 +8,13 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, afterEach, before, test } from 'node:test';
+import { CirkdProcess } from '../support/commands/cirkdProcess.js';
 import { NetworkServer } from '../support/oip/networkServer.js';
 import { TeacherProcess } from '../support/teachers/teacherProcess.js';
 import { FleetRuns, STEPS } from '../support/training/fleetRuns.js';
 import { tinyTeacher } from '../support/training/tinyRun.js';
 
-/** So long for an image that a run lasts until a killed server is back. */
+/** So long for an image that some are under way at both servers when one is killed. */
 const DELAY_MS = 120;
 const TERMS = ['task', 'logits_kd', 'minibatch_pixel', 'memory_pixel', 'memory_region'];
 /** What the servers don't say. */
@@ -87,12 +88,68 @@ for (const [name, victimOf] of [
     assert.deepEqual(student.states(calling), ['ready']);
     await victim.kill();
     await student.did(8);
+    // The run mustn't end before the other one is back.
+    const survivor = victim === streaming ? calling : streaming;
+    survivor.freeze();
     await victim.restart();
     await student.until(
       () => student.states(victim).filter((state) => state === 'ready').length > 1,
     );
+    survivor.thaw();
     assert.equal(await student.exit(), 0, student.stderr);
     runs.assertUndisturbed(name.replaceAll(' ', '-'));
     assert.ok(student.requeued(victim).length > 0, `nothing was under way:\n${student.stderr}`);
   });
 }
+
+const SIZE = ['--height', '48', '--width', '96'];
+const DATA = ['--data', 'synthetic', ...SIZE, '--limit', '2', '--json'];
+
+async function cirkd(...args: string[]): Promise<CirkdProcess> {
+  const process = new CirkdProcess(...args);
+  await process.exit();
+  return process;
+}
+
+test('evaluate sees what the model file sees, and asks for what nobody says', async () => {
+  const oip = ['--teacher', calling.address];
+  const keys = ['--oip', 'normalisation=imagenet', '--oip', 'alignCorners=true'];
+  const there = await cirkd('evaluate', ...oip, ...keys, ...DATA);
+  assert.equal(there.exitCode, 0, there.stderr);
+  const here = await cirkd('evaluate', '--model', modelFile, ...DATA);
+  assert.deepEqual(JSON.parse(there.stdout).confusion, JSON.parse(here.stdout).confusion);
+  const asked = await cirkd('evaluate', ...oip, ...DATA);
+  assert.equal(asked.exitCode, 2, asked.stderr);
+  assert.match(
+    asked.stderr,
+    /teacher\.oip\.normalisation: missing, wanted .*the server says: model seg/,
+  );
+});
+
+test('a student ends with 2 for a missing key, with 4 for a model that does not fit', async () => {
+  const asked = runs.student('asked', [streaming], 'teacher.oip.normalisation=null');
+  assert.equal(await asked.exit(), 2, asked.stderr);
+  assert.match(asked.stderr, /teacher\.oip\.normalisation: missing/);
+  const misfit = runs.student('misfit', [streaming], 'teacher.oip.outputStride=4');
+  assert.equal(await misfit.exit(), 4, misfit.stderr);
+  assert.match(
+    misfit.stderr,
+    /outputStride: 4 given, the model's logits are 4 x 4 for an image of 32/,
+  );
+  const unknown = { address: streaming.address.replace('segmenter', 'other') };
+  const refused = runs.student('refused', [unknown]);
+  assert.equal(await refused.exit(), 4, refused.stderr);
+  assert.match(refused.stderr, /NOT_FOUND: Request for unknown model: 'other' is not found/);
+});
+
+test('without a feature its terms are left out by name', async () => {
+  const settings = ['teacher.oip.feature=none', 'train.steps=3'];
+  const student = runs.student('featureless', [calling], ...settings);
+  assert.equal(await student.exit(), 0, student.stderr);
+  assert.match(
+    student.stderr,
+    /"terms":\["minibatch_pixel","memory_pixel","memory_region"\].*terms left out/,
+  );
+  const [first] = runs.run('featureless').steps();
+  assert.deepEqual(Object.keys(first!.terms), ['task', 'logits_kd', 'total']);
+});

@@ -38,6 +38,15 @@ export class NetworkServer {
     await eventually(() => this.#child.exitCode !== null || this.#child.signalCode !== null);
   }
 
+  /** SIGSTOP, and SIGCONT. */
+  freeze(): void {
+    this.#child.kill('SIGSTOP');
+  }
+
+  thaw(): void {
+    this.#child.kill('SIGCONT');
+  }
+
   /** Another process at the same address; resolves when it serves. */
   async restart(): Promise<void> {
     this.#child = (await launch(this.#job)).child;

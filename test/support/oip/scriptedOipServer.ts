@@ -51,6 +51,8 @@ export interface Asked {
 export type Fault = (asked: Asked) => Promise<ModelInferResponseInput | undefined>;
 
 export interface OipScript {
+  /** Default 127.0.0.1. */
+  readonly host?: string;
   readonly port?: number;
   readonly credentials?: ServerCredentials;
   readonly isServerReady?: () => boolean;
@@ -86,7 +88,7 @@ export class ScriptedOipServer {
     );
     const port = await new Promise<number>((resolve, reject) => {
       server.bindAsync(
-        `127.0.0.1:${script.port ?? 0}`,
+        `${script.host ?? '127.0.0.1'}:${script.port ?? 0}`,
         script.credentials ?? ServerCredentials.createInsecure(),
         (error, bound) => (error ? reject(error) : resolve(bound)),
       );
@@ -103,7 +105,8 @@ export class ScriptedOipServer {
   }
 
   get address(): string {
-    return `oip://127.0.0.1:${this.port}/${this.model.metadata.name}`;
+    const { host = '127.0.0.1' } = this.#script;
+    return `oip://${host}:${this.port}/${this.model.metadata.name}`;
   }
 
   /** Ends at once, as a killed process would. */
