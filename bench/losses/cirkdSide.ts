@@ -8,8 +8,14 @@ import { memoryContrast } from '../../src/losses/memoryContrast.js';
 import { minibatchPixel } from '../../src/losses/minibatchPixel.js';
 import { unitRows, unitRowsGrad } from '../../src/losses/normalize.js';
 import { engineInfo, ops, readFloat32, scope, type Tensor } from '../../src/tensor/index.js';
+import {
+  type ComparedInputs,
+  type Computed,
+  comparedInputs,
+  computeCompared,
+} from './comparedSide.js';
 import { type Inputs, makeInputs } from './inputs.js';
-import type { Point } from './points.js';
+import { isCompared, type Point, type Products } from './points.js';
 import { productRates } from './products.js';
 import type { Measured, SideReport, SideTask } from './sideReport.js';
 
@@ -18,21 +24,38 @@ const TEMPERATURE = 0.1;
 /** The config's default. */
 const TILING = { lossMemoryMiB: 192 };
 
-interface Computed {
-  readonly loss: number;
-  readonly gradient: Tensor;
-}
-
 const task = JSON.parse(process.argv[2]!) as SideTask;
 // TensorFlow reads it when it is opened.
 process.env['TF_NUM_INTRAOP_THREADS'] = String(task.threads);
 process.stdout.write(`${JSON.stringify(measure())}\n`);
 
+/** A point's inputs, and what is measured with them. */
+interface Work {
+  compute(): Computed;
+  /** Of the plain products; of the compared losses none is sampled. */
+  rates(): Products;
+}
+
+function workOf(point: Point): Work {
+  if (isCompared(point)) {
+    const inputs: ComparedInputs = comparedInputs(point);
+    return {
+      compute: () => computeCompared(point, inputs, TILING),
+      rates: () => ({ student: 0, teacher: 0, gradient: 0 }),
+    };
+  }
+  const inputs = makeInputs(point);
+  return {
+    compute: () => compute(point, inputs),
+    rates: () => productRates(point, inputs, task.productSeconds),
+  };
+}
+
 function measure(): SideReport {
-  const inputs = makeInputs(task.point);
+  const work = workOf(task.point);
   const { tensorflow } = engineInfo();
   startPeak();
-  const measured = task.inputsOnly ? null : repeat(inputs);
+  const measured = task.inputsOnly ? null : repeat(work);
   return {
     peakKiB: measured?.peakKiB ?? peakKiB(),
     engine: `TensorFlow ${tensorflow}`,
@@ -40,13 +63,13 @@ function measure(): SideReport {
   };
 }
 
-function repeat(inputs: Inputs): { values: Measured; peakKiB: number } {
+function repeat(work: Work): { values: Measured; peakKiB: number } {
   warmUp();
   const ms: number[] = [];
   const begin = performance.now();
   const timed = () => {
     const start = performance.now();
-    const computed = scope(() => compute(task.point, inputs));
+    const computed = scope(() => work.compute());
     ms.push(performance.now() - start);
     return computed;
   };
@@ -65,17 +88,16 @@ function repeat(inputs: Inputs): { values: Measured; peakKiB: number } {
     loss: last.loss,
     gradientNorm: Math.sqrt(gradient.reduce((sum, value) => sum + value ** 2, 0)),
     gradientSamples: Array.from({ length: SAMPLES }, (_, i) => gradient[i * step] ?? 0),
-    flopPerSecond: productRates(task.point, inputs, task.productSeconds),
+    flopPerSecond: work.rates(),
   };
   return { values, peakKiB: peak };
 }
 
 /** Threads, kernels and compiled code are there before the clock runs. */
 function warmUp(): void {
-  const small = { ...task.point, images: 2, height: 8, width: 16 };
+  const [height, width] = task.point.loss === 'skd_holistic' ? [64, 64] : [8, 16];
   scope(() => {
-    const inputs = makeInputs(small);
-    compute(small, inputs);
+    workOf({ ...task.point, images: 2, height, width }).compute();
     return null;
   });
   // Its inputs are garbage that the loss didn't make.

@@ -1,5 +1,13 @@
 /** What a point will take, from the points that were measured before it. */
-import { necessaryProducts, type Point, rowsOf, sameChannels, total } from './points.js';
+import {
+  isCompared,
+  necessaryProducts,
+  type Point,
+  rowsOf,
+  sameChannels,
+  total,
+  work,
+} from './points.js';
 import type { SideName } from './sideProcess.js';
 
 /** Multiply-adds a second until something is measured. */
@@ -41,9 +49,10 @@ export class Forecast {
   }
 }
 
-const work = (point: Point) => total(necessaryProducts(point));
-
 const distance = (a: Point, b: Point) => Math.abs(Math.log(work(a) / work(b)));
+
+/** Maps that a compared loss may keep; the largest matrix is of positions pooled by 2 x 2. */
+const COMPARED_MAPS = 10;
 
 /**
  * Kept for backward: student's and teacher's distributions of all pairs; besides, four matrices of
@@ -51,6 +60,10 @@ const distance = (a: Point, b: Point) => Math.abs(Math.log(work(a) / work(b)));
  */
 function firstTorchMiB(point: Point): number {
   const rows = rowsOf(point);
+  if (isCompared(point)) {
+    const values = rows * (point.channels.student + point.channels.teacher);
+    return (4 * (COMPARED_MAPS * values + (rows / 4) ** 2)) / 2 ** 20;
+  }
   const cells =
     point.loss === 'memory'
       ? total(necessaryProducts(point)) / 3 / point.channels.teacher

@@ -30,12 +30,12 @@ export function makeInputs(point: Point): Inputs {
   };
 }
 
-function values(name: string, rows: number, channels: number): Float32Array {
+export function values(name: string, rows: number, channels: number): Float32Array {
   return recipeValues({ salt: SALT, name, shape: [rows, channels], low: -1, high: 1 });
 }
 
 /** In place: a second array would be in the memory that is compared with. */
-function unitValues(name: string, rows: number, channels: number): Float32Array {
+export function unitValues(name: string, rows: number, channels: number): Float32Array {
   const data = values(name, rows, channels);
   for (let begin = 0; begin < data.length; begin += channels) {
     let squares = 0;

@@ -3,16 +3,24 @@
  * Each measurement is a process of its own, the two sides in turns.
  *
  *     node --import tsx bench/losses/main.ts --out docs/performance.md --budget-minutes 20
+ *     node --import tsx bench/losses/main.ts --losses skd_pairwise,cwd
  *
  * The options of all benches: bench/support/bench.ts.
  */
 import { runBench } from '../support/bench.js';
-import { number, pairs, wholeNumbers } from '../support/options.js';
+import { names, number, pairs, wholeNumbers } from '../support/options.js';
 import { ensureTorch } from '../support/peerPackages.js';
 import { Forecast } from './forecast.js';
 import { expectedSeconds, measurePoint } from './measure.js';
 import { LOSSES_PAGE } from './page.js';
-import { type Channels, listPoints, pointName, type Size } from './points.js';
+import {
+  type Channels,
+  COMPARED_LOSSES,
+  comparedPoints,
+  listPoints,
+  pointName,
+  type Size,
+} from './points.js';
 import type { PointResult } from './results.js';
 
 await runBench({
@@ -29,17 +37,19 @@ await runBench({
       [128, 512],
       [512, 512],
     ]),
+    losses: names(['minibatch', 'memory', ...COMPARED_LOSSES]),
     'budget-minutes': number(20),
     'memory-gib': number(16),
     'point-seconds': number(120),
   },
-  plan({ sizes, batches, channels, ...values }) {
+  plan({ sizes: given, batches, channels, losses, ...values }) {
     const budget = values['budget-minutes'];
-    const wanted = listPoints(
-      sizes.map(([height, width]): Size => ({ height, width })),
-      batches,
-      channels.map(([student, teacher]): Channels => ({ student, teacher })),
-    );
+    const sizes = given.map(([height, width]): Size => ({ height, width }));
+    const pairsOfChannels = channels.map(([student, teacher]): Channels => ({ student, teacher }));
+    const wanted = [
+      ...listPoints(sizes, batches, pairsOfChannels),
+      ...comparedPoints(sizes, batches),
+    ].filter(({ loss }) => losses.includes(loss));
     return {
       sections: ['losses'],
       peer: ensureTorch,

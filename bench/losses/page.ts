@@ -14,11 +14,12 @@ import { machineLine } from '../support/results.js';
 import { median, range } from '../support/statistics.js';
 import { lossesPlot } from './plot.js';
 import {
+  isCompared,
   isGoal,
   necessaryProducts,
   type Point,
-  peerProducts,
   type Products,
+  peerProducts,
   pointName,
   rowsOf,
   sameChannels,
@@ -43,20 +44,43 @@ export const LOSSES_PAGE: Page<LossesResults> = {
 
 function section(results: LossesResults, plot: string): string {
   const { points } = results;
+  const relational = points.filter(({ point }) => !isCompared(point));
   const of = (loss: Point['loss']) => points.filter(({ point }) => point.loss === loss);
+  // Only what was measured: --losses may have picked some.
+  const part = (some: readonly PointResult[], ...lines: string[]) => (some.length > 0 ? lines : []);
   return paragraphs(
     machineLine(results),
-    '### Goals',
-    goalTable(points),
-    '### Mini-batch loss with gradient',
-    timeAndMemoryTable(of('minibatch')),
-    `![time and extra memory against positions](${plot})`,
-    '### Both memory losses with gradient',
-    timeAndMemoryTable(of('memory')),
-    '### Rates',
-    rateTable(points),
+    ...part(relational, '### Goals', goalTable(points)),
+    ...part(
+      of('minibatch'),
+      '### Mini-batch loss with gradient',
+      timeAndMemoryTable(of('minibatch')),
+      `![time and extra memory against positions](${plot})`,
+    ),
+    ...part(of('memory'), '### Both memory losses with gradient', timeAndMemoryTable(of('memory'))),
+    ...comparedSection(points.filter(({ point }) => isCompared(point))),
+    ...part(relational, '### Rates', rateTable(relational)),
     skippedLines(points),
   );
+}
+
+/** Nothing where none was measured. */
+function comparedSection(results: readonly PointResult[]): string[] {
+  const measured = results.filter(wasMeasured);
+  if (measured.length === 0) return [];
+  const table = tableOf(measured, [
+    ['loss', ({ point }) => point.loss],
+    ['B', ({ point }) => String(point.images)],
+    ['H×W', ({ point }) => `${point.height}×${point.width}`],
+    ['channels', ({ point: { channels } }) => `${channels.student}/${channels.teacher}`],
+    ['here, s', ({ sides }) => timeCell(sides.cirkd)],
+    ['PyTorch, s', ({ sides }) => timeCell(sides.torch)],
+    ['PyTorch / here', ifBoth(({ faster, fasterRange }) => within(faster, fasterRange, times))],
+    ['here, MiB', ({ sides }) => ifMeasured(sides.cirkd, (side) => mib(extraMiB(side)))],
+    ['PyTorch, MiB', ({ sides }) => ifMeasured(sides.torch, (side) => mib(extraMiB(side)))],
+    ['memory, here / PyTorch', ifBoth(({ memoryShare }) => memoryShare.toFixed(3))],
+  ]);
+  return ['### Losses of the methods compared with', table];
 }
 
 interface Wanted {
@@ -127,7 +151,10 @@ function memoryGrowth(results: readonly PointResult[]): string[][] {
 
 function largeSizes(results: readonly PointResult[]): string[][] {
   return results
-    .filter(({ point }) => point.images > 1 && point.height * point.width >= LARGE_ROWS)
+    .filter(
+      ({ point }) =>
+        !isCompared(point) && point.images > 1 && point.height * point.width >= LARGE_ROWS,
+    )
     .filter(({ sides }) => isMeasured(sides.cirkd))
     .map(({ point, sides: { torch } }) => {
       const peer = isMeasured(torch) ? 'runs' : torch.skipped;

@@ -12,6 +12,7 @@ import numpy
 import torch
 import torch.nn.functional as F
 
+from compared_side import compared_inputs, compute_compared, gradient_of, is_compared
 from peak_memory import peak_kib, start_peak
 from recipe import CHUNK, recipe_values
 from similarity_kl import minibatch_pixel, rows_kl
@@ -20,6 +21,7 @@ SALT = "bench/losses"
 TEMPERATURE = 0.1
 SAMPLES = 64
 TILE = 1024
+NO_RATES = {"student": 0, "teacher": 0, "gradient": 0}
 BANK_ROWS = {"pixel": 19 * 216, "region": 19 * 54}
 
 
@@ -38,6 +40,8 @@ def unit_values(name, rows, channels):
 
 def make_inputs(point):
     """The student's raw rows, the teacher's unit rows, the banks' unit rows."""
+    if is_compared(point):
+        return (compared_inputs(point),)
     rows = point["images"] * point["height"] * point["width"]
     channels = point["channels"]
     student = torch.from_numpy(row_values("student", rows, channels["student"]))
@@ -49,8 +53,11 @@ def make_inputs(point):
     return student.requires_grad_(), teacher, banks
 
 
-def compute(point, student, teacher, banks):
-    """Loss; the gradient is in student.grad."""
+def compute(point, *inputs):
+    """Loss; the gradient is in the student's grad."""
+    if is_compared(point):
+        return compute_compared(point, *inputs)
+    student, teacher, banks = inputs
     student.grad = None
     unit = F.normalize(student, dim=1)
     if point["loss"] == "memory":
@@ -110,7 +117,8 @@ def tiles(student, teacher):
 
 def repeat(task, inputs):
     point = task["point"]
-    small = {**point, "images": 2, "height": 8, "width": 16}
+    height, width = (64, 64) if point["loss"] == "skd_holistic" else (8, 16)
+    small = {**point, "images": 2, "height": height, "width": width}
     compute(small, *make_inputs(small))
     ms = []
     begin = time.perf_counter()
@@ -121,14 +129,15 @@ def repeat(task, inputs):
         if time.perf_counter() - begin >= task["maxSeconds"]:
             break
     peak = peak_kib()
-    gradient = inputs[0].grad.flatten()
+    compared = is_compared(point)
+    gradient = gradient_of(*inputs) if compared else inputs[0].grad.flatten()
     step = max(1, gradient.numel() // SAMPLES)
     measured = {
         "ms": ms,
         "loss": loss,
         "gradientNorm": gradient.double().norm().item(),
         "gradientSamples": gradient[: step * SAMPLES : step].tolist(),
-        "flopPerSecond": product_rates(point, *inputs, task["productSeconds"]),
+        "flopPerSecond": NO_RATES if compared else product_rates(point, *inputs, task["productSeconds"]),
     }
     return measured, peak
 

@@ -14,14 +14,36 @@ export interface Channels {
   readonly teacher: number;
 }
 
+/** Of the methods compared with, and the channel terms of CIRKD's second version. */
+export const COMPARED_LOSSES = [
+  'at',
+  'fitnet',
+  'skd_pairwise',
+  'skd_holistic',
+  'ifvd',
+  'cwd',
+  'cwd_logits',
+  'dsd_psd',
+  'dsd_csd',
+  'channel',
+] as const;
+
+export type ComparedLoss = (typeof COMPARED_LOSSES)[number];
+
 export interface Point extends Size {
-  readonly loss: 'minibatch' | 'memory';
+  readonly loss: 'minibatch' | 'memory' | ComparedLoss;
   readonly images: number;
   readonly channels: Channels;
 }
 
 /** 19 classes: 4096 // 19 + 1 and 1024 // 19 + 1 rows of each, the official contrast sizes. */
 export const BANK_ROWS = { pixel: 19 * 216, region: 19 * 54 } as const;
+
+/** Classes of Cityscapes. */
+export const CLASSES = 19;
+
+/** Rows of the bank of channels that are contrasted with: the official number. */
+export const BANK_CHANNELS = 2048;
 
 /** The size that the goals are about. */
 const GOAL = { height: 64, width: 128, images: 2 };
@@ -54,6 +76,17 @@ export function necessaryProducts(point: Point): Products {
   };
 }
 
+export const isCompared = ({ loss }: Point) => loss !== 'minibatch' && loss !== 'memory';
+
+/** Multiply-adds to forecast with; of the compared losses only how they grow is known. */
+export function work(point: Point): number {
+  if (!isCompared(point)) return total(necessaryProducts(point));
+  const { student, teacher } = point.channels;
+  return WORK_PER_VALUE * rowsOf(point) * (student + teacher);
+}
+
+const WORK_PER_VALUE = 400;
+
 /** What the peer multiplies: every ordered pair, and two gradients, as autograd does. */
 export function peerProducts(point: Point): number {
   const { student, teacher, gradient } = necessaryProducts(point);
@@ -71,6 +104,20 @@ export const sameChannels = (a: Point, b: Point) =>
 
 export function pointName({ loss, images, height, width, channels }: Point): string {
   return `${loss} B${images} ${height}x${width} ${channels.student}/${channels.teacher}`;
+}
+
+/** Each compared loss at the goals' size, or the first one. */
+export function comparedPoints(sizes: readonly Size[], batches: readonly number[]): Point[] {
+  const { images, height, width } = memoryPoint(sizes, batches);
+  const logits = { student: CLASSES, teacher: CLASSES };
+  const channels: Partial<Record<ComparedLoss, Channels>> = {
+    ...{ cwd_logits: logits, dsd_csd: logits, skd_holistic: logits },
+    channel: { student: 512, teacher: 512 },
+  };
+  return COMPARED_LOSSES.map((loss) => ({
+    ...{ loss, images, height, width },
+    channels: channels[loss] ?? { student: 128, teacher: 512 },
+  }));
 }
 
 /** The most important ones first: the goals', then two images at all sizes, then the cheapest. */

@@ -1,5 +1,5 @@
 /** Half the height and width, for images and for label maps; an odd last row or column goes. */
-import type { DecodedPixels } from '../../src/data/files/imageFiles.js';
+import type { DecodedPixels } from '../../src/data/files/labelFiles.js';
 import type { Raster } from '../../src/evaluate/raster.js';
 
 /** A pixel is the rounded mean of the four that it covers. */

@@ -72,3 +72,10 @@ export const pairs = (between: string, otherwise: [number, number][]) =>
     .pipe(z.array(z.tuple([whole(1), whole(1)])))
     .default(otherwise)
     .describe(`pairs such as ${otherwise[0]!.join(between)} with commas between them`);
+
+/** Some of `known`; all unless given. */
+export const names = <const Name extends string>(known: readonly [Name, ...Name[]]) =>
+  listOf((text) => text)
+    .pipe(z.array(z.enum(known)))
+    .default([...known])
+    .describe(`some of ${known.join(', ')} with commas between them`);

@@ -23,6 +23,10 @@ export const COMMANDS: Readonly<Record<string, CommandEntry>> = {
     summary: 'Trains a student, with teachers or on labels alone.',
     load: () => import('./commands/student.js'),
   },
+  'check-data': {
+    summary: 'Reads a dataset once: pixels per class, sizes, and every fault of its files.',
+    load: () => import('./commands/checkData.js'),
+  },
   evaluate: {
     summary: 'Scores a network on a dataset: IoU per class, mIoU, confusion matrix, pictures.',
     load: () => import('./commands/evaluate.js'),

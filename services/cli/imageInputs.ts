@@ -2,11 +2,13 @@
 import { statSync } from 'node:fs';
 import { basename, extname, join } from 'node:path';
 import { filesBelow } from '../../src/data/files/fileList.js';
-import { readRgb } from '../../src/data/files/imageFiles.js';
+import { IMAGE_ENDINGS } from '../../src/data/files/folder.js';
+import { type ImageOptions, readRgb } from '../../src/data/files/imageFiles.js';
 import { DataError } from '../../src/data/types.js';
 import { UsageError } from './command.js';
+import { reportWarning, type SkippedFiles } from './skippedFiles.js';
 
-const ENDINGS = ['.png', '.jpg', '.jpeg', '.webp', '.tif', '.tiff', '.gif', '.avif'];
+const ENDINGS = [...IMAGE_ENDINGS, '.gif', '.avif'];
 
 export interface ImageInput {
   readonly file: string;
@@ -32,11 +34,28 @@ export function listImages(inputs: readonly string[]): ImageInput[] {
 }
 
 /**
- * Reads all images once, so that a broken one is found before any prediction is made or picture
- * written. Throws DataError naming the file.
+ * Reads all images once, so that a broken one is found before any prediction is made or picture written. Reports
+ * decoders' warnings. Returns those that are whole.
+ *
+ * @param skipped broken images are reported to it and left out; default: a DataError naming the file is thrown
  */
-export async function checkImages(images: readonly ImageInput[]): Promise<void> {
-  for (const { file } of images) await readRgb(file);
+export async function checkImages(
+  images: readonly ImageInput[],
+  reading: ImageOptions,
+  skipped?: SkippedFiles,
+): Promise<ImageInput[]> {
+  const whole = [];
+  for (const image of images) {
+    try {
+      const { warning } = await readRgb(image.file, reading);
+      if (warning !== undefined) reportWarning(warning);
+      whole.push(image);
+    } catch (error) {
+      if (skipped === undefined || !(error instanceof DataError)) throw error;
+      skipped.add(error);
+    }
+  }
+  return whole;
 }
 
 function isFolder(path: string): boolean {

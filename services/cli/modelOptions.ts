@@ -1,6 +1,12 @@
 /** The options by which a command describes a network. */
 import { CAMVID_CLASSES } from '../../src/data/files/camvid.js';
 import { CITYSCAPES_CLASSES } from '../../src/data/files/cityscapesClasses.js';
+import { ADE20K_CLASSES } from '../../src/data/files/classes/ade20k.js';
+import {
+  COCO_STUFF_CLASSES,
+  COCO_STUFF_CLASSES_182,
+} from '../../src/data/files/classes/cocoStuff.js';
+import { VOC_CLASSES } from '../../src/data/files/classes/voc.js';
 import { STREET_CLASSES } from '../../src/data/streets/classes.js';
 import { detectNetwork, type KnownSpec } from '../../src/models/files/detectNetwork.js';
 import {
@@ -36,8 +42,8 @@ export const MODEL_USAGE = `  --model NAME           deeplabv3, psp, deeplab_mob
   --variant v1|v2        v1: as in the CVPR 2022 paper, v2: the newest official code; identical for
                          networks of other origins
   --width FACTOR         factor on every channel count
-  --classes A,B,C        names of the classes, in the order of the logits; or camvid, cityscapes
-                         or synthetic for the classes of that dataset
+  --classes A,B,C        names of the classes, in the order of the logits; or camvid, cityscapes,
+                         voc, ade20k, cocostuff, cocostuff-182 or synthetic for those of that dataset
   --pixel-mean X,Y,Z     subtracted from the pixels (0..255), in the network's channel order
   --pixel-std X,Y,Z      divides the result
   --channel-order ORDER  rgb or bgr: the channel order of the network's input
@@ -52,6 +58,10 @@ export type DescriptionValues = {
 const CLASS_SETS: Readonly<Record<string, readonly (readonly [name: string, ...unknown[]])[]>> = {
   camvid: CAMVID_CLASSES,
   cityscapes: CITYSCAPES_CLASSES,
+  voc: VOC_CLASSES,
+  ade20k: ADE20K_CLASSES,
+  cocostuff: COCO_STUFF_CLASSES,
+  'cocostuff-182': COCO_STUFF_CLASSES_182,
   synthetic: STREET_CLASSES,
 };
 

@@ -2,8 +2,8 @@
 import { loadConfig } from '../../src/config/load.js';
 import { type OipSection, oipSchema } from '../../src/config/sections/oipSection.js';
 import type { RemoteSegmenter } from '../../src/evaluate/predict.js';
-import { isOipAddress, oipEntry, wantsTls } from '../../src/oip/client/address.js';
 import { namesUnixSocket, UNIX_ADDRESS_FORM, unixPath } from '../../src/contract/unixAddress.js';
+import { isOipAddress, oipEntry, wantsTls } from '../../src/oip/client/address.js';
 import { parseDnsName } from '../../src/rpc/target.js';
 import { UsageError } from './command.js';
 import { wholeNumber } from './datasetOptions.js';
@@ -29,9 +29,9 @@ export const NETWORK_USAGE = `  --model PATH    a model file (.safetensors), a c
                   checkpoint is used)
   --teacher HOST:PORT[,HOST:PORT]
                   running teachers instead of a model; dns:///HOST:PORT: all addresses of a name;
-                  unix:PATH: a socket on this machine; oip://HOST:PORT/MODEL: a model on a server of
-                  another program
-  --oip KEY=VALUE for such a model: a key of teacher.oip (normalisation=imagenet); may be repeated
+                  unix:PATH: a socket on this machine;
+                  oip://HOST:PORT/MODEL: a model on another program's server
+  --oip KEY=VALUE for such a model: a key of teacher.oip (normalisation=imagenet); repeatable
   --teacher-timeout SECONDS
                   how long to wait for a teacher's answer (default 60)
 ${TEACHER_SECURITY_USAGE}`;
@@ -147,18 +147,9 @@ function checkAddress(text: string): string {
   if (isOipAddress(address)) return checkOipAddress(address);
   try {
     if (namesUnixSocket(address)) checkSocket(address);
-    else if (parseDnsName(address) === null && !/^\S+:\d{1,5}$/.test(address)) {
+    else if (parseDnsName(address) === null && !/^(?![\w+.-]*:\/)\S+:\d{1,5}$/.test(address)) {
       throw new RangeError(`${JSON.stringify(text)} given, wanted HOST:PORT`);
     }
-  } catch (error) {
-    throw new UsageError(`--teacher: ${(error as Error).message}`);
-  }
-  return address;
-}
-
-function checkOipAddress(address: string): string {
-  try {
-    oipEntry(address);
   } catch (error) {
     throw new UsageError(`--teacher: ${(error as Error).message}`);
   }
@@ -174,4 +165,13 @@ function checkSocket(address: string): void {
       `${JSON.stringify(address)} given, ${message}; wanted ${UNIX_ADDRESS_FORM}`,
     );
   }
+}
+
+function checkOipAddress(address: string): string {
+  try {
+    oipEntry(address);
+  } catch (error) {
+    throw new UsageError(`--teacher: ${(error as Error).message}`);
+  }
+  return address;
 }

@@ -17,6 +17,7 @@ import { writeReport } from '../../src/report/writeReport.js';
 import { ensureFolder, replaceFile } from '../../src/run/durableFiles.js';
 import type { RunFolder } from '../../src/run/runFolder.js';
 import type { ComputeClient } from './computeProtocol.js';
+import type { DataWarnings } from './dataWarnings.js';
 
 /** Samples decoded ahead of the one being computed. */
 const READ_AHEAD = 4;
@@ -31,6 +32,7 @@ export interface EvaluationOptions {
   readonly pictures: number;
   /** Checked between images. */
   readonly stop: AbortSignal;
+  readonly warnings: Pick<DataWarnings, 'sample' | 'evaluated'>;
 }
 
 /** One image of the validation set and the student's prediction. */
@@ -47,16 +49,22 @@ export interface StudentEvaluation {
 /** Throws DataError, as the dataset does, or the signal's reason on abort. */
 export async function evaluateStudent(
   compute: ComputeClient,
-  { dataset, classes, workers, pictures, stop }: EvaluationOptions,
+  { dataset, classes, workers, pictures, stop, warnings }: EvaluationOptions,
 ): Promise<StudentEvaluation> {
   const confusion = new ConfusionMatrix(classes);
   const shown: ShownPrediction[] = [];
+  const seen = { images: 0, pixels: 0 };
   for await (const sample of readSequentially(dataset, { workers, ahead: READ_AHEAD })) {
     stop.throwIfAborted();
+    warnings.sample(sample);
+    seen.images++;
+    seen.pixels += sample.labels.length;
     const { counts, prediction } = await compute.evaluate(sample);
     if (shown.length < pictures) shown.push({ sample, prediction });
     confusion.merge({ classes, counts });
   }
+  const labelled = confusion.counts.reduce((sum, pixels) => sum + pixels, 0);
+  warnings.evaluated(labelled, seen);
   return { scores: scores(confusion), shown };
 }
 

@@ -26,6 +26,8 @@ export interface Reporting {
   readonly metricsUrl: string | null;
   /** Updates done, those before a resume included. */
   readonly stepsDone: number;
+  /** Counts a crop of a step (from 0) whose answer came from the store of answers. */
+  answeredFromStore(step: number): void;
   /** Reports a finished step to progress, events and metrics. */
   step(report: StepReport): void;
   evaluation(step: number, scores: SegmentationScores): void;
@@ -64,6 +66,7 @@ export async function openReporting(
   if (server !== null) log.info({ url: server.url }, 'metrics');
   const events = openEventLog(eventsFile);
   let stepsDone = manifest?.step ?? 0;
+  const stored = hasStore(config) ? new StoredAnswers() : null;
   metrics.recordRun({ id, steps: config.train.steps, stepsDone });
   return {
     log,
@@ -74,9 +77,10 @@ export async function openReporting(
       return stepsDone;
     },
     ...eventTeller(events, () => stepsDone),
+    answeredFromStore: (step) => stored?.count(step),
     step(report) {
       stepsDone = report.step + 1;
-      recordStep(report, { metrics, progress, events });
+      recordStep(report, { metrics, progress, events, stored });
     },
     evaluation(step, { miou, pixelAccuracy, iou, union }) {
       metrics.recordEvaluation({ miou, pixelAccuracy });
@@ -97,6 +101,25 @@ export async function openReporting(
       await server.close();
     },
   };
+}
+
+function hasStore({ teacher: { addresses, store } }: StudentConfig): boolean {
+  return addresses.length > 0 && store.directory !== null;
+}
+
+/** Crops of steps that aren't done yet whose answers came from the store. */
+class StoredAnswers {
+  readonly #counts = new Map<number, number>();
+
+  count(step: number): void {
+    this.#counts.set(step, (this.#counts.get(step) ?? 0) + 1);
+  }
+
+  take(step: number): number {
+    const count = this.#counts.get(step) ?? 0;
+    this.#counts.delete(step);
+    return count;
+  }
 }
 
 function eventTeller(
@@ -127,7 +150,12 @@ function startMetrics(
 
 function recordStep(
   report: StepReport,
-  to: { metrics: StudentMetrics; progress: Progress; events: EventLog },
+  to: {
+    metrics: StudentMetrics;
+    progress: Progress;
+    events: EventLog;
+    stored: StoredAnswers | null;
+  },
 ): void {
   const { terms, learningRate, images, seconds, samples, bankFill } = report;
   const done = report.step + 1;
@@ -143,7 +171,11 @@ function recordStep(
     learningRate,
     bankFill,
   });
-  to.events.append({ kind: 'step', step: done, terms: shown, learningRate, seconds, samples });
+  const more = to.stored === null ? {} : { stored: to.stored.take(report.step) };
+  to.events.append({
+    ...{ kind: 'step', step: done, terms: shown },
+    ...{ learningRate, seconds, samples, ...more },
+  });
   to.progress.update({
     step: done,
     images,

@@ -2,6 +2,8 @@
 import { studentConfigNotes } from '../../src/config/studentChecks.js';
 import { NonFiniteReplyError, type Teacher } from '../../src/contract/teacher.js';
 import type { Dataset } from '../../src/data/types.js';
+import { stepRecords, storeUse } from '../../src/report/stepRecords.js';
+import { readEvents } from '../../src/run/events.js';
 import { writeSummary } from '../../src/run/runFolder.js';
 import type { ProgressStream } from '../../src/telemetry/progress.js';
 import { unlessAborted } from '../../src/threads/unlessAborted.js';
@@ -17,6 +19,7 @@ import {
   type ComputeSetup,
   startComputing,
 } from './computeProtocol.js';
+import { DataWarnings } from './dataWarnings.js';
 import { evaluateStudent, type StudentEvaluation, writeRunReport } from './evaluation.js';
 import type { OpenedRun } from './openRun.js';
 import { openReporting, type Reporting } from './reporting.js';
@@ -51,6 +54,7 @@ interface Parts {
   readonly teacher: Teacher | null;
   readonly feed: Feed;
   readonly checkpointing: Checkpointing;
+  readonly warnings: DataWarnings;
   readonly stop: AbortSignal;
   /** Closes all parts except the reporting, in reverse order of opening. */
   readonly closers: Closers;
@@ -90,7 +94,10 @@ export class StudentRun {
       const compute = thread.call;
       const teacher = await connectTeacher(config, { dataset, run: opened, reporting, stop });
       closers.add(async () => teacher?.close());
-      const { feed, close } = openFeed(config, teacher, reporting.stepsDone);
+      const warnings = new DataWarnings(log);
+      const { feed, close } = openFeed(config, teacher, reporting.stepsDone, (batch, isLast) =>
+        warnings.batch(batch, isLast),
+      );
       closers.add(close);
       const run = { config, run: opened, dataset, teacher, compute, reporting };
       const checkpointing = new Checkpointing(run);
@@ -104,7 +111,7 @@ export class StudentRun {
         leftOut,
         startWeights: startWeights && { file: startWeights.file, sha256: startWeights.sha256 },
       };
-      const open = { opened, dataset, reporting, compute, teacher, feed, checkpointing };
+      const open = { opened, dataset, reporting, compute, teacher, feed, checkpointing, warnings };
       return new StudentRun({ ...open, stop, closers, start });
     } catch (error) {
       await closers.close().finally(() => reporting.close(0, stop));
@@ -186,14 +193,14 @@ export class StudentRun {
   }
 
   #evaluate(): Promise<StudentEvaluation> {
-    const { opened, dataset, compute, stop } = this.#parts;
+    const { opened, dataset, compute, stop, warnings } = this.#parts;
     const { config } = opened;
     return evaluateStudent(compute, {
       dataset: validationConfig(config),
       classes: dataset.classNames.length,
       workers: loaderThreads(config.data.workers),
       pictures: config.evaluate.pictures,
-      stop,
+      ...{ stop, warnings },
     });
   }
 
@@ -226,7 +233,9 @@ export class StudentRun {
       iou: Object.fromEntries(dataset.classNames.map((name, k) => [name, iou[k]])),
     };
     const role = teacher.addresses.length > 0 ? 'cirkd' : 'baseline';
-    await writeSummary(opened.folder, { [role]: result, steps: train.steps, seed });
+    const store = storeUse(stepRecords(await readEvents(opened.folder.eventsFile)));
+    const more = store === null ? {} : { answersFromStore: store };
+    await writeSummary(opened.folder, { [role]: result, steps: train.steps, seed, ...more });
     reporting.events.append({ kind: 'end', step: train.steps });
     const { html } = await writeRunReport(opened.folder, { dataset, shown });
     reporting.log.info({ html }, 'report');

@@ -18,6 +18,7 @@ import { oipEntry } from '../../src/oip/client/address.js';
 import { oipProtocol, withMissingKeys } from '../program/oipProtocol.js';
 import type { OpenedRun } from './openRun.js';
 import type { Reporting } from './reporting.js';
+import { withStore } from './teacherStore.js';
 
 /** The states worth logging; the others repeat while an absent teacher is retried. */
 const REPORTED_STATES: ReadonlySet<TeacherState['state']> = new Set([
@@ -40,8 +41,8 @@ interface Parts {
  * null when the config names no teacher. Throws TeacherUnavailableError; ContractMismatchError if
  * classes or stride aren't the student's, the digest isn't that of the config and, on resume, of the
  * checkpoint, or either side refuses the other's certificate; ConfigError if an answer is larger
- * than the bound on answers in flight, a name can't be looked up, or a server at an oip address doesn't
- * say what teacher.oip leaves open; SecurityFileError.
+ * than the bound on answers in flight, a name can't be looked up, the folder of stored answers can't be
+ * used, or a server at an oip address doesn't say what teacher.oip leaves open; SecurityFileError.
  */
 export async function connectTeacher(config: StudentConfig, parts: Parts): Promise<Teacher | null> {
   if (config.teacher.addresses.length === 0) return null;
@@ -59,7 +60,7 @@ export async function connectTeacher(config: StudentConfig, parts: Parts): Promi
     const { credentials } = security;
     remote = await connectTeachers({ ...options, credentials }, parts.stop, [oip]);
     checkRoom(config, remote);
-    return closing(remote, close);
+    return await withStore(closing(remote, close), remote.outputs, config, parts.reporting);
   } catch (error) {
     await close();
     throw withMissingKeys(error, oip);

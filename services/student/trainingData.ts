@@ -4,10 +4,10 @@ import type { StudentConfig } from '../../src/config/student.js';
 import type { Teacher } from '../../src/contract/teacher.js';
 import { type DatasetConfig, openDataset } from '../../src/data/datasets.js';
 import { createLoader } from '../../src/data/loader.js';
-import { DataError, type Dataset } from '../../src/data/types.js';
+import { type Batch, DataError, type Dataset } from '../../src/data/types.js';
 import { Feed } from '../../src/train/feed.js';
 
-function trainingConfig({ data }: StudentConfig): DatasetConfig {
+export function trainingConfig({ data }: StudentConfig): DatasetConfig {
   const { labels, minConfidence: _, ...dataset } = data.train;
   return { ...dataset, split: 'train', unlabelled: labels === 'teacher' };
 }
@@ -39,11 +39,16 @@ export interface OpenFeed {
   close(): Promise<void>;
 }
 
-/** Joins loader and teacher and prefetches. `firstStep` counts updates of accumulateSteps batches each. */
+/**
+ * Joins loader and teacher and prefetches. `firstStep` counts updates of accumulateSteps batches each.
+ *
+ * @param onBatch sees each batch when it is loaded
+ */
 export function openFeed(
   config: StudentConfig,
   teacher: Teacher | null,
   firstStep: number,
+  onBatch: (batch: Batch, isLast: boolean) => void = () => {},
 ): OpenFeed {
   const { data, train } = config;
   const loader = createLoader({
@@ -51,6 +56,8 @@ export function openFeed(
     augmentation: {
       cropHeight: data.crop.height,
       cropWidth: data.crop.width,
+      isRandom: data.augmentation === 'random',
+      fixedCrops: data.fixedCrops,
       scaleMin: data.scale.min,
       scaleMax: data.scale.max,
       scaleStep: data.scale.step,
@@ -66,7 +73,15 @@ export function openFeed(
   });
   const batches = (train.steps - firstStep) * train.accumulateSteps;
   const prefetchBatches = config.teacher.prefetchSteps * train.accumulateSteps;
-  const feed = new Feed(loader, teacher, prefetchBatches, batches);
+  let left = batches;
+  const source = {
+    async next(): Promise<Batch> {
+      const batch = await loader.next();
+      onBatch(batch, --left === 0);
+      return batch;
+    },
+  };
+  const feed = new Feed(source, teacher, prefetchBatches, batches);
   return {
     feed,
     async close() {
@@ -76,7 +91,8 @@ export function openFeed(
   };
 }
 
-function requireSameClasses(train: Dataset, val: Dataset): void {
+/** Throws DataError. */
+export function requireSameClasses(train: Classed, val: Classed): void {
   if (val.classNames.length !== train.classNames.length) {
     throw new DataError(
       `data.val: ${val.name}: ${val.classNames.length} classes, wanted ${train.classNames.length} as in data.train`,
@@ -89,6 +105,8 @@ function requireSameClasses(train: Dataset, val: Dataset): void {
     );
   }
 }
+
+type Classed = Pick<Dataset, 'name' | 'classNames'>;
 
 /** More than this many loader threads rarely wait for a network's step. */
 const MOST_LOADER_THREADS = 4;

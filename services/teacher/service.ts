@@ -10,6 +10,7 @@ import { followCpuQuota } from '../program/threadLimit.js';
 import type { TeacherConfig } from '../../src/config/teacher.js';
 import { hostAndPort } from '../../src/contract/hostAddress.js';
 import type { TeacherInfo } from '../../src/contract/teacherInfo.js';
+import type { AnswerCache } from '../../src/answers/answerCache.js';
 import { TeacherInferenceService } from '../../src/oip/server/inferenceService.js';
 import { callObserver } from '../../src/rpc/callObserver.js';
 import { grpcCodeName } from '../../src/rpc/errors.js';
@@ -20,6 +21,7 @@ import type { Logger } from '../../src/telemetry/log.js';
 import { type MetricsServer, startMetricsServer } from '../../src/telemetry/metricsServer.js';
 import { createTeacherMetrics, type TeacherMetrics } from '../../src/telemetry/teacherMetrics.js';
 import { packageVersion } from '../program/packageVersion.js';
+import { openAnswerCache } from './answerCache.js';
 import { oipHooks, teacherHooks } from './hooks.js';
 import { maxBatchMs, serverLimits, workerSetup } from './options.js';
 import { openSecurity } from './security.js';
@@ -68,6 +70,7 @@ const SOCKET_MODES = { user: 0o600, group: 0o660, everyone: 0o666 } as const;
 interface Parts {
   readonly server: TeacherServer;
   readonly security: ServerSecurity;
+  readonly answerCache: AnswerCache | null;
   metricsServer: MetricsServer | undefined;
   engine: WorkerEngine | undefined;
 }
@@ -117,7 +120,11 @@ async function openParts(
   log: Logger,
 ): Promise<Parts> {
   const { host, port, healthPort, socket, socketAccess } = config.listen;
-  const security = await openSecurity(config.listen, metrics, log);
+  const answerCache = await openAnswerCache(config, metrics, log);
+  const security = await openSecurity(config.listen, metrics, log).catch(async (error) => {
+    await answerCache?.close();
+    throw error;
+  });
   const server = new TeacherServer({
     ...{ host, port, healthPort },
     socket: socket === null ? null : { address: socket, mode: SOCKET_MODES[socketAccess] },
@@ -128,6 +135,7 @@ async function openParts(
     hooks: teacherHooks(metrics, log),
     tapChunks: wireFaults(config.faults),
     services: inferenceServices(config, metrics, log),
+    answerCache,
     interceptors: [
       callObserver({
         onEnd: (method, code, seconds) =>
@@ -136,7 +144,7 @@ async function openParts(
       ...security.interceptors,
     ],
   });
-  return { server, security, metricsServer: undefined, engine: undefined };
+  return { server, security, answerCache, metricsServer: undefined, engine: undefined };
 }
 
 /** The Open Inference Protocol, unless it is switched off. */
@@ -167,6 +175,7 @@ async function closeParts(
   } finally {
     parts.security.close();
     await parts.metricsServer?.close();
+    await parts.answerCache?.close();
     await parts.engine?.close();
   }
 }

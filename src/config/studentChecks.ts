@@ -14,17 +14,27 @@ export function studentCrossFaults(config: StudentConfig): CrossFault[] {
     ...batchFaults(config),
     ...scheduleFaults(config),
     ...datasetFaults(config),
+    ...cropFaults(config),
     ...teacherFaults(config.teacher),
     ...oipFaults(config.teacher),
   ];
 }
 
 /**
- * Notes for the log about a valid config: terms that are ignored because there is no teacher.
- * None of them stops a run.
+ * Notes for the log about a valid config: what is ignored because there is no teacher. None of them
+ * stops a run.
  */
 export function studentConfigNotes(config: StudentConfig): string[] {
   if (config.teacher.addresses.length > 0) return [];
+  return [...ignoredTerms(config), ...ignoredStore(config)];
+}
+
+function ignoredStore({ teacher: { store } }: StudentConfig): string[] {
+  if (store.directory === null) return [];
+  return ['teacher.addresses is empty: teacher.store.directory ignored'];
+}
+
+function ignoredTerms(config: StudentConfig): string[] {
   const ignored = TEACHER_TERMS.filter((term) => config.loss.weights[term] > 0);
   if (ignored.length === 0) return [];
   const keys = ignored.map((term) => `loss.weights.${term}`).join(', ');
@@ -73,6 +83,17 @@ function namedBackboneFaults({
     });
   }
   return faults;
+}
+
+/** Without random crops there is nothing to have several of. */
+function cropFaults({ data: { augmentation, fixedCrops } }: StudentConfig): CrossFault[] {
+  if (augmentation === 'random' || fixedCrops === 0) return [];
+  return [
+    {
+      keys: ['data.fixedCrops', 'data.augmentation'],
+      message: `got ${fixedCrops}, wanted 0: with data.augmentation: off each sample has a single crop`,
+    },
+  ];
 }
 
 function batchFaults(config: StudentConfig): CrossFault[] {

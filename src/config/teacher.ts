@@ -3,6 +3,7 @@ import { z } from 'zod';
 import type { ConfigSchema, CrossFault } from './fields.js';
 import { count, field, milliseconds, port, positiveCount, section } from './fields.js';
 import { listenHost, listenSocket } from './sections/addressFields.js';
+import { answerCacheSection } from './sections/answerSections.js';
 import { graphFaults, graphSection } from './sections/graphSection.js';
 import { listenFaults, listenTls, listenTokenFile } from './sections/securitySections.js';
 import { logSection, teacherMetricsSection } from './sections/sharedSections.js';
@@ -161,6 +162,7 @@ const root = z.strictObject({
   metrics: teacherMetricsSection,
   limits: limitsSection,
   batch: batchSection,
+  cache: answerCacheSection,
   requestTimeoutMs: field(
     positiveCount().max(86_400_000).default(60_000),
     'Limit from the arrival of an image to the last byte of its answer; an image may set a shorter one.',

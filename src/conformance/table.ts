@@ -1,5 +1,9 @@
 /** Every operation of a golden set that this program can run. */
+
+import type { Operation } from './operation.js';
 import { checkpointRead } from './operations/checkpointRead.js';
+import { cirkdChannel } from './operations/cirkdChannel.js';
+import { at, cwd, dsdCsd, dsdPsd, fitnet, ifvd, skdPairwise } from './operations/compared.js';
 import { kd } from './operations/kd.js';
 import { memoryContrast } from './operations/memoryContrast.js';
 import { minibatchPixel } from './operations/minibatchPixel.js';
@@ -9,7 +13,6 @@ import { recipe } from './operations/recipe.js';
 import { segmentationMetric } from './operations/segmentationMetric.js';
 import { taskCe } from './operations/taskCe.js';
 import { trainSteps } from './operations/trainSteps.js';
-import type { Operation } from './operation.js';
 import type { OperationTable, RegisteredOperation } from './runner.js';
 
 const whole = (run: Operation): RegisteredOperation => ({ run, tiled: false });
@@ -20,6 +23,14 @@ export const OPERATIONS: OperationTable = new Map<string, RegisteredOperation>([
   ['kd', tiled(kd)],
   ['minibatch_pixel', tiled(minibatchPixel)],
   ['memory_contrast', tiled(memoryContrast)],
+  ['cirkd_channel', tiled(cirkdChannel)],
+  ['at', tiled(at)],
+  ['fitnet', tiled(fitnet)],
+  ['skd_pairwise', tiled(skdPairwise)],
+  ['ifvd', tiled(ifvd)],
+  ['cwd', tiled(cwd)],
+  ['dsd_psd', tiled(dsdPsd)],
+  ['dsd_csd', tiled(dsdCsd)],
   ['task_ce', tiled(taskCe)],
   ['model_forward', whole(modelForward)],
   ['model_backward', whole(modelBackward)],

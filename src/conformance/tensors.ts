@@ -1,8 +1,8 @@
 /** Converts golden inputs to the losses' form, and results to the golden files' form. */
 import { IGNORED } from '../distill/enqueue.js';
-import type { TeacherFeature } from '../losses/minibatchPixel.js';
 import type { LabelMaps } from '../losses/nearestLabels.js';
 import { unitRows } from '../losses/normalize.js';
+import { rawFeature, type TeacherFeature } from '../losses/teacherFeature.js';
 import type { Tiling } from '../losses/tiling.js';
 import { float32, ops, readFloat32, scope, type Tensor } from '../tensor/index.js';
 import { toChannelsFirst, toChannelsLast } from './layout.js';
@@ -41,6 +41,24 @@ export function teacherFeature(tensor: Float32HostTensor): TeacherFeature {
       norm_NHW: ops.reshape(norm_P1, shape.slice(0, 3)),
     };
   });
+}
+
+/** The same raw again, as a loss gets it from what travelled. */
+export function travelledFeature(tensor: Float32HostTensor): Tensor {
+  return scope(() => rawFeature(teacherFeature(tensor)));
+}
+
+/** Converts a 1x1 convolution's weights [D, C, 1, 1] on the host to [C, D] in TensorFlow. */
+export function pointwiseWeights({ data, shape }: Float32HostTensor): Tensor {
+  const [outputs = 0, inputs = 0] = shape;
+  return scope(() => ops.transpose(float32(data.slice(), [outputs, inputs]), [1, 0]));
+}
+
+/** Converts [C, D] in TensorFlow to [D, C, 1, 1] on the host. */
+export function officialPointwise(weight_CD: Tensor): HostTensor {
+  const [inputs = 0, outputs = 0] = weight_CD.shape;
+  const data = scope(() => readFloat32(ops.transpose(weight_CD, [1, 0])));
+  return { data, shape: [outputs, inputs, 1, 1] };
 }
 
 /** Labels [N, H, W] with `ignored` replaced by IGNORED. Throws RangeError on labels that don't fit a byte. */

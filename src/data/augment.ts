@@ -6,6 +6,10 @@ import type { Draws } from '../random/draws.js';
 import { IGNORE_LABEL, type Sample } from './types.js';
 
 export interface Augmentation {
+  /** false: the centre of the unscaled image, not mirrored; what follows then has no effect. */
+  readonly isRandom: boolean;
+  /** Different crops of a sample: epoch e has number e modulo this; 0: a new one in every epoch. */
+  readonly fixedCrops: number;
   readonly cropHeight: number;
   readonly cropWidth: number;
   /** Range of the scale factor, both ends included. The official loaders: 0.5 to 2. */
@@ -30,6 +34,15 @@ export interface CropPlan {
   readonly mirrored: boolean;
 }
 
+/** The epoch whose draws make a sample's crop in `epoch`: also an earlier one, if crops come again. */
+export function epochOfDraws(
+  { isRandom, fixedCrops }: Pick<Augmentation, 'isRandom' | 'fixedCrops'>,
+  epoch: number,
+): number {
+  if (!isRandom) return 0;
+  return fixedCrops === 0 ? epoch : epoch % fixedCrops;
+}
+
 /** Always makes the same number of draws, so that changing one option doesn't change the other choices. */
 export function planCrop(
   height: number,
@@ -38,6 +51,11 @@ export function planCrop(
   draws: Draws,
 ): CropPlan {
   const { cropHeight, cropWidth } = augmentation;
+  if (!augmentation.isRandom) {
+    const top = Math.max(height - cropHeight, 0) >> 1;
+    const left = Math.max(width - cropWidth, 0) >> 1;
+    return { scale: 1, scaledHeight: height, scaledWidth: width, top, left, mirrored: false };
+  }
   const scale = drawScale(augmentation, draws);
   const scaledHeight = roundHalfEven(height * scale);
   const scaledWidth = roundHalfEven(width * scale);

@@ -1,12 +1,13 @@
 /** Loads an image file and its label file as one sample. */
 import { type ClassTable, colourKey, INVALID } from './files/classTable.js';
-import { type DecodedPixels, readColours, readLabels, readRgb } from './files/imageFiles.js';
+import { type ImageOptions, readRgb } from './files/imageFiles.js';
+import { type DecodedPixels, readColours, readLabels } from './files/labelFiles.js';
 import { DataError, type Sample, UNLABELLED } from './types.js';
 
 /** What label files hold. index: class numbers (grey, or palette indices); colour: class colours. */
 export type LabelValues = 'index' | 'colour';
 
-export interface LabelMeaning {
+export interface LabelMeaning extends ImageOptions {
   readonly table: ClassTable;
   readonly values: LabelValues;
 }
@@ -18,10 +19,10 @@ export interface LabelMeaning {
 export async function loadLabelledImage(
   imageFile: string,
   labelFile: string,
-  { table, values }: LabelMeaning,
+  { table, values, ...reading }: LabelMeaning,
 ): Promise<Sample> {
   const read = values === 'index' ? readLabels : readColours;
-  const [image, stored] = await Promise.all([readRgb(imageFile), read(labelFile)]);
+  const [image, stored] = await both(readRgb(imageFile, reading), read(labelFile));
   if (image.height !== stored.height || image.width !== stored.width) {
     throw new DataError(
       `${labelFile}: got ${stored.height}×${stored.width} labels (height×width), wanted ${image.height}×${image.width} as in ${imageFile}`,
@@ -34,9 +35,23 @@ export async function loadLabelledImage(
   return { ...image, labels };
 }
 
+/** Where both fail, the error has both messages: whoever repairs one file should know of the other. */
+async function both<One, Other>(one: Promise<One>, other: Promise<Other>): Promise<[One, Other]> {
+  const ends = await Promise.allSettled([one, other]);
+  const reasons = ends.flatMap((end) => (end.status === 'rejected' ? [end.reason] : []));
+  if (reasons.length === 2 && reasons.every((reason) => reason instanceof DataError)) {
+    throw new DataError(reasons.map(({ message }) => message).join('; '), { cause: reasons[0] });
+  }
+  if (reasons.length > 0) throw reasons[0];
+  return [await one, await other];
+}
+
 /** Loads an image with every pixel UNLABELLED. Throws DataError like readRgb. */
-export async function loadUnlabelledImage(imageFile: string): Promise<Sample> {
-  const image = await readRgb(imageFile);
+export async function loadUnlabelledImage(
+  imageFile: string,
+  reading: ImageOptions = {},
+): Promise<Sample> {
+  const image = await readRgb(imageFile, reading);
   return { ...image, labels: new Uint8Array(image.height * image.width).fill(UNLABELLED) };
 }
 

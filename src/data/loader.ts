@@ -1,6 +1,6 @@
 /** Loads batches of augmented crops, in order, prefetched by worker threads. */
 import { drawSeed64 } from '../random/draws.js';
-import type { Augmentation } from './augment.js';
+import { type Augmentation, epochOfDraws } from './augment.js';
 import { type DatasetConfig, openDataset } from './datasets.js';
 import { sampleOrder } from './order.js';
 import { localSource } from './sampleSource.js';
@@ -56,9 +56,10 @@ export function createLoader(config: LoaderConfig): Loader {
 
   async function crop(position: number): Promise<Crop> {
     const { epoch, index } = order(position);
-    const augmentationSeed = drawSeed64(config.seed, 'augmentation', epoch, index);
-    const { rgb, labels } = await source.run({ index, epoch });
-    return { sample: dataset.samples[index]!, augmentationSeed, rgb, labels };
+    const augmentationSeed = cropSeed(config, epoch, index);
+    const { rgb, labels, warning } = await source.run({ index, epoch });
+    const crop = { sample: dataset.samples[index]!, augmentationSeed, rgb, labels };
+    return warning === undefined ? crop : { ...crop, warning };
   }
 
   async function prepare(step: number): Promise<Batch> {
@@ -97,6 +98,10 @@ export function createLoader(config: LoaderConfig): Loader {
       return closing;
     },
   };
+}
+
+function cropSeed({ seed, augmentation }: LoaderConfig, epoch: number, index: number): bigint {
+  return drawSeed64(seed, 'augmentation', epochOfDraws(augmentation, epoch), index);
 }
 
 function check(

@@ -1,6 +1,6 @@
 /** Loads samples and makes crops in the calling thread; each worker thread has a source of its own. */
 import { drawsFor } from '../random/draws.js';
-import { type Augmentation, augment } from './augment.js';
+import { type Augmentation, augment, epochOfDraws } from './augment.js';
 import { type DatasetConfig, openDataset } from './datasets.js';
 import { DecodedCache } from './decodedCache.js';
 import type { Dataset, Sample } from './types.js';
@@ -46,9 +46,15 @@ export function localSource(
       const { augmentation, seed } = config;
       if (epoch === undefined) return dataset.load(index);
       if (!augmentation) throw new TypeError('a crop was asked for without an augmentation');
-      const draws = drawsFor(seed, 'augmentation', epoch, index);
-      const crop = augment(await decoded(index), augmentation, draws);
-      return { height: augmentation.cropHeight, width: augmentation.cropWidth, ...crop };
+      const draws = drawsFor(seed, 'augmentation', epochOfDraws(augmentation, epoch), index);
+      const sample = await decoded(index);
+      const { warning } = sample;
+      return {
+        height: augmentation.cropHeight,
+        width: augmentation.cropWidth,
+        ...augment(sample, augmentation, draws),
+        ...(warning === undefined ? {} : { warning }),
+      };
     },
     async close() {},
   };

@@ -17,6 +17,10 @@ export interface Sample {
   readonly rgb: Uint8Array;
   /** One value per pixel, row-major: a class number, IGNORE_LABEL or UNLABELLED. */
   readonly labels: Uint8Array;
+  /** What the image's decoder found wrong with the file, which it names; absent: nothing. */
+  readonly warning?: string;
+  /** EXIF orientation, 2 to 8, that was applied; absent: the pixels lie as they are stored. */
+  readonly orientation?: number;
 }
 
 /** A list of samples. Deterministic: load(i) gives the same sample at any time on any machine. */
@@ -41,6 +45,8 @@ export interface Crop {
   readonly rgb: Uint8Array;
   /** As in Sample; IGNORE_LABEL in the padding. */
   readonly labels: Uint8Array;
+  /** Of the sample. */
+  readonly warning?: string;
 }
 
 /** The crops of one step. */

@@ -4,12 +4,13 @@
  *
  * N images, h w positions, P = N * h * w, L labelled positions, D teacher channels, M bank rows.
  */
-import { memoryContrast, type MemoryContrastOptions } from '../losses/memoryContrast.js';
+import { type MemoryContrastOptions, memoryContrast } from '../losses/memoryContrast.js';
 import type { LabelMaps } from '../losses/nearestLabels.js';
 import { unitRows, unitRowsGrad } from '../losses/normalize.js';
 import type { SampledRows } from '../memory/memoryBank.js';
-import { float32, int32, ops, scalar, scope, type Tensor, uint8 } from '../tensor/index.js';
+import { int32, ops, scalar, scope, type Tensor } from '../tensor/index.js';
 import { IGNORED } from './enqueue.js';
+import { rowsTensor } from './sampledRows.js';
 
 /** A memory term with a weight above 0. */
 export interface MemoryTerm {
@@ -61,16 +62,6 @@ export function memoryTerms(
       losses,
       gradient_PD: all ? gradient_LD : spread(gradient_LD, labelled, positions),
     };
-  });
-}
-
-/** A sample of a bank as float32 [M, D]; TensorFlow converts float16. */
-function rowsTensor({ data, count }: SampledRows, channels: number): Tensor {
-  if (data instanceof Float32Array) return float32(data, [count, channels]);
-  return scope(() => {
-    const bytes = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
-    const halves_MD2 = uint8(bytes, [count, channels, 2]);
-    return ops.cast(ops.bitcast(halves_MD2, 'half'), 'float32');
   });
 }
 

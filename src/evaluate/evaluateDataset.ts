@@ -13,6 +13,8 @@ export interface EvaluateOptions {
   readonly views?: Views;
   /** Called after each image, with its predictions at full size. */
   readonly onSample?: (evaluated: EvaluatedSample) => void | Promise<void>;
+  /** Called with each sample that can't be loaded, which is left out; default: its error is thrown. */
+  readonly onBroken?: (error: DataError) => void;
   /** Checked before each image; its reason is thrown. */
   readonly signal?: AbortSignal;
 }
@@ -33,7 +35,7 @@ export interface EvaluatedSample {
 export async function evaluateDataset(
   segmenter: RemoteSegmenter,
   dataset: Dataset,
-  { limit, views = PLAIN_VIEW, onSample, signal }: EvaluateOptions = {},
+  { limit, views = PLAIN_VIEW, onSample, onBroken, signal }: EvaluateOptions = {},
 ): Promise<MetricScores> {
   const total = Math.min(dataset.samples.length, limit ?? Infinity);
   checkDataset(segmenter, dataset, total);
@@ -41,8 +43,10 @@ export async function evaluateDataset(
   let next = load(dataset, 0);
   for (let index = 0; index < total; index++) {
     signal?.throwIfAborted();
-    const sample = await next;
+    const loaded = next;
     if (index + 1 < total) next = load(dataset, index + 1);
+    const sample = await unlessBroken(loaded, onBroken);
+    if (sample === null) continue;
     const name = dataset.samples[index]!;
     if (sample.labels.includes(UNLABELLED)) {
       throw new DataError(`${dataset.name}: ${name}: has no labels to compare with`);
@@ -53,6 +57,20 @@ export async function evaluateDataset(
     await onSample?.({ index, total, name, sample, prediction });
   }
   return metric.scores();
+}
+
+/** null: the sample is broken, and the caller goes on. */
+async function unlessBroken(
+  loading: Promise<Sample>,
+  onBroken: EvaluateOptions['onBroken'],
+): Promise<Sample | null> {
+  try {
+    return await loading;
+  } catch (error) {
+    if (onBroken === undefined || !(error instanceof DataError)) throw error;
+    onBroken(error);
+    return null;
+  }
 }
 
 /** A failure surfaces when the sample is awaited, not before as an unhandled rejection. */

@@ -11,22 +11,10 @@
  */
 import { ops, scope, type Tensor } from '../tensor/index.js';
 import { averagePool, averagePoolGrad, isPooledSize } from './averagePool.js';
+import { imagePairsKl } from './imagePairsKl.js';
 import { type UnitRows, unitRows, unitRowsGrad } from './normalize.js';
-import {
-  type PairwiseKl,
-  type PairwiseKlInput,
-  pairwiseKl,
-  SMALLEST_TEMPERATURE,
-} from './pairwiseKl.js';
-import { softmaxKl } from './softmaxKl.js';
+import { rawFeature, type TeacherFeature } from './teacherFeature.js';
 import type { Tiling } from './tiling.js';
-
-export interface TeacherFeature {
-  /** float32 [N, H, W, D], unit rows. */
-  readonly embedding_NHWD: Tensor;
-  /** float32 [N, H, W]: the raw feature is embedding * norm. */
-  readonly norm_NHW: Tensor;
-}
 
 export interface MinibatchPixelOptions {
   readonly temperature: number;
@@ -85,7 +73,7 @@ function allGroups(
     const part = scope(() => {
       const student_RC = ops.rows(student.embedding_PC, group * groupRows, groupRows);
       const teacher_RD = ops.rows(teacher_PD, group * groupRows, groupRows);
-      const result = groupKl({
+      const result = imagePairsKl({
         student_PC: student_RC,
         teacher_PD: teacher_RD,
         images: groupImages,
@@ -101,28 +89,9 @@ function allGroups(
   return { loss, gradient_PC: ops.concat(gradients, 0) };
 }
 
-function groupKl(input: PairwiseKlInput): PairwiseKl {
-  if (input.temperature >= SMALLEST_TEMPERATURE) return pairwiseKl(input);
-  const { images, temperature, scale, tiling } = input;
-  const { loss, rowsGradient_PC, keysGradient_QC } = softmaxKl({
-    studentRows_PC: input.student_PC,
-    teacherRows_PD: input.teacher_PD,
-    studentKeys_QC: input.student_PC,
-    teacherKeys_QD: input.teacher_PD,
-    groups: images,
-    keyGradient: true,
-    ...{ temperature, scale, tiling },
-  });
-  return { loss, gradient_PC: ops.add(rowsGradient_PC, keysGradient_QC!) };
-}
-
 /** Unit rows of the pooled raw teacher feature. */
-function pooledEmbedding({ embedding_NHWD, norm_NHW }: TeacherFeature): Tensor {
-  return scope(() => {
-    const norm_NHW1 = ops.reshape(norm_NHW, [...norm_NHW.shape, 1]);
-    const feature_NHWD = ops.mul(embedding_NHWD, norm_NHW1);
-    return unitRows(asRows(averagePool(feature_NHWD))).embedding_PC;
-  });
+function pooledEmbedding(teacher: TeacherFeature): Tensor {
+  return scope(() => unitRows(asRows(averagePool(rawFeature(teacher)))).embedding_PC);
 }
 
 function asRows(map_NHWK: Tensor): Tensor {

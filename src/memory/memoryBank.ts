@@ -1,5 +1,5 @@
 /**
- * The base of both memory banks: one queue of unit rows per class.
+ * The base of the memory banks: one queue of unit rows per class.
  *
  * Writes are staged: samples see them at once, `commit` makes them permanent and `discard` undoes
  * them completely. So a step that turns out not to be finite leaves the bank unchanged.
@@ -8,6 +8,9 @@ import type { Draws } from '../random/draws.js';
 import { int32Tensor, type NamedTensor, type NamedTensors } from '../wire/safetensors.js';
 import { place, type RingState, type RingWrap } from './ring.js';
 import { type Precision, RowStore, type StoredRows } from './rowStore.js';
+
+/** The beginning of the names of its state's tensors. */
+export type BankName = 'pixel' | 'region' | 'channel';
 
 export interface BankOptions {
   readonly classes: number;
@@ -39,13 +42,13 @@ interface Undo {
 }
 
 export class MemoryBank {
-  readonly name: 'pixel' | 'region';
+  readonly name: BankName;
   readonly options: BankOptions;
   readonly #store: RowStore;
   readonly #rings: RingState[];
   #undo: Undo[] = [];
 
-  constructor(name: 'pixel' | 'region', options: BankOptions) {
+  constructor(name: BankName, options: BankOptions) {
     this.name = name;
     this.options = options;
     const { classes, size, channels, precision } = options;

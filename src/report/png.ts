@@ -26,7 +26,11 @@ interface Block {
 
 /** @param charts one svg element of CHART_SIZE per chart of the report */
 export async function reportPng(data: ReportData, charts: readonly string[]): Promise<Uint8Array> {
-  const svg = reportSvg(data, charts);
+  return svgPng(reportSvg(data, charts));
+}
+
+/** An SVG with text in FONT, on white. */
+export async function svgPng(svg: string): Promise<Uint8Array> {
   const image = await renderAsync(svg, {
     fitTo: { mode: 'zoom', value: ZOOM },
     background: '#ffffff',

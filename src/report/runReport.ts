@@ -10,7 +10,7 @@ import {
   timeShareChart,
 } from './runCharts.js';
 import { alignedText, type ReportSource } from './source.js';
-import { type EvaluationRecord, throughput } from './stepRecords.js';
+import { type EvaluationRecord, type StoreUse, storeUse, throughput } from './stepRecords.js';
 import { percent } from './table.js';
 
 export function runReport(source: ReportSource): ReportData {
@@ -64,6 +64,7 @@ function scoresTable(source: ReportSource): ReportTable {
   const last = evaluations.at(-1);
   const best = bestEvaluation(evaluations);
   const { imagesPerSecond, teacherShare } = throughput(steps);
+  const store = storeUse(steps);
   return {
     columns: ['', 'student'],
     rows: [
@@ -74,6 +75,7 @@ function scoresTable(source: ReportSource): ReportTable {
       ...namesFor(source).map((name, k) => [`IoU ${name}`, percentOf(last?.iou?.[k])]),
       ['images per second', imagesPerSecond.toFixed(1)],
       ['waiting for teachers', percent(teacherShare)],
+      ...(store === null ? [] : [['answers from the store', shareOf(store)]]),
     ],
   };
 }
@@ -85,6 +87,10 @@ function subtitleOf({ steps, seed, isFinished, teacher }: ReportSource): string 
     ...(seed === null ? [] : [`seed ${seed}`]),
     teacher === null ? 'labels alone' : `teacher ${teacher['model']}`,
   ].join(' · ');
+}
+
+function shareOf({ stored, images }: StoreUse): string {
+  return `${percent(images === 0 ? 0 : stored / images)} (${stored} of ${images})`;
 }
 
 function percentOf(share: number | null | undefined): string {

@@ -8,6 +8,8 @@ export interface StepRecord {
   readonly terms: Readonly<Record<string, number>>;
   readonly learningRate: number;
   readonly images: number;
+  /** Images whose answers came from the store of answers; null: the run had none. */
+  readonly stored: number | null;
   readonly seconds: Readonly<Record<'total' | 'data' | 'teacher' | 'compute', number>>;
 }
 
@@ -30,6 +32,7 @@ export function stepRecords(events: readonly RunEvent[]): StepRecord[] {
         terms: numbers(event['terms']),
         learningRate: Number(event['learningRate']),
         images: Array.isArray(event['samples']) ? event['samples'].length : 0,
+        stored: typeof event['stored'] === 'number' ? event['stored'] : null,
         seconds: {
           total: seconds['total'] ?? 0,
           data: seconds['data'] ?? 0,
@@ -51,6 +54,23 @@ export function evaluationRecords(events: readonly RunEvent[]): EvaluationRecord
         ? event['iou'].map((value) => (typeof value === 'number' ? value : null))
         : null,
     }));
+}
+
+export interface StoreUse {
+  /** Images of all steps that were made with a store. */
+  readonly images: number;
+  /** Those whose answers it had. */
+  readonly stored: number;
+}
+
+/** null if no step was made with a store. */
+export function storeUse(records: readonly StepRecord[]): StoreUse | null {
+  const withStore = records.filter(({ stored }) => stored !== null);
+  if (withStore.length === 0) return null;
+  return {
+    images: sum(withStore.map(({ images }) => images)),
+    stored: sum(withStore.map(({ stored }) => stored ?? 0)),
+  };
 }
 
 export interface TimeSplit {

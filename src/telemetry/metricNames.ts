@@ -85,6 +85,22 @@ export const TLS_METRIC_NAMES = named('cirkd_tls_', {
   ],
 });
 
+/** Both services keep answers, and tell the same of them. */
+const ANSWER_NAMES = {
+  hits: ['hits_total', 'Images answered with an answer that was kept.'],
+  misses: ['misses_total', 'Images for which no answer was kept.'],
+  evictions: ['evictions_total', 'Answers removed to make room.'],
+  bytes: ['bytes', 'Bytes of the answers that are kept.'],
+  answers: ['answers', 'Answers that are kept.'],
+  corrupted: ['corrupted_total', 'Stored answers that were damaged, and removed.'],
+  writeFailures: ['write_failures_total', 'Answers that could not be stored.'],
+} as const satisfies Record<string, readonly [string, string]>;
+
+/** By `place`: memory, disk. Corrupted answers and failed writes: disk only. */
+export const TEACHER_CACHE_METRIC_NAMES = named('cirkd_teacher_cache_', ANSWER_NAMES);
+
+export const STUDENT_STORE_METRIC_NAMES = named('cirkd_student_store_', ANSWER_NAMES);
+
 export const PHASES = ['data', 'teacher', 'compute'] as const;
 
 export type Phase = (typeof PHASES)[number];

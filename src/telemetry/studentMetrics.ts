@@ -6,8 +6,10 @@ import {
   MEMORY_METRIC_NAMES,
   type Phase,
   PHASES,
+  STUDENT_STORE_METRIC_NAMES,
   STUDENT_METRIC_NAMES as NAMES,
 } from './metricNames.js';
+import { type AnswerMetrics, answerMetrics } from './answerMetrics.js';
 import type { Term } from '../contract/terms.js';
 import { certificateExpiry } from './certificateExpiry.js';
 import { createRegistry, SECONDS_BUCKETS } from './registry.js';
@@ -34,6 +36,7 @@ export interface StudentMetrics {
   readonly requeued: Counter<'reason'>;
   readonly unmatched: Counter;
   readonly nonfinite: Counter;
+  readonly store: AnswerMetrics;
   /** Sets the expiry of the certificate in use; not called by a service without one. */
   readonly setCertificateExpiry: (expires: Date) => void;
   /** Records which run this is, its number of steps and how many are done; call once. */
@@ -57,6 +60,7 @@ export function createStudentMetrics(): StudentMetrics {
     requeued: new Counter({ ...NAMES.requeued, labelNames: ['reason'], registers }),
     unmatched: new Counter({ ...NAMES.unmatched, registers }),
     nonfinite: new Counter({ ...NAMES.nonfinite, registers }),
+    store: answerMetrics(STUDENT_STORE_METRIC_NAMES, ['disk'], registers),
     setCertificateExpiry: certificateExpiry(registers),
     ...runRecorder(registers),
     recordTeacher: teacherStates(registers),

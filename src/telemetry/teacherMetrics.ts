@@ -1,7 +1,8 @@
 /** The metrics of a teacher server. */
 import { Counter, Gauge, Histogram } from 'prom-client';
 import type { Registry } from 'prom-client';
-import { TEACHER_METRIC_NAMES as NAMES } from './metricNames.js';
+import { type AnswerMetrics, answerMetrics } from './answerMetrics.js';
+import { TEACHER_CACHE_METRIC_NAMES, TEACHER_METRIC_NAMES as NAMES } from './metricNames.js';
 import { certificateExpiry } from './certificateExpiry.js';
 import { createRegistry, SECONDS_BUCKETS } from './registry.js';
 
@@ -23,6 +24,7 @@ export interface TeacherMetrics {
   readonly oipRequests: Counter<'method' | 'code'>;
   /** Until the answer is handed to gRPC; method: ModelInfer, ModelStreamInfer. */
   readonly oipRequestSeconds: Histogram<'method'>;
+  readonly cache: AnswerMetrics;
   /** Sets the expiry of the certificate in use; not called by a service without one. */
   readonly setCertificateExpiry: (expires: Date) => void;
   /** Records which weights are served; call once, when the checkpoint is loaded. */
@@ -60,6 +62,7 @@ export function createTeacherMetrics(): TeacherMetrics {
       buckets: SECONDS_BUCKETS,
       registers,
     }),
+    cache: answerMetrics(TEACHER_CACHE_METRIC_NAMES, ['memory', 'disk'], registers),
     setCertificateExpiry: certificateExpiry(registers),
     setDigest: (digest) => {
       info.reset();

@@ -2,7 +2,7 @@
 import { type Kernels, kernels } from './kernels/table.js';
 
 export { batchNormInference } from './kernels/batchNorm.js';
-export { relu, relu6 } from './ops/activation.js';
+export { leakyRelu, relu, relu6 } from './ops/activation.js';
 export { add, biasAdd, concat } from './ops/combine.js';
 export { dropout } from './ops/dropout.js';
 export { adaptiveAveragePool, globalAveragePool, maxPool } from './ops/pooling.js';

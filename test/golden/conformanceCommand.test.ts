@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { OPERATIONS } from '../../src/conformance/table.js';
 
 const DATA = fileURLToPath(new URL('data', import.meta.url));
 const BIN = fileURLToPath(new URL('../../services/cli/bin.mjs', import.meta.url));
@@ -38,16 +39,27 @@ test('a line a key, then the counts, exit 0', async () => {
 });
 
 test('an operation that is named and unknown here exits 1', async () => {
-  const { code, lines } = await conformance(
-    DATA,
-    '--op',
-    'cirkd_channel',
-    '--case',
-    'channel_wrap',
-  );
-  assert.equal(code, 1);
-  assert.equal(lines[0], 'UNSUPPORTED\tcirkd_channel\tchannel_wrap\tloss_minibatch_channel\t-');
-  assert.match(lines.at(-1)!, /^0 passed, 0 failed, \d+ skipped$/);
+  const directory = mkdtempSync(join(tmpdir(), 'cirkd-golden-'));
+  try {
+    const record = { name: 'x', op: 'telepathy', expected: { loss: 'a.safetensors#x' } };
+    const set = JSON.stringify({ format: 1, cases: [record] });
+    writeFileSync(join(directory, 'cases.json'), set);
+    const { code, lines } = await conformance(directory, '--op', 'telepathy');
+    assert.equal(code, 1);
+    assert.deepEqual(lines, [
+      'UNSUPPORTED\ttelepathy\tx\tloss\t-',
+      '0 passed, 0 failed, 1 skipped',
+    ]);
+  } finally {
+    rmSync(directory, { recursive: true });
+  }
+});
+
+test('the dev set has no operation that is not supported', async () => {
+  const set = JSON.parse(readFileSync(join(DATA, 'cases.json'), 'utf8'));
+  const known = new Set(OPERATIONS.keys());
+  const unknown = set.cases.filter(({ op }: { op: string }) => !known.has(op));
+  assert.deepEqual(unknown, []);
 });
 
 test('a wrong expectation exits 1 and says where', async () => {

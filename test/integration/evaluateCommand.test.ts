@@ -17,7 +17,7 @@ import { join } from 'node:path';
 import { after, test } from 'node:test';
 import sharp from 'sharp';
 import { openDataset } from '../../src/data/datasets.js';
-import { readLabels } from '../../src/data/files/imageFiles.js';
+import { readLabels } from '../../src/data/files/labelFiles.js';
 import { evaluateDataset } from '../../src/evaluate/evaluateDataset.js';
 import { loadSegmenter } from '../../src/evaluate/networkSegmenter.js';
 import { paletteOf } from '../../src/evaluate/palette.js';

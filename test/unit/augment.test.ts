@@ -1,11 +1,19 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { type Augmentation, augment, cropByPlan, planCrop } from '../../src/data/augment.js';
+import {
+  type Augmentation,
+  augment,
+  cropByPlan,
+  epochOfDraws,
+  planCrop,
+} from '../../src/data/augment.js';
 import { IGNORE_LABEL, type Sample } from '../../src/data/types.js';
 import { drawsFor } from '../../src/random/draws.js';
 import { OFFICIAL_SCALES } from '../support/numerics/officialScales.js';
 
 const PLAIN: Augmentation = {
+  isRandom: true,
+  fixedCrops: 0,
   cropHeight: 2,
   cropWidth: 4,
   ...OFFICIAL_SCALES,
@@ -188,4 +196,33 @@ describe('augment', () => {
     assert.notDeepEqual(crops[0], crops[2]);
     assert.deepEqual(sample.rgb, before);
   });
+});
+
+it('not random: the centre of the unscaled image, whatever is drawn', () => {
+  const off = { ...PLAIN, ...{ isRandom: false, mirror: true, cropHeight: 2, cropWidth: 2 } };
+  const sample = grey([
+    [0, 0, 0, 0, 0],
+    [0, 1, 2, 0, 0],
+    [0, 3, 4, 0, 0],
+    [0, 0, 0, 0, 0],
+  ]);
+  for (const seed of [1, 2, 3]) {
+    const { rgb } = augment(sample, off, drawsFor(seed, 'augmentation', seed, 0));
+    assert.deepEqual(
+      [...rgb].filter((_, i) => i % 3 === 0),
+      [1, 2, 3, 4],
+    );
+  }
+  // Smaller than the crop: padded on the right and below, as always.
+  const plan = planCrop(1, 1, off, drawsFor(1, 'augmentation', 0, 0));
+  assert.deepEqual([plan.top, plan.left, plan.scale], [0, 0, 1]);
+});
+
+it('crops come again after as many epochs as there are different ones', () => {
+  const epochs = (fixedCrops: number, isRandom = true) =>
+    [0, 1, 2, 3, 4].map((epoch) => epochOfDraws({ fixedCrops, isRandom }, epoch));
+  assert.deepEqual(epochs(0), [0, 1, 2, 3, 4]);
+  assert.deepEqual(epochs(1), [0, 0, 0, 0, 0]);
+  assert.deepEqual(epochs(2), [0, 1, 0, 1, 0]);
+  assert.deepEqual(epochs(0, false), [0, 0, 0, 0, 0]);
 });

@@ -53,7 +53,7 @@ test('all faults are named at once, with key, line, given and wanted value', () 
   const text = `seed: -1
 data:
   train: {kind: synthetic, samples: many}
-  val: {kind: voc}
+  val: {kind: pascal}
   crop:
     height: 0
     widht: 64
@@ -68,7 +68,8 @@ stepz: 3
   assert.deepEqual(messagesOf(error), {
     seed: 'got -1, wanted an integer from 0 to 4294967295',
     'data.train.samples': 'got "many", wanted an integer >= 1',
-    'data.val.kind': 'got "voc", wanted one of synthetic, camvid, cityscapes, folder',
+    'data.val.kind':
+      'got "pascal", wanted one of synthetic, camvid, cityscapes, voc, ade20k, cocostuff, folder',
     'data.crop.height': 'got 0, wanted an integer from 1 to 16384',
     'data.crop.widht': 'unknown key, did you mean data.crop.width?',
     'train.steps': 'got nothing, wanted an integer >= 1',

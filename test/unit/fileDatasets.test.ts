@@ -46,7 +46,7 @@ function loaderOf(dataset: DatasetConfig, changes: Partial<LoaderConfig> = {}) {
   return createLoader({
     dataset,
     augmentation: {
-      ...{ cropHeight: 48, cropWidth: 32, ...OFFICIAL_SCALES },
+      ...{ isRandom: true, fixedCrops: 0, cropHeight: 48, cropWidth: 32, ...OFFICIAL_SCALES },
       ...{ mirror: true, paddingPixel: [1, 2, 3] as const },
     },
     ...{ batchSize: 3, seed: 5, startStep: 0, workers: 0, prefetchBatches: 2, cacheBytes: 0 },

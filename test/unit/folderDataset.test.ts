@@ -118,6 +118,26 @@ describe('folder', () => {
   });
 });
 
+describe('folder: 16 bits', () => {
+  it('reads ids of 16-bit PNGs, and names one that the table lacks', async () => {
+    writeFileSync(
+      options.classTable,
+      '- {id: 1000, name: road}\n- {id: 7, name: car}\n- {id: 65535, ignore: true}',
+    );
+    const label = join(root, 'labels/b.png');
+    const data = Uint16Array.of(1000, 7, 65535, 1000, 1000, 7);
+    writeLabelPng(label, { ...SIZE, channels: 1, depth: 16, data });
+    const { labels } = await folder(options).load(0);
+    assert.deepEqual([...labels], [0, 1, 255, 0, 0, 1]);
+    data[5] = 300;
+    writeLabelPng(label, { ...SIZE, channels: 1, depth: 16, data });
+    await assert.rejects(
+      folder(options).load(0),
+      /got label 300 at row 1, column 2, wanted 7 or 255 or 1000 or 65535/,
+    );
+  });
+});
+
 describe('folder: errors name the fault', () => {
   it('no folder, no image, two images for one label', async () => {
     refuses(() => folder({ ...options, imageFolder: join(root, 'no') }), /no: no such folder$/);
@@ -176,18 +196,54 @@ describe('readClassTable', () => {
   });
 
   it('names the entry and its field', () => {
-    refuses(() => read(''), /not a class table, a list of \{id.*: the file: /);
-    refuses(() => read('classes: []'), /: the file: /);
-    refuses(() => read('- {id: 256, name: a, colour: [1, 2, 3]}'), /: entry 1, id: /);
-    refuses(() => read(`${TABLE}- {id: 4, name: x, color: [1, 2, 3]}`), /: entry 4.*colou?r/);
-    refuses(() => read(`${TABLE}- {id: 4, name: x, colour: [1, 2]}`), /: entry 4, colour: /);
+    refuses(() => read(''), /not a class table, a list of \{id.*: got null, wanted a list with an/);
+    refuses(() => read('classes: []'), /: got \{"classes":\[\]\}, wanted a list with an entry/);
+    refuses(
+      () => read('- {id: 65536, name: a, colour: [1, 2, 3]}'),
+      /: entry 1, id: got 65536, wanted a whole number from 0 to 65535, or a list of them$/,
+    );
+    refuses(() => read('- {id: [], name: a}'), /: entry 1, id: got \[\], wanted a whole number/);
+    refuses(() => read('- {id: [1, x], name: a}'), /: entry 1, id: got \[1,"x"\], wanted a whole/);
+    refuses(() => read('- {id: 1}\n- {id: 2, name: b}'), /entry 1, name: got nothing, wanted text/);
+    refuses(
+      () => read(`${TABLE}- {id: 4, name: x, color: [1, 2, 3]}`),
+      /: entry 4: got the unknown field color, wanted id, name, colour, ignore/,
+    );
+    refuses(
+      () => read(`${TABLE}- {id: 4, name: x, colour: [1, 2]}`),
+      /: entry 4, colour: got \[1,2\], wanted \[red, green, blue\], each from 0 to 255/,
+    );
     refuses(() => read('- {id: 1, name: "a'), /not YAML: /);
     refuses(() => read('- {id: 1, name: a, colour: [1, 2, 3]}'), /got 1 classes, wanted 2 to 254/);
     refuses(() => read(`${TABLE}- {id: 9, name: x, colour: [1, 2, 3]}`), /id 9 of x: another/);
     refuses(() => read(`${TABLE}- {id: 4, name: car, colour: [1, 2, 3]}`), /name car of car/);
-    refuses(() => read('- 1\n'.repeat(2000)), /entry 5: .*; and 1995 more$/);
-    refuses(() => read('- {id: 1, name: "\\e[2J", colour: [1, 2, 3]}'), /entry 1, name: wanted/);
+    refuses(
+      () => read('- 1\n'.repeat(2000)),
+      /entry 5: got 1, wanted \{id, name, …\}; and 1995 more$/,
+    );
+    refuses(
+      () => read('- {id: 1, name: "\\e[2J", colour: [1, 2, 3]}'),
+      /entry 1, name: got .*, wanted text without control/,
+    );
     refuses(() => read(`#${'x'.repeat(1_048_576)}`), /wanted at most 1048576/);
+  });
+
+  it('takes several ids for one class, ids that are dropped, and no colours', () => {
+    const table = read(
+      '- {id: [7, 300], name: road}\n- {id: 2, name: 4}\n- {id: [0, 9], ignore: true}',
+    );
+    assert.deepEqual(table.classNames, ['road', '4']);
+    const classOf = (id: number) => table.classOfId[id];
+    assert.deepEqual([7, 300, 2, 0, 9, 1, 255].map(classOf), [0, 0, 1, 255, 255, -1, 255]);
+    const [road, other] = table.palette;
+    assert.notDeepEqual(road, other);
+    const given = read('- {id: 1, name: a}\n- {id: 2, name: b, colour: [128, 0, 0]}');
+    assert.notDeepEqual(given.palette[0], given.palette[1]);
+    refuses(
+      () => read('- {id: 1, name: a}\n- {id: 2, name: b}', true),
+      /entry 1, colour: got nothing/,
+    );
+    refuses(() => read('- {id: [1, 2], name: a}\n- {id: 2, name: b}'), /id 2 of b: another/);
   });
 
   it('requires distinct colours only if labels are colours', () => {

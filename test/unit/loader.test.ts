@@ -18,6 +18,8 @@ import { OFFICIAL_SCALES } from '../support/numerics/officialScales.js';
 const CONFIG: LoaderConfig = {
   dataset: { kind: 'synthetic', split: 'train', samples: 7, height: 32, width: 64, seed: 1 },
   augmentation: {
+    isRandom: true,
+    fixedCrops: 0,
     cropHeight: 24,
     cropWidth: 40,
     ...OFFICIAL_SCALES,
@@ -231,4 +233,31 @@ describe('readSequentially', () => {
     for await (const { index } of readSequentially(CONFIG.dataset, options)) seen.push(index);
     assert.deepEqual(seen, [0, 1]);
   });
+});
+
+it('fixed crops: an epoch has the crops of an earlier one; with 0 it never has', async () => {
+  const crops = async (fixedCrops: number) => {
+    const augmentation = { ...CONFIG.augmentation, fixedCrops };
+    const loader = createLoader({ ...CONFIG, augmentation, batchSize: 7 });
+    const epochs: Map<string, string>[] = [];
+    for (let epoch = 0; epoch < 3; epoch++) {
+      const batch = await loader.next();
+      epochs.push(
+        new Map(
+          batch.crops.map(({ sample, augmentationSeed, rgb }) => [
+            sample,
+            `${augmentationSeed} ${Buffer.from(rgb).toString('hex')}`,
+          ]),
+        ),
+      );
+    }
+    await loader.close();
+    const [first, ...later] = epochs as [Map<string, string>, ...Map<string, string>[]];
+    return later.map(
+      (epoch) => [...epoch].filter(([name, crop]) => first.get(name) === crop).length,
+    );
+  };
+  assert.deepEqual(await crops(0), [0, 0]);
+  assert.deepEqual(await crops(1), [7, 7]);
+  assert.deepEqual(await crops(2), [0, 7]);
 });

@@ -4,6 +4,9 @@ import { test } from 'node:test';
 import { Forecast } from '../../bench/losses/forecast.js';
 import { compare } from '../../bench/losses/page.js';
 import {
+  COMPARED_LOSSES,
+  comparedPoints,
+  isCompared,
   listPoints,
   necessaryProducts,
   type Point,
@@ -89,4 +92,29 @@ test('the ratio is that of the medians, its range that of the rounds', () => {
     },
   });
   assert.deepEqual(result, { faster: 6, fasterRange: [3, 6], memoryShare: 0.1 });
+});
+
+test('each compared loss comes once, at the size of the goals', () => {
+  const sizes = [
+    { height: 32, width: 64 },
+    { height: 64, width: 128 },
+  ];
+  const points = comparedPoints(sizes, [1, 2]);
+  assert.deepEqual(
+    points.map(({ loss }) => loss),
+    [...COMPARED_LOSSES],
+  );
+  assert.ok(points.every(isCompared), 'one is not');
+  assert.ok(!isCompared(GOAL), 'the mini-batch loss is');
+  assert.equal(pointName(points[0]!), 'at B2 64x128 128/512');
+  assert.equal(pointName(points.at(-1)!), 'channel B2 64x128 512/512');
+});
+
+test('what a compared loss takes grows with its maps', () => {
+  const forecast = new Forecast();
+  const at: Point = { ...GOAL, loss: 'at' };
+  forecast.record('cirkd', at, 100, 10);
+  assert.equal(forecast.ms('cirkd', { ...at, height: 128, width: 256 }), 400);
+  const [small, large] = [64, 256].map((height) => forecast.extraMiB('torch', { ...at, height })!);
+  assert.ok(large! > 4 * small! && large! < 16 * small!, `${small} MiB, ${large} MiB`);
 });

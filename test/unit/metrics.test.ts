@@ -4,6 +4,8 @@ import { test } from 'node:test';
 import {
   MEMORY_METRIC_NAMES,
   STUDENT_METRIC_NAMES,
+  STUDENT_STORE_METRIC_NAMES,
+  TEACHER_CACHE_METRIC_NAMES,
   TEACHER_METRIC_NAMES,
   TLS_METRIC_NAMES,
 } from '../../src/telemetry/metricNames.js';
@@ -13,9 +15,9 @@ import { createTeacherMetrics } from '../../src/telemetry/teacherMetrics.js';
 
 // The names, written out: renaming a metric must fail here.
 const TEACHER =
-  'images_total requests_total inference_seconds queue_seconds queue_images queue_bytes answer_bytes batch_images sent_bytes_total streams oip_requests_total oip_request_seconds info';
+  'images_total requests_total inference_seconds queue_seconds queue_images queue_bytes answer_bytes batch_images sent_bytes_total streams oip_requests_total oip_request_seconds info cache_hits_total cache_misses_total cache_evictions_total cache_bytes cache_answers cache_corrupted_total cache_write_failures_total';
 const STUDENT =
-  'info run_steps run_step teachers steps_total images_total step_seconds phase_seconds_total loss learning_rate received_bytes_total inflight_bytes requeued_total unmatched_answers_total nonfinite_total last_step_timestamp_seconds miou pixel_accuracy';
+  'info run_steps run_step teachers steps_total images_total step_seconds phase_seconds_total loss learning_rate received_bytes_total inflight_bytes requeued_total unmatched_answers_total nonfinite_total last_step_timestamp_seconds miou pixel_accuracy store_hits_total store_misses_total store_evictions_total store_bytes store_answers store_corrupted_total store_write_failures_total';
 const EXPIRY = 'cirkd_tls_certificate_expiry_timestamp_seconds';
 
 const STEP = {
@@ -56,7 +58,9 @@ test('every metric is served over HTTP', async () => {
     }
     await server.close();
   }
-  const all = [TEACHER_METRIC_NAMES, STUDENT_METRIC_NAMES, MEMORY_METRIC_NAMES, TLS_METRIC_NAMES];
+  const answers = [TEACHER_CACHE_METRIC_NAMES, STUDENT_STORE_METRIC_NAMES];
+  const services = [TEACHER_METRIC_NAMES, STUDENT_METRIC_NAMES];
+  const all = [...services, ...answers, MEMORY_METRIC_NAMES, TLS_METRIC_NAMES];
   const named = all.flatMap((names) => Object.values(names).map(({ name }) => name));
   const distinct = new Set<string>(wanted.flatMap(([, names]) => [...names]));
   assert.deepEqual(named.sort(), [...distinct].sort());

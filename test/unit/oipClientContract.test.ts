@@ -1,7 +1,7 @@
 /** What a student learns of a model before it sends images: asked for, refused, or known without a config. */
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
-import { ServerCredentials } from '@grpc/grpc-js';
+import { ServerCredentials, status } from '@grpc/grpc-js';
 import { ConfigError } from '../../src/config/configError.js';
 import { oipSchema } from '../../src/config/sections/oipSection.js';
 import { loadConfig } from '../../src/config/load.js';
@@ -15,7 +15,7 @@ import { oipProtocol, withMissingKeys } from '../../services/program/oipProtocol
 import { Authority } from '../support/certificates/authority.js';
 import { SecurityFolder } from '../support/certificates/folder.js';
 import { assertOipAnswer, oipServer, oipStudent, PIXELS } from '../support/oip/oipStudent.js';
-import { ScriptedOipServer } from '../support/oip/scriptedOipServer.js';
+import { Refusal, ScriptedOipServer } from '../support/oip/scriptedOipServer.js';
 import { CHANNELS, CLASSES, type ModelShape, scriptedModel } from '../support/oip/scriptedModel.js';
 import { imageOf, studentOptions } from '../support/students/scriptedStudent.js';
 import { teachers } from '../support/teachers/scriptedFleet.js';
@@ -204,6 +204,12 @@ const MISFITS: readonly [string, ModelShape, Refused, RegExp][] = [
     /input image INT64 .*: an image is sent as one of FP32, FP16, BF16, UINT8/,
   ],
   [
+    'a size that no memory holds',
+    { size: [1_000_000, 1_000_000] },
+    {},
+    /input image FP32 \[-1, 3, 1000000, 1000000\]: wanted at most 67108864 pixels/,
+  ],
+  [
     'another layout',
     {},
     { settings: { layout: 'nhwc' } },
@@ -279,6 +285,19 @@ test('a server that does not know the model is refused in its words, one of ours
   await assert.rejects(
     oipStudent(t, [address]),
     /ModelReady: NOT_FOUND: Request for unknown model: 'other' is not found/,
+  );
+  const vague = await oipServer(
+    t,
+    {},
+    {
+      isModelReady: () => {
+        throw new Refusal(status.UNKNOWN, 'Model other not found');
+      },
+    },
+  );
+  await assert.rejects(
+    oipStudent(t, [vague.address.replace('segmenter', 'other')]),
+    /ModelMetadata: NOT_FOUND: Request for unknown model: 'other' is not found/,
   );
   const [ours] = await teachers(t, {});
   await assert.rejects(

@@ -24,7 +24,6 @@ type Way = keyof typeof WAYS;
 const wellFrom =
   (number: number, fault: Fault): Fault =>
   (asked) =>
-    // The first image isn't number 0: that is the trial.
     asked.number < number ? fault(asked) : asked.answer();
 
 /** A student of servers that misbehave as scripted, one after the other well. */
@@ -117,10 +116,13 @@ for (const way of Object.keys(WAYS) as Way[]) {
       t,
       way,
       [wellFrom(4, async () => undefined), null],
-      { requestTimeoutMs: 60 },
+      { requestTimeoutMs: 150 },
     );
+    const isReady = ({ address }: ScriptedOipServer) =>
+      observed.states.includes(`${address} ready`);
+    await eventually(() => servers.every(isReady));
     await answers(teacher, 8);
-    assert.ok(observed.requeued.includes('timeout'), `${observed.requeued}`);
+    assert.ok(observed.requeued.includes('timeout'), observed.details.join('\n'));
     await eventually(async () => {
       await answers(teacher, 4);
       return servers[0]!.asked.length > 8;

@@ -180,11 +180,10 @@ test("time: a timeout parameter in microseconds, the call's deadline, the server
   await eventually(() => waiting() === 0);
   assert.deepEqual(engine.batches, [[1]]);
   await eventually(() => requests.length === 3);
-  assert.deepEqual(requests.toSorted(), [
-    'ModelInfer CANCELLED',
-    'ModelInfer UNAVAILABLE',
-    'ModelInfer UNAVAILABLE',
-  ]);
+  // The server knows the call's deadline, too: whichever side is first ends the call.
+  const [first, ...others] = requests.toSorted();
+  assert.match(first!, /^ModelInfer (CANCELLED|UNAVAILABLE)$/);
+  assert.deepEqual(others, ['ModelInfer UNAVAILABLE', 'ModelInfer UNAVAILABLE']);
 });
 
 test('a cancelled call leaves the queue, and its memory is free when the network returns', async () => {

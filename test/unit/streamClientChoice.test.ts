@@ -16,6 +16,7 @@ const ROOM = 8;
 function teacher(address: string, load: number, msPerImage: number | undefined, more = {}) {
   const candidate: Candidate = {
     ...{ address, load, msPerImage, available: true, failing: false, refusal: undefined },
+    ...{ cachesAnswers: false, joining: false },
     refusalOf: () => undefined,
     hasRoom: () => load < ROOM,
     ...more,
@@ -151,4 +152,59 @@ test('every attempt is reported: one id per image at all teachers, one outcome p
     received.map(({ id, attempt }) => `${id} ${attempt} ${address}`),
   );
   assert.deepEqual(seen.sort(), sent);
+});
+
+/** Images 1 to `images` of different pixels, and the address that each is sent to. */
+function homes(images: number, links: readonly Candidate[]): (string | undefined)[] {
+  const choice = new TeacherChoice();
+  return Array.from({ length: images }, (_, n) =>
+    choice.pick(new ImageRequest(imageOf(n + 1), []), links),
+  ).map((link) => link?.address);
+}
+
+const keeping = (address: string, load: number, msPerImage: number | undefined, more = {}) =>
+  teacher(address, load, msPerImage, { cachesAnswers: true, ...more });
+
+test('with teachers that keep answers every student sends an image to the same one', () => {
+  const links = ['10.0.0.1:50051', '10.0.0.2:50051', '10.0.0.3:50051'].map((address, load) =>
+    keeping(address, load, 10 + load),
+  );
+  const chosen = homes(600, links);
+  assert.deepEqual(homes(600, links.toReversed()), chosen);
+  for (const { address } of links) {
+    const share = chosen.filter((one) => one === address).length / 600;
+    assert.ok(share > 0.25 && share < 0.42, `${address} gets ${share}`);
+  }
+  // When one goes, no image changes between those that stay.
+  const fewer = homes(600, links.slice(0, 2));
+  const moved = chosen.filter((address, n) => address !== fewer[n]);
+  assert.deepEqual([...new Set(moved)], [links[2]!.address]);
+});
+
+test('a home that is slow, busy, sick or away is left, one that joins is waited for', () => {
+  const [first] = homes(1, [keeping('a', 0, 10), keeping('b', 0, 10)]);
+  const [home, other] = first === 'a' ? ['a', 'b'] : ['b', 'a'];
+  const pick = (atHome: Candidate, elsewhere: Candidate) => homes(1, [atHome, elsewhere])[0];
+  // The last image before the patience of four answers ends, and the first after it.
+  assert.equal(pick(keeping(home, 4, 10), keeping(other, 0, 10)), home);
+  assert.equal(pick(keeping(home, 5, 10), keeping(other, 0, 10)), other);
+  assert.equal(pick(keeping(home, 3, 30), keeping(other, 0, 10)), home);
+  assert.equal(pick(keeping(home, 5, 30), keeping(other, 0, 10)), other);
+  assert.equal(pick(keeping(home, 1, 100), keeping(other, 0, 10)), other);
+  assert.equal(pick(keeping(home, ROOM, 10), keeping(other, 5, 10)), undefined);
+  assert.equal(pick(keeping(home, 0, 10, { failing: true }), keeping(other, 3, 10)), other);
+  assert.equal(pick(keeping(home, 0, 10, { available: false }), keeping(other, 3, 10)), other);
+  const joining = teacher(home, 0, undefined, {
+    ...{ available: false, joining: true, hasRoom: () => false },
+  });
+  assert.equal(pick(joining, keeping(other, 0, 10)), undefined);
+  // What joins may turn out to keep nothing; where nobody keeps anything nobody waits.
+  assert.equal(pick(joining, teacher(other, 0, 10)), other);
+});
+
+test('an image that failed goes by the rules for those, home or not', () => {
+  const links = [keeping('a', 0, 10), keeping('b', 0, 10)];
+  const [home] = homes(1, links);
+  const other = home === 'a' ? 'b' : 'a';
+  assert.deepEqual(chosen(2, links, home!), [other, other]);
 });

@@ -2,8 +2,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { drawsFor } from '../../src/random/draws.js';
-import { encodeRequest } from '../../src/stream/client/requestEncoder.js';
-import { decodeResponse } from '../../src/stream/client/responseDecoder.js';
+import { encodeRequest } from '../../src/stream/client/distill/requestEncoder.js';
+import { decodeResponse } from '../../src/stream/client/distill/responseDecoder.js';
 import { TeacherService } from '../../src/stream/codec/teacherService.js';
 import type { DistillResponseInput } from '../../src/stream/generated/cirkd/teacher/v1/DistillResponse.js';
 

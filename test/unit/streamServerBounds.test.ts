@@ -2,8 +2,8 @@
 import assert from 'node:assert/strict';
 import { afterEach, test } from 'node:test';
 import { GrpcStatus } from '../../src/rpc/errors.js';
-import { encodeRequest } from '../../src/stream/client/requestEncoder.js';
-import { decodeResponse } from '../../src/stream/client/responseDecoder.js';
+import { encodeRequest } from '../../src/stream/client/distill/requestEncoder.js';
+import { decodeResponse } from '../../src/stream/client/distill/responseDecoder.js';
 import { type IncomingRequest, teacherServerDefinition } from '../../src/stream/server/messages.js';
 import { DistillPeer, image } from '../support/students/distillPeer.js';
 import { GatedEngine } from '../support/teachers/gatedEngine.js';

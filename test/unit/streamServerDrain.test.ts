@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { afterEach, test } from 'node:test';
 import { credentials, type ServiceError } from '@grpc/grpc-js';
 import { GrpcStatus } from '../../src/rpc/errors.js';
-import { encodeRequest } from '../../src/stream/client/requestEncoder.js';
+import { encodeRequest } from '../../src/stream/client/distill/requestEncoder.js';
 import { TEACHER_SERVICE_NAME, TeacherService } from '../../src/stream/codec/teacherService.js';
 import type { GetTeacherResponse } from '../../src/stream/generated/cirkd/teacher/v1/GetTeacherResponse.js';
 import { DIRECT, healthOf } from '../support/connections/grpcProbes.js';

@@ -8,7 +8,7 @@ import { after, test } from 'node:test';
 import { deflateSync } from 'node:zlib';
 import { crc32 } from '@node-rs/crc32';
 import sharp from 'sharp';
-import { readLabels } from '../../src/data/files/imageFiles.js';
+import { readLabels } from '../../src/data/files/labelFiles.js';
 import { DataError } from '../../src/data/types.js';
 
 const directory = mkdtempSync(join(tmpdir(), 'cirkd-png-'));

@@ -1,5 +1,6 @@
 /** `cirkd evaluate`: the scores of a network on a dataset, and pictures of its predictions. */
 import { parseArgs } from 'node:util';
+import { openDataset } from '../../../src/data/datasets.js';
 import type { Dataset } from '../../../src/data/types.js';
 import { type EvaluatedSample, evaluateDataset } from '../../../src/evaluate/evaluateDataset.js';
 import {
@@ -10,12 +11,7 @@ import {
 } from '../../../src/evaluate/scoreTable.js';
 import type { Views } from '../../../src/evaluate/views.js';
 import type { Command } from '../command.js';
-import {
-  DATASET_OPTIONS,
-  DATASET_USAGE,
-  datasetFromOptions,
-  wholeNumber,
-} from '../datasetOptions.js';
+import { DATASET_OPTIONS, DATASET_USAGE, datasetConfig, wholeNumber } from '../datasetOptions.js';
 import {
   checkPictureNames,
   PICTURES,
@@ -31,6 +27,8 @@ import {
 } from '../networkOptions.js';
 import { checkOutFolder, makeOutFolder } from '../outFolder.js';
 import { writeScoreFiles } from '../scoreFiles.js';
+import { reportWarning, SKIP_USAGE, SkippedFiles } from '../skippedFiles.js';
+import { type SeenPixels, unlabelled } from '../../../src/evaluate/unlabelled.js';
 import { describeViews, VIEW_OPTIONS, VIEW_USAGE, viewsFromOptions } from '../viewOptions.js';
 
 const usage = `cirkd evaluate (--model PATH | --teacher HOST:PORT) --data KIND [options]
@@ -42,6 +40,7 @@ ${NETWORK_USAGE}
 ${DATASET_USAGE}
   --limit N       only the first N samples
 ${VIEW_USAGE}
+${SKIP_USAGE}
   --confusion     also prints the confusion matrix, in percent of each class's labels
   --json          prints one JSON object instead of the tables
   --out DIR       writes scores.json, scores.txt, classes.csv and confusion.csv
@@ -62,6 +61,7 @@ const OPTIONS = {
   out: { type: 'string' },
   pictures: { type: 'string' },
   draw: { type: 'string', default: 'strip' },
+  'skip-broken': { type: 'boolean', default: false },
 } as const;
 
 type Values = ReturnType<typeof readValues>;
@@ -78,8 +78,13 @@ async function run(argv: string[]): Promise<number> {
   if (values.limit !== undefined) wholeNumber('--limit', values.limit, 1);
   if (values.out !== undefined) checkOutFolder('--out', values.out);
   if (values.pictures !== undefined) checkOutFolder('--pictures', values.pictures);
-  const dataset = datasetFromOptions(values);
-  const { report, source } = await evaluate(values, dataset, views, pictures);
+  const skipped = values['skip-broken'] ? new SkippedFiles() : undefined;
+  const config = { ...datasetConfig(values), tolerant: skipped !== undefined };
+  const dataset = openDataset(config);
+  const seen = { images: 0, pixels: 0 };
+  const { report, source } = await evaluate(values, dataset, views, pictures, { seen, skipped });
+  if (report.labelledPixels === 0)
+    process.stderr.write(`warning: ${unlabelled(dataset.name, seen)}\n`);
   const about = { ...source, dataset: dataset.name, ...describeViews(views), ...report };
   const tables = [scoreTable(report), ...(values.confusion ? [confusionTable(report)] : [])];
   if (values.out !== undefined) {
@@ -87,6 +92,7 @@ async function run(argv: string[]): Promise<number> {
     await writeScoreFiles(values.out, about);
   }
   process.stdout.write(`${values.json ? JSON.stringify(about, null, 2) : tables.join('\n\n')}\n`);
+  skipped?.finish(Math.min(dataset.samples.length, Number(values.limit ?? Infinity)));
   return 0;
 }
 
@@ -95,6 +101,7 @@ async function evaluate(
   dataset: Dataset,
   views: Views,
   pictures: readonly Picture[],
+  { seen, skipped }: { readonly seen: SeenPixels; readonly skipped: SkippedFiles | undefined },
 ): Promise<{ report: ScoreReport; source: object }> {
   const { limit, pictures: folder } = values;
   const network = await openNetwork(values, dataset.classNames.length);
@@ -107,8 +114,13 @@ async function evaluate(
     const scores = await evaluateDataset(network.segmenter, dataset, {
       ...(limit === undefined ? {} : { limit: Number(limit) }),
       views,
+      ...(skipped === undefined ? {} : { onBroken: (error) => skipped.add(error) }),
       onSample: async (evaluated) => {
         showProgress(evaluated);
+        const { warning, labels } = evaluated.sample;
+        seen.images++;
+        seen.pixels += labels.length;
+        if (warning !== undefined) reportWarning(warning);
         if (folder === undefined) return;
         await writeSamplePictures(folder, evaluated, dataset.palette, pictures);
       },

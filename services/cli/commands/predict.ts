@@ -11,6 +11,7 @@ import {
   picturesFromOption,
   writePredictionPictures,
 } from '../drawOptions.js';
+import { whiteValueOf } from '../datasetOptions.js';
 import { checkImages, listImages } from '../imageInputs.js';
 import {
   checkNetworkOptions,
@@ -19,6 +20,7 @@ import {
   openNetwork,
 } from '../networkOptions.js';
 import { checkOutFolder, makeOutFolder } from '../outFolder.js';
+import { SKIP_USAGE, SkippedFiles } from '../skippedFiles.js';
 import { VIEW_OPTIONS, VIEW_USAGE, viewsFromOptions } from '../viewOptions.js';
 
 const usage = `cirkd predict (--model PATH | --teacher HOST:PORT) --out DIR IMAGE_OR_FOLDER...
@@ -26,13 +28,15 @@ const usage = `cirkd predict (--model PATH | --teacher HOST:PORT) --out DIR IMAG
 Writes for each image, at its size:
   DIR/<name>-classes.png  every pixel in the colour of its class
   DIR/<name>-overlay.png  the same, blended with the image
-Images in a folder keep their subfolders. All images are read once before the first prediction: if one is
-broken, nothing is written.
+Images in a folder keep their subfolders; EXIF orientation is applied. All images are read once before the
+first prediction: if one is broken, nothing is written.
 
 ${NETWORK_USAGE}
   --out DIR       folder for the pictures; created if it doesn't exist
   --draw A,B,C    which pictures: classes, overlay, ids (class numbers as grey values); default
                   classes,overlay
+  --white-value N the value of white in images of more than 8 bits, such as 4095
+${SKIP_USAGE}
 ${VIEW_USAGE}
 
 Exit codes: 0 done, 2 usage, 3 no teacher, 4 the teacher, 5 the model,
@@ -50,6 +54,8 @@ async function run(argv: string[]): Promise<number> {
       ...VIEW_OPTIONS,
       out: { type: 'string' },
       draw: { type: 'string', default: 'classes,overlay' },
+      'skip-broken': { type: 'boolean', default: false },
+      'white-value': { type: 'string' },
     },
   });
   checkNetworkOptions(values);
@@ -58,6 +64,8 @@ async function run(argv: string[]): Promise<number> {
   const views = viewsFromOptions(values);
   const pictures = picturesFromOption(values.draw, PREDICTION_PICTURES);
   const images = listImages(positionals);
+  const reading = { whiteValue: whiteValueOf(values['white-value']) };
+  const skipped = values['skip-broken'] ? new SkippedFiles() : undefined;
   const network = await openNetwork(values, null);
   try {
     const { classes } = network.segmenter;
@@ -66,16 +74,17 @@ async function run(argv: string[]): Promise<number> {
         `--draw: ids given, wanted other pictures: the network has ${classes} classes, grey values number ${MAX_IDS}`,
       );
     }
-    await checkImages(images);
+    const whole = await checkImages(images, reading, skipped);
     const palette = paletteOf(network.classNames);
-    for (const { file, name } of images) {
-      const image = await readRgb(file);
+    for (const { file, name } of whole) {
+      const image = await readRgb(file, reading);
       const prediction = await readViewLogits(network.segmenter, image, views, readPredictions);
       const path = join(out, name);
       await makeOutFolder('--out', dirname(path));
       const written = await writePredictionPictures(path, { image, prediction, palette }, pictures);
       process.stdout.write(written.map((one) => `${one}\n`).join(''));
     }
+    skipped?.finish(images.length);
     return 0;
   } finally {
     await network.close();

@@ -1,13 +1,11 @@
 /** `cirkd student`: trains a student, with teachers or on labels alone. */
-import { readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { formatConfig } from '../../../src/config/format.js';
-import { loadConfig } from '../../../src/config/load.js';
 import type { StudentConfig } from '../../../src/config/student.js';
-import { studentSchema } from '../../program/studentSchema.js';
 import { runStudent } from '../../student/main.js';
 import { expectBulkBuffers } from '../../program/bulkHeap.js';
-import { type Command, UsageError } from '../command.js';
+import type { Command } from '../command.js';
+import { readStudentConfig } from '../studentConfigFile.js';
 
 /** Exit code of a run that a signal ended. */
 const STOPPED = 143;
@@ -45,7 +43,7 @@ export const command: Command = {
         'print-config': { type: 'boolean', default: false },
       },
     });
-    const config = readConfig(values.config, values.set);
+    const config = readStudentConfig(values.config, values.set);
     if (values['print-config']) {
       process.stdout.write(formatConfig(config));
       return 0;
@@ -79,15 +77,4 @@ async function runUntilSignal(config: StudentConfig, resume: boolean): Promise<n
     process.off('SIGTERM', onSignal);
     process.off('SIGINT', onSignal);
   }
-}
-
-function readConfig(file: string | undefined, overrides: readonly string[]): StudentConfig {
-  if (file === undefined) throw new UsageError('--config: not given');
-  let text: string;
-  try {
-    text = readFileSync(file, 'utf8');
-  } catch (error) {
-    throw new UsageError(`--config: ${(error as Error).message}`);
-  }
-  return loadConfig(studentSchema, { text, fileName: file, overrides });
 }

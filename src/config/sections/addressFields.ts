@@ -19,7 +19,8 @@ export const teacherAddress = field(
   z
     .string()
     .regex(
-      /^(unix:\S+|dns:(\/\/[^\s/]*\/)?[^\s/]+:\d{1,5}|oips?(\+dns)?:\/\/\S+|(?!dns:|unix-abstract:|oips?:\/|oips?\+)\S+:\d{1,5})$/,
+      // Of an oip: address the client checks the rest. Any other scheme (http://) is a mistake.
+      /^(unix:\S+|dns:(\/\/[^\s/]*\/)?[^\s/]+:\d{1,5}|oips?(\+dns)?:\/\/\S+|(?!dns:|unix-abstract:|oips?\+|[\w+.-]*:\/)\S+:\d{1,5})$/,
     )
     .refine((address) => !namesUnixSocket(address) || isUnixAddress(address)),
   'One teacher server, or a DNS name that stands for all addresses it resolves to.',

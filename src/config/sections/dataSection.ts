@@ -42,6 +42,11 @@ const camvidKeys = {
   root: field(text(), 'Folder that contains train/, trainannot/, val/ and valannot/.', {
     isPath: true,
   }),
+  list: field(
+    text().nullable().default(null),
+    'File with one sample per line; null: <split>.lst in root if it exists, else the whole folder, sorted.',
+    { isPath: true },
+  ),
 };
 
 const cityscapesKeys = {
@@ -56,22 +61,85 @@ const cityscapesKeys = {
   ),
 };
 
+const list = () =>
+  field(
+    text().nullable().default(null),
+    'File with one sample, or one image and its label file, per line; null: the whole split, sorted.',
+    { isPath: true },
+  );
+
+const vocKeys = {
+  kind: field(z.literal('voc'), 'PASCAL VOC 2012, with or without SBD, from a folder.', {
+    fixed: true,
+  }),
+  root: field(text(), 'Folder that contains JPEGImages/ and SegmentationClass(Aug)/.', {
+    isPath: true,
+  }),
+  list: field(
+    text().nullable().default(null),
+    'File with one sample, or one image and its label file, per line; null: the list in ImageSets/Segmentation/.',
+    { isPath: true },
+  ),
+};
+
+const ade20kKeys = {
+  kind: field(z.literal('ade20k'), "ADE20K's scene parsing benchmark, from a folder.", {
+    fixed: true,
+  }),
+  root: field(text(), 'Folder that contains images/ and annotations/.', { isPath: true }),
+  list: list(),
+};
+
+const cocoStuffKeys = {
+  kind: field(z.literal('cocostuff'), 'COCO-Stuff 164k, from a folder.', { fixed: true }),
+  root: field(text(), 'Folder that contains images/ and annotations/.', { isPath: true }),
+  list: list(),
+  classes: field(
+    z.union([z.literal(171), z.literal(182)]).default(171),
+    "171: the classes that have pixels; 182: the label maps' numbers, as in the official code.",
+    { fixed: true },
+  ),
+};
+
 const folderKeys = {
   kind: field(z.literal('folder'), 'Any folder of images.', { fixed: true }),
   imageFolder: field(text(), 'Folder of images, searched at any depth.', { isPath: true }),
   labelFolder: field(
     text().nullable().default(null),
-    'Folder of label PNGs with the same paths; null: there are none (labels: teacher).',
+    'Folder of label PNGs with the same paths, or imageFolder itself; null: there are none (labels: teacher).',
+    { isPath: true },
+  ),
+  imageSuffix: field(
+    text().nullable().default(null),
+    "End of the images' names, such as .jpg or _image.png; null: any ending of an image.",
+  ),
+  labelSuffix: field(
+    text().default('.png'),
+    "End of the label files' names in place of imageSuffix: _mask.png for 0_mask.png beside 0.jpg.",
+  ),
+  list: field(
+    text().nullable().default(null),
+    'File with one sample, or one image and its label file, per line; null: every image, sorted.',
     { isPath: true },
   ),
   classTable: field(
     text(),
-    "File with the list of classes (docs/data.md), or camvid or cityscapes for that dataset's classes.",
+    'File with the list of classes, or the name of a dataset for its classes (docs/data.md).',
     { isPath: true },
   ),
   labelValues: field(
     z.enum(['index', 'colour']).default('index'),
     'Content of label PNGs. index: ids (grey values or palette indices); colour: the colours of the classes.',
+    { fixed: true },
+  ),
+  reduceZeroLabel: field(
+    z.boolean().default(false),
+    'Label 0 is ignored, and label n means id n - 1 of the class table (mmsegmentation).',
+    { fixed: true },
+  ),
+  whiteValue: field(
+    positive().nullable().default(null),
+    'Stored value of white in images of more than 8 bits: 4095 for 12 bits in 16; null: 16 full bits, or floats from 0 to 1 or to 255.',
     { fixed: true },
   ),
 };
@@ -82,6 +150,9 @@ const dataset = <More extends z.ZodRawShape>(more: More) =>
     z.strictObject({ ...syntheticKeys, ...more }),
     z.strictObject({ ...camvidKeys, ...more }),
     z.strictObject({ ...cityscapesKeys, ...more }),
+    z.strictObject({ ...vocKeys, ...more }),
+    z.strictObject({ ...ade20kKeys, ...more }),
+    z.strictObject({ ...cocoStuffKeys, ...more }),
     z.strictObject({ ...folderKeys, ...more }),
   ]);
 
@@ -121,6 +192,16 @@ export const dataSection = section('Samples and augmentation.', {
       height: field(positiveCount().max(16_384).default(512), 'Height.', { unit: 'pixels' }),
       width: field(positiveCount().max(16_384).default(1024), 'Width.', { unit: 'pixels' }),
     },
+    { fixed: true },
+  ),
+  augmentation: field(
+    z.enum(['random', 'off']).default('random'),
+    'random: scale, place and mirror of a crop are drawn; off: the centre of the unscaled image, the same in every epoch.',
+    { fixed: true },
+  ),
+  fixedCrops: field(
+    count().max(1_000_000).default(0),
+    'Number of different random crops of each sample, which come again after as many epochs; 0: new ones in every epoch.',
     { fixed: true },
   ),
   scale,

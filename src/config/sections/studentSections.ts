@@ -1,6 +1,7 @@
 /** The sections of the student trainer's config. */
 import { z } from 'zod';
 import { teacherAddress } from './addressFields.js';
+import { teacherStore } from './answerSections.js';
 import { dataSection } from './dataSection.js';
 import { count, field, positive, positiveCount, section, text } from '../fields.js';
 import { lossSection, memorySection, referenceSection } from './objectiveSections.js';
@@ -153,6 +154,7 @@ const teacherSection = section('The teachers that the student connects to.', {
     { unit: 'steps' },
   ),
   oip: oipSection,
+  store: teacherStore,
 });
 
 const evaluateSection = section(

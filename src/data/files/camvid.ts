@@ -4,8 +4,8 @@
  */
 import { join } from 'node:path';
 import { classTable } from './classTable.js';
-import { fileDataset } from './fileDataset.js';
-import { filesBelow, readListFile } from './fileList.js';
+import { type FileOptions, faultySample, fileDataset, type SampleFiles } from './fileDataset.js';
+import { filesBelow, type ListLine, readListFile } from './fileList.js';
 import { DataError, type Dataset } from '../types.js';
 
 /** Name and colour of each class, in the order of the labels. */
@@ -31,48 +31,74 @@ export const CAMVID_TABLE = classTable([
   VOID,
 ]);
 
-export interface CamvidOptions {
+export interface CamvidOptions extends FileOptions {
   /** The folder that holds `train`, `trainannot`, `train.lst` … */
   readonly root: string;
   /** `train`, `val`, or any other split in the folder. */
   readonly split: string;
-  /** Don't require or read label files. */
-  readonly unlabelled?: boolean;
+  /** A list in place of `<root>/<split>.lst`; null: that one, if it is there. */
+  readonly list?: string | null;
 }
 
 /**
- * Opens the samples in `<split>.lst` or, without that file, the PNGs of the split's folder in name order.
+ * Opens the samples in `<split>.lst` or, without that file, the PNGs of the split's folder in name order. A line of a
+ * list names an image, bare or as `val/x.png valannot/x.png`, as the official lists have it.
  *
  * @throws DataError when the list is empty or names a missing file.
  */
-export function camvid({ root, split, unlabelled = false }: CamvidOptions): Dataset {
-  const files = readNames(root, split).map((name) => ({
-    name,
-    imageFile: join(root, split, `${name}.png`),
-    labelFile: unlabelled ? null : join(root, `${split}annot`, `${name}.png`),
-  }));
+export function camvid(options: CamvidOptions): Dataset {
+  const { split, tolerant = false } = options;
   return fileDataset({
     name: `camvid/${split}`,
     identity: `camvid 1 ${CAMVID_CLASSES.length}`,
     table: CAMVID_TABLE,
     values: 'index',
-    files,
+    files: readSamples(options),
+    tolerant,
   });
 }
 
-function readNames(root: string, split: string): string[] {
-  const list = join(root, `${split}.lst`);
+function readSamples(options: CamvidOptions): SampleFiles[] {
+  const { root, split, list: given = null } = options;
+  const list = given ?? join(root, `${split}.lst`);
   const lines = readListFile(list);
-  if (lines === null) return readFolder(join(root, split), list);
-  return lines.map(({ fields, line }) => {
-    const [name, ...more] = fields;
-    if (more.length > 0 || /[/\\]/.test(name!)) {
-      throw new DataError(
-        `${list}, line ${line}: got ${JSON.stringify(fields.join(' '))}, wanted a bare file name without .png`,
-      );
-    }
-    return name!;
-  });
+  if (lines === null && given !== null) throw new DataError(`${list}: no such file`);
+  return lines === null
+    ? readFolder(join(root, split), list).map((name) => sampleOf(name, options))
+    : lines.map((line) => sampleOfLine(list, line, options));
+}
+
+function sampleOf(name: string, { root, split, unlabelled = false }: CamvidOptions): SampleFiles {
+  return {
+    name,
+    imageFile: join(root, split, `${name}.png`),
+    labelFile: unlabelled ? null : join(root, `${split}annot`, `${name}.png`),
+  };
+}
+
+/** The sample of a line, whose folders, if it has any, are those of the split. */
+function sampleOfLine(
+  list: string,
+  { fields, line }: ListLine,
+  options: CamvidOptions,
+): SampleFiles {
+  const { split } = options;
+  const paths = fields.map((field) => field.split('/').filter((part) => part !== ''));
+  const [image = [], label = image, ...more] = paths;
+  const name = image.at(-1)?.replace(/\.png$/i, '');
+  const isIn = (path: readonly string[], folder: string) =>
+    path.length === 1 || path.at(-2) === folder;
+  const fits =
+    isIn(image, split) &&
+    (label === image || (isIn(label, `${split}annot`) && label.at(-1) === image.at(-1)));
+  if (name === undefined || name === '' || !fits || more.length > 0) {
+    const given = fields.join(' ');
+    return faultySample(
+      given,
+      `${list}, line ${line}: got ${JSON.stringify(given)}, wanted a sample's name, or ${split}/<name>.png ${split}annot/<name>.png`,
+    );
+  }
+  return sampleOf(name, options);
 }
 
 function readFolder(folder: string, list: string): string[] {

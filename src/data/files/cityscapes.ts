@@ -5,7 +5,7 @@
  */
 import { basename, join } from 'node:path';
 import { CITYSCAPES_TABLE, CITYSCAPES_TRAIN_TABLE } from './cityscapesClasses.js';
-import { fileDataset, type SampleFiles } from './fileDataset.js';
+import { type FileOptions, faultySample, fileDataset, type SampleFiles } from './fileDataset.js';
 import { filesBelow, type ListLine, readListFile } from './fileList.js';
 import { DataError, type Dataset } from '../types.js';
 
@@ -13,7 +13,8 @@ const IMAGE_ENDING = '_leftImg8bit.png';
 const LABEL_ENDING = '_gtFine_labelIds.png';
 const TRAIN_LABEL_ENDING = '_labelTrainIds.png';
 
-export interface CityscapesOptions {
+/** With `unlabelled`, lines of a list may omit label files. */
+export interface CityscapesOptions extends FileOptions {
   /** The folder that holds `leftImg8bit` and `gtFine`. */
   readonly root: string;
   /** `train`, `val` or `test`. */
@@ -23,34 +24,23 @@ export interface CityscapesOptions {
    * the lists of the official CIRKD code; null: every image of the split, in path order.
    */
   readonly list?: string | null;
-  /** Don't require or read label files; lines of a list may omit them. */
-  readonly unlabelled?: boolean;
 }
 
-/** @throws DataError when the list is empty or malformed, or names a missing file. */
+/** @throws DataError when there is no image or list, or one of its lines is wrong, or names a missing file. */
 export function cityscapes(options: CityscapesOptions): Dataset {
-  const { root, split, list = null, unlabelled = false } = options;
-  const pairs = list === null ? pairsOfSplit(root, split) : pairsOfList(list, unlabelled);
-  const files = pairs.map(
-    ([image, label]): SampleFiles => ({
-      name: basename(image, image.endsWith(IMAGE_ENDING) ? IMAGE_ENDING : '.png'),
-      imageFile: join(root, image),
-      labelFile: unlabelled ? null : join(root, label!),
-      table: label?.endsWith(TRAIN_LABEL_ENDING) ? CITYSCAPES_TRAIN_TABLE : CITYSCAPES_TABLE,
-    }),
-  );
+  const { split, list = null, tolerant = false } = options;
   return fileDataset({
     name: `cityscapes/${split}`,
     identity: 'cityscapes 1 19',
     table: CITYSCAPES_TABLE,
     values: 'index',
-    files,
+    files: list === null ? samplesOfSplit(options) : samplesOfList(list, options),
+    tolerant,
   });
 }
 
-type Pair = readonly [image: string, label?: string];
-
-function pairsOfSplit(root: string, split: string): Pair[] {
+function samplesOfSplit(options: CityscapesOptions): SampleFiles[] {
+  const { root, split } = options;
   const below = `leftImg8bit/${split}`;
   const images = filesBelow(join(root, below), [IMAGE_ENDING.toLowerCase()]);
   if (images.length === 0) {
@@ -60,26 +50,46 @@ function pairsOfSplit(root: string, split: string): Pair[] {
   }
   return images.map((image) => {
     const stem = image.slice(0, -IMAGE_ENDING.length);
-    return [`${below}/${image}`, `gtFine/${split}/${stem}${LABEL_ENDING}`];
+    const label = `gtFine/${split}/${stem}${LABEL_ENDING}`;
+    return sampleOf(options, `${below}/${image}`, label);
   });
 }
 
-function pairsOfList(list: string, unlabelled: boolean): Pair[] {
+function samplesOfList(list: string, options: CityscapesOptions): SampleFiles[] {
   const lines = readListFile(list);
   if (lines === null) throw new DataError(`${list}: no such file`);
-  return lines.map((line) => pairOfLine(list, line, unlabelled));
+  return lines.map((line) => sampleOfLine(list, line, options));
 }
 
-function pairOfLine(list: string, { fields, line }: ListLine, unlabelled: boolean): Pair {
+function sampleOfLine(
+  list: string,
+  { fields, line }: ListLine,
+  options: CityscapesOptions,
+): SampleFiles {
   const [image, label, ...more] = fields;
-  const isWhole = label === undefined ? unlabelled : more.length === 0;
-  const outside = fields.find(
-    (field) => field.startsWith('/') || field.split(/[/\\]/).includes('..'),
-  );
+  const isWhole = label === undefined ? options.unlabelled === true : more.length === 0;
+  const outside = fields.find((field) => field.split('/').includes('..'));
   if (outside !== undefined || !isWhole) {
-    throw new DataError(
-      `${list}, line ${line}: got ${JSON.stringify(fields.join(' '))}, wanted an image and its label file, both paths below the dataset's folder`,
+    const given = fields.join(' ');
+    return faultySample(
+      given,
+      `${list}, line ${line}: got ${JSON.stringify(given)}, wanted an image and its label file, both paths below the dataset's folder`,
     );
   }
-  return label === undefined ? [image!] : [image!, label];
+  const below = (path: string) => path.replace(/^[./]*\//, '');
+  return sampleOf(options, below(image!), label === undefined ? undefined : below(label));
+}
+
+/** Of paths below the root. */
+function sampleOf(
+  { root, unlabelled = false }: CityscapesOptions,
+  image: string,
+  label: string | undefined,
+): SampleFiles {
+  return {
+    name: basename(image, image.endsWith(IMAGE_ENDING) ? IMAGE_ENDING : '.png'),
+    imageFile: join(root, image),
+    labelFile: unlabelled ? null : join(root, label!),
+    table: label?.endsWith(TRAIN_LABEL_ENDING) ? CITYSCAPES_TRAIN_TABLE : CITYSCAPES_TABLE,
+  };
 }

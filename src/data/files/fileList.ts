@@ -75,7 +75,7 @@ function isFolder(entry: Entry, path: string): boolean {
   }
 }
 
-/** One line of a list: its fields, separated by spaces or tabs. */
+/** One line of a list: its paths, separated by spaces, tabs, commas or semicolons, with `/` between folders. */
 export interface ListLine {
   readonly fields: readonly string[];
   /** Line number, from 1. */
@@ -97,10 +97,19 @@ export function readListFile(file: string): ListLine[] | null {
   }
   const lines = text
     .split('\n')
-    .map((line, i) => ({ fields: line.split(/\s+/).filter((field) => field !== ''), line: i + 1 }))
+    .map((line, i) => ({ fields: pathsIn(line), line: i + 1 }))
     .filter(({ fields }) => fields.length > 0);
   if (lines.length === 0) {
     throw new DataError(`${file}: got no line, wanted one sample per line`);
   }
   return lines;
+}
+
+/** A list made on Windows has backslashes, and may begin with a byte-order mark. */
+function pathsIn(line: string): string[] {
+  return line
+    .replace(/^\uFEFF/, '')
+    .replaceAll('\\', '/')
+    .split(/[\s,;]+/)
+    .filter((field) => field !== '');
 }

@@ -1,158 +1,152 @@
-/** Decodes image and label files. Every fault of a file is a DataError that names it. */
-import { readFile } from 'node:fs/promises';
-import { type DecodedPng, decode } from 'fast-png';
+/** Decodes images. Every fault of a file is a DataError that names it. */
+import type { Metadata, Sharp } from 'sharp';
 import { DataError } from '../types.js';
-import { wholePng } from './wholePng.js';
+import { isBmp, readBmp } from './bmp.js';
+import { bytesOfDeepPixels } from './deepPixels.js';
+import { ownBytes, readBytes } from './fileBytes.js';
 
 export interface DecodedImage {
   readonly height: number;
   readonly width: number;
   /** uint8 HWC, R G B. */
   readonly rgb: Uint8Array;
+  /** What the decoder found wrong with a file that it decoded nevertheless; naming the file. */
+  readonly warning?: string;
+  /** EXIF orientation, 2 to 8, that was applied; absent: the pixels lie as they are stored. */
+  readonly orientation?: number;
 }
 
-export interface DecodedPixels {
-  readonly height: number;
-  readonly width: number;
-  /** The stored value of each pixel, row-major: a number, or R G B. */
-  readonly values: Uint8Array;
-}
-
-function reason(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
-}
-
-async function readBytes(file: string): Promise<Uint8Array> {
-  try {
-    return await readFile(file);
-  } catch (error) {
-    const missing = (error as NodeJS.ErrnoException).code === 'ENOENT';
-    throw new DataError(missing ? `${file}: no such file` : `${file}: ${reason(error)}`, {
-      cause: error,
-    });
-  }
+export interface ImageOptions {
+  /**
+   * The stored value of white in an image of more than 8 bits per channel: 4095 for 12 bits in 16, 1 for floats
+   * from 0 to 1. null: see `bytesOfDeepPixels`.
+   */
+  readonly whiteValue?: number | null;
 }
 
 /**
- * Reads an image of any format that sharp supports (PNG, JPEG, WebP, TIFF …) as 8-bit RGB. Converts grey to
- * RGB, drops an alpha channel and doesn't apply EXIF rotation, which label files don't have.
+ * Reads an image of any format that sharp supports (PNG, JPEG, WebP, TIFF …), or a BMP, as 8-bit RGB, as OpenCV's `imread`
+ * gives it to the official loader:
  *
- * @throws DataError when the file is missing, truncated or not an image.
+ * - EXIF orientation (1 to 8) is applied, since the labels that were drawn over an image lie as it is shown.
+ * - The stored values are taken. A colour profile isn't applied: the networks were trained without.
+ * - Grey becomes RGB; an alpha channel is dropped.
+ * - A decoder's warning, such as extraneous bytes before a marker, is handed on; a file without its end is refused.
+ *
+ * @throws DataError when the file is missing, truncated, not an image, or its range isn't known.
  */
-export async function readRgb(file: string): Promise<DecodedImage> {
+export async function readRgb(
+  file: string,
+  { whiteValue = null }: ImageOptions = {},
+): Promise<DecodedImage> {
   // Read by us: libvips caches opened paths and would miss a changed file.
   const bytes = await readBytes(file);
+  if (isBmp(bytes)) return bmp(file, bytes);
+  return alone(() => decodeWhole(file, bytes, whiteValue));
+}
+
+/** The end of the last decoding. */
+let decoding: Promise<unknown> = Promise.resolve();
+
+/**
+ * Decodings of a thread run one after the other: libvips has one buffer of messages for all images, so that what it
+ * says of two at the same time can't be told apart.
+ */
+function alone<Result>(decode: () => Promise<Result>): Promise<Result> {
+  const result = decoding.then(decode);
+  decoding = result.catch(() => {});
+  return result;
+}
+
+/** Strictly, then, if that fails, past warnings: so it is this file that has them. */
+async function decodeWhole(
+  file: string,
+  bytes: Uint8Array,
+  whiteValue: number | null,
+): Promise<DecodedImage> {
+  let warning: string;
+  try {
+    return await decode(bytes, 'warning', whiteValue);
+  } catch (error) {
+    warning = reason(error);
+  }
+  try {
+    return { ...(await decode(bytes, 'error', whiteValue)), warning: `${file}: ${warning}` };
+  } catch (error) {
+    throw unreadable(file, error);
+  }
+}
+
+async function decode(
+  bytes: Uint8Array,
+  failOn: 'warning' | 'error',
+  whiteValue: number | null,
+): Promise<DecodedImage> {
   // Imported lazily: loading takes a third of a second, and threads for drawn scenes don't need it.
   const { default: sharp } = await import('sharp');
+  const open = () => sharp(bytes, { failOn, autoOrient: true, ignoreIcc: true });
+  const metadata = await open().metadata();
+  const isDeep = metadata.depth !== 'uchar';
+  const decoded = isDeep ? await deepRgb(open(), metadata, whiteValue) : await rgb(open());
+  const { orientation = 1 } = metadata;
+  return orientation === 1 ? decoded : { ...decoded, orientation };
+}
+
+function bmp(file: string, bytes: Uint8Array): DecodedImage {
   try {
-    const { data, info } = await sharp(bytes, { failOn: 'warning' })
-      .toColourspace('srgb')
-      .removeAlpha()
-      .raw({ depth: 'uchar' })
-      .toBuffer({ resolveWithObject: true });
-    if (info.channels !== 3) throw new Error(`got ${info.channels} channels, wanted 3`);
-    return { height: info.height, width: info.width, rgb: ownBytes(data) };
+    return readBmp(bytes);
   } catch (error) {
-    throw new DataError(`${file}: not a readable image: ${reason(error)}`, { cause: error });
+    throw unreadable(file, error);
   }
 }
 
-/**
- * Reads a label PNG (grey or palette, 1 to 8 bits) as its stored numbers.
- *
- * @throws DataError when the file is missing, truncated, fails a checksum, unpacks to more or fewer
- *   pixels than its header says, or isn't grey or palette.
- */
-export function readLabels(file: string): Promise<DecodedPixels> {
-  return readPng(file, ({ height, width, channels, depth, data }) => {
-    if (channels !== 1 || depth > 8) {
-      throw new Error(
-        `got ${channels} channels of ${depth} bits, wanted one class number per pixel (grey or palette, up to 8 bits)`,
-      );
-    }
-    return { height, width, values: unpackBits(data as Uint8Array, height, width, depth) };
-  });
+function unreadable(file: string, error: unknown): DataError {
+  return new DataError(`${file}: not a readable image: ${reason(error)}`, { cause: error });
 }
 
-/**
- * Reads a label PNG whose colours are its classes: 8-bit RGB, with or without an alpha channel (which is
- * dropped), or a palette's colours.
- *
- * @throws DataError when the file is missing, truncated, fails a checksum, or has no colours.
- */
-export function readColours(file: string): Promise<DecodedPixels> {
-  return readPng(file, ({ height, width, channels, depth, data, palette }) => {
-    if (palette !== undefined) {
-      const indices = unpackBits(data as Uint8Array, height, width, depth);
-      return { height, width, values: coloursOf(indices, palette) };
-    }
-    if (channels < 3 || depth !== 8) {
-      throw new Error(
-        `got ${channels} channels of ${depth} bits, wanted one colour per pixel (RGB of 8 bits, or a palette)`,
-      );
-    }
-    const bytes = data as Uint8Array;
-    const values = channels === 3 ? ownBytes(bytes) : withoutAlpha(bytes);
-    return { height, width, values };
-  });
+/** The first thing that was said: libvips counts its messages and repeats them once per part of the image. */
+function reason(error: unknown): string {
+  const message = error instanceof Error ? error.message : String(error);
+  const lines = message.split('\n');
+  return lines.find((line) => line !== '' && !/^read gave|^error in tile/.test(line)) ?? message;
 }
 
-async function readPng(
-  file: string,
-  pixels: (png: DecodedPng) => DecodedPixels,
-): Promise<DecodedPixels> {
-  const bytes = await readBytes(file);
-  try {
-    return pixels(decode(wholePng(bytes), { checkCrc: true }));
-  } catch (error) {
-    throw new DataError(`${file}: not a readable label PNG: ${reason(error)}`, { cause: error });
+async function rgb(image: Sharp): Promise<DecodedImage> {
+  const { data, info } = await image
+    .toColourspace('srgb')
+    .removeAlpha()
+    .raw({ depth: 'uchar' })
+    .toBuffer({ resolveWithObject: true });
+  if (info.channels !== 3) throw new Error(`got ${info.channels} channels, wanted 3`);
+  return { height: info.height, width: info.width, rgb: ownBytes(data) };
+}
+
+/** In the file's own colour space and depth: a conversion would guess the range. */
+async function deepRgb(
+  image: Sharp,
+  { space, depth }: Metadata,
+  whiteValue: number | null,
+): Promise<DecodedImage> {
+  const isWhole = depth === 'ushort';
+  if (!isWhole && depth !== 'float') {
+    throw new Error(`got ${depth} values, wanted 8 or 16 bits, or 32-bit floats`);
   }
+  const { data, info } = await image
+    .pipelineColourspace(space)
+    .toColourspace(space)
+    .removeAlpha()
+    .raw({ depth: isWhole ? 'ushort' : 'float' })
+    .toBuffer({ resolveWithObject: true });
+  const { buffer } = new Uint8Array(data);
+  const values = isWhole ? new Uint16Array(buffer) : new Float32Array(buffer);
+  const bytes = bytesOfDeepPixels(values, whiteValue);
+  return { height: info.height, width: info.width, rgb: threeChannels(bytes, info.channels) };
 }
 
-/** R G B of each index. Throws an Error on an index outside the palette. */
-function coloursOf(indices: Uint8Array, palette: readonly (readonly number[])[]): Uint8Array {
-  const values = new Uint8Array(3 * indices.length);
-  for (let i = 0; i < indices.length; i++) {
-    const colour = palette[indices[i]!];
-    if (colour === undefined) {
-      throw new Error(`got palette index ${indices[i]}, wanted 0 to ${palette.length - 1}`);
-    }
-    values.set([colour[0]!, colour[1]!, colour[2]!], 3 * i);
-  }
-  return values;
-}
-
-function withoutAlpha(rgba: Uint8Array): Uint8Array {
-  const values = new Uint8Array((rgba.length / 4) * 3);
-  for (let from = 0, to = 0; from < rgba.length; from += 4, to += 3) {
-    values[to] = rgba[from]!;
-    values[to + 1] = rgba[from + 1]!;
-    values[to + 2] = rgba[from + 2]!;
-  }
-  return values;
-}
-
-/** With less than 8 bits per pixel, rows start at a whole byte with the leftmost pixel in the highest bits. */
-function unpackBits(data: Uint8Array, height: number, width: number, depth: number): Uint8Array {
-  const rowBytes = Math.ceil((width * depth) / 8);
-  if (data.length !== height * rowBytes) {
-    throw new Error(`got ${data.length} bytes of pixels, wanted ${height * rowBytes}`);
-  }
-  if (depth === 8) return ownBytes(data);
-  const values = new Uint8Array(height * width);
-  const mask = (1 << depth) - 1;
-  for (let y = 0; y < height; y++) {
-    for (let x = 0; x < width; x++) {
-      const bit = x * depth;
-      const byte = data[y * rowBytes + (bit >> 3)]!;
-      values[y * width + x] = (byte >> (8 - depth - (bit & 7))) & mask;
-    }
-  }
-  return values;
-}
-
-/** The same bytes in an array that owns its whole buffer and so can be transferred to another thread. */
-function ownBytes(data: Uint8Array): Uint8Array {
-  const whole = data.byteOffset === 0 && data.byteLength === data.buffer.byteLength;
-  return whole && data.constructor === Uint8Array ? data : new Uint8Array(data);
+function threeChannels(values: Uint8Array, channels: number): Uint8Array {
+  if (channels === 3) return values;
+  if (channels !== 1) throw new Error(`got ${channels} channels, wanted 1 or 3`);
+  const rgb = new Uint8Array(3 * values.length);
+  for (let i = 0; i < values.length; i++) rgb.fill(values[i]!, 3 * i, 3 * i + 3);
+  return rgb;
 }

@@ -120,7 +120,7 @@ class Greeting {
     };
     const { ready } = await this.#call('ServerReady', {});
     if (!ready) throw new CallError('ServerReady', status.UNAVAILABLE, 'the server is not ready');
-    const model = await this.#call('ModelReady', { name, version });
+    const model = await this.#modelReady(name, version);
     // Asked in any case: a model that isn't ready may be one that isn't there.
     const metadata = await this.#call('ModelMetadata', { name, version });
     if (!model.ready) {
@@ -134,6 +134,16 @@ class Greeting {
       metadata,
       config: config?.config ?? null,
     };
+  }
+
+  /** MLServer fails with UNKNOWN for a model that it doesn't know. */
+  async #modelReady(name: string, version: string): Promise<{ readonly ready: boolean }> {
+    try {
+      return await this.#call('ModelReady', { name, version });
+    } catch (error) {
+      if (error instanceof CallError && error.code === status.UNKNOWN) return { ready: false };
+      throw error;
+    }
   }
 
   async #trial(input: ModelInput, facts: ServerFacts) {

@@ -118,7 +118,7 @@ export class InferExchange {
         },
       );
     }
-    this.#attempts.tell('sent', attempt);
+    this.#attempts.report('sent', attempt);
   }
 
   /** Forgets an image; over a stream its answer may still arrive and is then ignored. */
@@ -141,7 +141,7 @@ export class InferExchange {
   end(reason: string): ImageRequest[] {
     this.#open = undefined;
     return this.#attempts.closeAll().map((attempt) => {
-      this.#attempts.tell('failed', attempt, reason);
+      this.#attempts.report('failed', attempt, reason);
       return attempt.request;
     });
   }
@@ -153,7 +153,7 @@ export class InferExchange {
       else this.#answered(attempt, inferResponse!);
     } else if (attempt !== undefined) {
       // A stream's errors have no code.
-      this.#saidError(attempt, status.UNKNOWN, errorMessage);
+      this.#reportedError(attempt, status.UNKNOWN, errorMessage);
     } else if (inferResponse?.id) {
       this.#settings.onUnmatched?.(this.#address);
     } else {
@@ -208,7 +208,7 @@ export class InferExchange {
     }
     if (!isOpen()) return;
     this.#attempts.close(id);
-    this.#attempts.tell('answered', attempt);
+    this.#attempts.report('answered', attempt);
     this.#events.onAnswered(request, reply);
   }
 
@@ -222,7 +222,7 @@ export class InferExchange {
     } else if (code === status.DEADLINE_EXCEEDED) {
       this.#timedOut(attempt.id);
     } else {
-      this.#saidError(attempt, code, details);
+      this.#reportedError(attempt, code, details);
     }
   }
 
@@ -230,12 +230,12 @@ export class InferExchange {
     const { id, request } = attempt;
     const answer = `${statusName(code)}: ${printable(details)}`;
     this.#attempts.close(id);
-    this.#attempts.tell('refused', attempt, answer);
+    this.#attempts.report('refused', attempt, answer);
     const message = `teacher ${this.#address} refused image ${request.image.sample}: ${answer}`;
     this.#events.onRefused(request, new ImageRefusedError(code, message));
   }
 
-  #saidError({ id, request }: Attempt, code: status, details: string): void {
+  #reportedError({ id, request }: Attempt, code: status, details: string): void {
     request.blame(code);
     this.#failed(id, 'error', `${statusName(code)}: ${printable(details)}`, true);
   }
@@ -248,16 +248,16 @@ export class InferExchange {
     this.#failed(id, 'timeout', `no whole answer within ${requestTimeoutMs} ms`, false);
   }
 
-  #failed(id: number, reason: RequeueReason, detail: string, said: boolean): void {
+  #failed(id: number, reason: RequeueReason, detail: string, reported: boolean): void {
     const attempt = this.#attempts.close(id);
     if (attempt === undefined) return;
-    this.#attempts.tell('failed', attempt, `${reason}: ${detail}`);
-    this.#events.onFailed(attempt.request, reason, detail, said);
+    this.#attempts.report('failed', attempt, `${reason}: ${detail}`);
+    this.#events.onFailed(attempt.request, reason, detail, reported);
   }
 
   #dropped(attempt: Attempt): void {
     attempt.part.cancel();
-    this.#attempts.tell('dropped', attempt);
+    this.#attempts.report('dropped', attempt);
   }
 }
 

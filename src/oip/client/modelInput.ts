@@ -26,6 +26,9 @@ export interface ModelInput {
 
 const CHANNELS = 3;
 
+/** A trial image of a server's size is made in memory, whatever the server says. */
+const MAX_PIXELS = 2 ** 26;
+
 /** Pixels as they are. */
 export const RAW_PIXELS: Normalisation = {
   pixelMean: [0, 0, 0],
@@ -135,6 +138,9 @@ function axesOf(
   }
   const [height, width] = layout === 'nchw' ? [image[1]!, image[2]!] : [image[0]!, image[1]!];
   const size = (each: number) => (each > 0 ? each : null);
+  if ((size(height) ?? 1) * (size(width) ?? 1) > MAX_PIXELS) {
+    return misfits.fault(`${fault}: wanted at most ${MAX_PIXELS} pixels`);
+  }
   return { layout, hasBatchAxis, height: size(height), width: size(width) };
 }
 

@@ -3,6 +3,9 @@ import type { ModelConfig } from '../generated/inference/ModelConfig.js';
 import type { ModelMetadataResponse } from '../generated/inference/ModelMetadataResponse.js';
 import { printable } from '../../wire/printable.js';
 
+/** Tensors named in a message. */
+const MOST_SHOWN = 16;
+
 export interface ServerFacts {
   /** Name and version of the server program; empty if it doesn't say. */
   readonly server: string;
@@ -21,7 +24,9 @@ export function tensorText({ name, datatype, shape }: StatedTensor): string {
 }
 
 export function tensorsText(tensors: readonly StatedTensor[]): string {
-  return tensors.map(tensorText).join('; ') || 'none';
+  const shown = tensors.slice(0, MOST_SHOWN).map(tensorText).join('; ');
+  const more = tensors.length - MOST_SHOWN;
+  return more > 0 ? `${shown}; and ${more} more` : shown || 'none';
 }
 
 /** The model's inputs and outputs as the server states them, for messages. */

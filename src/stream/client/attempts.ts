@@ -88,7 +88,7 @@ export class Attempts<Part> {
   }
 
   /** Reports an attempt to the client's hook. */
-  tell(kind: AttemptEvent['kind'], attempt: Attempt<Part>, reason = ''): void {
+  report(kind: AttemptEvent['kind'], attempt: Attempt<Part>, reason = ''): void {
     const { onAttempt } = this.#settings;
     if (onAttempt === undefined) return;
     const { id, number, request, sentAtMs, missingBytes } = attempt;

@@ -18,8 +18,8 @@ import {
   wantsClassifier,
   welcomeOutputs,
 } from './options.js';
-import { ReplyAssembly } from './replyAssembly.js';
-import type { TeacherMessage } from './responseDecoder.js';
+import { ReplyAssembly } from './distill/replyAssembly.js';
+import type { TeacherMessage } from './distill/responseDecoder.js';
 
 /** Four times the size of 1000 classes of 4096 channels. */
 const MAX_CLASSIFIER_BYTES = 64 * 2 ** 20;
@@ -36,6 +36,8 @@ export interface Agreement {
   readonly uploadCreditBytes: number;
   /** Why the teacher would never accept an image of this size; undefined if it would, or always does. */
   refusalOf?(image: { readonly height: number; readonly width: number }): string | undefined;
+  /** Whether an image that it has answered before costs it nothing. */
+  readonly cachesAnswers: boolean;
 }
 
 /** The contract of a fleet: what the student expects, completed by the first teacher that fits. */
@@ -76,6 +78,7 @@ export class FleetContract {
       maxImagePixels: welcome.limits?.maxImagePixels || Number.POSITIVE_INFINITY,
       maxInflightImages: welcome.limits?.maxInflightImages || Number.POSITIVE_INFINITY,
       uploadCreditBytes: welcome.creditBytes,
+      cachesAnswers: welcome.cachesAnswers,
     };
   }
 

@@ -15,8 +15,8 @@ export interface ImageEvents {
   onAnswered(request: ImageRequest, reply: TeacherReply): void;
   /** The teacher refused the image for good. */
   onRefused(request: ImageRequest, error: ImageRefusedError): void;
-  /** `said`: the teacher itself reported it, so it is alive; else it was silent or sent garbage. */
-  onFailed(request: ImageRequest, reason: RequeueReason, detail: string, said: boolean): void;
+  /** `reported`: the teacher itself sent the error, so it is alive; otherwise it was silent or sent garbage. */
+  onFailed(request: ImageRequest, reason: RequeueReason, detail: string, reported: boolean): void;
 }
 
 export interface ConversationEvents extends ImageEvents {

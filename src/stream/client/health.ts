@@ -147,6 +147,10 @@ export class TeacherRoom {
     return this.#agreement.maxInflightImages;
   }
 
+  get cachesAnswers(): boolean {
+    return this.#agreement.cachesAnswers;
+  }
+
   /** Why the image would never be accepted; undefined if it would. */
   refusalOf(image: TeacherImage): string | undefined {
     const { height, width, rgb } = image;

@@ -124,6 +124,11 @@ export class TeacherLink {
     return this.#health.failing;
   }
 
+  /** Whether its first stream is being opened. */
+  get joining(): boolean {
+    return this.#state.kind === 'connecting' && this.#state.verdict.kind === 'unknown';
+  }
+
   /** Unanswered images. */
   get load(): number {
     return this.#conversation.size;
@@ -132,6 +137,12 @@ export class TeacherLink {
   /** Mean time between two answers while it is busy; undefined before the first. */
   get msPerImage(): number | undefined {
     return this.#pace.msPerImage;
+  }
+
+  /** Whether an image that it has answered before costs it nothing; false before its welcome. */
+  get cachesAnswers(): boolean {
+    const { verdict } = this.#state;
+    return verdict.kind === 'fits' && verdict.room.cachesAnswers;
   }
 
   /** Why the teacher doesn't fit; undefined if it does, or if that isn't known yet. */

@@ -5,7 +5,7 @@ import type { Teacher, TeacherImage, TeacherReply } from '../../contract/teacher
 import type { TeacherInfo } from '../../contract/teacherInfo.js';
 import { answerBytes, expectedOutputs } from '../codec/outputShapes.js';
 import type { TeacherProtocol } from './conversation.js';
-import { distillProtocol } from './distillConversation.js';
+import { distillProtocol } from './distill/distillConversation.js';
 import { Fleet } from './fleet.js';
 import {
   type ClientOptions,
@@ -60,9 +60,10 @@ export async function connectTeachers(
 export class RemoteTeacher implements Teacher {
   readonly info: TeacherInfo;
   readonly classifier: EncodedTensor | null;
+  /** What each reply consists of. */
+  readonly outputs: readonly OutputRequest[];
   readonly #fleet: Fleet;
   readonly #settings: ClientSettings;
-  readonly #outputs: readonly OutputRequest[];
   readonly #answeredBy = new Map<string, string>();
 
   /** Use connectTeachers instead. */
@@ -71,12 +72,12 @@ export class RemoteTeacher implements Teacher {
     this.info = info;
     this.classifier = fleet.classifier;
     this.#settings = settings;
-    this.#outputs = grantedOutputs(info, settings);
+    this.outputs = grantedOutputs(info, settings);
   }
 
   /** The smallest maxInflightBytes that admits the answer to an image of this size. */
   inflightBytesFor(size: { readonly height: number; readonly width: number }): number {
-    return answerBytes(expectedOutputs(size, this.info, this.#outputs));
+    return answerBytes(expectedOutputs(size, this.info, this.outputs));
   }
 
   /**
@@ -115,7 +116,7 @@ export class RemoteTeacher implements Teacher {
     signal?.throwIfAborted();
     const request = new ImageRequest(
       image,
-      expectedOutputs(image, this.info, this.#outputs),
+      expectedOutputs(image, this.info, this.outputs),
       signal,
     );
     this.#check(request);

@@ -11,14 +11,15 @@ import { type AnswerBudget, AnswerRoom } from './answerRoom.js';
 import type { ChunkSender, WriteChunk } from './chunkSender.js';
 import { type Agreement, imageOutputs } from './hello.js';
 import { checkImage, checkResult, faultOfDrop, ImageFault } from './imageCheck.js';
-import type { RequestQueue } from './requestQueue.js';
 import type { InferenceEngine, ServerLimits, TeacherServerHooks } from './serving.js';
-import type { DropReason, QueuedRequest } from './turns.js';
+import type { DropReason, QueuedRequest, RequestIntake } from './turns.js';
 
 /** State shared by the streams of one server. */
 export interface Serving {
   readonly engine: InferenceEngine;
-  readonly queue: RequestQueue;
+  readonly queue: RequestIntake;
+  /** Whether an image that was answered before is answered without being computed. */
+  readonly cachesAnswers: boolean;
   readonly answers: AnswerBudget;
   readonly limits: ServerLimits;
   /** Encodings that a client may ask for. */

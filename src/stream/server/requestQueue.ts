@@ -8,7 +8,13 @@
 import type { EncodedOutput } from '../../contract/outputs.js';
 import { chooseEvictions, type QueueLimits } from './eviction.js';
 import type { InferenceEngine, TeacherServerHooks } from './serving.js';
-import { type DropReason, type QueuedRequest, Turns, type Waiting } from './turns.js';
+import {
+  type DropReason,
+  type QueuedRequest,
+  type RequestIntake,
+  Turns,
+  type Waiting,
+} from './turns.js';
 
 export interface BatchPolicy {
   readonly maxImages: number;
@@ -25,7 +31,7 @@ interface ForwardPass {
   readonly fault?: Error;
 }
 
-export class RequestQueue {
+export class RequestQueue implements RequestIntake {
   readonly #engine: InferenceEngine;
   readonly #limits: QueueLimits;
   readonly #batch: BatchPolicy;

@@ -106,7 +106,7 @@ export class ServerSession {
     if (request.message !== 'hello' || !request.hello) {
       throw invalidArgument(`first message: ${request.message ?? 'unknown'} given, wanted hello`);
     }
-    const { engine, encodings, limits, hooks } = this.#serving;
+    const { engine, encodings, limits, hooks, cachesAnswers } = this.#serving;
     const agreement = checkHello(request.hello, engine, encodings);
     const maxChunkBytes = Math.min(limits.chunkBytes, agreement.maxChunkBytes);
     const isWanted = agreement.outputs.some(({ output }) => output === 'classifier');
@@ -123,6 +123,7 @@ export class ServerSession {
         })),
         limits: limitsToWire(limits),
         creditBytes: limits.uploadCreditBytes,
+        cachesAnswers,
       },
     });
     hooks.onEvent('info', 'stream opened', { run: agreement.runId, peer: this.#peer });

@@ -3,6 +3,7 @@
  * is an engine, so that probes see NOT_SERVING while a network loads.
  */
 import type { ServerCredentials, ServerInterceptor } from '@grpc/grpc-js';
+import type { AnswerCache } from '../../answers/answerCache.js';
 import type { Encoding } from '../../contract/outputs.js';
 import { onCallEnd } from '../../rpc/callEnd.js';
 import { GrpcStatus, RpcError } from '../../rpc/errors.js';
@@ -19,6 +20,7 @@ import {
 import type { GetTeacherRequest } from '../generated/cirkd/teacher/v1/GetTeacherRequest.js';
 import type { GetTeacherResponseInput } from '../generated/cirkd/teacher/v1/GetTeacherResponse.js';
 import { AnswerBudget } from './answerRoom.js';
+import { CachedQueue } from './cachedQueue.js';
 import { teacherInfoToWire } from './hello.js';
 import type { HostedService } from './hostedService.js';
 import type { Serving } from './imageRequests.js';
@@ -50,6 +52,8 @@ export interface TeacherServerOptions {
   readonly services?: readonly HostedService[];
   /** A second port that serves only health, in plaintext; 0: any free one, null: none. */
   readonly healthPort?: number | null;
+  /** Answers kept for images that come again; the caller closes it, after the server. Default: none. */
+  readonly answerCache?: AnswerCache | null;
   /** For fault injection: see Serving. */
   readonly tapChunks?: Serving['tapChunks'];
 }
@@ -146,9 +150,15 @@ export class TeacherServer {
   serve(engine: InferenceEngine): void {
     const { limits, encodings, batch, hooks, tapChunks } = this.#options;
     const bounds = { maxImages: limits.maxQueueImages, maxBytes: limits.maxQueueBytes };
-    const queue = new RequestQueue(engine, bounds, batch, this.#queueHooks());
+    const computing = new RequestQueue(engine, bounds, batch, this.#queueHooks());
+    const { answerCache = null } = this.#options;
+    const cachesAnswers = answerCache !== null;
+    const queue = cachesAnswers ? new CachedQueue(computing, answerCache, engine.info) : computing;
     const answers = new AnswerBudget(limits.maxAnswerBytes, (bytes) => hooks.onAnswerBytes(bytes));
-    const serving = { engine, queue, answers, limits, encodings, hooks, tapChunks };
+    const serving = {
+      ...{ engine, queue, cachesAnswers, answers },
+      ...{ limits, encodings, hooks, tapChunks },
+    };
     this.#serving = serving;
     for (const service of this.#services) service.serve(serving);
     this.#health.setServing(!this.#draining);

@@ -43,6 +43,18 @@ export interface QueuedRequest {
   readonly onResult: (result: EncodedOutput[] | Error) => void;
 }
 
+/** Where images go to be answered: the queue, or the cache in front of it. */
+export interface RequestIntake {
+  /** Images waiting. */
+  readonly size: number;
+  /** Returns false, and calls nothing, if the image can't wait here. */
+  submit(request: QueuedRequest): boolean;
+  /** Takes a waiting request out. Returns false if it isn't waiting (any more). */
+  remove(request: QueuedRequest): boolean;
+  /** Tries again to start requests that couldn't start before. */
+  wake(): void;
+}
+
 export interface Waiting {
   readonly request: QueuedRequest;
   readonly arrivedAtMs: number;

@@ -18,3 +18,12 @@ export const relu = rectifier('Relu');
 
 /** min(max(x, 0), 6). */
 export const relu6 = rectifier('Relu6');
+
+/** x where it is positive, otherwise slope * x. */
+export function leakyRelu(tape: Tape, x: Var, slope: number): Var {
+  const attributes = [attribute.type('T', x.value.dtype), attribute.float('alpha', slope)];
+  const y = execute('LeakyRelu', [x.value], attributes);
+  return tape.record(y, [x], [x.value], (dy) => [
+    execute('LeakyReluGrad', [dy, x.value], attributes),
+  ]);
+}

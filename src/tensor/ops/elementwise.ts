@@ -15,6 +15,7 @@ export const div = binary('RealDiv');
 export const maximum = binary('Maximum');
 export const greater = binary('Greater');
 export const greaterEqual = binary('GreaterEqual');
+export const less = binary('Less');
 export const lessEqual = binary('LessEqual');
 
 export const exp = unary('Exp');

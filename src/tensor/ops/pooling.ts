@@ -124,3 +124,27 @@ export function meanPoolGrad(
 ): Tensor {
   return execute('AvgPoolGrad', [vector(inputShape_NHWC), dy_NhwC], meanAttributes(window));
 }
+
+/** For windows that the bottom or right edge cuts: TensorFlow's SAME pads the end only. */
+const cutMaxAttributes = (window: number) => [
+  attribute.type('T', 'float32'),
+  attribute.int('ksize', [1, window, window, 1]),
+  attribute.int('strides', [1, window, window, 1]),
+  attribute.string('padding', 'SAME'),
+  attribute.string('data_format', 'NHWC'),
+];
+
+/** Maxima over adjacent windows, [N, ceil(H / window), ceil(W / window), C]; the last may be cut. */
+export function cutMaxPool(x_NHWC: Tensor, window: number): Tensor {
+  return execute('MaxPool', [x_NHWC], cutMaxAttributes(window));
+}
+
+/** Gradient with respect to x, given x, its pooled map and the gradient with respect to that. */
+export function cutMaxPoolGrad(
+  x_NHWC: Tensor,
+  pooled_NhwC: Tensor,
+  dy_NhwC: Tensor,
+  window: number,
+): Tensor {
+  return execute('MaxPoolGrad', [x_NHWC, pooled_NhwC, dy_NhwC], cutMaxAttributes(window));
+}

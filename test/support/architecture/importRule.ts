@@ -24,7 +24,8 @@ export const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   models: ['tensor', 'random', 'wire'],
   graphs: ['tensor', 'wire', 'models', 'threads'],
   distill: ['losses', 'memory', 'tensor', 'wire'],
-  stream: ['rpc', 'wire', 'threads'],
+  answers: ['wire', 'threads'],
+  stream: ['rpc', 'wire', 'threads', 'answers'],
   // A teacher behind another protocol is a link of the same fleet, its requests wait in the same queue.
   oip: ['rpc', 'wire', 'stream', 'threads'],
   // data: the types of a batch, which the loop hands on.
@@ -58,6 +59,7 @@ const OWNERS: readonly { readonly packages: RegExp; readonly folders: readonly s
   { packages: /^onnxruntime-/, folders: ['src/graphs'] },
   { packages: /^(prom-client|pino)$/, folders: ['src/telemetry'] },
   { packages: /^echarts/, folders: ['src/report'] },
+  { packages: /^(cacache|lru-cache)$/, folders: ['src/answers'] },
 ];
 
 export function importViolations(source: Source): Violation[] {

@@ -38,7 +38,7 @@ export class Refusal extends Error {
 /** What a fault may do with one image. */
 export interface Asked {
   readonly request: ModelInferRequest;
-  /** The number of the image, from 0, trials included. */
+  /** The number of the image, from 1; trials don't count. */
   readonly number: number;
   readonly answer: () => Promise<ModelInferResponseInput>;
   /** Over a stream only. */
@@ -120,8 +120,9 @@ export class ScriptedOipServer {
 
   /** Throws Refusal for another model. */
   isModelReady(name: string): boolean {
+    const isReady = this.#script.isModelReady?.() ?? true;
     this.check(name);
-    return this.#script.isModelReady?.() ?? true;
+    return isReady;
   }
 
   check(name: string): void {
@@ -139,7 +140,8 @@ export class ScriptedOipServer {
     over: Pick<Asked, 'write' | 'end'> = {},
   ): Promise<ModelInferResponseInput | undefined> {
     this.check(request.modelName);
-    const number = this.asked.push(request.id) - 1;
+    this.asked.push(request.id);
+    const number = this.asked.filter((id) => id !== 'trial').length;
     this.underWay++;
     this.mostUnderWay = Math.max(this.mostUnderWay, this.underWay);
     try {

@@ -40,7 +40,14 @@ export interface TestServer {
 
 type ServerChoices = Pick<
   TeacherServerOptions,
-  'credentials' | 'interceptors' | 'healthPort' | 'encodings' | 'tapChunks' | 'socket' | 'services'
+  | 'answerCache'
+  | 'credentials'
+  | 'interceptors'
+  | 'healthPort'
+  | 'encodings'
+  | 'tapChunks'
+  | 'socket'
+  | 'services'
 >;
 
 const started = new Set<TeacherServer>();

@@ -11,6 +11,7 @@ export interface WelcomeInput {
   'outputs'?: (_cirkd_teacher_v1_OutputEncodingInput)[];
   'limits'?: (_cirkd_teacher_v1_LimitsInput | null);
   'creditBytes'?: (number | string | Long);
+  'cachesAnswers'?: (boolean);
 }
 
 export interface Welcome {
@@ -19,4 +20,5 @@ export interface Welcome {
   'outputs': (_cirkd_teacher_v1_OutputEncoding)[];
   'limits': (_cirkd_teacher_v1_Limits | null);
   'creditBytes': (number);
+  'cachesAnswers': (boolean);
 }

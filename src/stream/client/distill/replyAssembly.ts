@@ -2,12 +2,12 @@
  * The answer to one attempt, assembled from its chunks. Each chunk is checked completely before any
  * memory is allocated for it; its data is copied once, into a buffer that nothing else owns.
  */
-import type { EncodedTensor } from '../../contract/encodedTensor.js';
-import type { OutputName } from '../../contract/outputs.js';
-import type { TeacherReply } from '../../contract/teacher.js';
-import { sameShape } from '../../wire/checkTensor.js';
-import { crc32c } from '../../wire/crc32c.js';
-import { type ExpectedOutput, rowBytes } from '../codec/outputShapes.js';
+import type { EncodedTensor } from '../../../contract/encodedTensor.js';
+import type { OutputName } from '../../../contract/outputs.js';
+import type { TeacherReply } from '../../../contract/teacher.js';
+import { sameShape } from '../../../wire/checkTensor.js';
+import { crc32c } from '../../../wire/crc32c.js';
+import { type ExpectedOutput, rowBytes } from '../../codec/outputShapes.js';
 import type { TensorChunkView } from './responseDecoder.js';
 
 /** A chunk that breaks the agreement. The message names the field, the value and the expected one. */

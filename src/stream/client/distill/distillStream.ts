@@ -3,10 +3,10 @@
  * the server's send credit; its owner interprets the messages.
  */
 import { Client, type ClientDuplexStream, status, type StatusObject } from '@grpc/grpc-js';
-import { clientChannelOptions } from '../../rpc/clientChannel.js';
-import type { Endpoint } from '../../rpc/target.js';
-import { PROTOCOL_VERSION, TeacherService } from '../codec/teacherService.js';
-import { type ClientSettings, helloOutputs } from './options.js';
+import { clientChannelOptions } from '../../../rpc/clientChannel.js';
+import type { Endpoint } from '../../../rpc/target.js';
+import { PROTOCOL_VERSION, TeacherService } from '../../codec/teacherService.js';
+import { type ClientSettings, helloOutputs } from '../options.js';
 import { encodeRequest, type OutgoingImage, type StudentMessage } from './requestEncoder.js';
 import { decodeResponse, type TeacherMessage } from './responseDecoder.js';
 

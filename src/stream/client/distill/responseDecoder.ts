@@ -3,8 +3,8 @@
  * without copying their data. Everything else, and any chunk laid out in an unusual way, goes
  * through protobufjs.
  */
-import type { WireDType } from '../../contract/encodedTensor.js';
-import type { OutputName } from '../../contract/outputs.js';
+import type { WireDType } from '../../../contract/encodedTensor.js';
+import type { OutputName } from '../../../contract/outputs.js';
 import {
   checkMessageBounds,
   FIXED32,
@@ -14,12 +14,12 @@ import {
   VARINT,
   WireFormatError,
   WireReader,
-} from '../codec/protobufWire.js';
-import { TeacherService } from '../codec/teacherService.js';
-import { DTYPE, OUTPUT } from '../codec/wireNames.js';
-import type { DistillResponse } from '../generated/cirkd/teacher/v1/DistillResponse.js';
-import type { ImageError } from '../generated/cirkd/teacher/v1/ImageError.js';
-import type { Welcome } from '../generated/cirkd/teacher/v1/Welcome.js';
+} from '../../codec/protobufWire.js';
+import { TeacherService } from '../../codec/teacherService.js';
+import { DTYPE, OUTPUT } from '../../codec/wireNames.js';
+import type { DistillResponse } from '../../generated/cirkd/teacher/v1/DistillResponse.js';
+import type { ImageError } from '../../generated/cirkd/teacher/v1/ImageError.js';
+import type { Welcome } from '../../generated/cirkd/teacher/v1/Welcome.js';
 
 /** A TensorChunk as received; nothing is checked. */
 export interface TensorChunkView {

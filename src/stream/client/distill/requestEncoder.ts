@@ -2,10 +2,10 @@
  * DistillRequest to bytes. An image is laid out by hand, its pixels copied once into the message;
  * everything else goes through protobufjs. Field numbers as in teacher.proto.
  */
-import { varintBytes, WireWriter } from '../codec/protobufWire.js';
-import { TeacherService } from '../codec/teacherService.js';
-import type { CancelInput } from '../generated/cirkd/teacher/v1/Cancel.js';
-import type { HelloInput } from '../generated/cirkd/teacher/v1/Hello.js';
+import { varintBytes, WireWriter } from '../../codec/protobufWire.js';
+import { TeacherService } from '../../codec/teacherService.js';
+import type { CancelInput } from '../../generated/cirkd/teacher/v1/Cancel.js';
+import type { HelloInput } from '../../generated/cirkd/teacher/v1/Hello.js';
 
 /** Image of the contract; `rgb` is not copied before the message is made. */
 export interface OutgoingImage {

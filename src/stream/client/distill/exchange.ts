@@ -3,14 +3,14 @@
  * decides what each outcome means for the teacher.
  */
 import { status } from '@grpc/grpc-js';
-import type { ImageError } from '../generated/cirkd/teacher/v1/ImageError.js';
-import { type Attempt as AttemptOf, Attempts } from './attempts.js';
-import type { ImageEvents } from './conversation.js';
+import type { ImageError } from '../../generated/cirkd/teacher/v1/ImageError.js';
+import { type Attempt as AttemptOf, Attempts } from '../attempts.js';
+import type { ImageEvents } from '../conversation.js';
 import type { DistillStream } from './distillStream.js';
-import { ImageRefusedError, requeueReason, statusName } from './errors.js';
-import type { ClientSettings, RequeueReason } from './options.js';
+import { ImageRefusedError, requeueReason, statusName } from '../errors.js';
+import type { ClientSettings, RequeueReason } from '../options.js';
 import { ChunkError, ReplyAssembly } from './replyAssembly.js';
-import type { ImageRequest } from './request.js';
+import type { ImageRequest } from '../request.js';
 import type { TensorChunkView } from './responseDecoder.js';
 
 type Attempt = AttemptOf<ReplyAssembly>;
@@ -50,7 +50,7 @@ export class ImageExchange {
       timeoutMs: this.#settings.requestTimeoutMs,
       crc32c: request.crc32c,
     });
-    this.#attempts.tell('sent', attempt);
+    this.#attempts.report('sent', attempt);
   }
 
   /** Forgets an image; its answer may still arrive and is then ignored. */
@@ -68,7 +68,7 @@ export class ImageExchange {
   end(reason: string): ImageRequest[] {
     this.#stream = undefined;
     return this.#attempts.closeAll().map((attempt) => {
-      this.#attempts.tell('failed', attempt, reason);
+      this.#attempts.report('failed', attempt, reason);
       return attempt.request;
     });
   }
@@ -90,7 +90,7 @@ export class ImageExchange {
       return;
     }
     this.#attempts.close(error.id);
-    this.#attempts.tell('refused', attempt, answer);
+    this.#attempts.report('refused', attempt, answer);
     const message = `teacher ${this.#address} refused image ${request.image.sample}: ${answer}`;
     this.#events.onRefused(request, new ImageRefusedError(error.code, message));
   }
@@ -110,7 +110,7 @@ export class ImageExchange {
       return;
     }
     this.#attempts.close(chunk.id);
-    this.#attempts.tell('answered', attempt);
+    this.#attempts.report('answered', attempt);
     this.#events.onAnswered(attempt.request, attempt.part.reply());
   }
 
@@ -123,13 +123,13 @@ export class ImageExchange {
   #failed(id: number, reason: RequeueReason, detail: string, reported: boolean): void {
     const attempt = this.#attempts.close(id);
     if (attempt === undefined) return;
-    this.#attempts.tell('failed', attempt, `${reason}: ${detail}`);
+    this.#attempts.report('failed', attempt, `${reason}: ${detail}`);
     this.#events.onFailed(attempt.request, reason, detail, reported);
   }
 
   #dropped(attempt: Attempt): void {
     this.#stream?.cancel(attempt.id);
-    this.#attempts.tell('dropped', attempt);
+    this.#attempts.report('dropped', attempt);
   }
 
   /** Grants credit for all missing bytes, so each answer has its credit as soon as it is requested. */

@@ -1,0 +1,163 @@
+/** The losses of the methods compared with, as measured: comparedSide.py is the peer's. */
+import { channelTerms } from '../../src/distill/channelTerms.js';
+import {
+  type DiscriminatorTensors,
+  discriminatorShapes,
+} from '../../src/losses/adversarial/discriminatorParameters.js';
+import {
+  type Discriminator,
+  skdDiscriminator,
+  skdHolistic,
+} from '../../src/losses/adversarial/skdHolistic.js';
+import { cutAveragePool, cutAveragePoolGrad } from '../../src/losses/averagePool.js';
+import { CHANNEL_POOLING } from '../../src/losses/channel/channelRows.js';
+import { channelEnergy, energyOfNorms } from '../../src/losses/compared/attentionMap.js';
+import { attentionTransfer } from '../../src/losses/compared/attentionTransfer.js';
+import { convolvedCwd, cwd } from '../../src/losses/compared/cwd.js';
+import { dsdCategory } from '../../src/losses/compared/dsdCategory.js';
+import { dsdPixel } from '../../src/losses/compared/dsdPixel.js';
+import { fitnet } from '../../src/losses/compared/fitnet.js';
+import { ifvd } from '../../src/losses/compared/ifvd.js';
+import { skdPairwise } from '../../src/losses/compared/skdPairwise.js';
+import type { LabelMaps } from '../../src/losses/nearestLabels.js';
+import type { Tiling } from '../../src/losses/tiling.js';
+import { ChannelMemoryBank } from '../../src/memory/channelMemoryBank.js';
+import { fill, float32, ops, scalar, scope, type Tensor, zeros } from '../../src/tensor/index.js';
+import { unitValues, values } from './inputs.js';
+import { BANK_CHANNELS, CLASSES, type ComparedLoss, type Point, rowsOf } from './points.js';
+
+/** float32, channels last; the teacher's feature has unit rows, so that it is its own raw feature. */
+export interface ComparedInputs {
+  readonly student_NHWC: Tensor;
+  readonly teacher_NHWD: Tensor;
+  readonly norm_NHW: Tensor;
+  /** [C, D] */
+  readonly weight_CD: Tensor;
+  readonly labels: LabelMaps;
+  readonly discriminator: Discriminator | null;
+  readonly bank: ChannelMemoryBank | null;
+}
+
+export function comparedInputs(point: Point): ComparedInputs {
+  const { loss, images, height, width } = point;
+  const { student, teacher } = point.channels;
+  const map = [images, height, width];
+  const rows = rowsOf(point);
+  const classes = values('labels', rows, 1);
+  const data = Uint8Array.from(classes, (value) =>
+    Math.floor(((value + 1) / 2) * (CLASSES - 0.01)),
+  );
+  return {
+    student_NHWC: float32(values('student', rows, student), [...map, student]),
+    teacher_NHWD: float32(unitValues('teacher', rows, teacher), [...map, teacher]),
+    norm_NHW: fill(map, 1),
+    weight_CD: float32(values('weight', student, teacher), [student, teacher]),
+    labels: { data, images, height, width },
+    discriminator: loss === 'skd_holistic' ? discriminator() : null,
+    bank: loss === 'channel' ? channelBank((height * width) / CHANNEL_POOLING ** 2) : null,
+  };
+}
+
+function discriminator(): Discriminator {
+  const shapes = Object.entries(discriminatorShapes(CLASSES));
+  // [-1, 1], scaled so that a convolution keeps the size of what goes through it.
+  const parameters = shapes.map(([name, shape]) => {
+    const size = shape.reduce((product, length) => product * length, 1);
+    const uniform = float32(values(`discriminator/${name}`, 1, size), shape);
+    return [name, ops.mul(uniform, scalar(Math.sqrt((3 * shape.at(-1)!) / size)))];
+  });
+  const outputs = [64, 128, 256, 512];
+  return {
+    parameters: Object.fromEntries(parameters) as DiscriminatorTensors,
+    state: {
+      runningMean_K: zeros([CLASSES]),
+      runningVariance_K: fill([CLASSES], 1),
+      us: outputs.map((channels) => fill([channels], 1 / Math.sqrt(channels))),
+    },
+  };
+}
+
+function channelBank(positions: number): ChannelMemoryBank {
+  const bank = new ChannelMemoryBank({
+    ...{ size: BANK_CHANNELS, positions, precision: 'fp32' },
+    ...{ ringWrap: 'ring', sampling: 'filled' },
+  });
+  bank.stage(0, unitValues('bank/channel', BANK_CHANNELS, positions));
+  bank.commit();
+  return bank;
+}
+
+export interface Computed {
+  readonly loss: number;
+  readonly gradient: Tensor;
+}
+
+type Compute = (inputs: ComparedInputs, tiling: Tiling) => Computed;
+
+const TEMPERATURE = 4;
+
+const one = ({ loss, gradient_NHWC }: { loss: number; gradient_NHWC: Tensor }): Computed => ({
+  ...{ loss, gradient: gradient_NHWC },
+});
+
+const COMPUTE: Readonly<Record<ComparedLoss, Compute>> = {
+  at: ({ student_NHWC, teacher_NHWD, norm_NHW }) => {
+    const channels = teacher_NHWD.shape[3]!;
+    return one(attentionTransfer(student_NHWC, energyOfNorms(norm_NHW, channels)));
+  },
+  fitnet: ({ student_NHWC, teacher_NHWD, weight_CD }, tiling) =>
+    one(fitnet(student_NHWC, teacher_NHWD, weight_CD, tiling)),
+  skd_pairwise: ({ student_NHWC, teacher_NHWD }, tiling) =>
+    one(skdPairwise(student_NHWC, teacher_NHWD, tiling)),
+  skd_holistic: ({ student_NHWC, teacher_NHWD, discriminator }, tiling) => {
+    const own = skdHolistic(student_NHWC, discriminator!, tiling);
+    const trained = { ...discriminator!, state: own.state };
+    const { loss } = skdDiscriminator(student_NHWC, teacher_NHWD, trained, tiling);
+    return { loss: own.loss + loss, gradient: own.gradient_NHWK };
+  },
+  ifvd: ({ student_NHWC, teacher_NHWD, labels }, tiling) =>
+    one(ifvd(student_NHWC, teacher_NHWD, labels, { classes: CLASSES, tiling })),
+  cwd: ({ student_NHWC, teacher_NHWD, weight_CD }, tiling) =>
+    one(convolvedCwd(student_NHWC, teacher_NHWD, weight_CD, { temperature: TEMPERATURE, tiling })),
+  cwd_logits: ({ student_NHWC, teacher_NHWD }, tiling) =>
+    one(cwd(student_NHWC, teacher_NHWD, { temperature: TEMPERATURE, tiling })),
+  dsd_psd: ({ student_NHWC, teacher_NHWD, labels }) => {
+    // Two levels: the feature, and maps that stand for the logits.
+    const { data, images, height, width } = labels;
+    const numbers_NHW = float32(Float32Array.from(data), [images, height, width]);
+    const energies = [channelEnergy(teacher_NHWD), ops.square(numbers_NHW)];
+    const { loss, gradients } = dsdPixel([student_NHWC, teacher_NHWD], energies);
+    return { loss, gradient: gradients[0]! };
+  },
+  dsd_csd: ({ student_NHWC, teacher_NHWD }) => {
+    const { loss, gradient_NHWK } = dsdCategory(student_NHWC, teacher_NHWD, TEMPERATURE);
+    return { loss, gradient: gradient_NHWK };
+  },
+  channel,
+};
+
+/** Without the projection head, which is the network's. */
+function channel({ student_NHWC, teacher_NHWD, bank }: ComparedInputs, tiling: Tiling): Computed {
+  const first = (_: number, take: number) => Int32Array.from({ length: take }, (_, i) => i);
+  const { losses, gradient_NhwD } = channelTerms(
+    cutAveragePool(student_NHWC, CHANNEL_POOLING),
+    teacher_NHWD,
+    bank,
+    { enqueueChannels: first, sampleChannels: first },
+    {
+      weights: { minibatch_channel: 1, memory_channel: 0.1, channel_mse: 100 },
+      ...{ contrastTemperature: 0.1, contrastKdTemperature: 1 },
+      ...{ channelContrastRows: BANK_CHANNELS, channelUpdateFreq: 0, tiling },
+    },
+  );
+  const loss =
+    losses.get('minibatch_channel')! +
+    0.1 * losses.get('memory_channel')! +
+    100 * losses.get('channel_mse')!;
+  const gradient = cutAveragePoolGrad(gradient_NhwD, student_NHWC.shape, CHANNEL_POOLING);
+  return { loss, gradient };
+}
+
+export function computeCompared({ loss }: Point, inputs: ComparedInputs, tiling: Tiling): Computed {
+  return scope(() => COMPUTE[loss as ComparedLoss](inputs, tiling));
+}

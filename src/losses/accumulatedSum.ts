@@ -1,0 +1,17 @@
+/** A sum of parts that are made one after the other. */
+import { Accumulator, scope, type Tensor, zeros } from '../tensor/index.js';
+
+/** The sum, float32 of this shape, of all that `parts` adds; in one buffer, which an error frees. */
+export function accumulatedSum(
+  shape: readonly number[],
+  parts: (add: (part: Tensor) => void) => void,
+): Tensor {
+  const sum = scope(() => new Accumulator(zeros(shape)));
+  try {
+    parts((part) => sum.add(part));
+  } catch (error) {
+    sum.dispose();
+    throw error;
+  }
+  return sum.take();
+}
