@@ -5,6 +5,7 @@
 import type { StudentConfig } from '../../src/config/student.js';
 import { Objective } from '../../src/distill/objective.js';
 import { type ObjectiveSettings, rowsPerClass } from '../../src/distill/settings.js';
+import type { OhemOptions } from '../../src/losses/hardPixels.js';
 import { FEATURE_TERMS, type TermWeights } from '../../src/contract/terms.js';
 import { drawnChoices } from '../../src/memory/choices.js';
 import type { BankOptions } from '../../src/memory/memoryBank.js';
@@ -105,6 +106,7 @@ function objectiveSettings(
     weights: weightsFor(loss.weights, teacherChannels),
     classes,
     alignCorners,
+    ohem: ohemOptions(loss.ohem),
     tiling: { lossMemoryMiB: loss.lossMemoryMiB },
     pixelContrastRows: rowsPerClass(memory.pixelContrastSize, classes),
     regionContrastRows: rowsPerClass(memory.regionContrastSize, classes),
@@ -113,6 +115,10 @@ function objectiveSettings(
     pixelEnqueue: reference.pixelEnqueue,
     allIgnored: reference.allIgnored,
   };
+}
+
+function ohemOptions({ threshold, minKept }: StudentConfig['loss']['ohem']): OhemOptions | null {
+  return threshold === null ? null : { threshold, minKept };
 }
 
 /** Sets terms that this teacher can't provide to 0, so that they get no bank and no head either. */

@@ -176,7 +176,7 @@ class OipConversation implements Conversation {
         maxImagePixels: Number.POSITIVE_INFINITY,
         maxInflightImages: Number.POSITIVE_INFINITY,
         uploadCreditBytes: Number.POSITIVE_INFINITY,
-      cachesAnswers: false,
+        cachesAnswers: false,
         refusalOf: (image) => sizeRefusal(this.#endpoint.address, agreed.input, image),
       });
     } catch (error) {
