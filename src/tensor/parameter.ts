@@ -79,16 +79,19 @@ export class Parameter {
   }
 
   /**
-   * Adam as in PyTorch, without weight decay; this and both moments in place. TensorFlow adds epsilon to the root of
-   * the uncorrected square, hence the factor on it.
+   * Adam as in PyTorch, without weight decay; this and both moments in place. TensorFlow would correct for the first
+   * updates in float32, where 1 - 0.999^t is imprecise, so the rate is given corrected. It adds epsilon to the root
+   * of the uncorrected square, hence the factor on that.
    */
   applyAdam(
     moments: { readonly mean: Parameter; readonly square: Parameter },
     gradient: Tensor,
     { rate, betas: [beta1, beta2], epsilon, update }: AdamStep,
   ): void {
-    const [power1, power2] = [beta1 ** update, beta2 ** update];
-    const numbers = [power1, power2, rate, beta1, beta2, epsilon * Math.sqrt(1 - power2)];
+    // Of the betas as the moments are made with them.
+    const correction1 = 1 - Math.fround(beta1) ** update;
+    const root2 = Math.sqrt(1 - Math.fround(beta2) ** update);
+    const numbers = [0, 0, (rate * root2) / correction1, beta1, beta2, epsilon * root2];
     executeAll(
       'ResourceApplyAdam',
       [
