@@ -5,6 +5,7 @@
 import type { StudentConfig } from '../../src/config/student.js';
 import { Objective } from '../../src/distill/objective.js';
 import { type ObjectiveSettings, rowsPerClass } from '../../src/distill/settings.js';
+import type { OhemOptions } from '../../src/losses/hardPixels.js';
 import { FEATURE_TERMS, type TermWeights } from '../../src/contract/terms.js';
 import { drawnChoices } from '../../src/memory/choices.js';
 import type { BankOptions } from '../../src/memory/memoryBank.js';
@@ -16,8 +17,11 @@ import type { ModelState } from '../../src/models/modelState.js';
 import { SegmentationNetwork } from '../../src/models/network.js';
 import { ProjectionHead } from '../../src/models/projectionHead.js';
 import type { NetworkSpec } from '../../src/models/spec.js';
+import { originOf } from '../../src/models/zoo.js';
 import { drawSeed64, drawsFor } from '../../src/random/draws.js';
-import { scope } from '../../src/tensor/index.js';
+import { type Parameter, scope } from '../../src/tensor/index.js';
+import { AdamW } from '../../src/train/adamW.js';
+import type { Optimizer } from '../../src/train/optimizer.js';
 import { Sgd } from '../../src/train/sgd.js';
 import { Trainer, type TrainerParts } from '../../src/train/trainer.js';
 import { CheckpointError } from '../../src/wire/checkpointError.js';
@@ -50,12 +54,25 @@ export function buildTrainer({ config, classes, teacherChannels }: TrainerInput)
     network,
     projectionHead,
     objective,
-    optimizer: new Sgd(parameters, train),
+    optimizer: optimizerOf(config, parameters, originOf(network.spec.model).names.backbone),
     schedule: train,
     dropoutSeed: train.dropout ? dropoutSeeds(seed) : null,
     draws: (step, microBatch) => drawnChoices(seed, step, microBatch),
   };
   return new Trainer(parts);
+}
+
+function optimizerOf(
+  { train }: StudentConfig,
+  parameters: readonly Parameter[],
+  backbone: string,
+): Optimizer {
+  if (train.optimizer === 'sgd') return new Sgd(parameters, train);
+  return new AdamW(parameters, train, ({ name, shape }) => ({
+    rateFactor: name.startsWith(`${backbone}.`) ? 1 : train.headRateFactor,
+    // Biases, and scales and shifts of norms, are vectors.
+    isDecayed: train.decayVectors || shape.length > 1,
+  }));
 }
 
 /** Layers of one pass are distinguished by number; a network has far fewer than this. */
@@ -105,6 +122,7 @@ function objectiveSettings(
     weights: weightsFor(loss.weights, teacherChannels),
     classes,
     alignCorners,
+    ohem: ohemOptions(loss.ohem),
     tiling: { lossMemoryMiB: loss.lossMemoryMiB },
     pixelContrastRows: rowsPerClass(memory.pixelContrastSize, classes),
     regionContrastRows: rowsPerClass(memory.regionContrastSize, classes),
@@ -113,6 +131,10 @@ function objectiveSettings(
     pixelEnqueue: reference.pixelEnqueue,
     allIgnored: reference.allIgnored,
   };
+}
+
+function ohemOptions({ threshold, minKept }: StudentConfig['loss']['ohem']): OhemOptions | null {
+  return threshold === null ? null : { threshold, minKept };
 }
 
 /** Sets terms that this teacher can't provide to 0, so that they get no bank and no head either. */
@@ -141,7 +163,7 @@ export function saveState(
         classNames: setup.classNames,
       }),
     },
-    optimizer: file(velocities(trainer)),
+    optimizer: file(optimizerState(trainer)),
   };
   if (projectionHead !== null) files.projection_head = file(projectionHead.stateDict());
   const { pixel, region } = objective.banks;
@@ -156,7 +178,7 @@ export function loadState(trainer: Trainer, files: StateFiles): void {
   const { network, projectionHead, objective } = trainer.parts;
   network.loadStateDict(need(files, 'student').tensors, { strict: true });
   projectionHead?.loadStateDict(need(files, 'projection_head').tensors, { strict: true });
-  loadVelocities(trainer, need(files, 'optimizer'));
+  loadOptimizer(trainer, need(files, 'optimizer'));
   const { pixel, region } = objective.banks;
   if (pixel === null && region === null) return;
   const banks = need(files, 'banks').tensors;
@@ -168,26 +190,35 @@ export function loadState(trainer: Trainer, files: StateFiles): void {
   }
 }
 
-function velocities(trainer: Trainer): Map<string, NamedTensor> {
+/** Every slot of every parameter, with its saved name. */
+function optimizerSlots({ parts }: Trainer) {
+  return [...parts.optimizer.slots()].flatMap(([prefix, slots]) =>
+    [...slots].map(([parameter, slot]) => ({
+      name: `${prefix}${parameter.name}`,
+      parameter,
+      slot,
+    })),
+  );
+}
+
+function optimizerState(trainer: Trainer): Map<string, NamedTensor> {
   const saved = new Map<string, NamedTensor>();
-  for (const [parameter, velocity] of trainer.parts.optimizer.velocities()) {
+  for (const { name, parameter, slot } of optimizerSlots(trainer)) {
     const state = stateOf(trainer, parameter.name);
     saved.set(
-      parameter.name,
-      scope(() => state.officialLayout(parameter, velocity.read())),
+      name,
+      scope(() => state.officialLayout(parameter, slot.read())),
     );
   }
   return saved;
 }
 
-function loadVelocities(trainer: Trainer, saved: StateFile): void {
-  for (const [parameter, velocity] of trainer.parts.optimizer.velocities()) {
-    const tensor = saved.tensors.get(parameter.name);
-    if (tensor === undefined) {
-      throw new CheckpointError(`optimizer: velocity of ${parameter.name} is missing`);
-    }
+function loadOptimizer(trainer: Trainer, saved: StateFile): void {
+  for (const { name, parameter, slot } of optimizerSlots(trainer)) {
+    const tensor = saved.tensors.get(name);
+    if (tensor === undefined) throw new CheckpointError(`optimizer: ${name} is missing`);
     const state = stateOf(trainer, parameter.name);
-    scope(() => velocity.assign(state.nativeLayout(parameter, tensor)));
+    scope(() => slot.assign(state.nativeLayout(parameter, tensor)));
   }
 }
 

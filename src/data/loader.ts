@@ -39,7 +39,10 @@ export interface Loader {
 
 /** @throws RangeError naming the field, DataError when the dataset can't be opened. */
 export function createLoader(config: LoaderConfig): Loader {
-  checkCounts(config);
+  check(config, 'batchSize', 1);
+  for (const field of ['startStep', 'workers', 'prefetchBatches', 'cacheBytes'] as const) {
+    check(config, field, 0);
+  }
   const dataset = openDataset(config.dataset);
   const { workers } = config;
   const source = workers === 0 ? localSource(config, dataset) : threadedSource(config, workers);
@@ -54,11 +57,8 @@ export function createLoader(config: LoaderConfig): Loader {
   async function crop(position: number): Promise<Crop> {
     const { epoch, index } = order(position);
     const augmentationSeed = cropSeed(config, epoch, index);
-    return {
-      ...(await source.run({ index, epoch })),
-      sample: dataset.samples[index]!,
-      augmentationSeed,
-    };
+    const { height: _h, width: _w, ...made } = await source.run({ index, epoch });
+    return { sample: dataset.samples[index]!, augmentationSeed, ...made };
   }
 
   async function prepare(step: number): Promise<Batch> {
@@ -101,13 +101,6 @@ export function createLoader(config: LoaderConfig): Loader {
 
 function cropSeed({ seed, augmentation }: LoaderConfig, epoch: number, index: number): bigint {
   return drawSeed64(seed, 'augmentation', epochOfDraws(augmentation, epoch), index);
-}
-
-function checkCounts(config: LoaderConfig): void {
-  check(config, 'batchSize', 1);
-  for (const field of ['startStep', 'workers', 'prefetchBatches', 'cacheBytes'] as const) {
-    check(config, field, 0);
-  }
 }
 
 function check(

@@ -13,9 +13,9 @@ import type { SegmentationNetwork } from '../models/network.js';
 import type { ProjectionHead } from '../models/projectionHead.js';
 import { ops, type Parameter, scalar, scope, Tape, type Tensor } from '../tensor/index.js';
 import { firstNonFinite } from './finite.js';
+import type { Optimizer } from './optimizer.js';
 import type { StepOutcome } from './outcome.js';
 import { learningRateAt, type Schedule } from './schedule.js';
-import type { Sgd } from './sgd.js';
 
 /** The input of one forward pass. */
 export interface TrainingBatch {
@@ -32,7 +32,7 @@ export interface TrainerParts {
   /** Projects the student's feature to the teacher's channels; null without memory terms. */
   readonly projectionHead: ProjectionHead | null;
   readonly objective: Objective;
-  readonly optimizer: Sgd;
+  readonly optimizer: Optimizer;
   readonly schedule: Schedule;
   /** The pair of seeds for a dropout layer in a forward pass; null: no dropout. */
   readonly dropoutSeed:
@@ -92,7 +92,7 @@ export class Trainer {
         observe(gradients);
         const learningRate = learningRateAt(schedule, step);
         this.#isHalfUpdated = true;
-        optimizer.apply(gradients, learningRate);
+        optimizer.apply(gradients, learningRate, step);
         staged.commit();
         objective.commit();
         this.#isHalfUpdated = false;

@@ -119,7 +119,7 @@ test('an error before the update changes nothing; one inside it makes the state 
   });
   assert.deepEqual(state(), before);
   // The last velocity of the update can no longer be written.
-  [...built.parts.optimizer.velocities().values()].at(-1)!.dispose();
+  [...built.parts.optimizer.slots().get('')!.values()].at(-1)!.dispose();
   scope(() => assert.throws(() => built.step(1, [batch(1)])));
   assert.throws(state, /failed halfway/);
   scope(() => assert.throws(() => built.step(1, [batch(1)]), /failed halfway/));
