@@ -53,7 +53,7 @@ export function networkWork(student: StudentWork, workload: Workload): StepWork 
       const gradients = scope(() => pass(dropout, staged, seen));
       const between = performance.now();
       seen?.gradients(gradients);
-      optimizer.apply(gradients, schedule.learningRate);
+      optimizer.apply(gradients, schedule.learningRate, 0);
       staged.commit();
       steps += 1;
       return { pass: between - begin, update: performance.now() - between };

@@ -5,10 +5,9 @@ import { createInterface } from 'node:readline';
 import type { Readable, Writable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { engineEnvironment } from '../../services/setup/engineEnvironment.mjs';
+import { timesOf } from './processorTime.js';
 
 const COMPLAINTS_LENGTH = 4000;
-/** The kernel's USER_HZ, 100 on Linux. */
-const MS_A_TICK = 10;
 
 /** It ended before it answered. */
 export class ProcessEnded extends Error {
@@ -54,10 +53,7 @@ export class MeasuredProcess {
 
   /** Processor time so far, of the kernel for it too; in steps of 10 (Linux). */
   cpuMs(): number {
-    const text = readFileSync(`/proc/${this.#child.pid}/stat`, 'utf8');
-    // Behind the program's name, which may hold anything: fields 3 and on.
-    const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
-    return (Number(fields[11]) + Number(fields[12])) * MS_A_TICK;
+    return timesOf(this.#child.pid ?? 0)?.cpuMs ?? Number.NaN;
   }
 
   /** Resident memory; 0 for a process that has gone. */

@@ -4,7 +4,7 @@
  */
 import { delimiter } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { ensurePython } from './pythonPackages.js';
+import { ensurePython, ensureRequirements } from './pythonPackages.js';
 
 /** gRPC's C core, for the peer of bench/transport. */
 export function ensureGrpcio(say: (text: string) => void): Promise<string> {
@@ -29,6 +29,29 @@ export function ensureOnnxExporter(say: (text: string) => void): Promise<string>
   const own = { onnx: '1.23.2', onnxscript: '0.7.2', 'onnx-ir': '1.1.0' };
   const required = { 'ml-dtypes': '0.6.0', protobuf: '7.36.2', packaging: '26.4' };
   return ensurePython({ ...own, ...required }, say, { alone: true });
+}
+
+/** Triton's own client, with what its gRPC part needs. */
+export function ensureTritonclient(say: (text: string) => void): Promise<string> {
+  return ensureRequirements('tritonclient', say);
+}
+
+/** KServe's client, which brings KServe's server and Kubernetes' client along (470 MB). */
+export function ensureKserve(say: (text: string) => void): Promise<string> {
+  return ensureRequirements('kserve', say);
+}
+
+/** MLServer with onnxruntime for its models (390 MB). */
+export function ensureMlserver(say: (text: string) => void): Promise<string> {
+  return ensureRequirements('mlserver', say);
+}
+
+/**
+ * For models in Triton's Python backend. NumPy is 1.26: with NumPy 2 the backend of `ensureTriton`'s release
+ * sends tensors of no bytes, and no error.
+ */
+export function ensureTritonModels(say: (text: string) => void): Promise<string> {
+  return ensureRequirements('triton-model', say);
 }
 
 /** For a Python that has these folders of modules. */

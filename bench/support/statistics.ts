@@ -14,7 +14,7 @@ export function quartiles(values: readonly number[]): [number, number] {
 }
 
 /** Between neighbouring values, linear. */
-function quantile(values: readonly number[], share: number): number {
+export function quantile(values: readonly number[], share: number): number {
   const sorted = values.toSorted((a, b) => a - b);
   const at = share * (sorted.length - 1);
   const [below, above] = [sorted[Math.floor(at)]!, sorted[Math.ceil(at)]!];

@@ -7,6 +7,7 @@ import { teacherSchema } from '../../src/config/teacher.js';
 import { type InferenceEngine, silentHooks } from '../../src/stream/server/serving.js';
 import type { InferenceImage } from '../../src/contract/inference.js';
 import type { EncodedOutput } from '../../src/contract/outputs.js';
+import { TeacherInferenceService } from '../../src/oip/server/inferenceService.js';
 import { TeacherServer } from '../../src/stream/server/teacherServer.js';
 import { endWithInput, sendLine } from '../support/linesOfInput.js';
 import { type AnswerSize, CHUNK_BYTES } from './cases.js';
@@ -40,13 +41,19 @@ const config = loadConfig(teacherSchema, {
   text: JSON.stringify({ simulate: { enabled: true }, limits: { chunkBytes: CHUNK_BYTES } }),
   fileName: 'bench/transport',
 });
+const { encodings, batch, oip } = config;
+const limits = serverLimits(config);
+const inference = new TeacherInferenceService({
+  ...{ modelName: oip.modelName, serverVersion: 'bench', encodings, batch, limits },
+  onRequest() {},
+  onUnexpected(error) {
+    throw error;
+  },
+});
 const server = new TeacherServer({
-  host: '127.0.0.1',
-  port: 0,
-  limits: serverLimits(config),
-  encodings: config.encodings,
-  batch: config.batch,
+  ...{ host: '127.0.0.1', port: 0, limits, encodings, batch },
   hooks: silentHooks,
+  services: [inference],
 });
 const { port } = await server.listen();
 server.serve(readyEngine(size));

@@ -9,6 +9,7 @@ import {
   spread,
   tableOf,
 } from '../support/markdown.js';
+import { inferenceSection } from './inference/inferencePage.js';
 import { machineLine } from '../support/results.js';
 import { median } from '../support/statistics.js';
 import {
@@ -26,7 +27,12 @@ import {
 } from './results.js';
 
 export const TRANSPORT_PAGE: Page<TransportResults> = {
-  sections: (results) => ({ transport: section(results) }),
+  sections: (results) => ({
+    ...(results.sides.length === 0 ? {} : { transport: section(results) }),
+    ...(results.inference === undefined
+      ? {}
+      : { inference: paragraphs(machineLine(results), inferenceSection(results.inference)) }),
+  }),
 };
 
 export function section(results: TransportResults): string {

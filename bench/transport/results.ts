@@ -2,6 +2,7 @@
 import type { MeasuredThere } from '../support/results.js';
 import { median, type RatioOfRounds, ratioOfRounds } from '../support/statistics.js';
 import { type AnswerSize, caseName, WIRE_CASES } from './cases.js';
+import type { InferenceFound } from './inference/inferenceResults.js';
 
 export const MIB = 2 ** 20;
 
@@ -21,7 +22,9 @@ export interface SideResult {
 
 export interface TransportFound {
   readonly size: AnswerSize;
+  /** None where only the other part was measured. */
   readonly sides: readonly SideResult[];
+  readonly inference?: InferenceFound;
 }
 
 export type TransportResults = TransportFound & MeasuredThere;

@@ -14,7 +14,8 @@ import { normalise } from '../../src/models/normalise.js';
 import { engineInfo, scope } from '../../src/tensor/index.js';
 import type { MicroBatch, ReplyReplacement, StepOutcome } from '../../src/train/outcome.js';
 import type { Trainer, TrainingBatch } from '../../src/train/trainer.js';
-import { buildTrainer, loadState, saveState } from './trainer.js';
+import { buildTrainer } from './trainer.js';
+import { loadState, saveState } from './trainerState.js';
 import type {
   ComputeCalls,
   ComputeReady,

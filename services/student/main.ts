@@ -6,6 +6,7 @@ import type { StudentConfig } from '../../src/config/student.js';
 import type { Dataset } from '../../src/data/types.js';
 import { discardRunFolder } from '../../src/run/runFolder.js';
 import type { ProgressStream } from '../../src/telemetry/progress.js';
+import { withClassWeights } from './classWeights.js';
 import { setTensorflowThreads } from './computeProtocol.js';
 import { type OpenedRun, openRun } from './openRun.js';
 import { StudentRun } from './studentRun.js';
@@ -32,10 +33,11 @@ export interface StudentEnd {
  * begins leaves no folder.
  */
 export async function runStudent(
-  config: StudentConfig,
+  given: StudentConfig,
   options: StudentOptions,
 ): Promise<StudentEnd> {
-  const dataset = openTrainingData(config);
+  const dataset = openTrainingData(given);
+  const config = withClassWeights(given, dataset);
   const notes: string[] = [];
   const opened = await openRun(config, options.resume, (message) => notes.push(message));
   try {

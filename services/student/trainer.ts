@@ -1,7 +1,4 @@
-/**
- * The trainer of a config: network, projection head, the terms' convolutions, banks, objective, optimizer; and what training changes of
- * it, as the files of a checkpoint and back.
- */
+/** The trainer of a config: network, projection heads, the terms' convolutions, banks, objective, optimizer. */
 import type { StudentConfig } from '../../src/config/student.js';
 import { Objective } from '../../src/distill/objective.js';
 import { type ObjectiveSettings, rowsPerClass } from '../../src/distill/settings.js';
@@ -15,28 +12,24 @@ import {
 } from '../../src/contract/terms.js';
 import { CHANNEL_POOLING } from '../../src/losses/channel/channelRows.js';
 import { ChannelMemoryBank, drawnChannelChoices } from '../../src/memory/channelMemoryBank.js';
+import type { OhemOptions } from '../../src/losses/hardPixels.js';
 import { drawnChoices } from '../../src/memory/choices.js';
 import type { BankOptions } from '../../src/memory/memoryBank.js';
 import { PixelMemoryBank } from '../../src/memory/pixelMemoryBank.js';
 import { RegionMemoryBank } from '../../src/memory/regionMemoryBank.js';
-import { writeModelMetadata } from '../../src/models/files/modelFile.js';
 import type { WeightSource } from '../../src/models/builder.js';
 import { initialWeights } from '../../src/models/initialise.js';
-import type { ModelState } from '../../src/models/modelState.js';
 import { SegmentationNetwork } from '../../src/models/network.js';
 import { ProjectionHead } from '../../src/models/projectionHead.js';
-import { TERM_CONVOLUTIONS, TermConvolutions } from '../../src/models/termConvolutions.js';
+import { TermConvolutions } from '../../src/models/termConvolutions.js';
 import type { NetworkSpec } from '../../src/models/spec.js';
+import { originOf } from '../../src/models/zoo.js';
 import { drawSeed64, drawsFor } from '../../src/random/draws.js';
-import { scope } from '../../src/tensor/index.js';
+import type { Parameter } from '../../src/tensor/index.js';
+import { AdamW } from '../../src/train/adamW.js';
+import type { Optimizer } from '../../src/train/optimizer.js';
 import { Sgd } from '../../src/train/sgd.js';
 import { Trainer, type TrainerParts } from '../../src/train/trainer.js';
-import { CheckpointError } from '../../src/wire/checkpointError.js';
-import type { NamedTensor } from '../../src/wire/safetensors.js';
-import type { ComputeSetup, StateFile, StateFiles } from './computeProtocol.js';
-
-/** The file of the channel terms' projection head. */
-const CHANNEL_HEAD = 'channel_projection_head';
 
 export interface TrainerInput {
   readonly config: StudentConfig;
@@ -83,7 +76,7 @@ export function buildTrainer({ config, classes, teacherChannels }: TrainerInput)
           },
     termConvolutions,
     objective,
-    optimizer: new Sgd(parameters, train),
+    optimizer: optimizerOf(config, parameters, originOf(network.spec.model).names.backbone),
     schedule: train,
     dropoutSeed: train.dropout ? dropoutSeeds(seed) : null,
     draws: (step, microBatch) => drawnChoices(seed, step, microBatch),
@@ -103,6 +96,19 @@ function buildConvolutions(
   );
   if (terms.length === 0) return null;
   return new TermConvolutions(terms, featureChannels, teacherChannels, source);
+}
+
+function optimizerOf(
+  { train }: StudentConfig,
+  parameters: readonly Parameter[],
+  backbone: string,
+): Optimizer {
+  if (train.optimizer === 'sgd') return new Sgd(parameters, train);
+  return new AdamW(parameters, train, ({ name, shape }) => ({
+    rateFactor: name.startsWith(`${backbone}.`) ? 1 : train.headRateFactor,
+    // Biases, and scales and shifts of norms, are vectors.
+    isDecayed: train.decayVectors || shape.length > 1,
+  }));
 }
 
 /** Layers of one pass are distinguished by number; a network has far fewer than this. */
@@ -165,6 +171,7 @@ function objectiveSettings(
     weights: weightsFor(loss.weights, teacherChannels),
     classes,
     alignCorners,
+    ohem: ohemOptions(loss.ohem),
     tiling: { lossMemoryMiB: loss.lossMemoryMiB },
     pixelContrastRows: rowsPerClass(memory.pixelContrastSize, classes),
     regionContrastRows: rowsPerClass(memory.regionContrastSize, classes),
@@ -177,6 +184,10 @@ function objectiveSettings(
   };
 }
 
+function ohemOptions({ threshold, minKept }: StudentConfig['loss']['ohem']): OhemOptions | null {
+  return threshold === null ? null : { threshold, minKept };
+}
+
 /** Sets terms that this teacher can't provide to 0, so that they get no bank and no head either. */
 function weightsFor(weights: TermWeights, teacherChannels: number | null): TermWeights {
   const without = (terms: readonly TeacherTerm[]): TermWeights => ({
@@ -185,103 +196,4 @@ function weightsFor(weights: TermWeights, teacherChannels: number | null): TermW
   });
   if (teacherChannels === null) return without(TEACHER_TERMS);
   return teacherChannels === 0 ? without(FEATURE_TERMS) : weights;
-}
-
-/**
- * Copies of the whole state. `student` is a model file, for evaluation and as a teacher.
- * Throws if an update failed halfway.
- */
-export function saveState(
-  trainer: Trainer,
-  setup: Pick<ComputeSetup, 'config' | 'classNames'>,
-): StateFiles {
-  trainer.requireWholeState();
-  const { network, projectionHead, channel, termConvolutions, objective } = trainer.parts;
-  const files: StateFiles = {
-    student: {
-      tensors: network.stateDict(),
-      metadata: writeModelMetadata({
-        spec: network.spec,
-        normalisation: setup.config.student,
-        classNames: setup.classNames,
-      }),
-    },
-    optimizer: file(velocities(trainer)),
-  };
-  if (projectionHead !== null) files.projection_head = file(projectionHead.stateDict());
-  if (channel !== null) files[CHANNEL_HEAD] = file(channel.head.stateDict());
-  if (termConvolutions !== null) files[TERM_CONVOLUTIONS] = file(termConvolutions.stateDict());
-  const { pixel, region, channel: channelRows } = objective.banks;
-  const banks = new Map<string, NamedTensor>();
-  for (const bank of [pixel, region, channelRows]) {
-    for (const [name, tensor] of bank?.exportState() ?? []) banks.set(name, tensor);
-  }
-  // A bank returns views of its rows, which the next step overwrites.
-  if (banks.size > 0) files.banks = file(copied(banks));
-  return files;
-}
-
-/** Restores a saved state. Throws CheckpointError if it doesn't belong to this trainer. */
-export function loadState(trainer: Trainer, files: StateFiles): void {
-  const { network, projectionHead, channel, termConvolutions, objective } = trainer.parts;
-  network.loadStateDict(need(files, 'student').tensors, { strict: true });
-  projectionHead?.loadStateDict(need(files, 'projection_head').tensors, { strict: true });
-  channel?.head.loadStateDict(need(files, CHANNEL_HEAD).tensors, { strict: true });
-  termConvolutions?.loadStateDict(need(files, TERM_CONVOLUTIONS).tensors, { strict: true });
-  loadVelocities(trainer, need(files, 'optimizer'));
-  const { pixel, region, channel: channelRows } = objective.banks;
-  const used = [pixel, region, channelRows].filter((bank) => bank !== null && bank !== undefined);
-  if (used.length === 0) return;
-  const banks = need(files, 'banks').tensors;
-  try {
-    for (const bank of used) bank.importState(banks);
-  } catch (error) {
-    throw new CheckpointError(`banks: ${(error as Error).message}`);
-  }
-}
-
-function velocities(trainer: Trainer): Map<string, NamedTensor> {
-  const saved = new Map<string, NamedTensor>();
-  for (const [parameter, velocity] of trainer.parts.optimizer.velocities()) {
-    const state = stateOf(trainer, parameter.name);
-    saved.set(
-      parameter.name,
-      scope(() => state.officialLayout(parameter, velocity.read())),
-    );
-  }
-  return saved;
-}
-
-function loadVelocities(trainer: Trainer, saved: StateFile): void {
-  for (const [parameter, velocity] of trainer.parts.optimizer.velocities()) {
-    const tensor = saved.tensors.get(parameter.name);
-    if (tensor === undefined) {
-      throw new CheckpointError(`optimizer: velocity of ${parameter.name} is missing`);
-    }
-    const state = stateOf(trainer, parameter.name);
-    scope(() => velocity.assign(state.nativeLayout(parameter, tensor)));
-  }
-}
-
-function stateOf({ parts }: Trainer, parameterName: string): ModelState {
-  const { network, projectionHead, channel, termConvolutions } = parts;
-  const isIn = (part: string) => parameterName.startsWith(`${part}.`);
-  if (isIn('project_head') && projectionHead !== null) return projectionHead.state;
-  if (isIn('channel_project_head') && channel !== null) return channel.head.state;
-  if (isIn(TERM_CONVOLUTIONS) && termConvolutions !== null) return termConvolutions.state;
-  return network.state;
-}
-
-function need(files: StateFiles, name: string): StateFile {
-  const found = files[name];
-  if (found === undefined) throw new CheckpointError(`${name}.safetensors: not in the checkpoint`);
-  return found;
-}
-
-function copied(tensors: ReadonlyMap<string, NamedTensor>): Map<string, NamedTensor> {
-  return new Map([...tensors].map(([name, t]) => [name, { ...t, data: t.data.slice() }]));
-}
-
-function file(tensors: Map<string, NamedTensor>): StateFile {
-  return { tensors, metadata: {} };
 }

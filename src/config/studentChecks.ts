@@ -117,10 +117,25 @@ function batchFaults(config: StudentConfig): CrossFault[] {
   return faults;
 }
 
+/** SGD is the official trainer's: one rate, and every parameter decays. */
+function adamWFaults({ train }: StudentConfig): CrossFault[] {
+  if (train.optimizer === 'adamw') return [];
+  const fault = (key: string, message: string): CrossFault => ({
+    keys: [`train.${key}`, 'train.optimizer'],
+    message: `${message}, which train.optimizer: sgd doesn't have`,
+  });
+  return [
+    ...(train.decayVectors ? [] : [fault('decayVectors', 'got false, wanted true')]),
+    ...(train.headRateFactor === 1
+      ? []
+      : [fault('headRateFactor', `got ${train.headRateFactor}, wanted 1`)]),
+  ];
+}
+
 function scheduleFaults(config: StudentConfig): CrossFault[] {
   const { steps, warmupSteps } = config.train;
   const { min, max } = config.data.scale;
-  const faults: CrossFault[] = [];
+  const faults: CrossFault[] = adamWFaults(config);
   if (warmupSteps >= steps) {
     faults.push({
       keys: ['train.warmupSteps', 'train.steps'],

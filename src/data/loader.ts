@@ -57,9 +57,8 @@ export function createLoader(config: LoaderConfig): Loader {
   async function crop(position: number): Promise<Crop> {
     const { epoch, index } = order(position);
     const augmentationSeed = cropSeed(config, epoch, index);
-    const { rgb, labels, warning } = await source.run({ index, epoch });
-    const crop = { sample: dataset.samples[index]!, augmentationSeed, rgb, labels };
-    return warning === undefined ? crop : { ...crop, warning };
+    const { height: _h, width: _w, ...made } = await source.run({ index, epoch });
+    return { sample: dataset.samples[index]!, augmentationSeed, ...made };
   }
 
   async function prepare(step: number): Promise<Batch> {

@@ -107,8 +107,8 @@ export class Objective {
   }
 
   #task({ logits, aux }: StudentOutputs, labels: LabelMaps, { values, seeds }: Collected): void {
-    const { weights, auxWeight, allIgnored, alignCorners } = this.settings;
-    const options = { ignoreLabel: IGNORED, alignCorners, allIgnored };
+    const { weights, auxWeight, allIgnored, alignCorners, classWeights, ohem } = this.settings;
+    const options = { ignoreLabel: IGNORED, alignCorners, allIgnored, classWeights, ohem };
     const main = taskCe(logits.value, labels, options);
     seeds.push([logits, times(main.gradient_NhwK, weights.task)]);
     let value = main.loss;

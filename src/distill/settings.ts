@@ -1,4 +1,5 @@
 /** The settings of the objective, with the names of the config's keys. */
+import type { OhemOptions } from '../losses/hardPixels.js';
 import type { Tiling } from '../losses/tiling.js';
 import type { PixelEnqueue } from '../memory/pixelMemoryBank.js';
 import type { TermWeights } from '../contract/terms.js';
@@ -11,6 +12,9 @@ export interface ObjectiveSettings {
   readonly auxWeight: number;
   /** How the student's logits are resized to the labels: see SegmentationNetwork.alignCorners. */
   readonly alignCorners: boolean;
+  /** See TaskCeOptions. */
+  readonly classWeights?: readonly number[] | null;
+  readonly ohem?: OhemOptions | null;
   readonly kdTemperature: number;
   /** Of cwd_feature and cwd_logits. */
   readonly cwdTemperature: number;

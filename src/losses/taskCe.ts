@@ -4,9 +4,11 @@
  * N images, h w positions of the logits, H W positions of the labels, K classes.
  *
  * The logits are upsampled bilinearly, with corners aligned as their network does it; the loss is
- * the mean over labelled pixels of -log softmax at the label.
+ * the mean over labelled pixels of -log softmax at the label, weighted by the pixels' classes if these have weights:
+ * sum(w * loss) / sum(w), as in PyTorch. With `ohem`, only the hardest pixels are in the mean.
  */
 import { kernels, readScalar, scope, type Tensor, zeros } from '../tensor/index.js';
+import { hardPixels, type OhemOptions } from './hardPixels.js';
 import type { LabelMaps } from './nearestLabels.js';
 
 export interface TaskCeLoss {
@@ -21,19 +23,20 @@ export interface TaskCeOptions {
   readonly ignoreLabel: number;
   /** See SegmentationNetwork.alignCorners. */
   readonly alignCorners: boolean;
-  /** The loss without a labelled pixel. Default: zero. PyTorch's is NaN. */
+  /** The loss without a labelled pixel, or if all of them have weight 0. Default: zero. PyTorch's is NaN. */
   readonly allIgnored?: 'zero' | 'nan';
+  /** One per class, at least 0; null or absent: 1 each. */
+  readonly classWeights?: readonly number[] | null | undefined;
+  /** null or absent: all pixels. */
+  readonly ohem?: OhemOptions | null | undefined;
 }
 
 /**
  * Throws RangeError if ignoreLabel is a class number, if a label is neither a class number nor
- * ignoreLabel, or if logits and labels have different batch sizes.
+ * ignoreLabel, if logits and labels have different batch sizes, or there isn't one weight per class.
  */
-export function taskCe(
-  logits_NhwK: Tensor,
-  labels: LabelMaps,
-  { ignoreLabel, alignCorners, allIgnored = 'zero' }: TaskCeOptions,
-): TaskCeLoss {
+export function taskCe(logits_NhwK: Tensor, labels: LabelMaps, options: TaskCeOptions): TaskCeLoss {
+  const { ignoreLabel, alignCorners, allIgnored = 'zero', ohem = null } = options;
   const [images = 0, , , classes = 0] = logits_NhwK.shape;
   if (labels.images !== images) {
     throw new RangeError(`labels: ${labels.images} images, the logits have ${images}`);
@@ -41,32 +44,54 @@ export function taskCe(
   if (ignoreLabel < classes) {
     throw new RangeError(`ignoreLabel: ${ignoreLabel} given, which is one of ${classes} classes`);
   }
-  const labelled = countLabelled(labels, classes, ignoreLabel);
-  if (labelled === 0) {
+  const weights = weightsOf(options, classes);
+  checkLabels(labels, classes, ignoreLabel);
+  const chosen = ohem === null ? labels : hardPixels(logits_NhwK, labels, { ...options, ...ohem });
+  const total = totalWeight(chosen, weights, ignoreLabel);
+  if (total === 0) {
     const loss = allIgnored === 'nan' ? Number.NaN : 0;
     return { loss, gradient_NhwK: zeros(logits_NhwK.shape) };
   }
   return scope(() => {
-    const { lossSum_1, gradient_NhwK } = kernels().pixelCrossEntropy(logits_NhwK, labels, {
-      scale: 1 / labelled,
+    const { lossSum_1, gradient_NhwK } = kernels().pixelCrossEntropy(logits_NhwK, chosen, {
+      scale: 1 / total,
       alignCorners,
+      classWeights: weights,
     });
-    return { loss: readScalar(lossSum_1) / labelled, gradient_NhwK };
+    return { loss: readScalar(lossSum_1) / total, gradient_NhwK };
   });
 }
 
-/** Number of labelled pixels in all images; throws on a label that isn't a class number. */
-function countLabelled({ data }: LabelMaps, classes: number, ignoreLabel: number): number {
-  let labelled = 0;
+function weightsOf({ classWeights }: TaskCeOptions, classes: number): Float32Array | undefined {
+  if (classWeights === undefined || classWeights === null) return undefined;
+  if (classWeights.length !== classes) {
+    throw new RangeError(`classWeights: ${classWeights.length} given, wanted ${classes}`);
+  }
+  return Float32Array.from(classWeights);
+}
+
+/** Throws on a label that isn't a class number. */
+function checkLabels({ data }: LabelMaps, classes: number, ignoreLabel: number): void {
   for (let i = 0; i < data.length; i++) {
     const label = data[i]!;
-    if (label === ignoreLabel) continue;
-    if (label >= classes) {
+    if (label !== ignoreLabel && label >= classes) {
       throw new RangeError(
         `labels: ${label} given at ${i}, wanted 0 to ${classes - 1} or ${ignoreLabel}`,
       );
     }
-    labelled += 1;
   }
-  return labelled;
+}
+
+/** Of the labelled pixels in all images: their number, or the sum of their classes' weights. */
+function totalWeight(
+  { data }: LabelMaps,
+  weights: Float32Array | undefined,
+  ignoreLabel: number,
+): number {
+  let total = 0;
+  for (let i = 0; i < data.length; i++) {
+    const label = data[i]!;
+    if (label !== ignoreLabel) total += weights === undefined ? 1 : weights[label]!;
+  }
+  return total;
 }

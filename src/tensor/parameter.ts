@@ -3,10 +3,19 @@
  * allocating a new tensor. Tensors from read() share the memory; while one is alive, TensorFlow
  * copies on write.
  */
-import { float32, readFloat32 } from './create.js';
+import { float32, readFloat32, scalar } from './create.js';
 import { attribute, execute, executeAll } from './execute.js';
 import { scope, type Tensor } from './tensor.js';
 import { destroyVariable, makeVariable } from './variable.js';
+
+/** The numbers of one update. */
+export interface AdamStep {
+  readonly rate: number;
+  readonly betas: readonly [number, number];
+  readonly epsilon: number;
+  /** From 1. */
+  readonly update: number;
+}
 
 export class Parameter {
   readonly name: string;
@@ -60,6 +69,36 @@ export class Parameter {
     executeAll(
       'ResourceApplyMomentum',
       [this.#handle, velocity.#handle, learningRate, gradient, momentum],
+      [
+        attribute.type('T', 'float32'),
+        attribute.bool('use_locking', false),
+        attribute.bool('use_nesterov', false),
+      ],
+      0,
+    );
+  }
+
+  /**
+   * Adam as in PyTorch, without weight decay; this and both moments in place. TensorFlow would correct for the first
+   * updates in float32, where 1 - 0.999^t is imprecise, so the rate is given corrected. It adds epsilon to the root
+   * of the uncorrected square, hence the factor on that.
+   */
+  applyAdam(
+    moments: { readonly mean: Parameter; readonly square: Parameter },
+    gradient: Tensor,
+    { rate, betas: [beta1, beta2], epsilon, update }: AdamStep,
+  ): void {
+    // Of the betas as the moments are made with them.
+    const correction1 = 1 - Math.fround(beta1) ** update;
+    const root2 = Math.sqrt(1 - Math.fround(beta2) ** update);
+    const numbers = [0, 0, (rate * root2) / correction1, beta1, beta2, epsilon * root2];
+    executeAll(
+      'ResourceApplyAdam',
+      [
+        ...[this.#handle, moments.mean.#handle, moments.square.#handle],
+        ...numbers.map((value) => scalar(value)),
+        gradient,
+      ],
       [
         attribute.type('T', 'float32'),
         attribute.bool('use_locking', false),

@@ -3,6 +3,7 @@
  * g = gradient + weightDecay * w; v = momentum * v + g (v = g at first); w -= learningRate * v.
  * The decay applies to every parameter, biases and batch norm included, as in the official trainer.
  */
+import type { Optimizer } from './optimizer.js';
 import { ops, Parameter, scalar, scope, type Tensor } from '../tensor/index.js';
 
 export interface SgdSettings {
@@ -11,7 +12,7 @@ export interface SgdSettings {
 }
 
 /** Holds one velocity per parameter, initially zero, until dispose(). */
-export class Sgd {
+export class Sgd implements Optimizer {
   readonly #velocities = new Map<Parameter, Parameter>();
   readonly #settings: SgdSettings;
 
@@ -47,6 +48,10 @@ export class Sgd {
   /** Velocities, keyed by parameter, whose shape each has. */
   velocities(): ReadonlyMap<Parameter, Parameter> {
     return this.#velocities;
+  }
+
+  slots(): ReadonlyMap<string, ReadonlyMap<Parameter, Parameter>> {
+    return new Map([['', this.#velocities]]);
   }
 
   dispose(): void {

@@ -23,9 +23,9 @@ import type { ProjectionHead } from '../models/projectionHead.js';
 import type { TermConvolutions } from '../models/termConvolutions.js';
 import { ops, type Parameter, scalar, scope, Tape, type Tensor } from '../tensor/index.js';
 import { firstNonFinite } from './finite.js';
+import type { Optimizer } from './optimizer.js';
 import type { StepOutcome } from './outcome.js';
 import { learningRateAt, type Schedule } from './schedule.js';
-import type { Sgd } from './sgd.js';
 
 /** The input of one forward pass. */
 export interface TrainingBatch {
@@ -53,7 +53,7 @@ export interface TrainerParts {
   /** null without a term that has one. */
   readonly termConvolutions: TermConvolutions | null;
   readonly objective: Objective;
-  readonly optimizer: Sgd;
+  readonly optimizer: Optimizer;
   readonly schedule: Schedule;
   /** The pair of seeds for a dropout layer in a forward pass; null: no dropout. */
   readonly dropoutSeed:
@@ -113,7 +113,7 @@ export class Trainer {
         observe(gradients);
         const learningRate = learningRateAt(schedule, step);
         this.#isHalfUpdated = true;
-        optimizer.apply(gradients, learningRate);
+        optimizer.apply(gradients, learningRate, step);
         staged.commit();
         objective.commit();
         this.#isHalfUpdated = false;

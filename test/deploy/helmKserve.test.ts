@@ -5,14 +5,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { parse } from 'yaml';
-import { schemaTree } from '../../src/config/schemaTree.js';
-import { teacherSchema } from '../../src/config/teacher.js';
 import { CirkdProcess } from '../support/commands/cirkdProcess.js';
 import { healthOf } from '../support/connections/grpcProbes.js';
 import { KUBE_VERSIONS, only, ROOT, render, VARIANTS } from '../support/deploy/chart.js';
 import { type Container, type PodSpec, restrictedFaults } from '../support/deploy/kube.js';
 import { validate } from '../support/deploy/objectSchemas.js';
 import { eventually } from '../support/eventually.js';
+import { OipPeer } from '../support/oip/oipPeer.js';
 
 interface Runtime {
   readonly annotations: Readonly<Record<string, string>>;
@@ -90,12 +89,8 @@ test('the InferenceService is valid and names this runtime, a format of it and i
 
 /** As KServe does: the name in place of its template, the model in place of /mnt/models. */
 function argsFor(models: string): string[] {
-  const knowsOip = schemaTree(teacherSchema).properties?.['oip'] !== undefined;
-  return (
-    container.args
-      .map((arg) => arg.replace('/mnt/models', models).replace('{{.Name}}', 'city-teacher'))
-      // The key comes with the service itself, inference.GRPCInferenceService.
-      .filter((arg) => knowsOip || !arg.startsWith('--set=oip.'))
+  return container.args.map((arg) =>
+    arg.replace('/mnt/models', models).replace('{{.Name}}', 'city-teacher'),
   );
 }
 
@@ -111,6 +106,9 @@ test('its command serves the model that KServe has put there', async () => {
   await eventually(() => teacher.stdout !== '' || teacher.exitCode !== undefined);
   assert.match(teacher.stdout, /^teacher ready: /);
   assert.equal(await healthOf(Number(port), ''), 'SERVING');
+  const client = new OipPeer(Number(port));
+  assert.deepEqual(await client.call('ModelReady', { name: 'city-teacher' }), { ready: true });
+  client.close();
   teacher.signal('SIGTERM');
   assert.equal(await teacher.exit(), 0);
 });

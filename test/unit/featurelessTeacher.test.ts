@@ -2,7 +2,8 @@
 import assert from 'node:assert/strict';
 import { after, afterEach, test } from 'node:test';
 import { leaveOutTerms } from '../../services/student/teacher.js';
-import { buildTrainer, saveState } from '../../services/student/trainer.js';
+import { buildTrainer } from '../../services/student/trainer.js';
+import { saveState } from '../../services/student/trainerState.js';
 import { loadConfig } from '../../src/config/load.js';
 import { type StudentConfig, studentSchema } from '../../src/config/student.js';
 import type { TeacherReply } from '../../src/contract/teacher.js';

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { buildTrainer, saveState } from '../../services/student/trainer.js';
+import { buildTrainer } from '../../services/student/trainer.js';
+import { saveState } from '../../services/student/trainerState.js';
 import { loadConfig } from '../../src/config/load.js';
 import { type StudentConfig, studentSchema } from '../../src/config/student.js';
 import { drawsFor } from '../../src/random/draws.js';
@@ -119,7 +120,7 @@ test('an error before the update changes nothing; one inside it makes the state 
   });
   assert.deepEqual(state(), before);
   // The last velocity of the update can no longer be written.
-  [...built.parts.optimizer.velocities().values()].at(-1)!.dispose();
+  [...built.parts.optimizer.slots().get('')!.values()].at(-1)!.dispose();
   scope(() => assert.throws(() => built.step(1, [batch(1)])));
   assert.throws(state, /failed halfway/);
   scope(() => assert.throws(() => built.step(1, [batch(1)]), /failed halfway/));

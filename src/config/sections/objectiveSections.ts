@@ -1,7 +1,7 @@
 /** loss, memory, reference: the objective. Defaults: CIRKD, CVPR 2022, and its official trainer. */
 import { z } from 'zod';
 import type { ChannelTerm, ComparedTerm, WeightedTerm } from '../../contract/terms.js';
-import { count, field, nonNegative, positive, positiveCount, section } from '../fields.js';
+import { count, field, nonNegative, positive, positiveCount, section, text } from '../fields.js';
 
 /** Off by default; the official second version's weights are in each meaning. */
 const CHANNEL_WEIGHTS = {
@@ -39,6 +39,30 @@ export const lossSection = section(
       ...COMPARED_WEIGHTS,
     } satisfies Record<WeightedTerm, unknown>),
     auxWeight: field(nonNegative().default(0.4), 'Weight of the auxiliary head inside task.'),
+    classWeights: field(
+      z.array(nonNegative()).min(2).nullable().default(null),
+      "One number per class: factors in the weighted mean of task's pixels; null: 1 each.",
+    ),
+    classCounts: field(
+      text().nullable().default(null),
+      'Output of check-data --json for data.train, from which classWeights is computed; null: none.',
+      { isPath: true },
+    ),
+    classWeighting: field(
+      z.enum(['log', 'inverse']).default('log'),
+      'From the share p of a class in classCounts. log: 1 / ln(1.02 + p) (ENet); inverse: 1 / (K p), K classes.',
+    ),
+    ohem: section('Online hard example mining: task is the mean over the hardest pixels.', {
+      threshold: field(
+        z.number().gt(0).lt(1).nullable().default(null),
+        'Pixels are hard if the probability of their class is below this; null: all pixels count.',
+      ),
+      minKept: field(
+        positiveCount().default(100_000),
+        'Pixels of a forward pass that count at least, the hardest ones.',
+        { unit: 'pixels' },
+      ),
+    }),
     kdTemperature: field(positive().default(1), 'Temperature of logits_kd.'),
     cwdTemperature: field(
       positive().default(4),

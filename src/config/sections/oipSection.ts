@@ -6,7 +6,9 @@ import { field, positive, positiveCount, section, text } from '../fields.js';
 const three = (number: () => z.ZodNumber) => z.tuple([number(), number(), number()]);
 
 /** In lower case; what gRPC itself sends, and binary values, can't be given. */
-const HEADER_NAME = /^(?!grpc-)(?!.*-bin$)[a-z0-9_.-]+$/;
+/** gRPC's own names, and those of binary values, are refused apart: helm's regular expressions can't look ahead. */
+const HEADER_NAME = /^[a-z0-9_.-]+$/;
+const RESERVED_NAME = /^grpc-|-bin$/;
 
 export const oipSection = section(
   'Models at oip:// addresses (docs/oip.md). null: what the server says of the model; an error names each key that is needed.',
@@ -89,7 +91,15 @@ export const oipSection = section(
       { wanted: '"sha256:" with 64 hex digits, or null' },
     ),
     headers: field(
-      z.record(z.string().regex(HEADER_NAME), z.string().regex(/^[ -~]*$/)).default({}),
+      z
+        .record(
+          z
+            .string()
+            .regex(HEADER_NAME)
+            .refine((name) => !RESERVED_NAME.test(name)),
+          z.string().regex(/^[ -~]*$/),
+        )
+        .default({}),
       'Metadata sent with every call, such as a tenant; a token belongs into teacher.tokenFile.',
       { wanted: 'names in lower case with texts', fixed: false },
     ),

@@ -14,8 +14,25 @@ export const trainSection = section(
       'Forward passes whose gradients are averaged into one update.',
     ),
     learningRate: field(positive().default(0.02), 'Learning rate at the start.'),
+    optimizer: field(
+      z.enum(['sgd', 'adamw']).default('sgd'),
+      'sgd: with momentum; adamw: Adam with decoupled weight decay.',
+    ),
     momentum: field(z.number().min(0).lt(1).default(0.9), 'Momentum of SGD.'),
+    betas: field(
+      z.tuple([z.number().min(0).lt(1), z.number().min(0).lt(1)]).default([0.9, 0.999]),
+      'Decay of the means of gradients and of their squares in AdamW.',
+    ),
+    epsilon: field(positive().default(1e-8), "Added to AdamW's divisor."),
     weightDecay: field(nonNegative().default(1e-4), 'L2 decay of every parameter.'),
+    decayVectors: field(
+      z.boolean().default(true),
+      "Whether AdamW's decay applies to biases and norms, too.",
+    ),
+    headRateFactor: field(
+      positive().default(1),
+      'Factor on the learning rate of everything but the backbone, with AdamW.',
+    ),
     polyPower: field(
       nonNegative().default(0.9),
       'The learning rate decays as (1 - step / steps) to this power.',

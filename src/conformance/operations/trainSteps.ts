@@ -1,6 +1,5 @@
 /** op `train_steps`: updates of the trainer with given inputs, permutations and teacher tensors. */
-import { termWeights } from '../../contract/terms.js';
-import { TERMS } from '../../contract/terms.js';
+import { CIRKD_TERMS, type Term, termWeights } from '../../contract/terms.js';
 import { Objective } from '../../distill/objective.js';
 import type { ObjectiveSettings } from '../../distill/settings.js';
 import { PixelMemoryBank } from '../../memory/pixelMemoryBank.js';
@@ -29,6 +28,8 @@ interface Trained {
   readonly head: ProjectionHead;
   readonly objective: Objective;
 }
+
+const COLUMNS: readonly Term[] = ['task', ...CIRKD_TERMS, 'total'];
 
 export function trainSteps(golden: GoldenCase, options: OperationOptions): OperationResult {
   if (golden.number('dropout') !== 0) throw new UnsupportedError('dropout: only 0 is known');
@@ -91,8 +92,8 @@ function runSteps(golden: GoldenCase, trainer: Trainer, trained: Trained): Opera
       throw new Error(`step ${step}: not finite: ${JSON.stringify(outcome)}`);
     }
     const { terms, learningRate } = outcome;
-    // TERMS is the order of the golden file's columns, too.
-    const columns = TERMS.map((term) => terms[term] ?? Number.NaN);
+    // The golden file's columns.
+    const columns = COLUMNS.map((term) => terms[term] ?? Number.NaN);
     result.set(`losses/${step}`, { data: Float64Array.from(columns), shape: [columns.length] });
     rates[step] = learningRate;
     if (step === 0) addState(result, 'after1/', trained);

@@ -33,6 +33,8 @@ export class Inference {
   /** The network's outputs of each image, in order. Rejects with RpcError. */
   readonly answered: Promise<readonly EncodedOutput[][]>;
   readonly times: InferenceTimes = { queuedAtMs: performance.now() };
+  /** Images whose answer was in the cache. */
+  cachedImages = 0;
   readonly #serving: Serving;
   readonly #client: Client;
   readonly #plan: InferPlan;
@@ -84,7 +86,7 @@ export class Inference {
       onLeave: () => {},
       onDropped: (reason) => this.#fail(this.#faultOfDrop(reason)),
       isWanted: () => !this.#isOver,
-      onResult: (result) => this.#take(index, result),
+      onResult: (result, isCached = false) => this.#take(index, result, isCached),
     }));
     this.#deadline = setTimeout(() => this.#fail(timedOut()), timeoutMs);
     this.#submit();
@@ -115,7 +117,7 @@ export class Inference {
     this.#holdRoom();
   }
 
-  #take(index: number, result: EncodedOutput[] | Error): void {
+  #take(index: number, result: EncodedOutput[] | Error, isCached: boolean): void {
     this.#computing.delete(index);
     if (this.#isOver) {
       this.#freeRoom();
@@ -128,6 +130,7 @@ export class Inference {
     }
     this.#holdRoom();
     this.#results[index] = checked;
+    if (isCached) this.cachedImages += 1;
     this.#unanswered -= 1;
     if (this.#unanswered > 0) return;
     this.#isOver = true;

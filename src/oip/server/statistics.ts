@@ -7,6 +7,10 @@ import { MODEL_VERSION } from './modelErrors.js';
 /** One request that was answered, in milliseconds of performance.now(). */
 export interface AnsweredRequest {
   readonly images: number;
+  /** Those whose answer was in the teacher's cache. */
+  readonly cachedImages: number;
+  /** Whether the teacher has a cache. */
+  readonly cachesAnswers: boolean;
   readonly arrivedAtMs: number;
   readonly queuedAtMs: number;
   /** undefined: the network computed none of its images. */
@@ -36,6 +40,8 @@ const PHASES = [
   'computeInput',
   'computeInfer',
   'computeOutput',
+  'cacheHit',
+  'cacheMiss',
 ] as const satisfies readonly (keyof InferStatisticsInput)[];
 
 export class Statistics {
@@ -50,11 +56,18 @@ export class Statistics {
   #lastInferenceMs = 0;
 
   addAnswered(request: AnsweredRequest): void {
-    const { arrivedAtMs, queuedAtMs, answeredAtMs, encodedAtMs, images } = request;
+    const { arrivedAtMs, queuedAtMs, answeredAtMs, encodedAtMs, images, cachedImages } = request;
     const startedAtMs = request.startedAtMs ?? answeredAtMs;
-    this.#images += images;
+    // As at Triton, only computed images count as inferences.
+    this.#images += images - cachedImages;
     this.#lastInferenceMs = Date.now();
     this.#phases.success.add(encodedAtMs - arrivedAtMs);
+    if (cachedImages === images) {
+      this.#phases.cacheHit.add(answeredAtMs - queuedAtMs);
+      return;
+    }
+    // A look-up is part of the queue's time.
+    if (request.cachesAnswers) this.#phases.cacheMiss.add(0);
     this.#phases.computeInput.add(queuedAtMs - arrivedAtMs);
     this.#phases.queue.add(startedAtMs - queuedAtMs);
     this.#phases.computeInfer.add(answeredAtMs - startedAtMs);

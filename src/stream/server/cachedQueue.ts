@@ -164,7 +164,7 @@ export class CachedQueue implements RequestIntake {
     request.onStart();
     leave();
     this.#cache.hooks.onHit(place);
-    setImmediate(() => request.onResult([...outputs]));
+    setImmediate(() => request.onResult([...outputs], true));
   }
 
   #forget(request: QueuedRequest, group: Group): void {

@@ -39,8 +39,8 @@ export interface QueuedRequest {
   readonly onDropped: (reason: DropReason) => void;
   /** Whether the result is still wanted: checked before it is computed a second time. */
   readonly isWanted: () => boolean;
-  /** Not called for an image that was removed or dropped. */
-  readonly onResult: (result: EncodedOutput[] | Error) => void;
+  /** Not called for an image that was removed or dropped. isCached: it wasn't computed for this request. */
+  readonly onResult: (result: EncodedOutput[] | Error, isCached?: boolean) => void;
 }
 
 /** Where images go to be answered: the queue, or the cache in front of it. */

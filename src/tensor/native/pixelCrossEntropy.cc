@@ -1,7 +1,8 @@
 // CirkdPixelCrossEntropy: cross entropy of bilinearly upsampled logits with labels at full resolution,
 // and its gradient with respect to the logits before upsampling. Works pixel by pixel, so that nothing
 // at full resolution is in memory. ../kernels/pixelCrossEntropy.ts has the formula. Corners are
-// aligned; CirkdPixelCrossEntropyHalfPixel uses half-pixel centres instead.
+// aligned; CirkdPixelCrossEntropyHalfPixel uses half-pixel centres instead. Each class has a factor on the loss
+// and the gradient of its pixels; a factor of 1 changes no bit.
 //
 // Part of the addon, registered through TensorFlow's C API when it is loaded; CPU, float32.
 #include <algorithm>
@@ -82,13 +83,15 @@ CIRKD_INLINE float Pixel(const float* left, const float* right, float weight, in
 
 // One row of pixels between the blended logits of its two rows. Returns the sum of the losses.
 CIRKD_VECTORISED double Row(const float* logits, const Between* columns, const uint8_t* labels,
-                            float scale, const Shape& shape, float* e, float* gradient) {
+                            float scale, const float* weights, const Shape& shape, float* e,
+                            float* gradient) {
   double loss = 0.0;
   for (int64_t x = 0; x < shape.full_width; ++x) {
     if (labels[x] >= shape.classes) continue;
     const int64_t left = columns[x].first * shape.padded, right = columns[x].second * shape.padded;
-    loss += Pixel(logits + left, logits + right, columns[x].weight, labels[x], scale, shape.padded,
-                  e, gradient + left, gradient + right);
+    const float own = weights[labels[x]];
+    loss += own * Pixel(logits + left, logits + right, columns[x].weight, labels[x], scale * own,
+                        shape.padded, e, gradient + left, gradient + right);
   }
   return loss;
 }
@@ -122,7 +125,8 @@ class Share {
   }
 
   // Allocates nothing: an exception must not leave a thread of the pool.
-  void Compute(const float* logits, const uint8_t* labels, float scale) noexcept {
+  void Compute(const float* logits, const uint8_t* labels, float scale,
+               const float* weights) noexcept {
     int64_t loaded = -1;
     for (int64_t at = begin_; at < end_; ++at) {
       const Between rows = RowsOf(at);
@@ -133,8 +137,8 @@ class Share {
       }
       Blend(first_.data(), second_.data(), rows.weight, row_length_, row_.data());
       std::fill(row_gradient_.begin(), row_gradient_.end(), 0.0f);
-      loss_ += Row(row_.data(), columns_.data(), labels + at * shape_.full_width, scale, shape_,
-                   e_.data(), row_gradient_.data());
+      loss_ += Row(row_.data(), columns_.data(), labels + at * shape_.full_width, scale,
+                   weights, shape_, e_.data(), row_gradient_.data());
       AddTimes(row_gradient_.data(), 1.0f - rows.weight, row_length_, GradientRow(rows.first));
       AddTimes(row_gradient_.data(), rows.weight, row_length_, GradientRow(rows.second));
     }
@@ -186,7 +190,7 @@ class Share {
 
 template <bool kAlignCorners>
 void Compute(Call* call) {
-  std::vector<int64_t> sides, full, one;
+  std::vector<int64_t> sides, full, one, classes;
   const float* const logits = call->Input(0, &sides);
   if (logits == nullptr || !call->Require(sides.size() == 4, "logits: not of rank 4")) return;
   const uint8_t* const labels = call->Input<uint8_t>(1, &full);
@@ -196,6 +200,11 @@ void Compute(Call* call) {
   }
   const float* const scale = call->Input(2, &one);
   if (scale == nullptr || !call->Require(one.empty(), "scale: not a scalar")) return;
+  const float* const weights = call->Input(3, &classes);
+  if (weights == nullptr || !call->Require(classes.size() == 1 && classes[0] == sides[3],
+                                          "weights: not one a class of the logits")) {
+    return;
+  }
   float* const gradient = call->Output(0, sides);
   float* const loss = call->Output(1, {1});
   if (gradient == nullptr || loss == nullptr) return;
@@ -211,7 +220,7 @@ void Compute(Call* call) {
   for (int part = 0; part < parts; ++part) {
     shares.emplace_back(shape, rows * part / parts, rows * (part + 1) / parts);
   }
-  Pool::Get().Run(parts, [&](int part) { shares[part].Compute(logits, labels, *scale); });
+  Pool::Get().Run(parts, [&](int part) { shares[part].Compute(logits, labels, *scale, weights); });
   double total = 0.0;
   for (const Share& share : shares) {
     share.AddTo(gradient);
@@ -221,7 +230,8 @@ void Compute(Call* call) {
 }
 
 const bool registered = [] {
-  const std::vector<const char*> inputs = {"logits: float", "labels: uint8", "scale: float"};
+  const std::vector<const char*> inputs = {"logits: float", "labels: uint8", "scale: float",
+                                           "weights: float"};
   const std::vector<const char*> outputs = {"gradient: float", "loss: float"};
   Register<Compute<true>>("CirkdPixelCrossEntropy", inputs, outputs);
   Register<Compute<false>>("CirkdPixelCrossEntropyHalfPixel", inputs, outputs);

@@ -22,7 +22,7 @@ export interface OipServerChoices {
   readonly encodings?: readonly Encoding[];
   readonly hooks?: Partial<TeacherServerHooks>;
   readonly server?: Partial<
-    Pick<TeacherServerOptions, 'credentials' | 'interceptors' | 'healthPort'>
+    Pick<TeacherServerOptions, 'answerCache' | 'credentials' | 'interceptors' | 'healthPort'>
   >;
 }
 
