@@ -8,7 +8,10 @@ export type ModelName =
   | 'torchvision_deeplabv3'
   | 'torchvision_fcn'
   | 'mmseg_deeplabv3'
-  | 'mmseg_psp';
+  | 'mmseg_psp'
+  | 'segformer'
+  | 'hf_segformer'
+  | 'mmseg_segformer';
 
 /**
  * v1: the code of the CVPR 2022 paper; v2: the newest commit. They differ in the head channels of some

@@ -26,7 +26,7 @@ const VARIANTS = ['v1', 'v2'] as const;
 function row(entry: ZooEntry): string {
   const { model, backbone, stem, featureChannels } = entry;
   const isOfficial = `${model}-${backbone}/v1` in official;
-  const isPackaged = /^(torchvision|mmseg)_/.test(model);
+  const isPackaged = /^(torchvision|mmseg|hf)_/.test(model);
   const cells = [
     `\`${model}\``,
     `\`${backbone}\``,
