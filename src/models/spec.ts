@@ -38,6 +38,9 @@ export interface NetworkSpec {
   readonly alignCorners?: boolean;
 }
 
+/** The fields of a file's network that are known already; only the others are detected. */
+export type KnownSpec = { readonly [field in keyof NetworkSpec]?: NetworkSpec[field] | undefined };
+
 /**
  * "deeplabv3-resnet18/v1", followed by " x0.25" if the width isn't the official one, " no-aux" without the
  * auxiliary head, and " align-corners" or " half-pixel" if the spec sets it.

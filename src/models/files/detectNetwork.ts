@@ -2,13 +2,18 @@
 import { CheckpointError } from '../../wire/checkpointError.js';
 import type { NamedTensors } from '../../wire/safetensors.js';
 import { listed } from '../foreign/namePrefix.js';
-import { channelScale, type ModelName, type NetworkSpec, type Variant } from '../spec.js';
+import {
+  channelScale,
+  type KnownSpec,
+  type ModelName,
+  type NetworkSpec,
+  type Variant,
+} from '../spec.js';
 import { backboneName, stemOfWeights } from '../backbones/resnetStem.js';
 import { detectSegformer } from './detectSegformer.js';
 import { BACKBONE_NAMES, findModel, type HeadName, originOf } from '../zoo.js';
 
-/** The fields that are known already; only the others are detected. */
-export type KnownSpec = { readonly [field in keyof NetworkSpec]?: NetworkSpec[field] | undefined };
+export type { KnownSpec };
 
 interface HeadNames {
   readonly head: HeadName;

@@ -4,8 +4,7 @@ import type { NamedTensors } from '../../wire/safetensors.js';
 import { detectMit, mitFormOf } from '../backbones/mit/mitNames.js';
 import { MIT_SIZES } from '../backbones/mit/mit.js';
 import { SEGFORMERS, type SegformerName, segformerChannels } from '../segformer.js';
-import type { NetworkSpec } from '../spec.js';
-import type { KnownSpec } from './detectNetwork.js';
+import type { KnownSpec, NetworkSpec } from '../spec.js';
 
 /** Weights whose first dimension is the number of classes, or the feature's channels. */
 const HEAD_WEIGHTS: Readonly<
