@@ -53,6 +53,7 @@ test('each form is detected by its names and shapes', () => {
   for (const model of MODELS) {
     assert.deepEqual(detectNetwork(stateOf(model, 1), {}), specOf(model));
     assert.equal(detectBackboneName(backboneOf(model)), 'mit_b0');
+    assert.equal(detectBackboneName(stateOf(model, 1)), null, 'a whole network is no backbone');
   }
 });
 

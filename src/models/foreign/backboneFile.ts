@@ -114,7 +114,10 @@ function refuseNetwork(names: readonly string[]): void {
  * if the tensor names fit none. Ignores widths.
  */
 export function detectBackboneName(shapes: Shapes): string | null {
-  if (mitFormOf([...shapes.keys()]) !== null) return detectMit(shapes);
+  if (mitFormOf([...shapes.keys()]) !== null) {
+    // With a head it is a whole network of CIRKD's form.
+    return [...shapes.keys()].some((name) => CIRKD_HEAD_NAME.test(name)) ? null : detectMit(shapes);
+  }
   if (shapes.has(MOBILENET_FIRST_WEIGHT)) return 'mobilenetv2';
   const names = [...shapes.keys()];
   const suffix = stemSuffix(shapes);
