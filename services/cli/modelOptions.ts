@@ -36,9 +36,9 @@ export const MODEL_OPTIONS = {
 } as const;
 
 export const MODEL_USAGE = `  --model NAME           deeplabv3, psp, deeplab_mobile or psp_mobile; torchvision_deeplabv3 or _fcn;
-                         mmseg_deeplabv3 or _psp
+                         mmseg_deeplabv3 or _psp; segformer, hf_segformer or mmseg_segformer
   --backbone NAME        resnet18, 34, 50 or 101 (deep stem), resnet18_plain, … (torchvision's stem),
-                         resnet18_v1c, … (mmsegmentation's stem) or mobilenetv2
+                         resnet18_v1c, … (mmsegmentation's stem), mobilenetv2, or mit_b0 to mit_b5
   --variant v1|v2        v1: as in the CVPR 2022 paper, v2: the newest official code; identical for
                          networks of other origins
   --width FACTOR         factor on every channel count

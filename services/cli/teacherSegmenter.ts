@@ -92,7 +92,10 @@ function clientOptions(
     addresses,
     runId,
     encoding: 'fp32',
-    expected: { outputStride: OUTPUT_STRIDE, ...(classes === null ? {} : { classes }) },
+    expected: {
+      ...{ outputStride: OUTPUT_STRIDE, takesAnyStride: true },
+      ...(classes === null ? {} : { classes }),
+    },
     requestTimeoutMs: timeoutMs,
     teacherTimeoutMs: timeoutMs,
     maxInflightBytes: MAX_INFLIGHT_BYTES,

@@ -6,10 +6,10 @@ import { ConfigError } from '../../src/config/configError.js';
 import type { StudentConfig } from '../../src/config/student.js';
 import type { Dataset } from '../../src/data/types.js';
 import { ContractMismatchError, type Teacher } from '../../src/contract/teacher.js';
-import { OUTPUT_STRIDE } from '../../src/contract/teacherInfo.js';
 import { FEATURE_TERMS, LOGITS_TERMS, type WeightedTerm } from '../../src/contract/terms.js';
 import { type ClientSecurity, openClientSecurity } from '../../src/rpc/security/clientSecurity.js';
 import { parseDnsName } from '../../src/rpc/target.js';
+import { outputStrideOf } from '../../src/models/zoo.js';
 import { drawsFor } from '../../src/random/draws.js';
 import type { Logger } from '../../src/telemetry/log.js';
 import type { AttemptEvent, ClientOptions, TeacherState } from '../../src/stream/client/options.js';
@@ -117,7 +117,7 @@ function clientOptions(config: StudentConfig, { dataset, run, reporting }: Parts
     logits: teacher.logits,
     expected: {
       classes: dataset.classNames.length,
-      outputStride: OUTPUT_STRIDE,
+      outputStride: outputStrideOf(config.student.model),
       digest: expectedDigest(teacher, run),
     },
     requestTimeoutMs: teacher.requestTimeoutMs,

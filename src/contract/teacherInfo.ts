@@ -1,6 +1,6 @@
 /** The description that a teacher gives of itself. */
 
-/** Input pixels per output position, along each axis: fixed for every network of the zoo and for the labels. */
+/** Input pixels per output position, along each axis, of all networks but SegFormers (outputStrideOf in src/models/zoo.ts). */
 export const OUTPUT_STRIDE = 8;
 
 /** The contract of a teacher, checked against the student's before the first step. */

@@ -6,9 +6,12 @@ import type { WeightSource } from './builder.js';
 /** Standard deviation of a classifier's weights: the first predictions are close to uniform. */
 const CLASSIFIER_STD = 0.01;
 
+/** Of linear layers: timm's trunc_normal_(std=0.02), whose bounds of -2 and 2 cut nothing. */
+const LINEAR_STD = 0.02;
+
 /**
  * Convolutions: normal with variance 2 / fan-out (He et al., "Delving deep into rectifiers",
- * ICCV 2015), batch norm: the identity. Each entry is a pure function of the seed and its name, so
+ * ICCV 2015), linear layers: normal with deviation 0.02 (SegFormer's code), norms: the identity. Each entry is a pure function of the seed and its name, so
  * networks that share names share weights.
  */
 export function initialWeights(seed: number): WeightSource {
@@ -23,6 +26,8 @@ export function initialWeights(seed: number): WeightSource {
         return normal(Math.sqrt(2 / (shape[0]! * shape[2]! * shape[3]!)));
       case 'depthwise':
         return normal(Math.sqrt(2 / (shape[2]! * shape[3]!)));
+      case 'linear':
+        return normal(LINEAR_STD);
       case 'classifier':
         return normal(CLASSIFIER_STD);
       case 'norm_scale':

@@ -57,14 +57,17 @@ export class Convolution implements Layer {
   }
 }
 
-class BatchNorm {
+/** Batch norm; as a layer with the given activation behind it. */
+export class BatchNorm implements Layer {
   readonly #scale: Parameter;
   readonly #offset: Parameter;
   readonly #mean: Parameter;
   readonly #variance: Parameter;
   readonly #counter: BatchCounter;
+  readonly #after: AfterNorm;
 
-  constructor(at: Builder, channels: number) {
+  constructor(at: Builder, channels: number, activation: Activation = 'none') {
+    this.#after = { activation, shortcut: null };
     this.#scale = at.parameter('weight', [channels], 'norm_scale');
     this.#offset = at.parameter('bias', [channels], 'norm_offset');
     this.#mean = at.buffer('running_mean', [channels], 'running_mean');
@@ -73,7 +76,7 @@ class BatchNorm {
   }
 
   /** after(norm(x)) */
-  forward({ tape, training, staged }: ForwardContext, x: Var, after: AfterNorm): Var {
+  forward({ tape, training, staged }: ForwardContext, x: Var, after: AfterNorm = this.#after): Var {
     if (!training) {
       const { scale_C, offset_C, ...running } = this.weightsAndStatistics(tape);
       return differentiable.batchNormInference(tape, x, { scale_C, offset_C }, running, after);

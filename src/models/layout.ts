@@ -7,6 +7,7 @@ import { float32, ops, readFloat32, scope, type Tensor } from '../tensor/index.j
 export type EntryRole =
   | 'convolution'
   | 'depthwise'
+  | 'linear'
   | 'classifier'
   | 'bias'
   | 'norm_scale'
@@ -14,11 +15,15 @@ export type EntryRole =
   | 'running_mean'
   | 'running_var';
 
-/** PyTorch [out, in, h, w] and [channels, 1, h, w] to HWIO and [h, w, channels, 1]. */
+/**
+ * PyTorch [out, in, h, w] and [channels, 1, h, w] to HWIO and [h, w, channels, 1]; [out, in], which is a
+ * convolution with a 1x1 kernel here, likewise.
+ */
 function importPermutation(role: EntryRole): readonly number[] | null {
   switch (role) {
     case 'convolution':
     case 'classifier':
+    case 'linear':
       return [2, 3, 1, 0];
     case 'depthwise':
       return [2, 3, 0, 1];
@@ -29,7 +34,13 @@ function importPermutation(role: EntryRole): readonly number[] | null {
 
 export function importShape(role: EntryRole, shape: readonly number[]): readonly number[] {
   const permutation = importPermutation(role);
-  return permutation === null ? shape : permutation.map((axis) => shape[axis]!);
+  const whole = withKernel(role, shape);
+  return permutation === null ? shape : permutation.map((axis) => whole[axis]!);
+}
+
+/** A linear layer's shape as a convolution's. */
+function withKernel(role: EntryRole, shape: readonly number[]): readonly number[] {
+  return role === 'linear' ? [...shape, 1, 1] : shape;
 }
 
 /** Makes a tensor in TensorFlow's layout from values in PyTorch's. */
@@ -39,7 +50,7 @@ export function importTensor(
   shape: readonly number[],
 ): Tensor {
   return scope(() => {
-    const tensor = float32(values, shape);
+    const tensor = float32(values, withKernel(role, shape));
     const permutation = importPermutation(role);
     return permutation === null ? tensor : ops.transpose(tensor, permutation);
   });

@@ -1,30 +1,21 @@
 /** A segmentation network: backbone, head and, with most ResNets, an auxiliary head. */
-import { OUTPUT_STRIDE } from '../contract/teacherInfo.js';
-import { type Parameter, scope, type Tensor, type Var } from '../tensor/index.js';
+import type { Parameter, Tensor, Var } from '../tensor/index.js';
 import { CheckpointError } from '../wire/checkpointError.js';
 import { elementCount, type NamedTensor, type NamedTensors } from '../wire/safetensors.js';
 import { Builder, type WeightSource } from './builder.js';
 import type { ForwardContext } from './context.js';
 import { type LoadOptions, type LoadResult, ModelState } from './modelState.js';
 import type { NetworkSpec } from './spec.js';
-import { buildNetwork, type NetworkParts } from './zoo.js';
+import type { NetworkOutputs, NetworkParts } from './networkParts.js';
+import { buildNetwork } from './zoo.js';
+
+export type { NetworkOutputs };
 
 /** Elements of missing weights up to which `load` still builds the network, so that the error names them. */
 const SPARE_ELEMENTS = 16 * 2 ** 20;
 
-/** Spatial size h = ceil(H / 8), w = ceil(W / 8); channels last. */
-export interface NetworkOutputs {
-  /** [N, h, w, classes] */
-  readonly logits: Var;
-  /** [N, h, w, classes]; null if the network has no auxiliary head or it wasn't requested. */
-  readonly aux: Var | null;
-  /** Raw output of the head, [N, h, w, featureChannels]. */
-  readonly feature: Var;
-}
-
 export class SegmentationNetwork {
   readonly spec: NetworkSpec;
-  readonly outputStride = OUTPUT_STRIDE;
   readonly state = new ModelState();
   readonly #parts: NetworkParts;
 
@@ -70,6 +61,11 @@ export class SegmentationNetwork {
     return this.#parts.alignCorners;
   }
 
+  /** Input pixels per position of the outputs, along each axis: 4 for SegFormer, 8 for all others. */
+  get outputStride(): number {
+    return this.#parts.outputStride;
+  }
+
   get featureChannels(): number {
     return this.#parts.head.channels;
   }
@@ -94,17 +90,7 @@ export class SegmentationNetwork {
     image_NHWC: Var,
     { aux: wantAux = true }: { readonly aux?: boolean } = {},
   ): NetworkOutputs {
-    const { backbone, head, aux } = this.#parts;
-    return scope(() => {
-      const maps = backbone.forward(context, image_NHWC);
-      const auxMap = maps.aux;
-      const auxLogits =
-        aux === null || auxMap === null || !wantAux
-          ? null
-          : scope(() => aux.forward(context, auxMap).logits);
-      auxMap?.value.dispose();
-      return { ...head.forward(context, maps.feature), aux: auxLogits };
-    });
+    return this.#parts.forward(context, image_NHWC, wantAux);
   }
 
   /** Copies under official names, in official layout and order; F32, batch counts I64. */

@@ -8,7 +8,10 @@ export type ModelName =
   | 'torchvision_deeplabv3'
   | 'torchvision_fcn'
   | 'mmseg_deeplabv3'
-  | 'mmseg_psp';
+  | 'mmseg_psp'
+  | 'segformer'
+  | 'hf_segformer'
+  | 'mmseg_segformer';
 
 /**
  * v1: the code of the CVPR 2022 paper; v2: the newest commit. They differ in the head channels of some
@@ -34,6 +37,9 @@ export interface NetworkSpec {
    */
   readonly alignCorners?: boolean;
 }
+
+/** The fields of a file's network that are known already; only the others are detected. */
+export type KnownSpec = { readonly [field in keyof NetworkSpec]?: NetworkSpec[field] | undefined };
 
 /**
  * "deeplabv3-resnet18/v1", followed by " x0.25" if the width isn't the official one, " no-aux" without the

@@ -1,5 +1,5 @@
-/** The table of networks, by name. */
-import type { Backbone } from './backbones/backbone.js';
+/** The table of networks, by name. SegFormers are described in segformer.ts. */
+import { BACKBONES } from './backbones/table.js';
 import type { Builder } from './builder.js';
 import { auxHead } from './heads/auxHead.js';
 import { deeplabHead } from './heads/deeplabHead.js';
@@ -10,56 +10,23 @@ import { mmsegPspHead } from './heads/mmsegPspHead.js';
 import { type PspHeadOptions, pspHead } from './heads/pspHead.js';
 import { torchvisionDeeplabHead } from './heads/torchvisionDeeplabHead.js';
 import { torchvisionFcnHead } from './heads/torchvisionFcnHead.js';
-import { MobilenetV2 } from './backbones/mobilenetV2.js';
 import {
   OFFICIAL_NORMALISATION,
   type PixelNormalisation,
   TORCHVISION_NORMALISATION,
 } from './normalise.js';
-import { RESNETS, Resnet, type ResnetName } from './backbones/resnet.js';
-import { backboneName, type StemName } from './backbones/resnetStem.js';
+import type { StemName } from './backbones/resnetStem.js';
+import { type NetworkParts, singleMapNetwork } from './networkParts.js';
 import {
-  type ChannelScale,
-  channelScale,
-  type ModelName,
-  type NetworkSpec,
-  type Variant,
-} from './spec.js';
-
-interface BackboneEntry {
-  /** Official channels of the last map and of the map before the last layer. */
-  readonly officialChannels: number;
-  readonly officialAuxChannels: number | null;
-  /** null: no ResNet. */
-  readonly stem: StemName | null;
-  build(at: Builder, scale: ChannelScale): Backbone;
-}
-
-const BACKBONES: Readonly<Record<string, BackboneEntry>> = {
-  ...resnets('deep'),
-  ...resnets('plain'),
-  ...resnets('v1c'),
-  mobilenetv2: {
-    officialChannels: 320,
-    officialAuxChannels: null,
-    stem: null,
-    build: (at, scale) => new MobilenetV2(at, scale),
-  },
-};
-
-/** resnet18, 34, 50 and 101 with this stem, under names that include it. */
-function resnets(stem: StemName): Record<string, BackboneEntry> {
-  const entries = Object.entries(RESNETS).map(([name, { expansion }]) => [
-    backboneName(name, stem),
-    {
-      officialChannels: 512 * expansion,
-      officialAuxChannels: 256 * expansion,
-      stem,
-      build: (at: Builder, scale: ChannelScale) => new Resnet(at, name as ResnetName, stem, scale),
-    },
-  ]);
-  return Object.fromEntries(entries);
-}
+  buildSegformer,
+  isSegformer,
+  SEGFORMER_STRIDE,
+  SEGFORMERS,
+  type SegformerName,
+  segformerChannels,
+} from './segformer.js';
+import { OUTPUT_STRIDE } from '../contract/teacherInfo.js';
+import { channelScale, type ModelName, type NetworkSpec, type Variant } from './spec.js';
 
 /** What all networks of one code base have in common. */
 export interface Origin {
@@ -124,7 +91,8 @@ const HEADS: Readonly<Record<HeadName, { readonly origin: Origin; readonly make:
 type FeatureChannels = Readonly<Record<Variant, number>>;
 
 interface ModelEntry {
-  readonly head: HeadName;
+  /** null: a SegFormer. */
+  readonly head: HeadName | null;
   readonly backbones: Readonly<Record<string, FeatureChannels>>;
 }
 
@@ -147,7 +115,16 @@ const NETWORKS: Readonly<Record<ModelName, ModelEntry>> = {
   },
   mmseg_deeplabv3: { head: 'mmseg_deeplab', backbones: mmsegResnets() },
   mmseg_psp: { head: 'mmseg_psp', backbones: mmsegResnets() },
+  segformer: segformer('segformer'),
+  hf_segformer: segformer('hf_segformer'),
+  mmseg_segformer: segformer('mmseg_segformer'),
 };
+
+function segformer(model: SegformerName): ModelEntry {
+  const channels = Object.entries(segformerChannels(model));
+  const backbones = Object.fromEntries(channels.map(([name, count]) => [name, both(count)]));
+  return { head: null, backbones };
+}
 
 function both(channels: number): FeatureChannels {
   return { v1: channels, v2: channels };
@@ -182,7 +159,7 @@ export const ZOO: readonly ZooEntry[] = Object.entries(NETWORKS).flatMap(([model
   Object.entries(backbones).map(([backbone, featureChannels]) => ({
     model: model as ModelName,
     backbone,
-    stem: BACKBONES[backbone]!.stem,
+    stem: BACKBONES[backbone]?.stem ?? null,
     featureChannels,
   })),
 );
@@ -190,16 +167,24 @@ export const ZOO: readonly ZooEntry[] = Object.entries(NETWORKS).flatMap(([model
 /** Names of all backbones that some model uses. */
 export const BACKBONE_NAMES: readonly string[] = [...new Set(ZOO.map(({ backbone }) => backbone))];
 
+/** What a program needs to know of a model's origin without building it. */
+export type ModelOrigin = Omit<Origin, 'makeAux' | 'names'> & {
+  /** `aux` null: such networks have no auxiliary head. */
+  readonly names: Omit<Origin['names'], 'aux'> & { readonly aux: string | null };
+};
+
 /** The origin of a model, the same for all its backbones. */
-export function originOf(model: ModelName): Origin {
-  return HEADS[NETWORKS[model].head].origin;
+export function originOf(model: ModelName): ModelOrigin {
+  if (isSegformer(model)) {
+    const { names, alignCorners, normalisation } = SEGFORMERS[model];
+    return { names: { ...names, aux: null }, mayLackAux: false, alignCorners, normalisation };
+  }
+  return HEADS[NETWORKS[model].head!].origin;
 }
 
-export interface NetworkParts {
-  readonly backbone: Backbone;
-  readonly head: Head;
-  readonly aux: Head | null;
-  readonly alignCorners: boolean;
+/** See SegmentationNetwork.outputStride. */
+export function outputStrideOf(model: ModelName): number {
+  return isSegformer(model) ? SEGFORMER_STRIDE : OUTPUT_STRIDE;
 }
 
 /** The model with this head on this backbone, and its feature's official channels; null if none. */
@@ -232,6 +217,11 @@ export function checkSpec(spec: NetworkSpec): void {
   if (!(spec.widthMultiplier > 0 && spec.widthMultiplier <= 8)) {
     throw new Error(`widthMultiplier: ${spec.widthMultiplier} given, wanted above 0, at most 8`);
   }
+  if (isSegformer(spec.model) && spec.widthMultiplier !== 1) {
+    throw new Error(
+      `widthMultiplier: ${spec.widthMultiplier} given, ${spec.model} has width 1 only; its sizes are its backbones, mit_b0 to mit_b5`,
+    );
+  }
   if (spec.auxHead === false && !originOf(spec.model).mayLackAux) {
     throw new Error(`auxHead: false given, which ${spec.model} can't be without`);
   }
@@ -240,8 +230,10 @@ export function checkSpec(spec: NetworkSpec): void {
 /** Builds a network's parts, in state-dict order. */
 export function buildNetwork(at: Builder, spec: NetworkSpec): NetworkParts {
   checkSpec(spec);
-  const { head: headName, backbones } = NETWORKS[spec.model];
-  const { origin, make } = HEADS[headName];
+  const { model } = spec;
+  if (isSegformer(model)) return buildSegformer(at, { ...spec, model });
+  const { head: headName, backbones } = NETWORKS[model];
+  const { origin, make } = HEADS[headName!];
   const { officialChannels, officialAuxChannels, build } = BACKBONES[spec.backbone]!;
   const scale = channelScale(spec.widthMultiplier);
   const shared = {
@@ -263,7 +255,7 @@ export function buildNetwork(at: Builder, spec: NetworkSpec): NetworkParts {
         ...shared,
       })
     : null;
-  return { backbone, head, aux, alignCorners: shared.alignCorners };
+  return singleMapNetwork(backbone, head, aux, shared.alignCorners);
 }
 
 function own<T>(table: Readonly<Record<string, T>>, key: string): T | undefined {

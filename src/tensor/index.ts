@@ -1,5 +1,6 @@
 /** The interface to TensorFlow for the rest of the code. */
 export { Accumulator } from './accumulator.js';
+export { accumulatedSum } from './accumulatedSum.js';
 export * from './create.js';
 export { engineInfo } from './binding.js';
 export * as differentiable from './differentiable.js';

@@ -177,12 +177,17 @@ def save(entry):
     return evaluate(network, entry)
 
 
-with open(sys.argv[1]) as plan_file:
-    plan = json.load(plan_file)
-result = {
-    "keys": {entry["name"]: entries(entry) for entry in plan["keys"]},
-    "loaded": {entry["name"]: load(entry) for entry in plan["loaded"]},
-    "saved": {entry["name"]: save(entry) for entry in plan["saved"]},
-    "published": {entry["name"]: publish(entry) for entry in plan["published"]},
-}
-json.dump(result, sys.stdout)
+def main():
+    with open(sys.argv[1]) as plan_file:
+        plan = json.load(plan_file)
+    result = {
+        "keys": {entry["name"]: entries(entry) for entry in plan["keys"]},
+        "loaded": {entry["name"]: load(entry) for entry in plan["loaded"]},
+        "saved": {entry["name"]: save(entry) for entry in plan["saved"]},
+        "published": {entry["name"]: publish(entry) for entry in plan["published"]},
+    }
+    json.dump(result, sys.stdout)
+
+
+if __name__ == "__main__":
+    main()

@@ -77,7 +77,7 @@ stepz: 3
     'student.pixelMean': 'got [1,2], wanted a list of 3 values, each a number',
     'student.model':
       'got "unet", wanted one of deeplabv3, psp, deeplab_mobile, psp_mobile, ' +
-      'torchvision_deeplabv3, torchvision_fcn, mmseg_deeplabv3, mmseg_psp',
+      'torchvision_deeplabv3, torchvision_fcn, mmseg_deeplabv3, mmseg_psp, segformer, hf_segformer, mmseg_segformer',
     stepz: 'unknown key',
   });
   const lines = Object.fromEntries(error.faults.map((fault) => [fault.key, fault.line]));

@@ -1,7 +1,6 @@
 /** SKD's discriminator and its parts: gradients, tiles, spectral norm, the hinge, what is refused. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { attention } from '../../src/losses/adversarial/attention.js';
 import {
   type DiscriminatorParameter,
   type DiscriminatorTensors,
@@ -39,40 +38,6 @@ describe('leaky ReLU', () => {
       (tape, [x]) => differentiable.leakyRelu(tape, x!, 0.1),
       [separatedInput(1, [2, 3, 3, 2], 0.1)],
     );
-  });
-});
-
-describe('attention', () => {
-  it('has its gradients on the tape, in tiles of any size', () => {
-    const inputs = [
-      randomInput(1, [2, 5, 3]),
-      randomInput(2, [2, 5, 3]),
-      randomInput(3, [2, 5, 4]),
-    ];
-    for (const tileRows of [1, 2, 5]) {
-      assertGradients(
-        (tape, [query, key, value]) =>
-          attention(tape, query!, key!, value!, { ...TILING, tileRows }),
-        inputs,
-      );
-    }
-  });
-
-  it('gives each position the mean of all values where all keys are equal', () => {
-    scope(() => {
-      const tape = new Tape(false);
-      const values = Float32Array.of(1, 2, 6);
-      const [query, value] = [
-        [1, 3, 2],
-        [1, 3, 1],
-      ].map((shape, i) => tape.constant(float32(i === 0 ? uniform(6, 5) : values, shape)));
-      const key = tape.constant(fill([1, 3, 2], 1));
-      const out = readFloat32(attention(tape, query!, key, value!, TILING).value);
-      assert.ok(
-        out.every((x) => Math.abs(x - 3) < 1e-6),
-        `${out}`,
-      );
-    });
   });
 });
 

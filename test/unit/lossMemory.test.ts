@@ -3,8 +3,15 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { peakKiB, startPeak } from '../../services/cli/bench/peakMemory.js';
-import { attention } from '../../src/losses/adversarial/attention.js';
-import { fill, numTensors, readFloat32, scope, Tape } from '../../src/tensor/index.js';
+import { tileRowCount } from '../../src/losses/tiling.js';
+import {
+  differentiable,
+  fill,
+  numTensors,
+  readFloat32,
+  scope,
+  Tape,
+} from '../../src/tensor/index.js';
 import { COMPARED, comparedLoss, lossInputs } from '../support/numerics/comparedLosses.js';
 
 const TILING = { lossMemoryMiB: 8 };
@@ -37,12 +44,16 @@ for (const name of Object.keys(COMPARED)) {
 
 test('attention: memory linear in the positions, forwards and back', () => {
   const positions = 8192;
+  const options = {
+    factor: 1,
+    tileElements: tileRowCount(positions, positions, TILING) * positions,
+  };
   const run = () =>
     scope(() => {
       const tape = new Tape(true);
       const shape = [1, positions, 4];
       const [query, key, value] = [0.1, 0.2, 0.3].map((x) => tape.leaf(fill(shape, x)));
-      const out = attention(tape, query!, key!, value!, TILING);
+      const out = differentiable.attention(tape, query!, key!, value!, options);
       const { leaves } = tape.backward([[out, fill(shape, 1)]]);
       return readFloat32(leaves.get(value!)!)[0]!;
     });

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { test } from 'node:test';
 import type { Variant } from '../../src/models/spec.js';
+import { isSegformer } from '../../src/models/segformer.js';
 import { ZOO, type ZooEntry } from '../../src/models/zoo.js';
 import { networkEntries } from '../support/modelFiles/networkEntries.js';
 
@@ -23,6 +24,13 @@ function parametersOf({ model, backbone }: ZooEntry, variant: Variant): number {
 
 const VARIANTS = ['v1', 'v2'] as const;
 
+/** What test/interop/segformer.test.ts does with it. */
+function segformerCheck({ model, backbone }: ZooEntry): string {
+  const compared = ['hf_segformer mit_b2', 'mmseg_segformer mit_b1'];
+  if (backbone === 'mit_b0' || compared.includes(`${model} ${backbone}`)) return 'packages';
+  return model === 'segformer' ? '–' : 'names';
+}
+
 function row(entry: ZooEntry): string {
   const { model, backbone, stem, featureChannels } = entry;
   const isOfficial = `${model}-${backbone}/v1` in official;
@@ -33,7 +41,13 @@ function row(entry: ZooEntry): string {
     stem ?? '–',
     ...VARIANTS.map((variant) => featureChannels[variant]),
     ...VARIANTS.map((variant) => parametersOf(entry, variant).toLocaleString('en')),
-    isOfficial ? 'golden, interop' : isPackaged ? 'packages' : 'interop',
+    isSegformer(model)
+      ? segformerCheck(entry)
+      : isOfficial
+        ? 'golden, interop'
+        : isPackaged
+          ? 'packages'
+          : 'interop',
   ];
   return `| ${cells.join(' | ')} |`;
 }

@@ -11,6 +11,7 @@ import { readModelFile, writeModelFile } from '../../src/models/files/modelFile.
 import { initialWeights } from '../../src/models/initialise.js';
 import { SegmentationNetwork } from '../../src/models/network.js';
 import { OFFICIAL_NORMALISATION, TORCHVISION_NORMALISATION } from '../../src/models/normalise.js';
+import { isSegformer } from '../../src/models/segformer.js';
 import { type NetworkSpec, specName } from '../../src/models/spec.js';
 import { TeacherNetwork } from '../../src/models/teacher/teacherNetwork.js';
 import { ZOO } from '../../src/models/zoo.js';
@@ -26,8 +27,8 @@ const folder = mkdtempSync(join(tmpdir(), 'cirkd-published-networks-'));
 after(() => rmSync(folder, { recursive: true }));
 
 const NARROW = { variant: 'v1', numClasses: 5, widthMultiplier: 0.125 } as const;
-const PUBLISHED: readonly NetworkSpec[] = ZOO.filter(({ model }) =>
-  /^(torchvision|mmseg)_/.test(model),
+const PUBLISHED: readonly NetworkSpec[] = ZOO.filter(
+  ({ model }) => /^(torchvision|mmseg)_/.test(model) && !isSegformer(model),
 ).map(({ model, backbone }) => ({ model, backbone, ...NARROW }));
 const FCN: NetworkSpec = { model: 'torchvision_fcn', backbone: 'resnet50_plain', ...NARROW };
 const MMSEG: NetworkSpec = { model: 'mmseg_psp', backbone: 'resnet18_v1c', ...NARROW };

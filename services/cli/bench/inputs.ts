@@ -8,7 +8,7 @@ import type { Objective } from '../../../src/distill/objective.js';
 import type { TeacherOutputs } from '../../../src/distill/objectiveInput.js';
 import type { LabelMaps } from '../../../src/losses/nearestLabels.js';
 import type { InferenceImage } from '../../../src/contract/inference.js';
-import { OUTPUT_STRIDE } from '../../../src/contract/teacherInfo.js';
+import { outputStrideOf } from '../../../src/models/zoo.js';
 import { float32, ops, scalar, scope, type Tensor } from '../../../src/tensor/index.js';
 import type { TrainingBatch } from '../../../src/train/trainer.js';
 import type { Workload } from './workload.js';
@@ -19,8 +19,9 @@ const LABEL_BLOCK = 32;
 const IGNORED = 255;
 
 /** h and w of the networks' outputs. */
-export function outputSize({ height, width }: Workload): [number, number] {
-  return [Math.ceil(height / OUTPUT_STRIDE), Math.ceil(width / OUTPUT_STRIDE)];
+export function outputSize({ model, height, width }: Workload): [number, number] {
+  const stride = outputStrideOf(model);
+  return [Math.ceil(height / stride), Math.ceil(width / stride)];
 }
 
 /** A float32 tensor of this shape with values between the bounds, a pure function of the name. */

@@ -57,13 +57,14 @@ const networkSection = section(
             'mmseg_deeplabv3',
             'mmseg_psp',
           ] as const),
+          ...(['segformer', 'hf_segformer', 'mmseg_segformer'] as const),
         ])
         .default('deeplabv3'),
-      "Segmentation head, in CIRKD's, torchvision's or mmsegmentation's layout.",
+      "Segmentation head, in CIRKD's, torchvision's, mmsegmentation's or transformers' (hf_) layout.",
     ),
     backbone: field(
       text().default('resnet18'),
-      "Backbone (docs/models.md): mobilenetv2, or resnet18, 34, 50 or 101, with _plain for torchvision's stem and _v1c for mmsegmentation's.",
+      "Backbone (docs/models.md): mobilenetv2, or resnet18, 34, 50 or 101, with _plain for torchvision's stem and _v1c for mmsegmentation's; SegFormers have mit_b0 to mit_b5.",
     ),
     variant: field(
       z.enum(['v1', 'v2']).default('v1'),

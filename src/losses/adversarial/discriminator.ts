@@ -27,8 +27,7 @@ import {
   type Tensor,
   type Var,
 } from '../../tensor/index.js';
-import type { Tiling } from '../tiling.js';
-import { attention } from './attention.js';
+import { type Tiling, tileRowCount } from '../tiling.js';
 import {
   CONVOLUTIONS,
   type DiscriminatorParameter,
@@ -112,12 +111,13 @@ function selfAttention(
     const map = pointwise(tape, x, `${name}.${part}_conv`, vars);
     return reshaped(tape, map, [images, height * width, map.shape[3]!]);
   };
-  const attended = attention(
+  const positions = height * width;
+  const attended = differentiable.attention(
     tape,
     projected('query'),
     projected('key'),
     projected('value'),
-    tiling,
+    { factor: 1, tileElements: tileRowCount(positions, positions, tiling) * positions },
   );
   const map = reshaped(tape, attended, x.shape);
   return differentiable.add(tape, scaled(tape, map, vars[`${name}.gamma`]), x);

@@ -8,8 +8,7 @@
  *
  * loss = mean over P * D of (student W - teacher)^2.
  */
-import { ops, scalar, scope, type Tensor } from '../../tensor/index.js';
-import { accumulatedSum } from '../accumulatedSum.js';
+import { accumulatedSum, ops, scalar, scope, type Tensor } from '../../tensor/index.js';
 import { sumOfSquares } from '../rowSum.js';
 import { type Tiling, tileRowCount } from '../tiling.js';
 import { asRows, requireSamePositions } from './maps.js';

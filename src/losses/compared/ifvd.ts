@@ -11,8 +11,15 @@
  * loss = mean over P of (cos of the student - cos of the teacher)^2.
  * The gradient goes through the centres, too.
  */
-import { float32, int32, ops, scalar, scope, type Tensor } from '../../tensor/index.js';
-import { accumulatedSum } from '../accumulatedSum.js';
+import {
+  accumulatedSum,
+  float32,
+  int32,
+  ops,
+  scalar,
+  scope,
+  type Tensor,
+} from '../../tensor/index.js';
 import type { LabelMaps } from '../nearestLabels.js';
 import { sumOfSquares } from '../rowSum.js';
 import { type Tiling, tileRowCount } from '../tiling.js';

@@ -1,7 +1,16 @@
 /** Loads a published backbone's weights into a network. */
 import { CheckpointError } from '../../wire/checkpointError.js';
 import type { NamedTensors } from '../../wire/safetensors.js';
-import { readBackboneFile, detectBackboneName, detectStem } from '../foreign/backboneFile.js';
+import { convertMit, mitFormOf } from '../backbones/mit/mitNames.js';
+import { MIT_FORMS } from '../backbones/mit/mitForm.js';
+import { listed } from '../foreign/namePrefix.js';
+import { CIRKD_HEAD_NAME, isSegformer, SEGFORMERS, type SegformerName } from '../segformer.js';
+import {
+  type BackboneFile,
+  readBackboneFile,
+  detectBackboneName,
+  detectStem,
+} from '../foreign/backboneFile.js';
 import type { SegmentationNetwork } from '../network.js';
 
 /** More names than any backbone has. */
@@ -19,6 +28,7 @@ export function loadBackboneWeights(
   tensors: NamedTensors,
 ): readonly string[] {
   const file = readBackboneFile(tensors);
+  if (isSegformer(network.spec.model)) return loadMit(network, network.spec.model, file);
   const prefix = backbonePrefix(network);
   const own = new Map(
     network.state.entries
@@ -33,6 +43,34 @@ export function loadBackboneWeights(
     countsMayLack: true,
   });
   return file.leftOut;
+}
+
+/** The file's form may be another than the network's. */
+function loadMit(
+  network: SegmentationNetwork,
+  model: SegformerName,
+  { tensors, leftOut }: BackboneFile,
+): readonly string[] {
+  const form = mitFormOf([...tensors.keys()]);
+  const detected = detectBackboneName(tensors);
+  if (form !== null) checkName(detected, network.spec.backbone);
+  if (form === null) {
+    throw new CheckpointError(
+      `weights: ${detected ?? listed([...tensors.keys()])} given, the network's backbone is ${network.spec.backbone}`,
+    );
+  }
+  const { form: own, names } = SEGFORMERS[model];
+  const converted = convertMit(tensors, MIT_FORMS[form], MIT_FORMS[own]);
+  const under = names.backbone === '' ? '' : `${names.backbone}.`;
+  // Where no prefix tells the head from the backbone, the head is loaded with its own weights.
+  const head =
+    under === '' ? [...network.stateDict()].filter(([name]) => CIRKD_HEAD_NAME.test(name)) : [];
+  network.loadStateDict(new Map([...converted, ...head]), {
+    strict: true,
+    listed: MOST_LISTED,
+    under,
+  });
+  return leftOut;
 }
 
 /** The prefix of the backbone's names, read from its first layer, which holds the network's first weight. */

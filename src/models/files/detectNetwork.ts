@@ -2,12 +2,18 @@
 import { CheckpointError } from '../../wire/checkpointError.js';
 import type { NamedTensors } from '../../wire/safetensors.js';
 import { listed } from '../foreign/namePrefix.js';
-import { channelScale, type ModelName, type NetworkSpec, type Variant } from '../spec.js';
+import {
+  channelScale,
+  type KnownSpec,
+  type ModelName,
+  type NetworkSpec,
+  type Variant,
+} from '../spec.js';
 import { backboneName, stemOfWeights } from '../backbones/resnetStem.js';
+import { detectSegformer } from './detectSegformer.js';
 import { BACKBONE_NAMES, findModel, type HeadName, originOf } from '../zoo.js';
 
-/** The fields that are known already; only the others are detected. */
-export type KnownSpec = { readonly [field in keyof NetworkSpec]?: NetworkSpec[field] | undefined };
+export type { KnownSpec };
 
 interface HeadNames {
   readonly head: HeadName;
@@ -123,6 +129,8 @@ const WIDTHS = [1, ...[4, 8, 16, 10, 20, 100].flatMap(fractions)];
  * result is v1.
  */
 export function detectNetwork(tensors: NamedTensors, known: KnownSpec): NetworkSpec {
+  const segformer = detectSegformer(tensors, known);
+  if (segformer !== null) return segformer;
   const backboneWeights = underBackbone(tensors);
   const backbone = known.backbone ?? detectBackbone(tensors, backboneWeights);
   const names = detectHead(tensors);
@@ -155,6 +163,7 @@ function underBackbone(tensors: NamedTensors): NamedTensors {
 function hasAux(tensors: NamedTensors, model: ModelName, known: KnownSpec): boolean {
   if (known.auxHead !== undefined) return known.auxHead;
   const { mayLackAux, names } = originOf(model);
+  if (names.aux === null) return true;
   return !mayLackAux || [...tensors.keys()].some((name) => name.startsWith(`${names.aux}.`));
 }
 

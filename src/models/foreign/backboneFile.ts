@@ -9,6 +9,8 @@ import {
   type PixelNormalisation,
   TORCHVISION_NORMALISATION,
 } from '../normalise.js';
+import { CIRKD_HEAD_NAME } from '../backbones/mit/mitForm.js';
+import { detectMit, mitFormOf } from '../backbones/mit/mitNames.js';
 import { RESNETS } from '../backbones/resnet.js';
 import { PREFIX_OPTIONS } from './namePrefix.js';
 
@@ -51,6 +53,8 @@ const STEM_SUFFIXES = ['_plain', '_v1c'];
  * network. Names and shapes are otherwise checked by the network that loads them.
  */
 export function readBackboneFile(given: NamedTensors): BackboneFile {
+  const mit = readMitFile(given);
+  if (mit !== null) return mit;
   refuseNetwork([...given.keys()]);
   const isMobilenet = given.has(MOBILENET_FIRST_WEIGHT);
   const rest = isMobilenet ? MOBILENET_CLASSIFIER : RESNET_CLASSIFIER;
@@ -72,6 +76,30 @@ export function readBackboneFile(given: NamedTensors): BackboneFile {
   };
 }
 
+/** transformers' names begin so even in files of a backbone alone. */
+const HUGGING_FACE_PREFIX = 'segformer.encoder.';
+/** NVIDIA's and transformers' classifiers. */
+const MIT_CLASSIFIER = /^(head|classifier)\./;
+
+/** A Mix Transformer as published; its names stay those of its form. null: another file. */
+function readMitFile(given: NamedTensors): BackboneFile | null {
+  const bare = new Map(
+    [...given].map(([name, tensor]) =>
+      name.startsWith(HUGGING_FACE_PREFIX)
+        ? [name.slice(HUGGING_FACE_PREFIX.length), tensor]
+        : [name, tensor],
+    ),
+  );
+  const isHead = (name: string) => /^decode_head\./.test(name) || CIRKD_HEAD_NAME.test(name);
+  if (mitFormOf([...bare.keys()]) === null || [...bare.keys()].some(isHead)) return null;
+  const names = [...bare.keys()];
+  return {
+    tensors: new Map([...bare].filter(([name]) => !MIT_CLASSIFIER.test(name))),
+    leftOut: names.filter((name) => MIT_CLASSIFIER.test(name)),
+    normalisation: TORCHVISION_NORMALISATION,
+  };
+}
+
 function refuseNetwork(names: readonly string[]): void {
   const [, prefix] = names.map((name) => NETWORK_PREFIX.exec(name)).find((found) => found) ?? [];
   if (prefix === undefined) return;
@@ -86,6 +114,10 @@ function refuseNetwork(names: readonly string[]): void {
  * if the tensor names fit none. Ignores widths.
  */
 export function detectBackboneName(shapes: Shapes): string | null {
+  if (mitFormOf([...shapes.keys()]) !== null) {
+    // With a head it is a whole network of CIRKD's form.
+    return [...shapes.keys()].some((name) => CIRKD_HEAD_NAME.test(name)) ? null : detectMit(shapes);
+  }
   if (shapes.has(MOBILENET_FIRST_WEIGHT)) return 'mobilenetv2';
   const names = [...shapes.keys()];
   const suffix = stemSuffix(shapes);

@@ -14,10 +14,13 @@ const FIRST_COMPONENTS: Readonly<Record<NamesOf, ReadonlySet<string>>> = {
   network: new Set([
     ...['pretrained', 'head', 'auxlayer'],
     ...['backbone', 'classifier', 'aux_classifier', 'decode_head', 'auxiliary_head'],
+    // SegFormers of CIRKD's code and transformers.
+    ...['patch_embed1', 'segformer'],
   ]),
   backbone: new Set([
     ...['conv1', 'bn1', 'stem', 'layer1', 'layer2', 'layer3', 'layer4', 'fc'],
     ...['features', 'conv', 'classifier'],
+    ...['patch_embed1', 'patch_embeddings', 'layers'],
   ]),
 };
 

@@ -115,11 +115,11 @@ export class FleetContract {
   }
 
   #checkExpected(address: string, info: TeacherInfo): void {
-    const { classes, outputStride, digest, featureChannels } = this.#expected;
+    const { classes, outputStride, takesAnyStride, digest, featureChannels } = this.#expected;
     if (classes !== undefined && info.classes !== classes) {
       refuse(address, 'classes', info.classes, classes);
     }
-    if (info.outputStride !== outputStride) {
+    if (info.outputStride !== outputStride && takesAnyStride !== true) {
       refuse(address, 'output_stride', info.outputStride, outputStride);
     }
     if (digest != null && info.digest !== digest) refuse(address, 'digest', info.digest, digest);

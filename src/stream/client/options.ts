@@ -31,6 +31,8 @@ export interface ExpectedContract {
   /** Undefined: the number that the first teacher has. */
   readonly classes?: number;
   readonly outputStride: number;
+  /** true: other strides are taken, too: for evaluation, where logits are resized to the image. */
+  readonly takesAnyStride?: boolean;
   /** null: that of the first teacher that fits. */
   readonly digest?: string | null;
   /** Undefined: that of the first teacher that fits. */

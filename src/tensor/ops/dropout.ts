@@ -5,8 +5,11 @@ import type { Tape, Var } from '../tape.js';
 import { scope, type Tensor } from '../tensor.js';
 import { cast, greaterEqual, mul } from './elementwise.js';
 
-/** What is dropped as a unit; channel: all positions of a channel in an image, like Dropout2d. */
-export type DropoutUnit = 'element' | 'channel';
+/**
+ * What is dropped as a unit; channel: all positions of a channel in an image, like Dropout2d; image: the
+ * whole map of an image, as in stochastic depth (drop path).
+ */
+export type DropoutUnit = 'element' | 'channel' | 'image';
 
 export interface DropoutOptions {
   readonly probability: number;
@@ -14,8 +17,8 @@ export interface DropoutOptions {
 }
 
 /**
- * x [N, ..., C]: each element, or each of the N * C channels, becomes 0 with the given probability,
- * otherwise x / (1 - probability). The mask is kept as bytes, which take a quarter of the factors'
+ * x [N, ..., C]: each element, each of the N * C channels, or each of the N images becomes 0 with the
+ * given probability, otherwise x / (1 - probability). The mask is kept as bytes, which take a quarter of the factors'
  * memory.
  */
 export function dropout(
@@ -29,7 +32,8 @@ export function dropout(
   }
   const { kept, value } = scope(() => {
     const last = x.shape.length - 1;
-    const isShared = (axis: number) => unit === 'channel' && axis > 0 && axis < last;
+    const isShared = (axis: number) =>
+      unit === 'image' ? axis > 0 : unit === 'channel' && axis > 0 && axis < last;
     const units = x.shape.map((length, axis) => (isShared(axis) ? 1 : length));
     const kept = greaterEqual(statelessUniform(units, seed), scalar(probability));
     return { kept, value: masked(x.value, kept, probability) };

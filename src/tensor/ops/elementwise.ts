@@ -20,6 +20,10 @@ export const lessEqual = binary('LessEqual');
 
 export const exp = unary('Exp');
 export const sqrt = unary('Sqrt');
+/** 1 / sqrt(x). */
+export const rsqrt = unary('Rsqrt');
+/** The error function. */
+export const erf = unary('Erf');
 export const square = unary('Square');
 export const abs = unary('Abs');
 /** To the nearest whole number, ties to even. */

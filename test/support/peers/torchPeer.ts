@@ -34,6 +34,23 @@ export async function exporterPeer<T>(file: string, ...args: string[]): Promise<
   return runPeer<T>([...packages, ...mmsegmentation, exporter], file, args);
 }
 
+/** The same with transformers, too. */
+export async function transformersPeer<T>(file: string, ...args: string[]): Promise<T> {
+  const packages = [await ensureTorch(say), await ensureTorchvision(say)];
+  const mmsegmentation = await ensureMmsegmentation();
+  return runPeer<T>([...packages, ...mmsegmentation, await ensureTransformers()], file, args);
+}
+
+/** transformers and what it needs besides the others' packages; no weights are downloaded. */
+function ensureTransformers(): Promise<string> {
+  const required = {
+    ...{ 'huggingface-hub': '0.36.0', tokenizers: '0.22.1', safetensors: '0.7.0', tqdm: '4.67.1' },
+    ...{ requests: '2.32.5', urllib3: '2.6.0', idna: '3.11', certifi: '2025.11.12' },
+    'charset-normalizer': '3.4.4',
+  };
+  return ensurePython({ transformers: '4.57.3', ...required }, say, { alone: true });
+}
+
 /**
  * mmsegmentation and what it needs besides PyTorch and torchvision, for PYTHONPATH. mmcv-lite is mmcv
  * without its compiled operators, which the networks of the zoo don't have.

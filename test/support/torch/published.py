@@ -45,6 +45,9 @@ MMSEG_CONFIGS = {"mmseg_deeplabv3": "deeplabv3/deeplabv3", "mmseg_psp": "pspnet/
 
 def mmseg_config(model, backbone, align_corners=False):
     """The configs for crops of 769 x 769 are those with align_corners=True."""
+    if model == "mmseg_segformer":
+        size = backbone.removeprefix("mit_")
+        return Config.fromfile(os.path.join(CONFIGS, f"segformer/segformer_mit-{size}_8xb1-160k_cityscapes-1024x1024.py"))
     depth = backbone.removeprefix("resnet").removesuffix("_v1c")
     size = "769x769" if align_corners else "512x1024"
     name = f"{MMSEG_CONFIGS[model]}_r{depth}-d8_4xb2-80k_cityscapes-{size}.py"
@@ -70,16 +73,18 @@ def build_mmseg(model, backbone, num_classes, aux, align_corners):
     config = mmseg_config(model, backbone, align_corners).model
     with_plain_norms(config)
     config.pretrained = None
+    config.backbone.pop("init_cfg", None)
     config.decode_head.num_classes = num_classes
-    config.auxiliary_head.num_classes = num_classes
-    if not aux:
-        del config["auxiliary_head"]
+    if aux:
+        config.auxiliary_head.num_classes = num_classes
+    else:
+        config.pop("auxiliary_head", None)
     return MODELS.build(config)
 
 
 def build(model, backbone, num_classes, aux=True, align_corners=False):
     """`model` and `backbone` as src/models/zoo.ts names them."""
-    if model in MMSEG_CONFIGS:
+    if model.startswith("mmseg_"):
         return build_mmseg(model, backbone, num_classes, aux, align_corners)
     name = f"{model.removeprefix('torchvision_')}_{backbone.removesuffix('_plain')}"
     make = getattr(torchvision.models.segmentation, name)

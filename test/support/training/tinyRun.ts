@@ -9,18 +9,18 @@ import type { NetworkSpec } from '../../../src/models/spec.js';
 
 const SCENE = { height: 48, width: 96 } as const;
 
+const TINY = { model: 'psp_mobile', backbone: 'mobilenetv2', widthMultiplier: 0.125 } as const;
+
 /** Writes an untrained teacher's model file; returns its path. Other seeds are other teachers. */
 export function tinyTeacher(
   folder: string,
-  { seed = 7, classes = classNames().length } = {},
+  {
+    seed = 7,
+    classes = classNames().length,
+    network: form = TINY as Pick<NetworkSpec, 'model' | 'backbone' | 'widthMultiplier'>,
+  } = {},
 ): string {
-  const spec: NetworkSpec = {
-    model: 'psp_mobile',
-    backbone: 'mobilenetv2',
-    variant: 'v1',
-    numClasses: classes,
-    widthMultiplier: 0.125,
-  };
+  const spec: NetworkSpec = { ...form, variant: 'v1', numClasses: classes };
   const network = SegmentationNetwork.create(spec, initialWeights(seed));
   const description = {
     spec,
@@ -31,7 +31,7 @@ export function tinyTeacher(
     },
     classNames: Array.from({ length: classes }, (_, k) => `class ${k}`),
   };
-  const path = join(folder, `teacher-${seed}-${classes}.safetensors`);
+  const path = join(folder, `teacher-${form.model}-${seed}-${classes}.safetensors`);
   writeFileSync(path, writeModelFile(description, network.stateDict()));
   network.dispose();
   return path;

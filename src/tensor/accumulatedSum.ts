@@ -1,5 +1,7 @@
 /** A sum of parts that are made one after the other. */
-import { Accumulator, scope, type Tensor, zeros } from '../tensor/index.js';
+import { Accumulator } from './accumulator.js';
+import { zeros } from './create.js';
+import { scope, type Tensor } from './tensor.js';
 
 /** The sum, float32 of this shape, of all that `parts` adds; in one buffer, which an error frees. */
 export function accumulatedSum(

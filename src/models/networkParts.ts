@@ -1,0 +1,64 @@
+/** What networks are made of: a backbone with one map and heads on it, or with four maps and one head. */
+import { scope, type Var } from '../tensor/index.js';
+import type { Backbone } from './backbones/backbone.js';
+import { MIT_STRIDE, type Mit } from './backbones/mit/mit.js';
+import type { ForwardContext } from './context.js';
+import type { Head } from './heads/head.js';
+import type { PyramidHead } from './heads/segformerHead.js';
+import { OUTPUT_STRIDE } from '../contract/teacherInfo.js';
+
+/** Spatial size h = ceil(H / stride), w = ceil(W / stride); channels last. */
+export interface NetworkOutputs {
+  /** [N, h, w, classes] */
+  readonly logits: Var;
+  /** [N, h, w, classes]; null if the network has no auxiliary head or it wasn't requested. */
+  readonly aux: Var | null;
+  /** Raw output of the head, [N, h, w, featureChannels]. */
+  readonly feature: Var;
+}
+
+export interface NetworkParts {
+  readonly head: Pick<Head, 'channels' | 'classifier'>;
+  /** See SegmentationNetwork.alignCorners. */
+  readonly alignCorners: boolean;
+  readonly outputStride: number;
+  /** Intermediate tensors are freed unless the tape needs them. */
+  forward(context: ForwardContext, image_NHWC: Var, wantAux: boolean): NetworkOutputs;
+}
+
+export function singleMapNetwork(
+  backbone: Backbone,
+  head: Head,
+  aux: Head | null,
+  alignCorners: boolean,
+): NetworkParts {
+  return {
+    ...{ head, alignCorners, outputStride: OUTPUT_STRIDE },
+    forward: (context, image_NHWC, wantAux) =>
+      scope(() => {
+        const maps = backbone.forward(context, image_NHWC);
+        const auxMap = maps.aux;
+        const auxLogits =
+          aux === null || auxMap === null || !wantAux
+            ? null
+            : scope(() => aux.forward(context, auxMap).logits);
+        auxMap?.value.dispose();
+        return { ...head.forward(context, maps.feature), aux: auxLogits };
+      }),
+  };
+}
+
+export function pyramidNetwork(
+  backbone: Mit,
+  head: PyramidHead,
+  alignCorners: boolean,
+): NetworkParts {
+  return {
+    ...{ head, alignCorners, outputStride: MIT_STRIDE },
+    forward: (context, image_NHWC) =>
+      scope(() => ({
+        ...head.forward(context, backbone.forward(context, image_NHWC)),
+        aux: null,
+      })),
+  };
+}

@@ -1,0 +1,30 @@
+/** Operations on a tape that rearrange elements without arithmetic. */
+import type { Tape, Var } from '../tape.js';
+import { pad, reshape as reshapeOp, slice, transpose as transposeOp } from './shape.js';
+
+/** The same elements with another shape. */
+export function reshape(tape: Tape, x: Var, shape: readonly number[]): Var {
+  const before = x.shape;
+  return tape.record(reshapeOp(x.value, shape), [x], [], (dy) => [reshapeOp(dy, before)]);
+}
+
+export function transpose(tape: Tape, x: Var, permutation: readonly number[]): Var {
+  const inverse = permutation.map((_, axis) => permutation.indexOf(axis));
+  return tape.record(transposeOp(x.value, permutation), [x], [], (dy) => [
+    transposeOp(dy, inverse),
+  ]);
+}
+
+/** Elements [begin, begin + count) of the last axis. */
+export function lastAxisRange(tape: Tape, x: Var, begin: number, count: number): Var {
+  const last = x.shape.length - 1;
+  const whole = x.shape[last]!;
+  const starts = x.shape.map((_, axis) => (axis === last ? begin : 0));
+  const sizes = x.shape.map((size, axis) => (axis === last ? count : size));
+  return tape.record(slice(x.value, starts, sizes), [x], [], (dy) => [
+    pad(
+      dy,
+      sizes.map((_, axis) => (axis === last ? [begin, whole - begin - count] : [0, 0])),
+    ),
+  ]);
+}
