@@ -3,13 +3,13 @@
  * is replaced, that of a living one is refused.
  */
 import { chmodSync } from 'node:fs';
-import { lstat, open, rm, stat } from 'node:fs/promises';
+import { lstat, rm, stat } from 'node:fs/promises';
 import { connect, type Server } from 'node:net';
 import { dirname } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { isMainThread } from 'node:worker_threads';
 import { unixPath } from '../contract/unixAddress.js';
 import { BindError } from './bindError.js';
+import { withLockFile } from './lockFile.js';
 
 export interface UnixSocket {
   /** unix:path */
@@ -18,53 +18,24 @@ export interface UnixSocket {
   readonly mode: number;
 }
 
-/** The lock is held for milliseconds: one of this age was left by a process that was killed with it. */
-const LOCK_IS_LEFT_MS = 10_000;
-const LOCK_POLL_MS = 20;
-
 /**
  * Resolves when `listener` listens; it removes the file when it is closed. Rejects with BindError: another
- * process listens there, the path is that of something else, its folder is missing or not writable.
+ * process listens there, the path is that of something else, its folder is missing or not writable, its
+ * lock file stays.
  */
 export async function listenOnUnixSocket(listener: Server, socket: UnixSocket): Promise<void> {
   const { address, mode } = socket;
   const path = unixPath(address);
   try {
-    await withLock(`${path}.lock`, async () => {
+    // Only one process at a time looks whether a file is that of a dead process and replaces it: another's
+    // could be new there, and between its bind and its listen it looks dead.
+    await withLockFile(`${path}.lock`, async () => {
       await removeDead(path);
       await listen(listener, path, mode);
     });
   } catch (error) {
     const cause = error as Error;
     throw new BindError(address, cause, await bindReason(path, cause));
-  }
-}
-
-/**
- * Only one process at a time looks whether a file is that of a dead process and replaces it: another's could
- * be new there, and between its bind and its listen it looks dead.
- */
-async function withLock(file: string, work: () => Promise<void>): Promise<void> {
-  while (!(await createdLock(file))) {
-    const status = await stat(file).catch(() => null);
-    if (status !== null && Date.now() - status.mtimeMs > LOCK_IS_LEFT_MS) {
-      await rm(file, { force: true });
-    } else await sleep(LOCK_POLL_MS);
-  }
-  try {
-    await work();
-  } finally {
-    await rm(file, { force: true });
-  }
-}
-
-async function createdLock(file: string): Promise<boolean> {
-  try {
-    await (await open(file, 'wx', 0o600)).close();
-    return true;
-  } catch (error) {
-    if (codeOf(error as Error) === 'EEXIST') return false;
-    throw error;
   }
 }
 

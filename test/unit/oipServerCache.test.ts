@@ -1,10 +1,12 @@
 /** Inference requests at a teacher with a cache of answers. */
 import assert from 'node:assert/strict';
 import { afterEach, test } from 'node:test';
+import { setTimeout } from 'node:timers/promises';
 import { AnswerCache } from '../../src/answers/answerCache.js';
 import type { ModelInferResponse } from '../../src/oip/generated/inference/ModelInferResponse.js';
 import type { ModelStatisticsResponse } from '../../src/oip/generated/inference/ModelStatisticsResponse.js';
 import { CountedAnswers } from '../support/answers/countedAnswers.js';
+import { eventually } from '../support/eventually.js';
 import { inferRequest, OipPeer, rawOf } from '../support/oip/oipPeer.js';
 import { startOipServer } from '../support/oip/oipServer.js';
 import { GatedEngine } from '../support/teachers/gatedEngine.js';
@@ -63,4 +65,63 @@ test('the statistics count hits and misses, and no cached image as an inference'
   assert.equal(inferenceStats?.cacheHit?.count, 1);
   assert.equal(inferenceStats?.cacheMiss?.count, 2);
   assert.equal(inferenceStats?.computeInfer?.count, 2);
+});
+
+test('a stream whose known answers take all memory for answers: the image before them is computed', async () => {
+  const engine = new GatedEngine(false);
+  const { hooks } = new CountedAnswers();
+  const answerCache = new AnswerCache({ memoryBytes: 1e6, store: null, hooks });
+  const answerBytes = 12 * 3 * 2;
+  const { port, waiting } = await startOipServer(engine, {
+    limits: { maxAnswerBytes: 4 * answerBytes, requestTimeoutMs: 5000 },
+    server: { answerCache },
+  });
+  const request = (shade: number) => inferRequest({ shades: [shade], outputs: ['logits'] });
+  const known = new OipPeer(port).infer(request(2));
+  await eventually(() => engine.batches.length === 1);
+  engine.releaseOne();
+  await known;
+  const busy = new OipPeer(port).infer(request(99));
+  await eventually(() => engine.batches.length === 2);
+  const peer = new OipPeer(port);
+  const stream = peer.stream();
+  stream.send(request(50));
+  // A request that is refused makes the next one the first.
+  stream.send(inferRequest({ id: 'none', shades: [5], outputs: ['unknown'] }));
+  stream.send(request(60));
+  await eventually(() => waiting() === 2);
+  for (let i = 0; i < 10; i++) stream.send(request(2));
+  await setTimeout(200);
+  engine.open();
+  const answers = await stream.take(13);
+  const failed = answers.filter(({ errorMessage }) => errorMessage !== '');
+  assert.deepEqual(
+    failed.map(({ errorMessage }) => /unknown/.test(errorMessage)),
+    [true],
+  );
+  assert.deepEqual(engine.batches.flat(), [2, 99, 50, 60]);
+  await busy;
+});
+
+test('the time that an image waits beside a known one counts as waiting, not as computing', async () => {
+  const engine = new GatedEngine(false);
+  const { hooks } = new CountedAnswers();
+  const answerCache = new AnswerCache({ memoryBytes: 1e6, store: null, hooks });
+  const { port } = await startOipServer(engine, { server: { answerCache } });
+  const peer = new OipPeer(port);
+  const request = (...shades: number[]) => inferRequest({ shades, outputs: ['logits'] });
+  const first = peer.infer(request(1));
+  await eventually(() => engine.batches.length === 1);
+  engine.releaseOne();
+  await first;
+  const busy = peer.infer(request(9));
+  await eventually(() => engine.batches.length === 2);
+  const partly = new OipPeer(port).infer(request(1, 2));
+  await setTimeout(400);
+  engine.open();
+  await Promise.all([busy, partly]);
+  const told = await peer.call<ModelStatisticsResponse>('ModelStatistics', { name: 'cirkd' });
+  assert.ok(!(told instanceof Error), String(told));
+  const { queue } = told.modelStats[0]!.inferenceStats!;
+  assert.ok(Number(queue!.ns) > 350e6, `${queue!.ns} ns in the queue`);
 });

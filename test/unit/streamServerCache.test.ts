@@ -4,6 +4,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, afterEach, test } from 'node:test';
+import { setTimeout } from 'node:timers/promises';
 import { AnswerCache } from '../../src/answers/answerCache.js';
 import { AnswerStore } from '../../src/answers/store/answerStore.js';
 import { NonFiniteOutputError } from '../../src/contract/inference.js';
@@ -11,6 +12,7 @@ import { CachedQueue } from '../../src/stream/server/cachedQueue.js';
 import { RequestQueue } from '../../src/stream/server/requestQueue.js';
 import { silentHooks } from '../../src/stream/server/serving.js';
 import { CountedAnswers } from '../support/answers/countedAnswers.js';
+import { answer } from '../support/answers/madeAnswers.js';
 import { eventually } from '../support/eventually.js';
 import { DistillPeer, image } from '../support/students/distillPeer.js';
 import { GatedEngine } from '../support/teachers/gatedEngine.js';
@@ -173,7 +175,7 @@ test('a known answer waits for room like any other, and is given once there is s
   assert.equal(queue.submit(work({}, 11, log, { ...same(1), mayStart, onStart })), true);
   assert.equal(queue.size, 1);
   queue.wake();
-  await new Promise((resolve) => setTimeout(resolve, 20));
+  await setTimeout(20);
   assert.deepEqual([log.results, started], [[1], 0]);
   hasRoom = true;
   queue.wake();
@@ -258,4 +260,39 @@ test('over the wire: an answer from the cache has the bytes of the first; the we
   assert.equal(second.count('creditBytes'), 2);
   second.halfClose();
   assert.equal((await second.status).code, 0);
+});
+
+test('with room for one answer at a time, each stored answer is read once', async () => {
+  const images = 24;
+  let reads = 0;
+  const store = {
+    async read() {
+      reads += 1;
+      await setTimeout(1);
+      return answer(1);
+    },
+    async close() {},
+  } as unknown as AnswerStore;
+  const { engine, queue } = cached({ store, memoryBytes: 0, maxQueueImages: images });
+  const log = newWorkLog();
+  let held = 0;
+  const stream = {};
+  for (let name = 1; name <= images; name++) {
+    queue.submit(
+      work(stream, name, log, {
+        mayStart: () => held === 0,
+        onStart: () => {
+          held += 1;
+        },
+        onResult: () => {
+          log.results.push(name);
+          held -= 1;
+          queue.wake();
+        },
+      }),
+    );
+  }
+  await eventually(() => log.results.length === images);
+  assert.equal(reads, images);
+  assert.deepEqual(engine.batches, []);
 });

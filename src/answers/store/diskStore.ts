@@ -44,6 +44,8 @@ export class DiskStore {
     this.#maxBytes = maxBytes;
   }
 
+  async ready(): Promise<void> {}
+
   async read(key: string): Promise<StoreRead> {
     const entry = await this.#entry(key).catch(failed);
     if (entry === null) return { kind: 'absent' };

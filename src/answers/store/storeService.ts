@@ -3,6 +3,8 @@ import type { ThreadService } from '../../threads/threadService.js';
 import type { StoreRead, StoreWrite } from './diskStore.js';
 
 export interface StoreCalls {
+  /** Does nothing: it is answered when the thread has started. */
+  ready(): Promise<void>;
   read(key: string): Promise<StoreRead>;
   write(key: string, packed: Uint8Array<ArrayBuffer>): Promise<StoreWrite>;
   remove(key: string): Promise<void>;
@@ -18,6 +20,7 @@ export interface StoreSetup {
 export const STORE: ThreadService<StoreCalls> = {
   thread: "the store's thread",
   calls: {
+    ready: {},
     read: {
       result: (read) => (read.kind === 'found' ? read.outputs.map((o) => o.tensor.data) : []),
     },

@@ -5,6 +5,7 @@
 import type { ServerDuplexStream } from '@grpc/grpc-js';
 import { toCallStatus, type UnexpectedErrorSink } from '../../rpc/errors.js';
 import { readOneAhead, resetStream } from '../../rpc/grpcInternals.js';
+import type { StreamPlace } from './inference.js';
 import { stopping } from './modelErrors.js';
 import type { Answering } from './modelServer.js';
 import type { DecodedRequest, Incoming } from './requestDecoder.js';
@@ -14,7 +15,7 @@ export type InferStreamCall = ServerDuplexStream<Incoming<DecodedRequest>, Strea
 
 export interface InferStreamOptions {
   readonly modelName: string;
-  readonly accept: (incoming: Incoming<DecodedRequest>) => Answering;
+  readonly accept: (incoming: Incoming<DecodedRequest>, stream: StreamPlace) => Answering;
   readonly onUnexpected: UnexpectedErrorSink;
   /** Unanswered requests; the client's further messages aren't read meanwhile. */
   readonly maxUnanswered: number;
@@ -23,7 +24,8 @@ export interface InferStreamOptions {
 }
 
 interface Line {
-  readonly answering: Answering;
+  /** undefined only while the request is being accepted. */
+  answering: Answering | undefined;
   /** undefined: not known yet. */
   answer: StreamAnswer | undefined;
 }
@@ -41,8 +43,8 @@ export class InferStream {
   readonly #line: Line[] = [];
   /** Bytes of each message that the connection hasn't taken. */
   readonly #unflushed: number[] = [];
-  /** Requests whose answers the connection hasn't taken. */
-  readonly #unended = new Set<Answering>();
+  /** Requests whose answers the connection hasn't taken, in order of arrival. */
+  readonly #unended = new Set<Line>();
   #stall: NodeJS.Timeout | undefined;
   #inputEnded = false;
   #draining = false;
@@ -83,15 +85,25 @@ export class InferStream {
 
   #receive(incoming: Incoming<DecodedRequest>): void {
     if (this.#closed) return;
-    const answering = this.#options.accept(incoming);
-    const line: Line = { answering, answer: undefined };
+    const line: Line = { answering: undefined, answer: undefined };
     this.#line.push(line);
-    this.#unended.add(answering);
+    this.#unended.add(line);
+    const answering = this.#options.accept(incoming, {
+      stream: this,
+      isFirst: () => this.#isFirst(line),
+    });
+    line.answering = answering;
     answering.answer.then(
       (answer) => this.#answered(line, answer),
       (error: unknown) => this.#answered(line, this.#failed(answering, error)),
     );
     if (this.#line.length >= this.#options.maxUnanswered) this.#call.pause();
+  }
+
+  /** Answers go in order: until this one is taken, no other can be. */
+  #isFirst(line: Line): boolean {
+    const [first] = this.#unended;
+    return first === line;
   }
 
   #failed({ id }: Answering, error: unknown): StreamAnswer {
@@ -109,7 +121,7 @@ export class InferStream {
       const [first] = this.#line;
       if (first?.answer === undefined || !this.#mayWrite()) break;
       this.#line.shift();
-      this.#write(first.answering, first.answer);
+      this.#write(first, first.answer);
     }
     if (this.#closed) return;
     if (this.#line.length < this.#options.maxUnanswered) this.#call.resume();
@@ -121,12 +133,12 @@ export class InferStream {
     return bytes < MAX_UNFLUSHED_BYTES && this.#unflushed.length < MAX_UNFLUSHED_MESSAGES;
   }
 
-  #write(answering: Answering, answer: StreamAnswer): void {
+  #write(line: Line, answer: StreamAnswer): void {
     this.#unflushed.push(tensorBytes(answer));
     this.#watch();
     this.#call.write(answer, () => {
       this.#unflushed.shift();
-      this.#end(answering);
+      this.#end(line);
       this.#watch();
       this.#send();
     });
@@ -142,8 +154,8 @@ export class InferStream {
     }, this.#options.writeTimeoutMs);
   }
 
-  #end(answering: Answering): void {
-    if (this.#unended.delete(answering)) answering.end();
+  #end(line: Line): void {
+    if (this.#unended.delete(line)) line.answering?.end();
   }
 
   #endIfDone(): void {
@@ -156,7 +168,7 @@ export class InferStream {
     if (this.#closed) return;
     this.#closed = true;
     clearTimeout(this.#stall);
-    for (const answering of [...this.#unended]) this.#end(answering);
+    for (const line of [...this.#unended]) this.#end(line);
     this.#line.length = 0;
     // Further messages of the client are read and dropped, so that the status can reach it.
     this.#call.resume();

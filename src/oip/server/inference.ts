@@ -15,10 +15,21 @@ import { networkOutputs } from './modelTensors.js';
 /** For logs and for the statistics of passes. */
 export type NameRequest = (image: number) => RequestName;
 
+/** Where a request of a ModelStreamInfer stream stands. */
+export interface StreamPlace {
+  /** The stream, whose images wait in a line of their own. */
+  readonly stream: object;
+  /**
+   * No request before it is unanswered. It may start without room for its answer: that of the requests
+   * behind it, which the cache may have answered, only becomes free after it.
+   */
+  readonly isFirst: () => boolean;
+}
+
 /** When what happened, in milliseconds of performance.now(). */
 export interface InferenceTimes {
   readonly queuedAtMs: number;
-  /** The first image joined a batch; undefined: none has yet, or all answers were there already. */
+  /** The first computed image joined a batch; undefined: none was computed for this request. */
   startedAtMs?: number;
   /** The last image was answered. */
   answeredAtMs?: number;
@@ -44,16 +55,18 @@ export class Inference {
   readonly #deadline: NodeJS.Timeout;
   #settle!: { resolve: (results: EncodedOutput[][]) => void; reject: (error: RpcError) => void };
   #unanswered: number;
-  /** Indices of the images in the network. */
-  readonly #computing = new Set<number>();
+  /** Images that have started and not returned, by index, each with the time of its start. */
+  readonly #computing = new Map<number, number>();
   #holdsRoom = false;
   #isOver = false;
   #isReleased = false;
 
   /**
-   * Queues the images. Throws UNAVAILABLE, with nothing left behind, if the queue has no room for them.
+   * Queues the images. Throws with nothing left behind: INVALID_ARGUMENT if the answer is larger than all
+   * memory for answers, UNAVAILABLE if the queue has no room for the images.
    *
    * @param timeoutMs until all images are computed
+   * @param place null: a call of its own
    */
   constructor(
     serving: Serving,
@@ -61,6 +74,7 @@ export class Inference {
     plan: InferPlan,
     timeoutMs: number,
     nameOf: NameRequest,
+    place: StreamPlace | null,
   ) {
     this.#serving = serving;
     this.#client = client;
@@ -70,6 +84,7 @@ export class Inference {
     this.#answerBytes =
       plan.images.length * imageBytes + derivedBytes(plan, serving.engine.info.outputStride);
     this.#unanswered = plan.images.length;
+    checkSize(plan.id, this.#answerBytes, serving.limits.maxAnswerBytes);
     this.answered = new Promise((resolve, reject) => {
       this.#settle = { resolve, reject };
     });
@@ -77,11 +92,12 @@ export class Inference {
     this.answered.catch(() => {});
     this.#requests = plan.images.map((image, index) => ({
       name: nameOf(index),
-      stream: client,
+      stream: place?.stream ?? client,
       image,
       outputs,
       timeoutMs,
-      mayStart: () => this.#holdsRoom || client.room.fits(this.#answerBytes),
+      mayStart: () =>
+        this.#holdsRoom || (place?.isFirst() ?? false) || client.room.fits(this.#answerBytes),
       onStart: () => this.#start(index),
       onLeave: () => {},
       onDropped: (reason) => this.#fail(this.#faultOfDrop(reason)),
@@ -112,12 +128,12 @@ export class Inference {
   }
 
   #start(index: number): void {
-    this.times.startedAtMs ??= performance.now();
-    this.#computing.add(index);
+    this.#computing.set(index, performance.now());
     this.#holdRoom();
   }
 
   #take(index: number, result: EncodedOutput[] | Error, isCached: boolean): void {
+    const startedAtMs = this.#computing.get(index)!;
     this.#computing.delete(index);
     if (this.#isOver) {
       this.#freeRoom();
@@ -131,6 +147,10 @@ export class Inference {
     this.#holdRoom();
     this.#results[index] = checked;
     if (isCached) this.cachedImages += 1;
+    else {
+      const { startedAtMs: earliest = startedAtMs } = this.times;
+      this.times.startedAtMs = Math.min(earliest, startedAtMs);
+    }
     this.#unanswered -= 1;
     if (this.#unanswered > 0) return;
     this.#isOver = true;
@@ -189,4 +209,11 @@ export class Inference {
     this.#client.room.release(this.#answerBytes);
     this.#serving.queue.wake();
   }
+}
+
+function checkSize(id: string, bytes: number, maxBytes: number): void {
+  if (bytes <= maxBytes) return;
+  throw invalidArgument(
+    `${requestPrefix(id)}the answer would take ${bytes} bytes, wanted at most ${maxBytes} (limits.maxAnswerMiB): ask for fewer images or outputs`,
+  );
 }

@@ -189,7 +189,8 @@ export class TeacherInferenceService implements HostedService {
     const method = this.#method('ModelStreamInfer');
     const stream = new InferStream(call, {
       ...{ modelName, onUnexpected },
-      accept: (incoming) => this.#model.accept(incoming, client, deadlineOf(call), method),
+      accept: (incoming, place) =>
+        this.#model.accept(incoming, client, deadlineOf(call), method, place),
       maxUnanswered: limits.maxInflightImages,
       writeTimeoutMs: limits.requestTimeoutMs,
     });

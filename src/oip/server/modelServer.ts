@@ -8,7 +8,7 @@ import type { RequestName } from '../../stream/server/turns.js';
 import { printable } from '../../wire/printable.js';
 import type { Client } from './clients.js';
 import { type AnswerTensor, answerTensors } from './derivedOutputs.js';
-import { Inference } from './inference.js';
+import { Inference, type StreamPlace } from './inference.js';
 import { type InferPlan, planOf, type ServedModel } from './inferRequest.js';
 import { invalidArgument, notReady, stopping } from './modelErrors.js';
 import { modelOutputs } from './modelTensors.js';
@@ -80,12 +80,14 @@ export class ModelServer {
    * Begins a request; whatever is wrong with it becomes its answer.
    *
    * @param deadlineMs the call's own, in milliseconds since 1970; Infinity: none
+   * @param place null: a call of its own
    */
   accept(
     incoming: Incoming<DecodedRequest>,
     client: Client,
     deadlineMs: number,
     { method, onRequest }: InferMethod,
+    place: StreamPlace | null = null,
   ): Answering {
     const arrivedAtMs = performance.now();
     let inference: Inference | undefined;
@@ -94,11 +96,13 @@ export class ModelServer {
       id: 'malformed' in incoming ? '' : incoming.request.id,
       answer: this.#answer(incoming, arrivedAtMs, (plan) => {
         images = plan.images.length;
-        inference = this.#infer(plan, client, deadlineMs);
+        inference = this.#infer(plan, client, deadlineMs, place);
         return inference;
       }),
       end: () => {
         inference?.cancel();
+        // Even if it held no memory: the next of its stream is the first now.
+        if (place !== null) this.#serving?.serving.queue.wake();
         this.#unended.delete(answering);
         if (this.#unended.size === 0) this.#onIdle?.();
       },
@@ -166,7 +170,12 @@ export class ModelServer {
     return planOf(incoming, model);
   }
 
-  #infer(plan: InferPlan, client: Client, deadlineMs: number): Inference {
+  #infer(
+    plan: InferPlan,
+    client: Client,
+    deadlineMs: number,
+    place: StreamPlace | null,
+  ): Inference {
     const { serving } = this.requireModel();
     const { requestTimeoutMs } = serving.limits;
     const timeoutMs = Math.min(
@@ -175,12 +184,13 @@ export class ModelServer {
       Math.max(1, deadlineMs - Date.now()),
     );
     const request = ++this.#requests;
-    return new Inference(serving, client, plan, timeoutMs, (image) => {
+    const nameOf = (image: number) => {
       const sample = plan.images.length > 1 ? `${plan.id}[${image}]` : plan.id;
       const name = { run: client.run, request, attempt: 0, sample: printable(sample) };
       this.#names.add(name);
       return name;
-    });
+    };
+    return new Inference(serving, client, plan, timeoutMs, nameOf, place);
   }
 
   #countSent(tensors: readonly AnswerTensor[]): void {

@@ -36,6 +36,11 @@ export class CachedQueue implements RequestIntake {
   readonly #groups = new Map<string, Group>();
   /** The group of each waiting image. */
   readonly #groupOf = new Map<QueuedRequest, Group>();
+  /**
+   * Streams for which the store is read, one image at a time: with room for one answer, all others would
+   * be read in vain, again and again.
+   */
+  readonly #readingStreams = new Set<object>();
 
   constructor(queue: RequestIntake, cache: AnswerCache, info: TeacherInfo) {
     this.#queue = queue;
@@ -116,14 +121,18 @@ export class CachedQueue implements RequestIntake {
   }
 
   async #read(group: Group): Promise<void> {
-    const mayStart = [...group.waiting.keys()].some((request) => request.mayStart());
-    if (!mayStart) return;
+    const reader = [...group.waiting.keys()].find(
+      ({ stream, mayStart }) => !this.#readingStreams.has(stream) && mayStart(),
+    );
+    if (reader === undefined) return;
     group.disk = 'reading';
+    this.#readingStreams.add(reader.stream);
     const outputs = await this.#cache.onDisk(group.key);
+    this.#readingStreams.delete(reader.stream);
     group.disk = outputs === undefined ? 'absent' : 'present';
     if (outputs !== undefined) this.#answerWaiting(group, outputs, 'disk');
     this.#dropIfDone(group);
-    this.#queue.wake();
+    this.wake();
   }
 
   #computed(request: QueuedRequest, group: Group, result: EncodedOutput[] | Error): void {
