@@ -42,7 +42,7 @@ interface Parts {
  * classes or stride aren't the student's, the digest isn't that of the config and, on resume, of the
  * checkpoint, or either side refuses the other's certificate; ConfigError if an answer is larger
  * than the bound on answers in flight, a name can't be looked up, the folder of stored answers can't be
- * used, or a server at an oip address doesn't say what teacher.oip leaves open; SecurityFileError.
+ * used or the teacher's digest is a derived one, or a server at an oip address doesn't say what teacher.oip leaves open; SecurityFileError.
  */
 export async function connectTeacher(config: StudentConfig, parts: Parts): Promise<Teacher | null> {
   if (config.teacher.addresses.length === 0) return null;
@@ -60,7 +60,7 @@ export async function connectTeacher(config: StudentConfig, parts: Parts): Promi
     const { credentials } = security;
     remote = await connectTeachers({ ...options, credentials }, parts.stop, [oip]);
     checkRoom(config, remote);
-    return await withStore(closing(remote, close), remote.outputs, config, parts.reporting);
+    return await withStore(closing(remote, close), remote, config, parts.reporting);
   } catch (error) {
     await close();
     throw withMissingKeys(error, oip);

@@ -394,6 +394,29 @@ test('a derived digest follows from what the server says and how its answers are
   assert.equal(new Set([digest, ...others]).size, others.length + 1);
 });
 
+test('how a model is asked and read is the scope of its answers, whatever its digest', async (t) => {
+  const digest = `sha256:${'d'.repeat(64)}`;
+  const scopeOf = async (shape: ModelShape, settings: Partial<OipSettings> = {}) => {
+    const server = await oipServer(t, shape);
+    const { teacher } = await oipStudent(t, [server], { digest, ...settings });
+    assert.equal(teacher.info.digest, digest);
+    return teacher.answerScope;
+  };
+  const scope = await scopeOf({});
+  // Another version of the server's program is vouched to be the same network.
+  assert.equal(await scopeOf({ version: '2' }), scope);
+  const others = [
+    await scopeOf({ outputDatatype: 'FP16' }),
+    await scopeOf({ outputDatatype: 'BF16' }),
+    await scopeOf({ input: { datatype: 'FP16' } }),
+    await scopeOf({ layout: 'nhwc' }),
+    await scopeOf({ names: { logits: 'aux', feature: 'feature' } }),
+    await scopeOf({}, { normalisation: { ...PIXELS, channelOrder: 'bgr' } }),
+    await scopeOf({}, { feature: 'none' }),
+  ];
+  assert.equal(new Set(['', scope, ...others]).size, others.length + 2);
+});
+
 test('servers of different make are one fleet if someone vouches for their weights', async (t) => {
   const [one, other] = [await oipServer(t, {}), await oipServer(t, { version: 'b' })];
   const vouched = `sha256:${'d'.repeat(64)}`;

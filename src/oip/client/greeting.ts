@@ -17,7 +17,7 @@ import {
 } from './connection.js';
 import { inferRequest } from './inferRequest.js';
 import { Misfits } from './misfit.js';
-import { infoOf } from './modelInfo.js';
+import { infoOf, readingOf } from './modelInfo.js';
 import { type ModelInput, readModelInput } from './modelInput.js';
 import { ModelParameterError, readModelParameters, type TeacherFacts } from './modelParameters.js';
 import {
@@ -34,6 +34,8 @@ import { trialOutputs } from './trialOutputs.js';
 /** How a model is asked, and what it is. */
 export interface AgreedModel {
   readonly info: TeacherInfo;
+  /** How it is asked and read: see readingOf. */
+  readonly reading: string;
   readonly input: ModelInput;
   readonly outputs: ModelOutputs;
   /** As answers state it; empty if they don't. */
@@ -109,8 +111,16 @@ class Greeting {
     const { trial, usesStream, version } = await this.#trial(input!, facts);
     const outputs = readModelOutputs({ trial, input: input!, stated, settings, expected }, misfits);
     misfits.throwIfAny(address, said);
-    const info = infoOf({ facts, stated, settings, version, input: input!, outputs: outputs! });
-    return { info, input: input!, outputs: outputs!, version, usesStream };
+    const known = { facts, stated, settings, version, input: input!, outputs: outputs! };
+    const info = infoOf(known);
+    return {
+      info,
+      reading: readingOf(known),
+      input: input!,
+      outputs: outputs!,
+      version,
+      usesStream,
+    };
   }
 
   async #facts(): Promise<ServerFacts> {

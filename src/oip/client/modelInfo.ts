@@ -7,7 +7,8 @@ import type { TeacherFacts } from './modelParameters.js';
 import type { ServerFacts } from './serverFacts.js';
 import type { OipSettings } from './settings.js';
 
-interface Known {
+/** What is known of a model once it has answered the trial. */
+export interface Known {
   readonly facts: ServerFacts;
   readonly stated: Partial<TeacherFacts>;
   readonly settings: OipSettings;
@@ -54,13 +55,31 @@ function derivedDigest({ facts, stated, settings, input, outputs, version }: Kno
     .map(([key, { stringValue }]) => [key, stringValue])
     .sort();
   const model = [name, version, platform, facts.config?.backend ?? '', parameters];
-  const { layout, pixels } = input;
-  const reading = [
+  const reading = readingParts({ stated, settings, input, outputs });
+  const identity = [model, tensors(inputs), tensors(statedOutputs), reading];
+  const hash = createHash('sha256').update(JSON.stringify(identity));
+  return `oip:sha256:${hash.digest('hex')}`;
+}
+
+/**
+ * How a model is asked and its answers are read, as one text: what they depend on beyond its weights. A
+ * digest that is stated or vouched for doesn't cover this.
+ */
+export function readingOf(known: Known): string {
+  const { input, outputs } = known;
+  const types = [input.name, input.datatype, outputs.outputs.map(({ datatype }) => datatype)];
+  return JSON.stringify(['oip', types, readingParts(known)]);
+}
+
+function readingParts({
+  stated,
+  settings,
+  input: { layout, pixels },
+  outputs,
+}: Pick<Known, 'stated' | 'settings' | 'input' | 'outputs'>): unknown[] {
+  return [
     [layout, pixels.pixelMean, pixels.pixelStd, pixels.channelOrder],
     outputs.outputs.map((output) => [output.role, output.name, output.layout]),
     [outputs.outputStride, alignCornersOf({ stated, settings })],
   ];
-  const identity = [model, tensors(inputs), tensors(statedOutputs), reading];
-  const hash = createHash('sha256').update(JSON.stringify(identity));
-  return `oip:sha256:${hash.digest('hex')}`;
 }

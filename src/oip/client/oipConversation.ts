@@ -165,7 +165,7 @@ class OipConversation implements Conversation {
         trialTimeoutMs: requestTimeoutMs,
       });
       if (this.#connection !== connection) return;
-      this.#admission.admitInfo(this.#endpoint.address, agreed.info);
+      this.#admission.admitInfo(this.#endpoint.address, agreed.info, agreed.reading);
       connection.watch();
       if (!connection.isConnected) {
         throw new CallError('', status.UNAVAILABLE, 'the connection was lost');
