@@ -4,17 +4,17 @@
  */
 import { ConfigError } from '../../src/config/configError.js';
 import type { StudentConfig } from '../../src/config/student.js';
-import type { Dataset } from '../../src/data/types.js';
 import { ContractMismatchError, type Teacher } from '../../src/contract/teacher.js';
 import { OUTPUT_STRIDE } from '../../src/contract/teacherInfo.js';
 import { FEATURE_TERMS, type WeightedTerm } from '../../src/contract/terms.js';
+import type { Dataset } from '../../src/data/types.js';
+import { oipEntry } from '../../src/oip/client/address.js';
+import { drawsFor } from '../../src/random/draws.js';
 import { type ClientSecurity, openClientSecurity } from '../../src/rpc/security/clientSecurity.js';
 import { parseDnsName } from '../../src/rpc/target.js';
-import { drawsFor } from '../../src/random/draws.js';
-import type { Logger } from '../../src/telemetry/log.js';
 import type { AttemptEvent, ClientOptions, TeacherState } from '../../src/stream/client/options.js';
 import { connectTeachers, type RemoteTeacher } from '../../src/stream/client/remoteTeacher.js';
-import { oipEntry } from '../../src/oip/client/address.js';
+import type { Logger } from '../../src/telemetry/log.js';
 import { oipProtocol, withMissingKeys } from '../program/oipProtocol.js';
 import type { OpenedRun } from './openRun.js';
 import type { Reporting } from './reporting.js';
@@ -49,7 +49,7 @@ export async function connectTeacher(config: StudentConfig, parts: Parts): Promi
   checkNames(config.teacher.addresses);
   const options = clientOptions(config, parts);
   const security = await openSecurity(config.teacher, parts.reporting);
-  const oip = oipProtocol(config.teacher.oip, config.data.crop);
+  const oip = oipProtocol(config.teacher.oip, config.data.crop, true);
   let remote: RemoteTeacher | undefined;
   const close = async () => {
     await remote?.close();

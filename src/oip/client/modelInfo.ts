@@ -1,6 +1,8 @@
 /** A model of another program as a teacher's info, with a digest where the server states none. */
 import { createHash } from 'node:crypto';
 import type { TeacherInfo } from '../../contract/teacherInfo.js';
+import { printable } from '../../wire/printable.js';
+import type { Misfits } from './misfit.js';
 import type { ModelInput } from './modelInput.js';
 import type { ModelOutputs } from './modelOutputs.js';
 import type { TeacherFacts } from './modelParameters.js';
@@ -23,19 +25,44 @@ const DEFAULT_ALIGN_CORNERS = false;
 
 export function infoOf(known: Known): TeacherInfo {
   const { facts, stated, settings, input, outputs } = known;
-  const { pixels } = input;
+  // Raw pixels are sent as they are; what is stated then is what the model does itself.
+  const pixels = { ...input.pixels, ...(input.datatype === 'UINT8' ? pixelsOf(stated) : {}) };
   return {
     digest: stated.digest ?? settings.digest ?? derivedDigest(known),
     model: stated.model ?? facts.metadata.name,
     classes: outputs.classes,
     featureChannels: outputs.featureChannels,
     outputStride: outputs.outputStride,
-    pixelMean: stated.pixelMean ?? pixels.pixelMean,
-    pixelStd: stated.pixelStd ?? pixels.pixelStd,
-    channelOrder: stated.channelOrder ?? pixels.channelOrder,
+    ...pixels,
     alignCorners: alignCornersOf(known),
     numericMode: stated.numericMode ?? `oip ${input.datatype}`,
     classNames: settings.classNames ?? stated.classNames ?? [],
+  };
+}
+
+/** Settings that contradict what the server states become faults. */
+export function checkStated(
+  stated: Partial<TeacherFacts>,
+  { digest, alignCorners }: Pick<OipSettings, 'digest' | 'alignCorners'>,
+  misfits: Misfits,
+): void {
+  const pairs = [
+    ['teacher.oip.digest', digest, 'cirkd.digest', stated.digest],
+    ['teacher.oip.alignCorners', alignCorners, 'cirkd.align_corners', stated.alignCorners],
+  ] as const;
+  for (const [key, given, parameter, said] of pairs) {
+    if (given === null || said === undefined || given === said) continue;
+    misfits.fault(
+      `${key}: ${given} given, the model's parameter ${parameter} says ${printable(`${said}`)}`,
+    );
+  }
+}
+
+function pixelsOf({ pixelMean, pixelStd, channelOrder }: Partial<TeacherFacts>) {
+  return {
+    ...(pixelMean === undefined ? {} : { pixelMean }),
+    ...(pixelStd === undefined ? {} : { pixelStd }),
+    ...(channelOrder === undefined ? {} : { channelOrder }),
   };
 }
 

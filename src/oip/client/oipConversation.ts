@@ -29,6 +29,8 @@ export interface OipOptions {
   readonly settings: OipSettings;
   /** Size of the image that a model of any size is tried with. */
   readonly trialSize: { readonly height: number; readonly width: number };
+  /** Whether all images have that size: then a model of another size is refused. Default: no. */
+  readonly isOnlySize?: boolean;
 }
 
 /** Models on other programs' servers, for connectTeachers. Close it after the last use. */
