@@ -126,8 +126,8 @@ test('asked for twice at once: asked for once; if the first fails the second ask
     go = resolve;
   });
   const first = teacher.request(imageOf('first', 4), stop.signal);
-  const second = teacher.request(imageOf('second', 4));
   while (made.asked.length < 2) await new Promise((resolve) => setTimeout(resolve, 5));
+  const second = teacher.request(imageOf('second', 4));
   stop.abort(new Error('given up'));
   go();
   await assert.rejects(first, /given up/);
