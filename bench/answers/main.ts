@@ -12,6 +12,7 @@ import { configOf } from '../../services/cli/bench/workload.js';
 import { startComputing } from '../../services/student/computeProtocol.js';
 import { silentAnswerHooks } from '../../src/answers/answerHooks.js';
 import { AnswerStore } from '../../src/answers/store/answerStore.js';
+import { expectedOutputs } from '../../src/stream/codec/outputShapes.js';
 import { StoredTeacher } from '../../src/answers/storedTeacher.js';
 import type { Teacher } from '../../src/contract/teacher.js';
 import { Feed } from '../../src/train/feed.js';
@@ -50,7 +51,12 @@ await runMain('bench:answers', async () => {
     ...{ directory: folder, maxBytes: 2 ** 34, hooks: silentAnswerHooks },
   });
   const stored = new StoredTeacher({
-    ...{ teacher: immediate, outputs: OUTPUTS, store, hooks: silentAnswerHooks },
+    ...{ teacher: immediate, store, hooks: silentAnswerHooks },
+    form: {
+      outputs: OUTPUTS,
+      expectedFor: (size) => expectedOutputs(size, immediate.info, OUTPUTS),
+      answerScope: '',
+    },
   });
   const train = await trainer(height, width);
   try {

@@ -5,12 +5,16 @@ import { NORMALISATIONS } from '../../src/graphs/graphSettings.js';
 import { OipProtocol } from '../../src/oip/client/oipConversation.js';
 import type { Normalisation, OipSettings } from '../../src/oip/client/settings.js';
 
-/** @param trialSize of the image that a model of any size is tried with */
+/**
+ * @param trialSize of the image that a model of any size is tried with
+ * @param isOnlySize whether all images have that size, so that a model of another one is refused
+ */
 export function oipProtocol(
   section: OipSection,
   trialSize: { readonly height: number; readonly width: number },
+  isOnlySize = false,
 ): OipProtocol {
-  return new OipProtocol({ settings: settingsOf(section), trialSize });
+  return new OipProtocol({ settings: settingsOf(section), trialSize, isOnlySize });
 }
 
 /**

@@ -4,17 +4,17 @@
  */
 import { ConfigError } from '../../src/config/configError.js';
 import type { StudentConfig } from '../../src/config/student.js';
-import type { Dataset } from '../../src/data/types.js';
 import { ContractMismatchError, type Teacher } from '../../src/contract/teacher.js';
 import { FEATURE_TERMS, LOGITS_TERMS, type WeightedTerm } from '../../src/contract/terms.js';
+import type { Dataset } from '../../src/data/types.js';
+import { outputStrideOf } from '../../src/models/zoo.js';
+import { oipEntry } from '../../src/oip/client/address.js';
+import { drawsFor } from '../../src/random/draws.js';
 import { type ClientSecurity, openClientSecurity } from '../../src/rpc/security/clientSecurity.js';
 import { parseDnsName } from '../../src/rpc/target.js';
-import { outputStrideOf } from '../../src/models/zoo.js';
-import { drawsFor } from '../../src/random/draws.js';
-import type { Logger } from '../../src/telemetry/log.js';
 import type { AttemptEvent, ClientOptions, TeacherState } from '../../src/stream/client/options.js';
 import { connectTeachers, type RemoteTeacher } from '../../src/stream/client/remoteTeacher.js';
-import { oipEntry } from '../../src/oip/client/address.js';
+import type { Logger } from '../../src/telemetry/log.js';
 import { oipProtocol, withMissingKeys } from '../program/oipProtocol.js';
 import type { OpenedRun } from './openRun.js';
 import type { Reporting } from './reporting.js';
@@ -42,14 +42,14 @@ interface Parts {
  * classes or stride aren't the student's, the digest isn't that of the config and, on resume, of the
  * checkpoint, or either side refuses the other's certificate; ConfigError if an answer is larger
  * than the bound on answers in flight, a name can't be looked up, the folder of stored answers can't be
- * used, or a server at an oip address doesn't say what teacher.oip leaves open; SecurityFileError.
+ * used or the teacher's digest is a derived one, or a server at an oip address doesn't say what teacher.oip leaves open; SecurityFileError.
  */
 export async function connectTeacher(config: StudentConfig, parts: Parts): Promise<Teacher | null> {
   if (config.teacher.addresses.length === 0) return null;
   checkNames(config.teacher.addresses);
   const options = clientOptions(config, parts);
   const security = await openSecurity(config.teacher, parts.reporting);
-  const oip = oipProtocol(config.teacher.oip, config.data.crop);
+  const oip = oipProtocol(config.teacher.oip, config.data.crop, true);
   let remote: RemoteTeacher | undefined;
   const close = async () => {
     await remote?.close();
@@ -60,7 +60,7 @@ export async function connectTeacher(config: StudentConfig, parts: Parts): Promi
     const { credentials } = security;
     remote = await connectTeachers({ ...options, credentials }, parts.stop, [oip]);
     checkRoom(config, remote);
-    return await withStore(closing(remote, close), remote.outputs, config, parts.reporting);
+    return await withStore(closing(remote, close), remote, config, parts.reporting);
   } catch (error) {
     await close();
     throw withMissingKeys(error, oip);

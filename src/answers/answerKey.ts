@@ -11,7 +11,10 @@ import type { TeacherInfo } from '../contract/teacherInfo.js';
 const VERSION = 1;
 
 /** The part of a teacher's description that its answers depend on. */
-export type Answerer = Pick<TeacherInfo, 'digest' | 'numericMode'>;
+export interface Answerer extends Pick<TeacherInfo, 'digest' | 'numericMode'> {
+  /** How it is asked and read, where the digest doesn't cover that. Default: it covers all. */
+  readonly scope?: string;
+}
 
 /**
  * sha256 in hex. Whether logits are sent or rebuilt shows in the outputs; their order doesn't matter.
@@ -37,10 +40,11 @@ export async function answerKeyInBackground(
 }
 
 function preamble(
-  { digest, numericMode }: Answerer,
+  { digest, numericMode, scope = '' }: Answerer,
   outputs: readonly OutputRequest[],
   { height, width }: InferenceImage,
 ): string {
   const asked = outputs.map((request) => `${request.output}:${dtypeOfOutput(request)}`).sort();
-  return `${JSON.stringify([VERSION, digest, numericMode, height, width, asked])}\n`;
+  const parts = [VERSION, digest, numericMode, height, width, asked];
+  return `${JSON.stringify(scope === '' ? parts : [...parts, scope])}\n`;
 }

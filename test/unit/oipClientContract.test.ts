@@ -2,21 +2,22 @@
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import { ServerCredentials, status } from '@grpc/grpc-js';
+import { oipProtocol, withMissingKeys } from '../../services/program/oipProtocol.js';
 import { ConfigError } from '../../src/config/configError.js';
-import { oipSchema } from '../../src/config/sections/oipSection.js';
 import { loadConfig } from '../../src/config/load.js';
+import { oipSchema } from '../../src/config/sections/oipSection.js';
 import { ContractMismatchError, TeacherUnavailableError } from '../../src/contract/teacher.js';
-import type { OipSettings } from '../../src/oip/client/settings.js';
+import { OipProtocol } from '../../src/oip/client/oipConversation.js';
+import { NO_OIP_SETTINGS, type OipSettings } from '../../src/oip/client/settings.js';
 import { openClientSecurity } from '../../src/rpc/security/clientSecurity.js';
 import { ImageRefusedError } from '../../src/stream/client/errors.js';
 import type { ClientOptions } from '../../src/stream/client/options.js';
 import { connectTeachers } from '../../src/stream/client/remoteTeacher.js';
-import { oipProtocol, withMissingKeys } from '../../services/program/oipProtocol.js';
 import { Authority } from '../support/certificates/authority.js';
 import { SecurityFolder } from '../support/certificates/folder.js';
 import { assertOipAnswer, oipServer, oipStudent, PIXELS } from '../support/oip/oipStudent.js';
-import { Refusal, ScriptedOipServer } from '../support/oip/scriptedOipServer.js';
 import { CHANNELS, CLASSES, type ModelShape, scriptedModel } from '../support/oip/scriptedModel.js';
+import { Refusal, ScriptedOipServer } from '../support/oip/scriptedOipServer.js';
 import { imageOf, studentOptions } from '../support/students/scriptedStudent.js';
 import { teachers } from '../support/teachers/scriptedFleet.js';
 
@@ -243,7 +244,25 @@ const MISFITS: readonly [string, ModelShape, Refused, RegExp][] = [
       },
     },
     {},
-    /rgb less 10, 20, 30, divided by 2, 4, 8 given, the model's parameters say bgr less 1, 2, 3/,
+    /normalisation: \[10, 20, 30\] given, the model's parameter cirkd\.pixel_mean says \[1, 2, 3\].*rgb given, the model's parameter cirkd\.channel_order says bgr/,
+  ],
+  [
+    'a normalisation that differs in the one field stated',
+    { parameters: { 'cirkd.channel_order': 'bgr' } },
+    {},
+    /normalisation: rgb given, the model's parameter cirkd\.channel_order says bgr/,
+  ],
+  [
+    'a digest other than the stated one',
+    { parameters: { 'cirkd.digest': `sha256:${'b'.repeat(64)}` } },
+    { settings: { digest: `sha256:${'a'.repeat(64)}` } },
+    /teacher\.oip\.digest: sha256:a{64} given, the model's parameter cirkd\.digest says sha256:b{64}/,
+  ],
+  [
+    'corners other than the stated ones',
+    { parameters: { 'cirkd.align_corners': true } },
+    { settings: { alignCorners: false } },
+    /teacher\.oip\.alignCorners: false given, the model's parameter cirkd\.align_corners says true/,
   ],
   [
     'a parameter that cannot be read',
@@ -367,6 +386,30 @@ test('a model of one size refuses images of others, with both sizes', async (t) 
   });
 });
 
+test('where all images have one size, a model of another is refused before it is tried', async (t) => {
+  const connected = async (size: readonly [number, number]) => {
+    const server = await oipServer(t, { size });
+    const protocol = new OipProtocol({
+      settings: { ...NO_OIP_SETTINGS, normalisation: PIXELS },
+      trialSize: { height: 16, width: 32 },
+      isOnlySize: true,
+    });
+    t.after(() => protocol.close());
+    const { options } = studentOptions([server.address]);
+    const outcome = connectTeachers(options, undefined, [protocol]).then((teacher) =>
+      teacher.close(),
+    );
+    return { server, outcome };
+  };
+  const other = await connected([4096, 1]);
+  await assert.rejects(
+    other.outcome,
+    /image size: the model takes 4096 x 1, the student's crops are 16 x 32/,
+  );
+  assert.deepEqual(other.server.asked, []);
+  await (await connected([16, 32])).outcome;
+});
+
 /** The digest that a student derives from a model. */
 async function digestOf(
   t: TestContext,
@@ -392,6 +435,29 @@ test('a derived digest follows from what the server says and how its answers are
     await digestOf(t, {}, { alignCorners: true }),
   ];
   assert.equal(new Set([digest, ...others]).size, others.length + 1);
+});
+
+test('how a model is asked and read is the scope of its answers, whatever its digest', async (t) => {
+  const digest = `sha256:${'d'.repeat(64)}`;
+  const scopeOf = async (shape: ModelShape, settings: Partial<OipSettings> = {}) => {
+    const server = await oipServer(t, shape);
+    const { teacher } = await oipStudent(t, [server], { digest, ...settings });
+    assert.equal(teacher.info.digest, digest);
+    return teacher.answerScope;
+  };
+  const scope = await scopeOf({});
+  // Another version of the server's program is vouched to be the same network.
+  assert.equal(await scopeOf({ version: '2' }), scope);
+  const others = [
+    await scopeOf({ outputDatatype: 'FP16' }),
+    await scopeOf({ outputDatatype: 'BF16' }),
+    await scopeOf({ input: { datatype: 'FP16' } }),
+    await scopeOf({ layout: 'nhwc' }),
+    await scopeOf({ names: { logits: 'aux', feature: 'feature' } }),
+    await scopeOf({}, { normalisation: { ...PIXELS, channelOrder: 'bgr' } }),
+    await scopeOf({}, { feature: 'none' }),
+  ];
+  assert.equal(new Set(['', scope, ...others]).size, others.length + 2);
 });
 
 test('servers of different make are one fleet if someone vouches for their weights', async (t) => {

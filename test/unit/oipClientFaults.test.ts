@@ -54,7 +54,7 @@ const SPOILS: Readonly<Record<string, [ReturnType<typeof spoiled>, RegExp]>> = {
       ...rest,
       outputs: [{ ...outputs![0]!, shape: [1, 3, 2, 3] }, outputs![1]!],
     })),
-    /shape: .*logits: shape \[1,3,2,3\] given, wanted \[1,3,3,3\]/,
+    /shape: .*logits: shape \[1, 3, 2, 3\] given, wanted \[1, 3, 3, 3\]/,
   ],
   'a wrong data type': [
     spoiled(({ outputs, ...rest }) => ({

@@ -1,17 +1,32 @@
 /** Pixels to a model's input, and a model's outputs to a reply, against references written out plainly. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { AnswerThread } from '../../src/oip/client/answerThread.js';
+import type { Worker } from 'node:worker_threads';
+import { normalise } from '../../src/models/normalise.js';
 import {
   NonFiniteAnswerError,
   type RawOutput,
   replyOf,
 } from '../../src/oip/client/answerTensors.js';
-import type { ModelOutput, OutputDatatype } from '../../src/oip/client/modelOutputs.js';
+import { AnswerThread } from '../../src/oip/client/answerThread.js';
+import { readAnswer } from '../../src/oip/client/inferAnswer.js';
+import { Misfits } from '../../src/oip/client/misfit.js';
+import {
+  type ModelOutput,
+  type OutputDatatype,
+  readModelOutputs,
+} from '../../src/oip/client/modelOutputs.js';
 import { inputBytes, PixelEncoder } from '../../src/oip/client/pixels.js';
-import { INPUT_DATATYPES, type InputDatatype, type Layout } from '../../src/oip/client/settings.js';
-import { normalise } from '../../src/models/normalise.js';
+import { type StatedTensor, tensorText } from '../../src/oip/client/serverFacts.js';
+import {
+  INPUT_DATATYPES,
+  type InputDatatype,
+  type Layout,
+  NO_OIP_SETTINGS,
+} from '../../src/oip/client/settings.js';
+import type { ModelInferResponse } from '../../src/oip/generated/inference/ModelInferResponse.js';
 import { readFloat32, scope } from '../../src/tensor/index.js';
+import { startThread } from '../../src/threads/startThread.js';
 import { narrowBfloat16, widenBfloat16 } from '../../src/wire/bfloat16.js';
 import { encodeHalf, halfFromFloat } from '../../src/wire/half.js';
 
@@ -245,4 +260,68 @@ test('the thread gives what the event loop would, and its errors', async () => {
   } finally {
     await thread.close();
   }
+});
+
+test('a thread that dies is replaced; one that always dies is done without', async () => {
+  const workers: Worker[] = [];
+  const url = new URL('../../src/oip/client/answerThread.ts', import.meta.url).href;
+  const thread = new AnswerThread(() => {
+    workers.push(startThread(url, './answerWorker.ts', null));
+    return workers.at(-1)!;
+  });
+  const big = () => [raw('logits', K, 'FP32', 'nchw'), raw('feature', 4096, 'FP32', 'nchw')];
+  const wanted = floats(replyOf(big()).embedding);
+  try {
+    for (let deaths = 1; deaths <= 3; deaths++) {
+      assert.deepEqual(floats((await thread.reply(big())).embedding), wanted);
+      await workers.at(-1)!.terminate();
+      assert.equal(workers.length, deaths);
+    }
+    assert.deepEqual(floats((await thread.reply(big())).embedding), wanted);
+    assert.equal(workers.length, 3);
+  } finally {
+    await thread.close();
+  }
+});
+
+test("texts about a server's answer stay short, whatever it says", () => {
+  const wanted: ModelOutput = {
+    ...{ role: 'logits', name: 'logits', datatype: 'FP32', layout: 'nchw' },
+    ...{ hasBatchAxis: true, channels: 3 },
+  };
+  const [name, shape] = ['n'.repeat(1e6), Array.from({ length: 1e5 }, () => 7)];
+  const given = [
+    [{ name: 'logits', datatype: 'FP32', shape }],
+    [{ name: 'logits', datatype: name, shape }],
+    Array.from({ length: 1e4 }, () => ({ name, datatype: 'FP32', shape: [1] })),
+  ];
+  for (const outputs of given) {
+    const response = { outputs, rawOutputContents: [] } as unknown as ModelInferResponse;
+    assert.throws(
+      () => readAnswer(response, [wanted], { height: 8, width: 8 }, 8),
+      ({ message }: Error) => message.length < 2000,
+    );
+  }
+  assert.ok(tensorText({ name, datatype: name, shape }).length < 300);
+});
+
+test('a map without channels is no feature, and strides of a huge image are found at once', () => {
+  const read = (height: number, outputs: readonly StatedTensor[]) =>
+    readModelOutputs(
+      {
+        trial: { height, width: 64, outputs },
+        input: { layout: 'nchw', hasBatchAxis: true },
+        ...{ stated: {}, settings: NO_OIP_SETTINGS, expected: { classes: 3, outputStride: 8 } },
+      },
+      new Misfits(),
+    );
+  const logits = { name: 'logits', datatype: 'FP32', shape: [1, 3, 8, 8] };
+  const empty = { name: 'feature', datatype: 'FP32', shape: [1, 0, 8, 8] };
+  assert.deepEqual(
+    read(64, [logits, empty])?.outputs.map(({ role }) => role),
+    ['logits'],
+  );
+  const start = performance.now();
+  assert.equal(read(2 ** 26, [{ ...logits, shape: [1, 3, 5, 5] }]), undefined);
+  assert.ok(performance.now() - start < 200);
 });

@@ -9,6 +9,7 @@ import { StoredTeacher } from '../../src/answers/storedTeacher.js';
 import type { OutputRequest } from '../../src/contract/outputs.js';
 import type { Teacher, TeacherImage, TeacherReply } from '../../src/contract/teacher.js';
 import type { TeacherInfo } from '../../src/contract/teacherInfo.js';
+import { expectedOutputs } from '../../src/stream/codec/outputShapes.js';
 import { CountedAnswers } from '../support/answers/countedAnswers.js';
 
 const LOGITS: readonly OutputRequest[] = [{ output: 'logits', encoding: 'fp32' }];
@@ -20,10 +21,11 @@ const INFO: TeacherInfo = {
 
 /** Answers each image with its first byte, when it is let. */
 class MadeTeacher implements Teacher {
-  readonly info = INFO;
+  info = INFO;
   readonly classifier = null;
   readonly asked: string[] = [];
   value: (image: TeacherImage) => number = ({ rgb }) => rgb[0] ?? 0;
+  shape = [1, 1, 2];
   gate: Promise<unknown> = Promise.resolve();
   isClosed = false;
 
@@ -31,12 +33,13 @@ class MadeTeacher implements Teacher {
     this.asked.push(image.sample);
     await this.gate;
     signal?.throwIfAborted();
-    return replyOf(this.value(image));
+    return replyOf(this.value(image), this.shape);
   }
 
   async requestElsewhere(image: TeacherImage): Promise<TeacherReply> {
     this.asked.push(`${image.sample} elsewhere`);
-    return replyOf(this.value(image));
+    await this.gate;
+    return replyOf(this.value(image), this.shape);
   }
 
   async close(): Promise<void> {
@@ -45,9 +48,9 @@ class MadeTeacher implements Teacher {
 }
 
 /** Logits alone, as of a teacher without a feature. */
-function replyOf(value: number): TeacherReply {
-  const data = new Float32Array(2).fill(value).buffer;
-  const logits = { dtype: 'fp32', shape: [1, 1, 2], data } as const;
+function replyOf(value: number, shape = [1, 1, 2]): TeacherReply {
+  const data = new Float32Array(shape.reduce((a, b) => a * b)).fill(value).buffer;
+  const logits = { dtype: 'fp32', shape, data } as const;
   return { logits, embedding: null, embeddingScale: null, featureNorm: null };
 }
 
@@ -64,12 +67,19 @@ let counts: CountedAnswers;
 let stored: string[];
 const open = new Set<StoredTeacher>();
 
-async function withStore(outputs = LOGITS): Promise<StoredTeacher> {
+async function withStore(outputs = LOGITS, scope = () => ''): Promise<StoredTeacher> {
+  const { info } = made;
   const store = await AnswerStore.open({ directory, maxBytes: 2 ** 30, hooks: counts.hooks });
   const onStored = ({ sample }: TeacherImage) => stored.push(sample);
   const teacher = new StoredTeacher({
     teacher: made,
-    outputs,
+    form: {
+      outputs,
+      expectedFor: (size) => expectedOutputs(size, info, outputs),
+      get answerScope() {
+        return scope();
+      },
+    },
     store,
     hooks: counts.hooks,
     onStored,
@@ -116,8 +126,8 @@ test('asked for twice at once: asked for once; if the first fails the second ask
     go = resolve;
   });
   const first = teacher.request(imageOf('first', 4), stop.signal);
-  const second = teacher.request(imageOf('second', 4));
   while (made.asked.length < 2) await new Promise((resolve) => setTimeout(resolve, 5));
+  const second = teacher.request(imageOf('second', 4));
   stop.abort(new Error('given up'));
   go();
   await assert.rejects(first, /given up/);
@@ -146,4 +156,81 @@ test('other outputs are other answers', async () => {
   const halves = await withStore([{ output: 'logits', encoding: 'fp16' }]);
   await halves.request(imageOf('a', 1));
   assert.deepEqual(made.asked, ['a', 'a']);
+});
+
+test('another way to ask and read has other answers, under the same digest', async () => {
+  const scopes = ['', 'oip imagenet', 'oip unit'];
+  for (const scope of scopes) {
+    const teacher = await withStore(LOGITS, () => scope);
+    await teacher.request(imageOf('a', 1));
+    await teacher.request(imageOf('b', 1));
+    await teacher.close();
+  }
+  assert.deepEqual(made.asked, ['a', 'a', 'a']);
+});
+
+test('a reply during which another kind of teacher joined is not stored', async () => {
+  let scope = 'one';
+  const teacher = await withStore(LOGITS, () => scope);
+  let go = () => {};
+  made.gate = new Promise<void>((resolve) => {
+    go = resolve;
+  });
+  const first = teacher.request(imageOf('a', 1));
+  while (made.asked.length < 1) await new Promise((resolve) => setTimeout(resolve, 5));
+  scope = 'one and two';
+  go();
+  await first;
+  scope = 'one';
+  await teacher.request(imageOf('b', 1));
+  assert.deepEqual(made.asked, ['a', 'b']);
+});
+
+test('a stored answer of another form than agreed is removed, and asked for again', async () => {
+  const store = await withStore();
+  await store.request(imageOf('a', 1));
+  await store.close();
+  made.info = { ...INFO, classes: 3 };
+  made.value = () => 7;
+  made.shape = [1, 1, 3];
+  const other = await withStore();
+  const { logits } = await other.request(imageOf('b', 1));
+  assert.deepEqual(logits?.shape, [1, 1, 3]);
+  assert.deepEqual([counts.corrupted, counts.hits.disk, counts.misses], [1, 0, 2]);
+  assert.deepEqual((await other.request(imageOf('c', 1))).logits?.shape, [1, 1, 3]);
+  assert.deepEqual(made.asked, ['a', 'b']);
+});
+
+test('one that gives up while it waits lets nobody past the one that is asked', async () => {
+  const teacher = await withStore();
+  let go = () => {};
+  made.gate = new Promise<void>((resolve) => {
+    go = resolve;
+  });
+  const a = teacher.request(imageOf('a', 1));
+  while (made.asked.length < 1) await new Promise((resolve) => setTimeout(resolve, 5));
+  const stop = new AbortController();
+  const b = teacher.request(imageOf('b', 1), stop.signal);
+  setTimeout(() => stop.abort(new Error('given up')), 20);
+  await assert.rejects(b, /given up/);
+  const c = teacher.request(imageOf('c', 1));
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  go();
+  assert.deepEqual(await Promise.all([a, c]), [replyOf(1), replyOf(1)]);
+  assert.deepEqual(made.asked, ['a']);
+});
+
+test('one that is asked for elsewhere is waited for', async () => {
+  const teacher = await withStore();
+  let go = () => {};
+  made.gate = new Promise<void>((resolve) => {
+    go = resolve;
+  });
+  const elsewhere = teacher.requestElsewhere(imageOf('a', 1));
+  while (made.asked.length < 1) await new Promise((resolve) => setTimeout(resolve, 5));
+  const later = teacher.request(imageOf('b', 1));
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  go();
+  await Promise.all([elsewhere, later]);
+  assert.deepEqual(made.asked, ['a elsewhere']);
 });

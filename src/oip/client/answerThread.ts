@@ -1,4 +1,5 @@
 /** Converts answers: small ones at once, others in a thread that is started when one comes. */
+import type { Worker } from 'node:worker_threads';
 import type { TeacherReply } from '../../contract/teacher.js';
 import { startThread } from '../../threads/startThread.js';
 import { ThreadCalls } from '../../threads/threadCalls.js';
@@ -10,18 +11,36 @@ const SMALL_BYTES = 128 * 1024;
 
 const FINISH_LIMIT_MS = 2000;
 
-export class AnswerThread {
-  #calls: ThreadCalls<AnswerApi> | undefined;
+/** After so many deaths answers are converted on the event loop: slower, but they arrive. */
+const MOST_DEATHS = 3;
 
-  /** Takes the buffers over. Rejects with NonFiniteAnswerError, and if the thread has died. */
+export class AnswerThread {
+  readonly #start: () => Worker;
+  #calls: ThreadCalls<AnswerApi> | undefined;
+  #deaths = 0;
+
+  constructor(start = () => startThread(import.meta.url, './answerWorker.ts', null)) {
+    this.#start = start;
+  }
+
+  /**
+   * Takes the buffers over. Rejects with NonFiniteAnswerError, and if the thread dies meanwhile; the next
+   * call starts another.
+   */
   async reply(outputs: readonly RawOutput[]): Promise<TeacherReply> {
     const bytes = outputs.reduce((sum, { data }) => sum + data.byteLength, 0);
-    if (bytes <= SMALL_BYTES) return replyOf(outputs);
-    this.#calls ??= new ThreadCalls(
-      startThread(import.meta.url, './answerWorker.ts', null),
-      answerService,
-    );
+    if (bytes <= SMALL_BYTES || this.#deaths >= MOST_DEATHS) return replyOf(outputs);
+    this.#calls ??= this.#started();
     return this.#calls.call.reply(outputs);
+  }
+
+  #started(): ThreadCalls<AnswerApi> {
+    const calls = new ThreadCalls(this.#start(), answerService);
+    void calls.died.then(() => {
+      this.#deaths++;
+      this.#calls = undefined;
+    });
+    return calls;
   }
 
   /** Rejects the calls that wait. */

@@ -8,8 +8,8 @@ import {
   connectivityState,
   Metadata,
   type ServiceError,
-  status,
   type StatusObject,
+  status,
 } from '@grpc/grpc-js';
 import type { MethodDefinition } from '@grpc/proto-loader';
 import { clientChannelOptions } from '../../rpc/clientChannel.js';
@@ -68,6 +68,8 @@ export interface InferStreamEvents {
   onResponse(response: ModelStreamInferResponse): void;
   /** The last event. */
   onEnd(code: status, details: string): void;
+  /** The connection was closed or the stream cancelled; no event comes after. */
+  onCancelled?(): void;
 }
 
 export class OipConnection {
@@ -178,9 +180,11 @@ export class OipConnection {
       },
       end: () => call.end(),
       cancel: () => {
+        if (isOver) return;
         isOver = true;
         this.#calls.delete(stream);
         call.cancel();
+        events.onCancelled?.();
       },
     };
     this.#calls.add(stream);

@@ -17,15 +17,15 @@ import {
 } from './connection.js';
 import { inferRequest } from './inferRequest.js';
 import { Misfits } from './misfit.js';
-import { infoOf } from './modelInfo.js';
+import { checkStated, infoOf, readingOf } from './modelInfo.js';
 import { type ModelInput, readModelInput } from './modelInput.js';
-import { ModelParameterError, readModelParameters, type TeacherFacts } from './modelParameters.js';
 import {
   checkOutputNames,
   type ExpectedOutputs,
   type ModelOutputs,
   readModelOutputs,
 } from './modelOutputs.js';
+import { ModelParameterError, readModelParameters, type TeacherFacts } from './modelParameters.js';
 import { inputBytes } from './pixels.js';
 import { factsText, type ServerFacts } from './serverFacts.js';
 import type { OipSettings } from './settings.js';
@@ -34,6 +34,8 @@ import { trialOutputs } from './trialOutputs.js';
 /** How a model is asked, and what it is. */
 export interface AgreedModel {
   readonly info: TeacherInfo;
+  /** How it is asked and read: see readingOf. */
+  readonly reading: string;
   readonly input: ModelInput;
   readonly outputs: ModelOutputs;
   /** As answers state it; empty if they don't. */
@@ -48,6 +50,8 @@ export interface GreetingOptions {
   readonly expected: ExpectedOutputs;
   /** Size of the trial image where the model takes any. */
   readonly trialSize: { readonly height: number; readonly width: number };
+  /** Whether all images have the trial's size: then a model of another size is refused before it. */
+  readonly isOnlySize?: boolean;
   /** For each of the first calls. */
   readonly timeoutMs: number;
   /** For the trial: the first answer of a model may take long. */
@@ -104,13 +108,34 @@ class Greeting {
     const misfits = new Misfits();
     const stated = statedFacts(facts, misfits);
     const input = readModelInput(facts, stated, settings, misfits);
+    checkStated(stated, settings, misfits);
     checkOutputNames(facts.metadata.outputs, settings, misfits);
+    if (input !== undefined) this.#checkSize(input, misfits);
     if (input === undefined || misfits.faults.length > 0) misfits.throwIfAny(address, said);
     const { trial, usesStream, version } = await this.#trial(input!, facts);
     const outputs = readModelOutputs({ trial, input: input!, stated, settings, expected }, misfits);
     misfits.throwIfAny(address, said);
-    const info = infoOf({ facts, stated, settings, version, input: input!, outputs: outputs! });
-    return { info, input: input!, outputs: outputs!, version, usesStream };
+    const known = { facts, stated, settings, version, input: input!, outputs: outputs! };
+    const info = infoOf(known);
+    return {
+      info,
+      reading: readingOf(known),
+      input: input!,
+      outputs: outputs!,
+      version,
+      usesStream,
+    };
+  }
+
+  #checkSize({ height, width }: ModelInput, misfits: Misfits): void {
+    const { trialSize: wanted, isOnlySize = false } = this.#options;
+    if (!isOnlySize) return;
+    if ((height ?? wanted.height) === wanted.height && (width ?? wanted.width) === wanted.width) {
+      return;
+    }
+    misfits.fault(
+      `image size: the model takes ${height ?? 'any'} x ${width ?? 'any'}, the student's crops are ${wanted.height} x ${wanted.width}`,
+    );
   }
 
   async #facts(): Promise<ServerFacts> {
@@ -248,6 +273,8 @@ function firstOfStream(
       },
       onEnd: (code, details) =>
         settle(new CallError(method, code, details || 'ended without an answer')),
+      // Closed by the student: nobody waits for the outcome.
+      onCancelled: () => clearTimeout(timer),
     });
     stream.write(request);
   });

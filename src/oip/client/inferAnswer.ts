@@ -4,6 +4,7 @@ import { printable } from '../../wire/printable.js';
 import type { ModelInferResponse } from '../generated/inference/ModelInferResponse.js';
 import type { RawOutput } from './answerTensors.js';
 import type { ModelOutput, OutputDatatype } from './modelOutputs.js';
+import { namesText, shapeText } from './serverFacts.js';
 
 /** An answer that doesn't fit the request; the message names the field, what came and what was wanted. */
 export class AnswerShapeError extends Error {
@@ -29,8 +30,8 @@ export function readAnswer(
     const index = response.outputs.findIndex(({ name }) => name === output.name);
     const given = response.outputs[index];
     if (given === undefined) {
-      const names = response.outputs.map(({ name }) => printable(name)).join(', ');
-      throw new AnswerShapeError(`outputs: ${names || 'none'} given, ${output.name} is missing`);
+      const names = namesText(response.outputs.map(({ name }) => name));
+      throw new AnswerShapeError(`outputs: ${names} given, ${printable(output.name)} is missing`);
     }
     checkStated(given, output, height, width);
     const elements = height * width * (output.channels ?? 1);
@@ -50,10 +51,11 @@ export function answeredBytes({ rawOutputContents, outputs }: ModelInferResponse
 
 function checkStated(
   given: ModelInferResponse['outputs'][number],
-  { name, datatype, layout, hasBatchAxis, channels }: ModelOutput,
+  { name: rawName, datatype, layout, hasBatchAxis, channels }: ModelOutput,
   height: number,
   width: number,
 ): void {
+  const name = printable(rawName);
   if (given.datatype !== datatype) {
     throw new AnswerShapeError(
       `${name}: datatype ${printable(given.datatype)} given, wanted ${datatype}`,
@@ -66,16 +68,20 @@ function checkStated(
         ? [channels, height, width]
         : [height, width, channels];
   const shape = [...(hasBatchAxis ? [1] : []), ...map];
-  if (given.shape.join() === shape.join()) return;
-  throw new AnswerShapeError(`${name}: shape [${given.shape}] given, wanted [${shape}]`);
+  const fits = given.shape.length === shape.length && given.shape.join() === shape.join();
+  if (fits) return;
+  throw new AnswerShapeError(
+    `${name}: shape ${shapeText(given.shape)} given, wanted ${shapeText(shape)}`,
+  );
 }
 
 function dataOf(
   { rawOutputContents, outputs }: ModelInferResponse,
   index: number,
-  { name, datatype }: ModelOutput,
+  { name: rawName, datatype }: ModelOutput,
   elements: number,
 ): ArrayBuffer {
+  const name = printable(rawName);
   const wanted = elements * BYTES[datatype];
   if (rawOutputContents.length > 0) {
     const raw = rawOutputContents[index];

@@ -1,13 +1,16 @@
 /** A model of another program as a teacher's info, with a digest where the server states none. */
 import { createHash } from 'node:crypto';
 import type { TeacherInfo } from '../../contract/teacherInfo.js';
+import { printable } from '../../wire/printable.js';
+import type { Misfits } from './misfit.js';
 import type { ModelInput } from './modelInput.js';
 import type { ModelOutputs } from './modelOutputs.js';
 import type { TeacherFacts } from './modelParameters.js';
 import type { ServerFacts } from './serverFacts.js';
 import type { OipSettings } from './settings.js';
 
-interface Known {
+/** What is known of a model once it has answered the trial. */
+export interface Known {
   readonly facts: ServerFacts;
   readonly stated: Partial<TeacherFacts>;
   readonly settings: OipSettings;
@@ -22,19 +25,44 @@ const DEFAULT_ALIGN_CORNERS = false;
 
 export function infoOf(known: Known): TeacherInfo {
   const { facts, stated, settings, input, outputs } = known;
-  const { pixels } = input;
+  // Raw pixels are sent as they are; what is stated then is what the model does itself.
+  const pixels = { ...input.pixels, ...(input.datatype === 'UINT8' ? pixelsOf(stated) : {}) };
   return {
     digest: stated.digest ?? settings.digest ?? derivedDigest(known),
     model: stated.model ?? facts.metadata.name,
     classes: outputs.classes,
     featureChannels: outputs.featureChannels,
     outputStride: outputs.outputStride,
-    pixelMean: stated.pixelMean ?? pixels.pixelMean,
-    pixelStd: stated.pixelStd ?? pixels.pixelStd,
-    channelOrder: stated.channelOrder ?? pixels.channelOrder,
+    ...pixels,
     alignCorners: alignCornersOf(known),
     numericMode: stated.numericMode ?? `oip ${input.datatype}`,
     classNames: settings.classNames ?? stated.classNames ?? [],
+  };
+}
+
+/** Settings that contradict what the server states become faults. */
+export function checkStated(
+  stated: Partial<TeacherFacts>,
+  { digest, alignCorners }: Pick<OipSettings, 'digest' | 'alignCorners'>,
+  misfits: Misfits,
+): void {
+  const pairs = [
+    ['teacher.oip.digest', digest, 'cirkd.digest', stated.digest],
+    ['teacher.oip.alignCorners', alignCorners, 'cirkd.align_corners', stated.alignCorners],
+  ] as const;
+  for (const [key, given, parameter, said] of pairs) {
+    if (given === null || said === undefined || given === said) continue;
+    misfits.fault(
+      `${key}: ${given} given, the model's parameter ${parameter} says ${printable(`${said}`)}`,
+    );
+  }
+}
+
+function pixelsOf({ pixelMean, pixelStd, channelOrder }: Partial<TeacherFacts>) {
+  return {
+    ...(pixelMean === undefined ? {} : { pixelMean }),
+    ...(pixelStd === undefined ? {} : { pixelStd }),
+    ...(channelOrder === undefined ? {} : { channelOrder }),
   };
 }
 
@@ -54,13 +82,31 @@ function derivedDigest({ facts, stated, settings, input, outputs, version }: Kno
     .map(([key, { stringValue }]) => [key, stringValue])
     .sort();
   const model = [name, version, platform, facts.config?.backend ?? '', parameters];
-  const { layout, pixels } = input;
-  const reading = [
+  const reading = readingParts({ stated, settings, input, outputs });
+  const identity = [model, tensors(inputs), tensors(statedOutputs), reading];
+  const hash = createHash('sha256').update(JSON.stringify(identity));
+  return `oip:sha256:${hash.digest('hex')}`;
+}
+
+/**
+ * How a model is asked and its answers are read, as one text: what they depend on beyond its weights. A
+ * digest that is stated or vouched for doesn't cover this.
+ */
+export function readingOf(known: Known): string {
+  const { input, outputs } = known;
+  const types = [input.name, input.datatype, outputs.outputs.map(({ datatype }) => datatype)];
+  return JSON.stringify(['oip', types, readingParts(known)]);
+}
+
+function readingParts({
+  stated,
+  settings,
+  input: { layout, pixels },
+  outputs,
+}: Pick<Known, 'stated' | 'settings' | 'input' | 'outputs'>): unknown[] {
+  return [
     [layout, pixels.pixelMean, pixels.pixelStd, pixels.channelOrder],
     outputs.outputs.map((output) => [output.role, output.name, output.layout]),
     [outputs.outputStride, alignCornersOf({ stated, settings })],
   ];
-  const identity = [model, tensors(inputs), tensors(statedOutputs), reading];
-  const hash = createHash('sha256').update(JSON.stringify(identity));
-  return `oip:sha256:${hash.digest('hex')}`;
 }

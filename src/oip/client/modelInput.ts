@@ -181,13 +181,27 @@ function pixelsOf(
       `teacher.oip.normalisation: ${normalisationText(given)} given, but the model's input is ${tensorText(tensor)}, which takes pixels as they are (none)`,
     );
   }
-  const said = statedPixels(stated);
-  if (given !== null && said !== undefined && !isSame(given, said)) {
-    return misfits.fault(
-      `teacher.oip.normalisation: ${normalisationText(given)} given, the model's parameters say ${normalisationText(said)}`,
+  if (given === null) return statedPixels(stated) ?? askPixels(misfits);
+  // A server may state only some of the three.
+  const differing = PIXEL_FIELDS.filter(
+    ([field]) => stated[field] !== undefined && `${stated[field]}` !== `${given[field]}`,
+  );
+  for (const [field, parameter] of differing) {
+    misfits.fault(
+      `teacher.oip.normalisation: ${textOf(given[field])} given, the model's parameter ${parameter} says ${textOf(stated[field]!)}`,
     );
   }
-  return given ?? said ?? askPixels(misfits);
+  return given;
+}
+
+const PIXEL_FIELDS = [
+  ['pixelMean', 'cirkd.pixel_mean'],
+  ['pixelStd', 'cirkd.pixel_std'],
+  ['channelOrder', 'cirkd.channel_order'],
+] as const;
+
+function textOf(value: readonly number[] | string): string {
+  return typeof value === 'string' ? value : `[${value.join(', ')}]`;
 }
 
 function askPixels(misfits: Misfits): undefined {
@@ -207,10 +221,6 @@ function statedPixels(stated: Partial<TeacherFacts>): Normalisation | undefined 
 
 function isRaw({ pixelMean, pixelStd }: Normalisation): boolean {
   return pixelMean.every((mean) => mean === 0) && pixelStd.every((std) => std === 1);
-}
-
-function isSame(one: Normalisation, other: Normalisation): boolean {
-  return normalisationText(one) === normalisationText(other);
 }
 
 /** "rgb less 0, 0, 0, divided by 255, 255, 255" */

@@ -7,13 +7,16 @@ import { printable } from '../../wire/printable.js';
 import type { Misfits } from './misfit.js';
 import type { ModelInput } from './modelInput.js';
 import type { TeacherFacts } from './modelParameters.js';
-import { type StatedTensor, tensorsText, tensorText } from './serverFacts.js';
+import { MOST_SHOWN, type StatedTensor, tensorsText, tensorText } from './serverFacts.js';
 import { type Layout, NO_FEATURE, type OipSettings } from './settings.js';
 
 /** Data types that outputs may have. */
 export const OUTPUT_DATATYPES = ['FP32', 'FP16', 'BF16'] as const;
 
 export type OutputDatatype = (typeof OUTPUT_DATATYPES)[number];
+
+/** Strides looked for, beside powers of two. Networks for segmentation have at most 32. */
+const MAX_STRIDE = 1024;
 
 /** What a requested output is for. */
 export type OutputRole = 'logits' | 'feature' | 'embedding' | 'feature_norm';
@@ -114,7 +117,7 @@ function mapOf(stated: StatedTensor, known: Known): MapOutput[] {
   const isMap = known.input.hasBatchAxis
     ? shape.length === 4 && shape[0] === 1
     : shape.length === 3;
-  if (!isMap) return [];
+  if (!isMap || shape.some((size) => size < 1)) return [];
   const given = known.settings.outputLayout;
   const layouts: Layout[] = [known.input.layout, known.input.layout === 'nchw' ? 'nhwc' : 'nchw'];
   const readings = (given === null ? layouts : [given]).map((layout) => reading(stated, layout));
@@ -196,9 +199,18 @@ function strideOf(
   if (known !== undefined && known !== null) return known;
   if (fits(expected.outputStride)) return expected.outputStride;
   // Small maps fit several strides; networks usually have a power of two.
-  const all = Array.from({ length: trial.height }, (_, index) => index + 1).filter(fits);
-  const found = all.find((stride) => Number.isInteger(Math.log2(stride))) ?? all[0];
+  const found = [...powersOfTwo(trial.height), ...wholeNumbers(trial.height)].find(fits);
   return found ?? misfits.fault(`outputStride: the model's logits are ${size}, no whole number`);
+}
+
+function powersOfTwo(most: number): number[] {
+  const exponents = Array.from({ length: Math.floor(Math.log2(most)) + 1 }, (_, index) => index);
+  return exponents.map((exponent) => 2 ** exponent);
+}
+
+/** 1, 2, ... up to `most`, or up to the largest stride that is looked for. */
+function wholeNumbers(most: number): number[] {
+  return Array.from({ length: Math.min(most, MAX_STRIDE) }, (_, index) => index + 1);
 }
 
 interface Feature {
@@ -269,6 +281,7 @@ function isSameSize(one: MapOutput, other: MapOutput): boolean {
 function mapsText(maps: readonly MapOutput[]): string {
   return (
     maps
+      .slice(0, MOST_SHOWN)
       .map(
         ({ stated, channels, height, width }) =>
           `${printable(stated.name)} (${channels} channels, ${height} x ${width})`,

@@ -29,6 +29,8 @@ export interface OipOptions {
   readonly settings: OipSettings;
   /** Size of the image that a model of any size is tried with. */
   readonly trialSize: { readonly height: number; readonly width: number };
+  /** Whether all images have that size: then a model of another size is refused. Default: no. */
+  readonly isOnlySize?: boolean;
 }
 
 /** Models on other programs' servers, for connectTeachers. Close it after the last use. */
@@ -165,7 +167,7 @@ class OipConversation implements Conversation {
         trialTimeoutMs: requestTimeoutMs,
       });
       if (this.#connection !== connection) return;
-      this.#admission.admitInfo(this.#endpoint.address, agreed.info);
+      this.#admission.admitInfo(this.#endpoint.address, agreed.info, agreed.reading);
       connection.watch();
       if (!connection.isConnected) {
         throw new CallError('', status.UNAVAILABLE, 'the connection was lost');

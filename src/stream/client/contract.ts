@@ -44,6 +44,8 @@ export interface Agreement {
 export class FleetContract {
   readonly #expected: ExpectedContract;
   readonly #outputOptions: OutputOptions;
+  /** How the admitted teachers are asked and read; empty for our own, whose digest covers that. */
+  readonly #readings = new Set<string>();
   #first: { address: string; info: TeacherInfo; classifier: EncodedTensor | null } | undefined;
 
   constructor({ expected, encoding, logits }: OutputOptions & Pick<ClientSettings, 'expected'>) {
@@ -61,6 +63,12 @@ export class FleetContract {
     return this.#first?.classifier ?? null;
   }
 
+  /** What answers depend on beyond the digest, of all teachers so far; empty if all are our own. */
+  get answerScope(): string {
+    const readings = [...this.#readings].sort();
+    return readings.some((reading) => reading !== '') ? JSON.stringify(readings) : '';
+  }
+
   /** Throws ContractMismatchError, which names the field, the teacher's value and the student's. */
   admit(address: string, welcome: Welcome): Agreement {
     if (welcome.protocolVersion !== PROTOCOL_VERSION) {
@@ -73,6 +81,7 @@ export class FleetContract {
     this.#checkFirst(address, info);
     // A teacher that has yet to send its classifier isn't the first one yet: it may never send it.
     if (!wantsClassifier(this.#outputOptions)) this.#first ??= { address, info, classifier: null };
+    this.#readings.add('');
     return {
       info,
       maxImagePixels: welcome.limits?.maxImagePixels || Number.POSITIVE_INFINITY,
@@ -83,13 +92,14 @@ export class FleetContract {
   }
 
   /**
-   * Admits a teacher of another protocol, which says nothing of outputs and gives logits. Throws as
-   * admit().
+   * Admits a teacher of another protocol, which says nothing of outputs and gives logits. `reading`: how
+   * it is asked and its answers are read, not empty. Throws as admit().
    */
-  admitInfo(address: string, info: TeacherInfo): void {
+  admitInfo(address: string, info: TeacherInfo, reading: string): void {
     this.#checkExpected(address, info);
     this.#checkFirst(address, info);
     this.#first ??= { address, info, classifier: null };
+    this.#readings.add(reading);
   }
 
   /**
@@ -203,7 +213,7 @@ export class HandshakeError extends Error {
 export interface Admission {
   admit(address: string, welcome: Welcome): Agreement;
   admitClassifier(address: string, info: TeacherInfo, classifier: EncodedTensor): void;
-  admitInfo(address: string, info: TeacherInfo): void;
+  admitInfo(address: string, info: TeacherInfo, reading: string): void;
 }
 
 /**

@@ -96,9 +96,9 @@ export class Fleet implements LinkOwner {
     return this.#closed;
   }
 
-  /** The teachers' classifier; null if none is wanted, or none has arrived. */
-  get classifier(): EncodedTensor | null {
-    return this.#contract.classifier;
+  /** What the teachers were admitted as. */
+  get contract(): Pick<FleetContract, 'classifier' | 'answerScope'> {
+    return this.#contract;
   }
 
   admit(address: string, welcome: Welcome): Agreement {
@@ -109,8 +109,8 @@ export class Fleet implements LinkOwner {
     this.#contract.admitClassifier(address, info, classifier);
   }
 
-  admitInfo(address: string, info: TeacherInfo): void {
-    this.#contract.admitInfo(address, info);
+  admitInfo(address: string, info: TeacherInfo, reading: string): void {
+    this.#contract.admitInfo(address, info, reading);
   }
 
   onReply(link: TeacherLink, request: ImageRequest, reply: TeacherReply): void {

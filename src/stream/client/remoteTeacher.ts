@@ -3,7 +3,7 @@ import type { EncodedTensor } from '../../contract/encodedTensor.js';
 import type { OutputRequest } from '../../contract/outputs.js';
 import type { Teacher, TeacherImage, TeacherReply } from '../../contract/teacher.js';
 import type { TeacherInfo } from '../../contract/teacherInfo.js';
-import { answerBytes, expectedOutputs } from '../codec/outputShapes.js';
+import { answerBytes, type ExpectedOutput, expectedOutputs } from '../codec/outputShapes.js';
 import type { TeacherProtocol } from './conversation.js';
 import { distillProtocol } from './distill/distillConversation.js';
 import { Fleet } from './fleet.js';
@@ -70,14 +70,24 @@ export class RemoteTeacher implements Teacher {
   constructor(fleet: Fleet, info: TeacherInfo, settings: ClientSettings) {
     this.#fleet = fleet;
     this.info = info;
-    this.classifier = fleet.classifier;
+    this.classifier = fleet.contract.classifier;
     this.#settings = settings;
     this.outputs = grantedOutputs(info, settings);
   }
 
+  /** How the teachers so far are asked and read, where the digest doesn't cover that; else empty. */
+  get answerScope(): string {
+    return this.#fleet.contract.answerScope;
+  }
+
+  /** The tensors of a reply to an image of this size. */
+  expectedFor(size: { readonly height: number; readonly width: number }): ExpectedOutput[] {
+    return expectedOutputs(size, this.info, this.outputs);
+  }
+
   /** The smallest maxInflightBytes that admits the answer to an image of this size. */
   inflightBytesFor(size: { readonly height: number; readonly width: number }): number {
-    return answerBytes(expectedOutputs(size, this.info, this.outputs));
+    return answerBytes(this.expectedFor(size));
   }
 
   /**
@@ -114,11 +124,7 @@ export class RemoteTeacher implements Teacher {
     prepare?: (request: ImageRequest) => void,
   ): Promise<TeacherReply> {
     signal?.throwIfAborted();
-    const request = new ImageRequest(
-      image,
-      expectedOutputs(image, this.info, this.outputs),
-      signal,
-    );
+    const request = new ImageRequest(image, this.expectedFor(image), signal);
     this.#check(request);
     prepare?.(request);
     this.#fleet.submit(request);
