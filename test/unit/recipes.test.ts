@@ -1,4 +1,5 @@
 /** The files in recipes/ are right configs, and say what was run of them. */
+import { termWeights } from '../../src/contract/terms.js';
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { basename } from 'node:path';
@@ -49,6 +50,11 @@ test('every recipe says what was run and what was not', () => {
   }
 });
 
+const CIRKD = {
+  ...{ task: 1, logits_kd: 1, minibatch_pixel: 1 },
+  ...{ memory_pixel: 0.1, memory_region: 0.1 },
+};
+
 test("the paper's settings are the published ones", () => {
   const recipe = (name: string) => {
     const found = recipes.find(({ fileName }) => fileName === `${name}.yaml`)!;
@@ -62,7 +68,7 @@ test("the paper's settings are the published ones", () => {
       [train.steps, train.batchSize, train.learningRate, train.weightDecay, train.momentum],
       [steps, 16, 0.02, 1e-4, 0.9],
     );
-    assert.deepEqual(Object.values(loss.weights), [1, 1, 1, 0.1, 0.1]);
+    assert.deepEqual(loss.weights, termWeights(CIRKD));
     assert.deepEqual([memory.pixelMemorySize, memory.regionMemorySize], [20_000, 2000]);
   }
 });
