@@ -19,6 +19,7 @@ import {
   selectorsIn,
 } from '../support/deploy/monitoringFiles.js';
 import { panelCharts } from '../support/deploy/panelCharts.js';
+import { inferRequest, OipPeer } from '../support/oip/oipPeer.js';
 import { TeacherProcess } from '../support/teachers/teacherProcess.js';
 import { tinyStudent, tinyTeacher } from '../support/training/tinyRun.js';
 import { PROMETHEUS } from '../support/tools/goModules.js';
@@ -42,7 +43,11 @@ before(async () => {
   // Each shows one kind of trouble now and then.
   const faults = ['faults.nonFiniteEvery=7', 'faults.failEvery=11'];
   const teachers = faults.map(
-    (fault) => new TeacherProcess('--checkpoint', model, '--set', 'threads=1', '--set', fault),
+    (fault) =>
+      new TeacherProcess(
+        ...['--checkpoint', model, '--set', 'threads=1', '--set', fault],
+        ...['--set', 'cache.memoryMiB=8'],
+      ),
   );
   processes.push(...teachers);
   const ports: string[] = [];
@@ -52,6 +57,7 @@ before(async () => {
     const { grpcPort, metricsUrl } = await teacher.listening();
     ports.push(`"127.0.0.1:${grpcPort}"`);
     teacherUrls.push(metricsUrl);
+    processes.push(inferenceClient(grpcPort));
   }
   const settings = [
     ...['run.id=watched', `teacher.addresses=[${ports}]`],
@@ -76,6 +82,23 @@ after(async () => {
   await prometheus?.close();
   rmSync(folder, { recursive: true });
 });
+
+/** A client of another program that asks for one picture again and again, and for new ones, which may fail. */
+function inferenceClient(port: number): { kill(): void } {
+  const peer = new OipPeer(port);
+  let shade = 0;
+  const timer = setInterval(() => {
+    shade = (shade + 1) % 256;
+    for (const each of [0, shade])
+      void peer.infer(inferRequest({ shades: [each], size: [32, 64] }));
+  }, 250);
+  return {
+    kill() {
+      clearInterval(timer);
+      peer.close();
+    },
+  };
+}
 
 async function assertAnswered(expr: string, name: string): Promise<void> {
   let count = 0;
