@@ -44,19 +44,36 @@ function isString(value: unknown): boolean {
 
 /** The text of the plain or quoted scalar at a path of a YAML document; null if there is none. */
 export function scalarText(document: Document, path: KeyPath): string | null {
+  const steps = [...stepsAlong(document, path)];
+  const end = steps.length < path.length ? undefined : (steps.at(-1)?.node ?? document.contents);
+  const node = isAlias(end) ? end.resolve(document) : end;
+  return isScalar(node) && typeof node.source === 'string' ? node.source : null;
+}
+
+/**
+ * The nodes along a path, as far as the document has it: each value, and where it starts (its key, or the item
+ * itself). Aliases on the way are followed.
+ */
+export function* stepsAlong(
+  document: Document,
+  path: KeyPath,
+): Generator<{ readonly start: unknown; readonly node: unknown }> {
   let node: unknown = document.contents;
   for (const segment of path) {
     if (isAlias(node)) node = node.resolve(document);
+    let start: unknown;
     if (isMap(node)) {
-      node = node.items.find(
+      const pair = node.items.find(
         ({ key }) => isScalar(key) && String(key.value) === String(segment),
-      )?.value;
+      );
+      start = pair?.key;
+      node = pair?.value;
     } else if (isSeq(node)) {
       node = node.items[Number(segment)];
+      start = node;
     } else {
-      return null;
+      return;
     }
+    yield { start, node };
   }
-  if (isAlias(node)) node = node.resolve(document);
-  return isScalar(node) && typeof node.source === 'string' ? node.source : null;
 }

@@ -1,10 +1,10 @@
 /** Reads the text of a config, records the places of its keys and applies overrides. */
 import { isIPv6 } from 'node:net';
 import type { Document } from 'yaml';
-import { isAlias, isMap, isNode, isScalar, isSeq, LineCounter, parseDocument } from 'yaml';
+import { isNode, LineCounter, parseDocument } from 'yaml';
 import type { ConfigFault } from './configError.js';
 import type { KeyPath } from './schemaTree.js';
-import { scalarText } from './writtenText.js';
+import { scalarText, stepsAlong } from './writtenText.js';
 
 export interface ConfigSource {
   /** Plain data with the overrides applied. */
@@ -129,23 +129,8 @@ function valueText(given: string): string {
 
 /** Line of the deepest part of the path that the text contains. */
 function lineOf(document: Document, lines: LineCounter, path: KeyPath): number | null {
-  let node: unknown = document.contents;
   let offset: number | null = null;
-  for (const segment of path) {
-    if (isAlias(node)) node = node.resolve(document);
-    let start: unknown = null;
-    if (isMap(node)) {
-      const pair = node.items.find(
-        (item) => isScalar(item.key) && String(item.key.value) === String(segment),
-      );
-      start = pair?.key;
-      node = pair?.value;
-    } else if (isSeq(node)) {
-      node = node.items[Number(segment)];
-      start = node;
-    } else {
-      break;
-    }
+  for (const { start } of stepsAlong(document, path)) {
     if (!isNode(start) || !start.range) break;
     offset = start.range[0];
   }

@@ -1,9 +1,8 @@
 /** Properties of a graph: the keys of a teacher's `graph`, and of the YAML file beside a graph. */
 import { z } from 'zod';
 import type { ConfigSchema, CrossFault } from '../fields.js';
-import { field, positive, positiveCount, section, text } from '../fields.js';
-
-const three = (number: z.ZodNumber) => z.tuple([number, number, number]);
+import { field, positiveCount, section, text } from '../fields.js';
+import { pixelKeys } from './pixelKeys.js';
 
 /** null: detected from the graph; if that is impossible, an error names the missing key. */
 const graphKeys = {
@@ -27,21 +26,7 @@ const graphKeys = {
     "Form of the graph's input pixels: imagenet (RGB, torchvision's mean and deviation), official (BGR minus the official code's mean), unit (RGB from 0 to 1), none (RGB from 0 to 255).",
     { wanted: 'imagenet, official, unit, none, or null' },
   ),
-  pixelMean: field(
-    three(z.number()).nullable().default(null),
-    'Instead of normalisation: subtracted from pixels, on the 0..255 scale, in channelOrder.',
-    { wanted: 'a list of three numbers, or null' },
-  ),
-  pixelStd: field(
-    three(positive()).nullable().default(null),
-    'Instead of normalisation: divides pixels after pixelMean was subtracted, in channelOrder.',
-    { wanted: 'a list of three numbers > 0, or null' },
-  ),
-  channelOrder: field(
-    z.enum(['rgb', 'bgr']).nullable().default(null),
-    'Instead of normalisation: the order of the channels that the graph expects.',
-    { wanted: 'rgb, bgr, or null' },
-  ),
+  ...pixelKeys('graph'),
   classes: field(
     positiveCount().nullable().default(null),
     'Number of channels of the logits; null: taken from the graph.',

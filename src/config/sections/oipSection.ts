@@ -1,12 +1,10 @@
 /** The section `teacher.oip` of the student's config: models on servers of other programs. */
 import { z } from 'zod';
 import type { ConfigSchema, CrossFault } from '../fields.js';
-import { field, positive, positiveCount, section, text } from '../fields.js';
+import { field, positiveCount, section, text } from '../fields.js';
+import { pixelKeys } from './pixelKeys.js';
 
-const three = (number: () => z.ZodNumber) => z.tuple([number(), number(), number()]);
-
-/** In lower case; what gRPC itself sends, and binary values, can't be given. */
-/** gRPC's own names, and those of binary values, are refused apart: helm's regular expressions can't look ahead. */
+/** In lower case. gRPC's own names, and those of binary values, are refused apart: helm's regular expressions can't look ahead. */
 const HEADER_NAME = /^[a-z0-9_.-]+$/;
 const RESERVED_NAME = /^grpc-|-bin$/;
 
@@ -31,21 +29,7 @@ export const oipSection = section(
       "Form of the pixels: imagenet (RGB, torchvision's mean and deviation), official (BGR minus the official code's mean), unit (RGB from 0 to 1), none (RGB from 0 to 255).",
       { wanted: 'imagenet, official, unit, none, or null' },
     ),
-    pixelMean: field(
-      three(z.number).nullable().default(null),
-      'Instead of normalisation: subtracted from pixels, on the 0..255 scale, in channelOrder.',
-      { wanted: 'a list of three numbers, or null' },
-    ),
-    pixelStd: field(
-      three(positive).nullable().default(null),
-      'Instead of normalisation: divides pixels after pixelMean was subtracted, in channelOrder.',
-      { wanted: 'a list of three numbers > 0, or null' },
-    ),
-    channelOrder: field(
-      z.enum(['rgb', 'bgr']).nullable().default(null),
-      'Instead of normalisation: the order of the channels that the model expects.',
-      { wanted: 'rgb, bgr, or null' },
-    ),
+    ...pixelKeys('model'),
     logits: field(
       text().nullable().default(null),
       'The output with the class scores; null: detected from names and shapes.',

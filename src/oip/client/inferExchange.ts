@@ -4,8 +4,8 @@ import type { TeacherReply } from '../../contract/teacher.js';
 import { printable } from '../../wire/printable.js';
 import { type Attempt as AttemptOf, Attempts } from '../../stream/client/attempts.js';
 import type { ImageEvents } from '../../stream/client/conversation.js';
-import { ImageRefusedError, statusName } from '../../stream/client/errors.js';
-import type { ClientSettings, RequeueReason } from '../../stream/client/options.js';
+import { statusName } from '../../stream/client/errors.js';
+import type { ClientSettings } from '../../stream/client/options.js';
 import type { ImageRequest } from '../../stream/client/request.js';
 import type { ModelInferResponse } from '../generated/inference/ModelInferResponse.js';
 import type { ModelStreamInferResponse } from '../generated/inference/ModelStreamInferResponse.js';
@@ -75,7 +75,10 @@ export class InferExchange {
     this.#settings = settings;
     this.#thread = thread;
     this.#events = events;
-    this.#attempts = new Attempts(address, settings, (id) => this.#timedOut(id));
+    this.#attempts = new Attempts(address, settings, events, {
+      timedOut: (id) => this.#timedOut(id),
+      cancel: ({ part }) => part.cancel(),
+    });
   }
 
   /** Unanswered images. */
@@ -118,17 +121,16 @@ export class InferExchange {
         },
       );
     }
-    this.#attempts.report('sent', attempt);
+    this.#attempts.sent(attempt);
   }
 
   /** Forgets an image; over a stream its answer may still arrive and is then ignored. */
   drop(request: ImageRequest): void {
-    const attempt = this.#attempts.close(request.id);
-    if (attempt !== undefined) this.#dropped(attempt);
+    this.#attempts.drop(request);
   }
 
   dropAll(): void {
-    for (const attempt of this.#attempts.closeAll()) this.#dropped(attempt);
+    this.#attempts.dropAll();
   }
 
   /** No image follows. */
@@ -140,10 +142,7 @@ export class InferExchange {
   /** Ends all attempts, as the connection is over; returns their images. */
   end(reason: string): ImageRequest[] {
     this.#open = undefined;
-    return this.#attempts.closeAll().map((attempt) => {
-      this.#attempts.report('failed', attempt, reason);
-      return attempt.request;
-    });
+    return this.#attempts.end(reason);
   }
 
   #receive({ errorMessage, inferResponse }: ModelStreamInferResponse): void {
@@ -191,25 +190,23 @@ export class InferExchange {
     } catch (error) {
       if (!(error instanceof AnswerShapeError)) throw error;
       attempt.request.blame(status.DATA_LOSS);
-      this.#failed(attempt.id, 'shape', error.message, false);
+      this.#attempts.failed(attempt.id, 'shape', error.message, false);
     }
   }
 
   async #convert(attempt: Attempt, converted: Promise<TeacherReply>): Promise<void> {
-    const { id, number, request } = attempt;
+    const { id, number } = attempt;
     const isOpen = () => this.#attempts.get(id, number) === attempt;
     let reply: TeacherReply;
     try {
       reply = await converted;
     } catch (error) {
       const reason = error instanceof NonFiniteAnswerError ? 'nonfinite' : 'error';
-      if (isOpen()) this.#failed(id, reason, (error as Error).message, true);
+      if (isOpen()) this.#attempts.failed(id, reason, (error as Error).message, true);
       return;
     }
     if (!isOpen()) return;
-    this.#attempts.close(id);
-    this.#attempts.report('answered', attempt);
-    this.#events.onAnswered(request, reply);
+    this.#attempts.answered(attempt, reply);
   }
 
   #callFailed(attempt: Attempt, { code, details }: CallError): void {
@@ -218,7 +215,7 @@ export class InferExchange {
     if (!connection.isConnected || ENDS.has(code)) {
       this.#events.onOver(code, details);
     } else if (REFUSALS.has(code)) {
-      this.#refused(attempt, code, details);
+      this.#attempts.refused(attempt, code, `${statusName(code)}: ${printable(details)}`);
     } else if (code === status.DEADLINE_EXCEEDED) {
       this.#timedOut(attempt.id);
     } else {
@@ -226,18 +223,9 @@ export class InferExchange {
     }
   }
 
-  #refused(attempt: Attempt, code: status, details: string): void {
-    const { id, request } = attempt;
-    const answer = `${statusName(code)}: ${printable(details)}`;
-    this.#attempts.close(id);
-    this.#attempts.report('refused', attempt, answer);
-    const message = `teacher ${this.#address} refused image ${request.image.sample}: ${answer}`;
-    this.#events.onRefused(request, new ImageRefusedError(code, message));
-  }
-
   #reportedError({ id, request }: Attempt, code: status, details: string): void {
     request.blame(code);
-    this.#failed(id, 'error', `${statusName(code)}: ${printable(details)}`, true);
+    this.#attempts.failed(id, 'error', `${statusName(code)}: ${printable(details)}`, true);
   }
 
   #timedOut(id: number): void {
@@ -245,19 +233,7 @@ export class InferExchange {
     if (attempt === undefined || attempt.part.hasArrived) return;
     attempt.part.cancel();
     const { requestTimeoutMs } = this.#settings;
-    this.#failed(id, 'timeout', `no whole answer within ${requestTimeoutMs} ms`, false);
-  }
-
-  #failed(id: number, reason: RequeueReason, detail: string, reported: boolean): void {
-    const attempt = this.#attempts.close(id);
-    if (attempt === undefined) return;
-    this.#attempts.report('failed', attempt, `${reason}: ${detail}`);
-    this.#events.onFailed(attempt.request, reason, detail, reported);
-  }
-
-  #dropped(attempt: Attempt): void {
-    attempt.part.cancel();
-    this.#attempts.report('dropped', attempt);
+    this.#attempts.failed(id, 'timeout', `no whole answer within ${requestTimeoutMs} ms`, false);
   }
 }
 

@@ -4,29 +4,26 @@
  */
 import { status } from '@grpc/grpc-js';
 import type { ImageError } from '../../generated/cirkd/teacher/v1/ImageError.js';
-import { type Attempt as AttemptOf, Attempts } from '../attempts.js';
+import { Attempts } from '../attempts.js';
 import type { ImageEvents } from '../conversation.js';
 import type { DistillStream } from './distillStream.js';
-import { ImageRefusedError, requeueReason, statusName } from '../errors.js';
-import type { ClientSettings, RequeueReason } from '../options.js';
+import { requeueReason, statusName } from '../errors.js';
+import type { ClientSettings } from '../options.js';
 import { ChunkError, ReplyAssembly } from './replyAssembly.js';
 import type { ImageRequest } from '../request.js';
 import type { TensorChunkView } from './responseDecoder.js';
 
-type Attempt = AttemptOf<ReplyAssembly>;
-
 export class ImageExchange {
-  readonly #address: string;
   readonly #settings: ClientSettings;
-  readonly #events: ImageEvents;
   readonly #attempts: Attempts<ReplyAssembly>;
   #stream: DistillStream | undefined;
 
   constructor(address: string, settings: ClientSettings, events: ImageEvents) {
-    this.#address = address;
     this.#settings = settings;
-    this.#events = events;
-    this.#attempts = new Attempts(address, settings, (id) => this.#timedOut(id));
+    this.#attempts = new Attempts(address, settings, events, {
+      timedOut: (id) => this.#timedOut(id),
+      cancel: ({ id }) => this.#stream?.cancel(id),
+    });
   }
 
   /** Unanswered images. */
@@ -50,27 +47,23 @@ export class ImageExchange {
       timeoutMs: this.#settings.requestTimeoutMs,
       crc32c: request.crc32c,
     });
-    this.#attempts.report('sent', attempt);
+    this.#attempts.sent(attempt);
   }
 
   /** Forgets an image; its answer may still arrive and is then ignored. */
   drop(request: ImageRequest): void {
-    const attempt = this.#attempts.close(request.id);
-    if (attempt !== undefined) this.#dropped(attempt);
+    this.#attempts.drop(request);
   }
 
   /** Forgets all. */
   dropAll(): void {
-    for (const attempt of this.#attempts.closeAll()) this.#dropped(attempt);
+    this.#attempts.dropAll();
   }
 
   /** Ends all attempts, as the stream is over; returns their images. */
   end(reason: string): ImageRequest[] {
     this.#stream = undefined;
-    return this.#attempts.closeAll().map((attempt) => {
-      this.#attempts.report('failed', attempt, reason);
-      return attempt.request;
-    });
+    return this.#attempts.end(reason);
   }
 
   chunk(chunk: TensorChunkView): void {
@@ -86,13 +79,10 @@ export class ImageExchange {
     const answer = `${statusName(error.code)}: ${error.message}`;
     if (error.retryable) {
       request.blame(error.code, error.reason);
-      this.#failed(error.id, requeueReason(error), answer, true);
+      this.#attempts.failed(error.id, requeueReason(error), answer, true);
       return;
     }
-    this.#attempts.close(error.id);
-    this.#attempts.report('refused', attempt, answer);
-    const message = `teacher ${this.#address} refused image ${request.image.sample}: ${answer}`;
-    this.#events.onRefused(request, new ImageRefusedError(error.code, message));
+    this.#attempts.refused(attempt, error.code, answer);
   }
 
   #accept(chunk: TensorChunkView): void {
@@ -106,30 +96,16 @@ export class ImageExchange {
       if (!(error instanceof ChunkError)) throw error;
       this.#stream?.cancel(chunk.id);
       attempt.request.blame(status.DATA_LOSS);
-      this.#failed(chunk.id, error.reason, error.message, false);
+      this.#attempts.failed(chunk.id, error.reason, error.message, false);
       return;
     }
-    this.#attempts.close(chunk.id);
-    this.#attempts.report('answered', attempt);
-    this.#events.onAnswered(attempt.request, attempt.part.reply());
+    this.#attempts.answered(attempt, attempt.part.reply());
   }
 
   #timedOut(id: number): void {
     this.#stream?.cancel(id);
     const { requestTimeoutMs } = this.#settings;
-    this.#failed(id, 'timeout', `no complete answer within ${requestTimeoutMs} ms`, false);
-  }
-
-  #failed(id: number, reason: RequeueReason, detail: string, reported: boolean): void {
-    const attempt = this.#attempts.close(id);
-    if (attempt === undefined) return;
-    this.#attempts.report('failed', attempt, `${reason}: ${detail}`);
-    this.#events.onFailed(attempt.request, reason, detail, reported);
-  }
-
-  #dropped(attempt: Attempt): void {
-    this.#stream?.cancel(attempt.id);
-    this.#attempts.report('dropped', attempt);
+    this.#attempts.failed(id, 'timeout', `no complete answer within ${requestTimeoutMs} ms`, false);
   }
 
   /** Grants credit for all missing bytes, so each answer has its credit as soon as it is requested. */
