@@ -16,15 +16,18 @@ const REPORTER = new URL('./times.mjs', import.meta.url).href;
 
 /**
  * Concurrent files, for two cores. Unit tests also wait for times to pass: a third process uses what the others leave.
- * Integration tests start whole services: one file at a time.
+ * Integration and system tests start whole services: one file at a time.
  */
-const CONCURRENCY = { unit: 3, golden: 1, integration: 1, interop: 1, deploy: 1, soak: 1 };
+const CONCURRENCY = {
+  ...{ unit: 3, golden: 1, integration: 1, system: 1 },
+  ...{ interop: 1, deploy: 1, soak: 1 },
+};
 /**
  * Limit per file or batch, as Node.js 20 counts a whole file as a test. Waits in tests time out sooner: see
  * test/support/eventually.ts. The first tests of interop and deploy install their dependencies.
  */
 const TIMEOUT_MS = {
-  ...{ unit: 300_000, golden: 300_000, integration: 600_000 },
+  ...{ unit: 300_000, golden: 300_000, integration: 600_000, system: 600_000 },
   ...{ interop: 1_800_000, deploy: 1_800_000, soak: 7_200_000 },
 };
 

@@ -58,18 +58,27 @@ function alone<Result>(decode: () => Promise<Result>): Promise<Result> {
   return result;
 }
 
-/** Strictly, then, if that fails, past warnings: so it is this file that has them. */
+/** The strict decodings of an odd file, until one tells what the decoder said. */
+const STRICT_TRIES = 5;
+
+/**
+ * Strictly, then, if that fails, past warnings: so it is this file that has them. Another thread's decoding can empty
+ * the buffer of messages in between; then the file is decoded strictly once more.
+ */
 async function decodeWhole(
   file: string,
   bytes: Uint8Array,
   whiteValue: number | null,
 ): Promise<DecodedImage> {
-  let warning: string;
-  try {
-    return await decode(bytes, 'warning', whiteValue);
-  } catch (error) {
-    warning = reason(error);
+  let warning: string | undefined;
+  for (let tries = 0; warning === undefined && tries < STRICT_TRIES; tries++) {
+    try {
+      return await decode(bytes, 'warning', whiteValue);
+    } catch (error) {
+      warning = said(error);
+    }
   }
+  warning ??= 'the decoder warns of it';
   try {
     return { ...(await decode(bytes, 'error', whiteValue)), warning: `${file}: ${warning}` };
   } catch (error) {
@@ -104,11 +113,17 @@ function unreadable(file: string, error: unknown): DataError {
   return new DataError(`${file}: not a readable image: ${reason(error)}`, { cause: error });
 }
 
-/** The first thing that was said: libvips counts its messages and repeats them once per part of the image. */
 function reason(error: unknown): string {
+  return said(error) ?? (error instanceof Error ? error.message : String(error));
+}
+
+/** libvips counts its messages and repeats them once per part of the image; sharp says so when there are none. */
+const NOT_THE_DECODERS = /^$|^read gave|^error in tile|^Warning treated as error/;
+
+/** The first thing that the decoder said; undefined where the message has nothing of it. */
+function said(error: unknown): string | undefined {
   const message = error instanceof Error ? error.message : String(error);
-  const lines = message.split('\n');
-  return lines.find((line) => line !== '' && !/^read gave|^error in tile/.test(line)) ?? message;
+  return message.split('\n').find((line) => !NOT_THE_DECODERS.test(line));
 }
 
 async function rgb(image: Sharp): Promise<DecodedImage> {

@@ -1,4 +1,7 @@
-/** Serves a network until it is killed. argv: a NetworkJob as JSON. Prints the port. */
+/**
+ * Serves a network until it is killed. argv: a NetworkJob as JSON. Prints the port. From SIGUSR2 on it keeps the
+ * images that come, unanswered, and prints a line for each.
+ */
 import { setTimeout } from 'node:timers/promises';
 import { networkModel } from './networkModel.js';
 import { ScriptedOipServer } from './scriptedOipServer.js';
@@ -14,9 +17,17 @@ export interface NetworkJob {
 const { modelFile, port, hasTritonExtensions, delayMs } = JSON.parse(
   process.argv[2] ?? '',
 ) as NetworkJob;
+let isHolding = false;
+process.on('SIGUSR2', () => {
+  isHolding = true;
+});
 const server = await ScriptedOipServer.start(networkModel(modelFile, hasTritonExtensions), {
   port,
   async onImage({ answer }) {
+    if (isHolding) {
+      process.stdout.write('held\n');
+      return new Promise<never>(() => {});
+    }
     await setTimeout(delayMs);
     return answer();
   },

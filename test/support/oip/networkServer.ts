@@ -38,6 +38,16 @@ export class NetworkServer {
     await eventually(() => this.#child.exitCode !== null || this.#child.signalCode !== null);
   }
 
+  /** Answers no image that comes from now on; resolves when it has one. */
+  async hold(): Promise<void> {
+    let held = '';
+    this.#child.stdout!.on('data', (text) => {
+      held += text;
+    });
+    this.#child.kill('SIGUSR2');
+    await eventually(() => held.includes('held\n'));
+  }
+
   /** SIGSTOP, and SIGCONT. */
   freeze(): void {
     this.#child.kill('SIGSTOP');

@@ -14,7 +14,7 @@ import { TeacherProcess } from '../support/teachers/teacherProcess.js';
 import { FleetRuns, STEPS } from '../support/training/fleetRuns.js';
 import { tinyTeacher } from '../support/training/tinyRun.js';
 
-/** So long for an image that some are under way at both servers when one is killed. */
+/** So long for an image that the run isn't over before the killed server is back. */
 const DELAY_MS = 120;
 const TERMS = ['task', 'logits_kd', 'minibatch_pixel', 'memory_pixel', 'memory_region'];
 /** What the servers don't say. */
@@ -86,6 +86,8 @@ for (const [name, victimOf] of [
     await student.did(5);
     assert.deepEqual(student.states(streaming), ['ready']);
     assert.deepEqual(student.states(calling), ['ready']);
+    // So that images are under way there when it is killed, however slow the student is.
+    await victim.hold();
     await victim.kill();
     await student.did(8);
     // The run mustn't end before the other one is back.
