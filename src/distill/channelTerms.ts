@@ -29,6 +29,8 @@ export interface ChannelTermSettings {
   readonly channelContrastRows: number;
   /** Most rows that one batch adds to the bank; official: 256. */
   readonly channelUpdateFreq: number;
+  /** false: memory_channel only fills the bank and is 0, as before `memory.startStep`. By default true. */
+  readonly contrastsBank?: boolean;
   readonly tiling: Tiling;
 }
 
@@ -83,6 +85,9 @@ export function channelTerms(
       if (bank === null)
         throw new Error("weights.memory_channel: given, and there's no channel bank");
       enqueueChannels(teacher_RM, bank, choices, settings.channelUpdateFreq);
+      if (settings.contrastsBank === false) {
+        return { loss: 0, gradient_RM: ops.mul(student_RM, scalar(0)) };
+      }
       const sample = bank.sample(settings.channelContrastRows, choices);
       const bank_QM = rowsTensor(sample, teacher_RM.shape[1]!);
       const { loss, gradient_PD } = memoryContrast(student_RM, teacher_RM, bank_QM, settings);

@@ -144,7 +144,7 @@ export const memorySection = section(
     ),
     startStep: field(
       count().default(0),
-      'First step with memory_pixel and memory_region; earlier steps only fill the banks.',
+      'First step with the terms memory_pixel, memory_region and memory_channel; earlier steps only fill the banks.',
       { unit: 'steps' },
     ),
   },
