@@ -23,6 +23,8 @@ import { rowsTensor } from './sampledRows.js';
 export interface ChannelTermSettings {
   /** A term without a weight is not computed. */
   readonly weights: Partial<Readonly<Record<ChannelTerm, number>>>;
+  /** Of minibatch_channel: the images that are compared with one another; by default 0: all. */
+  readonly minibatchGroup?: number;
   readonly contrastTemperature: number;
   readonly contrastKdTemperature: number;
   /** Rows of the bank that are drawn per forward pass; official: 2048. */
@@ -58,7 +60,7 @@ export function channelTerms(
   settings: ChannelTermSettings,
 ): ChannelTermValues {
   return scope(() => {
-    const { weights, tiling, contrastTemperature: temperature } = settings;
+    const { weights, tiling, minibatchGroup = 0, contrastTemperature: temperature } = settings;
     const student = channelRows(projected_NhwD);
     const student_RM = student.embedding_PC;
     const teacher_RM = scope(
@@ -78,7 +80,7 @@ export function channelTerms(
       gradients.push(weighted_RM);
     };
     add('minibatch_channel', () =>
-      minibatchChannel(student_RM, teacher_RM, { images, temperature, tiling }),
+      minibatchChannel(student_RM, teacher_RM, { images, minibatchGroup, temperature, tiling }),
     );
     add('channel_mse', () => channelMse(student_RM, teacher_RM));
     add('memory_channel', () => {

@@ -82,7 +82,7 @@ export const lossSection = section(
     ),
     minibatchGroup: field(
       count().default(0),
-      'Number of images compared with one another in minibatch_pixel; 0: the whole batch.',
+      'Number of images compared with one another in minibatch_pixel and minibatch_channel; 0: the whole batch.',
       { unit: 'images' },
     ),
     minibatchPooling: field(
