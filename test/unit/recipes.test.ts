@@ -47,6 +47,7 @@ const METHODS = {
   'attention-transfer': { task: 1, logits_kd: 1, attention_transfer: 10_000 },
   cirkd: CIRKD,
   cirkdv2: { ...CIRKD, ...CHANNELS, fitnet: 1 },
+  'cirkdv2-segformer': { ...CIRKD, ...CHANNELS, fitnet: 1 },
   cwd: { task: 1, logits_kd: 1, cwd_feature: 50, cwd_logits: 3 },
   'cwd-segformer': { task: 1, logits_kd: 1, cwd_feature: 5, cwd_logits: 0.3 },
   dsd: { task: 1, dsd_psd: 1000, dsd_csd: 10 },
@@ -90,6 +91,7 @@ test("the datasets' settings are the published ones", () => {
       [steps, 16, 0.02, 1e-4, 0.9],
     );
     assert.equal(student.variant, variant, name);
+    assert.equal(loss.graphConvolution, variant === 'v2', name);
     assert.deepEqual(loss.weights, termWeights(weights), name);
     assert.deepEqual([memory.pixelMemorySize, memory.regionMemorySize], [20_000, 2000]);
     assert.deepEqual([memory.channelMemorySize, memory.channelContrastSize], [10_000, 2048]);
@@ -104,6 +106,7 @@ test("a method's weights are the published ones on every dataset, and no other t
       const { loss, teacher } = load(dataset, `methods/${method}.yaml`);
       assert.deepEqual(loss.weights, termWeights(weights), `${dataset} + ${method}`);
       assert.deepEqual([loss.cwdTemperature, loss.dsdTemperature, loss.kdTemperature], [4, 4, 1]);
+      assert.equal(loss.graphConvolution, method === 'cirkdv2', method);
       assert.equal(teacher.addresses.length, method === 'labels' ? 0 : 1, method);
     }
   }
@@ -121,7 +124,7 @@ test("the second version's schedule and SegFormer's are the published ones", () 
     [loss.minibatchGroup, loss.minibatchPooling, student.variant],
     [1, 'auto', 'v2'],
   );
-  const segformer = load('cirkd-segformer-cityscapes.yaml', 'methods/cirkdv2.yaml');
+  const segformer = load('cirkd-segformer-cityscapes.yaml', 'methods/cirkdv2-segformer.yaml');
   const { steps, batchSize, learningRate, optimizer, weightDecay } = segformer.train;
   assert.deepEqual([steps, batchSize, learningRate], [160_000, 8, 2e-4]);
   assert.deepEqual([optimizer, weightDecay], ['adamw', 1e-4]);

@@ -63,6 +63,10 @@ export const lossSection = section(
         { unit: 'pixels' },
       ),
     }),
+    graphConvolution: field(
+      z.boolean().default(false),
+      "CIRKDv2: the student's feature goes through a trained block of graph convolution before the terms that compare it.",
+    ),
     kdTemperature: field(positive().default(1), 'Temperature of logits_kd.'),
     cwdTemperature: field(
       positive().default(4),
