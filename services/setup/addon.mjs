@@ -3,8 +3,9 @@
 // is needed.
 import { createHash } from 'node:crypto';
 import { existsSync, readFileSync, readdirSync, readlinkSync } from 'node:fs';
-import { copyFile, mkdir, rename, rm, symlink } from 'node:fs/promises';
-import { join } from 'node:path';
+import { copyFile, mkdir, rename, rm, symlink, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { readStamp, SOURCE_STAMP, sourceDigest } from '../../src/tensor/native/sourceDigest.mjs';
 import { inTemporary, place } from './cache.mjs';
 import { modulesFolder } from './layout.mjs';
 import { SetupError } from './setupError.mjs';
@@ -59,6 +60,8 @@ export function addonIsReady(root, tensorflow, cache) {
     ([name, target]) => linkTarget(join(deps, name)) === target,
   );
   if (!linked) return false;
+  const stamp = readStamp(dirname(join(packageFolder(root), ADDON)));
+  if (stamp !== sourceDigest(join(root, KERNELS))) return false;
   const [built, placed] = [cachedAddon(root, tensorflow, cache), join(packageFolder(root), ADDON)];
   return existsSync(built) && existsSync(placed) && sha256(built) === sha256(placed);
 }
@@ -78,11 +81,24 @@ export async function ensureAddon(root, tensorflow, cache, say) {
   const built = cachedAddon(root, tensorflow, cache);
   const fresh = !existsSync(built);
   if (fresh) await compile(root, built, cache, say);
-  await mkdir(join(home, 'lib', 'napi-v8'), { recursive: true });
-  const scratch = `${join(home, ADDON)}.${process.pid}`;
-  await copyFile(built, scratch);
-  await rename(scratch, join(home, ADDON));
+  await placeAddon(root, built);
   if (fresh) await assertLoads(root, built);
+}
+
+/**
+ * Without a stamp between the two steps: a set-up that is killed there leaves an addon that isn't loaded.
+ * @param {string} root
+ * @param {string} built
+ */
+async function placeAddon(root, built) {
+  const addon = join(packageFolder(root), ADDON);
+  const stamp = join(dirname(addon), SOURCE_STAMP);
+  await mkdir(dirname(addon), { recursive: true });
+  await rm(stamp, { force: true });
+  const scratch = `${addon}.${process.pid}`;
+  await copyFile(built, scratch);
+  await rename(scratch, addon);
+  await writeFile(stamp, `${sourceDigest(join(root, KERNELS))}\n`);
 }
 
 /**

@@ -18,7 +18,7 @@ export interface StateFile {
   readonly metadata: Record<string, string>;
 }
 
-/** Files by name without extension: student, projection_head, channel_projection_head, term_convolutions, optimizer, banks. */
+/** Files by name without extension: student, projection_head, channel_projection_head, term_convolutions, graph_convolution, optimizer, banks. */
 export type StateFiles = Record<string, StateFile>;
 
 /** The properties of the teacher that the student's parts depend on. */

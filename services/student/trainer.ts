@@ -19,6 +19,7 @@ import { PixelMemoryBank } from '../../src/memory/pixelMemoryBank.js';
 import { RegionMemoryBank } from '../../src/memory/regionMemoryBank.js';
 import type { WeightSource } from '../../src/models/builder.js';
 import { initialWeights } from '../../src/models/initialise.js';
+import { GraphConvolution } from '../../src/models/graphConvolution.js';
 import { SegmentationNetwork } from '../../src/models/network.js';
 import { ProjectionHead } from '../../src/models/projectionHead.js';
 import { TermConvolutions } from '../../src/models/termConvolutions.js';
@@ -61,9 +62,11 @@ export function buildTrainer({ config, classes, teacherChannels }: TrainerInput)
         'channel_project_head',
       )
     : null;
-  const parameters = [network, projectionHead, channelHead, termConvolutions].flatMap(
-    (part) => part?.parameters() ?? [],
-  );
+  const graphConvolution = usesGraphConvolution(config, objective)
+    ? new GraphConvolution(network.featureChannels, weights)
+    : null;
+  const trained = [network, projectionHead, channelHead, termConvolutions, graphConvolution];
+  const parameters = trained.flatMap((part) => part?.parameters() ?? []);
   const parts: TrainerParts = {
     network,
     projectionHead,
@@ -75,6 +78,7 @@ export function buildTrainer({ config, classes, teacherChannels }: TrainerInput)
             choices: (step, microBatch) => drawnChannelChoices(seed, step, microBatch),
           },
     termConvolutions,
+    ...(graphConvolution === null ? {} : { graphConvolution }),
     objective,
     optimizer: optimizerOf(config, parameters, originOf(network.spec.model).names.backbone),
     schedule: train,
@@ -82,6 +86,11 @@ export function buildTrainer({ config, classes, teacherChannels }: TrainerInput)
     draws: (step, microBatch) => drawnChoices(seed, step, microBatch),
   };
   return new Trainer(parts);
+}
+
+/** Without a term that compares features nothing would train it. */
+function usesGraphConvolution({ loss }: StudentConfig, { settings }: Objective): boolean {
+  return loss.graphConvolution && FEATURE_TERMS.some((term) => settings.weights[term] > 0);
 }
 
 /** CWD's term has a convolution only between features of different width, like the official code. */

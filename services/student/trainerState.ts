@@ -1,5 +1,6 @@
 /** What training changes of a trainer, as the files of a checkpoint and back. */
 import { writeModelMetadata } from '../../src/models/files/modelFile.js';
+import { GRAPH_CONVOLUTION } from '../../src/models/graphConvolution.js';
 import type { ModelState } from '../../src/models/modelState.js';
 import { TERM_CONVOLUTIONS } from '../../src/models/termConvolutions.js';
 import { scope } from '../../src/tensor/index.js';
@@ -35,6 +36,8 @@ export function saveState(
   if (projectionHead !== null) files.projection_head = file(projectionHead.stateDict());
   if (channel !== null) files[CHANNEL_HEAD] = file(channel.head.stateDict());
   if (termConvolutions !== null) files[TERM_CONVOLUTIONS] = file(termConvolutions.stateDict());
+  const { graphConvolution } = trainer.parts;
+  if (graphConvolution !== undefined) files[GRAPH_CONVOLUTION] = file(graphConvolution.stateDict());
   const { pixel, region, channel: channelRows } = objective.banks;
   const banks = new Map<string, NamedTensor>();
   for (const bank of [pixel, region, channelRows]) {
@@ -52,6 +55,8 @@ export function loadState(trainer: Trainer, files: StateFiles): void {
   projectionHead?.loadStateDict(need(files, 'projection_head').tensors, { strict: true });
   channel?.head.loadStateDict(need(files, CHANNEL_HEAD).tensors, { strict: true });
   termConvolutions?.loadStateDict(need(files, TERM_CONVOLUTIONS).tensors, { strict: true });
+  const { graphConvolution } = trainer.parts;
+  graphConvolution?.loadStateDict(need(files, GRAPH_CONVOLUTION).tensors, { strict: true });
   loadOptimizer(trainer, need(files, 'optimizer'));
   const { pixel, region, channel: channelRows } = objective.banks;
   const used = [pixel, region, channelRows].filter((bank) => bank !== null && bank !== undefined);
@@ -102,6 +107,8 @@ function stateOf({ parts }: Trainer, parameterName: string): ModelState {
   if (isIn('project_head') && projectionHead !== null) return projectionHead.state;
   if (isIn('channel_project_head') && channel !== null) return channel.head.state;
   if (isIn(TERM_CONVOLUTIONS) && termConvolutions !== null) return termConvolutions.state;
+  const { graphConvolution } = parts;
+  if (isIn(GRAPH_CONVOLUTION) && graphConvolution !== undefined) return graphConvolution.state;
   return network.state;
 }
 

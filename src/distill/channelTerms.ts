@@ -23,12 +23,16 @@ import { rowsTensor } from './sampledRows.js';
 export interface ChannelTermSettings {
   /** A term without a weight is not computed. */
   readonly weights: Partial<Readonly<Record<ChannelTerm, number>>>;
+  /** Of minibatch_channel: the images that are compared with one another; by default 0: all. */
+  readonly minibatchGroup?: number;
   readonly contrastTemperature: number;
   readonly contrastKdTemperature: number;
   /** Rows of the bank that are drawn per forward pass; official: 2048. */
   readonly channelContrastRows: number;
   /** Most rows that one batch adds to the bank; official: 256. */
   readonly channelUpdateFreq: number;
+  /** false: memory_channel only fills the bank and is 0, as before `memory.startStep`. By default true. */
+  readonly contrastsBank?: boolean;
   readonly tiling: Tiling;
 }
 
@@ -56,7 +60,7 @@ export function channelTerms(
   settings: ChannelTermSettings,
 ): ChannelTermValues {
   return scope(() => {
-    const { weights, tiling, contrastTemperature: temperature } = settings;
+    const { weights, tiling, minibatchGroup = 0, contrastTemperature: temperature } = settings;
     const student = channelRows(projected_NhwD);
     const student_RM = student.embedding_PC;
     const teacher_RM = scope(
@@ -76,13 +80,16 @@ export function channelTerms(
       gradients.push(weighted_RM);
     };
     add('minibatch_channel', () =>
-      minibatchChannel(student_RM, teacher_RM, { images, temperature, tiling }),
+      minibatchChannel(student_RM, teacher_RM, { images, minibatchGroup, temperature, tiling }),
     );
     add('channel_mse', () => channelMse(student_RM, teacher_RM));
     add('memory_channel', () => {
       if (bank === null)
         throw new Error("weights.memory_channel: given, and there's no channel bank");
       enqueueChannels(teacher_RM, bank, choices, settings.channelUpdateFreq);
+      if (settings.contrastsBank === false) {
+        return { loss: 0, gradient_RM: ops.mul(student_RM, scalar(0)) };
+      }
       const sample = bank.sample(settings.channelContrastRows, choices);
       const bank_QM = rowsTensor(sample, teacher_RM.shape[1]!);
       const { loss, gradient_PD } = memoryContrast(student_RM, teacher_RM, bank_QM, settings);

@@ -146,7 +146,7 @@ export class Objective {
     const embedding_PD = ops.reshape(teacher.embedding, [labels.data.length, channels]);
     // Before sampling, like the official code: a batch also sees its own rows.
     this.#enqueue(embedding_PD, labels, input.draws);
-    if (input.step < settings.memoryStartStep) {
+    if (!this.#memoryStarted(input)) {
       this.#memoryConstant(0, values);
       return;
     }
@@ -179,7 +179,7 @@ export class Objective {
       rawFeature({ embedding_NHWD, norm_NHW }),
       this.banks.channel ?? null,
       choices,
-      { ...this.settings, weights },
+      { ...this.settings, weights, contrastsBank: this.#memoryStarted(input) },
     );
     seeds.push([projected, gradient_NhwD]);
     for (const [term, loss] of losses) values.set(term, loss);
@@ -197,6 +197,10 @@ export class Objective {
         for (const [of, gradient] of gradients) seeds.push([of, times(gradient, weight)]);
       },
     );
+  }
+
+  #memoryStarted({ step }: ObjectiveInput): boolean {
+    return step >= this.settings.memoryStartStep;
   }
 
   #projected({ project, student }: ObjectiveInput, { embedding }: TeacherFeature): Var {

@@ -10,6 +10,7 @@ import type {
   ChannelInput,
   Evaluation,
   StepDraws,
+  StudentOutputs,
   TeacherOutputs,
 } from '../distill/objectiveInput.js';
 import { TERMS } from '../contract/terms.js';
@@ -18,6 +19,7 @@ import { CHANNEL_POOLING } from '../losses/channel/channelRows.js';
 import type { LabelMaps } from '../losses/nearestLabels.js';
 import { StagedBuffers } from '../models/buffers.js';
 import type { ForwardContext } from '../models/context.js';
+import type { GraphConvolution } from '../models/graphConvolution.js';
 import type { SegmentationNetwork } from '../models/network.js';
 import type { ProjectionHead } from '../models/projectionHead.js';
 import type { TermConvolutions } from '../models/termConvolutions.js';
@@ -52,6 +54,8 @@ export interface TrainerParts {
   readonly channel: ChannelParts | null;
   /** null without a term that has one. */
   readonly termConvolutions: TermConvolutions | null;
+  /** Applied to the feature that the terms compare; absent: none. */
+  readonly graphConvolution?: GraphConvolution;
   readonly objective: Objective;
   readonly optimizer: Optimizer;
   readonly schedule: Schedule;
@@ -163,7 +167,8 @@ export class Trainer {
           dropoutSeed === null ? null : (layer: number) => dropoutSeed(step, microBatch, layer),
         staged,
       };
-      const student = network.forward(context, tape.constant(batch.image_NHWC));
+      const outputs = network.forward(context, tape.constant(batch.image_NHWC));
+      const student = batch.teacher === null ? outputs : this.#compared(context, outputs);
       const evaluation: Evaluation = objective.evaluate({
         student,
         labels: batch.labels,
@@ -180,6 +185,13 @@ export class Trainer {
     } finally {
       tape.dispose();
     }
+  }
+
+  /** The student's outputs as the terms take them. */
+  #compared(context: ForwardContext, outputs: StudentOutputs): StudentOutputs {
+    const { graphConvolution } = this.parts;
+    if (graphConvolution === undefined) return outputs;
+    return { ...outputs, feature: graphConvolution.forward(context, outputs.feature) };
   }
 }
 

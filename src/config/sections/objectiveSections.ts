@@ -63,6 +63,10 @@ export const lossSection = section(
         { unit: 'pixels' },
       ),
     }),
+    graphConvolution: field(
+      z.boolean().default(false),
+      "CIRKDv2: the student's feature goes through a trained block of graph convolution before the terms that compare it.",
+    ),
     kdTemperature: field(positive().default(1), 'Temperature of logits_kd.'),
     cwdTemperature: field(
       positive().default(4),
@@ -82,7 +86,7 @@ export const lossSection = section(
     ),
     minibatchGroup: field(
       count().default(0),
-      'Number of images compared with one another in minibatch_pixel; 0: the whole batch.',
+      'Number of images compared with one another in minibatch_pixel and minibatch_channel; 0: the whole batch.',
       { unit: 'images' },
     ),
     minibatchPooling: field(
@@ -144,7 +148,7 @@ export const memorySection = section(
     ),
     startStep: field(
       count().default(0),
-      'First step with memory_pixel and memory_region; earlier steps only fill the banks.',
+      'First step with the terms memory_pixel, memory_region and memory_channel; earlier steps only fill the banks.',
       { unit: 'steps' },
     ),
   },
