@@ -3,7 +3,7 @@
  */
 import { float32, ops, readFloat32, scope, type Tensor } from '../tensor/index.js';
 
-/** What a weight is for: decides its layout and its initialisation. */
+/** What a weight is for: decides its layout and, with the initialisation of its part, its first values. */
 export type EntryRole =
   | 'convolution'
   | 'depthwise'
