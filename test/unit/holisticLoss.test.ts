@@ -2,15 +2,12 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import {
+  type Discriminator,
   type DiscriminatorParameter,
   type DiscriminatorTensors,
   discriminatorShapes,
 } from '../../src/losses/adversarial/discriminatorParameters.js';
-import {
-  type Discriminator,
-  skdDiscriminator,
-  skdHolistic,
-} from '../../src/losses/adversarial/skdHolistic.js';
+import { skdDiscriminator, skdHolistic } from '../../src/losses/adversarial/skdHolistic.js';
 import { spectralNorm } from '../../src/losses/adversarial/spectralNorm.js';
 import {
   differentiable,
