@@ -33,10 +33,38 @@ export function initialWeights(seed: number): WeightSource {
       case 'norm_scale':
       case 'running_var':
         return values.fill(1);
+      case 'singular_vector':
+        return unit(normal(1));
       case 'bias':
       case 'norm_offset':
       case 'running_mean':
         return values;
     }
   };
+}
+
+/**
+ * PyTorch's defaults for convolutions: weights and biases uniform up to 1 / sqrt(fan-in of the layer),
+ * everything else as initialWeights has it.
+ *
+ * @param fanInOf of the layer that the full name of a weight or bias is of; null: it is of no convolution
+ */
+export function uniformWeights(
+  seed: number,
+  fanInOf: (name: string) => number | null,
+): WeightSource {
+  const others = initialWeights(seed);
+  return (name, shape, role) => {
+    const fanIn = fanInOf(name);
+    if (fanIn === null) return others(name, shape, role);
+    const values = new Float32Array(shape.reduce((product, length) => product * length, 1));
+    const bound = 1 / Math.sqrt(fanIn);
+    drawsFor(seed, 'init', fnv1a(name)).fillUniform(values, -bound, bound);
+    return values;
+  };
+}
+
+function unit(vector: Float32Array): Float32Array {
+  const length = Math.hypot(...vector);
+  return vector.map((value) => value / length);
 }
