@@ -14,7 +14,8 @@ import { tinyStudent, tinyTeacher } from '../support/training/tinyRun.js';
 import { TrainedRun } from '../support/training/trainedRun.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'cirkd-cityscapes-'));
-const RECIPE = fileURLToPath(new URL('../../recipes/cirkd-cityscapes.yaml', import.meta.url));
+const recipe = (name: string) =>
+  fileURLToPath(new URL(`../../recipes/${name}.yaml`, import.meta.url));
 const NAMES = ['ulm_000000_000019', 'ulm_000001_000019', 'bonn_000000_000019', 'bonn_0_1'];
 const set = new CityscapesFolder(join(folder, 'cityscapes'));
 const VAL = { kind: 'cityscapes', root: set.root };
@@ -63,7 +64,7 @@ test('the recipe at a small scale trains, is evaluated and reported', async () =
     ...{ 'student.widthMultiplier': 0.25, 'student.backboneWeights': null },
     ...{ 'teacher.addresses': [address], 'train.steps': 3, 'train.batchSize': 2 },
   };
-  const trained = cirkd('student', '--config', RECIPE, ...sets(small));
+  const trained = cirkd('student', '--config', recipe('cirkd-cityscapes'), ...sets(small));
   assert.equal(await trained.exit(), 0, trained.stderr);
   const run = new TrainedRun(folder, 'recipe');
   for (const { terms } of run.steps()) {
@@ -88,6 +89,23 @@ test('the recipe at a small scale trains, is evaluated and reported', async () =
   assert.equal(scores.dataset, 'cityscapes/val');
   assert.equal(scores.miou, summary.miou);
   assert.equal(scores.pixelAccuracy, summary.pixelAccuracy);
+});
+
+test("SKD's recipe at a small scale trains student and discriminator", async () => {
+  const small = {
+    ...{ 'run.directory': folder, 'run.id': 'skd', 'metrics.port': 0 },
+    ...{ 'data.train.root': set.root, 'data.val.root': set.root },
+    ...{ 'data.crop': { height: 505, width: 505 }, 'data.workers': 1, 'data.cacheMiB': 16 },
+    ...{ 'student.widthMultiplier': 0.25, 'student.backboneWeights': null },
+    ...{ 'teacher.addresses': [address], 'train.steps': 2, 'train.batchSize': 2 },
+  };
+  const trained = cirkd('student', '--config', recipe('skd-cityscapes'), ...sets(small));
+  assert.equal(await trained.exit(), 0, trained.stderr);
+  for (const { terms } of new TrainedRun(folder, 'skd').steps()) {
+    const names = ['task', 'logits_kd', 'skd_pairwise', 'skd_holistic', 'skd_discriminator'];
+    assert.deepEqual(Object.keys(terms), [...names, 'total']);
+    assert.ok(Object.values(terms).every(Number.isFinite), JSON.stringify(terms));
+  }
 });
 
 test('labels: teacher trains on unlabelled frames, and a resumed run ends with the same weights', async () => {

@@ -122,10 +122,12 @@ describe('a step with skd_holistic', () => {
       all.filter((name) => !first.includes(name) && !still.test(name)),
       [],
     );
+    // Nor does the softmax see the keys' biases: theirs is rounding at most.
+    const weak = /(attn[12]\.key_conv|last\.0)\.bias$/;
     run.step(1, 2);
     const later = changed(before, run.bytes());
     assert.deepEqual(
-      all.filter((name) => !later.includes(name) && !name.endsWith('last.0.bias')),
+      all.filter((name) => !later.includes(name) && !weak.test(name)),
       [],
     );
   });

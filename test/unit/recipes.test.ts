@@ -55,6 +55,18 @@ const CIRKD = {
   ...{ memory_pixel: 0.1, memory_region: 0.1 },
 };
 
+test("SKD's settings are those of the official script", () => {
+  const found = recipes.find(({ fileName }) => fileName === 'skd-cityscapes.yaml')!;
+  const { data, train, loss } = loadConfig(studentSchema, found);
+  assert.deepEqual(data.crop, { height: 512, width: 1024 });
+  assert.deepEqual([train.steps, train.batchSize, train.learningRate], [40_000, 16, 0.02]);
+  const weights = { task: 1, logits_kd: 1, skd_pairwise: 10, skd_holistic: 0.001 };
+  assert.deepEqual(loss.weights, termWeights(weights));
+  const { kind, weight, learningRate, polyPower, betas } = loss.discriminator;
+  assert.deepEqual([kind, weight, learningRate, polyPower], ['hinge', 0.1, 4e-4, 0]);
+  assert.deepEqual(betas, [0.9, 0.99]);
+});
+
 test("the paper's settings are the published ones", () => {
   const recipe = (name: string) => {
     const found = recipes.find(({ fileName }) => fileName === `${name}.yaml`)!;
