@@ -1,7 +1,5 @@
-/** The trainer of a config: network, projection heads, the terms' convolutions, banks, objective, optimizer. */
+/** The trainer of a config: network, projection heads, the terms' convolutions, adversary, banks, objective, optimizer. */
 import type { StudentConfig } from '../../src/config/student.js';
-import { Objective } from '../../src/distill/objective.js';
-import { type ObjectiveSettings, rowsPerClass } from '../../src/distill/settings.js';
 import { OUTPUT_STRIDE } from '../../src/contract/teacherInfo.js';
 import {
   CONVOLVED_TERMS,
@@ -10,9 +8,11 @@ import {
   type TeacherTerm,
   type TermWeights,
 } from '../../src/contract/terms.js';
+import { Objective } from '../../src/distill/objective.js';
+import { type ObjectiveSettings, rowsPerClass } from '../../src/distill/settings.js';
 import { CHANNEL_POOLING } from '../../src/losses/channel/channelRows.js';
-import { ChannelMemoryBank, drawnChannelChoices } from '../../src/memory/channelMemoryBank.js';
 import type { OhemOptions } from '../../src/losses/hardPixels.js';
+import { ChannelMemoryBank, drawnChannelChoices } from '../../src/memory/channelMemoryBank.js';
 import { drawnChoices } from '../../src/memory/choices.js';
 import type { BankOptions } from '../../src/memory/memoryBank.js';
 import { PixelMemoryBank } from '../../src/memory/pixelMemoryBank.js';
@@ -22,8 +22,8 @@ import { initialWeights } from '../../src/models/initialise.js';
 import { GraphConvolution } from '../../src/models/graphConvolution.js';
 import { SegmentationNetwork } from '../../src/models/network.js';
 import { ProjectionHead } from '../../src/models/projectionHead.js';
-import { TermConvolutions } from '../../src/models/termConvolutions.js';
 import type { NetworkSpec } from '../../src/models/spec.js';
+import { TermConvolutions } from '../../src/models/termConvolutions.js';
 import { originOf } from '../../src/models/zoo.js';
 import { drawSeed64, drawsFor } from '../../src/random/draws.js';
 import type { Parameter } from '../../src/tensor/index.js';
@@ -31,6 +31,7 @@ import { AdamW } from '../../src/train/adamW.js';
 import type { Optimizer } from '../../src/train/optimizer.js';
 import { Sgd } from '../../src/train/sgd.js';
 import { Trainer, type TrainerParts } from '../../src/train/trainer.js';
+import { buildAdversary } from './adversary.js';
 
 export interface TrainerInput {
   readonly config: StudentConfig;
@@ -79,6 +80,7 @@ export function buildTrainer({ config, classes, teacherChannels }: TrainerInput)
           },
     termConvolutions,
     ...(graphConvolution === null ? {} : { graphConvolution }),
+    adversary: objective.settings.weights.skd_holistic > 0 ? buildAdversary(config, classes) : null,
     objective,
     optimizer: optimizerOf(config, parameters, originOf(network.spec.model).names.backbone),
     schedule: train,

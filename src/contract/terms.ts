@@ -11,6 +11,7 @@ export const COMPARED_TERMS = [
   'attention_transfer',
   'fitnet',
   'skd_pairwise',
+  'skd_holistic',
   'ifvd',
   'cwd_feature',
   'cwd_logits',
@@ -25,7 +26,7 @@ export const CHANNEL_TERMS = ['minibatch_channel', 'memory_channel', 'channel_ms
 export const TEACHER_TERMS = [...CIRKD_TERMS, ...CHANNEL_TERMS, ...COMPARED_TERMS] as const;
 
 /** The teacher's terms that need its logits alone. */
-export const LOGITS_TERMS = ['logits_kd', 'cwd_logits', 'dsd_csd'] as const;
+export const LOGITS_TERMS = ['logits_kd', 'skd_holistic', 'cwd_logits', 'dsd_csd'] as const;
 
 /** The terms that compare the student's feature with the teacher's. */
 export const FEATURE_TERMS: readonly TeacherTerm[] = TEACHER_TERMS.filter(
@@ -38,7 +39,10 @@ export const CONVOLVED_TERMS = ['fitnet', 'cwd_feature'] as const;
 /** The terms that have a weight. */
 export const WEIGHTED_TERMS = ['task', ...TEACHER_TERMS] as const;
 
-export const TERMS = [...WEIGHTED_TERMS, 'total'] as const;
+/** The loss that skd_holistic's discriminator is trained with: reported, and no part of total. */
+export const DISCRIMINATOR_TERM = 'skd_discriminator';
+
+export const TERMS = [...WEIGHTED_TERMS, DISCRIMINATOR_TERM, 'total'] as const;
 
 export type CirkdTerm = (typeof CIRKD_TERMS)[number];
 
@@ -55,7 +59,9 @@ export type WeightedTerm = (typeof WEIGHTED_TERMS)[number];
 export type Term = (typeof TERMS)[number];
 
 /** Unweighted, `task` with its aux part; a term that isn't computed is absent. `total` is weighted. */
-export type Terms = { readonly [term in WeightedTerm]?: number } & { readonly total: number };
+export type Terms = { readonly [term in Exclude<Term, 'total'>]?: number } & {
+  readonly total: number;
+};
 
 export type TermWeights = Readonly<Record<WeightedTerm, number>>;
 

@@ -1,10 +1,17 @@
 /**
  * The terms of the methods compared with, as the objective adds them: AT, FitNet, SKD's pair-wise
- * term, IFVD, CWD and DSD. Formulas, official weights and sources: docs/losses.md.
+ * and holistic terms, IFVD, CWD and DSD. Formulas, official weights and sources: docs/losses.md.
  *
  * N images, h w positions, K classes, C student and D teacher channels.
  */
 import { COMPARED_TERMS, type ComparedTerm, type ConvolvedTerm } from '../contract/terms.js';
+import type { Discriminator } from '../losses/adversarial/discriminatorParameters.js';
+import {
+  type DiscriminatorLoss,
+  type DiscriminatorObjective,
+  skdDiscriminator,
+  skdHolistic,
+} from '../losses/adversarial/skdHolistic.js';
 import { channelEnergy, energyOfNorms } from '../losses/compared/attentionMap.js';
 import { attentionTransfer } from '../losses/compared/attentionTransfer.js';
 import { convolvedCwd, cwd } from '../losses/compared/cwd.js';
@@ -21,6 +28,11 @@ import type { ObjectiveSettings } from './settings.js';
 /** The terms' 1x1 convolutions on the step's tape, [1, 1, C, D]; null: the term has none. */
 export type TermConvolution = (term: ConvolvedTerm) => Var | null;
 
+/** SKD's discriminator as it is before a forward pass, and how it is trained. */
+export interface DiscriminatorInput extends Discriminator {
+  readonly objective: DiscriminatorObjective;
+}
+
 export interface ComparedInput {
   /** [N, h, w, K] and, raw, [N, h, w, C]. */
   readonly student: { readonly logits: Var; readonly feature: Var };
@@ -33,18 +45,22 @@ export interface ComparedInput {
   /** At full resolution. */
   readonly labels: LabelMaps;
   readonly convolution: TermConvolution;
+  /** null: no term has one. */
+  readonly discriminator: DiscriminatorInput | null;
 }
 
 /** A term's value, and its gradients with respect to Vars of the tape; all unweighted. */
 export interface TermGradients {
   readonly loss: number;
   readonly gradients: readonly (readonly [Var, Tensor])[];
+  /** What `skd_holistic` gives for its discriminator. */
+  readonly discriminator?: DiscriminatorLoss;
 }
 
 /**
  * Computes the terms with a weight above 0 and hands each to `add`.
  * Throws RangeError on shapes that don't fit, Error if a term needs the teacher's feature and there
- * is none, or `fitnet` its convolution.
+ * is none, or `fitnet` its convolution, or `skd_holistic` its discriminator.
  */
 export function comparedTerms(
   input: ComparedInput,
@@ -74,6 +90,22 @@ const COMPUTE: Readonly<Record<ComparedTerm, Compute>> = {
   },
   skd_pairwise: ({ student, teacher }, { tiling }) =>
     scope(() => ofFeature(student, skdPairwise(student.feature.value, rawOf(teacher), tiling))),
+  // Three passes of the discriminator, in the official trainer's order; its state goes through all.
+  skd_holistic: ({ student: { logits }, teacher, discriminator }, { tiling }) => {
+    if (discriminator === null) {
+      throw new Error('skd_holistic: has a weight, and there is no discriminator');
+    }
+    const { objective, ...before } = discriminator;
+    return scope(() => {
+      const { loss, gradient_NHWK, state } = skdHolistic(logits.value, before, tiling);
+      const after = { ...before, state };
+      const trained = [logits.value, teacher.logits, after, tiling, objective] as const;
+      return {
+        ...{ loss, gradients: [[logits, gradient_NHWK]] as const },
+        discriminator: skdDiscriminator(...trained),
+      };
+    });
+  },
   ifvd: ({ student, teacher, labels }, { classes, tiling }) =>
     scope(() => {
       const [, height = 0, width = 0] = student.feature.shape;

@@ -8,7 +8,14 @@
  * N images, H W pixels, h w positions of the networks' outputs, K classes, C student and D teacher
  * channels, P = N * h * w.
  */
-import { CHANNEL_TERMS, type Terms, WEIGHTED_TERMS, type WeightedTerm } from '../contract/terms.js';
+import {
+  CHANNEL_TERMS,
+  DISCRIMINATOR_TERM,
+  type Terms,
+  WEIGHTED_TERMS,
+  type WeightedTerm,
+} from '../contract/terms.js';
+import type { DiscriminatorLoss } from '../losses/adversarial/skdHolistic.js';
 import { logitsKd } from '../losses/logitsKd.js';
 import { minibatchPixel } from '../losses/minibatchPixel.js';
 import { type LabelMaps, nearestLabels } from '../losses/nearestLabels.js';
@@ -34,6 +41,7 @@ import type { ObjectiveSettings } from './settings.js';
 interface Collected {
   readonly values: Map<WeightedTerm, number>;
   readonly seeds: (readonly [Var, Tensor])[];
+  discriminator: DiscriminatorLoss | null;
 }
 
 /**
@@ -77,7 +85,7 @@ export class Objective {
     return scope(() => {
       const { weights } = this.settings;
       const { student, teacher } = input;
-      const collected: Collected = { values: new Map(), seeds: [] };
+      const collected: Collected = { values: new Map(), seeds: [], discriminator: null };
       if (weights.task > 0) this.#task(student, input.labels, collected);
       if (teacher !== null) {
         if (weights.logits_kd > 0) this.#logitsKd(student.logits, teacher, collected);
@@ -88,7 +96,13 @@ export class Objective {
         if (this.usesChannels) this.#channels(input, featureOf(teacher), collected);
         this.#compared(input, teacher, collected);
       }
-      return { terms: this.#weighted(collected.values), seeds: collected.seeds };
+      const { seeds, discriminator } = collected;
+      const terms = this.#weighted(collected.values);
+      if (discriminator === null) return { terms, seeds };
+      return {
+        terms: { ...terms, [DISCRIMINATOR_TERM]: discriminator.loss },
+        ...{ seeds, discriminator },
+      };
     });
   }
 
@@ -185,14 +199,16 @@ export class Objective {
     for (const [term, loss] of losses) values.set(term, loss);
   }
 
-  #compared(input: ObjectiveInput, teacher: TeacherOutputs, { values, seeds }: Collected): void {
-    const { student, labels, convolution = () => null } = input;
+  #compared(input: ObjectiveInput, teacher: TeacherOutputs, collected: Collected): void {
+    const { student, labels, convolution = () => null, discriminator = null } = input;
+    const { values, seeds } = collected;
     const given = { logits: teacher.logits, feature: () => featureOf(teacher) };
     comparedTerms(
-      { student, labels, teacher: given, convolution },
+      { student, labels, teacher: given, convolution, discriminator },
       this.settings,
-      (term, { loss, gradients }) => {
+      (term, { loss, gradients, discriminator: own }) => {
         values.set(term, loss);
+        if (own !== undefined) collected.discriminator = own;
         const weight = this.settings.weights[term];
         for (const [of, gradient] of gradients) seeds.push([of, times(gradient, weight)]);
       },

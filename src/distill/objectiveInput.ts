@@ -5,13 +5,14 @@
  * channels.
  */
 import type { Terms } from '../contract/terms.js';
+import type { DiscriminatorLoss } from '../losses/adversarial/skdHolistic.js';
 import type { LabelMaps } from '../losses/nearestLabels.js';
 import type { ChannelChoices, ChannelMemoryBank } from '../memory/channelMemoryBank.js';
 import type { BankChoices } from '../memory/choices.js';
 import type { PixelMemoryBank } from '../memory/pixelMemoryBank.js';
 import type { RegionMemoryBank } from '../memory/regionMemoryBank.js';
 import type { Tensor, Var } from '../tensor/index.js';
-import type { TermConvolution } from './comparedTerms.js';
+import type { DiscriminatorInput, TermConvolution } from './comparedTerms.js';
 
 export type StepDraws = BankChoices;
 
@@ -52,6 +53,8 @@ export interface ObjectiveInput {
   readonly channel?: ChannelInput;
   /** Absent: no term has one. */
   readonly convolution?: TermConvolution;
+  /** SKD's; absent: `skd_holistic` has no weight. */
+  readonly discriminator?: DiscriminatorInput;
   readonly draws: StepDraws;
   readonly step: number;
 }
@@ -67,6 +70,8 @@ export interface Evaluation {
   readonly terms: Terms;
   /** Gradients of `total`, for Tape.backward; a Var may occur more than once. */
   readonly seeds: (readonly [Var, Tensor])[];
+  /** The discriminator's own loss, unweighted, and its state after this pass; absent without one. */
+  readonly discriminator?: DiscriminatorLoss;
 }
 
 export interface MemoryBanks {

@@ -34,13 +34,18 @@ export function initialWeights(seed: number): WeightSource {
         return values;
     }
     const draws = drawsFor(seed, 'init', fnv1a(name));
+    if (role === 'singular_vector') {
+      draws.fillNormal(values, 0, 1);
+      return unit(values);
+    }
     const std = normalStd(shape, role, initialisation);
     if (std !== null) {
       draws.fillNormal(values, 0, std);
       return values;
     }
-    const bound = Math.sqrt(1 / (shape[1]! * kernelArea(shape)));
-    return values.map(() => bound * (2 * draws.uniform() - 1));
+    const bound = 1 / Math.sqrt(shape[1]! * kernelArea(shape));
+    draws.fillUniform(values, -bound, bound);
+    return values;
   };
 }
 
@@ -59,3 +64,28 @@ function normalStd(
 }
 
 const kernelArea = ([, , height = 1, width = 1]: readonly number[]) => height * width;
+/**
+ * PyTorch's defaults for convolutions: weights and biases uniform up to 1 / sqrt(fan-in of the layer),
+ * everything else as initialWeights has it.
+ *
+ * @param fanInOf of the layer that the full name of a weight or bias is of; null: it is of no convolution
+ */
+export function uniformWeights(
+  seed: number,
+  fanInOf: (name: string) => number | null,
+): WeightSource {
+  const others = initialWeights(seed);
+  return (name, shape, role, initialisation) => {
+    const fanIn = fanInOf(name);
+    if (fanIn === null) return others(name, shape, role, initialisation);
+    const values = new Float32Array(shape.reduce((product, length) => product * length, 1));
+    const bound = 1 / Math.sqrt(fanIn);
+    drawsFor(seed, 'init', fnv1a(name)).fillUniform(values, -bound, bound);
+    return values;
+  };
+}
+
+function unit(vector: Float32Array): Float32Array {
+  const length = Math.hypot(...vector);
+  return vector.map((value) => value / length);
+}

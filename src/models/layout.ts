@@ -13,7 +13,8 @@ export type EntryRole =
   | 'norm_scale'
   | 'norm_offset'
   | 'running_mean'
-  | 'running_var';
+  | 'running_var'
+  | 'singular_vector';
 
 /**
  * PyTorch [out, in, h, w] and [channels, 1, h, w] to HWIO and [h, w, channels, 1]; [out, in], which is a

@@ -2,8 +2,9 @@
 import { type Kernels, kernels } from './kernels/table.js';
 
 export { batchNormInference } from './kernels/batchNorm.js';
-export { gelu, leakyRelu, relu, relu6 } from './ops/activation.js';
+export { gelu, leakyRelu, leakyReluTangent, relu, relu6 } from './ops/activation.js';
 export { type AttentionOptions, attention } from './ops/attention.js';
+export { type Attended, attentionTangent } from './ops/attentionTangent.js';
 export { add, biasAdd, concat } from './ops/combine.js';
 export { dropout } from './ops/dropout.js';
 export { layerNorm } from './ops/layerNorm.js';

@@ -48,12 +48,13 @@ const METHODS = {
   cirkd: CIRKD,
   cirkdv2: { ...CIRKD, ...CHANNELS, fitnet: 1 },
   'cirkdv2-segformer': { ...CIRKD, ...CHANNELS, fitnet: 1 },
-  cwd: { task: 1, logits_kd: 1, cwd_feature: 50, cwd_logits: 3 },
-  'cwd-segformer': { task: 1, logits_kd: 1, cwd_feature: 5, cwd_logits: 0.3 },
+  cwd: { task: 1, logits_kd: 1, cwd_feature: 50, cwd_logits: 3, skd_holistic: 0.001 },
+  'cwd-segformer': { task: 1, logits_kd: 1, cwd_feature: 5, cwd_logits: 0.3, skd_holistic: 0.001 },
   dsd: { task: 1, dsd_psd: 1000, dsd_csd: 10 },
   fitnet: { task: 1, logits_kd: 1, fitnet: 10 },
-  ifvd: { task: 1, logits_kd: 1, ifvd: 20 },
+  ifvd: { task: 1, logits_kd: 1, ifvd: 20, skd_holistic: 0.001 },
   labels: { task: 1 },
+  skd: { task: 1, logits_kd: 1, skd_pairwise: 10, skd_holistic: 0.001 },
 } as const;
 
 test('every recipe is accepted by the schema, overlays on top of every dataset', () => {
@@ -107,6 +108,9 @@ test("a method's weights are the published ones on every dataset, and no other t
       assert.deepEqual(loss.weights, termWeights(weights), `${dataset} + ${method}`);
       assert.deepEqual([loss.cwdTemperature, loss.dsdTemperature, loss.kdTemperature], [4, 4, 1]);
       assert.equal(loss.graphConvolution, method === 'cirkdv2', method);
+      const { kind, weight, learningRate, polyPower, betas } = loss.discriminator;
+      assert.deepEqual([kind, weight, learningRate, polyPower], ['hinge', 0.1, 4e-4, 0], method);
+      assert.deepEqual(betas, [0.9, 0.99], method);
       assert.equal(teacher.addresses.length, method === 'labels' ? 0 : 1, method);
     }
   }

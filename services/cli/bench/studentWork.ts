@@ -40,9 +40,10 @@ export class StudentWork {
   }
 
   dispose(): void {
-    const { network, projectionHead, channel, termConvolutions, optimizer } = this.trainer.parts;
-    for (const part of [network, projectionHead, channel?.head, termConvolutions, optimizer])
-      part?.dispose();
+    const { parts } = this.trainer;
+    const { network, projectionHead, channel, termConvolutions, adversary, optimizer } = parts;
+    const heads = [projectionHead, channel?.head, termConvolutions];
+    for (const part of [network, ...heads, adversary, optimizer]) part?.dispose();
     for (const tensor of this.#tensors()) tensor.free();
   }
 

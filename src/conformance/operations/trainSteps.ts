@@ -53,6 +53,7 @@ export function trainSteps(golden: GoldenCase, options: OperationOptions): Opera
       projectionHead: head,
       channel: null,
       termConvolutions: null,
+      adversary: null,
       objective,
       optimizer,
       schedule: {

@@ -31,6 +31,13 @@ export function leakyRelu(tape: Tape, x: Var, slope: number): Var {
   ]);
 }
 
+/** How leakyRelu of `x` moves when x moves by `along`: its slope at x times that; 0 counts as below. */
+export function leakyReluTangent(tape: Tape, x: Var, along: Var, slope: number): Var {
+  const attributes = [attribute.type('T', x.value.dtype), attribute.float('alpha', slope)];
+  const scaled = (by: Tensor) => execute('LeakyReluGrad', [by, x.value], attributes);
+  return tape.record(scaled(along.value), [along], [x.value], (dy) => [scaled(dy)]);
+}
+
 /**
  * x times the normal distribution function of x, exactly (with erf), as PyTorch's GELU by default.
  * Source: Hendrycks and Gimpel, "Gaussian error linear units" (2016).
