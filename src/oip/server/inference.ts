@@ -2,7 +2,11 @@
 import { NonFiniteOutputError, RefusedImageError } from '../../contract/inference.js';
 import type { EncodedOutput } from '../../contract/outputs.js';
 import { GrpcStatus, RpcError } from '../../rpc/errors.js';
-import { answerBytes, expectedOutputs } from '../../stream/codec/outputShapes.js';
+import {
+  answerBytes,
+  type ExpectedOutput,
+  expectedOutputs,
+} from '../../stream/codec/outputShapes.js';
 import { checkResult } from '../../stream/server/imageCheck.js';
 import type { Serving } from '../../stream/server/imageRequests.js';
 import type { DropReason, QueuedRequest, RequestName } from '../../stream/server/turns.js';
@@ -49,6 +53,8 @@ export class Inference {
   readonly #serving: Serving;
   readonly #client: Client;
   readonly #plan: InferPlan;
+  /** Of each image: all have one size. */
+  readonly #expected: readonly ExpectedOutput[];
   readonly #answerBytes: number;
   readonly #requests: QueuedRequest[];
   readonly #results: EncodedOutput[][] = [];
@@ -80,7 +86,8 @@ export class Inference {
     this.#client = client;
     this.#plan = plan;
     const outputs = networkOutputs(plan.outputs);
-    const imageBytes = answerBytes(expectedOutputs(plan, serving.engine.info, outputs));
+    this.#expected = expectedOutputs(plan, serving.engine.info, outputs);
+    const imageBytes = answerBytes(this.#expected);
     this.#answerBytes =
       plan.images.length * imageBytes + derivedBytes(plan, serving.engine.info.outputStride);
     this.#unanswered = plan.images.length;
@@ -110,7 +117,8 @@ export class Inference {
 
   /** The answer is no longer wanted. */
   cancel(): void {
-    this.#fail(new RpcError(GrpcStatus.CANCELLED, 'cancelled'));
+    // An answered request ends so, too: an error and its stack would be made for each.
+    if (!this.#isOver) this.#fail(new RpcError(GrpcStatus.CANCELLED, 'cancelled'));
     this.release();
   }
 
@@ -139,7 +147,7 @@ export class Inference {
       this.#freeRoom();
       return;
     }
-    const checked = this.#checked(index, result);
+    const checked = this.#checked(result);
     if (checked instanceof Error) {
       this.#fail(this.#faultOf(index, checked));
       return;
@@ -159,11 +167,10 @@ export class Inference {
     this.#settle.resolve(this.#results);
   }
 
-  #checked(index: number, result: EncodedOutput[] | Error): EncodedOutput[] | Error {
+  #checked(result: EncodedOutput[] | Error): EncodedOutput[] | Error {
     if (result instanceof Error) return result;
-    const { image, outputs } = this.#requests[index]!;
     try {
-      checkResult(result, expectedOutputs(image, this.#serving.engine.info, outputs));
+      checkResult(result, this.#expected);
       return result;
     } catch (error) {
       return error as Error;
