@@ -16,9 +16,6 @@ import type { InferPlan } from './inferRequest.js';
 import { invalidArgument, queueFull, requestPrefix, timedOut } from './modelErrors.js';
 import { networkOutputs } from './modelTensors.js';
 
-/** For logs and for the statistics of passes. */
-export type NameRequest = (image: number) => RequestName;
-
 /** Where a request of a ModelStreamInfer stream stands. */
 export interface StreamPlace {
   /** The stream, whose images wait in a line of their own. */
@@ -72,6 +69,7 @@ export class Inference {
    * memory for answers, UNAVAILABLE if the queue has no room for the images.
    *
    * @param timeoutMs until all images are computed
+   * @param names of the images, for logs and for the statistics of passes
    * @param place null: a call of its own
    */
   constructor(
@@ -79,7 +77,7 @@ export class Inference {
     client: Client,
     plan: InferPlan,
     timeoutMs: number,
-    nameOf: NameRequest,
+    names: readonly RequestName[],
     place: StreamPlace | null,
   ) {
     this.#serving = serving;
@@ -98,7 +96,7 @@ export class Inference {
     // Whoever has cancelled doesn't wait for it.
     this.answered.catch(() => {});
     this.#requests = plan.images.map((image, index) => ({
-      name: nameOf(index),
+      name: names[index]!,
       stream: place?.stream ?? client,
       image,
       outputs,
