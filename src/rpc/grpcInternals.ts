@@ -13,7 +13,7 @@ import {
   type ServerInterceptor,
   status as GrpcStatus,
 } from '@grpc/grpc-js';
-import { PartedMessage } from './partedMessage.js';
+import { PartedMessage } from './calls/partedMessage.js';
 
 /** What a channel's connections are secured with; `destroy` is called when the channel is closed. */
 export type Connector = ReturnType<ChannelCredentials['_createSecureConnector']>;
@@ -49,16 +49,20 @@ export function nameConnections(server: NetServer, nextName: () => string): void
  * messages. So this follows its private fields, from the call through the interceptors.
  */
 export function resetStream(call: object): void {
-  let layer = (call as CallLayer).call;
-  while (layer !== undefined && layer.stream === undefined) layer = layer.nextCall;
+  let layer = (call as Below).call;
+  while (layer !== undefined && layer.stream === undefined) {
+    layer = layer.nextCall ?? layer.below;
+  }
   layer?.stream?.close(constants.NGHTTP2_CANCEL);
   // Works even if the reset itself can't be sent, because the connection accepts nothing any more.
   layer?.stream?.destroy();
 }
 
-interface CallLayer {
-  readonly call?: CallLayer;
-  readonly nextCall?: CallLayer;
+interface Below {
+  readonly call?: Below;
+  /** Of grpc-js' own interceptors; `below`: of ours (calls/callLayer.ts). */
+  readonly nextCall?: Below;
+  readonly below?: Below;
   readonly stream?: ServerHttp2Stream;
 }
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { PartedMessage } from '../../src/rpc/partedMessage.js';
+import { PartedMessage } from '../../src/rpc/calls/partedMessage.js';
 import { InferenceService } from '../../src/oip/codec/inferenceService.js';
 import type { AnswerTensor } from '../../src/oip/server/derivedOutputs.js';
 import type { ModelTensor } from '../../src/oip/server/modelTensors.js';

@@ -9,7 +9,7 @@ import type {
   ServerInterceptingCallInterface,
   ServerInterceptor,
 } from '@grpc/grpc-js';
-import { CallLayer } from '../../rpc/callLayer.js';
+import { CallLayer } from '../../rpc/calls/callLayer.js';
 import { type GrpcCode, GrpcStatus, type RpcError } from '../../rpc/errors.js';
 import { stopping, timedOut } from './modelErrors.js';
 

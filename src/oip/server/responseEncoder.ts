@@ -4,7 +4,7 @@
  */
 import type { ServiceDefinition } from '@grpc/grpc-js';
 import { asSerialized } from '../../rpc/grpcInternals.js';
-import { PartedMessage } from '../../rpc/partedMessage.js';
+import { PartedMessage } from '../../rpc/calls/partedMessage.js';
 import { LENGTH_DELIMITED, tag, varintBytes, WireWriter } from '../../stream/codec/protobufWire.js';
 import { InferenceService } from '../codec/inferenceService.js';
 import type { AnswerTensor } from './derivedOutputs.js';

@@ -5,7 +5,7 @@
  */
 import type { ServiceDefinition } from '@grpc/grpc-js';
 import { asSerialized } from '../../rpc/grpcInternals.js';
-import { PartedMessage } from '../../rpc/partedMessage.js';
+import { PartedMessage } from '../../rpc/calls/partedMessage.js';
 import {
   checkMessageBounds,
   REQUEST_BULK_FIELD,

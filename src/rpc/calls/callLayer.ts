@@ -13,13 +13,13 @@ type Listener = Parameters<Call['start']>[0];
 
 /** Passes everything on, both ways; what a subclass overrides, it has to pass on itself (`super`). */
 export class CallLayer implements Call, Listener {
-  /** The call below; resetStream (grpcInternals.ts) follows this name, grpc-js' own. */
-  protected readonly nextCall: Call;
+  /** The call below; resetStream (grpcInternals.ts) follows it. */
+  readonly below: Call;
   #listener!: Listener;
   #cancelled = false;
 
-  constructor(nextCall: Call) {
-    this.nextCall = nextCall;
+  constructor(below: Call) {
+    this.below = below;
   }
 
   /** What an interceptor returns: a call of any class will do, grpc-js' types know one only. */
@@ -29,7 +29,7 @@ export class CallLayer implements Call, Listener {
 
   start(listener: Listener): void {
     this.#listener = listener;
-    this.nextCall.start(this);
+    this.below.start(this);
   }
 
   /** Nothing comes after the end of the call. */
@@ -52,42 +52,42 @@ export class CallLayer implements Call, Listener {
   }
 
   sendMetadata(metadata: Metadata): void {
-    this.nextCall.sendMetadata(metadata);
+    this.below.sendMetadata(metadata);
   }
 
   sendMessage(message: unknown, callback: () => void): void {
-    this.nextCall.sendMessage(message, callback);
+    this.below.sendMessage(message, callback);
   }
 
   sendStatus(status: Parameters<Call['sendStatus']>[0]): void {
-    this.nextCall.sendStatus(status);
+    this.below.sendStatus(status);
   }
 
   startRead(): void {
-    this.nextCall.startRead();
+    this.below.startRead();
   }
 
   getPeer(): string {
-    return this.nextCall.getPeer();
+    return this.below.getPeer();
   }
 
   getDeadline(): ReturnType<Call['getDeadline']> {
-    return this.nextCall.getDeadline();
+    return this.below.getDeadline();
   }
 
   getHost(): string {
-    return this.nextCall.getHost();
+    return this.below.getHost();
   }
 
   getAuthContext(): ReturnType<Call['getAuthContext']> {
-    return this.nextCall.getAuthContext();
+    return this.below.getAuthContext();
   }
 
   getConnectionInfo(): ReturnType<Call['getConnectionInfo']> {
-    return this.nextCall.getConnectionInfo();
+    return this.below.getConnectionInfo();
   }
 
   getMetricsRecorder(): ReturnType<Call['getMetricsRecorder']> {
-    return this.nextCall.getMetricsRecorder();
+    return this.below.getMetricsRecorder();
   }
 }
