@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { Authority } from '../support/certificates/authority.js';
 import type { CirkdProcess } from '../support/commands/cirkdProcess.js';
-import { NAMESPACE, only, pods, RELEASE, render, VARIANTS } from '../support/deploy/chart.js';
+import { NAMESPACE, only, RELEASE, render, VARIANTS } from '../support/deploy/chart.js';
 import type { KubeObject } from '../support/deploy/kube.js';
 import { startContainer } from '../support/deploy/renderedContainer.js';
 import { DnsServer } from '../support/connections/dnsServer.js';

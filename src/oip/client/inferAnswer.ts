@@ -3,7 +3,7 @@ import { outputSize } from '../../wire/checkTensor.js';
 import { printable } from '../../wire/printable.js';
 import type { ModelInferResponse } from '../generated/inference/ModelInferResponse.js';
 import type { RawOutput } from './answerTensors.js';
-import type { ModelOutput, OutputDatatype } from './modelOutputs.js';
+import { type ModelOutput, OUTPUT_DATATYPES, type OutputDatatype } from './modelOutputs.js';
 import { namesText, shapeText } from './serverFacts.js';
 
 /** An answer that doesn't fit the request; the message names the field, what came and what was wanted. */
@@ -18,6 +18,41 @@ interface ImageSize {
   readonly width: number;
 }
 
+/**
+ * What the protocol asks of every answer: names that differ, and raw contents for all outputs or for none, which
+ * then have no typed ones. Throws AnswerShapeError.
+ */
+export function checkForm({ outputs, rawOutputContents }: ModelInferResponse): void {
+  const names = outputs.map(({ name }) => name);
+  if (new Set(names).size < names.length) {
+    const twice = names.find((name, index) => names.indexOf(name) < index) as string;
+    throw new AnswerShapeError(`outputs: ${printable(twice)} given twice`);
+  }
+  if (rawOutputContents.length === 0) return;
+  if (rawOutputContents.length !== outputs.length) {
+    throw new AnswerShapeError(
+      `raw_output_contents: ${rawOutputContents.length} given for ${outputs.length} outputs`,
+    );
+  }
+  const typed = outputs.find(({ contents }) => (contents?.fp32Contents.length ?? 0) > 0);
+  if (typed === undefined) return;
+  throw new AnswerShapeError(`${printable(typed.name)}: contents given beside raw_output_contents`);
+}
+
+/** Whether the raw contents of maps are as long as their shapes say. Throws AnswerShapeError. */
+export function checkLengths({ outputs, rawOutputContents }: ModelInferResponse): void {
+  for (const [index, { length }] of rawOutputContents.entries()) {
+    const { name, datatype, shape } = outputs[index]!;
+    const known = OUTPUT_DATATYPES.find((each) => each === datatype);
+    if (known === undefined) continue;
+    const wanted = shape.reduce((product, size) => product * size, BYTES[known]);
+    if (length === wanted) continue;
+    throw new AnswerShapeError(
+      `${printable(name)}: ${length} bytes given, ${datatype} ${shapeText(shape)} has ${wanted}`,
+    );
+  }
+}
+
 /** The outputs in the order asked for, each with a copy of its bytes. Throws AnswerShapeError. */
 export function readAnswer(
   response: ModelInferResponse,
@@ -25,6 +60,7 @@ export function readAnswer(
   image: ImageSize,
   outputStride: number,
 ): RawOutput[] {
+  checkForm(response);
   const [height, width] = outputSize(image.height, image.width, outputStride);
   return wanted.map((output) => {
     const index = response.outputs.findIndex(({ name }) => name === output.name);
