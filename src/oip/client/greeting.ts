@@ -175,11 +175,12 @@ class Greeting {
     const { trialSize, settings, address } = this.#options;
     const height = input.height ?? trialSize.height;
     const width = input.width ?? trialSize.width;
+    const asked = trialOutputs(facts.metadata.outputs, settings);
     const request = inferRequest({
       model: this.#options.model,
       id: 'trial',
       input,
-      outputs: trialOutputs(facts.metadata.outputs, settings),
+      outputs: asked.names,
       height,
       width,
       data: new Uint8Array(inputBytes(input.datatype, height, width)),
@@ -195,7 +196,7 @@ class Greeting {
     const mayStream = settings.stream === 'auto' && facts.config !== null;
     const streamed = mustStream || mayStream ? await this.#overStream(request, mustStream) : null;
     const answer = streamed ?? (await this.#overCall(request));
-    checkTrial(answer);
+    checkTrial(answer, asked.areNeeded ? asked.names : []);
     const outputs = answer.outputs.map(({ name, datatype, shape }) => ({ name, datatype, shape }));
     return {
       trial: { height, width, outputs },
@@ -251,9 +252,9 @@ function statedFacts({ config }: ServerFacts, misfits: Misfits): Partial<Teacher
 }
 
 /** Throws CallError: the server is to be asked again. */
-function checkTrial(answer: ModelInferResponse): void {
+function checkTrial(answer: ModelInferResponse, needed: readonly string[]): void {
   try {
-    checkForm(answer);
+    checkForm(answer, needed);
     checkLengths(answer);
   } catch (error) {
     if (!(error instanceof AnswerShapeError)) throw error;

@@ -19,11 +19,19 @@ interface ImageSize {
 }
 
 /**
- * What the protocol asks of every answer: names that differ, and raw contents for all outputs or for none, which
- * then have no typed ones. Throws AnswerShapeError.
+ * What the protocol asks of every answer: all outputs that were asked for, names that differ, and raw contents for
+ * all outputs or for none, which then have no typed ones. Throws AnswerShapeError.
  */
-export function checkForm({ outputs, rawOutputContents }: ModelInferResponse): void {
+export function checkForm(
+  { outputs, rawOutputContents }: ModelInferResponse,
+  asked: readonly string[],
+): void {
   const names = outputs.map(({ name }) => name);
+  const missing = asked.find((name) => !names.includes(name));
+  if (missing !== undefined) {
+    const given = namesText(names);
+    throw new AnswerShapeError(`outputs: ${given} given, ${printable(missing)} is missing`);
+  }
   if (new Set(names).size < names.length) {
     const twice = names.find((name, index) => names.indexOf(name) < index) as string;
     throw new AnswerShapeError(`outputs: ${printable(twice)} given twice`);
@@ -60,16 +68,12 @@ export function readAnswer(
   image: ImageSize,
   outputStride: number,
 ): RawOutput[] {
-  checkForm(response);
+  const names = wanted.map(({ name }) => name);
+  checkForm(response, names);
   const [height, width] = outputSize(image.height, image.width, outputStride);
   return wanted.map((output) => {
     const index = response.outputs.findIndex(({ name }) => name === output.name);
-    const given = response.outputs[index];
-    if (given === undefined) {
-      const names = namesText(response.outputs.map(({ name }) => name));
-      throw new AnswerShapeError(`outputs: ${names} given, ${printable(output.name)} is missing`);
-    }
-    checkStated(given, output, height, width);
+    checkStated(response.outputs[index]!, output, height, width);
     const elements = height * width * (output.channels ?? 1);
     return { output, height, width, data: dataOf(response, index, output, elements) };
   });
