@@ -4,7 +4,6 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
-import { metricOf } from '../support/teachers/teacherProcess.js';
 import type { CirkdProcess } from '../support/commands/cirkdProcess.js';
 import {
   KUBE_VERSIONS,
@@ -24,6 +23,7 @@ import {
 import { validate } from '../support/deploy/objectSchemas.js';
 import { sidecarConfig, studentConfig, teacherConfig } from '../support/deploy/renderedConfigs.js';
 import { startContainer } from '../support/deploy/renderedContainer.js';
+import { metricOf } from '../support/teachers/teacherProcess.js';
 
 const MIB_PER_GIB = 1024;
 const SIZE_GIB = 8;

@@ -1,7 +1,6 @@
 /** Answers that no server should give, at a real student's client, beside a server that answers well. */
 import assert from 'node:assert/strict';
-import { test, type TestContext } from 'node:test';
-import { MutatedGreetings } from '../support/oip/mutatedGreeting.js';
+import { type TestContext, test } from 'node:test';
 import { MutatingFleet } from '../support/oip/mutatingFleet.js';
 
 const ANSWERS = 5000;
@@ -14,11 +13,6 @@ const GROWTH_MIB = 192;
 const REASONS = ['error', 'shape', 'nonfinite', 'stream'] as const;
 /** Nothing that a terminal would interpret, and no flood. */
 const PRINTABLE = /^[^\p{Cc}\p{Cf}\p{Cs}]{1,1000}$/u;
-
-const GREETINGS = 1500;
-const GREETED_AT_ONCE = 6;
-/** It says what the server said, of 16 tensors at most. */
-const REFUSAL = /^[^\p{Cc}\p{Cf}\p{Cs}]{1,8000}$/u;
 
 async function takeMutatedAnswers(t: TestContext, usesStream: boolean): Promise<void> {
   const fleet = await MutatingFleet.start(t, { usesStream, servers: SERVERS, seed: 6 });
@@ -53,10 +47,15 @@ async function takeMutatedAnswers(t: TestContext, usesStream: boolean): Promise<
   for (const detail of observed.details) assert.match(detail, PRINTABLE);
   for (const { reason } of failed) assert.match(reason, PRINTABLE);
   // The good one was never in doubt.
-  assert.ok(observed.details.every((detail) => !detail.includes(good.address)));
+  assert.deepEqual(
+    observed.details.filter((detail) => detail.includes(good.address)),
+    [],
+  );
   const ofGood = events.filter(({ teacher }) => teacher === good.address);
-  assert.ok(ofGood.length > 0);
-  assert.ok(ofGood.every(({ kind }) => kind === 'sent' || kind === 'answered'));
+  const answered = ofGood.filter(({ kind }) => kind === 'answered').length;
+  assert.ok(answered > 100, `the good one answered ${answered} images`);
+  const ended = ofGood.filter(({ kind }) => kind !== 'sent' && kind !== 'answered');
+  assert.deepEqual(ended, []);
   assert.deepEqual(
     states.filter(({ address }) => address === good.address).map(({ state }) => state),
     ['connecting', 'ready'],
@@ -65,34 +64,9 @@ async function takeMutatedAnswers(t: TestContext, usesStream: boolean): Promise<
   const [first = 0, ...later] = resident.slice(2);
   assert.ok(Math.max(...later) < first + GROWTH_MIB, `MiB after each tenth: ${memory}`);
   // Names from a message end up in no prototype.
-  assert.deepEqual(
-    Object.keys(Object.getOwnPropertyDescriptors(Object.prototype)).includes('extra0'),
-    false,
-  );
+  assert.deepEqual(Object.keys(Object.prototype), []);
 }
 
 test('5,000 mutated answers to calls', (t) => takeMutatedAnswers(t, false));
 
 test('5,000 mutated answers over streams', (t) => takeMutatedAnswers(t, true));
-
-test('1,500 connections with a mutated answer to the first questions', async (t) => {
-  const ends = { right: 0, other: 0, refused: 0 };
-  let next = 0;
-  async function greetOn(): Promise<void> {
-    const greetings = await MutatedGreetings.open(t);
-    while (next < GREETINGS) {
-      const number = next++;
-      const end = await greetings.greet(number).catch((error: Error) => {
-        throw new Error(`greeting ${number}: ${error.message}`, { cause: error });
-      });
-      ends[end.kind]++;
-      if (end.kind !== 'refused') continue;
-      assert.match(end.message, REFUSAL);
-      assert.ok(end.message.includes(greetings.server.address), end.message);
-    }
-  }
-  await Promise.all(Array.from({ length: GREETED_AT_ONCE }, greetOn));
-  t.diagnostic(JSON.stringify(ends));
-  for (const [kind, count] of Object.entries(ends)) assert.ok(count > 0, `none ended ${kind}`);
-  assert.deepEqual(Object.keys(Object.prototype), []);
-});

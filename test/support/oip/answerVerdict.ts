@@ -2,8 +2,9 @@
  * Whether a client may take the bytes of an answer of the scripted model (UINT8 in, FP32 [1, C, h, w] out), judged
  * by the protocol's rules and by none of the client's code.
  */
-import { CHANNELS, CLASSES } from './scriptedModel.js';
+
 import { answerIn } from './mutatedMessages.js';
+import { CHANNELS, CLASSES } from './scriptedModel.js';
 
 /** What an acceptable answer says. */
 export interface Acceptable {

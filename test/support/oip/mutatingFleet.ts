@@ -11,17 +11,20 @@ import type { AttemptEvent, TeacherState } from '../../../src/stream/client/opti
 import { imageOf } from '../students/scriptedStudent.js';
 import { type Acceptable, acceptable } from './answerVerdict.js';
 import { isAnswer, mutatedMessage } from './mutatedMessages.js';
-import { type OipStudent, assertOipAnswer, oipServer, oipStudent } from './oipStudent.js';
+import { assertOipAnswer, type OipStudent, oipServer, oipStudent } from './oipStudent.js';
 import { CHANNELS, CLASSES, type ModelShape, STRIDE } from './scriptedModel.js';
 import type { Fault, ScriptedOipServer } from './scriptedOipServer.js';
 
 const [HEIGHT, WIDTH] = [17, 24];
 const MAP = { height: Math.ceil(HEIGHT / STRIDE), width: Math.ceil(WIDTH / STRIDE) };
 const SHAPE: ModelShape = { input: { datatype: 'UINT8' } };
-/** An answer that never comes costs so much; one that does mustn't take so long on a busy machine. */
-const TIMEOUT_MS = 5000;
+/**
+ * An answer that never comes costs so much; one that does mustn't take so long on a busy machine. Over calls
+ * something always comes.
+ */
+const TIMEOUT_MS = { calls: 60_000, stream: 15_000 } as const;
 /** Nothing may take so long. */
-const HANGING_MS = 60_000;
+const HANGING_MS = 120_000;
 /** One answer in so many comes twice over a stream. */
 const TWICE = 20;
 
@@ -61,7 +64,10 @@ export class MutatingFleet {
     };
     const states: TeacherState[] = [];
     const student = await oipStudent(t, servers, settings, {
-      ...{ requestTimeoutMs: TIMEOUT_MS, teacherTimeoutMs: HANGING_MS },
+      ...{
+        requestTimeoutMs: TIMEOUT_MS[choices.usesStream ? 'stream' : 'calls'],
+        teacherTimeoutMs: HANGING_MS,
+      },
       ...{ firstBackoffMs: 1, maxBackoffMs: 4, maxInflightImagesPerTeacher: 4 },
       // Connections end for other reasons often enough.
       breakerFailures: 30,
