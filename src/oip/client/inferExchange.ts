@@ -170,11 +170,9 @@ export class InferExchange {
     const { agreed } = this.#open!;
     const bytes = answeredBytes(response);
     this.#settings.onReceivedBytes?.(bytes);
-    if (response.modelVersion !== agreed.version) {
-      this.#events.onOver(
-        status.FAILED_PRECONDITION,
-        `model_version: ${printable(response.modelVersion)} answers, agreed was ${printable(agreed.version)}`,
-      );
+    const other = otherModel(response, agreed);
+    if (other !== undefined) {
+      this.#events.onOver(status.FAILED_PRECONDITION, other);
       return;
     }
     try {
@@ -235,6 +233,17 @@ export class InferExchange {
     const { requestTimeoutMs } = this.#settings;
     this.#attempts.failed(id, 'timeout', `no whole answer within ${requestTimeoutMs} ms`, false);
   }
+}
+
+/** How the model that answers differs from the one that was tried; undefined: it's the same. */
+function otherModel(
+  { modelName, modelVersion }: ModelInferResponse,
+  { name, version }: AgreedModel,
+): string | undefined {
+  const differs = (field: string, given: string, wanted: string) =>
+    `${field}: ${printable(given)} answers, agreed was ${printable(wanted)}`;
+  if (modelName !== name) return differs('model_name', modelName, name);
+  return modelVersion === version ? undefined : differs('model_version', modelVersion, version);
 }
 
 /** The id on the wire: the request's, and which attempt it is. */

@@ -5,20 +5,29 @@ import { NO_FEATURE, type OipSettings } from './settings.js';
 /** Names by which a feature is known, the first set that a model has: see modelOutputs.ts. */
 const FEATURES: readonly (readonly string[])[] = [['embedding', 'feature_norm'], ['feature']];
 
+export interface TrialOutputs {
+  /** None: all that the server has by default. */
+  readonly names: readonly string[];
+  /** Whether all of them are needed: an answer without one is no answer. */
+  readonly areNeeded: boolean;
+}
+
 /**
- * Names of those that images will be asked for, where names tell them; else all that are stated, or none,
- * which is all that the server has by default. A model may have large outputs that nobody needs.
+ * Those that images will be asked for, where names tell them; else all that are stated. A model may have
+ * large outputs that nobody needs.
  */
 export function trialOutputs(
   stated: readonly StatedTensor[],
   settings: Pick<OipSettings, 'logits' | 'feature'>,
-): string[] {
+): TrialOutputs {
   const names = stated.map(({ name }) => name);
   const logits = settings.logits ?? 'logits';
   const feature = featureNames(names, settings.feature);
-  if (feature === undefined) return names;
-  const known = [logits, ...feature];
-  return known.every((name) => names.includes(name)) ? known : names;
+  const known = [logits, ...(feature ?? [])];
+  if (feature !== undefined && known.every((name) => names.includes(name))) {
+    return { names: known, areNeeded: true };
+  }
+  return { names, areNeeded: false };
 }
 
 function featureNames(
