@@ -29,7 +29,7 @@ const ATTENTIONS = [
 const LAYER_NORMS = [
   [3, 11, 33],
   [2, 9, 21, 160],
-  [5, 1],
+  [5, 7],
   [700, 32],
 ] as const;
 
