@@ -4,7 +4,7 @@
 import { createHash } from 'node:crypto';
 import { existsSync, readFileSync, readdirSync, readlinkSync } from 'node:fs';
 import { copyFile, mkdir, rename, rm, symlink, writeFile } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { readStamp, SOURCE_STAMP, sourceDigest } from '../../src/tensor/native/sourceDigest.mjs';
 import { inTemporary, place } from './cache.mjs';
 import { modulesFolder } from './layout.mjs';
@@ -131,11 +131,19 @@ function cachedAddon(root, tensorflow, cache) {
   const flags = [FLAGS, KERNEL_FLAGS, RPATH, STAYS, TAKEN];
   hash.update(JSON.stringify([tensorflow.split('/').pop(), process.arch, flags]));
   for (const folder of [binding, join(root, KERNELS)]) {
-    for (const name of readdirSync(folder).sort()) {
+    for (const name of filesIn(folder)) {
       if (/\.(cc|h)$/.test(name)) hash.update(`${name}\0`).update(readFileSync(join(folder, name)));
     }
   }
   return join(cache, 'addon', hash.digest('hex').slice(0, 16), 'tfjs_binding.node');
+}
+
+/**
+ * @param {string} folder
+ * @returns {string[]} paths of the files below it, relative to it
+ */
+function filesIn(folder) {
+  return readdirSync(folder, { encoding: 'utf8', recursive: true }).sort();
 }
 
 /**
@@ -151,12 +159,12 @@ async function compile(root, built, cache, say) {
   await inTemporary(cache, async (scratch) => {
     const entry = join(scratch, 'entry');
     await mkdir(entry);
-    const sources = readdirSync(join(root, KERNELS)).filter((name) => name.endsWith('.cc'));
-    const objects = sources.map((name) => join(scratch, name.replace(/cc$/, 'o')));
+    const sources = filesIn(join(root, KERNELS)).filter((name) => name.endsWith('.cc'));
+    const objects = sources.map((name) => join(scratch, `${basename(name, '.cc')}.o`));
     for (const [index, name] of sources.entries()) {
       await runCompiler([
         ...KERNEL_FLAGS,
-        ...['-I', join(home, 'deps', 'include')],
+        ...['-I', join(home, 'deps', 'include'), '-I', join(root, KERNELS)],
         ...[join(root, KERNELS, name), '-o', objects[index] ?? ''],
       ]);
     }

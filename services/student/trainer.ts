@@ -24,14 +24,10 @@ import { SegmentationNetwork } from '../../src/models/network.js';
 import { ProjectionHead } from '../../src/models/projectionHead.js';
 import type { NetworkSpec } from '../../src/models/spec.js';
 import { TermConvolutions } from '../../src/models/termConvolutions.js';
-import { originOf } from '../../src/models/zoo.js';
 import { drawSeed64, drawsFor } from '../../src/random/draws.js';
-import type { Parameter } from '../../src/tensor/index.js';
-import { AdamW } from '../../src/train/adamW.js';
-import type { Optimizer } from '../../src/train/optimizer.js';
-import { Sgd } from '../../src/train/sgd.js';
 import { Trainer, type TrainerParts } from '../../src/train/trainer.js';
 import { buildAdversary } from './adversary.js';
+import { optimizerOf } from './optimizer.js';
 
 export interface TrainerInput {
   readonly config: StudentConfig;
@@ -82,7 +78,7 @@ export function buildTrainer({ config, classes, teacherChannels }: TrainerInput)
     ...(graphConvolution === null ? {} : { graphConvolution }),
     adversary: objective.settings.weights.skd_holistic > 0 ? buildAdversary(config, classes) : null,
     objective,
-    optimizer: optimizerOf(config, parameters, originOf(network.spec.model).names.backbone),
+    optimizer: optimizerOf(config, parameters),
     schedule: train,
     dropoutSeed: train.dropout ? dropoutSeeds(seed) : null,
     draws: (step, microBatch) => drawnChoices(seed, step, microBatch),
@@ -107,19 +103,6 @@ function buildConvolutions(
   );
   if (terms.length === 0) return null;
   return new TermConvolutions(terms, featureChannels, teacherChannels, source);
-}
-
-function optimizerOf(
-  { train }: StudentConfig,
-  parameters: readonly Parameter[],
-  backbone: string,
-): Optimizer {
-  if (train.optimizer === 'sgd') return new Sgd(parameters, train);
-  return new AdamW(parameters, train, ({ name, shape }) => ({
-    rateFactor: name.startsWith(`${backbone}.`) ? 1 : train.headRateFactor,
-    // Biases, and scales and shifts of norms, are vectors.
-    isDecayed: train.decayVectors || shape.length > 1,
-  }));
 }
 
 /** Layers of one pass are distinguished by number; a network has far fewer than this. */

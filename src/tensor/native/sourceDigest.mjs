@@ -14,7 +14,9 @@ export const SOURCE_STAMP = 'tfjs_binding.source';
  */
 export function sourceDigest(folder) {
   const names = existsSync(folder)
-    ? readdirSync(folder).filter((name) => /\.(cc|h)$/.test(name))
+    ? readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter((name) =>
+        /\.(cc|h)$/.test(name),
+      )
     : [];
   if (names.length === 0) return null;
   const hash = createHash('sha256');
