@@ -6,6 +6,7 @@
  */
 import type { Terms } from '../contract/terms.js';
 import type { LabelMaps } from '../losses/nearestLabels.js';
+import { rawFeature } from '../losses/teacherFeature.js';
 import type { ChannelChoices, ChannelMemoryBank } from '../memory/channelMemoryBank.js';
 import type { BankChoices } from '../memory/choices.js';
 import type { PixelMemoryBank } from '../memory/pixelMemoryBank.js';
@@ -25,19 +26,31 @@ export interface StudentOutputs {
   readonly feature: Var;
 }
 
-/** Decoded replies. */
+/** Decoded replies, float32. null: not asked for (TERM_OUTPUTS), or the teacher doesn't have it. */
 export interface TeacherOutputs {
-  /** float32 [N, h, w, K] */
-  readonly logits: Tensor;
-  /** null: the teacher has none, so that only `logits_kd` can be computed. */
-  readonly feature: TeacherFeature | null;
+  /** [N, h, w, K] */
+  readonly logits: Tensor | null;
+  /** [N, h, w, D], unit rows. */
+  readonly embedding: Tensor | null;
+  /** [N, h, w]: the raw feature is embedding * featureNorm. */
+  readonly featureNorm: Tensor | null;
+  /** [N, h, w]: norms over the classes of the auxiliary logits. */
+  readonly auxNorm: Tensor | null;
 }
 
-export interface TeacherFeature {
-  /** float32 [N, h, w, D], unit rows. */
-  readonly embedding: Tensor;
-  /** float32 [N, h, w]: the raw feature is embedding * featureNorm. */
-  readonly featureNorm: Tensor;
+/** The raw feature, float32 [N, h, w, D]. Throws Error if a part of it isn't there. */
+export function rawFeatureOf(outputs: TeacherOutputs): Tensor {
+  return rawFeature({
+    embedding_NHWD: given(outputs, 'embedding'),
+    norm_NHW: given(outputs, 'featureNorm'),
+  });
+}
+
+/** An output that a term is computed from. Throws Error if it isn't there. */
+export function given(outputs: TeacherOutputs, name: keyof TeacherOutputs): Tensor {
+  const tensor = outputs[name];
+  if (tensor === null) throw new Error(`${name}: null, and terms that need it have a weight`);
+  return tensor;
 }
 
 export interface ObjectiveInput {

@@ -38,6 +38,7 @@ export function replyOf(outputs: readonly RawOutput[]): TeacherReply {
     embedding: null,
     embeddingScale: null,
     featureNorm: null,
+    auxNorm: null,
   };
   for (const raw of outputs) {
     const tensor = tensorOf(raw);

@@ -12,19 +12,13 @@ import { CHANNEL_ORDER } from '../codec/wireNames.js';
 import type { OutputEncodingInput } from '../generated/cirkd/teacher/v1/OutputEncoding.js';
 import type { TeacherInfo as WireInfo } from '../generated/cirkd/teacher/v1/TeacherInfo.js';
 import type { Welcome } from '../generated/cirkd/teacher/v1/Welcome.js';
-import {
-  type ClientSettings,
-  type ExpectedContract,
-  wantsClassifier,
-  welcomeOutputs,
-} from './options.js';
+import { type OutputOptions, wantsClassifier, welcomeOutputs } from './helloOutputs.js';
+import type { ClientSettings, ExpectedContract } from './options.js';
 import { ReplyAssembly } from './distill/replyAssembly.js';
 import type { TeacherMessage } from './distill/responseDecoder.js';
 
 /** Four times the size of 1000 classes of 4096 channels. */
 const MAX_CLASSIFIER_BYTES = 64 * 2 ** 20;
-
-type OutputOptions = Pick<ClientSettings, 'encoding' | 'logits'>;
 
 /** The terms agreed between one teacher and the student. */
 export interface Agreement {
@@ -48,9 +42,9 @@ export class FleetContract {
   readonly #readings = new Set<string>();
   #first: { address: string; info: TeacherInfo; classifier: EncodedTensor | null } | undefined;
 
-  constructor({ expected, encoding, logits }: OutputOptions & Pick<ClientSettings, 'expected'>) {
+  constructor({ expected, ...options }: OutputOptions & Pick<ClientSettings, 'expected'>) {
     this.#expected = expected;
-    this.#outputOptions = { encoding, logits };
+    this.#outputOptions = options;
   }
 
   /** The first teacher's info; undefined before one fits and has sent its classifier, if wanted. */
@@ -144,6 +138,10 @@ export class FleetContract {
     const fields = [
       ['digest', info.digest, first.info.digest],
       ['feature_channels', info.featureChannels, first.info.featureChannels],
+      // Matters only to those who ask for them.
+      ...(this.#outputOptions.outputs.includes('aux_norm')
+        ? [['has_aux_logits', info.hasAuxLogits, first.info.hasAuxLogits] as const]
+        : []),
     ] as const;
     for (const [field, given, wanted] of fields) {
       if (given === wanted) continue;
@@ -194,6 +192,7 @@ function readInfo(address: string, wire: WireInfo | null): TeacherInfo {
     model: wire.model,
     classes: wire.classes,
     featureChannels: wire.featureChannels,
+    hasAuxLogits: wire.hasAuxLogits,
     outputStride: wire.outputStride,
     pixelMean: wire.pixelMean,
     pixelStd: wire.pixelStd,

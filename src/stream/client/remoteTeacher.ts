@@ -7,12 +7,8 @@ import { answerBytes, type ExpectedOutput, expectedOutputs } from '../codec/outp
 import type { TeacherProtocol } from './conversation.js';
 import { distillProtocol } from './distill/distillConversation.js';
 import { Fleet } from './fleet.js';
-import {
-  type ClientOptions,
-  type ClientSettings,
-  grantedOutputs,
-  withDefaults,
-} from './options.js';
+import { grantedOutputs } from './helloOutputs.js';
+import { type ClientOptions, type ClientSettings, withDefaults } from './options.js';
 import { unlessAborted } from '../../threads/unlessAborted.js';
 import { ImageRequest } from './request.js';
 
