@@ -5,7 +5,7 @@ import { networkSegmenter } from '../../src/evaluate/networkSegmenter.js';
 import { predictLabels } from '../../src/evaluate/predict.js';
 import { decodeReplies } from '../../src/distill/decodeReply.js';
 import { LogitsRebuild } from '../../src/distill/rebuildLogits.js';
-import { given, type TeacherOutputs } from '../../src/distill/objectiveInput.js';
+import { given, type TeacherOutputs } from '../../src/distill/networkOutputs.js';
 import { teacherLabels } from '../../src/distill/teacherLabels.js';
 import type { LabelMaps } from '../../src/losses/nearestLabels.js';
 import type { Sample } from '../../src/data/types.js';

@@ -15,7 +15,7 @@ import { ifvd } from '../losses/compared/ifvd.js';
 import { skdPairwise } from '../losses/compared/skdPairwise.js';
 import { type LabelMaps, nearestLabels } from '../losses/nearestLabels.js';
 import { ops, scope, type Tensor, type Var } from '../tensor/index.js';
-import { given, rawFeatureOf, type StudentOutputs, type TeacherOutputs } from './objectiveInput.js';
+import { given, rawFeatureOf, type StudentOutputs, type TeacherOutputs } from './networkOutputs.js';
 import type { ObjectiveSettings } from './settings.js';
 
 /** The terms' 1x1 convolutions on the step's tape, [1, 1, C, D]; null: the term has none. */

@@ -7,7 +7,7 @@
 import { kernels, ops, scope, type Tensor, uint8 } from '../tensor/index.js';
 import { checkTensor, TensorFormatError } from '../wire/checkTensor.js';
 import { type EncodedTensor, WIRE_DTYPE_BYTES } from '../contract/encodedTensor.js';
-import type { TeacherOutputs } from './objectiveInput.js';
+import type { TeacherOutputs } from './networkOutputs.js';
 import type { LogitsRebuild } from './rebuildLogits.js';
 import type { TeacherReply } from '../contract/teacher.js';
 

@@ -18,16 +18,8 @@ import { channelTerms } from './channelTerms.js';
 import { comparedTerms } from './comparedTerms.js';
 import { enqueuePixels, enqueueRegions, IGNORED } from './enqueue.js';
 import { labelledPositions, type MemoryTerm, memoryTerms } from './memoryTerms.js';
-import {
-  type Evaluation,
-  given,
-  type MemoryBanks,
-  type ObjectiveInput,
-  rawFeatureOf,
-  type StepDraws,
-  type StudentOutputs,
-  type TeacherOutputs,
-} from './objectiveInput.js';
+import { given, rawFeatureOf, type StudentOutputs, type TeacherOutputs } from './networkOutputs.js';
+import type { Evaluation, MemoryBanks, ObjectiveInput, StepDraws } from './objectiveInput.js';
 import type { ObjectiveSettings } from './settings.js';
 
 /** Collects the terms of one evaluation. */

@@ -6,12 +6,8 @@
  * N crops, H W pixels, h w positions of the networks' outputs, K classes, D teacher channels.
  */
 import type { Objective } from '../distill/objective.js';
-import type {
-  ChannelInput,
-  Evaluation,
-  StepDraws,
-  TeacherOutputs,
-} from '../distill/objectiveInput.js';
+import type { TeacherOutputs } from '../distill/networkOutputs.js';
+import type { ChannelInput, Evaluation, StepDraws } from '../distill/objectiveInput.js';
 import { TERMS } from '../contract/terms.js';
 import { cutAveragePoolOnTape } from '../losses/averagePool.js';
 import { CHANNEL_POOLING } from '../losses/channel/channelRows.js';

@@ -5,7 +5,7 @@
  */
 import { recipeValues } from '../../../src/conformance/recipe.js';
 import type { Objective } from '../../../src/distill/objective.js';
-import type { TeacherOutputs } from '../../../src/distill/objectiveInput.js';
+import type { TeacherOutputs } from '../../../src/distill/networkOutputs.js';
 import type { LabelMaps } from '../../../src/losses/nearestLabels.js';
 import type { InferenceImage } from '../../../src/contract/inference.js';
 import { outputStrideOf } from '../../../src/models/zoo.js';

@@ -19,7 +19,7 @@ import { type EncodedRows, encodeFinite, encodeRows } from './encode.js';
 /** ||v|| below this counts as this, as in PyTorch's normalize. */
 const SMALLEST_NORM = 1e-12;
 
-/** What a network gives for one image, as far as it is asked for and has it. */
+/** What a network gives for one image; null: not requested, or it has none. */
 export interface ImageMaps {
   readonly logits_hwK: Tensor | null;
   readonly feature_hwD: Tensor | null;
@@ -72,10 +72,11 @@ export function checkRequest(
 
 class ImageOutputs {
   readonly #maps: ImageMaps;
-  #feature: FeatureRows | null = null;
+  readonly #feature: FeatureRows | null;
 
   constructor(maps: ImageMaps) {
     this.#maps = maps;
+    this.#feature = maps.feature_hwD === null ? null : new FeatureRows(maps.feature_hwD);
   }
 
   encode({ output, encoding }: OutputRequest): EncodedTensor | null {
@@ -99,12 +100,11 @@ class ImageOutputs {
   }
 
   #rows(output: OutputName): FeatureRows {
-    this.#feature ??= new FeatureRows(present(this.#maps.feature_hwD, output));
-    return this.#feature;
+    return present(this.#feature, output);
   }
 }
 
-function present(map: Tensor | null, output: OutputName): Tensor {
+function present<T>(map: T | null, output: OutputName): T {
   if (map === null) throw new RangeError(`output: ${output} given, and its map isn't there`);
   return map;
 }

@@ -88,11 +88,11 @@ export class TeacherNetwork {
     outputs: readonly OutputRequest[],
   ): (EncodedOutput[] | Error)[] {
     return scope(() => {
-      const wantsAux = outputs.some(({ output }) => OUTPUTS[output].of === 'aux');
-      const { logits, feature, aux } = this.#forward(images, wantsAux);
+      const wants = new Set(outputs.map(({ output }) => OUTPUTS[output].of));
+      const { logits, feature, aux } = this.#forward(images, wants.has('aux'));
       const mapsOf = (index: number): ImageMaps => ({
-        logits_hwK: imageOf(logits, index),
-        feature_hwD: imageOf(feature, index),
+        logits_hwK: wants.has('logits') ? imageOf(logits, index) : null,
+        feature_hwD: wants.has('feature') ? imageOf(feature, index) : null,
         aux_hwK: aux === null ? null : imageOf(aux, index),
       });
       return images.map((_, index) => scope(() => encodeOutputs(mapsOf(index), outputs)));

@@ -11,7 +11,8 @@ import {
 import type { TeacherInfo } from '../../contract/teacherInfo.js';
 import { ENCODING, OUTPUT } from '../codec/wireNames.js';
 import type { OutputEncodingInput } from '../generated/cirkd/teacher/v1/OutputEncoding.js';
-import type { LogitsSource } from './options.js';
+
+export type LogitsSource = 'sent' | 'rebuilt';
 
 /** What CIRKD's own terms need together. */
 export const FEATURE_AND_LOGITS: readonly NeededOutput[] = ['logits', 'embedding', 'feature_norm'];

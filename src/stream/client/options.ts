@@ -2,7 +2,7 @@
 import type { ChannelCredentials } from '@grpc/grpc-js';
 import type { Encoding, NeededOutput } from '../../contract/outputs.js';
 import { plaintext } from '../../rpc/endingConnections.js';
-import { FEATURE_AND_LOGITS } from './helloOutputs.js';
+import { FEATURE_AND_LOGITS, type LogitsSource } from './helloOutputs.js';
 
 /**
  * Why an image was requested again: the label of cirkd_student_requeued_total. The caller of
@@ -123,8 +123,6 @@ export interface ClientHooks {
   readonly onUnmatched?: (address: string) => void;
   readonly onName?: (state: NameState) => void;
 }
-
-export type LogitsSource = 'sent' | 'rebuilt';
 
 /**
  * A client's fixed options. connectTeachers throws RangeError for a number that isn't above 0 and for
