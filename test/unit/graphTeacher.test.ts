@@ -149,7 +149,10 @@ test('with one output, or feature: none, only logits can be requested', async ()
     const [result] = await teacher.infer([image], [ALL[0]]);
     const pixels = image.rgb;
     assertClose(floats(result)['logits']!, tinyForward({}, { ...image, pixels }).logits, 1e-5);
-    await assert.rejects(teacher.infer([image], ALL), /embedding given, and the network provides no feature/);
+    await assert.rejects(
+      teacher.infer([image], ALL),
+      /embedding given, and the network provides no feature/,
+    );
   }
 });
 

@@ -4,6 +4,7 @@
  * begins with.
  */
 import type { EncodedTensor } from '../../contract/encodedTensor.js';
+import type { NeededOutput } from '../../contract/outputs.js';
 import { ContractMismatchError } from '../../contract/teacher.js';
 import type { TeacherInfo } from '../../contract/teacherInfo.js';
 import { firstNonFinite, tensorBytes } from '../../wire/checkTensor.js';
@@ -34,12 +35,22 @@ export interface Agreement {
   readonly cachesAnswers: boolean;
 }
 
+/** How a teacher of another protocol is asked and its answers are read. */
+export interface Reading {
+  /** As one text, not empty. */
+  readonly reading: string;
+  /** What its answers consist of before they are read: at least what is needed of them. */
+  readonly travelling: readonly NeededOutput[];
+}
+
 /** The contract of a fleet: what the student expects, completed by the first teacher that fits. */
 export class FleetContract {
   readonly #expected: ExpectedContract;
   readonly #outputOptions: OutputOptions;
   /** How the admitted teachers are asked and read; empty for our own, whose digest covers that. */
   readonly #readings = new Set<string>();
+  /** What answers of other protocols consist of. */
+  readonly #travelling = new Set<NeededOutput>();
   #first: { address: string; info: TeacherInfo; classifier: EncodedTensor | null } | undefined;
 
   constructor({ expected, ...options }: OutputOptions & Pick<ClientSettings, 'expected'>) {
@@ -55,6 +66,11 @@ export class FleetContract {
   /** The classifier that all teachers share; null if none is wanted. */
   get classifier(): EncodedTensor | null {
     return this.#first?.classifier ?? null;
+  }
+
+  /** All that an answer of a teacher so far may consist of while it travels. */
+  get travellingOutputs(): NeededOutput[] {
+    return [...new Set([...this.#outputOptions.outputs, ...this.#travelling])];
   }
 
   /** What answers depend on beyond the digest, of all teachers so far; empty if all are our own. */
@@ -85,15 +101,13 @@ export class FleetContract {
     };
   }
 
-  /**
-   * Admits a teacher of another protocol, which says nothing of outputs and gives logits. `reading`: how
-   * it is asked and its answers are read, not empty. Throws as admit().
-   */
-  admitInfo(address: string, info: TeacherInfo, reading: string): void {
+  /** Admits a teacher of another protocol, which says nothing of outputs. Throws as admit(). */
+  admitInfo(address: string, info: TeacherInfo, { reading, travelling }: Reading): void {
     this.#checkExpected(address, info);
     this.#checkFirst(address, info);
     this.#first ??= { address, info, classifier: null };
     this.#readings.add(reading);
+    for (const output of travelling) this.#travelling.add(output);
   }
 
   /**
@@ -212,7 +226,7 @@ export class HandshakeError extends Error {
 export interface Admission {
   admit(address: string, welcome: Welcome): Agreement;
   admitClassifier(address: string, info: TeacherInfo, classifier: EncodedTensor): void;
-  admitInfo(address: string, info: TeacherInfo, reading: string): void;
+  admitInfo(address: string, info: TeacherInfo, reading: Reading): void;
 }
 
 /**
