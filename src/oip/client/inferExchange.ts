@@ -16,7 +16,8 @@ import type { CallError, InferStream, OipConnection } from './connection.js';
 import type { AgreedModel } from './greeting.js';
 import { AnswerShapeError, answeredBytes, readAnswer } from './inferAnswer.js';
 import { inferRequest } from './inferRequest.js';
-import { askedOutputs, type ModelOutput } from './modelOutputs.js';
+import type { ModelOutput } from './modelOutputs.js';
+import { askedOutputs } from './trialOutputs.js';
 import { PixelEncoder } from './pixels.js';
 
 /** What is kept for an image that is under way. */

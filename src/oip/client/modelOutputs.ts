@@ -2,7 +2,6 @@
  * Which of a model's outputs are logits and feature, the order of their axes, their channels and stride:
  * from settings, from what the server states, and from the answer to a trial image.
  */
-import type { NeededOutput } from '../../contract/outputs.js';
 import { outputSize } from '../../wire/checkTensor.js';
 import { printable } from '../../wire/printable.js';
 import type { Misfits } from './misfit.js';
@@ -54,23 +53,6 @@ export interface ExpectedOutputs {
   readonly outputStride: number;
   /** Whether it uses anything of the feature: else nobody is asked which output that is. */
   readonly needsFeature: boolean;
-}
-
-/** The outputs that an image is asked for: those from which what the student needs can be made. */
-export function askedOutputs(
-  { outputs }: Pick<ModelOutputs, 'outputs'>,
-  needed: readonly NeededOutput[],
-): ModelOutput[] {
-  return outputs.filter(({ role }) =>
-    role === 'feature'
-      ? needed.includes('embedding') || needed.includes('feature_norm')
-      : needed.includes(role),
-  );
-}
-
-/** The outputs as which an answer travels: a raw feature is as large as an embedding. */
-export function travellingOutputs(asked: readonly ModelOutput[]): NeededOutput[] {
-  return asked.map(({ role }) => (role === 'feature' ? 'embedding' : role));
 }
 
 interface MapOutput {

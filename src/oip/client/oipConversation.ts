@@ -18,7 +18,7 @@ import { greet } from './greeting.js';
 import { InferExchange } from './inferExchange.js';
 import { MissingSettingsError } from './misfit.js';
 import type { ModelInput } from './modelInput.js';
-import { askedOutputs, travellingOutputs } from './modelOutputs.js';
+import { askedOutputs, travellingOutputs } from './trialOutputs.js';
 import type { OipSettings } from './settings.js';
 
 /** A live server answers each of the first questions within this time. */
