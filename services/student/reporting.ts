@@ -14,6 +14,7 @@ import {
 import { createStudentMetrics, type StudentMetrics } from '../../src/telemetry/studentMetrics.js';
 import type { StepReport } from '../../src/train/loop.js';
 import type { OpenedRun } from './openRun.js';
+import { usesTeacher } from './neededOutputs.js';
 
 /** An event without its step. */
 type ToldEvent = Pick<RunEvent, 'kind'> & { readonly [field: string]: unknown };
@@ -103,8 +104,8 @@ export async function openReporting(
   };
 }
 
-function hasStore({ teacher: { addresses, store } }: StudentConfig): boolean {
-  return addresses.length > 0 && store.directory !== null;
+function hasStore(config: StudentConfig): boolean {
+  return usesTeacher(config) && config.teacher.store.directory !== null;
 }
 
 /** Crops of steps that aren't done yet whose answers came from the store. */

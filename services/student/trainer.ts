@@ -164,6 +164,7 @@ function objectiveSettings(
     ...loss,
     weights: weightsFor(loss.weights, teacherChannels),
     classes,
+    teacherChannels: teacherChannels ?? 0,
     alignCorners,
     ohem: ohemOptions(loss.ohem),
     tiling: { lossMemoryMiB: loss.lossMemoryMiB },

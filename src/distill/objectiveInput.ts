@@ -13,33 +13,9 @@ import type { PixelMemoryBank } from '../memory/pixelMemoryBank.js';
 import type { RegionMemoryBank } from '../memory/regionMemoryBank.js';
 import type { Tensor, Var } from '../tensor/index.js';
 import type { DiscriminatorInput, TermConvolution } from './comparedTerms.js';
+import type { StudentOutputs, TeacherOutputs } from './networkOutputs.js';
 
 export type StepDraws = BankChoices;
-
-/** The network's outputs, on the step's tape. */
-export interface StudentOutputs {
-  /** [N, h, w, K] */
-  readonly logits: Var;
-  /** [N, h, w, K]; null for networks without an auxiliary head. */
-  readonly aux: Var | null;
-  /** [N, h, w, C], raw. */
-  readonly feature: Var;
-}
-
-/** Decoded replies. */
-export interface TeacherOutputs {
-  /** float32 [N, h, w, K] */
-  readonly logits: Tensor;
-  /** null: the teacher has none, so that only `logits_kd` can be computed. */
-  readonly feature: TeacherFeature | null;
-}
-
-export interface TeacherFeature {
-  /** float32 [N, h, w, D], unit rows. */
-  readonly embedding: Tensor;
-  /** float32 [N, h, w]: the raw feature is embedding * featureNorm. */
-  readonly featureNorm: Tensor;
-}
 
 export interface ObjectiveInput {
   readonly student: StudentOutputs;

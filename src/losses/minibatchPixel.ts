@@ -31,17 +31,31 @@ export interface MinibatchPixelLoss {
   readonly gradient_NHWC: Tensor;
 }
 
-/** Throws RangeError if the group size doesn't divide the batch size. */
+/** A teacher's rows as they are compared: norms matter only where the maps are pooled. */
+export interface MinibatchTeacher extends Pick<TeacherFeature, 'embedding_NHWD'> {
+  readonly norm_NHW: TeacherFeature['norm_NHW'] | null;
+}
+
+/** Whether maps of this size are pooled, and the teacher's norms so needed. */
+export function poolsMaps(
+  { minibatchPooling }: Pick<MinibatchPixelOptions, 'minibatchPooling'>,
+  height: number,
+  width: number,
+): boolean {
+  return minibatchPooling === 'auto' && isPooledSize(height, width);
+}
+
+/** Throws RangeError if the group size doesn't divide the batch size, or norms are needed and null. */
 export function minibatchPixel(
   feature_NHWC: Tensor,
-  teacher: TeacherFeature,
+  teacher: MinibatchTeacher,
   options: MinibatchPixelOptions,
 ): MinibatchPixelLoss {
   return scope(() => {
     const shape = feature_NHWC.shape;
     const [images = 0, height = 0, width = 0] = shape;
-    const { temperature, minibatchGroup, minibatchPooling, tiling } = options;
-    const pooled = minibatchPooling === 'auto' && isPooledSize(height, width);
+    const { temperature, minibatchGroup, tiling } = options;
+    const pooled = poolsMaps(options, height, width);
     const map_NhwC = pooled ? averagePool(feature_NHWC) : feature_NHWC;
     const student = unitRows(asRows(map_NhwC));
     const teacher_PD = pooled ? pooledEmbedding(teacher) : asRows(teacher.embedding_NHWD);
@@ -58,8 +72,12 @@ export function minibatchPixel(
 }
 
 /** Unit rows of the pooled raw teacher feature. */
-function pooledEmbedding(teacher: TeacherFeature): Tensor {
-  return scope(() => unitRows(asRows(averagePool(rawFeature(teacher)))).embedding_PC);
+function pooledEmbedding({ embedding_NHWD, norm_NHW }: MinibatchTeacher): Tensor {
+  if (norm_NHW === null) {
+    throw new RangeError('teacher norms: none given, and maps of this size are pooled');
+  }
+  const raw = () => rawFeature({ embedding_NHWD, norm_NHW });
+  return scope(() => unitRows(asRows(averagePool(raw()))).embedding_PC);
 }
 
 function asRows(map_NHWK: Tensor): Tensor {

@@ -186,6 +186,11 @@ export function originOf(model: ModelName): ModelOrigin {
   return HEADS[NETWORKS[model].head!].origin;
 }
 
+/** Whether the networks of a model on a backbone have an auxiliary head, unless the spec leaves it out. */
+export function hasAuxHead({ model, backbone }: Pick<NetworkSpec, 'model' | 'backbone'>): boolean {
+  return originOf(model).names.aux !== null && BACKBONES[backbone]!.officialAuxChannels !== null;
+}
+
 /** See SegmentationNetwork.outputStride. */
 export function outputStrideOf(model: ModelName): number {
   return isSegformer(model) ? SEGFORMER_STRIDE : OUTPUT_STRIDE;

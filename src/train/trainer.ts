@@ -7,13 +7,8 @@
  */
 import { TERMS } from '../contract/terms.js';
 import type { Objective } from '../distill/objective.js';
-import type {
-  ChannelInput,
-  Evaluation,
-  StepDraws,
-  StudentOutputs,
-  TeacherOutputs,
-} from '../distill/objectiveInput.js';
+import type { StudentOutputs, TeacherOutputs } from '../distill/networkOutputs.js';
+import type { ChannelInput, Evaluation, StepDraws } from '../distill/objectiveInput.js';
 import { cutAveragePoolOnTape } from '../losses/averagePool.js';
 import { CHANNEL_POOLING } from '../losses/channel/channelRows.js';
 import type { LabelMaps } from '../losses/nearestLabels.js';

@@ -8,7 +8,7 @@ import { studentSchema } from '../../services/program/studentSchema.js';
 import { ConfigError } from '../../src/config/configError.js';
 import { loadConfig } from '../../src/config/load.js';
 import { drawsFor } from '../../src/random/draws.js';
-import { float32, numTensors, ops, scalar, scope } from '../../src/tensor/index.js';
+import { float32, numTensors, ops, scalar, scope, type Tensor } from '../../src/tensor/index.js';
 import { learningRateAt } from '../../src/train/schedule.js';
 import type { Trainer, TrainingBatch } from '../../src/train/trainer.js';
 import { CheckpointError } from '../../src/wire/checkpointError.js';
@@ -85,9 +85,13 @@ function batch(number: number): TrainingBatch {
       data: Uint8Array.from({ length: positions }, (_, i) => (i % 7 === 0 ? 255 : i % CLASSES)),
       ...{ images: N, height: SIDE, width: SIDE },
     },
-    teacher: { logits: numbers([N, LOGITS, LOGITS, CLASSES], 3), feature: null },
+    teacher: logitsAlone(numbers([N, LOGITS, LOGITS, CLASSES], 3)),
   };
 }
+
+const logitsAlone = (logits: Tensor) => {
+  return { logits, embedding: null, featureNorm: null, auxNorm: null };
+};
 
 const changed = (before: ReadonlyMap<string, string>, after: ReadonlyMap<string, string>) =>
   [...after].flatMap(([name, value]) => (before.get(name) === value ? [] : [name]));
@@ -157,7 +161,7 @@ describe('a step with skd_holistic', () => {
     scope(() => {
       const given = batch(3);
       const small = float32(new Float32Array(N * 63 * 64 * CLASSES), [N, 63, 64, CLASSES]);
-      const teacher = { logits: small, feature: null };
+      const teacher = logitsAlone(small);
       assert.throws(() => run.trainer.step(1, [batch(2), { ...given, teacher }]), RangeError);
     });
     assert.deepEqual(run.bytes(), before);
@@ -187,7 +191,7 @@ describe('a step with skd_holistic', () => {
 });
 
 function timesAll({ teacher }: TrainingBatch, factor: number) {
-  return ops.mul(teacher!.logits, scalar(factor));
+  return ops.mul(teacher!.logits!, scalar(factor));
 }
 
 describe('a resumed run', () => {

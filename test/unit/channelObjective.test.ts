@@ -47,7 +47,13 @@ function objectiveOf(
   return new Objective(
     {
       ...{ ...ROWS, ...TEMPERATURES, ...TILING },
-      ...{ classes: CLASSES, weights: termWeights(weights), auxWeight: 0, alignCorners: true },
+      ...{
+        classes: CLASSES,
+        teacherChannels: D,
+        weights: termWeights(weights),
+        auxWeight: 0,
+        alignCorners: true,
+      },
       ...{ kdTemperature: 1, cwdTemperature: 4, dsdTemperature: 4 },
       ...{ minibatchGroup: 0, minibatchPooling: 'auto', memoryStartStep },
       ...{ pixelContrastRows: 1, regionContrastRows: 1, pixelUpdateFreq: 1 },
@@ -70,7 +76,7 @@ function evaluate(objective: Objective, step = 0, withChannel = true) {
         feature: tape.leaf(uniform([N, H, W, D], 4)),
       },
       labels: { data: new Uint8Array(N * H * W), images: N, height: H, width: W },
-      teacher: { logits: uniform([N, H, W, CLASSES], 5), feature: teacherFeature() },
+      teacher: { logits: null, ...teacherFeature(), auxNorm: null },
       project: null,
       ...(withChannel ? { channel } : {}),
       draws: drawnChoices(1, step, 0),

@@ -103,6 +103,7 @@ test('what a server states of a teacher of this project needs no setting', async
     model: 'psp_mobile',
     classes: 3,
     featureChannels: CHANNELS,
+    hasAuxLogits: false,
     outputStride: 8,
     ...PIXELS,
     alignCorners: true,

@@ -49,8 +49,8 @@ export class StudentWork {
 
   #tensors(): Tensor[] {
     const { image_NHWC, teacher } = this.#batch;
-    if (teacher === null) return [image_NHWC];
-    return [image_NHWC, teacher.logits, ...Object.values(teacher.feature ?? {})];
+    const outputs: readonly (Tensor | null)[] = Object.values(teacher ?? {});
+    return [image_NHWC, ...outputs.filter((output) => output !== null)];
   }
 
   #run(trainer: Trainer, observe?: GradientObserver): TermValues {

@@ -1,4 +1,6 @@
-/** Which outputs a trial image asks for. */
+/** Which outputs are asked for: with the trial image, and with each image of a run. */
+import type { NeededOutput } from '../../contract/outputs.js';
+import type { ModelOutput, ModelOutputs } from './modelOutputs.js';
 import type { StatedTensor } from './serverFacts.js';
 import { NO_FEATURE, type OipSettings } from './settings.js';
 
@@ -37,4 +39,21 @@ function featureNames(
   if (given === NO_FEATURE) return [];
   if (given !== null) return [given];
   return FEATURES.find((each) => each.every((name) => names.includes(name)));
+}
+
+/** The outputs that an image is asked for: those from which what the student needs can be made. */
+export function askedOutputs(
+  { outputs }: Pick<ModelOutputs, 'outputs'>,
+  needed: readonly NeededOutput[],
+): ModelOutput[] {
+  return outputs.filter(({ role }) =>
+    role === 'feature'
+      ? needed.includes('embedding') || needed.includes('feature_norm')
+      : needed.includes(role),
+  );
+}
+
+/** The outputs as which an answer travels: a raw feature is as large as an embedding. */
+export function travellingOutputs(asked: readonly ModelOutput[]): NeededOutput[] {
+  return asked.map(({ role }) => (role === 'feature' ? 'embedding' : role));
 }
