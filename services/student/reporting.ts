@@ -14,7 +14,7 @@ import {
 import { createStudentMetrics, type StudentMetrics } from '../../src/telemetry/studentMetrics.js';
 import type { StepReport } from '../../src/train/loop.js';
 import type { OpenedRun } from './openRun.js';
-import { usesTeacher } from './neededOutputs.js';
+import { usesTeacher } from './teacher/neededOutputs.js';
 
 /** An event without its step. */
 type ToldEvent = Pick<RunEvent, 'kind'> & { readonly [field: string]: unknown };

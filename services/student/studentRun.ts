@@ -24,8 +24,8 @@ import { evaluateStudent, type StudentEvaluation, writeRunReport } from './evalu
 import type { OpenedRun } from './openRun.js';
 import { openReporting, type Reporting } from './reporting.js';
 import { readStartWeights, type StartWeights } from './startWeights.js';
-import { connectTeacher } from './teacher.js';
-import { type LeftOutTerms, labelSource, leaveOutTerms, logLabels } from './teacherUse.js';
+import { connectTeacher } from './teacher/teacher.js';
+import { type LeftOutTerms, labelSource, leaveOutTerms, logLabels } from './teacher/teacherUse.js';
 import { loaderThreads, openFeed, validationConfig } from './trainingData.js';
 
 export interface RunOptions {

@@ -52,8 +52,6 @@ export class RpcServer {
       'grpc.keepalive_time_ms': options.keepaliveTimeMs ?? 30_000,
       'grpc.keepalive_timeout_ms': options.keepaliveTimeoutMs ?? 10_000,
       'grpc.max_connection_idle_ms': MAX_IDLE_MS,
-      // Nobody asks for its counts, which cost each call several objects.
-      'grpc.enable_channelz': 0,
     };
     this.#server = new Server({
       ...channelOptions,

@@ -57,16 +57,33 @@ const METHODS = {
   skd: { task: 1, logits_kd: 1, skd_pairwise: 10, skd_holistic: 0.001 },
 } as const;
 
+/** The discriminator of the holistic term needs larger crops than CamVid's. */
+function methodsFor(dataset: string): string[] {
+  const isAdversarial = (method: string) => /^ +skd_holistic:/m.test(textOf(method));
+  return overlays('methods').filter(
+    (method) => dataset !== 'cirkd-camvid.yaml' || !isAdversarial(method),
+  );
+}
+
+test('methods with a discriminator refuse the crops of CamVid by name', () => {
+  for (const method of ['skd', 'ifvd', 'cwd']) {
+    assert.throws(
+      () => load('cirkd-camvid.yaml', `methods/${method}.yaml`),
+      /data\.crop\.height: got 360, wanted at least 505/,
+    );
+  }
+});
+
 test('every recipe is accepted by the schema, overlays on top of every dataset', () => {
   for (const name of whole) assert.ok(load(name), name);
   const segformer = 'cirkd-segformer-cityscapes.yaml';
   for (const dataset of [...Object.keys(DATASETS), segformer]) {
     assert.ok(whole.includes(dataset), dataset);
-    for (const method of overlays('methods')) assert.ok(load(dataset, method), method);
+    for (const method of methodsFor(dataset)) assert.ok(load(dataset, method), method);
   }
   for (const student of overlays('students')) {
     for (const dataset of Object.keys(DATASETS)) {
-      for (const method of overlays('methods')) assert.ok(load(dataset, student, method), student);
+      for (const method of methodsFor(dataset)) assert.ok(load(dataset, student, method), student);
     }
   }
 });
@@ -104,6 +121,7 @@ test("a method's weights are the published ones on every dataset, and no other t
   assert.deepEqual(names.sort(), Object.keys(METHODS).sort());
   for (const [method, weights] of Object.entries(METHODS)) {
     for (const dataset of Object.keys(DATASETS)) {
+      if (!methodsFor(dataset).includes(`methods/${method}.yaml`)) continue;
       const { loss, teacher } = load(dataset, `methods/${method}.yaml`);
       assert.deepEqual(loss.weights, termWeights(weights), `${dataset} + ${method}`);
       assert.deepEqual([loss.cwdTemperature, loss.dsdTemperature, loss.kdTemperature], [4, 4, 1]);

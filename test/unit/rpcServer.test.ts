@@ -190,8 +190,12 @@ test('shutdown waits for running calls, then cuts them', async () => {
   const status = new Promise<Outcome>((resolve) => call.once('status', resolve));
   call.write('running');
   await echoed;
+  const started = performance.now();
   assert.equal(await server.shutdown(50), 'forced');
   assert.notEqual((await status).code, GrpcStatus.OK);
+  // Without the cut the call would end with the keep-alive, after 30 s.
+  const waitedMs = performance.now() - started;
+  assert.ok(waitedMs < 10_000, `cut after ${waitedMs} ms`);
   client.close();
   const idle = await echoServer([]);
   await idle.bind();

@@ -7,7 +7,7 @@ import { type TestContext, test } from 'node:test';
 import { Checkpointing } from '../../services/student/checkpointing.js';
 import { type OpenedRun, openRun } from '../../services/student/openRun.js';
 import { openReporting } from '../../services/student/reporting.js';
-import { connectTeacher } from '../../services/student/teacher.js';
+import { connectTeacher } from '../../services/student/teacher/teacher.js';
 import { openTrainingData } from '../../services/student/trainingData.js';
 import { formatConfig } from '../../src/config/format.js';
 import { loadConfig } from '../../src/config/load.js';

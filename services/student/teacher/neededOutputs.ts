@@ -1,10 +1,10 @@
 /** Which of the teachers' outputs a run uses: nothing else is asked for. */
-import type { StudentConfig } from '../../src/config/student.js';
-import type { NeededOutput } from '../../src/contract/outputs.js';
-import { TEACHER_TERMS, TERM_OUTPUTS, type TeacherTerm } from '../../src/contract/terms.js';
-import { poolsMaps } from '../../src/losses/minibatchPixel.js';
-import { hasAuxHead, outputStrideOf } from '../../src/models/zoo.js';
-import { outputSize } from '../../src/wire/checkTensor.js';
+import type { StudentConfig } from '../../../src/config/student.js';
+import type { NeededOutput } from '../../../src/contract/outputs.js';
+import { TEACHER_TERMS, TERM_OUTPUTS, type TeacherTerm } from '../../../src/contract/terms.js';
+import { poolsMaps } from '../../../src/losses/minibatchPixel.js';
+import { hasAuxHead, outputStrideOf } from '../../../src/models/zoo.js';
+import { outputSize } from '../../../src/wire/checkTensor.js';
 
 /** In the order of a reply. */
 const ORDER: readonly NeededOutput[] = ['logits', 'embedding', 'feature_norm', 'aux_norm'];

@@ -1,20 +1,27 @@
 /**
  * The teachers of a run: connected, and checked against the student's requirements.
  */
-import type { StudentConfig } from '../../src/config/student.js';
-import { ContractMismatchError, type Teacher } from '../../src/contract/teacher.js';
-import type { Dataset } from '../../src/data/types.js';
-import { outputStrideOf } from '../../src/models/zoo.js';
-import { oipEntry } from '../../src/oip/client/address.js';
-import { drawsFor } from '../../src/random/draws.js';
-import { type ClientSecurity, openClientSecurity } from '../../src/rpc/security/clientSecurity.js';
-import { parseDnsName } from '../../src/rpc/target.js';
-import type { AttemptEvent, ClientOptions, TeacherState } from '../../src/stream/client/options.js';
-import { connectTeachers, type RemoteTeacher } from '../../src/stream/client/remoteTeacher.js';
-import type { Logger } from '../../src/telemetry/log.js';
-import { oipProtocol, withMissingKeys } from '../program/oipProtocol.js';
-import type { OpenedRun } from './openRun.js';
-import type { Reporting } from './reporting.js';
+import type { StudentConfig } from '../../../src/config/student.js';
+import { ContractMismatchError, type Teacher } from '../../../src/contract/teacher.js';
+import type { Dataset } from '../../../src/data/types.js';
+import { outputStrideOf } from '../../../src/models/zoo.js';
+import { oipEntry } from '../../../src/oip/client/address.js';
+import { drawsFor } from '../../../src/random/draws.js';
+import {
+  type ClientSecurity,
+  openClientSecurity,
+} from '../../../src/rpc/security/clientSecurity.js';
+import { parseDnsName } from '../../../src/rpc/target.js';
+import type {
+  AttemptEvent,
+  ClientOptions,
+  TeacherState,
+} from '../../../src/stream/client/options.js';
+import { connectTeachers, type RemoteTeacher } from '../../../src/stream/client/remoteTeacher.js';
+import type { Logger } from '../../../src/telemetry/log.js';
+import { oipProtocol, withMissingKeys } from '../../program/oipProtocol.js';
+import type { OpenedRun } from '../openRun.js';
+import type { Reporting } from '../reporting.js';
 import { neededOutputs } from './neededOutputs.js';
 import { withStore } from './teacherStore.js';
 import { logOutputs, teacherFault } from './teacherUse.js';
