@@ -23,6 +23,11 @@ import {
   nativeQuantisation,
   type RowQuantisation,
 } from './rowQuantisation.js';
+import {
+  composedSharedBatchNorm,
+  nativeSharedBatchNorm,
+  type SharedBatchNormKernel,
+} from './sharedBatchNorm.js';
 import { composedSimilarity, nativeSimilarity, type SimilarityKernels } from './similarity.js';
 
 export interface Kernels {
@@ -31,6 +36,7 @@ export interface Kernels {
   /** Weights [R, S, C, 1]. */
   readonly depthwiseConv2d: ConvolutionKernel;
   readonly batchNormTraining: BatchNormKernel;
+  readonly sharedBatchNorm: SharedBatchNormKernel;
   readonly normalisedConvolution: NormalisedConvolutionKernel;
   readonly pixelCrossEntropy: PixelCrossEntropyKernel;
   readonly rowQuantisation: RowQuantisation;
@@ -42,6 +48,7 @@ export const nativeKernels: Kernels = {
   conv2d: nativeConv2d,
   depthwiseConv2d: nativeDepthwiseConv2d,
   batchNormTraining: nativeBatchNorm,
+  sharedBatchNorm: nativeSharedBatchNorm,
   normalisedConvolution: nativeNormalisedConvolution,
   pixelCrossEntropy: nativePixelCrossEntropy,
   rowQuantisation: nativeQuantisation,
@@ -53,6 +60,7 @@ export const composedKernels: Kernels = {
   conv2d: composedConv2d,
   depthwiseConv2d: composedDepthwiseConv2d,
   batchNormTraining: composedBatchNorm,
+  sharedBatchNorm: composedSharedBatchNorm,
   normalisedConvolution: composedNormalisedConvolution,
   pixelCrossEntropy: composedPixelCrossEntropy,
   rowQuantisation: composedQuantisation,
