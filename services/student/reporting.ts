@@ -13,6 +13,7 @@ import {
 } from '../../src/telemetry/progress.js';
 import { createStudentMetrics, type StudentMetrics } from '../../src/telemetry/studentMetrics.js';
 import type { StepReport } from '../../src/train/loop.js';
+import { isInGroup } from './group/membership.js';
 import type { OpenedRun } from './openRun.js';
 
 /** An event without its step. */
@@ -44,28 +45,39 @@ export interface Reporting {
   close(lingerMs: number, stop: AbortSignal): Promise<void>;
 }
 
+/** The run that is reported on. */
+export interface ReportedRun {
+  readonly id: string;
+  /** null: this rank writes no events, and shows no progress. */
+  readonly folder: Pick<OpenedRun['folder'], 'eventsFile'> | null;
+  /** Updates done before. */
+  readonly stepsDone: number;
+}
+
 /** Throws ListenError when the metrics port is taken. */
 export async function openReporting(
   config: StudentConfig,
-  { id, folder: { eventsFile }, manifest }: Pick<OpenedRun, 'id' | 'folder' | 'manifest'>,
+  { id, folder, stepsDone: doneBefore }: ReportedRun,
   stream: ProgressStream,
 ): Promise<Reporting> {
   const metrics = createStudentMetrics();
+  const rank = isInGroup(config) ? { rank: String(config.distributed.index) } : {};
+  metrics.registry.setDefaultLabels(rank);
   const server = await startMetrics(config, metrics);
   const progress = createProgress({
     stream,
     totalSteps: config.train.steps,
-    everySteps: config.run.logEverySteps,
+    everySteps: folder === null ? Number.MAX_SAFE_INTEGER : config.run.logEverySteps,
   });
   const log = createLogger({
     service: 'student',
     ...config.log,
     sink: progress,
-    fields: { run: id },
+    fields: { run: id, ...rank },
   });
   if (server !== null) log.info({ url: server.url }, 'metrics');
-  const events = openEventLog(eventsFile);
-  let stepsDone = manifest?.step ?? 0;
+  const events = folder === null ? NO_EVENTS : openEventLog(folder.eventsFile);
+  let stepsDone = doneBefore;
   const stored = hasStore(config) ? new StoredAnswers() : null;
   metrics.recordRun({ id, steps: config.train.steps, stepsDone });
   return {
@@ -93,7 +105,10 @@ export async function openReporting(
       try {
         events.close();
       } catch (error) {
-        log.error({ file: eventsFile, error: (error as Error).message }, 'events not flushed');
+        log.error(
+          { file: folder?.eventsFile, error: (error as Error).message },
+          'events not flushed',
+        );
       }
       if (server === null) return;
       // It rejects on the signal, which ends the wait just as well.
@@ -102,6 +117,8 @@ export async function openReporting(
     },
   };
 }
+
+const NO_EVENTS: EventLog = { append() {}, sync() {}, close() {} };
 
 function hasStore({ teacher: { addresses, store } }: StudentConfig): boolean {
   return addresses.length > 0 && store.directory !== null;
@@ -178,7 +195,8 @@ function recordStep(
   });
   to.progress.update({
     step: done,
-    images,
+    // Those of all ranks: the pace of the run.
+    images: samples.length,
     seconds: seconds.total,
     teacherSeconds: teacher,
     losses: shown,

@@ -13,6 +13,8 @@ export interface LoaderConfig {
   /** Crops per batch. */
   readonly batchSize: number;
   readonly seed: number;
+  /** Of each batch only the `rank`-th of `ranks` equal parts is loaded; absent: all of it. */
+  readonly share?: { readonly rank: number; readonly ranks: number };
   /** Number of the first batch that next() returns. Skipping earlier ones costs nothing. */
   readonly startStep: number;
   /** Worker threads; 0: prepare each batch in the calling thread, without prefetching. */
@@ -37,11 +39,18 @@ export interface Loader {
   close(): Promise<void>;
 }
 
-/** @throws RangeError naming the field, DataError when the dataset can't be opened. */
+/** @throws RangeError naming the field (`share`: if the parts wouldn't be equal), DataError when the dataset can't be opened. */
 export function createLoader(config: LoaderConfig): Loader {
   check(config, 'batchSize', 1);
   for (const field of ['startStep', 'workers', 'prefetchBatches', 'cacheBytes'] as const) {
     check(config, field, 0);
+  }
+  const { rank, ranks } = config.share ?? { rank: 0, ranks: 1 };
+  const crops = config.batchSize / ranks;
+  if (!Number.isInteger(crops) || rank >= ranks) {
+    throw new RangeError(
+      `share: ${rank} of ${ranks} given, the batch has ${config.batchSize} crops`,
+    );
   }
   const dataset = openDataset(config.dataset);
   const { workers } = config;
@@ -64,9 +73,11 @@ export function createLoader(config: LoaderConfig): Loader {
   async function prepare(step: number): Promise<Batch> {
     const first = step * config.batchSize;
     const positions = Array.from({ length: config.batchSize }, (_, i) => first + i);
-    const crops = await Promise.all(positions.map(crop));
+    const samples = positions.map((position) => dataset.samples[order(position).index]!);
+    const own = positions.slice(rank * crops, (rank + 1) * crops);
+    const made = await Promise.all(own.map(crop));
     const { cropHeight: height, cropWidth: width } = config.augmentation;
-    return { step, height, width, crops };
+    return { step, height, width, samples, crops: made };
   }
 
   function fill(batches: number): void {

@@ -17,7 +17,7 @@ import { cutAveragePoolOnTape } from '../losses/averagePool.js';
 import { CHANNEL_POOLING } from '../losses/channel/channelRows.js';
 import type { LabelMaps } from '../losses/nearestLabels.js';
 import { StagedBuffers } from '../models/buffers.js';
-import type { ForwardContext } from '../models/context.js';
+import type { BatchShare, ForwardContext } from '../models/context.js';
 import type { SegmentationNetwork } from '../models/network.js';
 import type { ProjectionHead } from '../models/projectionHead.js';
 import type { TermConvolutions } from '../models/termConvolutions.js';
@@ -25,6 +25,7 @@ import { ops, type Parameter, scalar, scope, Tape, type Tensor } from '../tensor
 import { firstNonFinite } from './finite.js';
 import type { Optimizer } from './optimizer.js';
 import type { StepOutcome } from './outcome.js';
+import { meanGradients, meanStatistics, meanTerms } from './overRanks.js';
 import { learningRateAt, type Schedule } from './schedule.js';
 
 /** The input of one forward pass. */
@@ -61,15 +62,24 @@ export interface TrainerParts {
     | null;
   /** The random choices of the memory banks in a forward pass. */
   readonly draws: (step: number, microBatch: number) => StepDraws;
+  /** Of batch norms over the ranks of the objective's group. Default: synchronised. */
+  readonly norms?: BatchShare['norms'];
 }
 
-type CommittedOrNonFinite = Exclude<StepOutcome, { kind: 'nonfinite_reply' }>;
+type CommittedOrNonFinite = Exclude<StepOutcome, { kind: 'nonfinite_reply' | 'stopped' }>;
+
+interface Accumulated {
+  readonly terms: Record<string, number>;
+  readonly gradients: Map<Parameter, Tensor>;
+}
 
 /** Is called with an update's gradients before they are applied; for conformance and profiles. */
 export type GradientObserver = (gradients: ReadonlyMap<Parameter, Tensor>) => void;
 
 /**
- * Makes updates. A step that isn't finite, or that fails before the update, leaves the state as it
+ * Makes updates. In a group every rank makes them with its share of each micro-batch, and applies the mean gradient
+ * of all ranks; whether a step is finite is decided from values that all ranks share, so that all make it or none.
+ * A step that isn't finite, or that fails before the update, leaves the state as it
  * was, and the next step may follow. A step that fails during the update makes the state unusable:
  * step() and requireWholeState() throw from then on.
  */
@@ -103,7 +113,10 @@ export class Trainer {
     const staged = new StagedBuffers();
     try {
       return scope(() => {
-        const { terms, gradients } = this.#accumulate(step, microBatches, staged);
+        const { terms, gradients } = this.#overRanks(
+          this.#accumulate(step, microBatches, staged),
+          staged,
+        );
         const gradient = firstNonFinite(gradients);
         const broken = Object.values(terms).some((value) => !Number.isFinite(value));
         if (broken || gradient !== null) return { kind: 'nonfinite', terms, gradient };
@@ -126,6 +139,28 @@ export class Trainer {
     }
   }
 
+  /** The means over the ranks of a group. All ranks call it, and none goes on before all have. */
+  #overRanks(own: Accumulated, staged: StagedBuffers): Accumulated {
+    const { objective, norms } = this.parts;
+    const { group } = objective.ranks;
+    if (group.size === 1) return own;
+    const gradients = meanGradients(group, this.#parameters(), own.gradients);
+    if (norms === 'rank') meanStatistics(group, staged);
+    return { terms: meanTerms(group, own.terms), gradients };
+  }
+
+  #parameters(): Parameter[] {
+    const { network, projectionHead, channel, termConvolutions } = this.parts;
+    const parts = [network, projectionHead, channel?.head, termConvolutions];
+    return parts.flatMap((part) => part?.parameters() ?? []);
+  }
+
+  #share(): BatchShare | null {
+    const { group } = this.parts.objective.ranks;
+    if (group.size === 1) return null;
+    return { rank: group.rank, ranks: group, norms: this.parts.norms ?? 'synchronised' };
+  }
+
   #bankFill(): Record<string, number> {
     const { pixel, region, channel } = this.parts.objective.banks;
     return {
@@ -135,7 +170,11 @@ export class Trainer {
     };
   }
 
-  #accumulate(step: number, microBatches: readonly TrainingBatch[], staged: StagedBuffers) {
+  #accumulate(
+    step: number,
+    microBatches: readonly TrainingBatch[],
+    staged: StagedBuffers,
+  ): Accumulated {
     const count = microBatches.length;
     const terms: Record<string, number> = {};
     const gradients = new Map<Parameter, Tensor>();
@@ -155,13 +194,15 @@ export class Trainer {
     const { network, projectionHead, channel, termConvolutions, objective, dropoutSeed, draws } =
       this.parts;
     const tape = new Tape(true);
+    const share = this.#share();
     try {
-      const context = {
+      const context: ForwardContext = {
         tape,
         training: true,
         dropoutSeed:
           dropoutSeed === null ? null : (layer: number) => dropoutSeed(step, microBatch, layer),
         staged,
+        ...(share === null ? {} : { share }),
       };
       const student = network.forward(context, tape.constant(batch.image_NHWC));
       const evaluation: Evaluation = objective.evaluate({

@@ -13,7 +13,9 @@ function batch(step: number, crops = 2): Batch {
     rgb: new Uint8Array(12),
     labels: new Uint8Array(4),
   });
-  return { step, height: 2, width: 2, crops: Array.from({ length: crops }, (_, i) => crop(i)) };
+  const made = Array.from({ length: crops }, (_, i) => crop(i));
+  const samples = made.map(({ sample }) => sample);
+  return { step, height: 2, width: 2, samples, crops: made };
 }
 
 class CountingSource {
