@@ -174,7 +174,7 @@ function recordStep(
     stored: StoredAnswers | null;
   },
 ): void {
-  const { terms, learningRate, images, seconds, samples, bankFill } = report;
+  const { terms, learningRate, images, seconds, samples, bankFill, collectiveSeconds } = report;
   const done = report.step + 1;
   const { data, teacher, compute } = seconds;
   const shown = Object.fromEntries(
@@ -192,6 +192,7 @@ function recordStep(
   to.events.append({
     ...{ kind: 'step', step: done, terms: shown },
     ...{ learningRate, seconds, samples, ...more },
+    ...(collectiveSeconds === 0 ? {} : { collectiveSeconds }),
   });
   to.progress.update({
     step: done,

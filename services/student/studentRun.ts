@@ -13,11 +13,7 @@ import { NonFiniteLossError } from '../../src/train/outcome.js';
 import { environmentOf } from '../program/environment.js';
 import { Checkpointing } from './checkpointing.js';
 import { Closers } from './closers.js';
-import {
-  type ComputeClient,
-  type ComputeReady,
-  startComputing,
-} from './computeProtocol.js';
+import { type ComputeClient, type ComputeReady, startComputing } from './computeProtocol.js';
 import { DataWarnings } from './dataWarnings.js';
 import { evaluateStudent, type StudentEvaluation, writeRunReport } from './evaluation.js';
 import { endComputing } from './group/membership.js';

@@ -1,7 +1,7 @@
 /** This process's place in the group of its config, and how it joins. */
 import { serverVariable, SERVER_VARIABLE } from '../../../src/collectives/serverDef.js';
 import type { StudentConfig } from '../../../src/config/student.js';
-import type { ThreadCalls } from '../../../src/threads/threadCalls.js';
+import { type ThreadCalls, ThreadStuckError } from '../../../src/threads/threadCalls.js';
 import type { ComputeCalls, ComputeClient } from '../computeProtocol.js';
 import { type Greeting, requireAlike } from './greeting.js';
 
@@ -40,6 +40,9 @@ export async function joinGroup(
   }
 }
 
+/** A thread that is in no collective ends sooner. */
+const END_MS = 1000;
+
 /**
  * Ends the computing thread even if it waits for other ranks, which neither Node.js nor the thread itself could
  * interrupt: see tensor/native/collectives.cc.
@@ -48,8 +51,14 @@ export async function endComputing(
   thread: ThreadCalls<ComputeCalls>,
   config: StudentConfig,
 ): Promise<void> {
-  if (isInGroup(config)) interruptCollectives();
-  await thread.terminate();
+  if (!isInGroup(config)) return thread.terminate();
+  try {
+    await thread.terminate(END_MS);
+  } catch (error) {
+    if (!(error instanceof ThreadStuckError)) throw error;
+    interruptCollectives();
+    await thread.terminate();
+  }
 }
 
 /** Aborts the collective that this process waits in, if any; none is possible afterwards. */

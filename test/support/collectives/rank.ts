@@ -2,12 +2,11 @@
  * A process of a group in tests: reads one JSON command per line and answers each with a line.
  * Arguments: its rank, then every rank's host:port.
  */
-import { createHash } from 'node:crypto';
 import { createInterface } from 'node:readline';
 import { serverVariable, SERVER_VARIABLE } from '../../../src/collectives/serverDef.js';
 import { TensorflowCollective } from '../../../src/collectives/tensorflowCollective.js';
 import { float32, numTensors, readFloat32, scope } from '../../../src/tensor/index.js';
-import { drawsFor } from '../../../src/random/draws.js';
+import { bytesOf, sha256 as sha, valuesOf } from './values.js';
 
 const [rankText = '0', ...addresses] = process.argv.slice(2);
 const rank = Number(rankText);
@@ -16,23 +15,13 @@ process.env[SERVER_VARIABLE] = serverVariable(addresses, rank);
 let group: TensorflowCollective | null = null;
 
 interface Command {
-  readonly call: 'join' | 'reduce' | 'gather' | 'bytes' | 'broadcast' | 'close' | 'end';
+  readonly call: 'join' | 'reduce' | 'gather' | 'bytes' | 'broadcast' | 'close';
   readonly sizes?: number[];
   readonly over?: 'sum' | 'mean';
   readonly timeoutMs?: number;
   readonly startTimeoutMs?: number;
   readonly lateMs?: number;
 }
-
-/** Values that every rank can compute for every other. */
-export function valuesOf(ofRank: number, size: number): Float32Array {
-  const values = new Float32Array(size);
-  drawsFor(1, 'test', ofRank, size).fillUniform(values, -1, 1);
-  return values;
-}
-
-const sha = (data: Uint8Array) => createHash('sha256').update(data).digest('hex');
-const bytesOf = (values: Float32Array) => new Uint8Array(values.buffer, 0, values.byteLength);
 
 function run({ call, sizes = [], over = 'sum', ...limits }: Command): unknown {
   if (call === 'join') {
@@ -46,7 +35,10 @@ function run({ call, sizes = [], over = 'sum', ...limits }: Command): unknown {
       return scope(() => {
         const given = sizes.map((size) => float32(valuesOf(rank, size), [size]));
         const results = joined.allReduce(given, over).map(readFloat32);
-        return { sha: results.map((each) => sha(bytesOf(each))), first: results[0]!.slice(0, 4) };
+        return {
+          sha: results.map((each) => sha(bytesOf(each))),
+          first: [...results[0]!.slice(0, 8)],
+        };
       });
     case 'gather':
       return scope(() => {
@@ -64,8 +56,6 @@ function run({ call, sizes = [], over = 'sum', ...limits }: Command): unknown {
     case 'close':
       joined.close();
       return { closed: true, tensors: numTensors(), use: joined.takeUse() };
-    case 'end':
-      process.exit(0);
   }
 }
 
@@ -80,3 +70,4 @@ for await (const line of createInterface({ input: process.stdin })) {
   const ms = performance.now() - begin;
   process.stdout.write(`${JSON.stringify({ ...(answer as object), ms })}\n`);
 }
+process.exit(0);
