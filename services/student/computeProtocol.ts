@@ -75,9 +75,10 @@ export interface ComputeCalls {
   snapshot(): StateFiles;
   /**
    * Leaves the group when all ranks do. Unless they have agreed to stop, in which case step() said so, this makes
-   * those that are about to begin a step stop, too.
+   * those that are about to begin a step stop, too. Returns the sha256 of the state, which is the same on all ranks;
+   * throws if it isn't. null without a group.
    */
-  leave(haveAgreed: boolean): void;
+  leave(haveAgreed: boolean): string | null;
 }
 
 export type ComputeClient = ThreadClient<ComputeCalls>;

@@ -21,7 +21,7 @@ import { normalise } from '../../src/models/normalise.js';
 import { engineInfo, scope } from '../../src/tensor/index.js';
 import type { MicroBatch, ReplyReplacement, StepOutcome } from '../../src/train/outcome.js';
 import type { Trainer, TrainingBatch } from '../../src/train/trainer.js';
-import { agree, gatherTexts, shareState } from './group/agreement.js';
+import { agree, gatherTexts, requireSameState, shareState } from './group/agreement.js';
 import { buildTrainer } from './trainer.js';
 import { loadState, saveState } from './trainerState.js';
 import type {
@@ -104,9 +104,12 @@ export class ComputeSession implements ComputeCalls {
     return saveState(trainer, setup);
   }
 
-  leave(haveAgreed: boolean): void {
+  leave(haveAgreed: boolean): string | null {
+    if (this.#group.size === 1) return null;
     if (!haveAgreed) agree(this.#group, 'stop');
+    const hash = requireSameState(this.#group, this.snapshot());
     this.#group.close();
+    return hash;
   }
 
   #run(step: number): StepOutcome {

@@ -182,16 +182,22 @@ export class StudentRun {
         },
       });
       await checkpointing.save();
-      await compute.leave(haveAgreed);
+      await this.#leave(haveAgreed);
       return ended;
     } catch (error) {
       if (stop.aborted && error === stop.reason) {
-        await compute.leave(false);
+        await this.#leave(false);
         return 'stopped';
       }
       await this.#saveBeforeEnd(error);
       throw error;
     }
+  }
+
+  async #leave(haveAgreed: boolean): Promise<void> {
+    const { compute, reporting } = this.#parts;
+    const state = await compute.leave(haveAgreed);
+    if (state !== null) reporting.log.info({ state }, 'left the group');
   }
 
   #evaluate(): Promise<StudentEvaluation> {

@@ -1,4 +1,5 @@
 /** What the ranks of a group agree on between steps. With a single process each returns what it is given. */
+import { createHash } from 'node:crypto';
 import type { Collective } from '../../../src/collectives/collective.js';
 import type { Trainer } from '../../../src/train/trainer.js';
 import { formatSafetensors, parseSafetensors } from '../../../src/wire/safetensors.js';
@@ -37,6 +38,18 @@ export function shareState(group: Collective, trainer: Trainer, setup: ComputeSe
     files[name] = { tensors: new Map(tensors), metadata: { ...metadata } };
   }
   if (group.rank > 0) loadState(trainer, files);
+}
+
+/** Returns the sha256 of the state. Throws if it isn't the same on all ranks, which no fault of a rank explains. */
+export function requireSameState(group: Collective, files: StateFiles): string {
+  const sum = createHash('sha256');
+  for (const [file, { tensors }] of Object.entries(files)) {
+    for (const [name, { data }] of tensors) sum.update(`${file} ${name}\n`).update(data);
+  }
+  const hash = sum.digest('hex');
+  const other = gatherTexts(group, hash).findIndex((each) => each !== hash);
+  if (other < 0) return hash;
+  throw new Error(`the states of rank ${group.rank} and rank ${other} have come to differ`);
 }
 
 const text = (bytes: Uint8Array) => Buffer.from(bytes).toString();

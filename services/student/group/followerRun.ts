@@ -103,7 +103,8 @@ async function trainWith(parts: Parts, stop: AbortSignal): Promise<'finished' | 
       reporting.step(report);
     },
   });
-  await compute.leave(haveAgreed);
+  const state = await compute.leave(haveAgreed);
+  log.info({ state }, 'left the group');
   return ended;
 }
 
