@@ -4,7 +4,7 @@ import type { Sample } from '../../src/data/types.js';
 import { replyBuffers } from '../../src/distill/replyBuffers.js';
 import { NonFiniteLogitsError } from '../../src/evaluate/finiteLogits.js';
 import { startThread } from '../../src/threads/startThread.js';
-import { type GroupOptions } from '../../src/collectives/tensorflowCollective.js';
+import type { GroupOptions } from '../../src/collectives/tensorflowCollective.js';
 import { RankLostError } from '../../src/collectives/collective.js';
 import { ContractMismatchError } from '../../src/contract/teacher.js';
 import { ThreadCalls } from '../../src/threads/threadCalls.js';

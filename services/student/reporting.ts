@@ -61,7 +61,7 @@ export async function openReporting(
   stream: ProgressStream,
 ): Promise<Reporting> {
   const metrics = createStudentMetrics();
-  const rank = isInGroup(config) ? { rank: String(config.distributed.index) } : {};
+  const rank = rankOf(config);
   metrics.registry.setDefaultLabels(rank);
   const server = await startMetrics(config, metrics);
   const progress = createProgress({
@@ -69,12 +69,8 @@ export async function openReporting(
     totalSteps: config.train.steps,
     everySteps: folder === null ? Number.MAX_SAFE_INTEGER : config.run.logEverySteps,
   });
-  const log = createLogger({
-    service: 'student',
-    ...config.log,
-    sink: progress,
-    fields: { run: id, ...rank },
-  });
+  const fields = { run: id, ...rank };
+  const log = createLogger({ service: 'student', ...config.log, sink: progress, fields });
   if (server !== null) log.info({ url: server.url }, 'metrics');
   const events = folder === null ? NO_EVENTS : openEventLog(folder.eventsFile);
   let stepsDone = doneBefore;
@@ -116,6 +112,11 @@ export async function openReporting(
       await server.close();
     },
   };
+}
+
+/** The label of metrics and log lines in a group. */
+function rankOf(config: StudentConfig): Readonly<Record<string, string>> {
+  return isInGroup(config) ? { rank: String(config.distributed.index) } : {};
 }
 
 const NO_EVENTS: EventLog = { append() {}, sync() {}, close() {} };

@@ -1,7 +1,7 @@
 /** Faults and notes of the student's config that no single key has. */
 import { TEACHER_TERMS } from '../contract/terms.js';
+import { distributedFaults } from './distributedChecks.js';
 import type { CrossFault } from './fields.js';
-import { distributedFaults } from './sections/distributedSection.js';
 import { oipFaults } from './sections/oipSection.js';
 import { teacherFaults } from './sections/securitySections.js';
 import type { StudentConfig } from './sections/studentSections.js';

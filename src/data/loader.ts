@@ -41,17 +41,8 @@ export interface Loader {
 
 /** @throws RangeError naming the field (`share`: if the parts wouldn't be equal), DataError when the dataset can't be opened. */
 export function createLoader(config: LoaderConfig): Loader {
-  check(config, 'batchSize', 1);
-  for (const field of ['startStep', 'workers', 'prefetchBatches', 'cacheBytes'] as const) {
-    check(config, field, 0);
-  }
-  const { rank, ranks } = config.share ?? { rank: 0, ranks: 1 };
-  const crops = config.batchSize / ranks;
-  if (!Number.isInteger(crops) || rank >= ranks) {
-    throw new RangeError(
-      `share: ${rank} of ${ranks} given, the batch has ${config.batchSize} crops`,
-    );
-  }
+  checkAll(config);
+  const [ownBegin, ownEnd] = ownCrops(config);
   const dataset = openDataset(config.dataset);
   const { workers } = config;
   const source = workers === 0 ? localSource(config, dataset) : threadedSource(config, workers);
@@ -74,10 +65,9 @@ export function createLoader(config: LoaderConfig): Loader {
     const first = step * config.batchSize;
     const positions = Array.from({ length: config.batchSize }, (_, i) => first + i);
     const samples = positions.map((position) => dataset.samples[order(position).index]!);
-    const own = positions.slice(rank * crops, (rank + 1) * crops);
-    const made = await Promise.all(own.map(crop));
+    const crops = await Promise.all(positions.slice(ownBegin, ownEnd).map(crop));
     const { cropHeight: height, cropWidth: width } = config.augmentation;
-    return { step, height, width, samples, crops: made };
+    return { step, height, width, samples, crops };
   }
 
   function fill(batches: number): void {
@@ -110,8 +100,25 @@ export function createLoader(config: LoaderConfig): Loader {
   };
 }
 
+/** First and last (exclusive) of the crops in a batch that are this rank's. */
+function ownCrops({ batchSize, share }: LoaderConfig): [number, number] {
+  const { rank, ranks } = share ?? { rank: 0, ranks: 1 };
+  const crops = batchSize / ranks;
+  if (!Number.isInteger(crops) || rank >= ranks) {
+    throw new RangeError(`share: ${rank} of ${ranks} given, the batch has ${batchSize} crops`);
+  }
+  return [rank * crops, (rank + 1) * crops];
+}
+
 function cropSeed({ seed, augmentation }: LoaderConfig, epoch: number, index: number): bigint {
   return drawSeed64(seed, 'augmentation', epochOfDraws(augmentation, epoch), index);
+}
+
+function checkAll(config: LoaderConfig): void {
+  check(config, 'batchSize', 1);
+  for (const field of ['startStep', 'workers', 'prefetchBatches', 'cacheBytes'] as const) {
+    check(config, field, 0);
+  }
 }
 
 function check(

@@ -24,7 +24,7 @@ export function meanStatistics(group: Collective, staged: StagedBuffers): void {
   scope(() => {
     const buffers = [...staged.values.keys()];
     const means = group.allReduce([...staged.values.values()], 'mean');
-    buffers.forEach((buffer, i) => staged.stage(buffer, means[i]!));
+    for (const [i, buffer] of buffers.entries()) staged.stage(buffer, means[i]!);
   });
 }
 

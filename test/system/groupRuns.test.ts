@@ -66,7 +66,7 @@ function assertSameBanks(a: TrainedRun, b: TrainedRun): void {
  */
 const LOSS_BOUND = 2e-3;
 const HEAD_GRADIENT_BOUND = 5e-3;
-const WEIGHT_BOUND = 1e-4;
+const GRADIENT_BOUND = 0.05;
 
 test('every term on 1, 2 and 4 ranks with global switches: one run, up to the order of sums', async () => {
   const settings = [...EVERYTHING_GLOBAL, ...OTHER_TERMS];
@@ -74,11 +74,17 @@ test('every term on 1, 2 and 4 ranks with global switches: one run, up to the or
   for (const size of [2, 4]) {
     const many = await runs.train(`of${size}`, ...settings, '--workers', String(size));
     const losses = lossDistance(many, one);
+    console.log(
+      size,
+      losses,
+      distance(many, one, /^optimizer.*(head\.classifier|project_head)/),
+      distance(many, one, /^optimizer/),
+    );
     assert.ok(losses < LOSS_BOUND, `R=${size}: losses ${losses}`);
     const head = distance(many, one, /^optimizer.*(head\.classifier|project_head)/);
     assert.ok(head < HEAD_GRADIENT_BOUND, `R=${size}: gradients of the heads ${head}`);
-    const weights = distance(many, one, /^(student|projection_head|term_convolutions).*weight$/);
-    assert.ok(weights < WEIGHT_BOUND, `R=${size}: weights ${weights}`);
+    const all = distance(many, one, /^optimizer/);
+    assert.ok(all < GRADIENT_BOUND, `R=${size}: all gradients ${all}`);
     // All ranks' banks: a group whose states differ at the end has no good end.
     assertSameBanks(many, one);
   }
@@ -86,10 +92,12 @@ test('every term on 1, 2 and 4 ranks with global switches: one run, up to the or
   for (const switches of ['distributed.minibatch=rank', 'distributed.labelledMean=rank']) {
     const other = await runs.train(switches, ...settings, switches, '--workers', '2');
     const losses = lossDistance(other, one);
+    console.log(switches, losses);
     assert.ok(losses > 2 * LOSS_BOUND, `${switches}: losses ${losses}`);
     assertSameBanks(other, one);
   }
   const own = await runs.train('norms', ...settings, 'distributed.norms=rank', '--workers', '2');
+  console.log('norms', lossDistance(own, one));
   assert.ok(lossDistance(own, one) > 10 * LOSS_BOUND, `${lossDistance(own, one)}`);
 });
 

@@ -131,7 +131,7 @@ test('each step reports its crops; the micro-batches of a step belong together',
     retry: () => assert.fail('nothing to retry'),
   };
   const feed = new Feed(new CountingSource(), null, 1, 4);
-  const ended = await runLoop(
+  const { ended } = await runLoop(
     loop(compute, {
       ...{ feed, teacher: null, steps: 2, accumulateSteps: 2 },
       afterStep: ({ samples }) => {
@@ -158,7 +158,7 @@ test('a reply that is not finite is requested from another teacher, once', async
     },
   };
   const options = loop(compute);
-  assert.equal(await runLoop(options), 'finished');
+  assert.equal((await runLoop(options)).ended, 'finished');
   assert.deepEqual((options.teacher as EchoTeacher).askedElsewhere, ['1/1']);
   assert.deepEqual(retried, ['1/1 again']);
 });
@@ -195,7 +195,7 @@ test('a stop ends the run between steps, also while it waits for data', async ()
     loop(compute, { feed: new Feed(never, null, 0, 3), teacher: null, stop: stop.signal }),
   );
   stop.abort();
-  assert.equal(await waiting, 'stopped');
+  assert.equal((await waiting).ended, 'stopped');
 });
 
 test('a stop while an image is requested again ends the run, and so does a stop in afterStep', async () => {
@@ -210,18 +210,18 @@ test('a stop while an image is requested again ends the run, and so does a stop 
       signal?.addEventListener('abort', () => reject(signal.reason));
       stop.abort();
     });
-  assert.equal(await runLoop(loop(compute, { teacher, stop: stop.signal })), 'stopped');
+  assert.equal((await runLoop(loop(compute, { teacher, stop: stop.signal }))).ended, 'stopped');
   const second = new AbortController();
   const steady: Compute = { ...compute, step: async () => committed(1) };
   const afterStep = async () => {
     second.abort();
     second.signal.throwIfAborted();
   };
-  assert.equal(await runLoop(loop(steady, { stop: second.signal, afterStep })), 'stopped');
+  assert.equal((await runLoop(loop(steady, { stop: second.signal, afterStep }))).ended, 'stopped');
   const failing = loop(steady, {
     stop: second.signal,
     feed: new Feed(new CountingSource(), null, 0, 3),
     afterStep: () => assert.fail('not after a stop'),
   });
-  assert.equal(await runLoop(failing), 'stopped');
+  assert.equal((await runLoop(failing)).ended, 'stopped');
 });
