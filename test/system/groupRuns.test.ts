@@ -65,8 +65,8 @@ function assertSameBanks(a: TrainedRun, b: TrainedRun): void {
  * order of sums.
  */
 const LOSS_BOUND = 2e-3;
-const HEAD_GRADIENT_BOUND = 5e-3;
-const GRADIENT_BOUND = 0.05;
+const HEAD_GRADIENT_BOUND = 2e-2;
+const GRADIENT_BOUND = 0.2;
 
 test('every term on 1, 2 and 4 ranks with global switches: one run, up to the order of sums', async () => {
   const settings = [...EVERYTHING_GLOBAL, ...OTHER_TERMS];
@@ -89,11 +89,12 @@ test('every term on 1, 2 and 4 ranks with global switches: one run, up to the or
     assertSameBanks(many, one);
   }
   // The bounds tell the switches apart.
-  for (const switches of ['distributed.minibatch=rank', 'distributed.labelledMean=rank']) {
-    const other = await runs.train(switches, ...settings, switches, '--workers', '2');
+  for (const key of ['minibatch', 'labelledMean']) {
+    const official = `distributed.${key}=rank`;
+    const other = await runs.train(key, ...settings, official, '--workers', '2');
     const losses = lossDistance(other, one);
-    console.log(switches, losses);
-    assert.ok(losses > 2 * LOSS_BOUND, `${switches}: losses ${losses}`);
+    console.log(key, losses);
+    assert.ok(losses > 2 * LOSS_BOUND, `${key}: losses ${losses}`);
     assertSameBanks(other, one);
   }
   const own = await runs.train('norms', ...settings, 'distributed.norms=rank', '--workers', '2');
