@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { after, afterEach, before, test } from 'node:test';
+import { FleetTeacher } from '../support/teachers/fleetTeacher.js';
 import { GroupRuns } from '../support/training/groupRuns.js';
 import type { TrainedRun } from '../support/training/trainedRun.js';
 
@@ -74,12 +75,6 @@ test('every term on 1, 2 and 4 ranks with global switches: one run, up to the or
   for (const size of [2, 4]) {
     const many = await runs.train(`of${size}`, ...settings, '--workers', String(size));
     const losses = lossDistance(many, one);
-    console.log(
-      size,
-      losses,
-      distance(many, one, /^optimizer.*(head\.classifier|project_head)/),
-      distance(many, one, /^optimizer/),
-    );
     assert.ok(losses < LOSS_BOUND, `R=${size}: losses ${losses}`);
     const head = distance(many, one, /^optimizer.*(head\.classifier|project_head)/);
     assert.ok(head < HEAD_GRADIENT_BOUND, `R=${size}: gradients of the heads ${head}`);
@@ -93,12 +88,10 @@ test('every term on 1, 2 and 4 ranks with global switches: one run, up to the or
     const official = `distributed.${key}=rank`;
     const other = await runs.train(key, ...settings, official, '--workers', '2');
     const losses = lossDistance(other, one);
-    console.log(key, losses);
     assert.ok(losses > 2 * LOSS_BOUND, `${key}: losses ${losses}`);
     assertSameBanks(other, one);
   }
   const own = await runs.train('norms', ...settings, 'distributed.norms=rank', '--workers', '2');
-  console.log('norms', lossDistance(own, one));
   assert.ok(lossDistance(own, one) > 10 * LOSS_BOUND, `${lossDistance(own, one)}`);
 });
 
@@ -149,6 +142,17 @@ for (const { hit, signal } of [
     );
   });
 }
+
+test("an answer that isn't finite to one rank: all ask again or wait, and none makes half a step", async () => {
+  const undisturbed = await runs.train('finite', ...HIT, '--workers', '2');
+  const faulty = await FleetTeacher.start([
+    ...['simulate.imageMs=0', 'simulate.featureChannels=64', 'faults.nonFiniteEvery=5'],
+  ]);
+  const disturbed = runs.student('nonfinite', ...HIT, '--workers', '2', runs.teachersAnd(faulty));
+  assert.equal(await disturbed.exit(), 0, disturbed.stderr);
+  assert.match(disturbed.stderr, /\[rank [01]\].*"reason":"nonfinite"/);
+  assert.deepEqual(runs.run('nonfinite').state(STEPS), undisturbed.state(STEPS));
+});
 
 test('ranks that differ are refused at the start, by name and with both values', async () => {
   const ranks = await runs.ranks('differs', 2, [], (rank) =>

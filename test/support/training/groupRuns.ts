@@ -48,12 +48,16 @@ export class GroupRuns {
     writeFileSync(this.#config, CONFIG);
   }
 
+  /** The setting of a student that has another teacher, too. */
+  teachersAnd(other: FleetTeacher): string {
+    return addressesOf([...this.#teachers, other]);
+  }
+
   /** A single process, or with `--workers N` among the arguments a group on this machine. */
   student(id: string, ...args: readonly string[]): CirkdProcess {
-    const addresses = JSON.stringify(this.#teachers.map(({ address }) => address));
     const settings = [
       ...[`run.directory=${this.#folder}`, `run.id=${id}`],
-      `teacher.addresses=${addresses}`,
+      addressesOf(this.#teachers),
     ];
     const flags = [...settings, ...args.filter((one) => one.includes('='))];
     const process = new CirkdProcess(
@@ -98,4 +102,8 @@ export class GroupRuns {
     FleetTeacher.killAll();
     rmSync(this.#folder, { recursive: true });
   }
+}
+
+function addressesOf(teachers: readonly FleetTeacher[]): string {
+  return `teacher.addresses=${JSON.stringify(teachers.map(({ address }) => address))}`;
 }
