@@ -1,14 +1,11 @@
 /** The losses of the methods compared with, as measured: comparedSide.py is the peer's. */
 import { channelTerms } from '../../src/distill/channelTerms.js';
 import {
+  type Discriminator,
   type DiscriminatorTensors,
   discriminatorShapes,
 } from '../../src/losses/adversarial/discriminatorParameters.js';
-import {
-  type Discriminator,
-  skdDiscriminator,
-  skdHolistic,
-} from '../../src/losses/adversarial/skdHolistic.js';
+import { skdDiscriminator, skdHolistic } from '../../src/losses/adversarial/skdHolistic.js';
 import { cutAveragePool, cutAveragePoolGrad } from '../../src/losses/averagePool.js';
 import { CHANNEL_POOLING } from '../../src/losses/channel/channelRows.js';
 import { channelEnergy, energyOfNorms } from '../../src/losses/compared/attentionMap.js';

@@ -49,11 +49,20 @@ const STUDENTS = [
 ] as const;
 
 /**
+ * SegFormers at stride 4, in the published widths. Of the student the network alone: at this stride the losses'
+ * pairs of positions are 16 times as many, and PyTorch's matrices of them don't fit.
+ */
+const SEGFORMERS = [
+  { kind: 'teacher', backbone: 'mit_b2', title: 'teacher forward, SegFormer-B2' },
+  { kind: 'network', backbone: 'mit_b0', title: 'network step, SegFormer-B0' },
+] as const;
+
+/**
  * Cases of one group are measured in the same rounds: the rest of a step is a difference, and the
  * machine must not change between its two terms.
  */
 export function caseGroups(size: CaseSize = GOAL_SIZE): StepCase[][] {
-  const workload = ({ model, backbone }: typeof TEACHER | (typeof STUDENTS)[number]) => ({
+  const workload = ({ model, backbone }: Pick<Workload, 'model' | 'backbone'>) => ({
     ...{ model, backbone, variant: 'v1' as const, classes: CLASSES, images: IMAGES },
     ...{ ...size, teacherChannels: TEACHER_CHANNELS },
   });
@@ -77,7 +86,18 @@ export function caseGroups(size: CaseSize = GOAL_SIZE): StepCase[][] {
       workload: { ...workload(student), loss: 'cirkd' },
     },
   ]);
-  return [[teacher], ...students];
+  const segformers = SEGFORMERS.map(({ kind, backbone, title }): StepCase[] => {
+    const own = workload({ model: 'segformer', backbone });
+    return [
+      {
+        name: `${kind}-${backbone}`,
+        kind,
+        title,
+        workload: { ...own, widthMultiplier: 1, loss: 'labels' },
+      },
+    ];
+  });
+  return [[teacher], ...students, ...segformers];
 }
 
 /**

@@ -13,7 +13,8 @@ PIXEL_MEAN = (104.00698793, 116.66876762, 122.67891434)
 
 
 def output_size(workload):
-    return -(-workload["height"] // 8), -(-workload["width"] // 8)
+    stride = 4 if workload["model"] == "segformer" else 8
+    return -(-workload["height"] // stride), -(-workload["width"] // stride)
 
 
 def made_map(name, images, size, channels, low, high):

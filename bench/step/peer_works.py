@@ -112,7 +112,7 @@ class NetworkStep:
         self.optimizer = sgd([self.network], task["train"])
         self.image = made_image(workload)
         classes = workload["classes"]
-        channels = self.network.head.block[0].out_channels
+        channels = self.network.feature_channels
         sizes = {"logits": classes, "aux": classes, "feature": channels}
         if self.network.auxlayer is None:
             del sizes["aux"]
@@ -163,7 +163,7 @@ class WholeStep:
         }
 
     def open_head(self, task):
-        channels = self.network.head.block[0].out_channels
+        channels = self.network.feature_channels
         teacher_channels = task["case"]["workload"]["teacherChannels"]
         head = nn.Sequential(
             nn.Conv2d(channels, teacher_channels, 1, bias=False),

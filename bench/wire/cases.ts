@@ -1,12 +1,8 @@
 /** The ways in which a teacher's answer can travel. */
-import type {
-  EncodedOutput,
-  Encoding,
-  OutputName,
-  OutputRequest,
-} from '../../src/contract/outputs.js';
-import type { TeacherReply } from '../../src/contract/teacher.js';
-import { requestedOutputs } from '../../src/stream/client/options.js';
+import type { EncodedTensor } from '../../src/contract/encodedTensor.js';
+import type { EncodedOutput, Encoding, OutputRequest } from '../../src/contract/outputs.js';
+import { replyOfOutputs, type TeacherReply } from '../../src/contract/teacher.js';
+import { FEATURE_AND_LOGITS, requestedOutputs } from '../../src/stream/client/helloOutputs.js';
 
 /** The maps of an answer: positions, and the channels of logits and feature. */
 export interface AnswerSize {
@@ -30,21 +26,15 @@ export const caseName = ({ encoding, logits }: WireCase) => `${encoding}, logits
 
 /** What a teacher is asked for. */
 export function requestsOf(wireCase: WireCase): OutputRequest[] {
-  return requestedOutputs(wireCase);
+  return requestedOutputs({ ...wireCase, outputs: FEATURE_AND_LOGITS });
 }
 
 /** As the client puts an answer together. */
 export function replyOf(outputs: readonly EncodedOutput[]): TeacherReply {
-  const find = (name: OutputName) => outputs.find(({ output }) => output === name)?.tensor ?? null;
-  return {
-    logits: find('logits'),
-    embedding: find('embedding')!,
-    embeddingScale: find('embedding_scale'),
-    featureNorm: find('feature_norm')!,
-  };
+  return replyOfOutputs((name) => outputs.find(({ output }) => output === name)?.tensor ?? null);
 }
 
-export function bytesOf({ logits, embedding, embeddingScale, featureNorm }: TeacherReply): number {
-  const tensors = [logits, embedding, embeddingScale, featureNorm];
+export function bytesOf(reply: TeacherReply): number {
+  const tensors: readonly (EncodedTensor | null)[] = Object.values(reply);
   return tensors.reduce((sum, tensor) => sum + (tensor?.data.byteLength ?? 0), 0);
 }

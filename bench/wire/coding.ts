@@ -63,7 +63,9 @@ function codeOnce(
   rebuild: LogitsRebuild,
 ): { bytes: number; encodeMs: number; decodeMs: number } {
   const begin = performance.now();
-  const encoded = scope(() => encodeOutputs(logits_hwK, feature_hwD, requestsOf(wireCase)));
+  const encoded = scope(() =>
+    encodeOutputs({ logits_hwK, feature_hwD, aux_hwK: null }, requestsOf(wireCase)),
+  );
   const encodeMs = performance.now() - begin;
   if (encoded instanceof Error) throw encoded;
   const reply = replyOf(encoded);

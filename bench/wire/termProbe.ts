@@ -1,7 +1,8 @@
 /** Each term of the objective by itself, with its gradient, as a student with banks of its own sees it. */
 import type { Workload } from '../../services/cli/bench/workload.js';
 import { Objective } from '../../src/distill/objective.js';
-import type { StepDraws, TeacherOutputs } from '../../src/distill/objectiveInput.js';
+import type { TeacherOutputs } from '../../src/distill/networkOutputs.js';
+import type { StepDraws } from '../../src/distill/objectiveInput.js';
 import type { ObjectiveSettings } from '../../src/distill/settings.js';
 import { CIRKD_TERMS, type CirkdTerm, termWeights } from '../../src/contract/terms.js';
 import type { LabelMaps } from '../../src/losses/nearestLabels.js';

@@ -109,7 +109,7 @@ export function settingsFromMeta(
   { config }: TrainerMeta,
   given: GivenSettings = {},
 ): MmsegSettings {
-  return model.startsWith('mmseg_') && config !== null ? mmsegSettings(config, given) : {};
+  return model.startsWith('mmseg_') && config !== null ? mmsegSettings(config, model, given) : {};
 }
 
 /** The settings given by options, which the config beside the weights needn't decide. */

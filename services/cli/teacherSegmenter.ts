@@ -27,7 +27,7 @@ export interface TeacherSegmenter extends RemoteSegmenter {
   close(): Promise<void>;
 }
 
-/** Room for the answers of a batch of windows, which bring the embedding along. */
+/** Room for the logits of a batch of windows. */
 const MAX_INFLIGHT_BYTES = 2 ** 30;
 
 /** Of the image that a model at an oip address is tried with: most networks take multiples of 32. */
@@ -91,6 +91,7 @@ function clientOptions(
   return {
     addresses,
     runId,
+    outputs: ['logits'],
     encoding: 'fp32',
     expected: {
       ...{ outputStride: OUTPUT_STRIDE, takesAnyStride: true },

@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { studentSchema } from '../program/studentSchema.js';
 import { ConfigError } from '../../src/config/configError.js';
 import type { ConfigSchema } from '../../src/config/fields.js';
+import type { ConfigFile } from '../../src/config/layers.js';
 import { checkConfig, loadConfig } from '../../src/config/load.js';
 import type { StudentConfig, StudentConfigInput } from '../../src/config/student.js';
 import {
@@ -35,34 +36,53 @@ export function studentConfig(given: StudentConfigInput): StudentConfig {
 }
 
 /**
- * The config in a YAML file, as `cirkd teacher --config FILE --set …` takes it.
+ * The config in a YAML file or several, as `cirkd teacher --config FILE … --set …` takes them.
  *
- * @param file path of the YAML file
+ * @param file path of the YAML file; of several, sections of later ones are merged into those of earlier ones, other
+ *   values replace them
  * @param overrides `key.path=value`, the value YAML; later ones win
  * @throws {ConfigError} also where the file can't be read
  */
-export function readTeacherConfig(file: string, overrides: readonly string[] = []): TeacherConfig {
+export function readTeacherConfig(
+  file: string | readonly string[],
+  overrides: readonly string[] = [],
+): TeacherConfig {
   return readConfig(teacherSchema, file, overrides);
 }
 
 /**
- * The config in a YAML file, as `cirkd student --config FILE --set …` takes it.
+ * The config in a YAML file or several, as `cirkd student --config FILE … --set …` takes them.
  *
- * @param file path of the YAML file
+ * @param file path of the YAML file; of several, sections of later ones are merged into those of earlier ones, other
+ *   values replace them
  * @param overrides `key.path=value`, the value YAML; later ones win
  * @throws {ConfigError} also where the file can't be read
  */
-export function readStudentConfig(file: string, overrides: readonly string[] = []): StudentConfig {
+export function readStudentConfig(
+  file: string | readonly string[],
+  overrides: readonly string[] = [],
+): StudentConfig {
   return readConfig(studentSchema, file, overrides);
 }
 
-function readConfig<T>(schema: ConfigSchema<T>, file: string, overrides: readonly string[]): T {
-  let text: string;
+function readConfig<T>(
+  schema: ConfigSchema<T>,
+  file: string | readonly string[],
+  overrides: readonly string[],
+): T {
+  const [first, ...overlays] = (typeof file === 'string' ? [file] : file).map(readFile);
+  if (first === undefined) throw unreadable('config', 'got no file, wanted at least one');
+  return loadConfig(schema, { ...first, overlays, overrides });
+}
+
+function readFile(fileName: string): ConfigFile {
   try {
-    text = readFileSync(file, 'utf8');
+    return { text: readFileSync(fileName, 'utf8'), fileName };
   } catch (error) {
-    const { message } = error as Error;
-    throw new ConfigError(file, [{ key: '', line: null, override: null, message }]);
+    throw unreadable(fileName, (error as Error).message);
   }
-  return loadConfig(schema, { text, fileName: file, overrides });
+}
+
+function unreadable(name: string, message: string): ConfigError {
+  return new ConfigError(name, [{ key: '', line: null, override: null, message }]);
 }

@@ -7,6 +7,7 @@ export const EXIT_CODES: Readonly<Record<string, number>> = {
   ConfigError: 2,
   UsageError: 2,
   SetupError: 2,
+  StaleAddonError: 2,
   ProviderError: 2,
   ListenError: 2,
   RunFolderError: 2,

@@ -1,18 +1,39 @@
-/** The student's schema with the check that needs the table of networks, which src/config can't know. */
+/** The student's schema with the checks that need the table of networks, which src/config can't know. */
 import type { CrossFault } from '../../src/config/fields.js';
 import { type StudentConfig, studentSchema as sectionsSchema } from '../../src/config/student.js';
+import { SMALLEST_LOGITS } from '../../src/losses/adversarial/discriminator.js';
 import { isSegformer } from '../../src/models/segformer.js';
-import { ZOO } from '../../src/models/zoo.js';
+import { outputStrideOf, ZOO } from '../../src/models/zoo.js';
 
 export const studentSchema: typeof sectionsSchema = {
   ...sectionsSchema,
-  crossFaults: (config) => [...networkFaults(config), ...sectionsSchema.crossFaults(config)],
+  crossFaults: (config) => [
+    ...networkFaults(config),
+    ...discriminatorFaults(config),
+    ...sectionsSchema.crossFaults(config),
+  ],
 };
 
 /** A fault if there is no such network: the model alone decides which backbones it can have. */
 function networkFaults({ student }: StudentConfig): CrossFault[] {
   const { model, backbone, widthMultiplier } = student;
   return [...backboneFaults(model, backbone), ...widthFaults(model, widthMultiplier)];
+}
+
+/** SKD's discriminator gives no score for the logits of a smaller crop. */
+function discriminatorFaults({ loss, teacher, student, data }: StudentConfig): CrossFault[] {
+  if (loss.weights.skd_holistic === 0 || teacher.addresses.length === 0) return [];
+  const least = (SMALLEST_LOGITS - 1) * outputStrideOf(student.model) + 1;
+  return (['height', 'width'] as const).flatMap((side) => {
+    const given = data.crop[side];
+    if (given >= least) return [];
+    return [
+      {
+        keys: [`data.crop.${side}`, 'loss.weights.skd_holistic'],
+        message: `got ${given}, wanted at least ${least}: the discriminator of skd_holistic needs logits of ${SMALLEST_LOGITS} x ${SMALLEST_LOGITS}`,
+      },
+    ];
+  });
 }
 
 function widthFaults(model: string, widthMultiplier: number): CrossFault[] {

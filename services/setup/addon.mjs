@@ -3,8 +3,9 @@
 // is needed.
 import { createHash } from 'node:crypto';
 import { existsSync, readFileSync, readdirSync, readlinkSync } from 'node:fs';
-import { copyFile, mkdir, rename, rm, symlink } from 'node:fs/promises';
-import { join } from 'node:path';
+import { copyFile, mkdir, rename, rm, symlink, writeFile } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+import { readStamp, SOURCE_STAMP, sourceDigest } from '../../src/tensor/native/sourceDigest.mjs';
 import { inTemporary, place } from './cache.mjs';
 import { modulesFolder } from './layout.mjs';
 import { SetupError } from './setupError.mjs';
@@ -59,6 +60,8 @@ export function addonIsReady(root, tensorflow, cache) {
     ([name, target]) => linkTarget(join(deps, name)) === target,
   );
   if (!linked) return false;
+  const stamp = readStamp(dirname(join(packageFolder(root), ADDON)));
+  if (stamp !== sourceDigest(join(root, KERNELS))) return false;
   const [built, placed] = [cachedAddon(root, tensorflow, cache), join(packageFolder(root), ADDON)];
   return existsSync(built) && existsSync(placed) && sha256(built) === sha256(placed);
 }
@@ -78,11 +81,24 @@ export async function ensureAddon(root, tensorflow, cache, say) {
   const built = cachedAddon(root, tensorflow, cache);
   const fresh = !existsSync(built);
   if (fresh) await compile(root, built, cache, say);
-  await mkdir(join(home, 'lib', 'napi-v8'), { recursive: true });
-  const scratch = `${join(home, ADDON)}.${process.pid}`;
-  await copyFile(built, scratch);
-  await rename(scratch, join(home, ADDON));
+  await placeAddon(root, built);
   if (fresh) await assertLoads(root, built);
+}
+
+/**
+ * Without a stamp between the two steps: a set-up that is killed there leaves an addon that isn't loaded.
+ * @param {string} root
+ * @param {string} built
+ */
+async function placeAddon(root, built) {
+  const addon = join(packageFolder(root), ADDON);
+  const stamp = join(dirname(addon), SOURCE_STAMP);
+  await mkdir(dirname(addon), { recursive: true });
+  await rm(stamp, { force: true });
+  const scratch = `${addon}.${process.pid}`;
+  await copyFile(built, scratch);
+  await rename(scratch, addon);
+  await writeFile(stamp, `${sourceDigest(join(root, KERNELS))}\n`);
 }
 
 /**
@@ -115,11 +131,19 @@ function cachedAddon(root, tensorflow, cache) {
   const flags = [FLAGS, KERNEL_FLAGS, RPATH, STAYS, ...TAKEN];
   hash.update(JSON.stringify([tensorflow.split('/').pop(), process.arch, flags]));
   for (const folder of [binding, join(root, KERNELS)]) {
-    for (const name of readdirSync(folder).sort()) {
+    for (const name of filesIn(folder)) {
       if (/\.(cc|h)$/.test(name)) hash.update(`${name}\0`).update(readFileSync(join(folder, name)));
     }
   }
   return join(cache, 'addon', hash.digest('hex').slice(0, 16), 'tfjs_binding.node');
+}
+
+/**
+ * @param {string} folder
+ * @returns {string[]} paths of the files below it, relative to it
+ */
+function filesIn(folder) {
+  return readdirSync(folder, { encoding: 'utf8', recursive: true }).sort();
 }
 
 /**
@@ -135,12 +159,12 @@ async function compile(root, built, cache, say) {
   await inTemporary(cache, async (scratch) => {
     const entry = join(scratch, 'entry');
     await mkdir(entry);
-    const sources = readdirSync(join(root, KERNELS)).filter((name) => name.endsWith('.cc'));
-    const objects = sources.map((name) => join(scratch, name.replace(/cc$/, 'o')));
+    const sources = filesIn(join(root, KERNELS)).filter((name) => name.endsWith('.cc'));
+    const objects = sources.map((name) => join(scratch, `${basename(name, '.cc')}.o`));
     for (const [index, name] of sources.entries()) {
       await runCompiler([
         ...KERNEL_FLAGS,
-        ...['-I', join(home, 'deps', 'include')],
+        ...['-I', join(home, 'deps', 'include'), '-I', join(root, KERNELS)],
         ...[join(root, KERNELS, name), '-o', objects[index] ?? ''],
       ]);
     }

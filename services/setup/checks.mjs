@@ -156,6 +156,6 @@ function checkAddon(root) {
     // @tensorflow/tfjs-node-gpu itself is missing.
   }
   if (ready) return { name, status: 'ok', detail: 'built and linked to libtensorflow' };
-  const detail = 'not built, or linked to another libtensorflow';
+  const detail = 'not built, built from other sources, or linked to another libtensorflow';
   return { name, status: 'missing', detail, mend: setupCommand(root) };
 }

@@ -1,5 +1,6 @@
 /** The calls from the student's main thread to its computing thread. */
 import type { StudentConfig } from '../../src/config/student.js';
+import type { EncodedTensor } from '../../src/contract/encodedTensor.js';
 import type { Sample } from '../../src/data/types.js';
 import { replyBuffers } from '../../src/distill/replyBuffers.js';
 import { NonFiniteLogitsError } from '../../src/evaluate/finiteLogits.js';
@@ -11,7 +12,6 @@ import { ThreadCalls } from '../../src/threads/threadCalls.js';
 import type { ThreadClient, ThreadService } from '../../src/threads/threadService.js';
 import type { MicroBatch, ReplyReplacement, StepOutcome } from '../../src/train/outcome.js';
 import { CheckpointError } from '../../src/wire/checkpointError.js';
-import type { EncodedTensor } from '../../src/contract/encodedTensor.js';
 import type { NamedTensor } from '../../src/wire/safetensors.js';
 import type { StartWeights } from './startWeights.js';
 
@@ -21,7 +21,7 @@ export interface StateFile {
   readonly metadata: Record<string, string>;
 }
 
-/** Files by name without extension: student, projection_head, channel_projection_head, term_convolutions, optimizer, banks. */
+/** Files by name without extension: student, projection_head, channel_projection_head, term_convolutions, graph_convolution, discriminator, optimizer, banks. */
 export type StateFiles = Record<string, StateFile>;
 
 /** The properties of the teacher that the student's parts depend on. */

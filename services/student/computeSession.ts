@@ -12,13 +12,13 @@ import { networkSegmenter } from '../../src/evaluate/networkSegmenter.js';
 import { predictLabels } from '../../src/evaluate/predict.js';
 import { decodeReplies } from '../../src/distill/decodeReply.js';
 import { LogitsRebuild } from '../../src/distill/rebuildLogits.js';
-import type { TeacherOutputs } from '../../src/distill/objectiveInput.js';
+import { given, type TeacherOutputs } from '../../src/distill/networkOutputs.js';
 import { teacherLabels } from '../../src/distill/teacherLabels.js';
 import type { LabelMaps } from '../../src/losses/nearestLabels.js';
 import type { Sample } from '../../src/data/types.js';
 import { isFiniteTensor } from '../../src/models/teacher/finiteTensor.js';
 import { normalise } from '../../src/models/normalise.js';
-import { engineInfo, scope } from '../../src/tensor/index.js';
+import { engineInfo, scope, type Tensor } from '../../src/tensor/index.js';
 import type { MicroBatch, ReplyReplacement, StepOutcome } from '../../src/train/outcome.js';
 import type { Trainer, TrainingBatch } from '../../src/train/trainer.js';
 import { agree, gatherTexts, requireSameState, shareState } from './group/agreement.js';
@@ -163,9 +163,9 @@ function requireSameTeacher(group: Collective, digest: string): void {
   );
 }
 
-function outputsFinite({ logits, feature }: TeacherOutputs): boolean {
-  const ofFeature = feature === null ? [] : [feature.embedding, feature.featureNorm];
-  return [logits, ...ofFeature].every(isFiniteTensor);
+function outputsFinite(outputs: TeacherOutputs): boolean {
+  const tensors: readonly (Tensor | null)[] = Object.values(outputs);
+  return tensors.every((tensor) => tensor === null || isFiniteTensor(tensor));
 }
 
 /** With data.train.labels: teacher, the crops' own labels only mark where the image is. */
@@ -177,7 +177,7 @@ function labelSource({ config, teacher }: ComputeSetup): Open['withLabels'] {
       throw new Error('data.train.labels: teacher, but no reply came');
     }
     const options = { minConfidence, alignCorners: teacher.alignCorners };
-    const labels = teacherLabels(batch.teacher.logits, batch.labels, options);
+    const labels = teacherLabels(given(batch.teacher, 'logits'), batch.labels, options);
     return { ...batch, labels };
   };
 }

@@ -15,6 +15,7 @@ import { createStudentMetrics, type StudentMetrics } from '../../src/telemetry/s
 import type { StepReport } from '../../src/train/loop.js';
 import { isInGroup } from './group/membership.js';
 import type { OpenedRun } from './openRun.js';
+import { usesTeacher } from './neededOutputs.js';
 
 /** An event without its step. */
 type ToldEvent = Pick<RunEvent, 'kind'> & { readonly [field: string]: unknown };
@@ -121,8 +122,8 @@ function rankOf(config: StudentConfig): Readonly<Record<string, string>> {
 
 const NO_EVENTS: EventLog = { append() {}, sync() {}, close() {} };
 
-function hasStore({ teacher: { addresses, store } }: StudentConfig): boolean {
-  return addresses.length > 0 && store.directory !== null;
+function hasStore(config: StudentConfig): boolean {
+  return usesTeacher(config) && config.teacher.store.directory !== null;
 }
 
 /** Crops of steps that aren't done yet whose answers came from the store. */

@@ -21,13 +21,8 @@ import type { OpenedRun } from './openRun.js';
 import { openReporting, type ReportedRun, type Reporting } from './reporting.js';
 import { joinOthers, setupOf, startWeightsOf } from './runSetup.js';
 import type { StartWeights } from './startWeights.js';
-import {
-  connectTeacher,
-  type LeftOutTerms,
-  labelSource,
-  leaveOutTerms,
-  logLabels,
-} from './teacher.js';
+import { connectTeacher } from './teacher.js';
+import { type LeftOutTerms, labelSource, leaveOutTerms, logLabels } from './teacherUse.js';
 import { loaderThreads, openFeed, validationConfig } from './trainingData.js';
 
 export interface RunOptions {
@@ -230,8 +225,8 @@ export class StudentRun {
   }
 
   async #finish(): Promise<void> {
-    const { opened, dataset, reporting, checkpointing } = this.#parts;
-    const { seed, teacher, train } = opened.config;
+    const { opened, dataset, reporting, checkpointing, teacher } = this.#parts;
+    const { seed, train } = opened.config;
     // The last step is always evaluated.
     const { scores, shown } = checkpointing.evaluationAt(train.steps)!;
     const { miou, pixelAccuracy, iou } = scores;
@@ -240,7 +235,7 @@ export class StudentRun {
       pixelAccuracy,
       iou: Object.fromEntries(dataset.classNames.map((name, k) => [name, iou[k]])),
     };
-    const role = teacher.addresses.length > 0 ? 'cirkd' : 'baseline';
+    const role = teacher === null ? 'baseline' : 'cirkd';
     const store = storeUse(stepRecords(await readEvents(opened.folder.eventsFile)));
     const more = store === null ? {} : { answersFromStore: store };
     await writeSummary(opened.folder, { [role]: result, steps: train.steps, seed, ...more });

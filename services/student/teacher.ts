@@ -1,11 +1,8 @@
 /**
- * The teachers of a run: connected, checked against the student's requirements, and what the run uses them
- * for (labels, and which terms), reported once at the start.
+ * The teachers of a run: connected, and checked against the student's requirements.
  */
-import { ConfigError } from '../../src/config/configError.js';
 import type { StudentConfig } from '../../src/config/student.js';
 import { ContractMismatchError, type Teacher } from '../../src/contract/teacher.js';
-import { FEATURE_TERMS, LOGITS_TERMS, type WeightedTerm } from '../../src/contract/terms.js';
 import type { Dataset } from '../../src/data/types.js';
 import { outputStrideOf } from '../../src/models/zoo.js';
 import { oipEntry } from '../../src/oip/client/address.js';
@@ -18,7 +15,9 @@ import { connectTeachers, type RemoteTeacher } from '../../src/stream/client/rem
 import type { Logger } from '../../src/telemetry/log.js';
 import { oipProtocol, withMissingKeys } from '../program/oipProtocol.js';
 import type { Reporting } from './reporting.js';
+import { neededOutputs } from './neededOutputs.js';
 import { withStore } from './teacherStore.js';
+import { logOutputs, teacherFault } from './teacherUse.js';
 
 /** The states worth logging; the others repeat while an absent teacher is retried. */
 const REPORTED_STATES: ReadonlySet<TeacherState['state']> = new Set([
@@ -45,15 +44,21 @@ interface Parts {
 }
 
 /**
- * null when the config names no teacher. Throws TeacherUnavailableError; ContractMismatchError if
+ * null when the config names no teacher, or nothing of it is used. Throws TeacherUnavailableError; ContractMismatchError if
  * classes or stride aren't the student's, the digest isn't that of the config and, on resume, of the
  * checkpoint, or either side refuses the other's certificate; ConfigError if an answer is larger
  * than the bound on answers in flight, a name can't be looked up, the folder of stored answers can't be
  * used or the teacher's digest is a derived one, or a server at an oip address doesn't say what teacher.oip leaves open; SecurityFileError.
  */
 export async function connectTeacher(config: StudentConfig, parts: Parts): Promise<Teacher | null> {
-  if (config.teacher.addresses.length === 0) return null;
-  checkNames(config.teacher.addresses);
+  const { addresses } = config.teacher;
+  if (addresses.length === 0) return null;
+  checkNames(addresses);
+  const outputs = neededOutputs(config);
+  if (outputs.length === 0) {
+    parts.reporting.log.warn({ addresses }, 'no term uses the teachers: they are not asked');
+    return null;
+  }
   const options = clientOptions(config, parts);
   const security = await openSecurity(config.teacher, parts.reporting);
   const oip = oipProtocol(config.teacher.oip, config.data.crop, true);
@@ -67,6 +72,7 @@ export async function connectTeacher(config: StudentConfig, parts: Parts): Promi
     const { credentials } = security;
     remote = await connectTeachers({ ...options, credentials }, parts.stop, [oip]);
     checkRoom(config, remote);
+    logOutputs(remote, outputs, parts.reporting.log);
     return await withStore(closing(remote, close), remote, config, parts.reporting);
   } catch (error) {
     await close();
@@ -120,6 +126,7 @@ function clientOptions(config: StudentConfig, { dataset, run, reporting }: Parts
     addresses: teacher.addresses,
     lookupIntervalMs: teacher.lookupIntervalMs,
     runId: run.id,
+    outputs: neededOutputs(config),
     encoding: teacher.encoding,
     logits: teacher.logits,
     expected: {
@@ -201,7 +208,7 @@ function checkNames(addresses: readonly string[]): void {
     try {
       if (oipEntry(address) === null) parseDnsName(address);
     } catch (error) {
-      throw fault('teacher.addresses', (error as Error).message);
+      throw teacherFault('teacher.addresses', (error as Error).message);
     }
   }
 }
@@ -210,76 +217,8 @@ function checkRoom({ data, teacher }: StudentConfig, remote: RemoteTeacher): voi
   const { height, width } = data.crop;
   const wanted = Math.ceil(remote.inflightBytesFor({ height, width }) / 2 ** 20);
   if (wanted <= teacher.maxInflightMiB) return;
-  throw fault(
+  throw teacherFault(
     'teacher.maxInflightMiB',
     `got ${teacher.maxInflightMiB}, wanted at least ${wanted}: the answer to a crop of ${height} x ${width}`,
   );
-}
-
-/** Terms left out, for the start event. */
-export interface LeftOutTerms {
-  readonly terms: readonly WeightedTerm[];
-  readonly reason: string;
-}
-
-interface Connected {
-  readonly teacher: Pick<Teacher, 'info'> | null;
-  readonly log: Reporting['log'];
-}
-
-/**
- * The weighted terms that compare features, if the teacher gives none; warns of them in one line of the
- * log. null: no term is left out. Throws ConfigError if no term would use the teacher.
- */
-export function leaveOutTerms(
-  config: StudentConfig,
-  { teacher, log }: Connected,
-): LeftOutTerms | null {
-  if (teacher === null || teacher.info.featureChannels > 0) return null;
-  const { weights } = config.loss;
-  const terms = FEATURE_TERMS.filter((term) => weights[term] > 0);
-  if (terms.length === 0) return null;
-  const reason = `teacher ${teacher.info.model} provides no feature`;
-  const teaches = config.data.train.labels === 'teacher' && weights.task > 0;
-  if (LOGITS_TERMS.every((term) => weights[term] === 0) && !teaches) {
-    const keys = terms.map((term) => `loss.weights.${term}`).join(', ');
-    const message = `got 0, wanted more than 0: ${reason}, so ${keys} can't be computed and nothing is left to learn from it`;
-    throw fault('loss.weights.logits_kd', message);
-  }
-  log.warn({ terms, reason }, 'terms left out');
-  return { terms, reason };
-}
-
-/** The source of a run's labels. */
-export type LabelSource =
-  | { readonly from: 'file' }
-  | { readonly from: 'teacher'; readonly minConfidence: number };
-
-export function labelSource({ data: { train } }: StudentConfig): LabelSource {
-  return train.labels === 'file'
-    ? { from: 'file' }
-    : { from: 'teacher', minConfidence: train.minConfidence };
-}
-
-/**
- * Logs a line if the teacher gives the labels. It is a warning if the teacher's class names differ
- * from data.train's: then nothing verifies which output is which class.
- */
-export function logLabels(
-  config: StudentConfig,
-  { dataset, teacher, log }: Connected & { readonly dataset: Pick<Dataset, 'classNames'> },
-): void {
-  const labels = labelSource(config);
-  if (labels.from === 'file') return;
-  log.info({ ...labels }, 'labels');
-  const given = teacher?.info.classNames ?? [];
-  if (given.join() === dataset.classNames.join()) return;
-  log.warn(
-    { teacher: given, data: dataset.classNames },
-    "labels: the teacher's class names differ",
-  );
-}
-
-function fault(key: string, message: string): ConfigError {
-  return new ConfigError('teacher', [{ key, line: null, override: null, message }]);
 }

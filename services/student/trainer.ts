@@ -1,9 +1,7 @@
-/** The trainer of a config: network, projection heads, the terms' convolutions, banks, objective, optimizer. */
+/** The trainer of a config: network, projection heads, the terms' convolutions, adversary, banks, objective, optimizer. */
 import type { StudentConfig } from '../../src/config/student.js';
 import type { Collective } from '../../src/collectives/collective.js';
 import { singleProcess } from '../../src/collectives/single.js';
-import { Objective } from '../../src/distill/objective.js';
-import { type ObjectiveSettings, rowsPerClass } from '../../src/distill/settings.js';
 import { OUTPUT_STRIDE } from '../../src/contract/teacherInfo.js';
 import {
   CONVOLVED_TERMS,
@@ -12,26 +10,26 @@ import {
   type TeacherTerm,
   type TermWeights,
 } from '../../src/contract/terms.js';
+import { Objective } from '../../src/distill/objective.js';
+import { type ObjectiveSettings, rowsPerClass } from '../../src/distill/settings.js';
 import { CHANNEL_POOLING } from '../../src/losses/channel/channelRows.js';
-import { ChannelMemoryBank, drawnChannelChoices } from '../../src/memory/channelMemoryBank.js';
 import type { OhemOptions } from '../../src/losses/hardPixels.js';
+import { ChannelMemoryBank, drawnChannelChoices } from '../../src/memory/channelMemoryBank.js';
 import { drawnChoices } from '../../src/memory/choices.js';
 import type { BankOptions } from '../../src/memory/memoryBank.js';
 import { PixelMemoryBank } from '../../src/memory/pixelMemoryBank.js';
 import { RegionMemoryBank } from '../../src/memory/regionMemoryBank.js';
 import type { WeightSource } from '../../src/models/builder.js';
 import { initialWeights } from '../../src/models/initialise.js';
+import { GraphConvolution } from '../../src/models/graphConvolution.js';
 import { SegmentationNetwork } from '../../src/models/network.js';
 import { ProjectionHead } from '../../src/models/projectionHead.js';
-import { TermConvolutions } from '../../src/models/termConvolutions.js';
 import type { NetworkSpec } from '../../src/models/spec.js';
-import { originOf } from '../../src/models/zoo.js';
+import { TermConvolutions } from '../../src/models/termConvolutions.js';
 import { drawSeed64, drawsFor } from '../../src/random/draws.js';
-import type { Parameter } from '../../src/tensor/index.js';
-import { AdamW } from '../../src/train/adamW.js';
-import type { Optimizer } from '../../src/train/optimizer.js';
-import { Sgd } from '../../src/train/sgd.js';
 import { Trainer, type TrainerParts } from '../../src/train/trainer.js';
+import { buildAdversary } from './adversary.js';
+import { optimizerOf } from './optimizer.js';
 
 export interface TrainerInput {
   readonly config: StudentConfig;
@@ -70,9 +68,11 @@ export function buildTrainer({
         'channel_project_head',
       )
     : null;
-  const parameters = [network, projectionHead, channelHead, termConvolutions].flatMap(
-    (part) => part?.parameters() ?? [],
-  );
+  const graphConvolution = usesGraphConvolution(config, objective)
+    ? new GraphConvolution(network.featureChannels, weights)
+    : null;
+  const trained = [network, projectionHead, channelHead, termConvolutions, graphConvolution];
+  const parameters = trained.flatMap((part) => part?.parameters() ?? []);
   const parts: TrainerParts = {
     network,
     projectionHead,
@@ -84,14 +84,21 @@ export function buildTrainer({
             choices: (step, microBatch) => drawnChannelChoices(seed, step, microBatch),
           },
     termConvolutions,
+    ...(graphConvolution === null ? {} : { graphConvolution }),
+    adversary: objective.settings.weights.skd_holistic > 0 ? buildAdversary(config, classes) : null,
     objective,
-    optimizer: optimizerOf(config, parameters, originOf(network.spec.model).names.backbone),
+    optimizer: optimizerOf(config, parameters),
     schedule: train,
     dropoutSeed: train.dropout ? dropoutSeeds(seed) : null,
     draws: (step, microBatch) => drawnChoices(seed, step, microBatch),
     norms: config.distributed.norms,
   };
   return new Trainer(parts);
+}
+
+/** Without a term that compares features nothing would train it. */
+function usesGraphConvolution({ loss }: StudentConfig, { settings }: Objective): boolean {
+  return loss.graphConvolution && FEATURE_TERMS.some((term) => settings.weights[term] > 0);
 }
 
 /** CWD's term has a convolution only between features of different width, like the official code. */
@@ -106,19 +113,6 @@ function buildConvolutions(
   );
   if (terms.length === 0) return null;
   return new TermConvolutions(terms, featureChannels, teacherChannels, source);
-}
-
-function optimizerOf(
-  { train }: StudentConfig,
-  parameters: readonly Parameter[],
-  backbone: string,
-): Optimizer {
-  if (train.optimizer === 'sgd') return new Sgd(parameters, train);
-  return new AdamW(parameters, train, ({ name, shape }) => ({
-    rateFactor: name.startsWith(`${backbone}.`) ? 1 : train.headRateFactor,
-    // Biases, and scales and shifts of norms, are vectors.
-    isDecayed: train.decayVectors || shape.length > 1,
-  }));
 }
 
 /** Layers of one pass are distinguished by number; a network has far fewer than this. */
@@ -182,6 +176,7 @@ function objectiveSettings(
     ...loss,
     weights: weightsFor(loss.weights, teacherChannels),
     classes,
+    teacherChannels: teacherChannels ?? 0,
     alignCorners,
     ohem: ohemOptions(loss.ohem),
     tiling: { lossMemoryMiB: loss.lossMemoryMiB },

@@ -1,8 +1,10 @@
 /** What training changes of a trainer, as the files of a checkpoint and back. */
 import { writeModelMetadata } from '../../src/models/files/modelFile.js';
+import { GRAPH_CONVOLUTION } from '../../src/models/graphConvolution.js';
 import type { ModelState } from '../../src/models/modelState.js';
 import { TERM_CONVOLUTIONS } from '../../src/models/termConvolutions.js';
 import { scope } from '../../src/tensor/index.js';
+import { DISCRIMINATOR } from '../../src/train/adversary/discriminatorModel.js';
 import type { Trainer } from '../../src/train/trainer.js';
 import { CheckpointError } from '../../src/wire/checkpointError.js';
 import type { NamedTensor } from '../../src/wire/safetensors.js';
@@ -20,7 +22,8 @@ export function saveState(
   setup: Pick<ComputeSetup, 'config' | 'classNames'>,
 ): StateFiles {
   trainer.requireWholeState();
-  const { network, projectionHead, channel, termConvolutions, objective } = trainer.parts;
+  const { network, projectionHead, channel, termConvolutions, adversary, objective } =
+    trainer.parts;
   const files: StateFiles = {
     student: {
       tensors: network.stateDict(),
@@ -35,6 +38,9 @@ export function saveState(
   if (projectionHead !== null) files.projection_head = file(projectionHead.stateDict());
   if (channel !== null) files[CHANNEL_HEAD] = file(channel.head.stateDict());
   if (termConvolutions !== null) files[TERM_CONVOLUTIONS] = file(termConvolutions.stateDict());
+  const { graphConvolution } = trainer.parts;
+  if (graphConvolution !== undefined) files[GRAPH_CONVOLUTION] = file(graphConvolution.stateDict());
+  if (adversary !== null) files[DISCRIMINATOR] = file(adversary.parts.model.state.stateDict());
   const { pixel, region, channel: channelRows } = objective.banks;
   const banks = new Map<string, NamedTensor>();
   for (const bank of [pixel, region, channelRows]) {
@@ -47,11 +53,15 @@ export function saveState(
 
 /** Restores a saved state. Throws CheckpointError if it doesn't belong to this trainer. */
 export function loadState(trainer: Trainer, files: StateFiles): void {
-  const { network, projectionHead, channel, termConvolutions, objective } = trainer.parts;
+  const { network, projectionHead, channel, termConvolutions, adversary, objective } =
+    trainer.parts;
   network.loadStateDict(need(files, 'student').tensors, { strict: true });
   projectionHead?.loadStateDict(need(files, 'projection_head').tensors, { strict: true });
   channel?.head.loadStateDict(need(files, CHANNEL_HEAD).tensors, { strict: true });
   termConvolutions?.loadStateDict(need(files, TERM_CONVOLUTIONS).tensors, { strict: true });
+  const { graphConvolution } = trainer.parts;
+  graphConvolution?.loadStateDict(need(files, GRAPH_CONVOLUTION).tensors, { strict: true });
+  adversary?.parts.model.state.loadStateDict(need(files, DISCRIMINATOR).tensors, { strict: true });
   loadOptimizer(trainer, need(files, 'optimizer'));
   const { pixel, region, channel: channelRows } = objective.banks;
   const used = [pixel, region, channelRows].filter((bank) => bank !== null && bank !== undefined);
@@ -64,9 +74,10 @@ export function loadState(trainer: Trainer, files: StateFiles): void {
   }
 }
 
-/** Every slot of every parameter, with its saved name. */
-function optimizerSlots({ parts }: Trainer) {
-  return [...parts.optimizer.slots()].flatMap(([prefix, slots]) =>
+/** Every slot of every parameter of both optimizers, with its saved name. */
+function optimizerSlots({ parts: { optimizer, adversary } }: Trainer) {
+  const all = [...optimizer.slots(), ...(adversary?.parts.optimizer.slots() ?? [])];
+  return all.flatMap(([prefix, slots]) =>
     [...slots].map(([parameter, slot]) => ({
       name: `${prefix}${parameter.name}`,
       parameter,
@@ -97,11 +108,14 @@ function loadOptimizer(trainer: Trainer, saved: StateFile): void {
 }
 
 function stateOf({ parts }: Trainer, parameterName: string): ModelState {
-  const { network, projectionHead, channel, termConvolutions } = parts;
+  const { network, projectionHead, channel, termConvolutions, adversary } = parts;
   const isIn = (part: string) => parameterName.startsWith(`${part}.`);
   if (isIn('project_head') && projectionHead !== null) return projectionHead.state;
   if (isIn('channel_project_head') && channel !== null) return channel.head.state;
   if (isIn(TERM_CONVOLUTIONS) && termConvolutions !== null) return termConvolutions.state;
+  const { graphConvolution } = parts;
+  if (isIn(GRAPH_CONVOLUTION) && graphConvolution !== undefined) return graphConvolution.state;
+  if (isIn(DISCRIMINATOR) && adversary !== null) return adversary.parts.model.state;
   return network.state;
 }
 

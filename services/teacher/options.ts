@@ -66,5 +66,6 @@ function everyOutput(encoding: Encoding): OutputRequest[] {
     { output: 'logits', encoding },
     { output: 'embedding', encoding },
     { output: 'feature_norm', encoding: 'fp32' },
+    { output: 'aux_norm', encoding: 'fp32' },
   ];
 }

@@ -43,6 +43,7 @@ export class SimulatedNetwork implements Network {
       model: 'simulated',
       classes,
       featureChannels,
+      hasAuxLogits: true,
       outputStride,
       pixelMean: [123.675, 116.28, 103.53],
       pixelStd: [58.395, 57.12, 57.375],
@@ -103,6 +104,13 @@ export class SimulatedNetwork implements Network {
     const { classes, featureChannels } = this.#options;
     const { output } = request;
     if (output === 'feature_norm') return encoded(request, new Float32Array(rows), [rows]);
+    if (output === 'aux_norm') {
+      return encoded(
+        request,
+        this.#pattern(rows).map((value) => value + 2),
+        [rows],
+      );
+    }
     if (output === 'logits') {
       const values = this.#pattern(rows * classes).map((value) => value * 4);
       return encoded(request, values, [rows, classes]);

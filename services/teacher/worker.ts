@@ -3,7 +3,7 @@
  * other.
  */
 import { NonFiniteOutputError, RefusedImageError } from '../../src/contract/inference.js';
-import { type EncodedOutput, OUTPUTS } from '../../src/contract/outputs.js';
+import { type EncodedOutput, hasOutput } from '../../src/contract/outputs.js';
 import { serveCalls } from '../../src/threads/serveCalls.js';
 import { CheckpointError } from '../../src/wire/checkpointError.js';
 import { firstNonFinite } from '../../src/wire/checkTensor.js';
@@ -33,8 +33,7 @@ serveCalls(INFERENCE, {
 });
 
 async function warmUp(network: Network, { warmUp, warmUpOutputs }: WorkerSetup): Promise<void> {
-  const hasFeature = network.info.featureChannels > 0;
-  const outputs = warmUpOutputs.filter(({ output }) => hasFeature || !OUTPUTS[output].isOfFeature);
+  const outputs = warmUpOutputs.filter(({ output }) => hasOutput(network.info, output));
   for (const [height, width] of warmUp) {
     const rgb = new Uint8Array(height * width * 3);
     const [result] = await network.infer([{ height, width, rgb }], outputs);

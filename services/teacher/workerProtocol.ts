@@ -54,7 +54,7 @@ export interface WorkerSetup {
   readonly faults: FaultOptions;
   /** [height, width] of the images run through the network before it is ready. */
   readonly warmUp: readonly (readonly [number, number])[];
-  /** Requested in the warm-up: all that a student may request; without a feature its outputs are left out. */
+  /** Requested in the warm-up: all that a student may request; what the network doesn't have is left out. */
   readonly warmUpOutputs: readonly OutputRequest[];
 }
 

@@ -1,7 +1,13 @@
 /** A teacher whose answers are kept in a store: what it holds isn't asked for again. */
 import type { EncodedTensor, WireDType } from '../contract/encodedTensor.js';
-import type { EncodedOutput, OutputName, OutputRequest } from '../contract/outputs.js';
-import type { Teacher, TeacherImage, TeacherReply } from '../contract/teacher.js';
+import type { EncodedOutput, ImageOutput, OutputName, OutputRequest } from '../contract/outputs.js';
+import {
+  REPLY_FIELDS,
+  replyOfOutputs,
+  type Teacher,
+  type TeacherImage,
+  type TeacherReply,
+} from '../contract/teacher.js';
 import type { TeacherInfo } from '../contract/teacherInfo.js';
 import { unlessAborted } from '../threads/unlessAborted.js';
 import type { AnswerHooks } from './answerHooks.js';
@@ -147,17 +153,10 @@ interface Place {
   readonly scope: string;
 }
 
-/** The field of a reply that holds an output of an image. */
-const FIELDS = [
-  ['logits', 'logits'],
-  ['embedding', 'embedding'],
-  ['embedding_scale', 'embeddingScale'],
-  ['feature_norm', 'featureNorm'],
-] as const satisfies readonly (readonly [OutputName, keyof TeacherReply])[];
-
 function outputsOf(reply: TeacherReply): EncodedOutput[] {
-  return FIELDS.flatMap(([output, field]) => {
-    const tensor = reply[field];
+  const outputs = Object.keys(REPLY_FIELDS) as ImageOutput[];
+  return outputs.flatMap((output) => {
+    const tensor = reply[REPLY_FIELDS[output]];
     return tensor === null ? [] : [{ output, tensor }];
   });
 }
@@ -172,12 +171,5 @@ function hasForm(outputs: readonly EncodedOutput[], expected: readonly ExpectedT
 }
 
 function replyOf(outputs: readonly EncodedOutput[]): TeacherReply {
-  const tensorOf = (name: OutputName) =>
-    outputs.find(({ output }) => output === name)?.tensor ?? null;
-  return {
-    logits: tensorOf('logits'),
-    embedding: tensorOf('embedding'),
-    embeddingScale: tensorOf('embedding_scale'),
-    featureNorm: tensorOf('feature_norm'),
-  };
+  return replyOfOutputs((name) => outputs.find(({ output }) => output === name)?.tensor ?? null);
 }

@@ -3,13 +3,17 @@
 export interface ConfigFault {
   /** key.path; '' for the whole file. */
   readonly key: string;
-  /** Line in the file, from 1; null if the value isn't from the file. */
+  /** The file, where the config has several. */
+  readonly file?: string;
+  /** Line in the file, from 1; null if the value isn't from a file. */
   readonly line: number | null;
   /** The override that the value came from, as given; null if there is none. */
   readonly override: string | null;
   /** What was given and what was wanted. */
   readonly message: string;
 }
+
+export type FaultPlace = Pick<ConfigFault, 'file' | 'line' | 'override'>;
 
 /** The config can't be used. Exit code 2. */
 export class ConfigError extends Error {
@@ -24,11 +28,11 @@ export class ConfigError extends Error {
 }
 
 function faultText(fault: ConfigFault): string {
-  const place =
-    fault.override !== null
-      ? `--set ${fault.override}: `
-      : fault.line !== null
-        ? `line ${fault.line}: `
-        : '';
-  return `${place}${fault.key === '' ? '' : `${fault.key}: `}${fault.message}`;
+  return `${placeText(fault)}${fault.key === '' ? '' : `${fault.key}: `}${fault.message}`;
+}
+
+function placeText({ override, file, line }: FaultPlace): string {
+  if (override !== null) return `--set ${override}: `;
+  const words = [...(file === undefined ? [] : [file]), ...(line === null ? [] : [`line ${line}`])];
+  return words.length === 0 ? '' : `${words.join(' ')}: `;
 }

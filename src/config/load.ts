@@ -1,8 +1,9 @@
 /** Turns text and overrides into a checked config, or throws one error with every fault. */
 import type { z } from 'zod';
-import type { ConfigFault } from './configError.js';
+import type { ConfigFault, FaultPlace } from './configError.js';
 import { ConfigError } from './configError.js';
 import type { ConfigSchema } from './fields.js';
+import type { ConfigFile } from './layers.js';
 import { withoutRetiredKeys } from './retiredKeys.js';
 import { expandHomes } from './homePaths.js';
 import type { KeyPath, SchemaNode } from './schemaTree.js';
@@ -13,23 +14,23 @@ import type { ConfigSource } from './yamlSource.js';
 import { readSource } from './yamlSource.js';
 import { restoreWrittenText } from './writtenText.js';
 
-export interface ConfigText {
-  /** YAML; empty text stands for all defaults. */
-  readonly text: string;
-  /** The file's name in messages. */
-  readonly fileName: string;
+export interface ConfigText extends ConfigFile {
+  /** Further files on top of it: sections are merged key by key, other values replaced; later ones win. */
+  readonly overlays?: readonly ConfigFile[];
   /** key.path=value, where the value is YAML; later overrides win. */
   readonly overrides?: readonly string[];
 }
 
 /** Returns the resolved config, with defaults. Throws ConfigError with all faults at once. */
 export function loadConfig<T>(schema: ConfigSchema<T>, given: ConfigText): T {
-  const read = readSource(given.text, given.overrides ?? []);
+  const files = [given, ...(given.overlays ?? [])];
+  const name = files.map(({ fileName }) => fileName).join(' + ');
+  const read = readSource(files, given.overrides ?? []);
   const source = { ...read, value: withoutRetiredKeys(schema, read.value) };
   // After broken YAML the rest would be guesses.
-  if (source.faults.length > 0) throw new ConfigError(given.fileName, source.faults);
+  if (source.faults.length > 0) throw new ConfigError(name, source.faults);
   restoreWrittenText(schemaTree(schema), source.value, source.text);
-  return checkSource(schema, source, given.fileName);
+  return checkSource(schema, source, name);
 }
 
 /**
@@ -133,10 +134,7 @@ function crossFaultsBesides<T>(
 }
 
 /** The place of the first of the keys that the source contains; the others are defaults. */
-function placeOfAny(
-  source: ConfigSource,
-  keys: readonly string[],
-): Pick<ConfigFault, 'line' | 'override'> {
+function placeOfAny(source: ConfigSource, keys: readonly string[]): FaultPlace {
   const paths = keys.map((key) => key.split('.'));
   const given = paths.find((path) => valueAt(source.value, path) !== undefined);
   return given === undefined ? { line: null, override: null } : source.place(given);

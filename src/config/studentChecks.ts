@@ -128,6 +128,9 @@ function adamWFaults({ train }: StudentConfig): CrossFault[] {
   });
   return [
     ...(train.decayVectors ? [] : [fault('decayVectors', 'got false, wanted true')]),
+    ...(train.undecayed.length === 0
+      ? []
+      : [fault('undecayed', `got ${JSON.stringify(train.undecayed)}, wanted none`)]),
     ...(train.headRateFactor === 1
       ? []
       : [fault('headRateFactor', `got ${train.headRateFactor}, wanted 1`)]),

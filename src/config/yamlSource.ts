@@ -1,17 +1,18 @@
-/** Reads the text of a config, records the places of its keys and applies overrides. */
+/** Reads the files of a config, records the places of its keys and applies overrides. */
 import { isIPv6 } from 'node:net';
 import type { Document } from 'yaml';
-import { isNode, LineCounter, parseDocument } from 'yaml';
-import type { ConfigFault } from './configError.js';
+import { parseDocument } from 'yaml';
+import type { ConfigFault, FaultPlace } from './configError.js';
+import { type ConfigFile, type Layer, layerOf, lineIn, mergeLayers, readLayer } from './layers.js';
 import type { KeyPath } from './schemaTree.js';
-import { scalarText, stepsAlong } from './writtenText.js';
+import { scalarText } from './writtenText.js';
 
 export interface ConfigSource {
   /** Plain data with the overrides applied. */
   readonly value: unknown;
   readonly faults: readonly ConfigFault[];
   /** Where the value of a key came from, or that of its section if the key is missing. */
-  place(path: KeyPath): Pick<ConfigFault, 'line' | 'override'>;
+  place(path: KeyPath): FaultPlace;
   /** What was written for the value at a path; null: it isn't a plain value in one piece. */
   text(path: KeyPath): string | null;
 }
@@ -24,29 +25,20 @@ interface Override {
 }
 
 /**
- * Reads YAML and applies overrides `key.path=value` in order; their values are YAML, too. A number in
- * a key.path is a position if the value there is a list.
+ * Reads YAML files on top of one another (layers.ts) and applies overrides `key.path=value` in order; their values
+ * are YAML, too. A number in a key.path is a position if the value there is a list.
  */
-export function readSource(text: string, overrides: readonly string[]): ConfigSource {
-  const lines = new LineCounter();
-  const document = parseDocument(text, { lineCounter: lines });
-  const faults: ConfigFault[] = document.errors.map((error) => ({
-    key: '',
-    line: lines.linePos(error.pos[0]).line,
-    override: null,
-    message: `not YAML: ${error.message.split('\n')[0]?.replace(/ at line.*$/, '')}`,
-  }));
-  let value: unknown = null;
-  if (faults.length === 0) {
-    try {
-      value = document.toJS();
-    } catch (error) {
-      faults.push({ key: '', line: null, override: null, message: (error as Error).message });
-    }
-  }
+export function readSource(
+  files: readonly ConfigFile[],
+  overrides: readonly string[],
+): ConfigSource {
+  const layers = files.map(readLayer);
+  const named = ({ fileName }: Layer) => (layers.length > 1 ? { file: fileName } : {});
+  const faults: ConfigFault[] = layers.flatMap((layer) =>
+    layer.faults.map((fault) => ({ key: '', override: null, ...fault, ...named(layer) })),
+  );
   const applied: Override[] = [];
-  // An empty file stands for all defaults.
-  const holder = { value: value ?? {} };
+  const holder = { value: mergeLayers(layers) };
   for (const given of overrides) {
     const fault = applyOverride(holder, given, applied);
     if (fault !== null) faults.push({ key: '', line: null, override: given, message: fault });
@@ -62,11 +54,12 @@ export function readSource(text: string, overrides: readonly string[]): ConfigSo
     place: (path) => {
       const override = overrideOf(path);
       if (override !== undefined) return { line: null, override: override.given };
-      return { line: lineOf(document, lines, path), override: null };
+      const layer = layerOf(layers, path);
+      return { line: lineIn(layer, path), override: null, ...named(layer) };
     },
     text: (path) => {
       const override = overrideOf(path);
-      if (override === undefined) return scalarText(document, path);
+      if (override === undefined) return scalarText(layerOf(layers, path).document, path);
       const inner = path.slice(override.path.length);
       return inner.length === 0 ? wholeText(override) : scalarText(override.document, inner);
     },
@@ -125,14 +118,4 @@ function wholeText({ given }: Override): string | null {
 
 function valueText(given: string): string {
   return given.slice(given.indexOf('=') + 1).trim();
-}
-
-/** Line of the deepest part of the path that the text contains. */
-function lineOf(document: Document, lines: LineCounter, path: KeyPath): number | null {
-  let offset: number | null = null;
-  for (const { start } of stepsAlong(document, path)) {
-    if (!isNode(start) || !start.range) break;
-    offset = start.range[0];
-  }
-  return offset === null ? null : lines.linePos(offset).line;
 }

@@ -43,6 +43,8 @@ export function memorySettings(
 ): Omit<ObjectiveSettings, 'weights' | 'auxWeight' | 'kdTemperature'> {
   return {
     classes: golden.number('num_classes'),
+    // The cases have none of the terms that take it from here.
+    teacherChannels: 0,
     alignCorners: true,
     ...{ cwdTemperature: 4, dsdTemperature: 4 },
     ...{ channelContrastRows: 2048, channelUpdateFreq: 256 },

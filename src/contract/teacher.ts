@@ -3,6 +3,7 @@
  * socket, so a local network, a remote fleet and a test double are interchangeable.
  */
 import type { EncodedTensor } from './encodedTensor.js';
+import type { ImageOutput } from './outputs.js';
 import type { TeacherInfo } from './teacherInfo.js';
 
 /** One augmented crop. */
@@ -17,19 +18,43 @@ export interface TeacherImage {
   readonly rgb: Uint8Array;
 }
 
-/** Outputs for one image at h = ceil(height / stride), w = ceil(width / stride). */
+/**
+ * Outputs for one image at h = ceil(height / stride), w = ceil(width / stride). null: not asked for, or
+ * the teacher doesn't have it.
+ */
 export interface TeacherReply {
-  /** [h, w, classes]; null: to be rebuilt with the teacher's classifier. */
+  /** [h, w, classes]; null also if they are to be rebuilt with the teacher's classifier. */
   readonly logits: EncodedTensor | null;
-  /**
-   * Unit rows, [h, w, channels]; int8 rows have to be multiplied by embeddingScale. null: the
-   * teacher provides no feature, and so no scales or norms either.
-   */
+  /** Unit rows, [h, w, channels]; int8 rows have to be multiplied by embeddingScale. */
   readonly embedding: EncodedTensor | null;
   /** [h, w], fp32, 0 to 1; null unless the embedding is int8. */
   readonly embeddingScale: EncodedTensor | null;
   /** [h, w], fp32. The raw feature is embedding * featureNorm. */
   readonly featureNorm: EncodedTensor | null;
+  /** [h, w], fp32: L2 norms over the classes of the auxiliary logits. */
+  readonly auxNorm: EncodedTensor | null;
+}
+
+/** The field of a reply that holds an output. */
+export const REPLY_FIELDS = {
+  logits: 'logits',
+  embedding: 'embedding',
+  embedding_scale: 'embeddingScale',
+  feature_norm: 'featureNorm',
+  aux_norm: 'auxNorm',
+} as const satisfies Record<ImageOutput, keyof TeacherReply>;
+
+/** A reply of the given outputs. */
+export function replyOfOutputs(
+  tensorOf: (output: ImageOutput) => EncodedTensor | null,
+): TeacherReply {
+  return {
+    logits: tensorOf('logits'),
+    embedding: tensorOf('embedding'),
+    embeddingScale: tensorOf('embedding_scale'),
+    featureNorm: tensorOf('feature_norm'),
+    auxNorm: tensorOf('aux_norm'),
+  };
 }
 
 /** Safe to share: requests are independent of each other and may be open at once. */

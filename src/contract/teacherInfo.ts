@@ -11,6 +11,8 @@ export interface TeacherInfo {
   readonly classes: number;
   /** Channels of the embedding; 0: the teacher provides no feature. */
   readonly featureChannels: number;
+  /** Whether it gives something of its auxiliary head's logits. */
+  readonly hasAuxLogits: boolean;
   readonly outputStride: number;
   /** On the 0..255 scale, in channelOrder. */
   readonly pixelMean: readonly number[];

@@ -24,12 +24,16 @@ import { rowsTensor } from './sampledRows.js';
 export interface ChannelTermSettings {
   /** A term without a weight is not computed. */
   readonly weights: Partial<Readonly<Record<ChannelTerm, number>>>;
+  /** Of minibatch_channel: the images that are compared with one another; by default 0: all. */
+  readonly minibatchGroup?: number;
   readonly contrastTemperature: number;
   readonly contrastKdTemperature: number;
   /** Rows of the bank that are drawn per forward pass; official: 2048. */
   readonly channelContrastRows: number;
   /** Most rows that one batch adds to the bank; official: 256. */
   readonly channelUpdateFreq: number;
+  /** false: memory_channel only fills the bank and is 0, as before `memory.startStep`. By default true. */
+  readonly contrastsBank?: boolean;
   readonly tiling: Tiling;
 }
 
@@ -58,7 +62,7 @@ export function channelTerms(
   ranks: Ranks = ALONE,
 ): ChannelTermValues {
   return scope(() => {
-    const { weights, tiling, contrastTemperature: temperature } = settings;
+    const { weights, tiling, minibatchGroup = 0, contrastTemperature: temperature } = settings;
     const student = channelRows(projected_NhwD);
     const student_RM = student.embedding_PC;
     const teacher_RM = scope(
@@ -78,8 +82,10 @@ export function channelTerms(
       gradients.push(weighted_RM);
     };
     add('minibatch_channel', () => {
-      const { group } = ranks.minibatch === 'batch' ? ranks : ALONE;
-      const options = { images: images * group.size, temperature, tiling };
+      // A group of images never spans ranks, so only the whole batch needs the others' rows.
+      const isShared = ranks.minibatch === 'batch' && minibatchGroup === 0;
+      const { group } = isShared ? ranks : ALONE;
+      const options = { images: images * group.size, minibatchGroup, temperature, tiling };
       const [own_RM, keys_RM] = [group.allGather(student_RM), group.allGather(teacher_RM)];
       const { loss, gradient_RM } = minibatchChannel(own_RM, keys_RM, options);
       // The trainer divides by the number of ranks, each of which has the gradient of its own rows only.
@@ -91,6 +97,9 @@ export function channelTerms(
       if (bank === null)
         throw new Error("weights.memory_channel: given, and there's no channel bank");
       enqueueChannels(teacher_RM, bank, choices, settings.channelUpdateFreq, ranks.group);
+      if (settings.contrastsBank === false) {
+        return { loss: 0, gradient_RM: ops.mul(student_RM, scalar(0)) };
+      }
       const sample = bank.sample(settings.channelContrastRows, choices);
       const bank_QM = rowsTensor(sample, teacher_RM.shape[1]!);
       const { loss, gradient_PD } = memoryContrast(student_RM, teacher_RM, bank_QM, settings);

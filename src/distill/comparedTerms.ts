@@ -1,10 +1,17 @@
 /**
  * The terms of the methods compared with, as the objective adds them: AT, FitNet, SKD's pair-wise
- * term, IFVD, CWD and DSD. Formulas, official weights and sources: docs/losses.md.
+ * and holistic terms, IFVD, CWD and DSD. Formulas, official weights and sources: docs/losses.md.
  *
  * N images, h w positions, K classes, C student and D teacher channels.
  */
 import { COMPARED_TERMS, type ComparedTerm, type ConvolvedTerm } from '../contract/terms.js';
+import type { Discriminator } from '../losses/adversarial/discriminatorParameters.js';
+import {
+  type DiscriminatorLoss,
+  type DiscriminatorObjective,
+  skdDiscriminator,
+  skdHolistic,
+} from '../losses/adversarial/skdHolistic.js';
 import { channelEnergy, energyOfNorms } from '../losses/compared/attentionMap.js';
 import { attentionTransfer } from '../losses/compared/attentionTransfer.js';
 import { convolvedCwd, cwd } from '../losses/compared/cwd.js';
@@ -14,37 +21,40 @@ import { fitnet } from '../losses/compared/fitnet.js';
 import { ifvd } from '../losses/compared/ifvd.js';
 import { skdPairwise } from '../losses/compared/skdPairwise.js';
 import { type LabelMaps, nearestLabels } from '../losses/nearestLabels.js';
-import { rawFeature } from '../losses/teacherFeature.js';
 import { ops, scope, type Tensor, type Var } from '../tensor/index.js';
+import { given, rawFeatureOf, type StudentOutputs, type TeacherOutputs } from './networkOutputs.js';
 import type { ObjectiveSettings } from './settings.js';
 
 /** The terms' 1x1 convolutions on the step's tape, [1, 1, C, D]; null: the term has none. */
 export type TermConvolution = (term: ConvolvedTerm) => Var | null;
 
+/** SKD's discriminator as it is before a forward pass, and how it is trained. */
+export interface DiscriminatorInput extends Discriminator {
+  readonly objective: DiscriminatorObjective;
+}
+
 export interface ComparedInput {
-  /** [N, h, w, K] and, raw, [N, h, w, C]. */
-  readonly student: { readonly logits: Var; readonly feature: Var };
-  readonly teacher: {
-    /** float32 [N, h, w, K] */
-    readonly logits: Tensor;
-    /** Unit rows [N, h, w, D] and norms [N, h, w]. Throws Error if the teacher has none. */
-    feature(): { readonly embedding: Tensor; readonly featureNorm: Tensor };
-  };
+  readonly student: StudentOutputs;
+  readonly teacher: TeacherOutputs;
   /** At full resolution. */
   readonly labels: LabelMaps;
   readonly convolution: TermConvolution;
+  /** null: no term has one. */
+  readonly discriminator: DiscriminatorInput | null;
 }
 
 /** A term's value, and its gradients with respect to Vars of the tape; all unweighted. */
 export interface TermGradients {
   readonly loss: number;
   readonly gradients: readonly (readonly [Var, Tensor])[];
+  /** What `skd_holistic` gives for its discriminator. */
+  readonly discriminator?: DiscriminatorLoss;
 }
 
 /**
  * Computes the terms with a weight above 0 and hands each to `add`.
- * Throws RangeError on shapes that don't fit, Error if a term needs the teacher's feature and there
- * is none, or `fitnet` its convolution.
+ * Throws RangeError on shapes that don't fit, Error if a term needs an output of the teacher that isn't
+ * there, or `fitnet` its convolution, or `skd_holistic` its discriminator.
  */
 export function comparedTerms(
   input: ComparedInput,
@@ -59,69 +69,110 @@ export function comparedTerms(
 type Compute = (input: ComparedInput, settings: ObjectiveSettings) => TermGradients;
 
 const COMPUTE: Readonly<Record<ComparedTerm, Compute>> = {
-  attention_transfer: ({ student, teacher }) =>
-    scope(() =>
-      ofFeature(student, attentionTransfer(student.feature.value, teacherEnergy(teacher))),
-    ),
+  attention_transfer: ({ student, teacher }, settings) =>
+    scope(() => {
+      const energy_NHW = featureEnergy(teacher, settings);
+      return ofFeature(student, attentionTransfer(student.feature.value, energy_NHW));
+    }),
   fitnet: ({ student, teacher, convolution }, { tiling }) => {
     const weights = convolution('fitnet');
     if (weights === null) throw new Error('fitnet: has a weight, and there is no convolution');
     return scope(() => {
-      const raw = rawOf(teacher);
+      const raw = rawFeatureOf(teacher);
       const computed = fitnet(student.feature.value, raw, asMatrix(weights.value), tiling);
       return convolved(student, weights, computed);
     });
   },
   skd_pairwise: ({ student, teacher }, { tiling }) =>
-    scope(() => ofFeature(student, skdPairwise(student.feature.value, rawOf(teacher), tiling))),
+    scope(() =>
+      ofFeature(student, skdPairwise(student.feature.value, rawFeatureOf(teacher), tiling)),
+    ),
+  // Three passes of the discriminator, in the official trainer's order; its state goes through all.
+  skd_holistic: ({ student: { logits }, teacher, discriminator }, { tiling }) => {
+    if (discriminator === null) {
+      throw new Error('skd_holistic: has a weight, and there is no discriminator');
+    }
+    const { objective, ...before } = discriminator;
+    return scope(() => {
+      const { loss, gradient_NHWK, state } = skdHolistic(logits.value, before, tiling);
+      const after = { ...before, state };
+      const teachers = given(teacher, 'logits');
+      const trained = [logits.value, teachers, after, tiling, objective] as const;
+      return {
+        ...{ loss, gradients: [[logits, gradient_NHWK]] as const },
+        discriminator: skdDiscriminator(...trained),
+      };
+    });
+  },
   ifvd: ({ student, teacher, labels }, { classes, tiling }) =>
     scope(() => {
       const [, height = 0, width = 0] = student.feature.shape;
       const nearest = nearestLabels(labels, height, width);
       const options = { classes, tiling };
-      return ofFeature(student, ifvd(student.feature.value, rawOf(teacher), nearest, options));
+      return ofFeature(
+        student,
+        ifvd(student.feature.value, rawFeatureOf(teacher), nearest, options),
+      );
     }),
   cwd_feature: ({ student, teacher, convolution }, { cwdTemperature: temperature, tiling }) => {
     const weights = convolution('cwd_feature');
     const options = { temperature, tiling };
     return scope(() => {
-      const [own, raw] = [student.feature.value, rawOf(teacher)];
+      const [own, raw] = [student.feature.value, rawFeatureOf(teacher)];
       if (weights === null) return ofFeature(student, cwd(own, raw, options));
       const computed = convolvedCwd(own, raw, asMatrix(weights.value), options);
       return convolved(student, weights, computed);
     });
   },
   cwd_logits: ({ student: { logits }, teacher }, { cwdTemperature: temperature, tiling }) => {
-    const { loss, gradient_NHWC } = cwd(logits.value, teacher.logits, { temperature, tiling });
+    const options = { temperature, tiling };
+    const { loss, gradient_NHWC } = cwd(logits.value, given(teacher, 'logits'), options);
     return { loss, gradients: [[logits, gradient_NHWC]] };
   },
-  // Two levels, as in the official script for SegFormer: auxiliary logits aren't sent.
-  dsd_psd: ({ student: { feature, logits }, teacher }) =>
+  dsd_psd: ({ student, teacher }, settings) =>
     scope(() => {
-      const energies = [teacherEnergy(teacher), channelEnergy(teacher.logits)];
-      const { loss, gradients } = dsdPixel([feature.value, logits.value], energies);
-      return {
-        loss,
-        gradients: [
-          [feature, gradients[0]!],
-          [logits, gradients[1]!],
-        ],
-      };
+      const levels = dsdLevels(student, teacher, settings);
+      const { loss, gradients } = dsdPixel(
+        levels.map(({ map }) => map.value),
+        levels.map(({ energy_NHW }) => energy_NHW),
+      );
+      return { loss, gradients: levels.map(({ map }, level) => [map, gradients[level]!]) };
     }),
   dsd_csd: ({ student: { logits }, teacher }, { dsdTemperature }) => {
-    const { loss, gradient_NHWK } = dsdCategory(logits.value, teacher.logits, dsdTemperature);
+    const { loss, gradient_NHWK } = dsdCategory(
+      logits.value,
+      given(teacher, 'logits'),
+      dsdTemperature,
+    );
     return { loss, gradients: [[logits, gradient_NHWK]] };
   },
 };
 
-function teacherEnergy(teacher: ComparedInput['teacher']): Tensor {
-  const { embedding, featureNorm } = teacher.feature();
-  return energyOfNorms(featureNorm, embedding.shape[3]!);
+function featureEnergy(teacher: TeacherOutputs, { teacherChannels }: ObjectiveSettings): Tensor {
+  return energyOfNorms(given(teacher, 'featureNorm'), teacherChannels);
 }
 
-function rawOf(teacher: ComparedInput['teacher']): Tensor {
-  const { embedding, featureNorm } = teacher.feature();
-  return rawFeature({ embedding_NHWD: embedding, norm_NHW: featureNorm });
+/** A level of DSD's pixel term: the student's map and the teacher's energies. */
+interface DsdLevel {
+  readonly map: Var;
+  readonly energy_NHW: Tensor;
+}
+
+/**
+ * Auxiliary logits, feature and logits, in the official order; the first only if both sides have it.
+ * The official script for SegFormer, which has no auxiliary head, has the other two.
+ */
+function dsdLevels(
+  { aux, feature, logits }: StudentOutputs,
+  teacher: TeacherOutputs,
+  settings: ObjectiveSettings,
+): DsdLevel[] {
+  const levels = [
+    { map: feature, energy_NHW: featureEnergy(teacher, settings) },
+    { map: logits, energy_NHW: channelEnergy(given(teacher, 'logits')) },
+  ];
+  if (aux === null || teacher.auxNorm === null) return levels;
+  return [{ map: aux, energy_NHW: energyOfNorms(teacher.auxNorm, settings.classes) }, ...levels];
 }
 
 /** [1, 1, C, D] as [C, D]; shares the memory. */

@@ -7,7 +7,7 @@
 import { kernels, ops, scope, type Tensor, uint8 } from '../tensor/index.js';
 import { checkTensor, TensorFormatError } from '../wire/checkTensor.js';
 import { type EncodedTensor, WIRE_DTYPE_BYTES } from '../contract/encodedTensor.js';
-import type { TeacherFeature, TeacherOutputs } from './objectiveInput.js';
+import type { TeacherOutputs } from './networkOutputs.js';
 import type { LogitsRebuild } from './rebuildLogits.js';
 import type { TeacherReply } from '../contract/teacher.js';
 
@@ -55,49 +55,47 @@ export function decodeScaledRows(
 }
 
 /**
- * Decodes a batch's replies, in order. If they hold no logits, `rebuild` computes them. Throws
- * TypeError if `rebuild` is null then, if an int8 embedding has no scales, or if only some of the
- * replies have a feature.
+ * Decodes a batch's replies, in order: whatever they hold. If they hold no logits, `rebuild` computes
+ * them unless it is null. Throws TypeError if an int8 embedding has no scales, if only some of the
+ * replies have an output, or if what `rebuild` needs is missing.
  */
 export function decodeReplies(
   replies: readonly TeacherReply[],
   rebuild: LogitsRebuild | null,
 ): TeacherOutputs {
-  const all = <Output extends keyof TeacherReply>(output: Output) =>
-    replies.map((reply) => reply[output]);
-  const embeddings = all('embedding');
-  const feature = embeddings.some((part) => part !== null)
-    ? {
-        embedding: decodeEmbeddings(present('embedding', embeddings), all('embeddingScale')),
-        featureNorm: decodeStacked('featureNorm', present('featureNorm', all('featureNorm'))),
-      }
-    : null;
-  return { logits: decodeLogits(all('logits'), rebuild, feature), feature };
+  const decoded = (output: keyof TeacherReply, decode = decodeStacked) => {
+    const parts = replies.map((reply) => reply[output]);
+    return parts.every((part) => part === null) ? null : decode(output, present(output, parts));
+  };
+  const scales = () =>
+    present(
+      'embeddingScale',
+      replies.map(({ embeddingScale }) => embeddingScale),
+    );
+  const embedding = decoded('embedding', (name, parts) =>
+    parts[0]?.dtype === 'int8'
+      ? decodeScaledRows(name, parts, scales())
+      : decodeStacked(name, parts),
+  );
+  const featureNorm = decoded('featureNorm');
+  const sent = decoded('logits');
+  const logits =
+    sent === null && rebuild !== null ? rebuilt(rebuild, embedding, featureNorm) : sent;
+  return { logits, embedding, featureNorm, auxNorm: decoded('auxNorm') };
 }
 
-function decodeEmbeddings(
-  parts: readonly EncodedTensor[],
-  scales: readonly (EncodedTensor | null)[],
+function rebuilt(
+  rebuild: LogitsRebuild,
+  embedding: Tensor | null,
+  featureNorm: Tensor | null,
 ): Tensor {
-  if (parts[0]?.dtype !== 'int8') return decodeStacked('embedding', parts);
-  return decodeScaledRows('embedding', parts, present('embeddingScale', scales));
-}
-
-function decodeLogits(
-  parts: readonly (EncodedTensor | null)[],
-  rebuild: LogitsRebuild | null,
-  feature: TeacherFeature | null,
-): Tensor {
-  const sent = parts.some((part) => part !== null);
-  if (sent || rebuild === null || feature === null) {
-    return decodeStacked('logits', present('logits', parts));
-  }
-  return rebuild.logits(feature.embedding, feature.featureNorm);
+  if (embedding !== null && featureNorm !== null) return rebuild.logits(embedding, featureNorm);
+  throw new TypeError('logits: missing, and embedding or featureNorm to rebuild them, too');
 }
 
 function present(name: string, parts: readonly (EncodedTensor | null)[]): EncodedTensor[] {
   return parts.map((part) => {
-    if (part === null) throw new TypeError(`${name}: missing, and cannot be computed`);
+    if (part === null) throw new TypeError(`${name}: missing in a reply`);
     return part;
   });
 }

@@ -8,33 +8,33 @@
  * N images, H W pixels, h w positions of the networks' outputs, K classes, C student and D teacher
  * channels, P = N * h * w.
  */
-import { CHANNEL_TERMS, type Terms, WEIGHTED_TERMS, type WeightedTerm } from '../contract/terms.js';
+import {
+  CHANNEL_TERMS,
+  DISCRIMINATOR_TERM,
+  type Terms,
+  WEIGHTED_TERMS,
+  type WeightedTerm,
+} from '../contract/terms.js';
+import type { DiscriminatorLoss } from '../losses/adversarial/skdHolistic.js';
 import { logitsKd } from '../losses/logitsKd.js';
 import { minibatchPixel } from '../losses/minibatchPixel.js';
 import { type LabelMaps, nearestLabels } from '../losses/nearestLabels.js';
 import { taskCe } from '../losses/taskCe.js';
-import { rawFeature } from '../losses/teacherFeature.js';
 import { ops, scalar, scope, type Tensor, type Var, zeros } from '../tensor/index.js';
 import { channelTerms } from './channelTerms.js';
 import { comparedTerms } from './comparedTerms.js';
 import { enqueuePixels, enqueueRegions, IGNORED } from './enqueue.js';
 import { labelledPositions, type MemoryTerm, memoryTerms } from './memoryTerms.js';
 import { ALONE, gatherLabels, meanFactors, ownRows, type Ranks } from './ranks.js';
-import type {
-  Evaluation,
-  MemoryBanks,
-  ObjectiveInput,
-  StepDraws,
-  StudentOutputs,
-  TeacherFeature,
-  TeacherOutputs,
-} from './objectiveInput.js';
+import { given, rawFeatureOf, type StudentOutputs, type TeacherOutputs } from './networkOutputs.js';
+import type { Evaluation, MemoryBanks, ObjectiveInput, StepDraws } from './objectiveInput.js';
 import type { ObjectiveSettings } from './settings.js';
 
 /** Collects the terms of one evaluation. */
 interface Collected {
   readonly values: Map<WeightedTerm, number>;
   readonly seeds: (readonly [Var, Tensor])[];
+  discriminator: DiscriminatorLoss | null;
 }
 
 /**
@@ -74,24 +74,30 @@ export class Objective {
   /**
    * Evaluates one forward pass. Rows for the banks are staged until `commit` or `discard`.
    * Throws RangeError on labels, shapes or group sizes that don't fit, Error if a term with a weight
-   * above 0 needs the teacher's feature and there is none.
+   * above 0 needs an output of the teacher that isn't there.
    */
   evaluate(input: ObjectiveInput): Evaluation {
     return scope(() => {
       const { weights } = this.settings;
       const { student, teacher } = input;
-      const collected: Collected = { values: new Map(), seeds: [] };
+      const collected: Collected = { values: new Map(), seeds: [], discriminator: null };
       if (weights.task > 0) this.#task(student, input.labels, collected);
       if (teacher !== null) {
         if (weights.logits_kd > 0) this.#logitsKd(student.logits, teacher, collected);
         if (weights.minibatch_pixel > 0) {
-          this.#minibatchPixel(student.feature, featureOf(teacher), collected);
+          this.#minibatchPixel(student.feature, teacher, collected);
         }
-        if (this.usesMemory) this.#memory(input, featureOf(teacher), collected);
-        if (this.usesChannels) this.#channels(input, featureOf(teacher), collected);
+        if (this.usesMemory) this.#memory(input, given(teacher, 'embedding'), collected);
+        if (this.usesChannels) this.#channels(input, teacher, collected);
         this.#compared(input, teacher, collected);
       }
-      return { terms: this.#weighted(collected.values), seeds: collected.seeds };
+      const { seeds, discriminator } = collected;
+      const terms = this.#weighted(collected.values);
+      if (discriminator === null) return { terms, seeds };
+      return {
+        terms: { ...terms, [DISCRIMINATOR_TERM]: discriminator.loss },
+        ...{ seeds, discriminator },
+      };
     });
   }
 
@@ -131,12 +137,12 @@ export class Objective {
 
   #logitsKd(logits: Var, teacher: TeacherOutputs, { values, seeds }: Collected): void {
     const { weights, kdTemperature } = this.settings;
-    const { loss, gradient_NHWK } = logitsKd(logits.value, teacher.logits, kdTemperature);
+    const { loss, gradient_NHWK } = logitsKd(logits.value, given(teacher, 'logits'), kdTemperature);
     seeds.push([logits, times(gradient_NHWK, weights.logits_kd)]);
     values.set('logits_kd', loss);
   }
 
-  #minibatchPixel(feature: Var, teacher: TeacherFeature, { values, seeds }: Collected): void {
+  #minibatchPixel(feature: Var, teacher: TeacherOutputs, { values, seeds }: Collected): void {
     const { weights, contrastTemperature, minibatchGroup, minibatchPooling, tiling } =
       this.settings;
     // A group of images never spans ranks, so only the whole batch needs the others' images.
@@ -145,8 +151,8 @@ export class Objective {
     const { loss, gradient_NHWC } = minibatchPixel(
       group.allGather(feature.value),
       {
-        embedding_NHWD: group.allGather(teacher.embedding),
-        norm_NHW: group.allGather(teacher.featureNorm),
+        embedding_NHWD: group.allGather(given(teacher, 'embedding')),
+        norm_NHW: teacher.featureNorm === null ? null : group.allGather(teacher.featureNorm),
       },
       { temperature: contrastTemperature, minibatchGroup, minibatchPooling, tiling },
     );
@@ -156,18 +162,18 @@ export class Objective {
     values.set('minibatch_pixel', loss);
   }
 
-  #memory(input: ObjectiveInput, teacher: TeacherFeature, { values, seeds }: Collected): void {
+  #memory(input: ObjectiveInput, embedding_NHWD: Tensor, { values, seeds }: Collected): void {
     const { settings } = this;
-    const [, height = 0, width = 0, channels = 0] = teacher.embedding.shape;
+    const [, height = 0, width = 0, channels = 0] = embedding_NHWD.shape;
     const labels = nearestLabels(input.labels, height, width);
-    const embedding_PD = ops.reshape(teacher.embedding, [labels.data.length, channels]);
+    const embedding_PD = ops.reshape(embedding_NHWD, [labels.data.length, channels]);
     // Before sampling, like the official code: a batch also sees its own rows.
     this.#enqueue(embedding_PD, gatherLabels(this.ranks.group, labels), input.draws);
-    if (input.step < settings.memoryStartStep) {
+    if (!this.#memoryStarted(input)) {
       this.#memoryConstant(0, values);
       return;
     }
-    const projected = this.#projected(input, teacher);
+    const projected = this.#projected(input, embedding_NHWD);
     const labelled = labelledPositions(labels);
     const factor = meanFactors(this.ranks, [labelled.length])[0]!;
     if (labelled.length === 0) {
@@ -183,7 +189,7 @@ export class Objective {
     for (const [name, loss] of result.losses) values.set(name, loss * factor);
   }
 
-  #channels(input: ObjectiveInput, teacher: TeacherFeature, { values, seeds }: Collected): void {
+  #channels(input: ObjectiveInput, teacher: TeacherOutputs, { values, seeds }: Collected): void {
     if (input.channel === undefined) {
       throw new Error('channel: absent, and channel terms have a weight');
     }
@@ -191,34 +197,38 @@ export class Objective {
     const weighted = CHANNEL_TERMS.filter((term) => this.settings.weights[term] > 0);
     const weights = Object.fromEntries(weighted.map((term) => [term, this.settings.weights[term]]));
     const projected = project(input.student.feature);
-    const { embedding: embedding_NHWD, featureNorm: norm_NHW } = teacher;
     const { losses, gradient_NhwD } = channelTerms(
       projected.value,
-      rawFeature({ embedding_NHWD, norm_NHW }),
+      rawFeatureOf(teacher),
       this.banks.channel ?? null,
       choices,
-      { ...this.settings, weights },
+      { ...this.settings, weights, contrastsBank: this.#memoryStarted(input) },
       this.ranks,
     );
     seeds.push([projected, gradient_NhwD]);
     for (const [term, loss] of losses) values.set(term, loss);
   }
 
-  #compared(input: ObjectiveInput, teacher: TeacherOutputs, { values, seeds }: Collected): void {
-    const { student, labels, convolution = () => null } = input;
-    const given = { logits: teacher.logits, feature: () => featureOf(teacher) };
+  #compared(input: ObjectiveInput, teacher: TeacherOutputs, collected: Collected): void {
+    const { values, seeds } = collected;
+    const { student, labels, convolution = () => null, discriminator = null } = input;
     comparedTerms(
-      { student, labels, teacher: given, convolution },
+      { student, labels, teacher, convolution, discriminator },
       this.settings,
-      (term, { loss, gradients }) => {
+      (term, { loss, gradients, discriminator: own }) => {
         values.set(term, loss);
+        if (own !== undefined) collected.discriminator = own;
         const weight = this.settings.weights[term];
         for (const [of, gradient] of gradients) seeds.push([of, times(gradient, weight)]);
       },
     );
   }
 
-  #projected({ project, student }: ObjectiveInput, { embedding }: TeacherFeature): Var {
+  #memoryStarted({ step }: ObjectiveInput): boolean {
+    return step >= this.settings.memoryStartStep;
+  }
+
+  #projected({ project, student }: ObjectiveInput, embedding: Tensor): Var {
     if (project === null) throw new Error('project: null, and memory terms have a weight');
     const projected = project(student.feature);
     if (projected.shape.join() !== embedding.shape.join()) {
@@ -268,11 +278,6 @@ export class Objective {
     );
     return { ...Object.fromEntries(present.map((term) => [term, values.get(term)!])), total };
   }
-}
-
-function featureOf({ feature }: TeacherOutputs): TeacherFeature {
-  if (feature === null) throw new Error('feature: null, and terms that compare it have a weight');
-  return feature;
 }
 
 /** 0 times NaN, the loss of a rank that contributes nothing, is 0. */

@@ -5,40 +5,17 @@
  * channels.
  */
 import type { Terms } from '../contract/terms.js';
+import type { DiscriminatorLoss } from '../losses/adversarial/skdHolistic.js';
 import type { LabelMaps } from '../losses/nearestLabels.js';
 import type { ChannelChoices, ChannelMemoryBank } from '../memory/channelMemoryBank.js';
 import type { BankChoices } from '../memory/choices.js';
 import type { PixelMemoryBank } from '../memory/pixelMemoryBank.js';
 import type { RegionMemoryBank } from '../memory/regionMemoryBank.js';
 import type { Tensor, Var } from '../tensor/index.js';
-import type { TermConvolution } from './comparedTerms.js';
+import type { DiscriminatorInput, TermConvolution } from './comparedTerms.js';
+import type { StudentOutputs, TeacherOutputs } from './networkOutputs.js';
 
 export type StepDraws = BankChoices;
-
-/** The network's outputs, on the step's tape. */
-export interface StudentOutputs {
-  /** [N, h, w, K] */
-  readonly logits: Var;
-  /** [N, h, w, K]; null for networks without an auxiliary head. */
-  readonly aux: Var | null;
-  /** [N, h, w, C], raw. */
-  readonly feature: Var;
-}
-
-/** Decoded replies. */
-export interface TeacherOutputs {
-  /** float32 [N, h, w, K] */
-  readonly logits: Tensor;
-  /** null: the teacher has none, so that only `logits_kd` can be computed. */
-  readonly feature: TeacherFeature | null;
-}
-
-export interface TeacherFeature {
-  /** float32 [N, h, w, D], unit rows. */
-  readonly embedding: Tensor;
-  /** float32 [N, h, w]: the raw feature is embedding * featureNorm. */
-  readonly featureNorm: Tensor;
-}
 
 export interface ObjectiveInput {
   readonly student: StudentOutputs;
@@ -52,6 +29,8 @@ export interface ObjectiveInput {
   readonly channel?: ChannelInput;
   /** Absent: no term has one. */
   readonly convolution?: TermConvolution;
+  /** SKD's; absent: `skd_holistic` has no weight. */
+  readonly discriminator?: DiscriminatorInput;
   readonly draws: StepDraws;
   readonly step: number;
 }
@@ -67,6 +46,8 @@ export interface Evaluation {
   readonly terms: Terms;
   /** Gradients of `total`, for Tape.backward; a Var may occur more than once. */
   readonly seeds: (readonly [Var, Tensor])[];
+  /** The discriminator's own loss, unweighted, and its state after this pass; absent without one. */
+  readonly discriminator?: DiscriminatorLoss;
 }
 
 export interface MemoryBanks {

@@ -6,6 +6,8 @@ import type { TermWeights } from '../contract/terms.js';
 
 export interface ObjectiveSettings {
   readonly classes: number;
+  /** Channels of the teacher's feature; 0: it has none, or there's no teacher. */
+  readonly teacherChannels: number;
   /** A term with weight 0 is not computed. */
   readonly weights: TermWeights;
   /** Weight of the auxiliary head inside `task`. */

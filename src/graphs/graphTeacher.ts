@@ -6,7 +6,7 @@
  */
 import { createHash } from 'node:crypto';
 import { checkRequest, encodeOutputs } from '../models/teacher/encodeOutputs.js';
-import type { EncodedOutput, OutputRequest } from '../contract/outputs.js';
+import { type EncodedOutput, type OutputRequest, OUTPUTS } from '../contract/outputs.js';
 import { normalise } from '../models/normalise.js';
 import { batchesOfOneSize, imageOf } from '../models/teacher/teacherNetwork.js';
 import { type InferenceImage, RefusedImageError } from '../contract/inference.js';
@@ -21,6 +21,9 @@ import type { GivenSettings } from './graphSettings.js';
 import { fromLayout, toLayout } from './trialRun.js';
 
 type Results = (EncodedOutput[] | Error)[];
+
+/** What a graph gives; only what is requested is fetched. */
+type GraphOutput = 'logits' | 'feature';
 
 const NUMERIC_MODES = { onnx: 'onnxruntime-fp32', saved_model: 'tensorflow-fp32' } as const;
 
@@ -50,7 +53,7 @@ export class GraphTeacher {
     this.info = {
       digest: digestOf(graph, description),
       model,
-      ...{ classes, featureChannels, outputStride, ...normalisation },
+      ...{ classes, featureChannels, hasAuxLogits: false, outputStride, ...normalisation },
       alignCorners: description.alignCorners,
       numericMode: NUMERIC_MODES[graph.format],
       classNames: description.classNames,
@@ -65,8 +68,8 @@ export class GraphTeacher {
     images: readonly InferenceImage[],
     outputs: readonly OutputRequest[],
   ): Promise<Results> {
-    const { feature, isSingle } = this.#description;
-    for (const request of outputs) checkRequest(request, feature !== null);
+    const { isSingle } = this.#description;
+    for (const request of outputs) checkRequest(request, this.info);
     const results: Results = [];
     for (const batch of batchesOfOneSize(images)) {
       for (const part of isSingle ? batch.map((image) => [image]) : [batch]) {
@@ -92,20 +95,28 @@ export class GraphTeacher {
   ): Promise<Results> {
     const refusal = this.#sizeRefusal(images[0]!);
     if (refusal !== null) return images.map(() => refusal);
-    const outputs = await this.#run(images);
+    const names = (['logits', 'feature'] as const).filter((name) =>
+      requests.some(({ output }) => OUTPUTS[output].of === name),
+    );
+    const outputs = await this.#run(images, names);
     try {
-      const misfit = this.#shapeRefusal(images, outputs);
+      const misfit = this.#shapeRefusal(images, names, outputs);
       if (misfit !== null) return images.map(() => misfit);
       return scope(() => {
-        const [logits, feature] = outputs.map((each) => fromLayout(each, this.#description.layout));
+        const maps = outputs.map((each) => fromLayout(each, this.#description.layout));
         return images.map((_, index) =>
-          scope(() =>
-            encodeOutputs(
-              imageOf(logits!, index),
-              feature === undefined ? null : imageOf(feature, index),
-              requests,
-            ),
-          ),
+          scope(() => {
+            const map = (name: GraphOutput) => {
+              const at = names.indexOf(name);
+              return at < 0 ? null : imageOf(maps[at]!, index);
+            };
+            const ofImage = {
+              logits_hwK: map('logits'),
+              feature_hwD: map('feature'),
+              aux_hwK: null,
+            };
+            return encodeOutputs(ofImage, requests);
+          }),
         );
       });
     } finally {
@@ -113,8 +124,8 @@ export class GraphTeacher {
     }
   }
 
-  /** Outputs in the graph's layout; the caller owns them. */
-  async #run(images: readonly InferenceImage[]): Promise<Tensor[]> {
+  /** The named outputs in the graph's layout; the caller owns them. */
+  async #run(images: readonly InferenceImage[], names: readonly GraphOutput[]): Promise<Tensor[]> {
     const { layout, normalisation, logits, feature } = this.#description;
     const { height, width } = images[0]!;
     const image = scope(() => {
@@ -122,7 +133,8 @@ export class GraphTeacher {
       return toLayout(normalise({ height, width, rgb }, normalisation), layout);
     });
     try {
-      return await this.#graph.run(image, feature === null ? [logits] : [logits, feature]);
+      const tensors = names.flatMap((name) => ({ logits, feature })[name] ?? []);
+      return await this.#graph.run(image, tensors);
     } finally {
       image.dispose();
     }
@@ -140,17 +152,18 @@ export class GraphTeacher {
 
   #shapeRefusal(
     images: readonly InferenceImage[],
+    names: readonly GraphOutput[],
     outputs: readonly Tensor[],
   ): RefusedImageError | null {
     const { layout, classes, featureChannels, outputStride } = this.#description;
     const { height, width } = images[0]!;
     const [h, w] = outputSize(height, width, outputStride);
     for (const [index, output] of outputs.entries()) {
-      const channels = index === 0 ? classes : featureChannels;
+      const name = names[index]!;
+      const channels = name === 'logits' ? classes : featureChannels;
       const size = layout === 'nchw' ? [channels, h, w] : [h, w, channels];
       const wanted = [images.length, ...size];
       if (sameShape(output.shape, wanted)) continue;
-      const name = index === 0 ? 'logits' : 'feature';
       return new RefusedImageError(
         `image size: ${height} x ${width} given, for which the graph's ${name} are [${output.shape}], wanted [${wanted}] (outputStride ${outputStride})`,
       );

@@ -11,8 +11,8 @@
  */
 import { ops, scope, type Tensor } from '../tensor/index.js';
 import { averagePool, averagePoolGrad, isPooledSize } from './averagePool.js';
-import { imagePairsKl } from './imagePairsKl.js';
-import { type UnitRows, unitRows, unitRowsGrad } from './normalize.js';
+import { groupedPairsKl } from './groupedPairsKl.js';
+import { unitRows, unitRowsGrad } from './normalize.js';
 import { rawFeature, type TeacherFeature } from './teacherFeature.js';
 import type { Tiling } from './tiling.js';
 
@@ -31,20 +31,38 @@ export interface MinibatchPixelLoss {
   readonly gradient_NHWC: Tensor;
 }
 
-/** Throws RangeError if the group size doesn't divide the batch size. */
+/** A teacher's rows as they are compared: norms matter only where the maps are pooled. */
+export interface MinibatchTeacher extends Pick<TeacherFeature, 'embedding_NHWD'> {
+  readonly norm_NHW: TeacherFeature['norm_NHW'] | null;
+}
+
+/** Whether maps of this size are pooled, and the teacher's norms so needed. */
+export function poolsMaps(
+  { minibatchPooling }: Pick<MinibatchPixelOptions, 'minibatchPooling'>,
+  height: number,
+  width: number,
+): boolean {
+  return minibatchPooling === 'auto' && isPooledSize(height, width);
+}
+
+/** Throws RangeError if the group size doesn't divide the batch size, or norms are needed and null. */
 export function minibatchPixel(
   feature_NHWC: Tensor,
-  teacher: TeacherFeature,
+  teacher: MinibatchTeacher,
   options: MinibatchPixelOptions,
 ): MinibatchPixelLoss {
   return scope(() => {
     const shape = feature_NHWC.shape;
     const [images = 0, height = 0, width = 0] = shape;
-    const pooled = options.minibatchPooling === 'auto' && isPooledSize(height, width);
+    const { temperature, minibatchGroup, tiling } = options;
+    const pooled = poolsMaps(options, height, width);
     const map_NhwC = pooled ? averagePool(feature_NHWC) : feature_NHWC;
     const student = unitRows(asRows(map_NhwC));
     const teacher_PD = pooled ? pooledEmbedding(teacher) : asRows(teacher.embedding_NHWD);
-    const { loss, gradient_PC } = allGroups(student, teacher_PD, images, options);
+    const { loss, gradient_PC } = groupedPairsKl({
+      student_PC: student.embedding_PC,
+      ...{ teacher_PD, images, minibatchGroup, temperature, tiling },
+    });
     const mapGradient_NhwC = ops.reshape(unitRowsGrad(gradient_PC, student), map_NhwC.shape);
     return {
       loss,
@@ -53,45 +71,13 @@ export function minibatchPixel(
   });
 }
 
-/** The mean of the groups' losses, and its gradient with respect to the student's unit rows. */
-function allGroups(
-  student: UnitRows,
-  teacher_PD: Tensor,
-  images: number,
-  { temperature, minibatchGroup, tiling }: MinibatchPixelOptions,
-): { loss: number; gradient_PC: Tensor } {
-  const groupImages = minibatchGroup === 0 ? images : minibatchGroup;
-  if (images % groupImages !== 0) {
-    throw new RangeError(`minibatchGroup: ${groupImages} given, doesn't divide ${images} images`);
-  }
-  const groups = images / groupImages;
-  const groupRows = student.embedding_PC.shape[0]! / groups;
-  const imageRows = groupRows / groupImages;
-  const gradients: Tensor[] = [];
-  let loss = 0;
-  for (let group = 0; group < groups; group++) {
-    const part = scope(() => {
-      const student_RC = ops.rows(student.embedding_PC, group * groupRows, groupRows);
-      const teacher_RD = ops.rows(teacher_PD, group * groupRows, groupRows);
-      const result = imagePairsKl({
-        student_PC: student_RC,
-        teacher_PD: teacher_RD,
-        images: groupImages,
-        temperature,
-        scale: 1 / (groups * groupImages ** 2 * imageRows),
-        tiling,
-      });
-      loss += result.loss;
-      return result.gradient_PC;
-    });
-    gradients.push(part);
-  }
-  return { loss, gradient_PC: ops.concat(gradients, 0) };
-}
-
 /** Unit rows of the pooled raw teacher feature. */
-function pooledEmbedding(teacher: TeacherFeature): Tensor {
-  return scope(() => unitRows(asRows(averagePool(rawFeature(teacher)))).embedding_PC);
+function pooledEmbedding({ embedding_NHWD, norm_NHW }: MinibatchTeacher): Tensor {
+  if (norm_NHW === null) {
+    throw new RangeError('teacher norms: none given, and maps of this size are pooled');
+  }
+  const raw = () => rawFeature({ embedding_NHWD, norm_NHW });
+  return scope(() => unitRows(asRows(averagePool(raw()))).embedding_PC);
 }
 
 function asRows(map_NHWK: Tensor): Tensor {

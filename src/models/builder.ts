@@ -5,6 +5,12 @@ import type { ModelState } from './modelState.js';
 import { BatchCounter } from './buffers.js';
 
 /**
+ * How the code that a part comes from draws its first weights: a backbone of convolutions, a SegFormer's, mmsegmentation's
+ * heads, or what PyTorch's modules do of themselves.
+ */
+export type Initialisation = 'backbone' | 'transformer' | 'mmsegmentation_head' | 'module';
+
+/**
  * Gives the initial values for a full official name, in C order and PyTorch's layout.
  * The builder takes ownership of the array.
  */
@@ -12,6 +18,7 @@ export type WeightSource = (
   name: string,
   shape: readonly number[],
   role: EntryRole,
+  initialisation: Initialisation,
 ) => Float32Array;
 
 export class Builder {
@@ -19,22 +26,30 @@ export class Builder {
   readonly #weights: WeightSource;
   readonly #prefix: string;
   readonly #dropouts: { made: number };
+  readonly #initialisation: Initialisation;
 
   constructor(
     state: ModelState,
     weights: WeightSource,
     prefix = '',
     dropouts: { made: number } = { made: 0 },
+    initialisation: Initialisation = 'module',
   ) {
     this.#state = state;
     this.#weights = weights;
     this.#prefix = prefix;
     this.#dropouts = dropouts;
+    this.#initialisation = initialisation;
   }
 
   /** A builder for the submodule of this name. */
   at(name: string | number): Builder {
-    return new Builder(this.#state, this.#weights, this.#full(String(name)), this.#dropouts);
+    return this.#inside(this.#full(String(name)), this.#initialisation);
+  }
+
+  /** The same place, with another initialisation of what is built there. */
+  initialisedAs(initialisation: Initialisation): Builder {
+    return this.#inside(this.#prefix, initialisation);
   }
 
   parameter(name: string, shape: readonly number[], role: EntryRole): Parameter {
@@ -58,6 +73,10 @@ export class Builder {
     return number;
   }
 
+  #inside(prefix: string, initialisation: Initialisation): Builder {
+    return new Builder(this.#state, this.#weights, prefix, this.#dropouts, initialisation);
+  }
+
   #full(name: string): string {
     return this.#prefix === '' ? name : `${this.#prefix}.${name}`;
   }
@@ -69,7 +88,7 @@ export class Builder {
     role: EntryRole,
   ): Parameter {
     const full = this.#full(name);
-    const given = this.#weights(full, shape, role);
+    const given = this.#weights(full, shape, role, this.#initialisation);
     const size = shape.reduce((product, length) => product * length, 1);
     if (given.length !== size) {
       throw new Error(`${full}: ${given.length} values given, shape [${shape}] wants ${size}`);

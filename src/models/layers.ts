@@ -152,10 +152,8 @@ export class Classifier implements Layer {
 
   forward({ tape }: ForwardContext, x: Var): Var {
     const geometry = { stride: 1, dilation: 1, padding: 0 };
-    return scope(() => {
-      const y = differentiable.conv2d(tape, x, tape.parameter(this.#weights), geometry);
-      return differentiable.biasAdd(tape, y, tape.parameter(this.#bias));
-    });
+    const [weights, bias] = [tape.parameter(this.#weights), tape.parameter(this.#bias)];
+    return differentiable.conv2d(tape, x, weights, geometry, bias);
   }
 }
 

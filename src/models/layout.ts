@@ -3,7 +3,7 @@
  */
 import { float32, ops, readFloat32, scope, type Tensor } from '../tensor/index.js';
 
-/** What a weight is for: decides its layout and its initialisation. */
+/** What a weight is for: decides its layout and, with the initialisation of its part, its first values. */
 export type EntryRole =
   | 'convolution'
   | 'depthwise'
@@ -13,7 +13,8 @@ export type EntryRole =
   | 'norm_scale'
   | 'norm_offset'
   | 'running_mean'
-  | 'running_var';
+  | 'running_var'
+  | 'singular_vector';
 
 /**
  * PyTorch [out, in, h, w] and [channels, 1, h, w] to HWIO and [h, w, channels, 1]; [out, in], which is a

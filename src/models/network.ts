@@ -66,6 +66,11 @@ export class SegmentationNetwork {
     return this.#parts.outputStride;
   }
 
+  /** Whether it has an auxiliary head. */
+  get hasAux(): boolean {
+    return this.#parts.hasAux;
+  }
+
   get featureChannels(): number {
     return this.#parts.head.channels;
   }

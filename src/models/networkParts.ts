@@ -22,6 +22,8 @@ export interface NetworkParts {
   /** See SegmentationNetwork.alignCorners. */
   readonly alignCorners: boolean;
   readonly outputStride: number;
+  /** Whether it has an auxiliary head. */
+  readonly hasAux: boolean;
   /** Intermediate tensors are freed unless the tape needs them. */
   forward(context: ForwardContext, image_NHWC: Var, wantAux: boolean): NetworkOutputs;
 }
@@ -33,7 +35,7 @@ export function singleMapNetwork(
   alignCorners: boolean,
 ): NetworkParts {
   return {
-    ...{ head, alignCorners, outputStride: OUTPUT_STRIDE },
+    ...{ head, alignCorners, outputStride: OUTPUT_STRIDE, hasAux: aux !== null },
     forward: (context, image_NHWC, wantAux) =>
       scope(() => {
         const maps = backbone.forward(context, image_NHWC);
@@ -54,7 +56,7 @@ export function pyramidNetwork(
   alignCorners: boolean,
 ): NetworkParts {
   return {
-    ...{ head, alignCorners, outputStride: MIT_STRIDE },
+    ...{ head, alignCorners, outputStride: MIT_STRIDE, hasAux: false },
     forward: (context, image_NHWC) =>
       scope(() => ({
         ...head.forward(context, backbone.forward(context, image_NHWC)),

@@ -77,7 +77,8 @@ export function buildSegformer(
   { model, backbone, numClasses, alignCorners }: NetworkSpec & { readonly model: SegformerName },
 ): NetworkParts {
   const { form, makeHead, names, alignCorners: usual } = SEGFORMERS[model];
-  const under = (prefix: string) => (prefix === '' ? at : at.at(prefix));
+  const own = at.initialisedAs('transformer');
+  const under = (prefix: string) => (prefix === '' ? own : own.at(prefix));
   const mit = new Mit(under(names.backbone), MIT_FORMS[form], MIT_SIZES[backbone]!);
   const head = makeHead(under(names.head), {
     inputs: mit.channels,

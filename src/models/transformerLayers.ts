@@ -1,5 +1,5 @@
 /** Layers of transformers, on maps [N, H, W, C]: convolutions and linear layers with bias, layer norm. */
-import { differentiable, type Parameter, scope, type Tape, type Var } from '../tensor/index.js';
+import { differentiable, type Parameter, type Tape, type Var } from '../tensor/index.js';
 import type { Builder } from './builder.js';
 import type { ForwardContext } from './context.js';
 import type { Layer } from './layers.js';
@@ -32,20 +32,15 @@ export class BiasedConvolution implements Layer {
 
   forward({ tape }: ForwardContext, x: Var): Var {
     const convolve = this.#depthwise ? differentiable.depthwiseConv2d : differentiable.conv2d;
-    return scope(() => {
-      const y = convolve(tape, x, tape.parameter(this.#weights), this.#geometry);
-      return differentiable.biasAdd(tape, y, tape.parameter(this.#bias));
-    });
+    const [weights, bias] = [tape.parameter(this.#weights), tape.parameter(this.#bias)];
+    return convolve(tape, x, weights, this.#geometry, bias);
   }
 }
 
 /** x W + bias at each position. */
 export function linear(tape: Tape, x: Var, weights: Var, bias: Var): Var {
   const geometry = { stride: 1, dilation: 1, padding: 0 };
-  return scope(() => {
-    const y = differentiable.conv2d(tape, x, weights, geometry);
-    return differentiable.biasAdd(tape, y, bias);
-  });
+  return differentiable.conv2d(tape, x, weights, geometry, bias);
 }
 
 /** PyTorch's Linear: weights [outputs, inputs]. */
@@ -59,7 +54,13 @@ export class Linear implements Layer {
   }
 
   forward({ tape }: ForwardContext, x: Var): Var {
-    return linear(tape, x, tape.parameter(this.#weights), tape.parameter(this.#bias));
+    const { weights, bias } = this.values(tape);
+    return linear(tape, x, weights, bias);
+  }
+
+  /** The weights as those of a 1x1 convolution, [1, 1, inputs, outputs], and the bias. */
+  values(tape: Tape): { weights: Var; bias: Var } {
+    return { weights: tape.parameter(this.#weights), bias: tape.parameter(this.#bias) };
   }
 }
 

@@ -1,6 +1,6 @@
 /** The table of networks, by name. SegFormers are described in segformer.ts. */
 import { BACKBONES } from './backbones/table.js';
-import type { Builder } from './builder.js';
+import type { Builder, Initialisation } from './builder.js';
 import { auxHead } from './heads/auxHead.js';
 import { deeplabHead } from './heads/deeplabHead.js';
 import type { Head, MakeHead } from './heads/head.js';
@@ -32,6 +32,7 @@ import { channelScale, type ModelName, type NetworkSpec, type Variant } from './
 export interface Origin {
   /** Prefixes of the names of their parts. */
   readonly names: { readonly backbone: string; readonly head: string; readonly aux: string };
+  readonly headInitialisation: Initialisation;
   readonly makeAux: MakeHead;
   /** Whether these networks exist without the auxiliary head. */
   readonly mayLackAux: boolean;
@@ -44,6 +45,7 @@ export interface Origin {
 /** CIRKD's code. */
 const OFFICIAL: Origin = {
   names: { backbone: 'pretrained', head: 'head', aux: 'auxlayer' },
+  headInitialisation: 'module',
   makeAux: auxHead,
   mayLackAux: false,
   alignCorners: true,
@@ -52,6 +54,7 @@ const OFFICIAL: Origin = {
 
 const TORCHVISION: Origin = {
   names: { backbone: 'backbone', head: 'classifier', aux: 'aux_classifier' },
+  headInitialisation: 'module',
   makeAux: torchvisionFcnHead,
   mayLackAux: true,
   alignCorners: false,
@@ -61,6 +64,7 @@ const TORCHVISION: Origin = {
 /** Its data preprocessor uses torchvision's mean and standard deviation. */
 const MMSEGMENTATION: Origin = {
   names: { backbone: 'backbone', head: 'decode_head', aux: 'auxiliary_head' },
+  headInitialisation: 'mmsegmentation_head',
   makeAux: mmsegFcnHead,
   mayLackAux: true,
   alignCorners: false,
@@ -168,7 +172,7 @@ export const ZOO: readonly ZooEntry[] = Object.entries(NETWORKS).flatMap(([model
 export const BACKBONE_NAMES: readonly string[] = [...new Set(ZOO.map(({ backbone }) => backbone))];
 
 /** What a program needs to know of a model's origin without building it. */
-export type ModelOrigin = Omit<Origin, 'makeAux' | 'names'> & {
+export type ModelOrigin = Omit<Origin, 'makeAux' | 'names' | 'headInitialisation'> & {
   /** `aux` null: such networks have no auxiliary head. */
   readonly names: Omit<Origin['names'], 'aux'> & { readonly aux: string | null };
 };
@@ -180,6 +184,11 @@ export function originOf(model: ModelName): ModelOrigin {
     return { names: { ...names, aux: null }, mayLackAux: false, alignCorners, normalisation };
   }
   return HEADS[NETWORKS[model].head!].origin;
+}
+
+/** Whether the networks of a model on a backbone have an auxiliary head, unless the spec leaves it out. */
+export function hasAuxHead({ model, backbone }: Pick<NetworkSpec, 'model' | 'backbone'>): boolean {
+  return originOf(model).names.aux !== null && BACKBONES[backbone]!.officialAuxChannels !== null;
 }
 
 /** See SegmentationNetwork.outputStride. */
@@ -240,8 +249,8 @@ export function buildNetwork(at: Builder, spec: NetworkSpec): NetworkParts {
     classes: spec.numClasses,
     alignCorners: spec.alignCorners ?? origin.alignCorners,
   };
-  const backbone = build(at.at(origin.names.backbone), scale);
-  const head = make(at.at(origin.names.head), {
+  const backbone = build(at.at(origin.names.backbone).initialisedAs('backbone'), scale);
+  const head = make(at.at(origin.names.head).initialisedAs(origin.headInitialisation), {
     inputs: backbone.channels,
     levelChannels: scale(officialChannels / 4),
     channels: scale(backbones[spec.backbone]![spec.variant]),
@@ -249,7 +258,7 @@ export function buildNetwork(at: Builder, spec: NetworkSpec): NetworkParts {
   });
   const hasAux = spec.auxHead !== false && backbone.auxChannels !== null;
   const aux = hasAux
-    ? origin.makeAux(at.at(origin.names.aux), {
+    ? origin.makeAux(at.at(origin.names.aux).initialisedAs(origin.headInitialisation), {
         inputs: backbone.auxChannels,
         channels: scale(officialAuxChannels! / 4),
         ...shared,

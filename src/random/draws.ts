@@ -2,8 +2,9 @@
  * The source of every random draw in the project. A stream of draws is a pure function of (seed,
  * purpose, indices), so neither prefetch depth nor worker count nor a resume can change it.
  */
-import { type Draws, PhiloxDraws } from './philoxDraws.js';
+
 import { philox4x32 } from './philox.js';
+import { type Draws, PhiloxDraws } from './philoxDraws.js';
 
 export type { Draws };
 
@@ -16,6 +17,7 @@ export type Purpose =
   | 'bank_sampling'
   | 'channel_enqueue'
   | 'channel_sampling'
+  | 'penalty_shares'
   | 'synthetic'
   | 'jitter'
   | 'test';
@@ -33,6 +35,7 @@ const PURPOSE_NUMBER: Readonly<Record<Purpose, number>> = {
   test: 9,
   channel_enqueue: 10,
   channel_sampling: 11,
+  penalty_shares: 12,
 };
 
 const TWO_32 = 0x1_0000_0000;

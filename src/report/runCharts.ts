@@ -1,6 +1,6 @@
 /** The charts of a run: the same ones in a run's own report and where runs are compared. */
 import { PHASES } from '../telemetry/metricNames.js';
-import { TERMS } from '../contract/terms.js';
+import { DISCRIMINATOR_TERM, TERMS } from '../contract/terms.js';
 import type { BarChart, LineChart, ShareChart } from './charts/chart.js';
 import { type EvaluationRecord, type StepRecord, timeSplit } from './stepRecords.js';
 
@@ -22,11 +22,28 @@ export function lossChart(records: readonly StepRecord[], title = 'Loss terms'):
     title,
     xLabel: 'step',
     yLabel: 'loss',
+    // Leaves out what isn't above 0, as skd_holistic is at times: it has a chart of its own.
     logY: true,
     smoothing: smoothingOf(records.length),
     series: terms.map((term) => ({
       name: term,
       points: records.map(({ step, terms }) => [step, terms[term] ?? Number.NaN] as const),
+    })),
+  };
+}
+
+/** The adversarial losses, whose sign changes; null: the run has none. */
+export function adversarialChart(records: readonly StepRecord[]): LineChart | null {
+  const terms = ['skd_holistic', DISCRIMINATOR_TERM] as const;
+  if (!records.some((record) => record.terms[DISCRIMINATOR_TERM] !== undefined)) return null;
+  return {
+    title: "Student's adversarial loss and the discriminator's own",
+    xLabel: 'step',
+    yLabel: 'loss',
+    smoothing: smoothingOf(records.length),
+    series: terms.map((term) => ({
+      name: term,
+      points: records.map((record) => [record.step, record.terms[term] ?? Number.NaN] as const),
     })),
   };
 }

@@ -2,6 +2,7 @@
 import type { Chart } from './charts/chart.js';
 import type { ReportData, ReportTable } from './reportData.js';
 import {
+  adversarialChart,
   classChart,
   learningRateChart,
   lossChart,
@@ -49,8 +50,10 @@ export function bestEvaluation(records: readonly EvaluationRecord[]): Evaluation
 function runCharts(source: ReportSource): Chart[] {
   const { steps, evaluations } = source;
   const iou = evaluations.at(-1)?.iou ?? null;
+  const adversarial = adversarialChart(steps);
   return [
     lossChart(steps, 'Loss terms, unweighted, and their weighted total'),
+    ...(adversarial === null ? [] : [adversarial]),
     miouChart([{ name: 'student', records: evaluations }]),
     ...(iou === null ? [] : [classChart(namesFor(source), [{ name: 'student', iou }])]),
     learningRateChart(steps),

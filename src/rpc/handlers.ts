@@ -2,6 +2,7 @@
 import type {
   handleBidiStreamingCall,
   handleUnaryCall,
+  sendUnaryData,
   ServerDuplexStream,
   ServerUnaryCall,
 } from '@grpc/grpc-js';
@@ -14,12 +15,24 @@ export function unaryHandler<Request, Response>(
   onUnexpected: UnexpectedErrorSink,
 ): handleUnaryCall<Request, Response> {
   return (call, callback) => {
-    const answer = async () => handle(call.request, call);
-    answer().then(
-      (response) => callback(null, response),
-      (error: unknown) => callback(toCallStatus(error, onUnexpected)),
-    );
+    void answer(handle, call, callback, onUnexpected);
   };
+}
+
+async function answer<Request, Response>(
+  handle: (request: Request, call: ServerUnaryCall<Request, Response>) => Promise<Response>,
+  call: ServerUnaryCall<Request, Response>,
+  callback: sendUnaryData<Response>,
+  onUnexpected: UnexpectedErrorSink,
+): Promise<void> {
+  let response: Response;
+  try {
+    response = await handle(call.request, call);
+  } catch (error) {
+    callback(toCallStatus(error, onUnexpected));
+    return;
+  }
+  callback(null, response);
 }
 
 /**

@@ -55,7 +55,7 @@ export const STUDENT_METRIC_NAMES = named('cirkd_student_', {
   ],
   loss: [
     'loss',
-    'Terms of the last step, unweighted; task includes the auxiliary head, total is weighted.',
+    'Terms of the last step, unweighted; task includes the auxiliary head, total is weighted. skd_discriminator is not part of total.',
   ],
   learningRate: ['learning_rate', 'Learning rate of the last step.'],
   receivedBytes: ['received_bytes_total', 'Bytes of tensor data received from teachers.'],

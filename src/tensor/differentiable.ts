@@ -2,14 +2,21 @@
 import { type Kernels, kernels } from './kernels/table.js';
 
 export { batchNormInference } from './kernels/batchNorm.js';
-export { gelu, leakyRelu, relu, relu6 } from './ops/activation.js';
+export { leakyRelu, leakyReluTangent, relu, relu6 } from './ops/activation.js';
 export { type AttentionOptions, attention } from './ops/attention.js';
+export { type Attended, attentionTangent } from './ops/attentionTangent.js';
 export { add, biasAdd, concat } from './ops/combine.js';
 export { dropout } from './ops/dropout.js';
-export { layerNorm } from './ops/layerNorm.js';
 export { adaptiveAveragePool, globalAveragePool, maxPool } from './ops/pooling.js';
 export { resizeBilinearOnTape as resizeBilinear } from './ops/resize.js';
-export { lastAxisRange, reshape, transpose } from './ops/shapeOnTape.js';
+export { axisRange, reshape, transpose } from './ops/shapeOnTape.js';
+
+export const multiHeadAttention: Kernels['multiHeadAttention'] = (...call) =>
+  kernels().multiHeadAttention(...call);
+
+export const gelu: Kernels['gelu'] = (...call) => kernels().gelu(...call);
+
+export const layerNorm: Kernels['layerNorm'] = (...call) => kernels().layerNorm(...call);
 
 export const conv2d: Kernels['conv2d'] = (...call) => kernels().conv2d(...call);
 

@@ -1,27 +1,25 @@
 /**
- * One update of the student, all or nothing: everything that a step changes (weights, velocities,
- * running statistics, memory banks) is written only after loss, gradients and statistics have
- * turned out to be finite.
+ * One update of the student, and of its adversary if it has one, all or nothing: everything that a
+ * step changes (weights, the optimizers' state, running statistics, memory banks) is written only after
+ * loss, gradients and statistics have turned out to be finite.
  *
  * N crops, H W pixels, h w positions of the networks' outputs, K classes, D teacher channels.
  */
-import type { Objective } from '../distill/objective.js';
-import type {
-  ChannelInput,
-  Evaluation,
-  StepDraws,
-  TeacherOutputs,
-} from '../distill/objectiveInput.js';
 import { TERMS } from '../contract/terms.js';
+import type { Objective } from '../distill/objective.js';
+import type { StudentOutputs, TeacherOutputs } from '../distill/networkOutputs.js';
+import type { ChannelInput, Evaluation, StepDraws } from '../distill/objectiveInput.js';
 import { cutAveragePoolOnTape } from '../losses/averagePool.js';
 import { CHANNEL_POOLING } from '../losses/channel/channelRows.js';
 import type { LabelMaps } from '../losses/nearestLabels.js';
 import { StagedBuffers } from '../models/buffers.js';
 import type { BatchShare, ForwardContext } from '../models/context.js';
+import type { GraphConvolution } from '../models/graphConvolution.js';
 import type { SegmentationNetwork } from '../models/network.js';
 import type { ProjectionHead } from '../models/projectionHead.js';
 import type { TermConvolutions } from '../models/termConvolutions.js';
 import { ops, type Parameter, scalar, scope, Tape, type Tensor } from '../tensor/index.js';
+import type { Adversary } from './adversary/adversary.js';
 import { firstNonFinite } from './finite.js';
 import type { Optimizer } from './optimizer.js';
 import type { StepOutcome } from './outcome.js';
@@ -53,6 +51,10 @@ export interface TrainerParts {
   readonly channel: ChannelParts | null;
   /** null without a term that has one. */
   readonly termConvolutions: TermConvolutions | null;
+  /** Applied to the feature that the terms compare; absent: none. */
+  readonly graphConvolution?: GraphConvolution;
+  /** null without `skd_holistic`. */
+  readonly adversary: Adversary | null;
   readonly objective: Objective;
   readonly optimizer: Optimizer;
   readonly schedule: Schedule;
@@ -109,7 +111,7 @@ export class Trainer {
     observe: GradientObserver = () => {},
   ): CommittedOrNonFinite {
     this.requireWholeState();
-    const { objective, optimizer, schedule } = this.parts;
+    const { objective, optimizer, schedule, adversary } = this.parts;
     const staged = new StagedBuffers();
     try {
       return scope(() => {
@@ -127,6 +129,7 @@ export class Trainer {
         const learningRate = learningRateAt(schedule, step);
         this.#isHalfUpdated = true;
         optimizer.apply(gradients, learningRate, step);
+        adversary?.apply(gradients, step);
         staged.commit();
         objective.commit();
         this.#isHalfUpdated = false;
@@ -150,8 +153,8 @@ export class Trainer {
   }
 
   #parameters(): Parameter[] {
-    const { network, projectionHead, channel, termConvolutions } = this.parts;
-    const parts = [network, projectionHead, channel?.head, termConvolutions];
+    const { network, projectionHead, channel, termConvolutions, graphConvolution } = this.parts;
+    const parts = [network, projectionHead, channel?.head, termConvolutions, graphConvolution];
     return parts.flatMap((part) => part?.parameters() ?? []);
   }
 
@@ -191,8 +194,9 @@ export class Trainer {
   }
 
   #pass(step: number, microBatch: number, batch: TrainingBatch, staged: StagedBuffers) {
-    const { network, projectionHead, channel, termConvolutions, objective, dropoutSeed, draws } =
-      this.parts;
+    const { network, projectionHead, channel, termConvolutions, adversary, objective } = this.parts;
+    const { dropoutSeed, draws } = this.parts;
+    const images = batch.labels.images;
     const tape = new Tape(true);
     const share = this.#share();
     try {
@@ -204,7 +208,8 @@ export class Trainer {
         staged,
         ...(share === null ? {} : { share }),
       };
-      const student = network.forward(context, tape.constant(batch.image_NHWC));
+      const outputs = network.forward(context, tape.constant(batch.image_NHWC));
+      const student = batch.teacher === null ? outputs : this.#compared(context, outputs);
       const evaluation: Evaluation = objective.evaluate({
         student,
         labels: batch.labels,
@@ -213,14 +218,26 @@ export class Trainer {
           projectionHead === null ? null : (feature) => projectionHead.forward(context, feature),
         ...(channel === null ? {} : { channel: channelInput(channel, context, step, microBatch) }),
         convolution: (term) => termConvolutions?.weights(tape, term) ?? null,
+        ...(adversary === null
+          ? {}
+          : { discriminator: adversary.input(staged, { step, microBatch, images }) }),
         draws: draws(step, microBatch),
         step,
       });
-      const gradients = tape.backward(evaluation.seeds).parameters;
+      const { discriminator } = evaluation;
+      const own = discriminator === undefined ? null : adversary?.stage(staged, discriminator);
+      const gradients = new Map([...tape.backward(evaluation.seeds).parameters, ...(own ?? [])]);
       return { terms: evaluation.terms as Partial<Record<string, number>>, gradients };
     } finally {
       tape.dispose();
     }
+  }
+
+  /** The student's outputs as the terms take them. */
+  #compared(context: ForwardContext, outputs: StudentOutputs): StudentOutputs {
+    const { graphConvolution } = this.parts;
+    if (graphConvolution === undefined) return outputs;
+    return { ...outputs, feature: graphConvolution.forward(context, outputs.feature) };
   }
 }
 

@@ -5,10 +5,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { Authority } from '../support/certificates/authority.js';
-import { CirkdProcess } from '../support/commands/cirkdProcess.js';
-import { NAMESPACE, only, pods, RELEASE, render, VARIANTS } from '../support/deploy/chart.js';
+import type { CirkdProcess } from '../support/commands/cirkdProcess.js';
+import { NAMESPACE, only, RELEASE, render, VARIANTS } from '../support/deploy/chart.js';
 import type { KubeObject } from '../support/deploy/kube.js';
-import { configText } from '../support/deploy/renderedConfigs.js';
+import { startContainer } from '../support/deploy/renderedContainer.js';
 import { DnsServer } from '../support/connections/dnsServer.js';
 import { eventually } from '../support/eventually.js';
 import { healthOf } from '../support/connections/grpcProbes.js';
@@ -22,22 +22,8 @@ after(() => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-/** Starts a container's command with its config; what is mounted at /etc/cirkd and /run/cirkd lies in `mounted`. */
-function start(
-  objects: readonly KubeObject[],
-  part: 'teacher' | 'sidecar' | 'student',
-  mounted: string,
-  settings: readonly string[],
-): CirkdProcess {
-  const text = configText(objects, part)
-    .replaceAll('/etc/cirkd', mounted)
-    .replaceAll('/run/cirkd', mounted);
-  mkdirSync(join(mounted, 'config'), { recursive: true });
-  writeFileSync(join(mounted, 'config', `${part}.yaml`), text);
-  const pod = pods(objects).get(part === 'sidecar' ? 'student' : part)!.spec;
-  const { args } = (part === 'sidecar' ? pod.initContainers! : pod.containers)[0]!;
-  const here = args.map((arg) => arg.replace('/etc/cirkd', mounted));
-  const started = new CirkdProcess(...here, ...settings.flatMap((one) => ['--set', one]));
+function start(...given: Parameters<typeof startContainer>): CirkdProcess {
+  const started = startContainer(...given);
   processes.push(started);
   return started;
 }

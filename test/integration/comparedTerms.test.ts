@@ -125,3 +125,31 @@ test('kill -9 and --resume with trained convolutions, channel head and bank: the
     ['cwd_feature', 'fitnet'].map((term) => `term_convolutions.${term}.weight`),
   );
 });
+
+test('graph convolution before the terms: trained, saved, and the same bytes after kill -9 and --resume', async () => {
+  const settings = ['teacher.encoding=fp16', 'loss.graphConvolution=true'];
+  const whole = student('graph', settings);
+  assert.equal(await whole.exit(), 0, whole.stderr);
+  const name = 'graph_convolution.safetensors';
+  assert.ok(finalState('graph').has(name), [...finalState('graph').keys()].join());
+  assert.notDeepEqual(terms('graph')[0], terms('fp16')[0]);
+  const first = student('graph-killed', settings);
+  await first.says(new RegExp(`step 9/${STEPS} `));
+  first.signal('SIGKILL');
+  assert.equal(await first.exit(), null, first.stderr);
+  assert.ok(!existsSync(lastCheckpoint('graph-killed')), 'it had come to its end');
+  const second = student('graph-killed', settings, '--resume');
+  assert.equal(await second.exit(), 0, second.stderr);
+  assert.deepEqual(terms('graph-killed'), terms('graph'));
+  assert.deepEqual(finalState('graph-killed'), finalState('graph'));
+  const weights = (step: number) => {
+    const checkpoint = lastCheckpoint('graph').replace(/\d+$/, String(step).padStart(8, '0'));
+    return parseSafetensors(readFileSync(join(checkpoint, name))).tensors;
+  };
+  const [before, after] = [weights(STEPS - 2), weights(STEPS)];
+  for (const [tensor, { data }] of after) {
+    // Every weight and statistic moved.
+    assert.notDeepEqual(Buffer.from(before.get(tensor)!.data), Buffer.from(data), tensor);
+  }
+  assert.ok(after.size > 10, `${after.size} tensors`);
+});

@@ -141,10 +141,10 @@ test('a student that rebuilds logits is refused with exit code 4 and what to set
   assert.ok(!existsSync(join(folder, 'rebuilt')), 'its folder was left');
 });
 
-test('a student that could learn nothing from such a teacher is refused with exit code 2', async () => {
+test('a student that could learn nothing from such a teacher is refused by the teacher, exit code 4', async () => {
   const useless = student('useless', '--set', 'loss.weights.logits_kd=0');
-  assert.equal(await useless.exit(), 2, useless.stderr);
-  assert.match(useless.stderr, /loss\.weights\.logits_kd: got 0, wanted more than 0: .*no feature/);
+  assert.equal(await useless.exit(), 4, useless.stderr);
+  assert.match(useless.stderr, /OUTPUT_EMBEDDING given, but this teacher provides no feature/);
   assert.ok(!existsSync(join(folder, 'useless')), 'its folder was left');
 });
 

@@ -5,6 +5,9 @@ import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 
 const ERRORS = fileURLToPath(new URL('../support/numerics/convolutionErrors.ts', import.meta.url));
+const TRANSFORMER = fileURLToPath(
+  new URL('../support/numerics/transformerErrors.ts', import.meta.url),
+);
 const CHOICE = fileURLToPath(new URL('../support/numerics/kernelChoice.ts', import.meta.url));
 
 for (const level of ['wide', 'medium', 'narrow']) {
@@ -22,6 +25,20 @@ for (const level of ['wide', 'medium', 'narrow']) {
     for (const { shape, y, dx, dw } of lines) {
       const errors = JSON.stringify({ shape, y, dx, dw });
       for (const error of [y, dx, dw]) assert.ok(typeof error === 'number' && error < 1e-5, errors);
+    }
+  });
+}
+
+for (const level of ['wide', 'medium', 'narrow']) {
+  test(`transformers' kernels with ${level} vectors (or the widest there are) equal TensorFlow's ops`, () => {
+    const args = ['--import', 'tsx', TRANSFORMER];
+    const env = { ...process.env, CIRKD_VECTOR_LEVEL: level };
+    const { stdout, stderr, status } = spawnSync(process.execPath, args, { encoding: 'utf8', env });
+    assert.equal(status, 0, stderr);
+    const distances: { name: string; worst: number | null }[] = JSON.parse(stdout);
+    assert.equal(distances.length, 12);
+    for (const { name, worst } of distances) {
+      assert.ok(worst !== null && worst < 1e-5, `${name}: ${worst}`);
     }
   });
 }

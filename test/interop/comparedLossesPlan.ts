@@ -162,6 +162,17 @@ function holisticCase(name: string, classes: number, width: number, sizes: numbe
   };
 }
 
+/** The same discriminator, trained as WGAN-GP. */
+function penalised(of: LossCase, penalty: number): LossCase {
+  const [images = 0] = of.inputs.student!.shape;
+  const shares = map([images], { low: 0 });
+  return {
+    ...{ name: `${of.name}_penalty`, op: of.op },
+    params: { ...of.params, penalty },
+    inputs: { ...of.inputs, shares },
+  };
+}
+
 /** TensorFlow's [R, S, C, K] as PyTorch's [K, C, R, S]. */
 function officialShape(shape: readonly number[]): readonly number[] {
   return shape.length === 4 ? [3, 2, 0, 1].map((axis) => shape[axis]!) : shape;
@@ -197,6 +208,9 @@ export const LOSS_CASES: readonly LossCase[] = [
   ...psdCases(),
   ...channelCases(),
   holisticCase('holistic_small', 5, 8, [2, 64, 80]),
+  penalised(holisticCase('holistic_small', 5, 8, [2, 64, 80]), 10),
+  penalised(holisticCase('holistic_odd', 3, 16, [3, 71, 67]), 0.5),
+  penalised(holisticCase('holistic_one', 19, 64, [1, 64, 128]), 10),
   holisticCase('holistic_odd', 3, 16, [3, 71, 67]),
   holisticCase('holistic_one', 19, 64, [1, 64, 128]),
 ];

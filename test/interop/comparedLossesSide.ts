@@ -143,7 +143,16 @@ function holisticResults(of: LossCase, tiling: Tiling): LossResults {
   const [student, teacher] = [input(of, 'student'), input(of, 'teacher')];
   const own = skdHolistic(student, start, tiling);
   const trained = { parameters: start.parameters, state: own.state };
-  const { loss, gradients, state } = skdDiscriminator(student, teacher, trained, tiling);
+  const { penalty } = of.params;
+  const { loss, gradients, state } = skdDiscriminator(
+    student,
+    teacher,
+    trained,
+    tiling,
+    penalty === undefined
+      ? { kind: 'hinge' }
+      : { kind: 'wgan-gp', penalty, shares_N: inputValues(of, 'shares') },
+  );
   const results: LossResults = new Map([
     ['loss', Float32Array.of(own.loss)],
     ['grad/student', channelsFirst(own.gradient_NHWK)],

@@ -128,6 +128,11 @@ for (const one of SAVED) {
     assert.equal(await importCommand.run([fileOf(one, '.pth'), '--out', out]), 0);
     const { description, tensors } = readModelFile(readFileSync(out));
     assert.deepEqual(description.spec, one);
+    if (one.model.startsWith('mmseg_')) {
+      // From the config and the classes that mmengine's runner saves beside the weights.
+      assert.equal(description.classNames[1], 'thing 1');
+      assert.deepEqual(description.normalisation, TORCHVISION_NORMALISATION);
+    }
     const network = SegmentationNetwork.load(description.spec, tensors);
     for (const shape of IMAGE_SHAPES) {
       const view = viewOf(one, shape);

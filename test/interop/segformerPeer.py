@@ -174,7 +174,10 @@ def save(spec):
     network = network_of(spec)
     draw(network)
     network.eval()
-    torch.save(named_state(spec, network), spec["weights"])
+    state = named_state(spec, network)
+    if spec["model"].startswith("mmseg_"):
+        state = {"meta": published.meta(spec["model"], spec["backbone"], spec["num_classes"], False), "state_dict": state}
+    torch.save(state, spec["weights"])
     for view in spec["views"]:
         with torch.inference_mode():
             write(view["out"], outputs(network, read_image(view)))

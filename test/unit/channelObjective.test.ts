@@ -39,13 +39,23 @@ const ROWS = { channelContrastRows: 5, channelUpdateFreq: 3 };
 const TEMPERATURES = { contrastTemperature: 0.3, contrastKdTemperature: 2 };
 const TILING = { tiling: { lossMemoryMiB: 16 } };
 
-function objectiveOf(weights: Parameters<typeof termWeights>[0], channel?: ChannelMemoryBank) {
+function objectiveOf(
+  weights: Parameters<typeof termWeights>[0],
+  channel?: ChannelMemoryBank,
+  memoryStartStep = 0,
+) {
   return new Objective(
     {
       ...{ ...ROWS, ...TEMPERATURES, ...TILING },
-      ...{ classes: CLASSES, weights: termWeights(weights), auxWeight: 0, alignCorners: true },
+      ...{
+        classes: CLASSES,
+        teacherChannels: D,
+        weights: termWeights(weights),
+        auxWeight: 0,
+        alignCorners: true,
+      },
       ...{ kdTemperature: 1, cwdTemperature: 4, dsdTemperature: 4 },
-      ...{ minibatchGroup: 0, minibatchPooling: 'auto', memoryStartStep: 0 },
+      ...{ minibatchGroup: 0, minibatchPooling: 'auto', memoryStartStep },
       ...{ pixelContrastRows: 1, regionContrastRows: 1, pixelUpdateFreq: 1 },
       ...{ pixelEnqueue: 'class', allIgnored: 'zero' },
     },
@@ -66,7 +76,7 @@ function evaluate(objective: Objective, step = 0, withChannel = true) {
         feature: tape.leaf(uniform([N, H, W, D], 4)),
       },
       labels: { data: new Uint8Array(N * H * W), images: N, height: H, width: W },
-      teacher: { logits: uniform([N, H, W, CLASSES], 5), feature: teacherFeature() },
+      teacher: { logits: null, ...teacherFeature(), auxNorm: null },
       project: null,
       ...(withChannel ? { channel } : {}),
       draws: drawnChoices(1, step, 0),
@@ -127,6 +137,18 @@ describe('the channel terms of the objective', () => {
     assert.equal(bank.fill(0), 2 * ROWS.channelUpdateFreq);
     objective.discard();
     assert.deepEqual(stateOf(bank), before);
+  });
+
+  it('before the start step memory_channel only fills the bank, and the other two are as ever', () => {
+    const weights = { minibatch_channel: 1, memory_channel: 0.1, channel_mse: 100 };
+    const bank = newBank();
+    const objective = objectiveOf(weights, bank, 2);
+    const before = evaluate(objective, 1);
+    assert.equal(before.terms.memory_channel, 0);
+    assert.equal(bank.fill(0), ROWS.channelUpdateFreq);
+    const { memory_channel: _, ...others } = weights;
+    assert.deepEqual(before.gradient, wanted(others, null).gradient);
+    assert.ok(evaluate(objective, 2).terms.memory_channel! > 0, 'no memory term in step 2');
   });
 
   it('names what is missing: the bank, the projection', () => {

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { type ChannelTermSettings, channelTerms } from '../../src/distill/channelTerms.js';
+import { minibatchChannel } from '../../src/losses/channel/minibatchChannel.js';
 import { ChannelMemoryBank } from '../../src/memory/channelMemoryBank.js';
 import { float32, numTensors, readFloat32, scope } from '../../src/tensor/index.js';
 import { uniform } from '../support/numerics/comparedLosses.js';
@@ -66,6 +67,38 @@ describe('channelTerms', () => {
     }
     const none = run(null, { ...SETTINGS, weights: {} });
     assert.ok(none.losses.size === 0 && none.gradient.every((value) => value === 0), 'a gradient');
+  });
+
+  it('minibatchGroup: the mean over the groups, each by itself; a group that does not divide is refused', () => {
+    const weights = { minibatch_channel: 1 };
+    const rows = IMAGES * CHANNELS;
+    const at = (stream: number, from: number, count: number) =>
+      float32(
+        uniform(rows * POSITIONS, stream).subarray(from * POSITIONS, (from + count) * POSITIONS),
+        [count, POSITIONS],
+      );
+    const options = { temperature: 0.1, tiling: SETTINGS.tiling };
+    const read = (from: number, count: number, images: number, minibatchGroup: number) =>
+      scope(() => {
+        const inputs = [at(1, from, count), at(2, from, count)] as const;
+        const result = minibatchChannel(...inputs, { images, minibatchGroup, ...options });
+        return { loss: result.loss, gradient: [...readFloat32(result.gradient_RM)] };
+      });
+    const grouped = read(0, rows, IMAGES, 1);
+    const parts = [0, 1].map((image) => read(image * CHANNELS, CHANNELS, 1, 0));
+    const mean = (parts[0]!.loss + parts[1]!.loss) / 2;
+    assert.ok(Math.abs(grouped.loss - mean) < 1e-6, `${grouped.loss}, wanted ${mean}`);
+    for (const [i, value] of parts.flatMap(({ gradient }) => gradient).entries()) {
+      assert.ok(Math.abs(grouped.gradient[i]! - value / 2) < 1e-6, `gradient ${i}`);
+    }
+    assert.notEqual(
+      run(null, { ...SETTINGS, weights, minibatchGroup: 1 }).losses.get('minibatch_channel'),
+      run(null, { ...SETTINGS, weights }).losses.get('minibatch_channel'),
+    );
+    assert.throws(
+      () => read(0, rows, IMAGES, 3),
+      /minibatchGroup: 3 given, doesn't divide 2 images/,
+    );
   });
 
   it('refuses a bank of another crop size, and a missing one', () => {

@@ -1,8 +1,15 @@
 /** The compared methods' terms inside the objective: exactly the loss functions' values and gradients. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { COMPARED_TERMS, type ComparedTerm, termWeights } from '../../src/contract/terms.js';
+import { REPLY_FIELDS } from '../../src/contract/teacher.js';
+import {
+  COMPARED_TERMS,
+  type ComparedTerm,
+  TERM_OUTPUTS,
+  termWeights,
+} from '../../src/contract/terms.js';
 import { Objective } from '../../src/distill/objective.js';
+import type { TeacherOutputs } from '../../src/distill/networkOutputs.js';
 import { channelEnergy, energyOfNorms } from '../../src/losses/compared/attentionMap.js';
 import { attentionTransfer } from '../../src/losses/compared/attentionTransfer.js';
 import { convolvedCwd, cwd } from '../../src/losses/compared/cwd.js';
@@ -35,6 +42,8 @@ const LABELS: LabelMaps = {
   width: 12,
 };
 
+const OUTPUTS = ['logits', 'embedding', 'featureNorm', 'auxNorm'] as const;
+
 /** On the current scope. */
 function uniform(channels: number, stream: number): Tensor {
   const values = new Float32Array(P * channels);
@@ -42,17 +51,21 @@ function uniform(channels: number, stream: number): Tensor {
   return float32(values, [N, H, W, channels]);
 }
 
+const teacherAux = () => uniform(CLASSES, 7);
+
+const auxNorm = () => ops.sqrt(ops.sum(ops.square(teacherAux()), [3]));
+
 function inputs(teacherChannels: number) {
   const { embedding_PC, norm_P1 } = unitRows(ops.reshape(uniform(teacherChannels, 4), [P, -1]));
   return {
     logits: uniform(CLASSES, 1),
     feature: uniform(STUDENT, 2),
+    aux: uniform(CLASSES, 6),
     teacher: {
       logits: uniform(CLASSES, 3),
-      feature: {
-        embedding: ops.reshape(embedding_PC, [N, H, W, teacherChannels]),
-        featureNorm: ops.reshape(norm_P1, [N, H, W]),
-      },
+      embedding: ops.reshape(embedding_PC, [N, H, W, teacherChannels]),
+      featureNorm: ops.reshape(norm_P1, [N, H, W]),
+      auxNorm: auxNorm(),
     },
   };
 }
@@ -62,16 +75,21 @@ type Inputs = ReturnType<typeof inputs>;
 interface Wanted {
   readonly loss: number;
   readonly logits?: Tensor;
+  readonly aux?: Tensor;
   readonly feature?: Tensor;
   readonly weights?: Tensor;
 }
 
-const raw = ({ teacher: { feature } }: Inputs) =>
-  rawFeature({ embedding_NHWD: feature.embedding, norm_NHW: feature.featureNorm });
-const energy = ({ teacher: { feature } }: Inputs) =>
-  energyOfNorms(feature.featureNorm, feature.embedding.shape[3]!);
+const raw = ({ teacher }: Inputs) =>
+  rawFeature({ embedding_NHWD: teacher.embedding, norm_NHW: teacher.featureNorm });
+const energy = ({ teacher }: Inputs) => energyOfNorms(teacher.featureNorm, TEACHER);
+const auxEnergy = () => energyOfNorms(auxNorm(), CLASSES);
 
-const WANTED: Record<ComparedTerm, (x: Inputs, weight_CD: Tensor) => Wanted> = {
+/** skd_holistic has maps of its own size, and a discriminator: adversary.test.ts. */
+type Tested = Exclude<ComparedTerm, 'skd_holistic'>;
+const TESTED = COMPARED_TERMS.filter((term): term is Tested => term !== 'skd_holistic');
+
+const WANTED: Record<Tested, (x: Inputs, weight_CD: Tensor) => Wanted> = {
   attention_transfer(x) {
     const { loss, gradient_NHWC } = attentionTransfer(x.feature, energy(x));
     return { loss, feature: gradient_NHWC };
@@ -100,9 +118,9 @@ const WANTED: Record<ComparedTerm, (x: Inputs, weight_CD: Tensor) => Wanted> = {
     return { loss, logits: gradient_NHWC };
   },
   dsd_psd(x) {
-    const energies = [energy(x), channelEnergy(x.teacher.logits)];
-    const { loss, gradients } = dsdPixel([x.feature, x.logits], energies);
-    return { loss, feature: gradients[0]!, logits: gradients[1]! };
+    const energies = [auxEnergy(), energy(x), channelEnergy(x.teacher.logits)];
+    const { loss, gradients } = dsdPixel([x.aux, x.feature, x.logits], energies);
+    return { loss, aux: gradients[0]!, feature: gradients[1]!, logits: gradients[2]! };
   },
   dsd_csd(x) {
     const computed = dsdCategory(x.logits, x.teacher.logits, DSD_TEMPERATURE);
@@ -114,6 +132,7 @@ function objectiveOf(weights: Parameters<typeof termWeights>[0]): Objective {
   return new Objective(
     {
       classes: CLASSES,
+      teacherChannels: TEACHER,
       weights: termWeights(weights),
       auxWeight: 0,
       alignCorners: true,
@@ -137,20 +156,28 @@ function objectiveOf(weights: Parameters<typeof termWeights>[0]): Objective {
   );
 }
 
+interface Changes {
+  readonly teacherChannels?: number;
+  /** Outputs that the teacher doesn't give. */
+  readonly lacking?: readonly (keyof TeacherOutputs)[];
+  readonly studentAux?: boolean;
+}
+
 /** Terms and the gradients that leave the tape; null where none arrived. */
 function evaluate(
   weights: Parameters<typeof termWeights>[0],
   convolutions: TermConvolutions | null,
-  { teacherChannels = TEACHER, hasFeature = true } = {},
+  { teacherChannels = TEACHER, lacking = [], studentAux = true }: Changes = {},
 ) {
   return scope(() => {
     const { teacher, ...student } = inputs(teacherChannels);
     const tape = new Tape(true);
     const [logits, feature] = [tape.leaf(student.logits), tape.leaf(student.feature)];
+    const aux = tape.leaf(student.aux);
     const { terms, seeds } = objectiveOf(weights).evaluate({
-      student: { logits, aux: null, feature },
+      student: { logits, aux: studentAux ? aux : null, feature },
       labels: LABELS,
-      teacher: hasFeature ? teacher : { ...teacher, feature: null },
+      teacher: { ...teacher, ...Object.fromEntries(lacking.map((name) => [name, null])) },
       project: null,
       convolution: (term) => convolutions?.weights(tape, term) ?? null,
       draws: drawnChoices(1, 0, 0),
@@ -161,6 +188,7 @@ function evaluate(
     return {
       terms,
       logits: host(leaves.get(logits)),
+      aux: host(leaves.get(aux)),
       feature: host(leaves.get(feature)),
       parameters: new Map([...parameters].map(([{ name }, x]) => [name, readFloat32(x)])),
     };
@@ -173,7 +201,7 @@ const newConvolutions = (terms: readonly string[]) =>
 const times = (x: Tensor) => readFloat32(x).map((value) => Math.fround(value * WEIGHT));
 
 describe('the terms of the compared methods', () => {
-  for (const term of COMPARED_TERMS) {
+  for (const term of TESTED) {
     it(`${term}: value unweighted, gradients times its weight`, () => {
       const isConvolved = term === 'fitnet' || term === 'cwd_feature';
       const convolutions = newConvolutions(isConvolved ? [term] : []);
@@ -187,7 +215,7 @@ describe('the terms of the compared methods', () => {
         const wanted = WANTED[term](inputs(TEACHER), weight_CD);
         assert.ok(wanted.loss > 0, `${wanted.loss}`);
         assert.deepEqual(got.terms, { [term]: wanted.loss, total: WEIGHT * wanted.loss });
-        for (const output of ['logits', 'feature'] as const) {
+        for (const output of ['logits', 'aux', 'feature'] as const) {
           const gradient = wanted[output];
           assert.deepEqual(got[output], gradient === undefined ? null : times(gradient));
         }
@@ -201,9 +229,9 @@ describe('the terms of the compared methods', () => {
 
   it('together: the sum of the single terms', () => {
     const convolutions = newConvolutions(['fitnet', 'cwd_feature']);
-    const single = COMPARED_TERMS.map((term) => evaluate({ [term]: 1 }, convolutions));
-    const all = evaluate(Object.fromEntries(COMPARED_TERMS.map((term) => [term, 1])), convolutions);
-    assert.deepEqual(Object.keys(all.terms), [...COMPARED_TERMS, 'total']);
+    const single = TESTED.map((term) => evaluate({ [term]: 1 }, convolutions));
+    const all = evaluate(Object.fromEntries(TESTED.map((term) => [term, 1])), convolutions);
+    assert.deepEqual(Object.keys(all.terms), [...TESTED, 'total']);
     const sum = new Float64Array(P * STUDENT);
     for (const { feature } of single) {
       for (const [i, value] of (feature ?? new Float32Array(0)).entries()) sum[i]! += value;
@@ -228,11 +256,37 @@ describe('the terms of the compared methods', () => {
 
   it('names what is missing: a convolution, a feature', () => {
     assert.throws(() => evaluate({ fitnet: 1 }, null), /fitnet: .* no convolution/);
-    const featureless = (term: ComparedTerm) => () =>
-      evaluate({ [term]: 1 }, null, { hasFeature: false });
-    assert.throws(featureless('attention_transfer'), /feature: null/);
-    assert.throws(featureless('dsd_psd'), /feature: null/);
-    assert.ok(featureless('dsd_csd')().terms.dsd_csd! > 0, 'needs the logits alone');
-    assert.ok(featureless('cwd_logits')().terms.cwd_logits! > 0, 'needs the logits alone');
   });
+
+  for (const term of COMPARED_TERMS) {
+    const needed: readonly string[] = TERM_OUTPUTS[term].map((output) => REPLY_FIELDS[output]);
+    const isConvolved = term === 'fitnet' || term === 'cwd_feature';
+    it(`${term}: computed from ${needed.join(', ')}, and from nothing less`, () => {
+      const convolutions = newConvolutions(isConvolved ? [term] : []);
+      const evaluated = (lacking: readonly (keyof TeacherOutputs)[]) =>
+        evaluate({ [term]: WEIGHT }, convolutions, { lacking });
+      const others = OUTPUTS.filter((output) => !needed.includes(output));
+      assert.deepEqual(evaluated(others), evaluated([]));
+      for (const output of OUTPUTS.filter((one) => needed.includes(one) && one !== 'auxNorm')) {
+        assert.throws(() => evaluated([output]), {
+          message: `${output}: null, and terms that need it have a weight`,
+        });
+      }
+      convolutions.dispose();
+    });
+  }
+
+  for (const changes of [{ lacking: ['auxNorm'] }, { studentAux: false }] as const) {
+    it(`dsd_psd has two levels with ${JSON.stringify(changes)}`, () => {
+      const got = evaluate({ dsd_psd: WEIGHT }, null, changes);
+      scope(() => {
+        const x = inputs(TEACHER);
+        const energies = [energy(x), channelEnergy(x.teacher.logits)];
+        const { loss, gradients } = dsdPixel([x.feature, x.logits], energies);
+        assert.equal(got.terms.dsd_psd, loss);
+        assert.deepEqual([got.feature, got.logits], gradients.map(times));
+        assert.equal(got.aux, null);
+      });
+    });
+  }
 });

@@ -43,6 +43,7 @@ function batch(labels: readonly Uint8Array[]): MicroBatch {
     embedding: encoded([h, w, CHANNELS], (i) => (i % CHANNELS === 0 ? 1 : 0)),
     embeddingScale: null,
     featureNorm: encoded([h, w], () => 1),
+    auxNorm: null,
   };
   const rgb = [1, 2].map((seed) =>
     Uint8Array.from({ length: H * W * 3 }, (_, i) => (i * seed) % 251),

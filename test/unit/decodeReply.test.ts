@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
 import type { EncodedTensor } from '../../src/contract/encodedTensor.js';
+import { replyOfOutputs } from '../../src/contract/teacher.js';
 import { decodeReplies, decodeScaledRows, decodeStacked } from '../../src/distill/decodeReply.js';
 import { LogitsRebuild } from '../../src/distill/rebuildLogits.js';
 import { numTensors, readFloat32, scope } from '../../src/tensor/index.js';
@@ -49,32 +50,36 @@ it('decodes every half exactly', () => {
   assert.deepEqual(decoded([part]).values, [...decodeHalf(finite)]);
 });
 
-it('returns all three outputs and leaks no tensors', () => {
+it('returns all outputs and leaks no tensors', () => {
   const before = numTensors();
   const reply = {
     logits: fp16([1, 2], [1, 1, 2]),
     embedding: fp16([0, 1, 0], [1, 1, 3]),
     embeddingScale: null,
     featureNorm: fp32([7], [1, 1]),
+    auxNorm: fp32([3], [1, 1]),
   };
   scope(() => {
     const outputs = decodeReplies([reply, reply], null);
-    assert.deepEqual(outputs.logits.shape, [2, 1, 1, 2]);
-    assert.deepEqual(outputs.feature!.embedding.shape, [2, 1, 1, 3]);
-    assert.deepEqual([...readFloat32(outputs.feature!.featureNorm)], [7, 7]);
+    assert.deepEqual(outputs.logits!.shape, [2, 1, 1, 2]);
+    assert.deepEqual(outputs.embedding!.shape, [2, 1, 1, 3]);
+    assert.deepEqual([...readFloat32(outputs.featureNorm!)], [7, 7]);
+    assert.deepEqual([...readFloat32(outputs.auxNorm!)], [3, 3]);
   });
   assert.equal(numTensors(), before);
 });
 
-it('replies without a feature have logits only; a mixture is refused', () => {
-  const alone = {
-    logits: fp16([1, 2], [1, 1, 2]),
-    ...{ embedding: null, embeddingScale: null, featureNorm: null },
-  };
+it('an output that no reply has is null; a mixture is refused', () => {
+  const none = replyOfOutputs(() => null);
+  const alone = { ...none, logits: fp16([1, 2], [1, 1, 2]) };
   scope(() => {
-    const { logits, feature } = decodeReplies([alone, alone], null);
-    assert.deepEqual([...readFloat32(logits)], [1, 2, 1, 2]);
-    assert.equal(feature, null);
+    const { logits, ...rest } = decodeReplies([alone, alone], null);
+    assert.deepEqual([...readFloat32(logits!)], [1, 2, 1, 2]);
+    assert.deepEqual(rest, { embedding: null, featureNorm: null, auxNorm: null });
+    const norms = { ...none, featureNorm: fp32([7], [1, 1]) };
+    const { featureNorm, ...others } = decodeReplies([norms, norms], null);
+    assert.deepEqual([...readFloat32(featureNorm!)], [7, 7]);
+    assert.deepEqual(others, { logits: null, embedding: null, auxNorm: null });
     const whole = { ...alone, embedding: fp16([1], [1, 1, 1]), featureNorm: fp32([7], [1, 1]) };
     assert.throws(() => decodeReplies([whole, alone], null), /embedding: missing/);
     assert.throws(() => decodeReplies([alone, whole], null), /embedding: missing/);
@@ -97,25 +102,25 @@ it('int8 rows are multiplied by their scales; logits are rebuilt from them per p
     embedding: int8(rows, [1, 2, 3]),
     embeddingScale: fp32(scales, [1, 2]),
     featureNorm: fp32(norms, [1, 2]),
+    auxNorm: null,
   });
   const replies = [
     reply([127, 0, 0, 0, 0, -127], [1 / 127, 1 / 127], [3, 8]),
     reply([64, 64, 64, 0, 0, 0], [1 / 128, 0], [2, 0]),
   ];
   scope(() => {
-    const { logits, feature } = decodeReplies(replies, rebuild);
-    const { embedding, featureNorm } = feature!;
-    assert.deepEqual(embedding.shape, [2, 1, 2, 3]);
+    const { logits, embedding, featureNorm } = decodeReplies(replies, rebuild);
+    assert.deepEqual(embedding!.shape, [2, 1, 2, 3]);
     const wanted = [1, 0, 0, 0, 0, -1, 0.5, 0.5, 0.5, 0, 0, 0];
-    const rows = readFloat32(embedding);
+    const rows = readFloat32(embedding!);
     for (const [i, value] of wanted.entries()) {
       assert.ok(Math.abs(rows[i]! - value) < 1e-6, `${rows}`);
     }
-    assert.deepEqual(featureNorm.shape, [2, 1, 2]);
-    assert.deepEqual(logits.shape, [2, 1, 2, 2]);
+    assert.deepEqual(featureNorm!.shape, [2, 1, 2]);
+    assert.deepEqual(logits!.shape, [2, 1, 2, 2]);
     // First position: feature [3, 0, 0]; third: [1, 1, 1]; the last: the bias alone.
     const sums = [3.5, -5, -31.5, -2, 7.5, -3, 0.5, -2];
-    const made = readFloat32(logits);
+    const made = readFloat32(logits!);
     for (const [i, value] of sums.entries()) {
       assert.ok(Math.abs(made[i]! - value) < 1e-5, `${made}`);
     }
@@ -147,13 +152,13 @@ it('refuses int8 rows and classifiers that do not fit together', () => {
   assert.throws(() => decoded([rows]), /int8 given, which needs scales/);
   assert.throws(() => new LogitsRebuild(fp16([1, 2], [1, 2])), /classifier: dtype fp16/);
   assert.throws(() => new LogitsRebuild(fp32([1, 2, 3], [2, 2])), /classifier: 12 bytes given/);
-  const plain = { embeddingScale: null, featureNorm: fp32([1], [1, 1]), logits: null };
+  const plain = { ...replyOfOutputs(() => null), featureNorm: fp32([1], [1, 1]) };
   const unscaled = { ...plain, embedding: int8([1, 2], [1, 1, 2]) };
   const rebuild = new LogitsRebuild(CLASSIFIER);
   const two = { ...plain, embedding: fp32([1, 0], [1, 1, 2]) };
   scope(() => {
     assert.throws(() => decodeReplies([unscaled], rebuild), /embeddingScale: missing/);
-    assert.throws(() => decodeReplies([two], null), /logits: missing/);
+    assert.throws(() => decodeReplies([plain], rebuild), /logits: missing, and embedding/);
     assert.throws(() => decodeReplies([two], rebuild), /2 channels, the classifier has 3/);
   });
   rebuild.dispose();

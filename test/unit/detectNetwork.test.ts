@@ -67,7 +67,9 @@ test('widths are detected from the channel counts', () => {
 test('at every width of every network, the detected one has the same shapes', () => {
   const widths = (parts: readonly number[]) =>
     new Set(parts.flatMap((of) => Array.from({ length: 2 * of }, (_, index) => (index + 1) / of)));
-  const [all, some] = [widths([4, 8, 16, 10, 20, 100]), widths([16, 20])];
+  // Hundredths in steps of seven: they end in every digit.
+  const hundredths = Array.from({ length: 28 }, (_, index) => (7 * (index + 1)) / 100);
+  const [all, some] = [new Set([...widths([4, 8, 16, 10, 20]), ...hundredths]), widths([16, 20])];
   for (const { model, backbone } of ZOO) {
     // The others differ in the number of blocks or the stem; rounding affects them in the same way.
     const isOfficial = ['resnet18', 'resnet101', 'mobilenetv2'].includes(backbone);

@@ -1,7 +1,7 @@
 /** Teachers that give logits alone: what they grant, what a student takes of it, what it trains on. */
 import assert from 'node:assert/strict';
 import { after, afterEach, test } from 'node:test';
-import { leaveOutTerms } from '../../services/student/teacher.js';
+import { leaveOutTerms } from '../../services/student/teacherUse.js';
 import { buildTrainer } from '../../services/student/trainer.js';
 import { saveState } from '../../services/student/trainerState.js';
 import { loadConfig } from '../../src/config/load.js';
@@ -66,7 +66,7 @@ const refusals: Record<string, [InferenceEngine, OutputEncodingInput[], RegExp]>
   'features alone': [
     new GatedEngine(true, 0),
     [embedding, norm],
-    /OUTPUT_EMBEDDING, OUTPUT_FEATURE_NORM given, but this teacher provides no feature: wanted OUTPUT_LOGITS, set teacher\.logits: sent/,
+    /OUTPUT_EMBEDDING, OUTPUT_FEATURE_NORM given, but this teacher provides no feature: wanted OUTPUT_LOGITS$/,
   ],
   'a classifier of a teacher without a feature': [
     new GatedEngine(true, 0),
@@ -162,6 +162,8 @@ train: {steps: 20, batchSize: 2, learningRate: 0.05}
   return loadConfig(studentSchema, { text, fileName: 'test', overrides });
 }
 
+const NOTHING = { logits: null, embedding: null, featureNorm: null, auxNorm: null };
+
 test('the trainer has task and logits_kd, no bank and no projection head', () => {
   const resolved = config();
   const trainer = buildTrainer({ config: resolved, classes: 3, teacherChannels: 0 });
@@ -174,7 +176,7 @@ test('the trainer has task and logits_kd, no bank and no projection head', () =>
       {
         image_NHWC: numbers([2, 32, 48, 3]),
         labels: { data: new Uint8Array(2 * 32 * 48), images: 2, height: 32, width: 48 },
-        teacher: { logits: numbers([2, 4, 6, 3]), feature: null },
+        teacher: { ...NOTHING, logits: numbers([2, 4, 6, 3]) },
       },
     ]);
     assert.equal(outcome.kind, 'committed');

@@ -1,6 +1,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { Teacher, TeacherImage, TeacherReply } from '../../src/contract/teacher.js';
+import {
+  replyOfOutputs,
+  type Teacher,
+  type TeacherImage,
+  type TeacherReply,
+} from '../../src/contract/teacher.js';
 import type { Batch } from '../../src/data/types.js';
 import { Feed } from '../../src/train/feed.js';
 import { type Compute, type LoopOptions, runLoop } from '../../src/train/loop.js';
@@ -47,7 +52,7 @@ class EchoTeacher implements Teacher {
 function reply(name: string): TeacherReply {
   const data = new TextEncoder().encode(name).buffer as ArrayBuffer;
   const tensor = { dtype: 'fp32' as const, shape: [1], data };
-  return { logits: tensor, embedding: tensor, embeddingScale: null, featureNorm: tensor };
+  return { ...replyOfOutputs(() => tensor), embeddingScale: null };
 }
 
 const nameOf = ({ logits }: TeacherReply) => new TextDecoder().decode(logits!.data);

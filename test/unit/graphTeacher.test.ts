@@ -71,6 +71,23 @@ function assertAnswers(
   assertClose(feature, wanted.feature, tolerance);
 }
 
+test('the graph gives only what is requested, with the same values', async () => {
+  const runs: (readonly string[])[] = [];
+  const teacher = await openTiny(writeTiny(folder), {}, (names) => runs.push(names));
+  opened.push(teacher);
+  assert.equal(teacher.info.hasAuxLogits, false);
+  const image = randomImage(3, 40, 64);
+  const whole = floats((await teacher.infer([image], ALL))[0]);
+  const [both] = runs.splice(0).slice(-1);
+  assert.equal(both?.length, 2);
+  for (const [index, outputs] of [[ALL[0]], [ALL[2]]].entries()) {
+    const part = floats((await teacher.infer([image], outputs))[0]);
+    assert.deepEqual(runs.splice(0), [[both[index]]]);
+    const { output } = outputs[0]!;
+    assert.deepEqual(part, { [output]: whole[output] });
+  }
+});
+
 test("answers equal the graph's outputs, alone and in batches of mixed sizes", async () => {
   const before = numTensors();
   const teacher = await teacherOf();
@@ -149,7 +166,10 @@ test('with one output, or feature: none, only logits can be requested', async ()
     const [result] = await teacher.infer([image], [ALL[0]]);
     const pixels = image.rgb;
     assertClose(floats(result)['logits']!, tinyForward({}, { ...image, pixels }).logits, 1e-5);
-    await assert.rejects(teacher.infer([image], ALL), /embedding given, wanted logits/);
+    await assert.rejects(
+      teacher.infer([image], ALL),
+      /embedding given, and the network provides no feature/,
+    );
   }
 });
 

@@ -4,15 +4,18 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { peakKiB, startPeak } from '../../services/cli/bench/peakMemory.js';
 import { tileRowCount } from '../../src/losses/tiling.js';
+import { skdDiscriminator, skdHolistic } from '../../src/losses/adversarial/skdHolistic.js';
 import {
   differentiable,
   fill,
+  float32,
   numTensors,
   readFloat32,
   scope,
   Tape,
 } from '../../src/tensor/index.js';
-import { COMPARED, comparedLoss, lossInputs } from '../support/numerics/comparedLosses.js';
+import { COMPARED, comparedLoss, lossInputs, uniform } from '../support/numerics/comparedLosses.js';
+import { CLASSES, discriminator, startValues } from '../support/numerics/smallDiscriminator.js';
 
 const TILING = { lossMemoryMiB: 8 };
 /** 18432 positions: one matrix of all pairs is 1.3 GiB; after 2x2 pooling 81 MiB. */
@@ -41,6 +44,24 @@ for (const name of Object.keys(COMPARED)) {
     assert.ok(used < ALLOWED_MIB, `${used} MiB`);
   });
 }
+
+test('skd_holistic and its discriminator with a penalty: memory linear in H W', () => {
+  // 8 x 512 positions in the first attention: its whole matrix is 64 MiB.
+  const run = (width: number) =>
+    scope(() => {
+      const shape = [1, 64, width, CLASSES];
+      const values = (stream: number) => float32(uniform(64 * width * CLASSES, stream), shape);
+      const of = discriminator(startValues);
+      const own = skdHolistic(values(1), of, TILING);
+      const objective = { kind: 'wgan-gp', penalty: 10, shares_N: Float32Array.of(0.5) } as const;
+      return own.loss + skdDiscriminator(values(1), values(2), of, TILING, objective).loss;
+    });
+  run(64);
+  const used = peakMiB(() => {
+    assert.ok(Number.isFinite(run(4096)));
+  });
+  assert.ok(used < ALLOWED_MIB, `${used} MiB`);
+});
 
 test('attention: memory linear in the positions, forwards and back', () => {
   const positions = 8192;

@@ -49,13 +49,15 @@ test('corners, mean, deviation and channel order are found anywhere, once or rep
     pixelStd: [58.395, 57.12, 57.375],
     channelOrder: 'rgb',
   };
-  assert.deepEqual(mmsegSettings(CONFIG), { alignCorners: true, normalisation });
-  assert.deepEqual(mmsegSettings('decode_head=dict(align_corners=False)'), { alignCorners: false });
+  assert.deepEqual(mmsegSettings(CONFIG, 'mmseg_psp'), { alignCorners: true, normalisation });
+  assert.deepEqual(mmsegSettings('decode_head=dict(align_corners=False)', 'mmseg_psp'), {
+    alignCorners: false,
+  });
   const old = 'img_norm_cfg = dict(mean=[1.5, 2, -3e1], std=[1, 2, 4], to_rgb=False)';
-  assert.deepEqual(mmsegSettings(old), {
+  assert.deepEqual(mmsegSettings(old, 'mmseg_psp'), {
     normalisation: { pixelMean: [1.5, 2, -30], pixelStd: [1, 2, 4], channelOrder: 'bgr' },
   });
-  assert.deepEqual(mmsegSettings('lr = 0.01'), {});
+  assert.deepEqual(mmsegSettings('lr = 0.01', 'mmseg_psp'), {});
 });
 
 test('another network with the same names is refused, naming the setting', () => {
@@ -73,7 +75,7 @@ test('another network with the same names is refused, naming the setting', () =>
   ];
   for (const [config, message] of cases) {
     assert.throws(
-      () => mmsegSettings(config),
+      () => mmsegSettings(config, 'mmseg_psp'),
       (error: Error) => error instanceof CheckpointError && message.test(error.message),
       config,
     );
@@ -87,7 +89,7 @@ test('settings that are given decide in place of an ambiguous config', () => {
   const given = { alignCorners: false, pixelMean: [7, 8, 9], pixelStd: [2, 2, 2] };
   const whole = { ...given, channelOrder: 'bgr' } as const;
   const { alignCorners, ...normalisation } = whole;
-  assert.deepEqual(mmsegSettings(config, whole), { alignCorners, normalisation });
+  assert.deepEqual(mmsegSettings(config, 'mmseg_psp', whole), { alignCorners, normalisation });
   for (const [key, option] of [
     ['alignCorners', '--align-corners true|false'],
     ['pixelMean', '--pixel-mean X,Y,Z'],
@@ -96,7 +98,7 @@ test('settings that are given decide in place of an ambiguous config', () => {
   ] as const) {
     const { [key]: _, ...rest } = whole;
     assert.throws(
-      () => mmsegSettings(config, rest),
+      () => mmsegSettings(config, 'mmseg_psp', rest),
       (error: Error) => error instanceof CheckpointError && error.message.endsWith(option),
       key,
     );
@@ -121,8 +123,8 @@ const SPEC: NetworkSpec = {
 };
 
 /** A .pth file with meta.cfg and meta.dataset_meta.classes in addition to the state dict. */
-function writeChecked(config: string): string {
-  const network = SegmentationNetwork.create(SPEC, initialWeights(1));
+function writeChecked(config: string, spec = SPEC): string {
+  const network = SegmentationNetwork.create(spec, initialWeights(1));
   const entries = [...readZip(writeTorchCheckpoint(network.stateDict()))];
   network.dispose();
   // 0x87 is TUPLE3.
@@ -173,4 +175,65 @@ test('import refuses another network by its config: exit code 5, and a wrong fla
   );
   assert.equal(usage.exitCode, 2);
   assert.match(usage.message, /--align-corners: maybe given, wanted true or false/);
+});
+
+const SEGFORMER: NetworkSpec = {
+  ...{ model: 'mmseg_segformer', backbone: 'mit_b0', variant: 'v1' },
+  ...{ numClasses: 3, widthMultiplier: 1 },
+};
+
+/** mmsegmentation's config of SegFormer-B0, reduced to the relevant settings, with another normalisation. */
+const SEGFORMER_CONFIG = `
+data_preprocessor = dict(bgr_to_rgb=True, mean=[120.5, 116.28, 103.53], std=[58.395, 57.12, 57.375])
+model = dict(
+    backbone=dict(type='MixVisionTransformer', num_heads=[
+        1,
+        2,
+        5,
+        8,
+    ], num_layers=[2, 2, 2, 2], out_indices=(0, 1, 2, 3), patch_sizes=[7, 3, 3, 3], sr_ratios=[8, 4, 2, 1]),
+    decode_head=dict(type='SegformerHead', align_corners=False, in_index=[0, 1, 2, 3], num_classes=3),
+    test_cfg=dict(crop_size=(1024, 1024), mode='slide', stride=(768, 768)))
+`;
+
+test('a SegFormer with its config: classes, corners and normalisation are found', async () => {
+  const { description } = readModelFile(await imported(writeChecked(SEGFORMER_CONFIG, SEGFORMER)));
+  assert.deepEqual(description.spec, SEGFORMER);
+  assert.deepEqual(description.classNames, ['road', 'sky', 'tree']);
+  assert.deepEqual(description.normalisation, {
+    pixelMean: [120.5, 116.28, 103.53],
+    pixelStd: [58.395, 57.12, 57.375],
+    channelOrder: 'rgb',
+  });
+  const aligned = SEGFORMER_CONFIG.replace('align_corners=False', 'align_corners=True');
+  const other = readModelFile(await imported(writeChecked(aligned, SEGFORMER)));
+  assert.deepEqual(other.description.spec, { ...SEGFORMER, alignCorners: true });
+});
+
+test('another SegFormer with the same weights is refused: exit code 5, naming the setting', async () => {
+  for (const [from, to, message] of [
+    ['        5,\n', '        4,\n', /says num_heads=\(1,2,4,8\), wanted 1,2,5,8/],
+    ['in_index=[0, 1, 2, 3]', 'in_index=[3, 2, 1, 0]', /says in_index=\(3,2,1,0\)/],
+    [
+      'patch_sizes',
+      'strides=(4, 2, 2, 1), patch_sizes',
+      /says strides=\(4,2,2,1\), wanted 4,2,2,2/,
+    ],
+    [
+      'align',
+      "interpolate_mode='nearest', align",
+      /says interpolate_mode=nearest, wanted bilinear/,
+    ],
+  ] as const) {
+    const path = writeChecked(SEGFORMER_CONFIG.replace(from, to), SEGFORMER);
+    const fault = await imported(path).then(
+      () => assert.fail('was imported'),
+      (error: Error) => describeFault(error),
+    );
+    assert.equal(fault.exitCode, 5);
+    assert.match(fault.message, message);
+  }
+  const spelt = SEGFORMER_CONFIG.replace('patch_sizes', 'strides=[4, 2, 2, 2], patch_sizes');
+  const usual = spelt.replace('align', "interpolate_mode='bilinear', align");
+  assert.ok(await imported(writeChecked(usual, SEGFORMER)));
 });

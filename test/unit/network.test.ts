@@ -154,15 +154,49 @@ test('training a globally pooled head on one image is refused', () => {
 
 test('initial weights are a pure function of seed and name', () => {
   const shape = [64, 32, 3, 3];
-  const weights = initialWeights(7)('a.weight', shape, 'convolution');
-  assert.deepEqual(initialWeights(7)('a.weight', shape, 'convolution'), weights);
-  assert.notDeepEqual(initialWeights(7)('b.weight', shape, 'convolution'), weights);
-  assert.notDeepEqual(initialWeights(8)('a.weight', shape, 'convolution'), weights);
-  // 18432 normal draws of variance 2 / (64 * 9): the mean square deviates by 1 % (one sigma).
-  const meanSquare = weights.reduce((sum, value) => sum + value * value, 0) / weights.length;
-  assert.ok(Math.abs(meanSquare / (2 / 576) - 1) < 0.05, `${meanSquare}`);
-  assert.deepEqual([...initialWeights(7)('c', [2], 'running_var')], [1, 1]);
-  assert.deepEqual([...initialWeights(7)('c', [2], 'bias')], [0, 0]);
+  const drawn = (seed: number, name: string) =>
+    initialWeights(seed)(name, shape, 'convolution', 'backbone');
+  assert.deepEqual(drawn(7, 'a.weight'), drawn(7, 'a.weight'));
+  assert.notDeepEqual(drawn(7, 'b.weight'), drawn(7, 'a.weight'));
+  assert.notDeepEqual(drawn(8, 'a.weight'), drawn(7, 'a.weight'));
+  assert.deepEqual([...initialWeights(7)('c', [2], 'running_var', 'module')], [1, 1]);
+  assert.deepEqual([...initialWeights(7)('c', [2], 'bias', 'module')], [0, 0]);
+});
+
+test('initial weights have the distributions of the official code, part by part', () => {
+  for (const [shape, role, initialisation, variance, bound] of [
+    // Normal: 2 / (outputs · kernel area), also where each output sees one input.
+    [[64, 32, 3, 3], 'convolution', 'backbone', 2 / (64 * 9), null],
+    [[960, 1, 3, 3], 'depthwise', 'backbone', 2 / (960 * 9), null],
+    [[960, 1, 3, 3], 'depthwise', 'transformer', 2 / 9, null],
+    [[64, 32, 3, 3], 'convolution', 'mmsegmentation_head', 2 / (64 * 9), null],
+    [[150, 256, 1, 1], 'classifier', 'mmsegmentation_head', 1e-4, null],
+    [[64, 256], 'linear', 'transformer', 4e-4, null],
+    // Uniform within 1 / √(inputs · kernel area), as torch.nn.Conv2d.
+    [[64, 32, 3, 3], 'convolution', 'module', 1 / (3 * 32 * 9), 1 / Math.sqrt(32 * 9)],
+    [[19, 512, 1, 1], 'classifier', 'module', 1 / (3 * 512), 1 / Math.sqrt(512)],
+  ] as const) {
+    const weights = initialWeights(7)('a.weight', shape, role, initialisation);
+    const what = `${role} of ${initialisation}`;
+    // At least 8640 draws: the mean square of normal ones deviates by 1.5 % (one sigma).
+    const meanSquare = weights.reduce((sum, value) => sum + value * value, 0) / weights.length;
+    assert.ok(Math.abs(meanSquare / variance - 1) < 0.06, `${what}: ${meanSquare}, ${variance}`);
+    const furthest = weights.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
+    if (bound === null) assert.ok(furthest > 3 * Math.sqrt(variance), `${what}: ${furthest}`);
+    else assert.ok(furthest <= bound && furthest > 0.99 * bound, `${what}: ${furthest}`);
+  }
+});
+
+test('backbone, heads and classifier of a network are drawn as their code draws them', () => {
+  const drawn = new Map<string, string>();
+  const network = SegmentationNetwork.create(RESNET, (name, shape, role, initialisation) => {
+    drawn.set(name, initialisation);
+    return initialWeights(1)(name, shape, role, initialisation);
+  });
+  network.dispose();
+  for (const [name, initialisation] of drawn) {
+    assert.equal(initialisation, name.startsWith('pretrained.') ? 'backbone' : 'module', name);
+  }
 });
 
 test('a state dict loaded into another network gives the same outputs', () => {

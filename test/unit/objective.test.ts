@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { termWeights } from '../../src/contract/terms.js';
+import { REPLY_FIELDS } from '../../src/contract/teacher.js';
+import { CIRKD_TERMS, TERM_OUTPUTS, termWeights } from '../../src/contract/terms.js';
 import { Objective } from '../../src/distill/objective.js';
+import type { TeacherOutputs } from '../../src/distill/networkOutputs.js';
 import type { ObjectiveInput } from '../../src/distill/objectiveInput.js';
 import { type ObjectiveSettings, rowsPerClass } from '../../src/distill/settings.js';
 import type { LabelMaps } from '../../src/losses/nearestLabels.js';
@@ -28,6 +30,7 @@ const P = N * H * W;
 
 const SETTINGS: ObjectiveSettings = {
   classes: CLASSES,
+  teacherChannels: TEACHER,
   weights: termWeights({
     ...{ task: 1, logits_kd: 2, minibatch_pixel: 0.5, memory_pixel: 0.25, memory_region: 3 },
   }),
@@ -107,11 +110,16 @@ function teacherOutputs() {
   const { embedding_PC, norm_P1 } = unitRows(float32(INPUTS.teacherFeature.slice(), [P, TEACHER]));
   return {
     logits: map(INPUTS.teacherLogits, CLASSES),
-    feature: {
-      embedding: ops.reshape(embedding_PC, [N, H, W, TEACHER]),
-      featureNorm: ops.reshape(norm_P1, [N, H, W]),
-    },
+    embedding: ops.reshape(embedding_PC, [N, H, W, TEACHER]),
+    featureNorm: ops.reshape(norm_P1, [N, H, W]),
+    auxNorm: null,
   };
+}
+
+const OUTPUTS = ['logits', 'embedding', 'featureNorm', 'auxNorm'] as const;
+
+function nulls(names: readonly string[] = []) {
+  return Object.fromEntries(names.map((name) => [name, null]));
 }
 
 interface Changed {
@@ -119,6 +127,8 @@ interface Changed {
   readonly labels?: LabelMaps;
   readonly step?: number;
   readonly withTeacher?: boolean;
+  /** Outputs that the teacher doesn't give. */
+  readonly lacking?: readonly (keyof TeacherOutputs)[];
   readonly aux?: boolean;
 }
 
@@ -132,7 +142,8 @@ function evaluate(objective: Objective, changed: Changed = {}) {
     const input: ObjectiveInput = {
       student: { logits, aux: changed.aux === false ? null : aux, feature },
       labels: changed.labels ?? LABELS,
-      teacher: changed.withTeacher === false ? null : teacherOutputs(),
+      teacher:
+        changed.withTeacher === false ? null : { ...teacherOutputs(), ...nulls(changed.lacking) },
       project: project(tape),
       draws: drawnChoices(1, changed.step ?? 0, 0),
       step: changed.step ?? 0,
@@ -217,11 +228,25 @@ describe('Objective', () => {
     assert.ok(region!.fillRatio > 0, String(region!.fillRatio));
   });
 
+  for (const term of CIRKD_TERMS) {
+    const needed: readonly string[] = TERM_OUTPUTS[term].map((output) => REPLY_FIELDS[output]);
+    it(`${term}: computed from ${needed.join(', ')}, and from nothing less`, () => {
+      const evaluated = (lacking: readonly (keyof TeacherOutputs)[]) =>
+        evaluate(makeObjective({ weights: termWeights({ [term]: 1 }) }), { lacking });
+      const others = OUTPUTS.filter((output) => !needed.includes(output));
+      assert.deepEqual(evaluated(others), evaluated([]));
+      for (const output of OUTPUTS.filter((one) => needed.includes(one))) {
+        const message = `${output}: null, and terms that need it have a weight`;
+        assert.throws(() => evaluated([output]), { message });
+      }
+    });
+  }
+
   it('stores the mean embedding of a class and embeddings of its own pixels', () => {
     const objective = makeObjective();
     const low = Uint8Array.from([0, 0, 1, 1, 255, 0, 0, 1, 1, 255, 255, 255]);
     evaluate(objective, { labels: { data: low, images: N, height: H, width: W } });
-    const embedding = scope(() => readFloat32(teacherOutputs().feature.embedding));
+    const embedding = scope(() => readFloat32(teacherOutputs().embedding));
     const row = (p: number) => [...embedding.subarray(p * TEACHER, (p + 1) * TEACHER)];
     const all = { enqueue: () => new Int32Array(0), ...inOrder };
     const regions = objective.banks.region!.sample(3, all).data.subarray(0, TEACHER);

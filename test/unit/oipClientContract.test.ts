@@ -9,6 +9,7 @@ import { oipSchema } from '../../src/config/sections/oipSection.js';
 import { ContractMismatchError, TeacherUnavailableError } from '../../src/contract/teacher.js';
 import { OipProtocol } from '../../src/oip/client/oipConversation.js';
 import { NO_OIP_SETTINGS, type OipSettings } from '../../src/oip/client/settings.js';
+import type { ModelInferResponseInput } from '../../src/oip/generated/inference/ModelInferResponse.js';
 import { openClientSecurity } from '../../src/rpc/security/clientSecurity.js';
 import { ImageRefusedError } from '../../src/stream/client/errors.js';
 import type { ClientOptions } from '../../src/stream/client/options.js';
@@ -102,6 +103,7 @@ test('what a server states of a teacher of this project needs no setting', async
     model: 'psp_mobile',
     classes: 3,
     featureChannels: CHANNELS,
+    hasAuxLogits: false,
     outputStride: 8,
     ...PIXELS,
     alignCorners: true,
@@ -371,6 +373,45 @@ test('auto: a stream where the server answers over one, else calls', async (t) =
     const { teacher } = await oipStudent(t, [server]);
     await teacher.request(imageOf(1));
     assert.deepEqual(seen, [parameters === null ? 'call' : 'stream']);
+  }
+});
+
+/** Changes a model's answers, the trial's among them. */
+async function connectedTo(
+  t: TestContext,
+  change: (answer: ModelInferResponseInput, number: number) => ModelInferResponseInput,
+) {
+  const model = scriptedModel();
+  let number = 0;
+  const answer: typeof model.answer = async (request) =>
+    change(await model.answer(request), ++number);
+  const server = await ScriptedOipServer.start({ ...model, answer });
+  t.after(() => server.stop());
+  return { server, ...(await oipStudent(t, [server], { stream: 'never' })) };
+}
+
+test("a trial's answer without an output that it asked for, or of another length, is asked for again", async (t) => {
+  const changes: Readonly<Record<string, (answer: ModelInferResponseInput) => object>> = {
+    'outputs: logits given, feature is missing': ({ outputs, rawOutputContents }) => ({
+      outputs: outputs!.slice(0, 1),
+      rawOutputContents: rawOutputContents!.slice(0, 1),
+    }),
+    'feature: 4 bytes given, FP32 [1, 4, 2, 4] has 128': ({ outputs, rawOutputContents }) => ({
+      outputs,
+      rawOutputContents: [rawOutputContents![0]!, Buffer.alloc(4)],
+    }),
+  };
+  for (const [said, change] of Object.entries(changes)) {
+    const { teacher, observed, server } = await connectedTo(t, (answer, number) =>
+      number === 1 ? { ...answer, ...change(answer) } : answer,
+    );
+    // Not taken for a model without a feature.
+    assert.equal(teacher.info.featureChannels, CHANNELS);
+    assert.deepEqual(server.asked, ['trial', 'trial'], said);
+    assert.deepEqual(
+      observed.states.map((state) => state.split(' ')[1]),
+      ['connecting', 'backoff', 'connecting', 'ready'],
+    );
   }
 });
 

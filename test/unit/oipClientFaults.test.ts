@@ -78,6 +78,28 @@ const SPOILS: Readonly<Record<string, [ReturnType<typeof spoiled>, RegExp]>> = {
     })),
     /shape: .*feature: 140 bytes given, wanted 144/,
   ],
+  'an output twice': [
+    spoiled(({ outputs, rawOutputContents, ...rest }) => ({
+      ...rest,
+      outputs: [...outputs!, outputs![0]!],
+      rawOutputContents: [...rawOutputContents!, rawOutputContents![0]!],
+    })),
+    /shape: .*outputs: logits given twice/,
+  ],
+  'more contents than outputs': [
+    spoiled(({ rawOutputContents, ...rest }) => ({
+      ...rest,
+      rawOutputContents: [...rawOutputContents!, Buffer.alloc(4)],
+    })),
+    /shape: .*raw_output_contents: 3 given for 2 outputs/,
+  ],
+  'typed contents beside raw ones': [
+    spoiled(({ outputs, ...rest }) => ({
+      ...rest,
+      outputs: [{ ...outputs![0]!, contents: { fp32Contents: [1] } }, outputs![1]!],
+    })),
+    /shape: .*logits: contents given beside raw_output_contents/,
+  ],
   'no bytes': [
     spoiled(({ rawOutputContents: _, ...rest }) => rest),
     /shape: .*logits: 0 numbers given, wanted 27 of FP32/,
@@ -150,19 +172,25 @@ for (const way of Object.keys(WAYS) as Way[]) {
     assert.equal(ready.length, 2, observed.states.join());
   });
 
-  test(`another version behind the address, over ${way}: refused, the others go on`, async (t) => {
-    const newVersion: Fault = async ({ answer }) => ({ ...(await answer()), modelVersion: '2' });
-    const { teacher, servers, observed } = await studentOf(t, way, [
-      async (asked) => (asked.number > 2 ? newVersion(asked) : asked.answer()),
-      null,
-    ]);
-    await answers(teacher, 12);
-    const [other] = servers;
-    assert.ok(
-      observed.details.some((detail) => /model_version: 2 answers, agreed was 1/.test(detail)),
-    );
-    assert.ok(observed.details.every((detail) => detail.includes(other!.address)));
-  });
+  for (const [field, changed] of [
+    ['model_version: 2 answers, agreed was 1', { modelVersion: '2' }],
+    ['model_name: other answers, agreed was segmenter', { modelName: 'other' }],
+  ] as const) {
+    test(`${field}, over ${way}: refused, the others go on`, async (t) => {
+      const replaced: Fault = async ({ answer }) => ({ ...(await answer()), ...changed });
+      const { teacher, servers, observed } = await studentOf(t, way, [
+        async (asked) => (asked.number > 2 ? replaced(asked) : asked.answer()),
+        null,
+      ]);
+      await answers(teacher, 12);
+      const [other] = servers;
+      assert.ok(
+        observed.details.some((detail) => detail.includes(field)),
+        `${observed.details}`,
+      );
+      assert.ok(observed.details.every((detail) => detail.includes(other!.address)));
+    });
+  }
 
   test(`no more bytes are asked for than maxInflightBytes, over ${way}`, async (t) => {
     const slow: Fault = async ({ answer }) => {

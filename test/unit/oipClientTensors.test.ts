@@ -6,7 +6,7 @@ import { normalise } from '../../src/models/normalise.js';
 import {
   NonFiniteAnswerError,
   type RawOutput,
-  replyOf,
+  replyOf as replyWith,
 } from '../../src/oip/client/answerTensors.js';
 import { AnswerThread } from '../../src/oip/client/answerThread.js';
 import { readAnswer } from '../../src/oip/client/inferAnswer.js';
@@ -29,6 +29,10 @@ import { readFloat32, scope } from '../../src/tensor/index.js';
 import { startThread } from '../../src/threads/startThread.js';
 import { narrowBfloat16, widenBfloat16 } from '../../src/wire/bfloat16.js';
 import { encodeHalf, halfFromFloat } from '../../src/wire/half.js';
+
+const ALL = ['logits', 'embedding', 'feature_norm'] as const;
+
+const replyOf = (outputs: readonly RawOutput[]) => replyWith(outputs, ALL);
 
 const LAYOUTS: readonly Layout[] = ['nchw', 'nhwc'];
 const IMAGENET = {
@@ -246,7 +250,7 @@ test('the thread gives what the event loop would, and its errors', async () => {
     ];
     const given = big();
     const bytes = given[1]!.data;
-    const [reply, again] = await Promise.all([thread.reply(given), thread.reply(big())]);
+    const [reply, again] = await Promise.all([thread.reply(given, ALL), thread.reply(big(), ALL)]);
     assert.equal(bytes.byteLength, 0, 'the buffer was copied, not moved');
     const wanted = replyOf(big());
     for (const name of ['logits', 'embedding', 'featureNorm'] as const) {
@@ -256,7 +260,7 @@ test('the thread gives what the event loop would, and its errors', async () => {
     const broken = big((values) => {
       values[77] = Number.NaN;
     });
-    await assert.rejects(thread.reply(broken), NonFiniteAnswerError);
+    await assert.rejects(thread.reply(broken, ALL), NonFiniteAnswerError);
   } finally {
     await thread.close();
   }
@@ -273,11 +277,11 @@ test('a thread that dies is replaced; one that always dies is done without', asy
   const wanted = floats(replyOf(big()).embedding);
   try {
     for (let deaths = 1; deaths <= 3; deaths++) {
-      assert.deepEqual(floats((await thread.reply(big())).embedding), wanted);
+      assert.deepEqual(floats((await thread.reply(big(), ALL)).embedding), wanted);
       await workers.at(-1)!.terminate();
       assert.equal(workers.length, deaths);
     }
-    assert.deepEqual(floats((await thread.reply(big())).embedding), wanted);
+    assert.deepEqual(floats((await thread.reply(big(), ALL)).embedding), wanted);
     assert.equal(workers.length, 3);
   } finally {
     await thread.close();
@@ -311,7 +315,11 @@ test('a map without channels is no feature, and strides of a huge image are foun
       {
         trial: { height, width: 64, outputs },
         input: { layout: 'nchw', hasBatchAxis: true },
-        ...{ stated: {}, settings: NO_OIP_SETTINGS, expected: { classes: 3, outputStride: 8 } },
+        ...{
+          stated: {},
+          settings: NO_OIP_SETTINGS,
+          expected: { classes: 3, outputStride: 8, needsFeature: true },
+        },
       },
       new Misfits(),
     );

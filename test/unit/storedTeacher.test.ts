@@ -7,7 +7,12 @@ import { after, afterEach, beforeEach, test } from 'node:test';
 import { AnswerStore } from '../../src/answers/store/answerStore.js';
 import { StoredTeacher } from '../../src/answers/storedTeacher.js';
 import type { OutputRequest } from '../../src/contract/outputs.js';
-import type { Teacher, TeacherImage, TeacherReply } from '../../src/contract/teacher.js';
+import {
+  replyOfOutputs,
+  type Teacher,
+  type TeacherImage,
+  type TeacherReply,
+} from '../../src/contract/teacher.js';
 import type { TeacherInfo } from '../../src/contract/teacherInfo.js';
 import { expectedOutputs } from '../../src/stream/codec/outputShapes.js';
 import { CountedAnswers } from '../support/answers/countedAnswers.js';
@@ -15,6 +20,7 @@ import { CountedAnswers } from '../support/answers/countedAnswers.js';
 const LOGITS: readonly OutputRequest[] = [{ output: 'logits', encoding: 'fp32' }];
 const INFO: TeacherInfo = {
   ...{ digest: 'sha256:1', model: 'made', classes: 2, featureChannels: 0, outputStride: 8 },
+  ...{ hasAuxLogits: false },
   ...{ pixelMean: [0, 0, 0], pixelStd: [1, 1, 1], channelOrder: 'rgb', alignCorners: true },
   ...{ numericMode: 'fp32', classNames: [] },
 };
@@ -51,7 +57,7 @@ class MadeTeacher implements Teacher {
 function replyOf(value: number, shape = [1, 1, 2]): TeacherReply {
   const data = new Float32Array(shape.reduce((a, b) => a * b)).fill(value).buffer;
   const logits = { dtype: 'fp32', shape, data } as const;
-  return { logits, embedding: null, embeddingScale: null, featureNorm: null };
+  return { ...replyOfOutputs(() => null), logits };
 }
 
 function imageOf(sample: string, value: number): TeacherImage {

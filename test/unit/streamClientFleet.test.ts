@@ -24,6 +24,7 @@ test('the info of the teacher comes from the welcome', async (t) => {
     model: 'scripted',
     classes: CLASSES,
     featureChannels: CHANNELS,
+    hasAuxLogits: false,
     outputStride: 8,
     pixelMean: [123.5, 116, 103],
     pixelStd: [58, 57, 57],

@@ -142,8 +142,8 @@ test('an int8 embedding equals the fp32 one within half a step, and logits can b
   const rebuild = new LogitsRebuild(teacher.classifier());
   const rebuilt = (reply: Pick<TeacherReply, 'embedding' | 'embeddingScale'>) =>
     scope(() => {
-      const whole = { ...reply, logits: null, featureNorm: norms! };
-      return readFloat32(decodeReplies([whole], rebuild).logits);
+      const whole = { ...reply, logits: null, featureNorm: norms!, auxNorm: null };
+      return readFloat32(decodeReplies([whole], rebuild).logits!);
     });
   const sent = new Float32Array(logits!.data);
   const spread = Math.max(...sent) - Math.min(...sent);

@@ -60,10 +60,9 @@ function batch(number: number): TrainingBatch {
     },
     teacher: {
       logits: numbers([N, h, w, CLASSES], -3, 3),
-      feature: {
-        embedding: ops.div(feature, norm),
-        featureNorm: ops.reshape(norm, [N, h, w]),
-      },
+      embedding: ops.div(feature, norm),
+      featureNorm: ops.reshape(norm, [N, h, w]),
+      auxNorm: null,
     },
   };
 }
@@ -94,7 +93,7 @@ test('a step is a transaction: one that is not finite changes nothing', () => {
   const before = state();
   scope(() => {
     const good = batch(1);
-    const teacher = { ...good.teacher!, logits: ops.div(good.teacher!.logits, scalar(0)) };
+    const teacher = { ...good.teacher!, logits: ops.div(good.teacher!.logits!, scalar(0)) };
     const outcome = built.step(1, [good, { ...good, teacher }]);
     assert.equal(outcome.kind, 'nonfinite');
     assert.ok(Number.isNaN(outcome.terms['logits_kd']));

@@ -29,7 +29,7 @@ import {
 
 export interface InferenceMeasurement {
   readonly rounds: number;
-  /** Of a round with many images under way; of small answers eight times as many. */
+  /** Of a round with many images under way; of small answers SMALL_ANSWERS times as many. */
   readonly answers: number;
   /** Folder of tritonclient's packages. */
   readonly tritonclient: string;
@@ -39,6 +39,12 @@ export interface InferenceMeasurement {
 /** Threads of the side that has just run go on for a moment. */
 const PAUSE_MS = 100;
 const SMALL_BYTES = 2 ** 20;
+
+/**
+ * A round of small answers has to last: processor time is known in steps of 10 ms, and Node.js compiles what
+ * is busy only after some hundred calls.
+ */
+const SMALL_ANSWERS = 40;
 
 interface Side {
   readonly name: string;
@@ -143,7 +149,7 @@ async function sidesOf(
   const distill = await student(address);
   const asksOurs = await student(`oip://${address}/${MODEL}`);
   const asksTriton = await student(`oip://${triton.address}/${MODEL}`);
-  const many = answerBytesOf(size) < SMALL_BYTES ? 8 * answers : answers;
+  const many = answerBytesOf(size) < SMALL_BYTES ? SMALL_ANSWERS * answers : answers;
   return AHEAD.flatMap((ahead) => {
     const request = (stream: boolean): LoadRequest => ({
       ...{ ahead, stream },

@@ -5,7 +5,7 @@
  */
 import { recipeValues } from '../../../src/conformance/recipe.js';
 import type { Objective } from '../../../src/distill/objective.js';
-import type { TeacherOutputs } from '../../../src/distill/objectiveInput.js';
+import type { TeacherOutputs } from '../../../src/distill/networkOutputs.js';
 import type { LabelMaps } from '../../../src/losses/nearestLabels.js';
 import type { InferenceImage } from '../../../src/contract/inference.js';
 import { outputStrideOf } from '../../../src/models/zoo.js';
@@ -68,10 +68,9 @@ function madeTeacher(workload: Workload): TeacherOutputs {
     const norm_NHW1 = ops.sqrt(ops.sum(ops.square(feature_NHWD), [3], true));
     return {
       logits: madeTensor('teacher_logits', [...map, workload.classes], -4, 4),
-      feature: {
-        embedding: ops.div(feature_NHWD, ops.maximum(norm_NHW1, scalar(1e-12))),
-        featureNorm: ops.reshape(norm_NHW1, map),
-      },
+      embedding: ops.div(feature_NHWD, ops.maximum(norm_NHW1, scalar(1e-12))),
+      featureNorm: ops.reshape(norm_NHW1, map),
+      auxNorm: null,
     };
   });
 }

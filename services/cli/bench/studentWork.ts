@@ -40,16 +40,17 @@ export class StudentWork {
   }
 
   dispose(): void {
-    const { network, projectionHead, channel, termConvolutions, optimizer } = this.trainer.parts;
-    for (const part of [network, projectionHead, channel?.head, termConvolutions, optimizer])
-      part?.dispose();
+    const { parts } = this.trainer;
+    const { network, projectionHead, channel, termConvolutions, adversary, optimizer } = parts;
+    const heads = [projectionHead, channel?.head, termConvolutions];
+    for (const part of [network, ...heads, adversary, optimizer]) part?.dispose();
     for (const tensor of this.#tensors()) tensor.free();
   }
 
   #tensors(): Tensor[] {
     const { image_NHWC, teacher } = this.#batch;
-    if (teacher === null) return [image_NHWC];
-    return [image_NHWC, teacher.logits, ...Object.values(teacher.feature ?? {})];
+    const outputs: readonly (Tensor | null)[] = Object.values(teacher ?? {});
+    return [image_NHWC, ...outputs.filter((output) => output !== null)];
   }
 
   #run(trainer: Trainer, observe?: GradientObserver): TermValues {

@@ -16,14 +16,15 @@ import {
 import { type Command, UsageError } from '../command.js';
 import { type CheckedSet, type CheckReport, checkPicture, checkText } from '../dataReport.js';
 import { DATASET_OPTIONS, DATASET_USAGE, datasetConfig, wholeNumber } from '../datasetOptions.js';
-import { readStudentConfig } from '../studentConfigFile.js';
+import { readStudentConfig } from '../configFiles.js';
 
 const usage = `cirkd check-data (--data KIND [options] | --config FILE.yaml [--set key=value ...])
 
 Reads every image and label file once. Prints the pixels and images of each class, the images' sizes, the
 share of pixels without a class, decoders' warnings, images that are there twice, and every fault.
 
-  --config FILE   checks data.train and data.val of a student's config, and that they have the same classes
+  --config FILE   checks data.train and data.val of a student's config, and that they have the same classes;
+                  repeatable, as for cirkd student
   --set KEY=VALUE overrides one key of it; repeatable
 ${DATASET_USAGE}
   --json          prints one JSON object instead of the tables
@@ -40,7 +41,7 @@ interface Task {
 
 const OPTIONS = {
   ...DATASET_OPTIONS,
-  config: { type: 'string' },
+  config: { type: 'string', multiple: true, default: [] as string[] },
   set: { type: 'string', multiple: true, default: [] as string[] },
   json: { type: 'boolean', default: false },
   picture: { type: 'string' },
@@ -73,7 +74,7 @@ async function run(argv: string[]): Promise<number> {
 }
 
 function tasksOf(values: Values): Task[] {
-  if (values.config === undefined) {
+  if (values.config.length === 0) {
     if (values.set.length > 0) throw new UsageError('--set: given without --config');
     return [{ name: null, config: datasetConfig(values) }];
   }

@@ -9,7 +9,7 @@ import { interruptCollectives, isFollower, isInGroup } from '../../student/group
 import { runStudent } from '../../student/main.js';
 import { expectBulkBuffers } from '../../program/bulkHeap.js';
 import { type Command, UsageError } from '../command.js';
-import { readStudentConfig } from '../studentConfigFile.js';
+import { readStudentConfig } from '../configFiles.js';
 
 /** Exit code of a run that a signal ended. */
 const STOPPED = 143;
@@ -19,13 +19,14 @@ const MOST_WORKERS = 64;
 /** Ctrl-C reaches a child of npm twice, from the terminal and from npm: the two count as one. */
 const SAME_SIGNAL_MS = 250;
 
-const usage = `cirkd student --config FILE.yaml [--set key.path=value ...] [--resume] [--print-config]
+const usage = `cirkd student --config FILE.yaml ... [--set key.path=value ...] [--resume] [--print-config]
 
 Trains a student. With teacher.addresses it distils from these teachers, without them it trains on
 labels alone. Its results are in <run.directory>/<run.id>: config.yaml, events.jsonl,
 checkpoints/, summary.json, report.html, report.png. Progress and log go to standard error.
 
-  --config FILE     the config; docs/config.md has every key
+  --config FILE     the config; docs/config.md has every key. Repeatable: sections of later files are
+                    merged into those of earlier ones, other values replace them
   --set KEY=VALUE   overrides one key, VALUE is YAML; repeatable
   --resume          continues from the newest checkpoint of run.id, or from the start if there is none
   --print-config    prints the resolved config and exits
@@ -47,7 +48,7 @@ export const command: Command = {
     const { values } = parseArgs({
       args: argv,
       options: {
-        config: { type: 'string' },
+        config: { type: 'string', multiple: true, default: [] },
         set: { type: 'string', multiple: true, default: [] },
         resume: { type: 'boolean', default: false },
         'print-config': { type: 'boolean', default: false },
@@ -65,7 +66,8 @@ export const command: Command = {
     if (values.workers !== undefined) {
       const resume = values.resume ? ['--resume'] : [];
       const settings = values.set.flatMap((one) => ['--set', one]);
-      const args = ['--config', values.config!, ...settings, ...resume];
+      const files = values.config.flatMap((one) => ['--config', one]);
+      const args = [...files, ...settings, ...resume];
       return launch(config, workersOf(values.workers), args);
     }
     expectBulkBuffers();

@@ -1,20 +1,20 @@
 /** `cirkd teacher`: serves a teacher network over gRPC until it is told to stop. */
-import { readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
-import { loadConfig } from '../../../src/config/load.js';
 import { type TeacherConfig, teacherSchema } from '../../../src/config/teacher.js';
 import { findModel } from '../../teacher/findModel.js';
 import { runTeacher } from '../../teacher/main.js';
 import { expectBulkBuffers } from '../../program/bulkHeap.js';
-import { type Command, UsageError } from '../command.js';
+import type { Command } from '../command.js';
+import { readConfigFiles } from '../configFiles.js';
 
-const usage = `cirkd teacher [--config FILE.yaml] [--set key.path=value ...] [flags]
+const usage = `cirkd teacher [--config FILE.yaml ...] [--set key.path=value ...] [flags]
 
 Loads a teacher, warms it up, then serves it: gRPC (cirkd.teacher.v1, grpc.health.v1, reflection)
 and /metrics. Once it serves, one line "teacher ready: grpc HOST:PORT, ..." goes to standard
 output; the log goes to standard error. SIGTERM and SIGINT drain.
 
-  --config FILE      the config; docs/config.md has every key
+  --config FILE      the config; docs/config.md has every key. Repeatable: sections of later files are
+                     merged into those of earlier ones, other values replace them
   --set KEY=VALUE    overrides one key, VALUE is YAML; repeatable
   --model PATH       a .safetensors or .onnx file, the folder of a SavedModel, or a folder that contains
                      just one of these: same as --checkpoint, --onnx or --saved-model
@@ -57,7 +57,7 @@ function readConfig(argv: string[]): TeacherConfig {
   const { values } = parseArgs({
     args: argv,
     options: {
-      config: { type: 'string' },
+      config: { type: 'string', multiple: true, default: [] },
       set: { type: 'string', multiple: true, default: [] },
       ...TEXT_FLAGS,
       model: { type: 'string' },
@@ -79,19 +79,7 @@ function readConfig(argv: string[]): TeacherConfig {
   if (values['metrics-port'] !== undefined)
     overrides.push(`metrics.port=${values['metrics-port']}`);
   if (values.simulate) overrides.push('simulate.enabled=true');
-  return loadConfig(teacherSchema, {
-    text: values.config === undefined ? '' : readText(values.config),
-    fileName: values.config ?? 'command line',
-    overrides,
-  });
-}
-
-function readText(file: string): string {
-  try {
-    return readFileSync(file, 'utf8');
-  } catch (error) {
-    throw new UsageError(`--config: ${(error as Error).message}`);
-  }
+  return readConfigFiles(teacherSchema, values.config, overrides);
 }
 
 export const command: Command = {

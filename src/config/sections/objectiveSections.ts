@@ -15,6 +15,7 @@ const COMPARED_WEIGHTS = {
   attention_transfer: compared("AT: attention maps of the features' energies", 10_000),
   fitnet: compared('FitNet: mean squared error of the convolved feature', 10),
   skd_pairwise: compared('SKD: similarities of pooled positions', 10),
+  skd_holistic: compared('SKD: adversarial, -mean of the discriminator on the logits', 0.001),
   ifvd: compared('IFVD: similarities to the mean feature of the class', 20),
   cwd_feature: compared("CWD: KL of the feature's channels as distributions over positions", 50),
   cwd_logits: compared("CWD: KL of the logits' channels as distributions over positions", 3),
@@ -63,6 +64,31 @@ export const lossSection = section(
         { unit: 'pixels' },
       ),
     }),
+    graphConvolution: field(
+      z.boolean().default(false),
+      "CIRKDv2: the student's feature goes through a trained block of graph convolution before the terms that compare it.",
+    ),
+    discriminator: section('Training of the discriminator of skd_holistic, with Adam.', {
+      kind: field(
+        z.enum(['hinge', 'wgan-gp']).default('hinge'),
+        "Its loss. hinge: the official CIRKD code's; wgan-gp: that of SKD's own code, with a gradient penalty.",
+      ),
+      gradientPenalty: field(
+        nonNegative().default(10),
+        "Factor of the gradient penalty; only wgan-gp has one. SKD's code: 10.",
+      ),
+      weight: field(positive().default(0.1), 'Factor on its loss, which is not part of total.'),
+      learningRate: field(positive().default(4e-4), 'Learning rate at the start.'),
+      polyPower: field(
+        nonNegative().default(0),
+        "Its learning rate decays as (1 - step / steps) to this power; 0: constant, as in the official code (SKD's: 0.9).",
+      ),
+      betas: field(
+        z.tuple([z.number().min(0).lt(1), z.number().min(0).lt(1)]).default([0.9, 0.99]),
+        'Decay of the means of gradients and of their squares.',
+      ),
+      epsilon: field(positive().default(1e-8), 'Added to the divisor.'),
+    }),
     kdTemperature: field(positive().default(1), 'Temperature of logits_kd.'),
     cwdTemperature: field(
       positive().default(4),
@@ -82,7 +108,7 @@ export const lossSection = section(
     ),
     minibatchGroup: field(
       count().default(0),
-      'Number of images compared with one another in minibatch_pixel; 0: the whole batch.',
+      'Number of images compared with one another in minibatch_pixel and minibatch_channel; 0: the whole batch.',
       { unit: 'images' },
     ),
     minibatchPooling: field(
@@ -144,7 +170,7 @@ export const memorySection = section(
     ),
     startStep: field(
       count().default(0),
-      'First step with memory_pixel and memory_region; earlier steps only fill the banks.',
+      'First step with the terms memory_pixel, memory_region and memory_channel; earlier steps only fill the banks.',
       { unit: 'steps' },
     ),
   },

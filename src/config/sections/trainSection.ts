@@ -29,6 +29,10 @@ export const trainSection = section(
       z.boolean().default(true),
       "Whether AdamW's decay applies to biases and norms, too.",
     ),
+    undecayed: field(
+      z.array(z.string().min(1)).max(100).default([]),
+      "Parts of parameters' names to which AdamW's decay doesn't apply, such as norm.",
+    ),
     headRateFactor: field(
       positive().default(1),
       'Factor on the learning rate of everything but the backbone, with AdamW.',

@@ -44,10 +44,7 @@ function forwardAndBack(
     // The memory losses don't use the student's predictions.
     student: { logits: tape.constant(zeros([0])), aux: null, feature },
     labels: labelMaps(golden.int32('labels'), golden.number('ignore_label')),
-    teacher: {
-      logits: zeros([0]),
-      feature: { embedding: embedding_NHWD, featureNorm: norm_NHW },
-    },
+    teacher: { logits: null, embedding: embedding_NHWD, featureNorm: norm_NHW, auxNorm: null },
     project: (x) => head.forward(context, x),
     draws: storedChoices(golden, ''),
     step: 0,

@@ -57,6 +57,7 @@ function taskOnly(golden: GoldenCase): Objective {
   return new Objective(
     {
       classes: golden.number('num_classes'),
+      teacherChannels: 0,
       weights: termWeights({ task: 1 }),
       auxWeight: typeof golden.params.aux_weight === 'number' ? golden.number('aux_weight') : 0,
       alignCorners: true,

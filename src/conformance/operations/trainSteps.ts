@@ -53,6 +53,7 @@ export function trainSteps(golden: GoldenCase, options: OperationOptions): Opera
       projectionHead: head,
       channel: null,
       termConvolutions: null,
+      adversary: null,
       objective,
       optimizer,
       schedule: {
@@ -110,7 +111,7 @@ function stepBatch(golden: GoldenCase, step: number): TrainingBatch {
     labels: labelMaps(golden.int32(`labels/${step}`), golden.number('ignore_label')),
     teacher: {
       logits: channelsLast(golden.float32(`teacher_logits/${step}`)),
-      feature: { embedding: embedding_NHWD, featureNorm: norm_NHW },
+      ...{ embedding: embedding_NHWD, featureNorm: norm_NHW, auxNorm: null },
     },
   };
 }

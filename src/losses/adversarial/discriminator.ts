@@ -19,15 +19,15 @@
  *
  * Logits of 64 x 64 positions are the smallest that give a score (crops of 512 x 512 at stride 8).
  */
+import { differentiable, scope, type Tape, type Tensor, type Var } from '../../tensor/index.js';
+import type { Tiling } from '../tiling.js';
 import {
-  differentiable,
-  ops,
-  scope,
-  type Tape,
-  type Tensor,
-  type Var,
-} from '../../tensor/index.js';
-import { type Tiling, tileRowCount } from '../tiling.js';
+  batchNormTangent,
+  convolution,
+  leakyRelu,
+  type MovingMap,
+  selfAttention,
+} from './discriminatorLayers.js';
 import {
   CONVOLUTIONS,
   type DiscriminatorParameter,
@@ -36,12 +36,18 @@ import {
 } from './discriminatorParameters.js';
 import { spectralNorm } from './spectralNorm.js';
 
+/** Positions of the logits along each axis, at least. */
+export const SMALLEST_LOGITS = 64;
+
 const SLOPE = 0.1;
-const SMALLEST_SIDE = 64;
+const DOWN = { stride: 2, dilation: 1, padding: 1 } as const;
+const LAST = { stride: 1, dilation: 1, padding: 0 } as const;
 
 export interface Discriminated {
   /** [N, h, w, 1]; h = floor(H / 16) - 3. */
   readonly scores: Var;
+  /** The scores' derivative along the direction, of their shape; null without a direction. */
+  readonly tangent: Var | null;
   /** The state after this forward pass. */
   readonly state: DiscriminatorState;
 }
@@ -51,6 +57,9 @@ export type DiscriminatorVars = Readonly<Record<DiscriminatorParameter, Var>>;
 
 /**
  * One forward pass in training. The scores' gradient goes to the logits and to `vars`.
+ *
+ * @param direction_NHWK float32, of the logits' shape: the tangent is computed, too, and has a gradient
+ *   with respect to `vars`; the logits must be a constant then. null: no tangent.
  * @throws RangeError on logits that are too small, or parameters whose shapes don't fit them
  */
 export function discriminate(
@@ -59,92 +68,63 @@ export function discriminate(
   vars: DiscriminatorVars,
   state: DiscriminatorState,
   tiling: Tiling,
+  direction_NHWK: Tensor | null = null,
 ): Discriminated {
   const [, height = 0, width = 0, classes = 0] = logits.shape;
-  if (height < SMALLEST_SIDE || width < SMALLEST_SIDE) {
+  if (height < SMALLEST_LOGITS || width < SMALLEST_LOGITS) {
     throw new RangeError(
-      `logits: ${height}x${width} positions given, the discriminator needs ${SMALLEST_SIDE}x${SMALLEST_SIDE}`,
+      `logits: ${height}x${width} positions given, the discriminator needs ${SMALLEST_LOGITS}x${SMALLEST_LOGITS}`,
     );
   }
   requireParameters(vars, state, classes);
   return scope(() => {
-    const norm = {
-      scale_C: vars['preprocess_additional.weight'],
-      offset_C: vars['preprocess_additional.bias'],
-    };
-    const { y, running } = differentiable.batchNormTraining(tape, logits, norm, {
-      mean_C: state.runningMean_K,
-      variance_C: state.runningVariance_K,
-    });
+    const { map, running } = normalised(tape, logits, vars, state, direction_NHWK);
     const us: Tensor[] = [];
-    const down = (x: Var, at: number) => {
+    const down = (x: MovingMap, at: number) => {
       const name = CONVOLUTIONS[at]!;
       const { weights, u_K } = spectralNorm(tape, vars[`${name}.weight`], state.us[at]!);
       us.push(u_K);
-      const geometry = { stride: 2, dilation: 1, padding: 1 };
-      const convolved = differentiable.conv2d(tape, x, weights, geometry);
-      const biased = differentiable.biasAdd(tape, convolved, vars[`${name}.bias`]);
-      return differentiable.leakyRelu(tape, biased, SLOPE);
+      const layer = { weight: weights, bias: vars[`${name}.bias`] };
+      return leakyRelu(tape, convolution(tape, x, layer, DOWN), SLOPE);
     };
-    const narrow = down(down(down(y, 0), 1), 2);
-    const wide = down(selfAttention(tape, narrow, 'attn1', vars, tiling), 3);
-    const scores = pointwise(
-      tape,
-      selfAttention(tape, wide, 'attn2', vars, tiling),
-      'last.0',
-      vars,
-    );
-    const after = { runningMean_K: running.mean_C, runningVariance_K: running.variance_C, us };
-    return { scores, state: after };
+    const attended = (x: MovingMap, name: 'attn1' | 'attn2') =>
+      selfAttention(tape, x, attentionOf(vars, name), tiling);
+    const narrow = down(down(down(map, 0), 1), 2);
+    const wide = down(attended(narrow, 'attn1'), 3);
+    const last = { weight: vars['last.0.weight'], bias: vars['last.0.bias'] };
+    const { at, along } = convolution(tape, attended(wide, 'attn2'), last, LAST);
+    return { scores: at, tangent: along, state: { ...running, us } };
   });
 }
 
-function selfAttention(
+/** The batch norm that the logits go through first. */
+function normalised(
   tape: Tape,
-  x: Var,
-  name: 'attn1' | 'attn2',
+  logits: Var,
   vars: DiscriminatorVars,
-  tiling: Tiling,
-): Var {
-  const [images = 0, height = 0, width = 0] = x.shape;
-  const projected = (part: 'query' | 'key' | 'value') => {
-    const map = pointwise(tape, x, `${name}.${part}_conv`, vars);
-    return reshaped(tape, map, [images, height * width, map.shape[3]!]);
+  { runningMean_K, runningVariance_K }: DiscriminatorState,
+  direction_NHWK: Tensor | null,
+) {
+  const scale_C = vars['preprocess_additional.weight'];
+  const norm = { scale_C, offset_C: vars['preprocess_additional.bias'] };
+  const before = { mean_C: runningMean_K, variance_C: runningVariance_K };
+  const { y, running } = differentiable.batchNormTraining(tape, logits, norm, before);
+  const along =
+    direction_NHWK === null ? null : batchNormTangent(tape, logits.value, direction_NHWK, scale_C);
+  const map: MovingMap = { at: y, along };
+  return {
+    map,
+    running: { runningMean_K: running.mean_C, runningVariance_K: running.variance_C },
   };
-  const positions = height * width;
-  const attended = differentiable.attention(
-    tape,
-    projected('query'),
-    projected('key'),
-    projected('value'),
-    { factor: 1, tileElements: tileRowCount(positions, positions, tiling) * positions },
-  );
-  const map = reshaped(tape, attended, x.shape);
-  return differentiable.add(tape, scaled(tape, map, vars[`${name}.gamma`]), x);
 }
 
-/** A convolution with bias, without padding. */
-function pointwise(
-  tape: Tape,
-  x: Var,
-  name: `attn${1 | 2}.${'query' | 'key' | 'value'}_conv` | 'last.0',
-  vars: DiscriminatorVars,
-): Var {
-  const geometry = { stride: 1, dilation: 1, padding: 0 };
-  const convolved = differentiable.conv2d(tape, x, vars[`${name}.weight`], geometry);
-  return differentiable.biasAdd(tape, convolved, vars[`${name}.bias`]);
-}
-
-function reshaped(tape: Tape, x: Var, shape: readonly number[]): Var {
-  const before = x.shape;
-  return tape.record(ops.reshape(x.value, shape), [x], [], (dy) => [ops.reshape(dy, before)]);
-}
-
-/** x times a trained number, [1]. */
-function scaled(tape: Tape, x: Var, factor_1: Var): Var {
-  const saved = [x.value, factor_1.value];
-  return tape.record(ops.mul(x.value, factor_1.value), [x, factor_1], saved, (dy) => [
-    ops.mul(dy, factor_1.value),
-    ops.reshape(ops.sum(ops.mul(dy, x.value), [0, 1, 2, 3]), [1]),
-  ]);
+function attentionOf(vars: DiscriminatorVars, name: 'attn1' | 'attn2') {
+  const part = (which: 'query' | 'key' | 'value') => ({
+    weight: vars[`${name}.${which}_conv.weight`],
+    bias: vars[`${name}.${which}_conv.bias`],
+  });
+  return {
+    ...{ query: part('query'), key: part('key'), value: part('value') },
+    gamma: vars[`${name}.gamma`],
+  };
 }

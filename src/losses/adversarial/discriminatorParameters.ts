@@ -5,7 +5,7 @@
  * K classes, B base width. Names are the official code's without `.module` and `_bar`; shapes are
  * TensorFlow's, [R, S, C, K] for convolutions.
  */
-import type { Tensor } from '../../tensor/index.js';
+import { ops, type Tensor } from '../../tensor/index.js';
 
 /** The convolutions with spectral norm, in order. */
 export const CONVOLUTIONS = ['l1.0', 'l2.0', 'l3.0', 'l4.0'] as const;
@@ -30,6 +30,11 @@ export interface DiscriminatorState {
   readonly runningVariance_K: Tensor;
   /** The vector u of each of CONVOLUTIONS, float32 [its output channels], unit length at first. */
   readonly us: readonly Tensor[];
+}
+
+export interface Discriminator {
+  readonly parameters: DiscriminatorTensors;
+  readonly state: DiscriminatorState;
 }
 
 /** Shapes in TensorFlow's layout, for a model that holds the parameters. */
@@ -59,6 +64,20 @@ export function discriminatorShapes(
   shapes['preprocess_additional.bias'] = [classes];
   return shapes as Record<DiscriminatorParameter, readonly number[]>;
 }
+
+export function mapParameters<From, To>(
+  from: Readonly<Record<DiscriminatorParameter, From>>,
+  convert: (value: From, name: DiscriminatorParameter) => To,
+): Record<DiscriminatorParameter, To> {
+  const entries = Object.entries(from) as [DiscriminatorParameter, From][];
+  return Object.fromEntries(entries.map(([name, value]) => [name, convert(value, name)])) as Record<
+    DiscriminatorParameter,
+    To
+  >;
+}
+
+/** The same memory as a tensor of this scope: a tape would free a caller's tensor that no scope has. */
+export const view = (value: Tensor) => ops.reshape(value, value.shape);
 
 /** Throws RangeError unless all shapes fit one another and this number of classes. */
 export function requireParameters(

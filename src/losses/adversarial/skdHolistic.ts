@@ -9,11 +9,12 @@
  * The official CIRKD code (losses/adv.py, train_kd.py) trains with the hinge loss:
  *     student: -mean of D(student)
  *     D:       mean of max(0, 1 - D(teacher)) + mean of max(0, 1 + D(student))
- * SKD's paper has WGAN-GP in its place: the same loss for the student, no hinge, and a penalty on D's
- * gradient, for which the official CIRKD code has a class that it doesn't use.
+ * SKD's own code has WGAN-GP in its place, the same for the student (e of each image drawn, factor 10):
+ *     D:       -mean of D(teacher) + mean of D(student) + factor * gradient penalty (gradientPenalty.ts)
  *
  * One step of the official code runs D three times: for the student's loss, on the student's logits
- * as constants, on the teacher's. Each moves the state, and normalises with its own batch statistics.
+ * as constants, on the teacher's; for the penalty a fourth time. Each moves the state, and normalises
+ * with its own batch statistics.
  */
 import {
   fill,
@@ -28,16 +29,27 @@ import {
 import { requireSameShape } from '../compared/maps.js';
 import type { Tiling } from '../tiling.js';
 import { discriminate } from './discriminator.js';
-import type {
-  DiscriminatorParameter,
-  DiscriminatorState,
-  DiscriminatorTensors,
+import {
+  type Discriminator,
+  type DiscriminatorState,
+  type DiscriminatorTensors,
+  mapParameters,
+  view,
 } from './discriminatorParameters.js';
+import { gradientPenalty } from './gradientPenalty.js';
 
-export interface Discriminator {
-  readonly parameters: DiscriminatorTensors;
-  readonly state: DiscriminatorState;
-}
+/** How the discriminator is trained. */
+export type DiscriminatorObjective =
+  | { readonly kind: 'hinge' }
+  | {
+      readonly kind: 'wgan-gp';
+      /** Factor of the gradient penalty; 0: without. */
+      readonly penalty: number;
+      /** The teacher's share of each mixed image, 0 to 1. */
+      readonly shares_N: Float32Array;
+    };
+
+const HINGE: DiscriminatorObjective = { kind: 'hinge' };
 
 export interface HolisticLoss {
   readonly loss: number;
@@ -80,10 +92,32 @@ export function skdHolistic(
 export function skdDiscriminator(
   student_NHWK: Tensor,
   teacher_NHWK: Tensor,
-  { parameters, state }: Discriminator,
+  discriminator: Discriminator,
   tiling: Tiling,
+  objective: DiscriminatorObjective = HINGE,
 ): DiscriminatorLoss {
   requireSameShape(student_NHWK, teacher_NHWK);
+  return scope(() => {
+    const scored = scoreLoss(student_NHWK, teacher_NHWK, discriminator, tiling, objective.kind);
+    if (objective.kind === 'hinge' || objective.penalty === 0) return scored;
+    const { penalty, shares_N } = objective;
+    const after = { ...discriminator, state: scored.state };
+    const smooth = gradientPenalty(student_NHWK, teacher_NHWK, shares_N, after, tiling);
+    const gradients = mapParameters(scored.gradients, (gradient, name) =>
+      scope(() => ops.add(gradient, ops.mul(smooth.gradients[name], scalar(penalty)))),
+    );
+    return { loss: scored.loss + penalty * smooth.loss, gradients, state: smooth.state };
+  });
+}
+
+/** What the scores of both alone give. */
+function scoreLoss(
+  student_NHWK: Tensor,
+  teacher_NHWK: Tensor,
+  { parameters, state }: Discriminator,
+  tiling: Tiling,
+  kind: DiscriminatorObjective['kind'],
+): DiscriminatorLoss {
   const tape = new Tape(true);
   try {
     return scope(() => {
@@ -92,8 +126,8 @@ export function skdDiscriminator(
         discriminate(tape, tape.constant(view(logits_NHWK)), vars, before, tiling);
       const student = run(student_NHWK, state);
       const teacher = run(teacher_NHWK, student.state);
-      const fake = hinge(student.scores, 1);
-      const real = hinge(teacher.scores, -1);
+      const fake = SCORED[kind](student.scores, 1);
+      const real = SCORED[kind](teacher.scores, -1);
       const { leaves } = tape.backward([fake.seed, real.seed]);
       const gradients = mapParameters(vars, (leaf) => leaves.get(leaf)!);
       return { loss: fake.loss + real.loss, gradients, state: teacher.state };
@@ -103,8 +137,19 @@ export function skdDiscriminator(
   }
 }
 
-/** The same memory as a tensor of this scope: the tape would free a caller's tensor that no scope has. */
-const view = (value: Tensor) => ops.reshape(value, value.shape);
+/** A loss of scores whose sign is 1 for the student's and -1 for the teacher's, and its gradient. */
+type ScoredLoss = (
+  scores: Var,
+  sign: 1 | -1,
+) => { readonly loss: number; readonly seed: readonly [Var, Tensor] };
+
+const SCORED: Readonly<Record<DiscriminatorObjective['kind'], ScoredLoss>> = {
+  hinge,
+  'wgan-gp': (scores, sign) => ({
+    loss: sign * meanOf(scores.value),
+    seed: [scores, fill(scores.shape, sign / scores.value.size)],
+  }),
+};
 
 /** Mean of max(0, 1 + sign * score), and its gradient. */
 function hinge(scores: Var, sign: 1 | -1): { loss: number; seed: readonly [Var, Tensor] } {
@@ -119,15 +164,4 @@ function hinge(scores: Var, sign: 1 | -1): { loss: number; seed: readonly [Var, 
 function meanOf(x: Tensor): number {
   const values = readFloat32(x);
   return values.reduce((sum, value) => sum + value, 0) / values.length;
-}
-
-function mapParameters<From, To>(
-  from: Readonly<Record<DiscriminatorParameter, From>>,
-  convert: (value: From) => To,
-): Record<DiscriminatorParameter, To> {
-  const entries = Object.entries(from) as [DiscriminatorParameter, From][];
-  return Object.fromEntries(entries.map(([name, value]) => [name, convert(value)])) as Record<
-    DiscriminatorParameter,
-    To
-  >;
 }

@@ -6,6 +6,8 @@
  */
 import { CheckpointError } from '../../wire/checkpointError.js';
 import type { PixelNormalisation } from '../normalise.js';
+import { isSegformer } from '../segformer.js';
+import type { ModelName } from '../spec.js';
 
 export interface TrainerMeta {
   /** The config's text. */
@@ -21,21 +23,42 @@ export interface MmsegSettings {
 /** Settings that a user gives: the config is not asked for them. */
 export type GivenSettings = Partial<PixelNormalisation> & { readonly alignCorners?: boolean };
 
-/** Settings for which this project's networks support one value only (…-d8). */
-const FIXED = [
-  { key: 'strides', wanted: ['1,2,1,1'] },
-  // The backbone's, and a DeepLabV3 head's.
-  { key: 'dilations', wanted: ['1,1,2,4', '1,12,24,36'] },
-  { key: 'pool_scales', wanted: ['1,2,3,6'] },
-  { key: 'multi_grid', wanted: [] },
-] as const;
+interface FixedSetting {
+  readonly key: string;
+  readonly wanted: readonly string[];
+}
+
+/** Settings for which this project's networks support one value only. */
+const FIXED: Readonly<Record<'dilated' | 'segformer', readonly FixedSetting[]>> = {
+  // ResNets with a head at stride 8 (…-d8).
+  dilated: [
+    { key: 'strides', wanted: ['1,2,1,1'] },
+    // The backbone's, and a DeepLabV3 head's.
+    { key: 'dilations', wanted: ['1,1,2,4', '1,12,24,36'] },
+    { key: 'pool_scales', wanted: ['1,2,3,6'] },
+    { key: 'multi_grid', wanted: [] },
+  ],
+  // A Mix Transformer's weights are the same for any number of heads, and a map's patches for any stride.
+  segformer: [
+    { key: 'num_heads', wanted: ['1,2,5,8'] },
+    { key: 'strides', wanted: ['4,2,2,2'] },
+    { key: 'out_indices', wanted: ['0,1,2,3'] },
+    { key: 'in_index', wanted: ['0,1,2,3'] },
+  ],
+};
 
 /**
- * Throws CheckpointError naming the setting if the config has strides or dilations that this project's
+ * Throws CheckpointError naming the setting if the config has strides, dilations or heads that this project's
  * network of the same names doesn't have, or contradicts itself in a setting that isn't given.
+ *
+ * @param model a name of the zoo that begins with mmseg_
  */
-export function mmsegSettings(config: string, given: GivenSettings = {}): MmsegSettings {
-  for (const { key, wanted } of FIXED) {
+export function mmsegSettings(
+  config: string,
+  model: ModelName,
+  given: GivenSettings = {},
+): MmsegSettings {
+  for (const { key, wanted } of FIXED[isSegformer(model) ? 'segformer' : 'dilated']) {
     for (const list of listsOf(config, key)) {
       if (!wanted.some((one) => one === list)) throw otherNetwork(`${key}=(${list})`, wanted);
     }
@@ -43,6 +66,8 @@ export function mmsegSettings(config: string, given: GivenSettings = {}): MmsegS
   if (/\bcontract_dilation\s*=\s*False\b/.test(config)) {
     throw otherNetwork('contract_dilation=False', ['True']);
   }
+  const [mode] = valuesOf(config, /\binterpolate_mode\s*=\s*['"](?!bilinear['"])(\w+)['"]/g);
+  if (mode !== undefined) throw otherNetwork(`interpolate_mode=${mode}`, ['bilinear']);
   const corners = given.alignCorners ?? cornersOf(config);
   const normalisation = normalisationOf(config, given);
   return {

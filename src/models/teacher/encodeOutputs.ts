@@ -1,7 +1,7 @@
 /**
  * Encodes a network's outputs for one image as the tensors that a student requested.
  *
- * h w positions, K classes, D feature channels.
+ * h w positions, K classes, D feature channels. Only what is requested is computed.
  */
 import { ops, scalar, scope, type Tensor } from '../../tensor/index.js';
 import type { EncodedTensor } from '../../contract/encodedTensor.js';
@@ -9,6 +9,8 @@ import { NonFiniteOutputError } from '../../contract/inference.js';
 import {
   dtypeOfOutput,
   type EncodedOutput,
+  hasOutput,
+  type OutputName,
   OUTPUTS,
   type OutputRequest,
 } from '../../contract/outputs.js';
@@ -17,17 +19,23 @@ import { type EncodedRows, encodeFinite, encodeRows } from './encode.js';
 /** ||v|| below this counts as this, as in PyTorch's normalize. */
 const SMALLEST_NORM = 1e-12;
 
+/** What a network gives for one image; null: not requested, or it has none. */
+export interface ImageMaps {
+  readonly logits_hwK: Tensor | null;
+  readonly feature_hwD: Tensor | null;
+  /** Logits of the auxiliary head. */
+  readonly aux_hwK: Tensor | null;
+}
+
 /**
- * In the order of the requests; NonFiniteOutputError where one of them holds a non-finite value.
- *
- * @param feature_hwD null if the network has no feature: then only logits can be requested
+ * In the order of the requests; NonFiniteOutputError where one of them holds a non-finite value. Throws
+ * RangeError if the map of a request isn't there.
  */
 export function encodeOutputs(
-  logits_hwK: Tensor,
-  feature_hwD: Tensor | null,
+  maps: ImageMaps,
   requests: readonly OutputRequest[],
 ): EncodedOutput[] | NonFiniteOutputError {
-  const image = new ImageOutputs(logits_hwK, feature_hwD);
+  const image = new ImageOutputs(maps);
   const encoded: EncodedOutput[] = [];
   for (const request of requests) {
     const tensor = scope(() => image.encode(request));
@@ -40,42 +48,70 @@ export function encodeOutputs(
   return encoded;
 }
 
-/** Throws RangeError on an output or encoding that isn't offered. */
-export function checkRequest({ output, encoding }: OutputRequest, hasFeature = true): void {
-  if (!hasFeature && output !== 'logits') {
-    throw new RangeError(`output: ${output} given, wanted logits: the network provides no feature`);
-  }
-  if (OUTPUTS[output]?.scope !== 'image') {
-    throw new RangeError(
-      `output: ${output} given, wanted logits, embedding, embedding_scale or feature_norm`,
+/** Throws RangeError on an output or encoding that a network with these parts doesn't offer. */
+export function checkRequest(
+  { output, encoding }: OutputRequest,
+  parts: Parameters<typeof hasOutput>[0],
+): void {
+  const facts = OUTPUTS[output];
+  if (facts?.scope !== 'image') {
+    const names = Object.keys(OUTPUTS).filter(
+      (name) => OUTPUTS[name as OutputName].scope === 'image',
     );
+    throw new RangeError(`output: ${output} given, wanted ${names.join(', ')}`);
   }
-  const wanted = OUTPUTS[output].encodings;
+  if (!hasOutput(parts, output)) {
+    const lacks = facts.of === 'aux' ? 'auxiliary logits' : 'feature';
+    throw new RangeError(`output: ${output} given, and the network provides no ${lacks}`);
+  }
+  const wanted = facts.encodings;
   if (!wanted.includes(encoding)) {
     throw new RangeError(`encoding: ${encoding} given for ${output}, wanted ${wanted.join(', ')}`);
   }
 }
 
 class ImageOutputs {
-  readonly #logits_hwK: Tensor;
+  readonly #maps: ImageMaps;
   readonly #feature: FeatureRows | null;
 
-  constructor(logits_hwK: Tensor, feature_hwD: Tensor | null) {
-    this.#logits_hwK = logits_hwK;
-    this.#feature = feature_hwD === null ? null : new FeatureRows(feature_hwD);
+  constructor(maps: ImageMaps) {
+    this.#maps = maps;
+    this.#feature = maps.feature_hwD === null ? null : new FeatureRows(maps.feature_hwD);
   }
 
-  encode(request: OutputRequest): EncodedTensor | null {
-    const { output, encoding } = request;
-    checkRequest(request, this.#feature !== null);
+  encode({ output, encoding }: OutputRequest): EncodedTensor | null {
     const dtype = encoding === 'fp16' ? 'fp16' : 'fp32';
-    if (output === 'logits') return encodeFinite(this.#logits_hwK, dtype);
-    const feature = this.#feature!;
-    if (output === 'feature_norm') return encodeFinite(feature.norm_hw(), 'fp32');
-    if (output === 'embedding_scale') return feature.encodedRows()?.scales ?? null;
-    if (encoding === 'int8') return feature.encodedRows()?.rows ?? null;
-    return encodeFinite(feature.embedding_hwD(), dtype);
+    const { logits_hwK, aux_hwK } = this.#maps;
+    switch (output) {
+      case 'logits':
+        return encodeFinite(present(logits_hwK, output), dtype);
+      case 'aux_norm':
+        return encodeFinite(rowNorms(present(aux_hwK, output)), 'fp32');
+      case 'feature_norm':
+        return encodeFinite(this.#rows(output).norm_hw(), 'fp32');
+      case 'embedding_scale':
+        return this.#rows(output).encodedRows()?.scales ?? null;
+      case 'embedding':
+        if (encoding === 'int8') return this.#rows(output).encodedRows()?.rows ?? null;
+        return encodeFinite(this.#rows(output).embedding_hwD(), dtype);
+      case 'classifier':
+        throw new RangeError('output: classifier given, which belongs to no image');
+    }
   }
+
+  #rows(output: OutputName): FeatureRows {
+    return present(this.#feature, output);
+  }
+}
+
+function present<T>(map: T | null, output: OutputName): T {
+  if (map === null) throw new RangeError(`output: ${output} given, and its map isn't there`);
+  return map;
+}
+
+/** [h, w] from [h, w, channels]. */
+function rowNorms(map_hwC: Tensor): Tensor {
+  return scope(() => ops.sqrt(ops.sum(ops.square(map_hwC), [2])));
 }
 
 /** A feature as unit rows and their norms. */

@@ -9,8 +9,8 @@ import type { TeacherInfo } from '../../contract/teacherInfo.js';
 import { ops, scope, type Tensor } from '../../tensor/index.js';
 import type { EncodedTensor } from '../../contract/encodedTensor.js';
 import { inferenceContext } from '../context.js';
-import { checkRequest, encodeOutputs } from './encodeOutputs.js';
-import type { EncodedOutput, OutputRequest } from '../../contract/outputs.js';
+import { checkRequest, encodeOutputs, type ImageMaps } from './encodeOutputs.js';
+import { type EncodedOutput, type OutputRequest, OUTPUTS } from '../../contract/outputs.js';
 import { type ModelDescription, readModelFile } from '../files/modelFile.js';
 import { SegmentationNetwork } from '../network.js';
 import { normalise, type PixelNormalisation } from '../normalise.js';
@@ -39,6 +39,7 @@ export class TeacherNetwork {
       model: specName(spec),
       classes: spec.numClasses,
       featureChannels: network.featureChannels,
+      hasAuxLogits: network.hasAux,
       outputStride: network.outputStride,
       pixelMean: normalisation.pixelMean,
       pixelStd: normalisation.pixelStd,
@@ -51,8 +52,8 @@ export class TeacherNetwork {
 
   /**
    * Returns, for each image, the requested outputs in the order requested: logits [h, w, K], embedding
-   * (unit rows) [h, w, D], embedding_scale [h, w] for an int8 embedding, feature_norm [h, w]. An image with
-   * a non-finite output gets an Error instead, which doesn't affect the other images. Consecutive images of
+   * (unit rows) [h, w, D], embedding_scale [h, w] for an int8 embedding, feature_norm [h, w], aux_norm
+   * [h, w]. The auxiliary head runs only if that is requested. An image with a non-finite output gets an Error instead, which doesn't affect the other images. Consecutive images of
    * one size are computed as one batch.
    * Every result owns its buffer. Throws RangeError on an output or encoding that isn't offered and on an
    * image whose bytes don't fit its size.
@@ -61,7 +62,7 @@ export class TeacherNetwork {
     images: readonly InferenceImage[],
     outputs: readonly OutputRequest[],
   ): (EncodedOutput[] | Error)[] {
-    for (const request of outputs) checkRequest(request);
+    for (const request of outputs) checkRequest(request, this.info);
     return batchesOfOneSize(images).flatMap((batch) => this.#inferBatch(batch, outputs));
   }
 
@@ -87,14 +88,21 @@ export class TeacherNetwork {
     outputs: readonly OutputRequest[],
   ): (EncodedOutput[] | Error)[] {
     return scope(() => {
-      const { logits, feature } = this.#forward(images);
-      return images.map((_, index) =>
-        scope(() => encodeOutputs(imageOf(logits, index), imageOf(feature, index), outputs)),
-      );
+      const wants = new Set(outputs.map(({ output }) => OUTPUTS[output].of));
+      const { logits, feature, aux } = this.#forward(images, wants.has('aux'));
+      const mapsOf = (index: number): ImageMaps => ({
+        logits_hwK: wants.has('logits') ? imageOf(logits, index) : null,
+        feature_hwD: wants.has('feature') ? imageOf(feature, index) : null,
+        aux_hwK: aux === null ? null : imageOf(aux, index),
+      });
+      return images.map((_, index) => scope(() => encodeOutputs(mapsOf(index), outputs)));
     });
   }
 
-  #forward(images: readonly InferenceImage[]): { logits: Tensor; feature: Tensor } {
+  #forward(
+    images: readonly InferenceImage[],
+    wantsAux: boolean,
+  ): { logits: Tensor; feature: Tensor; aux: Tensor | null } {
     const context = inferenceContext();
     try {
       return scope(() => {
@@ -102,9 +110,10 @@ export class TeacherNetwork {
         const rgb = images.map((image) => image.rgb);
         const image_NHW3 = normalise({ height, width, rgb }, this.#normalisation);
         const outputs = this.#network.forward(context, context.tape.constant(image_NHW3), {
-          aux: false,
+          aux: wantsAux,
         });
-        return { logits: outputs.logits.value, feature: outputs.feature.value };
+        const { logits, feature, aux } = outputs;
+        return { logits: logits.value, feature: feature.value, aux: aux?.value ?? null };
       });
     } finally {
       context.tape.dispose();

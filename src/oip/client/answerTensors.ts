@@ -5,6 +5,7 @@
  * h w positions, K classes, D feature channels.
  */
 import type { EncodedTensor } from '../../contract/encodedTensor.js';
+import type { NeededOutput } from '../../contract/outputs.js';
 import type { TeacherReply } from '../../contract/teacher.js';
 import { widenBfloat16 } from '../../wire/bfloat16.js';
 import { firstNonFinite } from '../../wire/checkTensor.js';
@@ -31,13 +32,17 @@ export class NonFiniteAnswerError extends Error {
   override readonly name = 'NonFiniteAnswerError';
 }
 
-/** Takes the buffers over. Throws NonFiniteAnswerError. */
-export function replyOf(outputs: readonly RawOutput[]): TeacherReply {
+/** Takes the buffers over; what isn't needed is left out. Throws NonFiniteAnswerError. */
+export function replyOf(
+  outputs: readonly RawOutput[],
+  needed: readonly NeededOutput[],
+): TeacherReply {
   const reply: { -readonly [Name in keyof TeacherReply]: TeacherReply[Name] } = {
     logits: null,
     embedding: null,
     embeddingScale: null,
     featureNorm: null,
+    auxNorm: null,
   };
   for (const raw of outputs) {
     const tensor = tensorOf(raw);
@@ -54,6 +59,8 @@ export function replyOf(outputs: readonly RawOutput[]): TeacherReply {
       case 'feature':
         reply.featureNorm = unitRows(tensor, raw.output.name);
         reply.embedding = tensor;
+        if (!needed.includes('feature_norm')) reply.featureNorm = null;
+        if (!needed.includes('embedding')) reply.embedding = null;
         break;
     }
   }

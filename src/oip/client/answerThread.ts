@@ -1,5 +1,6 @@
 /** Converts answers: small ones at once, others in a thread that is started when one comes. */
 import type { Worker } from 'node:worker_threads';
+import type { NeededOutput } from '../../contract/outputs.js';
 import type { TeacherReply } from '../../contract/teacher.js';
 import { startThread } from '../../threads/startThread.js';
 import { ThreadCalls } from '../../threads/threadCalls.js';
@@ -27,11 +28,14 @@ export class AnswerThread {
    * Takes the buffers over. Rejects with NonFiniteAnswerError, and if the thread dies meanwhile; the next
    * call starts another.
    */
-  async reply(outputs: readonly RawOutput[]): Promise<TeacherReply> {
+  async reply(
+    outputs: readonly RawOutput[],
+    needed: readonly NeededOutput[],
+  ): Promise<TeacherReply> {
     const bytes = outputs.reduce((sum, { data }) => sum + data.byteLength, 0);
-    if (bytes <= SMALL_BYTES || this.#deaths >= MOST_DEATHS) return replyOf(outputs);
+    if (bytes <= SMALL_BYTES || this.#deaths >= MOST_DEATHS) return replyOf(outputs, needed);
     this.#calls ??= this.#started();
-    return this.#calls.call.reply(outputs);
+    return this.#calls.call.reply(outputs, needed);
   }
 
   #started(): ThreadCalls<AnswerApi> {

@@ -15,6 +15,7 @@ import {
   type RequestOf,
   type ResponseOf,
 } from './connection.js';
+import { AnswerShapeError, checkForm, checkLengths } from './inferAnswer.js';
 import { inferRequest } from './inferRequest.js';
 import { Misfits } from './misfit.js';
 import { checkStated, infoOf, readingOf } from './modelInfo.js';
@@ -38,7 +39,8 @@ export interface AgreedModel {
   readonly reading: string;
   readonly input: ModelInput;
   readonly outputs: ModelOutputs;
-  /** As answers state it; empty if they don't. */
+  /** As answers state them; empty if they don't. */
+  readonly name: string;
   readonly version: string;
   readonly usesStream: boolean;
 }
@@ -112,7 +114,7 @@ class Greeting {
     checkOutputNames(facts.metadata.outputs, settings, misfits);
     if (input !== undefined) this.#checkSize(input, misfits);
     if (input === undefined || misfits.faults.length > 0) misfits.throwIfAny(address, said);
-    const { trial, usesStream, version } = await this.#trial(input!, facts);
+    const { trial, usesStream, name, version } = await this.#trial(input!, facts);
     const outputs = readModelOutputs({ trial, input: input!, stated, settings, expected }, misfits);
     misfits.throwIfAny(address, said);
     const known = { facts, stated, settings, version, input: input!, outputs: outputs! };
@@ -122,6 +124,7 @@ class Greeting {
       reading: readingOf(known),
       input: input!,
       outputs: outputs!,
+      name,
       version,
       usesStream,
     };
@@ -139,10 +142,7 @@ class Greeting {
   }
 
   async #facts(): Promise<ServerFacts> {
-    const { name, version } = {
-      name: this.#options.model.model,
-      version: this.#options.model.version,
-    };
+    const { model: name, version } = this.#options.model;
     const { ready } = await this.#call('ServerReady', {});
     if (!ready) throw new CallError('ServerReady', status.UNAVAILABLE, 'the server is not ready');
     const model = await this.#modelReady(name, version);
@@ -175,11 +175,12 @@ class Greeting {
     const { trialSize, settings, address } = this.#options;
     const height = input.height ?? trialSize.height;
     const width = input.width ?? trialSize.width;
+    const asked = trialOutputs(facts.metadata.outputs, settings);
     const request = inferRequest({
       model: this.#options.model,
       id: 'trial',
       input,
-      outputs: trialOutputs(facts.metadata.outputs, settings),
+      outputs: asked.names,
       height,
       width,
       data: new Uint8Array(inputBytes(input.datatype, height, width)),
@@ -195,10 +196,12 @@ class Greeting {
     const mayStream = settings.stream === 'auto' && facts.config !== null;
     const streamed = mustStream || mayStream ? await this.#overStream(request, mustStream) : null;
     const answer = streamed ?? (await this.#overCall(request));
+    checkTrial(answer, asked.areNeeded ? asked.names : []);
     const outputs = answer.outputs.map(({ name, datatype, shape }) => ({ name, datatype, shape }));
     return {
       trial: { height, width, outputs },
       usesStream: streamed !== null,
+      name: answer.modelName,
       version: answer.modelVersion,
     };
   }
@@ -245,6 +248,21 @@ function statedFacts({ config }: ServerFacts, misfits: Misfits): Partial<Teacher
     if (!(error instanceof ModelParameterError)) throw error;
     misfits.fault(error.message);
     return {};
+  }
+}
+
+/** Throws CallError: the server is to be asked again. */
+function checkTrial(answer: ModelInferResponse, needed: readonly string[]): void {
+  try {
+    checkForm(answer, needed);
+    checkLengths(answer);
+  } catch (error) {
+    if (!(error instanceof AnswerShapeError)) throw error;
+    throw new CallError(
+      'ModelInfer',
+      status.DATA_LOSS,
+      `the trial image's answer: ${error.message}`,
+    );
   }
 }
 

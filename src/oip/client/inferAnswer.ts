@@ -3,7 +3,7 @@ import { outputSize } from '../../wire/checkTensor.js';
 import { printable } from '../../wire/printable.js';
 import type { ModelInferResponse } from '../generated/inference/ModelInferResponse.js';
 import type { RawOutput } from './answerTensors.js';
-import type { ModelOutput, OutputDatatype } from './modelOutputs.js';
+import { type ModelOutput, OUTPUT_DATATYPES, type OutputDatatype } from './modelOutputs.js';
 import { namesText, shapeText } from './serverFacts.js';
 
 /** An answer that doesn't fit the request; the message names the field, what came and what was wanted. */
@@ -18,6 +18,49 @@ interface ImageSize {
   readonly width: number;
 }
 
+/**
+ * What the protocol asks of every answer: all outputs that were asked for, names that differ, and raw contents for
+ * all outputs or for none, which then have no typed ones. Throws AnswerShapeError.
+ */
+export function checkForm(
+  { outputs, rawOutputContents }: ModelInferResponse,
+  asked: readonly string[],
+): void {
+  const names = outputs.map(({ name }) => name);
+  const missing = asked.find((name) => !names.includes(name));
+  if (missing !== undefined) {
+    const given = namesText(names);
+    throw new AnswerShapeError(`outputs: ${given} given, ${printable(missing)} is missing`);
+  }
+  if (new Set(names).size < names.length) {
+    const twice = names.find((name, index) => names.indexOf(name) < index) as string;
+    throw new AnswerShapeError(`outputs: ${printable(twice)} given twice`);
+  }
+  if (rawOutputContents.length === 0) return;
+  if (rawOutputContents.length !== outputs.length) {
+    throw new AnswerShapeError(
+      `raw_output_contents: ${rawOutputContents.length} given for ${outputs.length} outputs`,
+    );
+  }
+  const typed = outputs.find(({ contents }) => (contents?.fp32Contents.length ?? 0) > 0);
+  if (typed === undefined) return;
+  throw new AnswerShapeError(`${printable(typed.name)}: contents given beside raw_output_contents`);
+}
+
+/** Whether the raw contents of maps are as long as their shapes say. Throws AnswerShapeError. */
+export function checkLengths({ outputs, rawOutputContents }: ModelInferResponse): void {
+  for (const [index, { length }] of rawOutputContents.entries()) {
+    const { name, datatype, shape } = outputs[index]!;
+    const known = OUTPUT_DATATYPES.find((each) => each === datatype);
+    if (known === undefined) continue;
+    const wanted = shape.reduce((product, size) => product * size, BYTES[known]);
+    if (length === wanted) continue;
+    throw new AnswerShapeError(
+      `${printable(name)}: ${length} bytes given, ${datatype} ${shapeText(shape)} has ${wanted}`,
+    );
+  }
+}
+
 /** The outputs in the order asked for, each with a copy of its bytes. Throws AnswerShapeError. */
 export function readAnswer(
   response: ModelInferResponse,
@@ -25,15 +68,12 @@ export function readAnswer(
   image: ImageSize,
   outputStride: number,
 ): RawOutput[] {
+  const names = wanted.map(({ name }) => name);
+  checkForm(response, names);
   const [height, width] = outputSize(image.height, image.width, outputStride);
   return wanted.map((output) => {
     const index = response.outputs.findIndex(({ name }) => name === output.name);
-    const given = response.outputs[index];
-    if (given === undefined) {
-      const names = namesText(response.outputs.map(({ name }) => name));
-      throw new AnswerShapeError(`outputs: ${names} given, ${printable(output.name)} is missing`);
-    }
-    checkStated(given, output, height, width);
+    checkStated(response.outputs[index]!, output, height, width);
     const elements = height * width * (output.channels ?? 1);
     return { output, height, width, data: dataOf(response, index, output, elements) };
   });

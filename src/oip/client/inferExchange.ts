@@ -16,6 +16,8 @@ import type { CallError, InferStream, OipConnection } from './connection.js';
 import type { AgreedModel } from './greeting.js';
 import { AnswerShapeError, answeredBytes, readAnswer } from './inferAnswer.js';
 import { inferRequest } from './inferRequest.js';
+import type { ModelOutput } from './modelOutputs.js';
+import { askedOutputs } from './trialOutputs.js';
 import { PixelEncoder } from './pixels.js';
 
 /** What is kept for an image that is under way. */
@@ -38,6 +40,8 @@ interface Open {
   readonly connection: OipConnection;
   readonly agreed: AgreedModel;
   readonly encoder: PixelEncoder;
+  /** What each image is asked for. */
+  readonly asked: readonly ModelOutput[];
   /** null: a call for each image. */
   readonly stream: InferStream | null;
 }
@@ -94,18 +98,19 @@ export class InferExchange {
           onEnd: (code, details) => this.#events.onOver(code, details || 'the stream ended'),
         })
       : null;
-    this.#open = { connection, agreed, encoder: new PixelEncoder(agreed.input), stream };
+    const asked = askedOutputs(agreed.outputs, this.#settings.outputs);
+    this.#open = { connection, agreed, encoder: new PixelEncoder(agreed.input), stream, asked };
   }
 
   send(request: ImageRequest): void {
-    const { connection, agreed, encoder, stream } = this.#open!;
+    const { connection, agreed, encoder, stream, asked } = this.#open!;
     const attempt = this.#attempts.open(request, { cancel: () => {}, hasArrived: false });
     const { height, width } = request.image;
     const message = inferRequest({
       model: this.#model,
       id: keyOf(attempt),
       input: agreed.input,
-      outputs: agreed.outputs.outputs.map(({ name }) => name),
+      outputs: asked.map(({ name }) => name),
       ...{ height, width, data: encoder.encode(request.image) },
     });
     if (stream !== null) stream.write(message);
@@ -167,14 +172,12 @@ export class InferExchange {
   }
 
   #answered(attempt: Attempt, response: ModelInferResponse): void {
-    const { agreed } = this.#open!;
+    const { agreed, asked } = this.#open!;
     const bytes = answeredBytes(response);
     this.#settings.onReceivedBytes?.(bytes);
-    if (response.modelVersion !== agreed.version) {
-      this.#events.onOver(
-        status.FAILED_PRECONDITION,
-        `model_version: ${printable(response.modelVersion)} answers, agreed was ${printable(agreed.version)}`,
-      );
+    const other = otherModel(response, agreed);
+    if (other !== undefined) {
+      this.#events.onOver(status.FAILED_PRECONDITION, other);
       return;
     }
     try {
@@ -182,11 +185,11 @@ export class InferExchange {
       if (response.id !== '' && response.id !== keyOf(attempt)) {
         throw new AnswerShapeError(`id: ${printable(response.id)} given, wanted ${keyOf(attempt)}`);
       }
-      const { outputs, outputStride } = agreed.outputs;
-      const raw = readAnswer(response, outputs, attempt.request.image, outputStride);
+      const { outputStride } = agreed.outputs;
+      const raw = readAnswer(response, asked, attempt.request.image, outputStride);
       attempt.part.hasArrived = true;
       this.#attempts.arrived(attempt, Math.min(bytes, attempt.missingBytes));
-      void this.#convert(attempt, this.#thread.reply(raw));
+      void this.#convert(attempt, this.#thread.reply(raw, this.#settings.outputs));
     } catch (error) {
       if (!(error instanceof AnswerShapeError)) throw error;
       attempt.request.blame(status.DATA_LOSS);
@@ -235,6 +238,17 @@ export class InferExchange {
     const { requestTimeoutMs } = this.#settings;
     this.#attempts.failed(id, 'timeout', `no whole answer within ${requestTimeoutMs} ms`, false);
   }
+}
+
+/** How the model that answers differs from the one that was tried; undefined: it's the same. */
+function otherModel(
+  { modelName, modelVersion }: ModelInferResponse,
+  { name, version }: AgreedModel,
+): string | undefined {
+  const differs = (field: string, given: string, wanted: string) =>
+    `${field}: ${printable(given)} answers, agreed was ${printable(wanted)}`;
+  if (modelName !== name) return differs('model_name', modelName, name);
+  return modelVersion === version ? undefined : differs('model_version', modelVersion, version);
 }
 
 /** The id on the wire: the request's, and which attempt it is. */

@@ -32,6 +32,7 @@ export function infoOf(known: Known): TeacherInfo {
     model: stated.model ?? facts.metadata.name,
     classes: outputs.classes,
     featureChannels: outputs.featureChannels,
+    hasAuxLogits: false,
     outputStride: outputs.outputStride,
     ...pixels,
     alignCorners: alignCornersOf(known),

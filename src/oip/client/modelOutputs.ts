@@ -51,6 +51,8 @@ export interface Trial {
 export interface ExpectedOutputs {
   readonly classes: number | null;
   readonly outputStride: number;
+  /** Whether it uses anything of the feature: else nobody is asked which output that is. */
+  readonly needsFeature: boolean;
 }
 
 interface MapOutput {
@@ -239,6 +241,7 @@ function featureOf(
   }
   // Auxiliary logits have the logits' channels.
   const fitting = others.filter(({ channels }) => channels !== logits.channels);
+  if (fitting.length > 1 && !known.expected.needsFeature) return { outputs: [], channels: 0 };
   if (fitting.length > 1) {
     return misfits.ask('feature', `which of ${mapsText(fitting)}, or ${NO_FEATURE}`);
   }

@@ -1,5 +1,6 @@
 /** Speaks the Open Inference Protocol to one model on one server: a connection at a time. */
 import { status } from '@grpc/grpc-js';
+import { type NeededOutput, OUTPUTS } from '../../contract/outputs.js';
 import { ContractMismatchError } from '../../contract/teacher.js';
 import type { Endpoint } from '../../rpc/target.js';
 import type { Admission } from '../../stream/client/contract.js';
@@ -17,6 +18,7 @@ import { greet } from './greeting.js';
 import { InferExchange } from './inferExchange.js';
 import { MissingSettingsError } from './misfit.js';
 import type { ModelInput } from './modelInput.js';
+import { askedOutputs, travellingOutputs } from './trialOutputs.js';
 import type { OipSettings } from './settings.js';
 
 /** A live server answers each of the first questions within this time. */
@@ -155,19 +157,21 @@ class OipConversation implements Conversation {
   }
 
   async #greet(connection: OipConnection): Promise<void> {
-    const { expected, requestTimeoutMs } = this.#settings;
+    const { expected, requestTimeoutMs, outputs } = this.#settings;
     const { classes = null, outputStride } = expected;
     try {
       const agreed = await greet(connection, {
         address: this.#endpoint.address,
         model: this.#model,
         ...this.#options,
-        expected: { classes, outputStride },
+        expected: { classes, outputStride, needsFeature: usesFeature(outputs) },
         timeoutMs: this.#questionMs,
         trialTimeoutMs: requestTimeoutMs,
       });
       if (this.#connection !== connection) return;
-      this.#admission.admitInfo(this.#endpoint.address, agreed.info, agreed.reading);
+      const travelling = travellingOutputs(askedOutputs(agreed.outputs, outputs));
+      const { info, reading } = agreed;
+      this.#admission.admitInfo(this.#endpoint.address, info, { reading, travelling });
       connection.watch();
       if (!connection.isConnected) {
         throw new CallError('', status.UNAVAILABLE, 'the connection was lost');
@@ -197,6 +201,10 @@ class OipConversation implements Conversation {
     this.cut();
     this.#events.onEnd(code, details);
   }
+}
+
+function usesFeature(outputs: readonly NeededOutput[]): boolean {
+  return outputs.some((output) => OUTPUTS[output].of === 'feature');
 }
 
 function sizeRefusal(

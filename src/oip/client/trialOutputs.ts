@@ -1,24 +1,35 @@
-/** Which outputs a trial image asks for. */
+/** Which outputs are asked for: with the trial image, and with each image of a run. */
+import type { NeededOutput } from '../../contract/outputs.js';
+import type { ModelOutput, ModelOutputs } from './modelOutputs.js';
 import type { StatedTensor } from './serverFacts.js';
 import { NO_FEATURE, type OipSettings } from './settings.js';
 
 /** Names by which a feature is known, the first set that a model has: see modelOutputs.ts. */
 const FEATURES: readonly (readonly string[])[] = [['embedding', 'feature_norm'], ['feature']];
 
+export interface TrialOutputs {
+  /** None: all that the server has by default. */
+  readonly names: readonly string[];
+  /** Whether all of them are needed: an answer without one is no answer. */
+  readonly areNeeded: boolean;
+}
+
 /**
- * Names of those that images will be asked for, where names tell them; else all that are stated, or none,
- * which is all that the server has by default. A model may have large outputs that nobody needs.
+ * Those that images will be asked for, where names tell them; else all that are stated. A model may have
+ * large outputs that nobody needs.
  */
 export function trialOutputs(
   stated: readonly StatedTensor[],
   settings: Pick<OipSettings, 'logits' | 'feature'>,
-): string[] {
+): TrialOutputs {
   const names = stated.map(({ name }) => name);
   const logits = settings.logits ?? 'logits';
   const feature = featureNames(names, settings.feature);
-  if (feature === undefined) return names;
-  const known = [logits, ...feature];
-  return known.every((name) => names.includes(name)) ? known : names;
+  const known = [logits, ...(feature ?? [])];
+  if (feature !== undefined && known.every((name) => names.includes(name))) {
+    return { names: known, areNeeded: true };
+  }
+  return { names, areNeeded: false };
 }
 
 function featureNames(
@@ -28,4 +39,21 @@ function featureNames(
   if (given === NO_FEATURE) return [];
   if (given !== null) return [given];
   return FEATURES.find((each) => each.every((name) => names.includes(name)));
+}
+
+/** The outputs that an image is asked for: those from which what the student needs can be made. */
+export function askedOutputs(
+  { outputs }: Pick<ModelOutputs, 'outputs'>,
+  needed: readonly NeededOutput[],
+): ModelOutput[] {
+  return outputs.filter(({ role }) =>
+    role === 'feature'
+      ? needed.includes('embedding') || needed.includes('feature_norm')
+      : needed.includes(role),
+  );
+}
+
+/** The outputs as which an answer travels: a raw feature is as large as an embedding. */
+export function travellingOutputs(asked: readonly ModelOutput[]): NeededOutput[] {
+  return asked.map(({ role }) => (role === 'feature' ? 'embedding' : role));
 }

@@ -3,7 +3,13 @@
  * bounds waits, and HTTP/2's flow control makes its client wait, too. So a client with many calls at
  * once, as Triton's have, gets all its answers, and a server's memory doesn't depend on their number.
  */
-import { ServerInterceptingCall, type ServerInterceptor } from '@grpc/grpc-js';
+import type {
+  Metadata,
+  ServerInterceptingCall,
+  ServerInterceptingCallInterface,
+  ServerInterceptor,
+} from '@grpc/grpc-js';
+import { CallLayer } from '../../rpc/calls/callLayer.js';
 import { type GrpcCode, GrpcStatus, type RpcError } from '../../rpc/errors.js';
 import { stopping, timedOut } from './modelErrors.js';
 
@@ -18,8 +24,8 @@ export interface GateLimits {
 }
 
 interface Entry {
-  readonly admit: () => void;
-  readonly refuse: (error: RpcError) => void;
+  admit(): void;
+  refuse(error: RpcError): void;
 }
 
 interface Connection {
@@ -103,39 +109,58 @@ export class CallGate {
 
   /** Holds back calls of the method `path`. */
   interceptor(path: string): ServerInterceptor {
-    return (method, call) => {
-      if (method.path !== path) return new ServerInterceptingCall(call);
-      const { timeoutMs, onUnread } = this.#limits;
-      const startedAtMs = performance.now();
-      /** null: it hasn't come here, or its message was read. */
-      let unread: GrpcCode | null = null;
-      let leave = () => {};
-      let timer: NodeJS.Timeout | undefined;
-      const refuse = ({ code, message }: RpcError) => {
-        unread = code;
-        call.sendStatus({ code, details: message, metadata: null });
-      };
-      return new ServerInterceptingCall(call, {
-        start: (next) => {
-          next({
-            onReceiveMetadata: (metadata, admit) => {
-              unread = GrpcStatus.CANCELLED;
-              timer = setTimeout(() => refuse(timedOut()), timeoutMs);
-              leave = this.enter(call.getPeer(), { admit: () => admit(metadata), refuse });
-            },
-            onReceiveHalfClose(pass) {
-              clearTimeout(timer);
-              unread = null;
-              pass();
-            },
-            onCancel() {
-              clearTimeout(timer);
-              leave();
-              if (unread !== null) onUnread(unread, (performance.now() - startedAtMs) / 1000);
-            },
-          });
-        },
-      });
-    };
+    return (method, call) =>
+      // A call that isn't held back needs no layer.
+      method.path === path
+        ? new GatedCall(call, this, this.#limits).intercepting
+        : (call as ServerInterceptingCall);
+  }
+}
+
+class GatedCall extends CallLayer implements Entry {
+  readonly #gate: CallGate;
+  readonly #limits: GateLimits;
+  readonly #startedAtMs = performance.now();
+  /** null: it hasn't come here, or its message was read. */
+  #unread: GrpcCode | null = null;
+  #leave: (() => void) | undefined;
+  #timer: NodeJS.Timeout | undefined;
+  #metadata: Metadata | undefined;
+
+  constructor(call: ServerInterceptingCallInterface, gate: CallGate, limits: GateLimits) {
+    super(call);
+    this.#gate = gate;
+    this.#limits = limits;
+  }
+
+  override onReceiveMetadata(metadata: Metadata): void {
+    this.#metadata = metadata;
+    this.#unread = GrpcStatus.CANCELLED;
+    this.#timer = setTimeout(() => this.refuse(timedOut()), this.#limits.timeoutMs);
+    this.#leave = this.#gate.enter(this.getPeer(), this);
+  }
+
+  admit(): void {
+    super.onReceiveMetadata(this.#metadata!);
+  }
+
+  refuse({ code, message }: RpcError): void {
+    this.#unread = code;
+    this.sendStatus({ code, details: message, metadata: null });
+  }
+
+  override onReceiveHalfClose(): void {
+    clearTimeout(this.#timer);
+    this.#unread = null;
+    super.onReceiveHalfClose();
+  }
+
+  override onCancel(): void {
+    clearTimeout(this.#timer);
+    this.#leave?.();
+    if (this.#unread !== null) {
+      this.#limits.onUnread(this.#unread, (performance.now() - this.#startedAtMs) / 1000);
+    }
+    super.onCancel();
   }
 }

@@ -22,9 +22,28 @@ export interface Client {
 }
 
 interface Connection {
+  readonly peer: string;
   readonly room: AnswerRoom;
   /** In use, by run; the connection's own is ''. */
-  readonly clients: Map<string, Client & { users: number }>;
+  readonly clients: Map<string, CountedClient>;
+}
+
+class CountedClient implements Client {
+  readonly run: string;
+  readonly connection: Connection;
+  /** Its name among the connection's clients. */
+  readonly named: string;
+  users = 0;
+
+  constructor(connection: Connection, named: string) {
+    this.connection = connection;
+    this.named = named;
+    this.run = named === '' ? connection.peer : named;
+  }
+
+  get room(): AnswerRoom {
+    return this.connection.room;
+  }
 }
 
 export class Clients {
@@ -45,31 +64,32 @@ export class Clients {
         `${RUN_HEADER}: ${quoted(named)} given, wanted 1 to 128 of A-Z a-z 0-9 . _ -`,
       );
     }
-    const connection = this.#connections.get(peer) ?? {
-      room: new AnswerRoom(this.#answers),
-      clients: new Map(),
-    };
-    this.#connections.set(peer, connection);
-    const { room, clients } = connection;
+    const connection = this.#connections.get(peer) ?? this.#newConnection(peer);
+    const { clients } = connection;
     const runs = clients.size - (clients.has('') ? 1 : 0);
     const run = clients.has(named) || runs < MAX_CONNECTION_RUNS ? named : '';
-    const client = clients.get(run) ?? { run: run === '' ? peer : run, room, users: 0 };
+    let client = clients.get(run);
+    if (client === undefined) {
+      client = new CountedClient(connection, run);
+      clients.set(run, client);
+    }
     client.users += 1;
-    clients.set(run, client);
     return client;
   }
 
   /** Call once per `acquire`, when nothing of the call holds memory any more. */
   release(client: Client): void {
-    for (const [peer, { room, clients }] of this.#connections) {
-      if (room !== client.room) continue;
-      for (const [run, one] of clients) {
-        if (one !== client) continue;
-        one.users -= 1;
-        if (one.users === 0) clients.delete(run);
-      }
-      if (clients.size === 0) this.#connections.delete(peer);
-      return;
-    }
+    const counted = client as CountedClient;
+    const { peer, clients } = counted.connection;
+    counted.users -= 1;
+    if (counted.users > 0) return;
+    clients.delete(counted.named);
+    if (clients.size === 0) this.#connections.delete(peer);
+  }
+
+  #newConnection(peer: string): Connection {
+    const connection = { peer, room: new AnswerRoom(this.#answers), clients: new Map() };
+    this.#connections.set(peer, connection);
+    return connection;
   }
 }

@@ -5,7 +5,7 @@
  */
 import { setImmediate } from 'node:timers/promises';
 import type { EncodedTensor } from '../../contract/encodedTensor.js';
-import type { EncodedOutput, OutputName } from '../../contract/outputs.js';
+import type { EncodedOutput, OutputName, OutputRequest } from '../../contract/outputs.js';
 import { GrpcStatus, RpcError } from '../../rpc/errors.js';
 import { encodeHalf } from '../../wire/half.js';
 import type { InferPlan } from './inferRequest.js';
@@ -38,9 +38,11 @@ export function derivedBytes(
   outputStride: number,
 ): number {
   const positions = Math.ceil(height / outputStride) * Math.ceil(width / outputStride);
-  const bytes = outputs
-    .filter((one) => !isGiven(one, outputs))
-    .reduce((sum, { channels, datatype }) => sum + (channels ?? 1) * DATATYPE_BYTES[datatype], 0);
+  const given = networkOutputs(outputs);
+  let bytes = 0;
+  for (const one of outputs) {
+    if (!isGiven(one, given)) bytes += (one.channels ?? 1) * DATATYPE_BYTES[one.datatype];
+  }
   return images.length * positions * bytes;
 }
 
@@ -55,10 +57,11 @@ export async function answerTensors(
   results: readonly EncodedOutput[][],
 ): Promise<AnswerTensor[]> {
   const tensors: AnswerTensor[] = [];
+  const given = networkOutputs(outputs);
   for (const tensor of outputs) {
     const parts: Uint8Array[] = [];
     for (const result of results) {
-      parts.push(await bytesOf(tensor, result, isGiven(tensor, outputs)));
+      parts.push(isGiven(tensor, given) ? givenBytes(tensor, result) : await made(tensor, result));
     }
     const norms = results[0]!.find(({ output }) => output !== 'classifier')!.tensor;
     const [h = 0, w = 0] = norms.shape;
@@ -69,21 +72,21 @@ export async function answerTensors(
 }
 
 /** Whether the network gives an output with exactly these values in this data type. */
-function isGiven({ values, datatype }: ModelTensor, outputs: readonly ModelTensor[]): boolean {
-  return networkOutputs(outputs).some(
+function isGiven({ values, datatype }: ModelTensor, given: readonly OutputRequest[]): boolean {
+  return given.some(
     ({ output, encoding }) => output === values && (encoding === 'fp16') === (datatype === 'FP16'),
   );
 }
 
-async function bytesOf(
+function givenBytes({ values }: ModelTensor, result: readonly EncodedOutput[]): Uint8Array {
+  return new Uint8Array(tensorOf(result, values as OutputName & OutputValues).data);
+}
+
+async function made(
   { values, datatype, channels }: ModelTensor,
   result: readonly EncodedOutput[],
-  given: boolean,
 ): Promise<Uint8Array> {
-  if (values !== 'feature') {
-    const { data } = tensorOf(result, values);
-    return given ? new Uint8Array(data) : halves(new Float32Array(data));
-  }
+  if (values !== 'feature') return halves(new Float32Array(tensorOf(result, values).data));
   const rows = new Float32Array(tensorOf(result, 'embedding').data);
   const norms = new Float32Array(tensorOf(result, 'feature_norm').data);
   if (datatype === 'FP16') checkRange(norms);

@@ -169,7 +169,7 @@ function requestedOutputs(
   model: ServedModel,
 ): ModelTensor[] {
   if (outputs.length === 0) return defaultOutputs(model.outputs);
-  const requested = new Set<ModelTensor>();
+  const requested: ModelTensor[] = [];
   for (const { name, parameters } of outputs) {
     refuseSharedMemory('outputs', parameters);
     const found = model.outputs.find((output) => output.name === name);
@@ -179,9 +179,9 @@ function requestedOutputs(
       );
     }
     // An output that is named twice is sent once, as by Triton.
-    requested.add(found);
+    if (!requested.includes(found)) requested.push(found);
   }
-  return [...requested];
+  return requested;
 }
 
 /** Extensions of Triton's that this server doesn't have: ignoring them would give another answer. */

@@ -2,7 +2,11 @@
 import { NonFiniteOutputError, RefusedImageError } from '../../contract/inference.js';
 import type { EncodedOutput } from '../../contract/outputs.js';
 import { GrpcStatus, RpcError } from '../../rpc/errors.js';
-import { answerBytes, expectedOutputs } from '../../stream/codec/outputShapes.js';
+import {
+  answerBytes,
+  type ExpectedOutput,
+  expectedOutputs,
+} from '../../stream/codec/outputShapes.js';
 import { checkResult } from '../../stream/server/imageCheck.js';
 import type { Serving } from '../../stream/server/imageRequests.js';
 import type { DropReason, QueuedRequest, RequestName } from '../../stream/server/turns.js';
@@ -11,9 +15,6 @@ import { derivedBytes } from './derivedOutputs.js';
 import type { InferPlan } from './inferRequest.js';
 import { invalidArgument, queueFull, requestPrefix, timedOut } from './modelErrors.js';
 import { networkOutputs } from './modelTensors.js';
-
-/** For logs and for the statistics of passes. */
-export type NameRequest = (image: number) => RequestName;
 
 /** Where a request of a ModelStreamInfer stream stands. */
 export interface StreamPlace {
@@ -49,6 +50,8 @@ export class Inference {
   readonly #serving: Serving;
   readonly #client: Client;
   readonly #plan: InferPlan;
+  /** Of each image: all have one size. */
+  readonly #expected: readonly ExpectedOutput[];
   readonly #answerBytes: number;
   readonly #requests: QueuedRequest[];
   readonly #results: EncodedOutput[][] = [];
@@ -66,6 +69,7 @@ export class Inference {
    * memory for answers, UNAVAILABLE if the queue has no room for the images.
    *
    * @param timeoutMs until all images are computed
+   * @param names of the images, for logs and for the statistics of passes
    * @param place null: a call of its own
    */
   constructor(
@@ -73,14 +77,15 @@ export class Inference {
     client: Client,
     plan: InferPlan,
     timeoutMs: number,
-    nameOf: NameRequest,
+    names: readonly RequestName[],
     place: StreamPlace | null,
   ) {
     this.#serving = serving;
     this.#client = client;
     this.#plan = plan;
     const outputs = networkOutputs(plan.outputs);
-    const imageBytes = answerBytes(expectedOutputs(plan, serving.engine.info, outputs));
+    this.#expected = expectedOutputs(plan, serving.engine.info, outputs);
+    const imageBytes = answerBytes(this.#expected);
     this.#answerBytes =
       plan.images.length * imageBytes + derivedBytes(plan, serving.engine.info.outputStride);
     this.#unanswered = plan.images.length;
@@ -91,7 +96,7 @@ export class Inference {
     // Whoever has cancelled doesn't wait for it.
     this.answered.catch(() => {});
     this.#requests = plan.images.map((image, index) => ({
-      name: nameOf(index),
+      name: names[index]!,
       stream: place?.stream ?? client,
       image,
       outputs,
@@ -110,7 +115,8 @@ export class Inference {
 
   /** The answer is no longer wanted. */
   cancel(): void {
-    this.#fail(new RpcError(GrpcStatus.CANCELLED, 'cancelled'));
+    // An answered request ends so, too: an error and its stack would be made for each.
+    if (!this.#isOver) this.#fail(new RpcError(GrpcStatus.CANCELLED, 'cancelled'));
     this.release();
   }
 
@@ -139,7 +145,7 @@ export class Inference {
       this.#freeRoom();
       return;
     }
-    const checked = this.#checked(index, result);
+    const checked = this.#checked(result);
     if (checked instanceof Error) {
       this.#fail(this.#faultOf(index, checked));
       return;
@@ -159,11 +165,10 @@ export class Inference {
     this.#settle.resolve(this.#results);
   }
 
-  #checked(index: number, result: EncodedOutput[] | Error): EncodedOutput[] | Error {
+  #checked(result: EncodedOutput[] | Error): EncodedOutput[] | Error {
     if (result instanceof Error) return result;
-    const { image, outputs } = this.#requests[index]!;
     try {
-      checkResult(result, expectedOutputs(image, this.#serving.engine.info, outputs));
+      checkResult(result, this.#expected);
       return result;
     } catch (error) {
       return error as Error;

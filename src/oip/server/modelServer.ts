@@ -108,21 +108,28 @@ export class ModelServer {
       },
     };
     this.#unended.add(answering);
-    const settle = (code: string) => {
-      onRequest(method, code, (performance.now() - arrivedAtMs) / 1000);
-      for (let image = 0; image < images; image++) this.#serving?.serving.hooks.onAnswer(code);
-    };
     answering.answer.then(
       ({ tensors }) => {
-        settle('OK');
+        this.#countEnd('OK', arrivedAtMs, images, { method, onRequest });
         this.#countSent(tensors);
       },
       (error: unknown) => {
         this.statistics.addFailed(arrivedAtMs);
-        settle(grpcCodeName(error instanceof RpcError ? error.code : GrpcStatus.INTERNAL));
+        const code = error instanceof RpcError ? error.code : GrpcStatus.INTERNAL;
+        this.#countEnd(grpcCodeName(code), arrivedAtMs, images, { method, onRequest });
       },
     );
     return answering;
+  }
+
+  #countEnd(
+    code: string,
+    arrivedAtMs: number,
+    images: number,
+    { method, onRequest }: InferMethod,
+  ): void {
+    onRequest(method, code, (performance.now() - arrivedAtMs) / 1000);
+    for (let image = 0; image < images; image++) this.#serving?.serving.hooks.onAnswer(code);
   }
 
   /** A forward pass has ended. */
@@ -184,13 +191,13 @@ export class ModelServer {
       Math.max(1, deadlineMs - Date.now()),
     );
     const request = ++this.#requests;
-    const nameOf = (image: number) => {
+    const names = plan.images.map((_, image) => {
       const sample = plan.images.length > 1 ? `${plan.id}[${image}]` : plan.id;
       const name = { run: client.run, request, attempt: 0, sample: printable(sample) };
       this.#names.add(name);
       return name;
-    };
-    return new Inference(serving, client, plan, timeoutMs, nameOf, place);
+    });
+    return new Inference(serving, client, plan, timeoutMs, names, place);
   }
 
   #countSent(tensors: readonly AnswerTensor[]): void {

@@ -68,20 +68,40 @@ export function defaultOutputs(outputs: readonly ModelTensor[]): ModelTensor[] {
  * What the network has to give for these outputs: each of its outputs once, in the precision that is
  * needed. What it doesn't give as it is, derivedOutputs.ts makes.
  */
-export function networkOutputs(tensors: readonly ModelTensor[]): OutputRequest[] {
-  const needs = (values: OutputValues, datatype?: OutputDatatype) =>
-    tensors.some((one) => one.values === values && (datatype ?? one.datatype) === one.datatype);
+export function networkOutputs(tensors: readonly ModelTensor[]): readonly OutputRequest[] {
+  const names = tensors.map(({ name }) => name).join();
+  const known = networkOutputsOf.get(names);
+  if (known !== undefined) return known;
   const requests: OutputRequest[] = [];
-  if (needs('logits')) {
-    requests.push({ output: 'logits', encoding: needs('logits', 'FP32') ? 'fp32' : 'fp16' });
+  if (needs(tensors, 'logits')) {
+    const isSingle = needs(tensors, 'logits', 'FP32');
+    requests.push({ output: 'logits', encoding: isSingle ? 'fp32' : 'fp16' });
   }
-  const needsFeature = needs('feature');
-  if (needs('embedding') || needsFeature) {
-    const isSingle = needsFeature || needs('embedding', 'FP32');
+  const needsFeature = needs(tensors, 'feature');
+  if (needs(tensors, 'embedding') || needsFeature) {
+    const isSingle = needsFeature || needs(tensors, 'embedding', 'FP32');
     requests.push({ output: 'embedding', encoding: isSingle ? 'fp32' : 'fp16' });
   }
-  if (needs('feature_norm') || needsFeature) {
+  if (needs(tensors, 'feature_norm') || needsFeature) {
     requests.push({ output: 'feature_norm', encoding: 'fp32' });
   }
+  if (networkOutputsOf.size >= MAX_KNOWN) networkOutputsOf.clear();
+  networkOutputsOf.set(names, requests);
   return requests;
+}
+
+/** By the tensors' names: clients ask for the same outputs again and again. */
+const networkOutputsOf = new Map<string, readonly OutputRequest[]>();
+
+/** Clients can ask for thousands of orders. */
+const MAX_KNOWN = 64;
+
+function needs(
+  tensors: readonly ModelTensor[],
+  values: OutputValues,
+  datatype?: OutputDatatype,
+): boolean {
+  return tensors.some(
+    (one) => one.values === values && (datatype ?? one.datatype) === one.datatype,
+  );
 }

@@ -1,15 +1,15 @@
 /**
- * Answers as messages of parts: the fields before the tensors go through protobufjs, the tensors
- * themselves are copied once, behind gRPC's header. Fields come in the order of their numbers, as
- * protobufjs writes them.
+ * Answers as messages of parts: the tensors are not copied, and the fields before them are written by hand.
+ * The bytes are those that protobufjs writes, with fields in the order of their numbers.
  */
 import type { ServiceDefinition } from '@grpc/grpc-js';
-import { messageOfParts } from '../../rpc/grpcInternals.js';
+import { asSerialized } from '../../rpc/grpcInternals.js';
+import { PartedMessage } from '../../rpc/calls/partedMessage.js';
 import { LENGTH_DELIMITED, tag, varintBytes, WireWriter } from '../../stream/codec/protobufWire.js';
 import { InferenceService } from '../codec/inferenceService.js';
-import type { ModelInferResponseInput } from '../generated/inference/ModelInferResponse.js';
 import type { AnswerTensor } from './derivedOutputs.js';
 import { MODEL_VERSION } from './modelErrors.js';
+import type { ModelTensor } from './modelTensors.js';
 import { boundedDecoder, decodeInferRequest } from './requestDecoder.js';
 
 /** The answer to one request. */
@@ -27,12 +27,24 @@ export type StreamAnswer =
 /** Triton's mark on a stream's messages; every request has one answer here. */
 const FINAL = { triton_final_response: { boolParam: true } };
 
+const FINAL_FIELD = InferenceService.service.ModelInfer.responseSerialize({ parameters: FINAL });
+
+/** Numbers of fields in grpc_service.proto: ModelInferResponse's, */
+const ID = 3;
+const OUTPUTS = 5;
 const RAW_OUTPUT_CONTENTS = 6;
+/** its InferOutputTensor's, */
+const OUTPUT_NAME = 1;
+const OUTPUT_DATATYPE = 2;
+const OUTPUT_SHAPE = 3;
+/** and ModelStreamInferResponse's. */
 const INFER_RESPONSE = 2;
 
-export function encodeAnswer(answer: InferAnswer): Buffer {
-  const [head, ...parts] = partsOf(answer, {});
-  return messageOfParts(head as Buffer, ...parts);
+const RAW_TAG_BYTES = varintBytes(tag(RAW_OUTPUT_CONTENTS, LENGTH_DELIMITED));
+
+export function encodeAnswer({ modelName, id, tensors }: InferAnswer): Buffer {
+  const fields = headFields(modelName, id, false, tensors);
+  return asSerialized(messageOf(writtenHead(fields, 0), tensors));
 }
 
 export function encodeStreamAnswer(answer: StreamAnswer): Buffer {
@@ -42,38 +54,99 @@ export function encodeStreamAnswer(answer: StreamAnswer): Buffer {
     const inferResponse = { modelName, modelVersion: MODEL_VERSION, id, parameters: FINAL };
     return ModelStreamInfer.responseSerialize({ errorMessage, inferResponse });
   }
-  const parts = partsOf(answer, FINAL);
-  const bytes = parts.reduce((sum, part) => sum + part.length, 0);
-  return messageOfParts(lengthHead(INFER_RESPONSE, bytes), ...parts);
+  const { modelName, id, tensors } = answer;
+  const fields = headFields(modelName, id, true, tensors);
+  let bytes = bytesOf(fields);
+  for (const { parts } of tensors) {
+    const part = bytesOf(parts);
+    bytes += RAW_TAG_BYTES + varintBytes(part) + part;
+  }
+  return asSerialized(messageOf(writtenHead(fields, bytes), tensors));
 }
 
-/** All of the message; the first part is everything up to the first tensor's length. */
-function partsOf(
-  { modelName, id, tensors }: InferAnswer,
-  parameters: ModelInferResponseInput['parameters'] & object,
+/** The fields before the tensors, in the order of their numbers. */
+function headFields(
+  modelName: string,
+  id: string,
+  isFinal: boolean,
+  tensors: readonly AnswerTensor[],
 ): Uint8Array[] {
-  const head = InferenceService.service.ModelInfer.responseSerialize({
-    modelName,
-    modelVersion: MODEL_VERSION,
-    id,
-    parameters,
-    outputs: tensors.map(({ tensor: { name, datatype }, shape }) => ({
-      ...{ name, datatype },
-      shape: [...shape],
-    })),
-  });
-  const contents = tensors.flatMap(({ parts }) => {
-    const bytes = parts.reduce((sum, part) => sum + part.length, 0);
-    return [lengthHead(RAW_OUTPUT_CONTENTS, bytes), ...parts];
-  });
-  return [head, ...contents];
+  const fields = [modelFields(modelName)];
+  if (id !== '') fields.push(textField(ID, id));
+  if (isFinal) fields.push(FINAL_FIELD);
+  for (const { tensor, shape } of tensors) fields.push(outputField(tensor, shape));
+  return fields;
 }
 
-/** Tag and length of a field. */
-function lengthHead(field: number, bytes: number): Buffer {
-  const head = new WireWriter(varintBytes(tag(field, LENGTH_DELIMITED)) + varintBytes(bytes));
-  head.lengthField(field, bytes);
+/** @param responseBytes those of the whole ModelInferResponse inside a stream's message; 0: it is the message */
+function writtenHead(fields: readonly Uint8Array[], responseBytes: number): Buffer {
+  const lengthBytes = responseBytes === 0 ? 0 : 1 + varintBytes(responseBytes);
+  const head = new WireWriter(lengthBytes + bytesOf(fields));
+  if (responseBytes > 0) head.lengthField(INFER_RESPONSE, responseBytes);
+  for (const field of fields) head.bytes(field);
   return head.buffer;
+}
+
+function messageOf(head: Buffer, tensors: readonly AnswerTensor[]): PartedMessage {
+  const parts: Uint8Array[] = [];
+  for (const { parts: contents } of tensors) {
+    parts.push(rawHead(bytesOf(contents)), ...contents);
+  }
+  return new PartedMessage(head, parts);
+}
+
+function rawHead(bytes: number): Buffer {
+  const head = new WireWriter(RAW_TAG_BYTES + varintBytes(bytes));
+  head.lengthField(RAW_OUTPUT_CONTENTS, bytes);
+  return head.buffer;
+}
+
+function bytesOf(parts: readonly Uint8Array[]): number {
+  let bytes = 0;
+  for (const part of parts) bytes += part.length;
+  return bytes;
+}
+
+let modelOfLast: { readonly modelName: string; readonly fields: Uint8Array } | undefined;
+
+/** Name and version: a server has one model. */
+function modelFields(modelName: string): Uint8Array {
+  if (modelOfLast?.modelName !== modelName) {
+    const { responseSerialize } = InferenceService.service.ModelInfer;
+    const fields = responseSerialize({ modelName, modelVersion: MODEL_VERSION });
+    modelOfLast = { modelName, fields };
+  }
+  return modelOfLast.fields;
+}
+
+function textField(field: number, text: string): Buffer {
+  const bytes = Buffer.from(text);
+  const written = new WireWriter(1 + varintBytes(bytes.length) + bytes.length);
+  written.bytesField(field, bytes);
+  return written.buffer;
+}
+
+/** Name and data type of each output, which never change. */
+const outputNames = new WeakMap<ModelTensor, Uint8Array>();
+
+/** More than the tags and lengths of an output's fields, and a shape of four numbers, ever take. */
+const OUTPUT_HEAD_BYTES = 64;
+
+function outputField(tensor: ModelTensor, shape: readonly number[]): Buffer {
+  let names = outputNames.get(tensor);
+  if (names === undefined) {
+    const { name, datatype } = tensor;
+    names = Buffer.concat([textField(OUTPUT_NAME, name), textField(OUTPUT_DATATYPE, datatype)]);
+    outputNames.set(tensor, names);
+  }
+  let shapeBytes = 0;
+  for (const extent of shape) shapeBytes += varintBytes(extent);
+  const bytes = names.length + 1 + varintBytes(shapeBytes) + shapeBytes;
+  const written = new WireWriter(OUTPUT_HEAD_BYTES + bytes);
+  written.lengthField(OUTPUTS, bytes);
+  written.bytes(names);
+  written.packedField(OUTPUT_SHAPE, shape);
+  return written.written;
 }
 
 /**

@@ -4,6 +4,7 @@
  * begins with.
  */
 import type { EncodedTensor } from '../../contract/encodedTensor.js';
+import type { NeededOutput } from '../../contract/outputs.js';
 import { ContractMismatchError } from '../../contract/teacher.js';
 import type { TeacherInfo } from '../../contract/teacherInfo.js';
 import { firstNonFinite, tensorBytes } from '../../wire/checkTensor.js';
@@ -12,19 +13,13 @@ import { CHANNEL_ORDER } from '../codec/wireNames.js';
 import type { OutputEncodingInput } from '../generated/cirkd/teacher/v1/OutputEncoding.js';
 import type { TeacherInfo as WireInfo } from '../generated/cirkd/teacher/v1/TeacherInfo.js';
 import type { Welcome } from '../generated/cirkd/teacher/v1/Welcome.js';
-import {
-  type ClientSettings,
-  type ExpectedContract,
-  wantsClassifier,
-  welcomeOutputs,
-} from './options.js';
+import { type OutputOptions, wantsClassifier, welcomeOutputs } from './helloOutputs.js';
+import type { ClientSettings, ExpectedContract } from './options.js';
 import { ReplyAssembly } from './distill/replyAssembly.js';
 import type { TeacherMessage } from './distill/responseDecoder.js';
 
 /** Four times the size of 1000 classes of 4096 channels. */
 const MAX_CLASSIFIER_BYTES = 64 * 2 ** 20;
-
-type OutputOptions = Pick<ClientSettings, 'encoding' | 'logits'>;
 
 /** The terms agreed between one teacher and the student. */
 export interface Agreement {
@@ -40,17 +35,27 @@ export interface Agreement {
   readonly cachesAnswers: boolean;
 }
 
+/** How a teacher of another protocol is asked and its answers are read. */
+export interface Reading {
+  /** As one text, not empty. */
+  readonly reading: string;
+  /** What its answers consist of before they are read: at least what is needed of them. */
+  readonly travelling: readonly NeededOutput[];
+}
+
 /** The contract of a fleet: what the student expects, completed by the first teacher that fits. */
 export class FleetContract {
   readonly #expected: ExpectedContract;
   readonly #outputOptions: OutputOptions;
   /** How the admitted teachers are asked and read; empty for our own, whose digest covers that. */
   readonly #readings = new Set<string>();
+  /** What answers of other protocols consist of. */
+  readonly #travelling = new Set<NeededOutput>();
   #first: { address: string; info: TeacherInfo; classifier: EncodedTensor | null } | undefined;
 
-  constructor({ expected, encoding, logits }: OutputOptions & Pick<ClientSettings, 'expected'>) {
+  constructor({ expected, ...options }: OutputOptions & Pick<ClientSettings, 'expected'>) {
     this.#expected = expected;
-    this.#outputOptions = { encoding, logits };
+    this.#outputOptions = options;
   }
 
   /** The first teacher's info; undefined before one fits and has sent its classifier, if wanted. */
@@ -61,6 +66,11 @@ export class FleetContract {
   /** The classifier that all teachers share; null if none is wanted. */
   get classifier(): EncodedTensor | null {
     return this.#first?.classifier ?? null;
+  }
+
+  /** All that an answer of a teacher so far may consist of while it travels. */
+  get travellingOutputs(): NeededOutput[] {
+    return [...new Set([...this.#outputOptions.outputs, ...this.#travelling])];
   }
 
   /** What answers depend on beyond the digest, of all teachers so far; empty if all are our own. */
@@ -91,15 +101,13 @@ export class FleetContract {
     };
   }
 
-  /**
-   * Admits a teacher of another protocol, which says nothing of outputs and gives logits. `reading`: how
-   * it is asked and its answers are read, not empty. Throws as admit().
-   */
-  admitInfo(address: string, info: TeacherInfo, reading: string): void {
+  /** Admits a teacher of another protocol, which says nothing of outputs. Throws as admit(). */
+  admitInfo(address: string, info: TeacherInfo, { reading, travelling }: Reading): void {
     this.#checkExpected(address, info);
     this.#checkFirst(address, info);
     this.#first ??= { address, info, classifier: null };
     this.#readings.add(reading);
+    for (const output of travelling) this.#travelling.add(output);
   }
 
   /**
@@ -144,6 +152,10 @@ export class FleetContract {
     const fields = [
       ['digest', info.digest, first.info.digest],
       ['feature_channels', info.featureChannels, first.info.featureChannels],
+      // Matters only to those who ask for them.
+      ...(this.#outputOptions.outputs.includes('aux_norm')
+        ? [['has_aux_logits', info.hasAuxLogits, first.info.hasAuxLogits] as const]
+        : []),
     ] as const;
     for (const [field, given, wanted] of fields) {
       if (given === wanted) continue;
@@ -194,6 +206,7 @@ function readInfo(address: string, wire: WireInfo | null): TeacherInfo {
     model: wire.model,
     classes: wire.classes,
     featureChannels: wire.featureChannels,
+    hasAuxLogits: wire.hasAuxLogits,
     outputStride: wire.outputStride,
     pixelMean: wire.pixelMean,
     pixelStd: wire.pixelStd,
@@ -213,7 +226,7 @@ export class HandshakeError extends Error {
 export interface Admission {
   admit(address: string, welcome: Welcome): Agreement;
   admitClassifier(address: string, info: TeacherInfo, classifier: EncodedTensor): void;
-  admitInfo(address: string, info: TeacherInfo, reading: string): void;
+  admitInfo(address: string, info: TeacherInfo, reading: Reading): void;
 }
 
 /**

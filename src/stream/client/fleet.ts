@@ -14,7 +14,7 @@ import type { TeacherInfo } from '../../contract/teacherInfo.js';
 import type { Welcome } from '../generated/cirkd/teacher/v1/Welcome.js';
 import { AnswerWatch } from './answerWatch.js';
 import { refusalOfAll, TeacherChoice } from './choice.js';
-import { type Agreement, FleetContract } from './contract.js';
+import { type Agreement, FleetContract, type Reading } from './contract.js';
 import type { TeacherProtocol } from './conversation.js';
 import { ImageRefusedError } from './errors.js';
 import { type LinkOwner, TeacherLink } from './link.js';
@@ -97,7 +97,7 @@ export class Fleet implements LinkOwner {
   }
 
   /** What the teachers were admitted as. */
-  get contract(): Pick<FleetContract, 'classifier' | 'answerScope'> {
+  get contract(): Pick<FleetContract, 'classifier' | 'answerScope' | 'travellingOutputs'> {
     return this.#contract;
   }
 
@@ -109,7 +109,7 @@ export class Fleet implements LinkOwner {
     this.#contract.admitClassifier(address, info, classifier);
   }
 
-  admitInfo(address: string, info: TeacherInfo, reading: string): void {
+  admitInfo(address: string, info: TeacherInfo, reading: Reading): void {
     this.#contract.admitInfo(address, info, reading);
   }
 

@@ -1,10 +1,8 @@
 /** The options of a client of teachers, its hooks and the events that they report. */
 import type { ChannelCredentials } from '@grpc/grpc-js';
-import { type Encoding, type OutputRequest, OUTPUTS } from '../../contract/outputs.js';
-import type { TeacherInfo } from '../../contract/teacherInfo.js';
+import type { Encoding, NeededOutput } from '../../contract/outputs.js';
 import { plaintext } from '../../rpc/endingConnections.js';
-import { ENCODING, OUTPUT } from '../codec/wireNames.js';
-import type { OutputEncodingInput } from '../generated/cirkd/teacher/v1/OutputEncoding.js';
+import { FEATURE_AND_LOGITS, type LogitsSource } from './helloOutputs.js';
 
 /**
  * Why an image was requested again: the label of cirkd_student_requeued_total. The caller of
@@ -126,11 +124,9 @@ export interface ClientHooks {
   readonly onName?: (state: NameState) => void;
 }
 
-export type LogitsSource = 'sent' | 'rebuilt';
-
 /**
  * A client's fixed options. connectTeachers throws RangeError for a number that isn't above 0 and for
- * empty `addresses`; nothing else is checked.
+ * empty `addresses` or `outputs`; nothing else is checked.
  */
 export interface ClientOptions extends ClientHooks {
   /**
@@ -141,6 +137,8 @@ export interface ClientOptions extends ClientHooks {
   readonly addresses: readonly string[];
   /** [A-Za-z0-9._-]{1,128} */
   readonly runId: string;
+  /** What the caller uses of an answer, at least one; nothing else travels. Default: FEATURE_AND_LOGITS. */
+  readonly outputs?: readonly NeededOutput[];
   /** Encoding of logits and embeddings; norms are always fp32, and with int8 logits are fp16. */
   readonly encoding: Encoding;
   /** Whether logits are sent, or rebuilt here with the teacher's classifier. Default 'sent'. */
@@ -177,6 +175,7 @@ export interface ClientOptions extends ClientHooks {
 /** The options with every default filled in. */
 export type ClientSettings = ClientOptions & {
   readonly credentials: () => ChannelCredentials;
+  readonly outputs: readonly NeededOutput[];
   readonly logits: LogitsSource;
   readonly lookupIntervalMs: number;
   readonly maxInflightImagesPerTeacher: number;
@@ -190,6 +189,7 @@ export type ClientSettings = ClientOptions & {
 export function withDefaults(options: ClientOptions): ClientSettings {
   const settings = {
     credentials: plaintext,
+    outputs: FEATURE_AND_LOGITS,
     logits: 'sent' as const,
     lookupIntervalMs: 5000,
     maxInflightImagesPerTeacher: 8,
@@ -201,6 +201,9 @@ export function withDefaults(options: ClientOptions): ClientSettings {
   };
   if (settings.addresses.length === 0) {
     throw new RangeError('addresses: none given, wanted at least one');
+  }
+  if (settings.outputs.length === 0) {
+    throw new RangeError('outputs: none given, wanted at least one');
   }
   const positive = [
     'requestTimeoutMs',
@@ -219,58 +222,4 @@ export function withDefaults(options: ClientOptions): ClientSettings {
     }
   }
   return settings;
-}
-
-type OutputOptions = Pick<ClientSettings, 'encoding' | 'logits'>;
-
-/** Whether logits are rebuilt here from the feature, with the teacher's last layer. */
-export function wantsClassifier({ logits }: OutputOptions): boolean {
-  return logits === 'rebuilt';
-}
-
-/** The outputs requested for every image, in the order of the hello. */
-export function requestedOutputs({ encoding, logits }: OutputOptions): OutputRequest[] {
-  // A step of int8 would be too coarse for logits: the KD loss sees every one of them.
-  const logitsEncoding = encoding === 'int8' ? 'fp16' : encoding;
-  return [
-    ...(logits === 'sent' ? [{ output: 'logits', encoding: logitsEncoding } as const] : []),
-    { output: 'embedding', encoding },
-    ...(encoding === 'int8' ? [{ output: 'embedding_scale', encoding: 'fp32' } as const] : []),
-    { output: 'feature_norm', encoding: 'fp32' },
-  ];
-}
-
-/** The outputs that a teacher grants: one without a feature (0 channels) omits the feature's. */
-export function grantedOutputs(
-  { featureChannels }: Pick<TeacherInfo, 'featureChannels'>,
-  options: OutputOptions,
-): OutputRequest[] {
-  return requestedOutputs(options).filter(
-    ({ output }) => featureChannels > 0 || !OUTPUTS[output].isOfFeature,
-  );
-}
-
-/** All outputs that the hello requests, with the contract's names. */
-export function helloOutputs(options: OutputOptions): OutputEncodingInput[] {
-  return outputsToWire(requestedOutputs(options), options);
-}
-
-/** The outputs that the welcome of a teacher has to grant. */
-export function welcomeOutputs(
-  info: Pick<TeacherInfo, 'featureChannels'>,
-  options: OutputOptions,
-): OutputEncodingInput[] {
-  return outputsToWire(grantedOutputs(info, options), options);
-}
-
-function outputsToWire(
-  imageOutputs: readonly OutputRequest[],
-  options: OutputOptions,
-): OutputEncodingInput[] {
-  const classifier = { output: 'classifier', encoding: 'fp32' } as const;
-  const outputs = wantsClassifier(options) ? [...imageOutputs, classifier] : imageOutputs;
-  return outputs.map(({ output, encoding }) => ({
-    output: OUTPUT.toWire[output],
-    encoding: ENCODING.toWire[encoding],
-  }));
 }

@@ -7,12 +7,8 @@ import { answerBytes, type ExpectedOutput, expectedOutputs } from '../codec/outp
 import type { TeacherProtocol } from './conversation.js';
 import { distillProtocol } from './distill/distillConversation.js';
 import { Fleet } from './fleet.js';
-import {
-  type ClientOptions,
-  type ClientSettings,
-  grantedOutputs,
-  withDefaults,
-} from './options.js';
+import { grantedOutputs } from './helloOutputs.js';
+import { type ClientOptions, type ClientSettings, withDefaults } from './options.js';
 import { unlessAborted } from '../../threads/unlessAborted.js';
 import { ImageRequest } from './request.js';
 
@@ -87,7 +83,9 @@ export class RemoteTeacher implements Teacher {
 
   /** The smallest maxInflightBytes that admits the answer to an image of this size. */
   inflightBytesFor(size: { readonly height: number; readonly width: number }): number {
-    return answerBytes(this.expectedFor(size));
+    const outputs = this.#fleet.contract.travellingOutputs;
+    const travelling = grantedOutputs(this.info, { ...this.#settings, outputs });
+    return answerBytes(expectedOutputs(size, this.info, travelling));
   }
 
   /**
@@ -124,7 +122,8 @@ export class RemoteTeacher implements Teacher {
     prepare?: (request: ImageRequest) => void,
   ): Promise<TeacherReply> {
     signal?.throwIfAborted();
-    const request = new ImageRequest(image, this.expectedFor(image), signal);
+    const bytes = this.inflightBytesFor(image);
+    const request = new ImageRequest(image, this.expectedFor(image), signal, bytes);
     this.#check(request);
     prepare?.(request);
     this.#fleet.submit(request);
@@ -133,7 +132,7 @@ export class RemoteTeacher implements Teacher {
     return reply;
   }
 
-  #check({ image }: ImageRequest): void {
+  #check({ image, replyBytes: wanted }: ImageRequest): void {
     const { sample, height, width, rgb } = image;
     if (!(height >= 1 && width >= 1) || rgb.length !== height * width * 3) {
       throw new RangeError(
@@ -141,7 +140,6 @@ export class RemoteTeacher implements Teacher {
       );
     }
     const { maxInflightBytes } = this.#settings;
-    const wanted = this.inflightBytesFor(image);
     if (wanted > maxInflightBytes) {
       throw new RangeError(
         `maxInflightBytes: ${maxInflightBytes} given, the answer to a ${height}x${width} image needs at least ${wanted}`,

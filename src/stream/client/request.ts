@@ -10,6 +10,7 @@ import { withResolvers } from './promises.js';
 export class ImageRequest {
   readonly image: TeacherImage;
   readonly outputs: readonly ExpectedOutput[];
+  /** Of the answer while it travels: what it may hold of maxInflightBytes. */
   readonly replyBytes: number;
   readonly promise: Promise<TeacherReply>;
   /** Attempts made. */
@@ -34,11 +35,16 @@ export class ImageRequest {
   #onAbort: (() => void) | undefined;
   #crc32c: number | undefined;
 
-  constructor(image: TeacherImage, outputs: readonly ExpectedOutput[], signal?: AbortSignal) {
+  constructor(
+    image: TeacherImage,
+    outputs: readonly ExpectedOutput[],
+    signal?: AbortSignal,
+    replyBytes = answerBytes(outputs),
+  ) {
     this.image = image;
     this.outputs = outputs;
     this.#signal = signal;
-    this.replyBytes = answerBytes(outputs);
+    this.replyBytes = replyBytes;
     const { promise, resolve, reject } = withResolvers<TeacherReply>();
     this.promise = promise;
     this.#resolve = resolve;

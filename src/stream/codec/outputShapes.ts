@@ -20,15 +20,16 @@ export function expectedOutputs(
   requests: readonly OutputRequest[],
 ): ExpectedOutput[] {
   const [h, w] = outputSize(image.height, image.width, sizes.outputStride);
-  const channels: Readonly<Partial<Record<OutputName, number>>> = {
-    logits: sizes.classes,
-    embedding: sizes.featureChannels,
-  };
-  return requests.map((request) => ({
-    name: request.output,
-    dtype: dtypeOfOutput(request),
-    shape: [h, w, ...[channels[request.output] ?? []].flat()],
-  }));
+  return requests.map((request) => {
+    const depth = depthOf(request.output, sizes);
+    const shape = depth === null ? [h, w] : [h, w, depth];
+    return { name: request.output, dtype: dtypeOfOutput(request), shape };
+  });
+}
+
+function depthOf(output: OutputName, sizes: OutputSizes): number | null {
+  if (output === 'logits') return sizes.classes;
+  return output === 'embedding' ? sizes.featureChannels : null;
 }
 
 /** Bytes of a whole answer. */

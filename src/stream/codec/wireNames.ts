@@ -17,6 +17,7 @@ export const OUTPUT = wireEnum<OutputName>()({
   feature_norm: ['OUTPUT_FEATURE_NORM', 3],
   embedding_scale: ['OUTPUT_EMBEDDING_SCALE', 4],
   classifier: ['OUTPUT_CLASSIFIER', 5],
+  aux_norm: ['OUTPUT_AUX_NORM', 6],
 });
 
 export const ENCODING = wireEnum<Encoding>()({

@@ -11,6 +11,17 @@ export interface QueueLimits {
   readonly maxBytes: number;
 }
 
+/** Whether there certainly is room without evictions: at once, where chooseEvictions looks at each image. */
+export function hasRoomFor(
+  { image }: QueuedRequest,
+  waiting: { readonly size: number; readonly bytes: number },
+  { maxImages, maxBytes }: QueueLimits,
+): boolean {
+  // Together the images take no more slots than one each and those of their bytes.
+  const bytes = waiting.bytes + image.rgb.length;
+  return waiting.size + 1 + (bytes * maxImages) / maxBytes <= maxImages;
+}
+
 /**
  * The images to evict for `newcomer`; none if there is room. Undefined if there is no room and no
  * image may be evicted.

@@ -1,5 +1,5 @@
 /** Reads a hello: the client's request, or the reason why this server can't fulfil it. */
-import { type Encoding, type OutputRequest, OUTPUTS } from '../../contract/outputs.js';
+import { type Encoding, hasOutput, type OutputRequest, OUTPUTS } from '../../contract/outputs.js';
 import type { TeacherInfo } from '../../contract/teacherInfo.js';
 import { GrpcStatus, invalidArgument, RpcError } from '../../rpc/errors.js';
 import { tensorBytes } from '../../wire/checkTensor.js';
@@ -102,8 +102,9 @@ export function checkOutputs(
 }
 
 /**
- * The requested outputs that this teacher sends: all of them, except those of a feature if it has
- * none. Throws FAILED_PRECONDITION if the request makes no sense without those.
+ * The requested outputs that this teacher sends: all of them, except those of a feature, or of
+ * auxiliary logits, that it doesn't have. Throws FAILED_PRECONDITION if the request makes no sense
+ * without those.
  */
 export function grantedOutputs(
   requested: readonly OutputRequest[],
@@ -116,11 +117,11 @@ export function grantedOutputs(
       `hello.outputs: OUTPUT_CLASSIFIER given, but this teacher ${reason}: its logits can't be rebuilt, set teacher.logits: sent`,
     );
   }
-  const granted = requested.filter(({ output }) => hasFeature || !OUTPUTS[output].isOfFeature);
+  const granted = requested.filter(({ output }) => hasOutput(info, output));
   if (granted.length > 0) return granted;
   const given = requested.map(({ output }) => OUTPUT.toWire[output]).join(', ');
   throw unsupported(
-    `hello.outputs: ${given} given, but this teacher provides no feature: wanted OUTPUT_LOGITS, set teacher.logits: sent`,
+    `hello.outputs: ${given} given, but this teacher provides ${hasFeature ? 'no auxiliary logits' : 'no feature'}: wanted OUTPUT_LOGITS`,
   );
 }
 

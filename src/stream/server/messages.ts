@@ -4,7 +4,8 @@
  * protobufjs.
  */
 import type { ServiceDefinition } from '@grpc/grpc-js';
-import { messageOfParts } from '../../rpc/grpcInternals.js';
+import { asSerialized } from '../../rpc/grpcInternals.js';
+import { PartedMessage } from '../../rpc/calls/partedMessage.js';
 import {
   checkMessageBounds,
   REQUEST_BULK_FIELD,
@@ -34,14 +35,10 @@ export interface OutgoingChunk {
 /** More than the fields before the data ever need: eight varints of 10 bytes and a shape. */
 const HEAD_BYTES = 128;
 
-/**
- * The message for grpc-js: a Buffer of which only `byteLength` and `copy` may be used. Its own bytes
- * are the fields before the data. Throws if the chunk wasn't made by this server (see
- * OutgoingChunk).
- */
-export function encodeTensorResponse(chunk: TensorChunkInput): Buffer {
+/** The fields before the data, and the data. Throws if this server didn't make the chunk (see OutgoingChunk). */
+export function encodeTensorResponse(chunk: TensorChunkInput): PartedMessage {
   const { data } = chunk as OutgoingChunk;
-  return messageOfParts(messageHead(chunk as OutgoingChunk), data);
+  return new PartedMessage(messageHead(chunk as OutgoingChunk), [data]);
 }
 
 /** All of the message up to the first byte of the data. */
@@ -68,7 +65,8 @@ function messageHead(chunk: OutgoingChunk): Buffer {
 export type IncomingRequest = DistillRequest | { readonly malformed: string };
 
 /**
- * The definition for a server. Tensors are written by hand (same bytes, one copy). Bytes that aren't
+ * The definition for a server. Tensors are written by hand: the same bytes,
+ * without a copy of the data. Bytes that aren't
  * a DistillRequest, or cost too much to decode, arrive as `malformed`, so that the stream can end
  * with our own status.
  */
@@ -89,7 +87,7 @@ export function teacherServerDefinition(): ServiceDefinition {
       },
       responseSerialize(response: DistillResponseInput): Buffer {
         return response.tensor
-          ? encodeTensorResponse(response.tensor)
+          ? asSerialized(encodeTensorResponse(response.tensor))
           : Distill.responseSerialize(response);
       },
     },

@@ -5,8 +5,8 @@
  * and with the same outputs may share a batch; an image waits for others at most `maxDelayMs`. One
  * batch is in the network at a time.
  */
-import type { EncodedOutput } from '../../contract/outputs.js';
-import { chooseEvictions, type QueueLimits } from './eviction.js';
+import type { EncodedOutput, OutputRequest } from '../../contract/outputs.js';
+import { chooseEvictions, hasRoomFor, type QueueLimits } from './eviction.js';
 import type { InferenceEngine, TeacherServerHooks } from './serving.js';
 import {
   type DropReason,
@@ -63,10 +63,12 @@ export class RequestQueue implements RequestIntake {
 
   /** Returns false, and calls nothing, if the queue is full and no image may be evicted. */
   submit(request: QueuedRequest): boolean {
-    const waiting = this.#turns.lines().flatMap((line) => line.map((one) => one.request));
-    const victims = chooseEvictions(waiting, request, this.#limits);
-    if (victims === undefined) return false;
-    for (const victim of victims) this.#drop(victim, 'evicted');
+    if (!hasRoomFor(request, this.#turns, this.#limits)) {
+      const waiting = this.#turns.lines().flatMap((line) => line.map((one) => one.request));
+      const victims = chooseEvictions(waiting, request, this.#limits);
+      if (victims === undefined) return false;
+      for (const victim of victims) this.#drop(victim, 'evicted');
+    }
     this.#turns.add({ request, batchKey: batchKeyOf(request), arrivedAtMs: performance.now() });
     this.#reportSize();
     // Deferred, so that images which arrived together share a batch without a delay.
@@ -98,6 +100,10 @@ export class RequestQueue implements RequestIntake {
 
   #dispatch(): void {
     if (this.#busy) return;
+    if (this.#turns.size === 0) {
+      clearTimeout(this.#batchTimer);
+      return;
+    }
     this.#dropLate();
     const batchKey = this.#nextBatchKey();
     if (batchKey === undefined) return;
@@ -212,8 +218,15 @@ export class RequestQueue implements RequestIntake {
   }
 }
 
+/** By list: a stream's images share one, as do the requests that name the same outputs. */
+const requestedTexts = new WeakMap<readonly OutputRequest[], string>();
+
 function batchKeyOf({ image, outputs }: QueuedRequest): string {
-  const requested = outputs.map(({ output, encoding }) => `${output}:${encoding}`).join();
+  let requested = requestedTexts.get(outputs);
+  if (requested === undefined) {
+    requested = outputs.map(({ output, encoding }) => `${output}:${encoding}`).join();
+    requestedTexts.set(outputs, requested);
+  }
   return `${image.height}x${image.width} ${requested}`;
 }
 

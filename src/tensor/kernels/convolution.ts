@@ -7,7 +7,7 @@
 import { attribute } from '../execute.js';
 import { addonOps, type ConvolutionOps, recorded, tensorflowOps } from './convolutionOps.js';
 
-const addon = addonOps('CirkdConv2D');
+const addon = addonOps('Conv2D');
 const tensorflow = tensorflowOps('Conv2D', () => [attribute.bool('use_cudnn_on_gpu', true)]);
 
 /** CPU only. */

@@ -8,6 +8,7 @@
 import type { OpAttribute } from '../binding.js';
 import { vector } from '../create.js';
 import { attribute, execute } from '../execute.js';
+import { biasAddOp, biasGradient } from '../ops/combine.js';
 import { paddingAttributes } from '../ops/padding.js';
 import type { Tape, Var } from '../tape.js';
 import { scope, type Tensor } from '../tensor.js';
@@ -19,17 +20,23 @@ export interface ConvolutionGeometry {
   readonly padding: number;
 }
 
-/** On a tape: x_NHWC, weights -> [N, H', W', K]. */
+/** On a tape: x_NHWC, weights -> [N, H', W', K]. bias_K is added to each position; null: nothing is. */
 export type ConvolutionKernel = (
   tape: Tape,
   x: Var,
   weights: Var,
   geometry: ConvolutionGeometry,
+  bias_K?: Var | null,
 ) => Var;
 
 /** The ops on tensors, without a tape. */
 export interface ConvolutionOps {
-  forward(x_NHWC: Tensor, weights: Tensor, geometry: ConvolutionGeometry): Tensor;
+  forward(
+    x_NHWC: Tensor,
+    weights: Tensor,
+    geometry: ConvolutionGeometry,
+    bias_K?: Tensor | null,
+  ): Tensor;
   inputGradient(
     inputShape_NHWC: readonly number[],
     weights: Tensor,
@@ -44,11 +51,16 @@ export interface ConvolutionOps {
   ): Tensor;
 }
 
-/** The addon's ops `name`, `name`InputGrad and `name`FilterGrad; CPU only. */
-export function addonOps(name: string): ConvolutionOps {
+/** The addon's ops Cirkd`kind`, CirkdBiased`kind`, and Cirkd`kind`InputGrad and …FilterGrad; CPU only. */
+export function addonOps(kind: string): ConvolutionOps {
+  const name = `Cirkd${kind}`;
   return {
-    forward: (x_NHWC, weights, geometry) =>
-      scope(() => execute(name, [x_NHWC, weights, geometryTensor(geometry)], [])),
+    forward: (x_NHWC, weights, geometry, bias_K = null) =>
+      scope(() => {
+        const inputs = [x_NHWC, weights, geometryTensor(geometry)];
+        if (bias_K === null) return execute(name, inputs, []);
+        return execute(`CirkdBiased${kind}`, [...inputs, bias_K], []);
+      }),
     inputGradient: ([, height = 0, width = 0], weights, dy, geometry) =>
       scope(() => {
         const numbers = geometryTensor(geometry, [height, width]);
@@ -85,7 +97,11 @@ export function tensorflowOps(
     ...more(),
   ];
   return {
-    forward: (x_NHWC, weights, geometry) => execute(name, [x_NHWC, weights], attributes(geometry)),
+    forward: (x_NHWC, weights, geometry, bias_K = null) =>
+      scope(() => {
+        const y = execute(name, [x_NHWC, weights], attributes(geometry));
+        return bias_K === null ? y : biasAddOp(y, bias_K);
+      }),
     inputGradient: (inputShape_NHWC, weights, dy, geometry) =>
       scope(() => {
         const inputs = [vector(inputShape_NHWC), weights, dy];
@@ -101,12 +117,14 @@ export function tensorflowOps(
 
 /** Makes a kernel on a tape from these ops. */
 export function recorded(ops: ConvolutionOps): ConvolutionKernel {
-  return (tape, x, weights, geometry) => {
-    const value = ops.forward(x.value, weights.value, geometry);
+  return (tape, x, weights, geometry, bias_K = null) => {
+    const value = ops.forward(x.value, weights.value, geometry, bias_K?.value ?? null);
     const inputShape = x.shape;
-    return tape.record(value, [x, weights], savedFor(x, weights), (dy) => [
+    const inputs = [x, weights, ...(bias_K === null ? [] : [bias_K])];
+    return tape.record(value, inputs, savedFor(x, weights), (dy) => [
       x.needsGradient ? ops.inputGradient(inputShape, weights.value, dy, geometry) : null,
       weights.needsGradient ? ops.filterGradient(x.value, weights.shape, dy, geometry) : null,
+      ...(bias_K === null ? [] : [bias_K.needsGradient ? biasGradient(dy) : null]),
     ]);
   };
 }

@@ -6,6 +6,7 @@
  * d*d plain ones, each on every d-th row and column: SpaceToBatchND distributes the positions over
  * the batch axis, BatchToSpaceND gathers them, and each is the other's gradient.
  */
+import { biasAdd } from '../ops/combine.js';
 import { batchToSpace, spaceToBatch } from '../ops/shape.js';
 import { scope, type Tensor } from '../tensor.js';
 import {
@@ -18,7 +19,7 @@ import {
 } from './convolutionOps.js';
 
 /** CPU only. */
-export const nativeDepthwise = addonOps('CirkdDepthwise');
+export const nativeDepthwise = addonOps('Depthwise');
 
 export const nativeDepthwiseConv2d = recorded(nativeDepthwise);
 
@@ -26,12 +27,17 @@ const tensorflow = tensorflowOps('DepthwiseConv2dNative');
 const plain = recorded(tensorflow);
 
 /** Composed of TensorFlow's ops; any device. A dilation above 1 needs stride 1. */
-export const composedDepthwiseConv2d: ConvolutionKernel = (tape, x, weights, geometry) =>
-  (geometry.dilation > 1 ? dilated : plain)(tape, x, weights, geometry);
+export const composedDepthwiseConv2d: ConvolutionKernel = (tape, x, weights, geometry, bias_K) =>
+  (geometry.dilation > 1 ? dilated : plain)(tape, x, weights, geometry, bias_K);
 
 const UNPADDED: ConvolutionGeometry = { stride: 1, dilation: 1, padding: 0 };
 
-const dilated: ConvolutionKernel = (tape, x, weights, geometry) => {
+const dilated: ConvolutionKernel = (tape, x, weights, geometry, bias_K = null) => {
+  const y = dilatedWithoutBias(tape, x, weights, geometry);
+  return bias_K === null ? y : biasAdd(tape, y, bias_K);
+};
+
+const dilatedWithoutBias: ConvolutionKernel = (tape, x, weights, geometry) => {
   if (geometry.stride !== 1) {
     throw new Error(`stride: ${geometry.stride} given, wanted 1 with dilation above 1`);
   }
@@ -39,7 +45,10 @@ const dilated: ConvolutionKernel = (tape, x, weights, geometry) => {
   const distribute = (tensor: Tensor) => spaceToBatch(tensor, block, paddings);
   const batched = scope(() => {
     const pieces = distribute(x.value);
-    return { shape: pieces.shape, value: tensorflow.forward(pieces, weights.value, UNPADDED) };
+    return {
+      shape: pieces.shape,
+      value: tensorflow.forward(pieces, weights.value, UNPADDED),
+    };
   });
   const value = batchToSpace(batched.value, block, crops);
   batched.value.dispose();

@@ -4,10 +4,17 @@
  * implementations and their gradients.
  */
 import { device } from '../binding.js';
+import {
+  composedMultiHeadAttention,
+  type MultiHeadAttentionKernel,
+  nativeMultiHeadAttention,
+} from './multiHeadAttention.js';
 import { type BatchNormKernel, composedBatchNorm, nativeBatchNorm } from './batchNorm.js';
 import { composedConv2d, nativeConv2d } from './convolution.js';
 import type { ConvolutionKernel } from './convolutionOps.js';
 import { composedDepthwiseConv2d, nativeDepthwiseConv2d } from './depthwise.js';
+import { composedGelu, type GeluKernel, nativeGelu } from './gelu.js';
+import { composedLayerNorm, type LayerNormKernel, nativeLayerNorm } from './layerNorm.js';
 import {
   composedNormalisedConvolution,
   nativeNormalisedConvolution,
@@ -31,12 +38,15 @@ import {
 import { composedSimilarity, nativeSimilarity, type SimilarityKernels } from './similarity.js';
 
 export interface Kernels {
+  readonly multiHeadAttention: MultiHeadAttentionKernel;
   /** Weights [R, S, C, K]. */
   readonly conv2d: ConvolutionKernel;
   /** Weights [R, S, C, 1]. */
   readonly depthwiseConv2d: ConvolutionKernel;
   readonly batchNormTraining: BatchNormKernel;
   readonly sharedBatchNorm: SharedBatchNormKernel;
+  readonly gelu: GeluKernel;
+  readonly layerNorm: LayerNormKernel;
   readonly normalisedConvolution: NormalisedConvolutionKernel;
   readonly pixelCrossEntropy: PixelCrossEntropyKernel;
   readonly rowQuantisation: RowQuantisation;
@@ -45,10 +55,13 @@ export interface Kernels {
 
 /** For the CPU only. TF_NUM_INTRAOP_THREADS sets the number of threads. */
 export const nativeKernels: Kernels = {
+  multiHeadAttention: nativeMultiHeadAttention,
   conv2d: nativeConv2d,
   depthwiseConv2d: nativeDepthwiseConv2d,
   batchNormTraining: nativeBatchNorm,
   sharedBatchNorm: nativeSharedBatchNorm,
+  gelu: nativeGelu,
+  layerNorm: nativeLayerNorm,
   normalisedConvolution: nativeNormalisedConvolution,
   pixelCrossEntropy: nativePixelCrossEntropy,
   rowQuantisation: nativeQuantisation,
@@ -57,10 +70,13 @@ export const nativeKernels: Kernels = {
 
 /** For any device. */
 export const composedKernels: Kernels = {
+  multiHeadAttention: composedMultiHeadAttention,
   conv2d: composedConv2d,
   depthwiseConv2d: composedDepthwiseConv2d,
   batchNormTraining: composedBatchNorm,
   sharedBatchNorm: composedSharedBatchNorm,
+  gelu: composedGelu,
+  layerNorm: composedLayerNorm,
   normalisedConvolution: composedNormalisedConvolution,
   pixelCrossEntropy: composedPixelCrossEntropy,
   rowQuantisation: composedQuantisation,

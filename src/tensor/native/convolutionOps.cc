@@ -1,4 +1,4 @@
-// CirkdConv2D, CirkdNormalisedConv2D, CirkdConv2DInputGrad and CirkdConv2DFilterGrad:
+// CirkdConv2D, CirkdBiasedConv2D, CirkdNormalisedConv2D, CirkdConv2DInputGrad and CirkdConv2DFilterGrad:
 // ../kernels/convolution.ts and ../kernels/normalisedConvolution.ts describe their inputs.
 //
 // Part of the addon, registered through TensorFlow's C API when it is loaded; CPU, float32.
@@ -48,6 +48,17 @@ void ComputeForward(Call* call) {
   if (y != nullptr) ConvolutionForward(shape, operands.first, operands.second, nullptr, y);
 }
 
+void ComputeBiased(Call* call) {
+  Operands operands;
+  ConvolutionShape shape;
+  BiasInput bias;
+  if (!ReadForward(call, &operands, &shape) || !bias.Read(call, shape.outputs)) return;
+  float* const y = call->Output(0, OutputShape(shape));
+  if (y == nullptr) return;
+  const Epilogue epilogue = bias.epilogue();
+  ConvolutionForward(shape, operands.first, operands.second, &epilogue, y);
+}
+
 void ComputeNormalised(Call* call) {
   Operands operands;
   ConvolutionShape shape;
@@ -87,6 +98,9 @@ void ComputeFilterGradient(Call* call) {
 const bool registered = [] {
   Register<ComputeForward>("CirkdConv2D", {"x: float", "weights: float", "geometry: int32"},
                            {"y: float"});
+  Register<ComputeBiased>(
+      "CirkdBiasedConv2D",
+      {"x: float", "weights: float", "geometry: int32", "bias: float"}, {"y: float"});
   Register<ComputeNormalised>(
       "CirkdNormalisedConv2D",
       {"x: float", "weights: float", "geometry: int32", "shortcut: float", "scale: float",

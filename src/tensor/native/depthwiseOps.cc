@@ -1,5 +1,5 @@
-// CirkdDepthwise, CirkdNormalisedDepthwise, CirkdDepthwiseInputGrad and CirkdDepthwiseFilterGrad: one filter
-// per channel, any stride and dilation. ../kernels/depthwise.ts describes their inputs.
+// CirkdDepthwise, CirkdBiasedDepthwise, CirkdNormalisedDepthwise, CirkdDepthwiseInputGrad and
+// CirkdDepthwiseFilterGrad: one filter per channel, any stride and dilation. ../kernels/depthwise.ts describes their inputs.
 //
 // Part of the addon, registered through TensorFlow's C API when it is loaded; CPU, float32.
 #include "depthwise.h"
@@ -53,6 +53,17 @@ void ComputeForward(Call* call) {
   if (!ReadForward(call, &operands, &shape)) return;
   float* const y = call->Output(0, shape);
   if (y != nullptr) RunForward(operands, shape, nullptr, y);
+}
+
+void ComputeBiased(Call* call) {
+  Operands operands;
+  Shape shape;
+  BiasInput bias;
+  if (!ReadForward(call, &operands, &shape) || !bias.Read(call, shape.back())) return;
+  float* const y = call->Output(0, shape);
+  if (y == nullptr) return;
+  const Epilogue epilogue = bias.epilogue();
+  RunForward(operands, shape, &epilogue, y);
 }
 
 void ComputeNormalised(Call* call) {
@@ -116,6 +127,9 @@ void ComputeFilterGradient(Call* call) {
 const bool registered = [] {
   Register<ComputeForward>("CirkdDepthwise", {"x: float", "weights: float", "geometry: int32"},
                            {"y: float"});
+  Register<ComputeBiased>(
+      "CirkdBiasedDepthwise",
+      {"x: float", "weights: float", "geometry: int32", "bias: float"}, {"y: float"});
   Register<ComputeNormalised>(
       "CirkdNormalisedDepthwise",
       {"x: float", "weights: float", "geometry: int32", "shortcut: float", "scale: float",

@@ -54,6 +54,25 @@ struct Operands {
   }
 };
 
+// Input 3 of an op that adds a bias for each channel to its output.
+class BiasInput {
+ public:
+  bool Read(Call* call, int64_t channels) {
+    if (!call->Vectors(3, 1, channels, &bias_)) return false;
+    ones_.assign(channels, 1.0f);
+    return true;
+  }
+
+  // Valid as long as this object and the call.
+  Epilogue epilogue() const {
+    return {ones_.data(), bias_, nullptr, ActivationRange(Activation::kNone)};
+  }
+
+ private:
+  std::vector<float> ones_;
+  const float* bias_ = nullptr;
+};
+
 // Inputs 3 to 8 of an op that normalises its output: shortcut (with y's shape, or empty), scale, offset,
 // mean, variance, numbers (epsilon, activation).
 class NormInputs {

@@ -1,9 +1,7 @@
 /** Activations on a tape. The rectifiers' gradients use the outputs, which the next layer saves anyway. */
-import { scalar } from '../create.js';
 import { attribute, execute } from '../execute.js';
+import type { Tensor } from '../tensor.js';
 import type { Tape, Var } from '../tape.js';
-import { scope, type Tensor } from '../tensor.js';
-import { add, erf, exp, mul, square } from './elementwise.js';
 
 /** Activations that can follow a batch norm. */
 export type Activation = 'none' | 'relu' | 'relu6';
@@ -31,24 +29,9 @@ export function leakyRelu(tape: Tape, x: Var, slope: number): Var {
   ]);
 }
 
-/**
- * x times the normal distribution function of x, exactly (with erf), as PyTorch's GELU by default.
- * Source: Hendrycks and Gimpel, "Gaussian error linear units" (2016).
- */
-export function gelu(tape: Tape, x: Var): Var {
-  const y = scope(() => mul(x.value, normalDistribution(x.value)));
-  return tape.record(y, [x], [x.value], (dy) => [
-    scope(() => {
-      const density = scope(() =>
-        mul(exp(mul(square(x.value), scalar(-0.5))), scalar(1 / Math.sqrt(2 * Math.PI))),
-      );
-      const slope = scope(() => add(normalDistribution(x.value), mul(x.value, density)));
-      return mul(dy, slope);
-    }),
-  ]);
-}
-
-/** (1 + erf(x / sqrt(2))) / 2 */
-function normalDistribution(x: Tensor): Tensor {
-  return scope(() => mul(add(erf(mul(x, scalar(Math.SQRT1_2))), scalar(1)), scalar(0.5)));
+/** How leakyRelu of `x` moves when x moves by `along`: its slope at x times that; 0 counts as below. */
+export function leakyReluTangent(tape: Tape, x: Var, along: Var, slope: number): Var {
+  const attributes = [attribute.type('T', x.value.dtype), attribute.float('alpha', slope)];
+  const scaled = (by: Tensor) => execute('LeakyReluGrad', [by, x.value], attributes);
+  return tape.record(scaled(along.value), [along], [x.value], (dy) => [scaled(dy)]);
 }

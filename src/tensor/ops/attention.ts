@@ -56,6 +56,15 @@ export function attention(
   });
 }
 
+/** Adjacent maps that are computed together: several where whole matrices fit into a tile. */
+export interface Group {
+  readonly map: number;
+  readonly maps: number;
+  readonly tiles: readonly { readonly begin: number; readonly count: number }[];
+}
+
+export type Tile = Group['tiles'][number];
+
 interface Inputs {
   readonly query: Tensor;
   readonly key: Tensor;
@@ -63,14 +72,8 @@ interface Inputs {
   readonly factor: number;
 }
 
-/** Adjacent maps that are computed together: several where whole matrices fit into a tile. */
-interface Group {
-  readonly map: number;
-  readonly maps: number;
-  readonly tiles: readonly { readonly begin: number; readonly count: number }[];
-}
-
-function groupsOf(
+/** The tiles for queries and keys of these shapes. */
+export function groupsOf(
   [maps = 0, positions = 0]: readonly number[],
   [, keys = 0]: readonly number[],
   { tileElements }: AttentionOptions,
@@ -101,8 +104,6 @@ function groupOutput(inputs: Inputs, { tiles }: Group): Tensor {
   );
   return concat(parts, 1);
 }
-
-type Tile = Group['tiles'][number];
 
 /** Gradients of query, key and value. Those of key and value are added up in place, tile by tile. */
 function groupGradients(
@@ -144,7 +145,7 @@ function tileGradients(
 }
 
 /** Rows of the softmax, [G, R, M]. */
-function shares(query_GRQ: Tensor, key_GMQ: Tensor): Tensor {
+export function shares(query_GRQ: Tensor, key_GMQ: Tensor): Tensor {
   return scope(() => softmax(batchMatMul(query_GRQ, key_GMQ, { transposeB: true })));
 }
 
@@ -152,7 +153,8 @@ function scaledQueries({ query, factor }: Inputs, tile: Tile): Tensor {
   return scope(() => mul(rangeOf(query, tile), scalar(factor)));
 }
 
-function rangeOf(x_GPC: Tensor, { begin, count }: Tile): Tensor {
+/** The tile's rows of each map. */
+export function rangeOf(x_GPC: Tensor, { begin, count }: Tile): Tensor {
   const [maps = 0, positions = 0, channels = 0] = x_GPC.shape;
   if (count === positions) return reshape(x_GPC, x_GPC.shape);
   return slice(x_GPC, [0, begin, 0], [maps, count, channels]);

@@ -1,6 +1,7 @@
 /** Operations on a tape that combine several values. */
 import { attribute, execute } from '../execute.js';
 import type { Tape, Var } from '../tape.js';
+import type { Tensor } from '../tensor.js';
 import { add as addOp } from './elementwise.js';
 import { concat as concatOp, slice } from './shape.js';
 
@@ -17,13 +18,23 @@ export function add(tape: Tape, a: Var, b: Var): Var {
 
 /** Adds bias [K] along the last axis of x. */
 export function biasAdd(tape: Tape, x: Var, bias: Var): Var {
-  const attributes = [attribute.type('T', x.value.dtype), attribute.string('data_format', 'NHWC')];
-  const value = execute('BiasAdd', [x.value, bias.value], attributes);
-  return tape.record(value, [x, bias], [], (dy) => [
+  return tape.record(biasAddOp(x.value, bias.value), [x, bias], [], (dy) => [
     x.needsGradient ? dy : null,
-    bias.needsGradient ? execute('BiasAddGrad', [dy], attributes) : null,
+    bias.needsGradient ? biasGradient(dy) : null,
   ]);
 }
+
+/** The same for tensors. */
+export const biasAddOp = (x: Tensor, bias_K: Tensor) =>
+  execute('BiasAdd', [x, bias_K], biasAttributes(x));
+
+/** The bias's gradient: dy, summed over all axes but the last. */
+export const biasGradient = (dy: Tensor) => execute('BiasAddGrad', [dy], biasAttributes(dy));
+
+const biasAttributes = (x: Tensor) => [
+  attribute.type('T', x.dtype),
+  attribute.string('data_format', 'NHWC'),
+];
 
 /** Concatenates along `axis`. */
 export function concat(tape: Tape, inputs: readonly Var[], axis: number): Var {

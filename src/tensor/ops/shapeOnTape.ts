@@ -15,16 +15,15 @@ export function transpose(tape: Tape, x: Var, permutation: readonly number[]): V
   ]);
 }
 
-/** Elements [begin, begin + count) of the last axis. */
-export function lastAxisRange(tape: Tape, x: Var, begin: number, count: number): Var {
-  const last = x.shape.length - 1;
-  const whole = x.shape[last]!;
-  const starts = x.shape.map((_, axis) => (axis === last ? begin : 0));
-  const sizes = x.shape.map((size, axis) => (axis === last ? count : size));
+/** Elements [begin, begin + count) of an axis. */
+export function axisRange(tape: Tape, x: Var, axis: number, begin: number, count: number): Var {
+  const whole = x.shape[axis]!;
+  const starts = x.shape.map((_, other) => (other === axis ? begin : 0));
+  const sizes = x.shape.map((size, other) => (other === axis ? count : size));
   return tape.record(slice(x.value, starts, sizes), [x], [], (dy) => [
     pad(
       dy,
-      sizes.map((_, axis) => (axis === last ? [begin, whole - begin - count] : [0, 0])),
+      sizes.map((_, other) => (other === axis ? [begin, whole - begin - count] : [0, 0])),
     ),
   ]);
 }

@@ -33,6 +33,7 @@ export const VARIANTS = {
     ...values('sidecar'),
     ...['--set-file', `student.recipe=${join(ROOT, 'recipes/cirkd-cityscapes.yaml')}`],
   ],
+  cached: values('cached'),
   kserve: ['--set', 'teacher.enabled=false,kserve.enabled=true'],
 } as const;
 

@@ -55,6 +55,13 @@ export interface Volume {
   };
   readonly persistentVolumeClaim?: { readonly claimName: string; readonly readOnly?: boolean };
   readonly emptyDir?: Readonly<Record<string, string>>;
+  readonly ephemeral?: { readonly volumeClaimTemplate: { readonly spec: ClaimSpec } };
+}
+
+export interface ClaimSpec {
+  readonly accessModes: readonly string[];
+  readonly storageClassName?: string;
+  readonly resources: { readonly requests: { readonly storage: string } };
 }
 
 export interface PodSpec {
@@ -166,7 +173,7 @@ export function allows(
 export function restrictedFaults(spec: PodSpec): string[] {
   const { runAsNonRoot, runAsUser, seccompProfile } = spec.securityContext;
   const kinds = (spec.volumes ?? []).flatMap(({ name: _, ...kind }) => Object.keys(kind));
-  const allowed = ['configMap', 'secret', 'emptyDir', 'persistentVolumeClaim'];
+  const allowed = ['configMap', 'secret', 'emptyDir', 'ephemeral', 'persistentVolumeClaim'];
   const wrong = {
     runAsNonRoot: runAsNonRoot !== true || runAsUser === 0,
     seccompProfile: seccompProfile?.type !== 'RuntimeDefault',

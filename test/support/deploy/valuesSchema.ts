@@ -15,7 +15,7 @@ export const VALUES_SCHEMA = fileURLToPath(
 
 /** What templates/_config.tpl lays over the values. */
 const SET_BY_CHART = {
-  teacher: ['checkpoint', 'listen', 'metrics'],
+  teacher: ['checkpoint', 'listen', 'metrics', 'cache.directory'],
   student: [
     ...['run.directory', 'run.id', 'teacher.addresses', 'teacher.tls', 'teacher.tokenFile'],
     ...['metrics.host', 'metrics.port'],

@@ -31,6 +31,10 @@ class EntryCollector {
     return new EntryCollector(this.#entries, `${this.#prefix}${name}.`);
   }
 
+  initialisedAs(): EntryCollector {
+    return this;
+  }
+
   parameter(name: string, shape: readonly number[]): object {
     return this.#add([`${this.#prefix}${name}`, [...shape], 'float32', 'param']);
   }

@@ -59,6 +59,8 @@ export interface OipScript {
   readonly isModelReady?: () => boolean;
   /** In place of the answer, for each image but trials. */
   readonly onImage?: Fault;
+  /** What goes on the wire in place of a message of any method, trials included. */
+  readonly onBytes?: (method: string, bytes: Buffer) => Buffer;
   /** Sees every call's metadata. */
   readonly onMetadata?: (metadata: Readonly<Record<string, unknown>>) => void;
 }
@@ -83,7 +85,7 @@ export class ScriptedOipServer {
     const server = new Server({ 'grpc.max_receive_message_length': -1 });
     const state: { running?: ScriptedOipServer } = {};
     server.addService(
-      InferenceService.service,
+      serviceOf(script),
       handlers(() => state.running!),
     );
     const port = await new Promise<number>((resolve, reject) => {
@@ -158,6 +160,18 @@ export class ScriptedOipServer {
       this.underWay--;
     }
   }
+}
+
+/** The service, with messages that the script may change. */
+function serviceOf({ onBytes }: OipScript): typeof InferenceService.service {
+  const { service } = InferenceService;
+  if (onBytes === undefined) return service;
+  const changed = Object.entries(service).map(([method, definition]) => {
+    const serialize = definition.responseSerialize as (message: object) => Buffer;
+    const responseSerialize = (message: object) => onBytes(method, serialize(message));
+    return [method, { ...definition, responseSerialize }];
+  });
+  return Object.fromEntries(changed);
 }
 
 function handlers(of: () => ScriptedOipServer) {

@@ -21,8 +21,14 @@ export function writeTiny(parent: string, graph: TinyGraph = {}): string {
 export async function openTiny(
   path: string,
   settings: Partial<GraphSettings> = {},
+  onRun: (outputs: readonly string[]) => void = () => {},
 ): Promise<GraphTeacher> {
   const graph = await openOnnxGraph(path, { provider: 'cpu', threads: 1 });
+  const run = graph.run.bind(graph);
+  graph.run = (image, outputs) => {
+    onRun(outputs);
+    return run(image, outputs);
+  };
   const none = graphFileSchema.root.parse({});
   const all: GraphSettings = { ...none, normalisation: 'none', ...settings };
   const given = Object.entries(all).filter(([, value]) => value !== null);

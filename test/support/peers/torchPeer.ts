@@ -11,7 +11,7 @@ import { ensurePython } from '../../../bench/support/pythonPackages.js';
 import { runProgram } from '../../../services/setup/subprocess.mjs';
 
 /** For PYTHONPATH: networks.py and its parts. */
-const NETWORKS = fileURLToPath(new URL('../torch', import.meta.url));
+export const NETWORKS = fileURLToPath(new URL('../torch', import.meta.url));
 
 const say = (line: string) => process.stderr.write(`${line}\n`);
 

@@ -7,7 +7,7 @@ import { hello, image } from './distillPeer.js';
 import { DISTILL_PATH, framed } from './rawDistill.js';
 
 /** `others`: right messages of the same call, to take the place of this one or to be put behind it. */
-type Mutation = (message: Buffer, draws: Draws, others: readonly Buffer[]) => Buffer;
+export type Mutation = (message: Buffer, draws: Draws, others: readonly Buffer[]) => Buffer;
 
 const { requestSerialize } = TeacherService.service.Distill;
 
@@ -25,7 +25,7 @@ const DISTILL: readonly Buffer[] = [
 const HUGE = Buffer.from('ffffffffffffffffff01', 'hex');
 const ENDLESS = Buffer.alloc(12, 0xff);
 
-const OF_BYTES: Readonly<Record<string, Mutation>> = {
+export const OF_BYTES: Readonly<Record<string, Mutation>> = {
   bitsFlipped(message, draws) {
     const bytes = Buffer.from(message);
     for (let flips = 1 + draws.integer(8); flips > 0; flips--) {

@@ -241,6 +241,7 @@ export function chunksOf(
     OUTPUT_LOGITS: [classes],
     OUTPUT_EMBEDDING: [CHANNELS],
     OUTPUT_FEATURE_NORM: [],
+    OUTPUT_AUX_NORM: [],
   };
   const h = Math.ceil(image.height / STRIDE);
   const w = Math.ceil(image.width / STRIDE);

@@ -11,6 +11,7 @@ from channels import channel_scale
 from heads import AuxHead, DeeplabHead, PspHead
 from mobilenet_v2 import MobileNetV2
 from resnet import RESNETS, ResNet
+from segformer import SegFormer
 
 HEADS = {
     "deeplabv3": ("deeplab", "resnet"),
@@ -43,6 +44,7 @@ class Network(nn.Module):
         self.pretrained = backbone
         self.head = head
         self.auxlayer = auxlayer
+        self.feature_channels = head.block[0].out_channels
 
     def forward(self, x):
         third, last = self.pretrained(x)
@@ -53,7 +55,9 @@ class Network(nn.Module):
 
 def build(model, backbone, variant, num_classes, stem="deep", width=1.0):
     """The network of this name. `stem` is "deep" or "plain", for ResNets; `width` scales all channel
-    counts. Raises KeyError on a name that isn't known, ValueError on a pair that isn't."""
+    counts, but a SegFormer's. Raises KeyError on a name that isn't known, ValueError on a pair that isn't."""
+    if model == "segformer":
+        return SegFormer(backbone, num_classes)
     head_name, kind = HEADS[model]
     if (kind == "mobilenetv2") != (backbone == "mobilenetv2"):
         raise ValueError(f"{model} on {backbone}: no such network")

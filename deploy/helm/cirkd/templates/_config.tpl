@@ -6,6 +6,9 @@
 {{- if not (or (dig "simulate" "enabled" false $config) (dig "graph" "onnx" "" $config) (dig "graph" "savedModel" "" $config)) -}}
 {{- $_ := set $config "checkpoint" .root.Values.teacher.weights.file -}}
 {{- end -}}
+{{- if .root.Values.teacher.cache.enabled -}}
+{{- $_ := set $config "cache" (include "cirkd.cacheConfig" .root | fromYaml) -}}
+{{- end -}}
 {{- $_ := set $config "listen" (merge .listen (dict "host" "0.0.0.0" "healthPort" 50052)) -}}
 {{- $_ := set $config "metrics" (dict "host" "0.0.0.0" "port" 9464) -}}
 {{ toYaml $config }}
@@ -54,11 +57,17 @@ unix:/run/cirkd/teacher.sock
 {{- with $recipe.Error -}}
 {{- fail (printf "student.recipe: %s" .) -}}
 {{- end -}}
-{{ toYaml (mergeOverwrite $recipe (deepCopy $given.config) $set) }}
+{{- $config := mergeOverwrite $recipe (deepCopy $given.config) $set -}}
+{{- if $given.store.enabled -}}
+{{- $own := dig "teacher" "store" dict $config | default dict -}}
+{{- $_ := set $config.teacher "store" (include "cirkd.storeConfig" (dict "root" . "given" $own) | fromYaml) -}}
+{{- end -}}
+{{ toYaml $config }}
 {{- end }}
 
 {{/* Conflicts between values, which the schema can't detect. */}}
 {{- define "cirkd.check" -}}
+{{- include "cirkd.checkAnswers" . -}}
 {{- if and .Values.token.secret (not .Values.tls.enabled) -}}
 {{- fail "token.secret: given without tls.enabled; a token does not go in plain text" -}}
 {{- end -}}

@@ -16,10 +16,15 @@ readOnlyRootFilesystem: true
 capabilities: {drop: [ALL]}
 {{- end }}
 
+{{/* nodeDisk, if given: what is requested of the node's disk, unless the values request something. */}}
 {{- define "cirkd.resources" -}}
 {{- $values := index .root.Values .part -}}
 {{- $gpu := ternary (dict "limits" (dict "nvidia.com/gpu" 1)) (dict) $values.gpu -}}
-{{ toYaml (mergeOverwrite (deepCopy $values.resources) $gpu) }}
+{{- $disk := dict -}}
+{{- with .nodeDisk -}}
+{{- $disk = dict "requests" (dict "ephemeral-storage" .) -}}
+{{- end -}}
+{{ toYaml (mergeOverwrite $disk (deepCopy $values.resources) $gpu) }}
 {{- end }}
 
 {{/* Identity, and where a pod may run. */}}
@@ -77,7 +82,7 @@ livenessProbe:
   timeoutSeconds: 10
   failureThreshold: 4
 resources:
-  {{- include "cirkd.resources" (dict "root" .root "part" "teacher") | nindent 2 }}
+  {{- include "cirkd.resources" (dict "root" .root "part" "teacher" "nodeDisk" (include "cirkd.cacheOnNode" .root)) | nindent 2 }}
 securityContext:
   {{- include "cirkd.containerSecurity" . | nindent 2 }}
 terminationMessagePolicy: FallbackToLogsOnError

@@ -17,9 +17,6 @@ import { type Layer, sequence } from '../../layers.js';
 import { BiasedConvolution, Linear, LayerNorm, linear } from '../../transformerLayers.js';
 import type { MitForm, ProjectionPart } from './mitForm.js';
 
-/** Per matrix, a few of which are in memory at a time: 4 MiB. */
-const TILE_ELEMENTS = 2 ** 20;
-
 export interface AttentionSize {
   readonly channels: number;
   readonly heads: number;
@@ -57,38 +54,24 @@ export class EfficientAttention implements Layer {
     return scope(() => {
       const reduced = sequence(context, x, this.#reduction);
       const project = (part: ProjectionPart, map: Var) =>
-        this.#split(tape, this.#projections.get(part)!.forward(tape, map));
+        flat(tape, this.#projections.get(part)!.forward(tape, map));
       const [query, key, value] = [
         project('query', x),
         project('key', reduced),
         project('value', reduced),
       ];
-      const options = { factor: query.shape[2]! ** -0.5, tileElements: TILE_ELEMENTS };
-      const attended = differentiable.attention(tape, query, key, value, options);
-      return this.#output.forward(context, this.#join(tape, attended, x.shape));
+      const heads = this.#heads;
+      const options = { heads, factor: (query.shape[2]! / heads) ** -0.5 };
+      const attended = differentiable.multiHeadAttention(tape, query, key, value, options);
+      return this.#output.forward(context, differentiable.reshape(tape, attended, x.shape));
     });
   }
+}
 
-  /** [N, H, W, C] -> [N heads, H W, D] */
-  #split(tape: Tape, x: Var): Var {
-    const [images = 0, height = 0, width = 0, channels = 0] = x.shape;
-    const [positions, size] = [height * width, channels / this.#heads];
-    return scope(() => {
-      const split = differentiable.reshape(tape, x, [images, positions, this.#heads, size]);
-      const turned = differentiable.transpose(tape, split, [0, 2, 1, 3]);
-      return differentiable.reshape(tape, turned, [images * this.#heads, positions, size]);
-    });
-  }
-
-  /** [N heads, H W, D] -> shape, which is [N, H, W, C] */
-  #join(tape: Tape, x: Var, shape: readonly number[]): Var {
-    const [, positions = 0, size = 0] = x.shape;
-    return scope(() => {
-      const split = differentiable.reshape(tape, x, [shape[0]!, this.#heads, positions, size]);
-      const turned = differentiable.transpose(tape, split, [0, 2, 1, 3]);
-      return differentiable.reshape(tape, turned, shape);
-    });
-  }
+/** [N, H, W, C] -> [N, H W, C] */
+function flat(tape: Tape, x: Var): Var {
+  const [images = 0, height = 0, width = 0, channels = 0] = x.shape;
+  return scope(() => differentiable.reshape(tape, x, [images, height * width, channels]));
 }
 
 /** Query, key or value: rows of a layer that may hold several of them. */
@@ -109,8 +92,9 @@ class Projection {
     return scope(() => {
       const own = (parameter: Parameter) => {
         const all = tape.parameter(parameter);
-        if (parameter.shape.at(-1) === this.#channels) return all;
-        return differentiable.lastAxisRange(tape, all, this.#begin, this.#channels);
+        const last = parameter.shape.length - 1;
+        if (parameter.shape[last] === this.#channels) return all;
+        return differentiable.axisRange(tape, all, last, this.#begin, this.#channels);
       };
       return linear(tape, x, own(this.#weights), own(this.#bias));
     });

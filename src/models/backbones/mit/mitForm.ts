@@ -5,7 +5,8 @@
  * mmsegmentation's backbones/mit.py.
  */
 
-/** Names of the head in CIRKD's SegFormer, where no prefix tells it from the backbone. */
+/** Names of backbone and head in CIRKD's SegFormer, where no prefix tells them apart. */
+export const CIRKD_BACKBONE_NAME = /^(patch_embed|block|norm)[1-4]\./;
 export const CIRKD_HEAD_NAME = /^linear_(c[1-4]|fuse|pred)\./;
 
 /** Paths of modules, relative to a block. */

@@ -6,7 +6,8 @@ import { Client, type ClientDuplexStream, status, type StatusObject } from '@grp
 import { clientChannelOptions } from '../../../rpc/clientChannel.js';
 import type { Endpoint } from '../../../rpc/target.js';
 import { PROTOCOL_VERSION, TeacherService } from '../../codec/teacherService.js';
-import { type ClientSettings, helloOutputs } from '../options.js';
+import { helloOutputs } from '../helloOutputs.js';
+import type { ClientSettings } from '../options.js';
 import { encodeRequest, type OutgoingImage, type StudentMessage } from './requestEncoder.js';
 import { decodeResponse, type TeacherMessage } from './responseDecoder.js';
 

@@ -4,7 +4,7 @@
  */
 import type { EncodedTensor } from '../../../contract/encodedTensor.js';
 import type { OutputName } from '../../../contract/outputs.js';
-import type { TeacherReply } from '../../../contract/teacher.js';
+import { replyOfOutputs, type TeacherReply } from '../../../contract/teacher.js';
 import { sameShape } from '../../../wire/checkTensor.js';
 import { crc32c } from '../../../wire/crc32c.js';
 import { type ExpectedOutput, rowBytes } from '../../codec/outputShapes.js';
@@ -65,16 +65,7 @@ export class ReplyAssembly {
 
   /** The whole answer. Call once `accept` has returned true. */
   reply(): TeacherReply {
-    return {
-      logits: this.#tensorIfRequested('logits'),
-      embedding: this.#tensorIfRequested('embedding'),
-      embeddingScale: this.#tensorIfRequested('embedding_scale'),
-      featureNorm: this.#tensorIfRequested('feature_norm'),
-    };
-  }
-
-  #tensorIfRequested(name: OutputName): EncodedTensor | null {
-    return this.#tensors.has(name) ? this.tensor(name) : null;
+    return replyOfOutputs((name) => (this.#tensors.has(name) ? this.tensor(name) : null));
   }
 
   /** One output of the answer. */

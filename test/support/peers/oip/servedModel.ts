@@ -1,7 +1,7 @@
 /** What the peers serve. Both get the same file and the same names of tensors. */
 
 /** As the protocol names them. */
-export type Datatype = 'FP32' | 'FP16' | 'UINT8';
+export type Datatype = 'FP32' | 'FP16' | 'BF16' | 'UINT8';
 
 export interface ServedTensor {
   readonly name: string;
@@ -32,4 +32,12 @@ export interface FixedModel extends Served {
   readonly fixed: readonly (readonly number[])[];
 }
 
-export type ServedModel = OnnxModel | FixedModel;
+/** A network of test/support/torch, computed by PyTorch in bfloat16; for Triton only. All its tensors are BF16. */
+export interface TorchModel extends Served {
+  /** Its state dict. */
+  readonly state: string;
+  /** Keyword arguments of networks.build. */
+  readonly network: Readonly<Record<string, string | number>>;
+}
+
+export type ServedModel = OnnxModel | FixedModel | TorchModel;

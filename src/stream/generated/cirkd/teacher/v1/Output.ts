@@ -7,6 +7,7 @@ export const Output = {
   OUTPUT_FEATURE_NORM: 'OUTPUT_FEATURE_NORM',
   OUTPUT_EMBEDDING_SCALE: 'OUTPUT_EMBEDDING_SCALE',
   OUTPUT_CLASSIFIER: 'OUTPUT_CLASSIFIER',
+  OUTPUT_AUX_NORM: 'OUTPUT_AUX_NORM',
 } as const;
 
 export type OutputInput =
@@ -22,5 +23,7 @@ export type OutputInput =
   | 4
   | 'OUTPUT_CLASSIFIER'
   | 5
+  | 'OUTPUT_AUX_NORM'
+  | 6
 
 export type Output = typeof Output[keyof typeof Output]

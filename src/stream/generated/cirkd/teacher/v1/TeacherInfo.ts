@@ -16,6 +16,7 @@ export interface TeacherInfoInput {
   'encodings'?: (_cirkd_teacher_v1_EncodingInput)[];
   'classNames'?: (string)[];
   'halfPixelCenters'?: (boolean);
+  'hasAuxLogits'?: (boolean);
 }
 
 export interface TeacherInfo {
@@ -31,4 +32,5 @@ export interface TeacherInfo {
   'encodings': (_cirkd_teacher_v1_Encoding)[];
   'classNames': (string)[];
   'halfPixelCenters': (boolean);
+  'hasAuxLogits': (boolean);
 }

@@ -1,9 +1,11 @@
-/** Layer normalisation over the last axis, on a tape. Source: Ba et al., "Layer normalization" (2016). */
+/** Layer normalisation over the last axis. Source: Ba et al., "Layer normalization" (2016). */
 import { scalar } from '../create.js';
+import { executeAll } from '../execute.js';
+import { add, mul, rsqrt, square, sub } from '../ops/elementwise.js';
+import { mean, sum } from '../ops/reduce.js';
 import type { Tape, Var } from '../tape.js';
 import { scope, type Tensor } from '../tensor.js';
-import { add, mul, rsqrt, square, sub } from './elementwise.js';
-import { mean, sum } from './reduce.js';
+import { numbersOf } from './batchNorm.js';
 
 /**
  * scale * (x - mean) / sqrt(variance + epsilon) + offset for each position, with its own mean and biased
@@ -11,7 +13,24 @@ import { mean, sum } from './reduce.js';
  *
  * @param x [..., C]; scale and offset: [C]
  */
-export function layerNorm(tape: Tape, x: Var, scale: Var, offset: Var, epsilon: number): Var {
+export type LayerNormKernel = (tape: Tape, x: Var, scale: Var, offset: Var, epsilon: number) => Var;
+
+/** One kernel of the addon for each direction (../native/transformer/layerNorm.cc); CPU only. */
+export const nativeLayerNorm: LayerNormKernel = (tape, x, scale, offset, epsilon) => {
+  const [y, means, inverses] = scope(() =>
+    executeAll('CirkdLayerNorm', [x.value, scale.value, offset.value, numbersOf(epsilon)], [], 3),
+  ) as [Tensor, Tensor, Tensor];
+  const saved = [x.value, scale.value, means, inverses];
+  const out = tape.record(y, [x, scale, offset], saved, (dy) =>
+    executeAll('CirkdLayerNormGrad', [dy, ...saved], [], 3),
+  );
+  // Held by the tape where it records.
+  for (const tensor of [means, inverses]) tensor.dispose();
+  return out;
+};
+
+/** Composed of TensorFlow's ops; any device. */
+export const composedLayerNorm: LayerNormKernel = (tape, x, scale, offset, epsilon) => {
   const channel = x.shape.length - 1;
   const others = x.shape.slice(0, -1).map((_, axis) => axis);
   const { y, normed, inverse } = scope(() => {
@@ -34,7 +53,7 @@ export function layerNorm(tape: Tape, x: Var, scale: Var, offset: Var, epsilon: 
   // Held by the tape where it records.
   for (const tensor of [normed, inverse]) tensor.dispose();
   return out;
-}
+};
 
 /** inverse * (d - mean(d) - normed * mean(d * normed)), means over the channels. */
 function inputGradient(d: Tensor, normed: Tensor, inverse: Tensor, channel: number): Tensor {

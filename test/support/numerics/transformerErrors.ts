@@ -1,0 +1,7 @@
+/**
+ * Prints distancesFromTensorflow() as JSON. A program of its own: the level of vector instructions
+ * (CIRKD_VECTOR_LEVEL) is chosen once a process.
+ */
+import { distancesFromTensorflow } from './transformerKernels.js';
+
+process.stdout.write(JSON.stringify(distancesFromTensorflow()));
