@@ -12,7 +12,7 @@ import { runLoop } from '../../src/train/loop.js';
 import { NonFiniteLossError } from '../../src/train/outcome.js';
 import { environmentOf } from '../program/environment.js';
 import { Checkpointing } from './checkpointing.js';
-import { Closers } from './closers.js';
+import { Closers } from '../program/closers.js';
 import { type ComputeClient, type ComputeReady, startComputing } from './computeProtocol.js';
 import { DataWarnings } from './dataWarnings.js';
 import { evaluateStudent, type StudentEvaluation, writeRunReport } from './evaluation.js';
@@ -22,7 +22,7 @@ import { openReporting, type ReportedRun, type Reporting } from './reporting.js'
 import { joinOthers, setupOf, startWeightsOf } from './runSetup.js';
 import type { StartWeights } from './startWeights.js';
 import { connectTeacher } from './teacher.js';
-import { type LeftOutTerms, labelSource, leaveOutTerms, logLabels } from './teacherUse.js';
+import { type LeftOutTerms, labelSource, leaveOutTerms, logLabels } from './teacher/teacherUse.js';
 import { loaderThreads, openFeed, validationConfig } from './trainingData.js';
 
 export interface RunOptions {

@@ -16,8 +16,8 @@ import type { Logger } from '../../src/telemetry/log.js';
 import { oipProtocol, withMissingKeys } from '../program/oipProtocol.js';
 import type { Reporting } from './reporting.js';
 import { neededOutputs } from './neededOutputs.js';
-import { withStore } from './teacherStore.js';
-import { logOutputs, teacherFault } from './teacherUse.js';
+import { withStore } from './teacher/teacherStore.js';
+import { logOutputs, teacherFault } from './teacher/teacherUse.js';
 
 /** The states worth logging; the others repeat while an absent teacher is retried. */
 const REPORTED_STATES: ReadonlySet<TeacherState['state']> = new Set([

@@ -1,7 +1,7 @@
 /** Teachers that give logits alone: what they grant, what a student takes of it, what it trains on. */
 import assert from 'node:assert/strict';
 import { after, afterEach, test } from 'node:test';
-import { leaveOutTerms } from '../../services/student/teacherUse.js';
+import { leaveOutTerms } from '../../services/student/teacher/teacherUse.js';
 import { buildTrainer } from '../../services/student/trainer.js';
 import { saveState } from '../../services/student/trainerState.js';
 import { loadConfig } from '../../src/config/load.js';

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { afterEach, describe, it } from 'node:test';
 import { status } from '@grpc/grpc-js';
 import { neededOutputs, usesTeacher } from '../../services/student/neededOutputs.js';
-import { logOutputs } from '../../services/student/teacherUse.js';
+import { logOutputs } from '../../services/student/teacher/teacherUse.js';
 import { loadConfig } from '../../src/config/load.js';
 import { type StudentConfig, studentSchema } from '../../src/config/student.js';
 import type { NeededOutput } from '../../src/contract/outputs.js';

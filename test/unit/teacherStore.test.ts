@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import type { Reporting } from '../../services/student/reporting.js';
-import { withStore } from '../../services/student/teacherStore.js';
+import { withStore } from '../../services/student/teacher/teacherStore.js';
 import { ConfigError } from '../../src/config/configError.js';
 import type { StudentConfig } from '../../src/config/student.js';
 import type { OipSettings } from '../../src/oip/client/settings.js';

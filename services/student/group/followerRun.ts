@@ -8,7 +8,7 @@ import type { Dataset } from '../../../src/data/types.js';
 import type { ProgressStream } from '../../../src/telemetry/progress.js';
 import { unlessAborted } from '../../../src/threads/unlessAborted.js';
 import { runLoop } from '../../../src/train/loop.js';
-import { Closers } from '../closers.js';
+import { Closers } from '../../program/closers.js';
 import { type ComputeClient, setTensorflowThreads, startComputing } from '../computeProtocol.js';
 import { DataWarnings } from '../dataWarnings.js';
 import { resolveThreads } from '../openRun.js';

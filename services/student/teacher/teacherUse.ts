@@ -1,12 +1,12 @@
 /** What a run uses its teachers for, reported once at the start: outputs, terms, labels. */
-import { ConfigError } from '../../src/config/configError.js';
-import type { StudentConfig } from '../../src/config/student.js';
-import { dtypeOfOutput, type NeededOutput } from '../../src/contract/outputs.js';
-import type { Teacher } from '../../src/contract/teacher.js';
-import { FEATURE_TERMS, LOGITS_TERMS, type WeightedTerm } from '../../src/contract/terms.js';
-import type { Dataset } from '../../src/data/types.js';
-import type { RemoteTeacher } from '../../src/stream/client/remoteTeacher.js';
-import type { Reporting } from './reporting.js';
+import { ConfigError } from '../../../src/config/configError.js';
+import type { StudentConfig } from '../../../src/config/student.js';
+import { dtypeOfOutput, type NeededOutput } from '../../../src/contract/outputs.js';
+import type { Teacher } from '../../../src/contract/teacher.js';
+import { FEATURE_TERMS, LOGITS_TERMS, type WeightedTerm } from '../../../src/contract/terms.js';
+import type { Dataset } from '../../../src/data/types.js';
+import type { RemoteTeacher } from '../../../src/stream/client/remoteTeacher.js';
+import type { Reporting } from '../reporting.js';
 
 /** Logs what answers consist of, and what could be amiss with it. */
 export function logOutputs(

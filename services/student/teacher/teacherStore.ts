@@ -1,11 +1,11 @@
 /** Puts the config's store of answers in front of the run's teachers. */
-import type { AnswerHooks } from '../../src/answers/answerHooks.js';
-import { type ReplyForm, StoredTeacher } from '../../src/answers/storedTeacher.js';
-import { ConfigError } from '../../src/config/configError.js';
-import type { StudentConfig } from '../../src/config/student.js';
-import type { Teacher } from '../../src/contract/teacher.js';
-import { openStore } from '../program/openStore.js';
-import type { Reporting } from './reporting.js';
+import type { AnswerHooks } from '../../../src/answers/answerHooks.js';
+import { type ReplyForm, StoredTeacher } from '../../../src/answers/storedTeacher.js';
+import { ConfigError } from '../../../src/config/configError.js';
+import type { StudentConfig } from '../../../src/config/student.js';
+import type { Teacher } from '../../../src/contract/teacher.js';
+import { openStore } from '../../program/openStore.js';
+import type { Reporting } from '../reporting.js';
 
 /** Begins digests that a student derives from what a server says. */
 const DERIVED = 'oip:';
