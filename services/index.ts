@@ -6,6 +6,7 @@
  */
 export type { StudentConfig, StudentConfigInput } from '../src/config/student.js';
 export type { TeacherConfig, TeacherConfigInput } from '../src/config/teacher.js';
+export { RankLostError } from '../src/collectives/collective.js';
 export { ConfigError, type ConfigFault } from '../src/config/configError.js';
 export { DataError } from '../src/data/types.js';
 export {
@@ -31,6 +32,7 @@ export {
   teacherConfig,
 } from './library/configs.js';
 export { exitCodeOf } from './library/errors.js';
+export { RankMismatchError } from './student/group/greeting.js';
 export { runStudent, type StudentOptions } from './library/student.js';
 export { startTeacher, type TeacherOptions } from './library/teacher.js';
 export type { StudentEnd } from './student/main.js';

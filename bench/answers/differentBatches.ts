@@ -19,7 +19,9 @@ export function differentBatches(batches: number, height: number, width: number)
   return {
     async next(): Promise<Batch> {
       const at = (step % batches) * STEP_IMAGES;
-      const batch = { step, height, width, crops: crops.slice(at, at + STEP_IMAGES) };
+      const own = crops.slice(at, at + STEP_IMAGES);
+      const samples = own.map(({ sample }) => sample);
+      const batch = { step, height, width, samples, crops: own };
       step += 1;
       return batch;
     },

@@ -13,6 +13,7 @@ export function madeBatches(height: number, width: number, classes: number): Bat
   );
   const crop = (index: number) => ({ sample: `made ${index}`, augmentationSeed: 1n, rgb, labels });
   const crops = Array.from({ length: STEP_IMAGES }, (_, index) => crop(index));
-  const batch = { height, width, crops } as unknown as Batch;
+  const samples = crops.map(({ sample }) => sample);
+  const batch = { height, width, samples, crops } as unknown as Batch;
   return { next: () => Promise.resolve(batch) };
 }

@@ -11,7 +11,7 @@
 import { closeSync, openSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { Children } from '../../services/demo/children.js';
+import { Children } from '../../services/program/children.js';
 import { startTeacher } from '../../services/demo/teacherChild.js';
 import { UsageError } from '../../services/cli/command.js';
 import { loadConfig } from '../../src/config/load.js';

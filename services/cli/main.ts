@@ -62,7 +62,7 @@ function overview(): string {
     '',
     'cirkd <command> --help lists its options. cirkd --version.',
     'Exit codes: 0 done, 2 config or usage, 3 no teacher, 4 contract mismatch, 5 checkpoint,',
-    '6 non-finite loss, 7 data, 143 stopped by SIGTERM with the state saved.',
+    '6 non-finite loss, 7 data, 8 another rank lost, 143 stopped by SIGTERM with the state saved.',
     '',
   ].join('\n');
 }

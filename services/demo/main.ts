@@ -15,7 +15,7 @@ import { latestCheckpoint } from '../../src/run/checkpoint.js';
 import { ensureFolder, replaceFile } from '../../src/run/durableFiles.js';
 import { runFolderAt, writeSummary } from '../../src/run/runFolder.js';
 import { validationConfig } from '../student/trainingData.js';
-import { Children } from './children.js';
+import { Children } from '../program/children.js';
 import { comparePictures, evaluateTeacher } from './comparison.js';
 import {
   BASELINE,

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { lastStart, type RunEvent, readEvents } from '../../src/run/events.js';
 import { type RunFolder, runFolderAt } from '../../src/run/runFolder.js';
 import { unlessAborted } from '../../src/threads/unlessAborted.js';
-import { ChildFailedError, type Children } from './children.js';
+import { ChildFailedError, type Children } from '../program/children.js';
 import { SCRAPE_EVERY_MS } from './lagProbe.js';
 
 /** The role in summary.json, and the name of the run's folder. */

@@ -1,7 +1,7 @@
 /** The demo's teacher: `cirkd teacher` as a process of its own, ready to serve. */
 import { closeSync, openSync, readFileSync } from 'node:fs';
 import type { Readable } from 'node:stream';
-import { type Child, ChildFailedError, type Children } from './children.js';
+import { type Child, ChildFailedError, type Children } from '../program/children.js';
 
 /** Starting, loading and warming up takes seconds, but longer on a busy machine. */
 const READY_TIMEOUT_MS = 120_000;

@@ -43,6 +43,8 @@ export interface StudentOptions {
  * @throws {CheckpointError} weights or checkpoint can't be used
  * @throws {NonFiniteLossError} a loss or gradient is not finite; the last good state is saved
  * @throws {NonFiniteReplyError} a teacher's answer is not finite, twice for one image
+ * @throws {RankLostError} another rank of `distributed.workers` ended, doesn't answer or is late
+ * @throws {RankMismatchError} the ranks differ in config, version or data
  * @throws {DataError} a corrupt image, a label out of range, a missing file
  */
 export async function runStudent(

@@ -13,6 +13,7 @@ export const EXIT_CODES: Readonly<Record<string, number>> = {
   RunFolderError: 2,
   SecurityFileError: 2,
   BindError: 2,
+  RankMismatchError: 2,
   TeacherUnavailableError: 3,
   ContractMismatchError: 4,
   ImageRefusedError: 4,
@@ -21,6 +22,7 @@ export const EXIT_CODES: Readonly<Record<string, number>> = {
   NonFiniteReplyError: 6,
   NonFiniteLogitsError: 6,
   DataError: 7,
+  RankLostError: 8,
 };
 
 /** System errors that mean a setting is wrong. */

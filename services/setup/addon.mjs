@@ -28,8 +28,8 @@ const RPATH = '-Wl,-rpath,$ORIGIN/../../deps/lib';
  */
 const STAYS = '-Wl,-z,nodelete';
 
-/** Redirects tfjs-node's calls of TF_SessionRun to src/tensor/native/sessionRun.cc. */
-const TAKEN = '-Wl,--wrap=TF_SessionRun';
+/** Redirects tfjs-node's calls to src/tensor/native/sessionRun.cc and collectives.cc. */
+const TAKEN = ['-Wl,--wrap=TF_SessionRun', '-Wl,--wrap=TFE_NewContext'];
 
 /**
  * @param {string} root
@@ -128,7 +128,7 @@ function linksOf(tensorflow) {
 function cachedAddon(root, tensorflow, cache) {
   const hash = createHash('sha256');
   const binding = join(packageFolder(root), 'binding');
-  const flags = [FLAGS, KERNEL_FLAGS, RPATH, STAYS, TAKEN];
+  const flags = [FLAGS, KERNEL_FLAGS, RPATH, STAYS, ...TAKEN];
   hash.update(JSON.stringify([tensorflow.split('/').pop(), process.arch, flags]));
   for (const folder of [binding, join(root, KERNELS)]) {
     for (const name of filesIn(folder)) {
@@ -176,7 +176,7 @@ async function compile(root, built, cache, say) {
       ...objects,
       ...['-o', join(entry, 'tfjs_binding.node')],
       ...['-L', join(home, 'deps', 'lib'), '-ltensorflow', '-ltensorflow_framework'],
-      ...[RPATH, STAYS, TAKEN],
+      ...[RPATH, STAYS, ...TAKEN],
     ]);
     await place(entry, join(built, '..'));
   });

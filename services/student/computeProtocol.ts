@@ -5,6 +5,9 @@ import type { Sample } from '../../src/data/types.js';
 import { replyBuffers } from '../../src/distill/replyBuffers.js';
 import { NonFiniteLogitsError } from '../../src/evaluate/finiteLogits.js';
 import { startThread } from '../../src/threads/startThread.js';
+import type { GroupOptions } from '../../src/collectives/tensorflowCollective.js';
+import { RankLostError } from '../../src/collectives/collective.js';
+import { ContractMismatchError } from '../../src/contract/teacher.js';
 import { ThreadCalls } from '../../src/threads/threadCalls.js';
 import type { ThreadClient, ThreadService } from '../../src/threads/threadService.js';
 import type { MicroBatch, ReplyReplacement, StepOutcome } from '../../src/train/outcome.js';
@@ -29,6 +32,8 @@ export interface TeacherSetup {
   readonly alignCorners: boolean;
   /** See Teacher. */
   readonly classifier: EncodedTensor | null;
+  /** Compared over the ranks of a group. */
+  readonly digest?: string;
 }
 
 export interface ComputeSetup {
@@ -57,12 +62,23 @@ export interface EvaluatedImage {
 
 /** The computing thread's calls, each answered once and in order. */
 export interface ComputeCalls {
+  /**
+   * Waits for all ranks of a group, which give a text each; returns all texts, in the order of the ranks. Before
+   * setup(), whose state is then rank 0's for all.
+   */
+  join(options: GroupOptions, text: string): string[];
   setup(setup: ComputeSetup): ComputeReady;
   step(step: number, microBatches: readonly MicroBatch[]): StepOutcome;
   retry(step: number, replacements: readonly ReplyReplacement[]): StepOutcome;
   evaluate(sample: Sample): EvaluatedImage;
   /** A copy of the whole state. */
   snapshot(): StateFiles;
+  /**
+   * Leaves the group when all ranks do. Unless they have agreed to stop, in which case step() said so, this makes
+   * those that are about to begin a step stop, too. Returns the sha256 of the state, which is the same on all ranks;
+   * throws if it isn't. null without a group.
+   */
+  leave(haveAgreed: boolean): string | null;
 }
 
 export type ComputeClient = ThreadClient<ComputeCalls>;
@@ -71,6 +87,8 @@ export type ComputeClient = ThreadClient<ComputeCalls>;
 export const COMPUTE: ThreadService<ComputeCalls> = {
   thread: 'the computing thread',
   calls: {
+    join: {},
+    leave: {},
     setup: { given: ({ state }) => (state === null ? [] : stateBuffers(state)) },
     step: {
       given: (_, batches) => batches.flatMap(({ replies }) => replies ?? []).flatMap(replyBuffers),
@@ -79,7 +97,7 @@ export const COMPUTE: ThreadService<ComputeCalls> = {
     evaluate: {},
     snapshot: { result: stateBuffers },
   },
-  errors: [CheckpointError, NonFiniteLogitsError],
+  errors: [CheckpointError, NonFiniteLogitsError, RankLostError, ContractMismatchError],
 };
 
 export function startComputing(): ThreadCalls<ComputeCalls> {

@@ -1,5 +1,12 @@
 /** The computing thread's state and its implementation of the protocol's calls. */
 import type { StudentConfig } from '../../src/config/student.js';
+import type { Collective } from '../../src/collectives/collective.js';
+import { singleProcess } from '../../src/collectives/single.js';
+import {
+  type GroupOptions,
+  TensorflowCollective,
+} from '../../src/collectives/tensorflowCollective.js';
+import { ContractMismatchError } from '../../src/contract/teacher.js';
 import { ConfusionMatrix } from '../../src/evaluate/confusion.js';
 import { networkSegmenter } from '../../src/evaluate/networkSegmenter.js';
 import { predictLabels } from '../../src/evaluate/predict.js';
@@ -14,6 +21,7 @@ import { normalise } from '../../src/models/normalise.js';
 import { engineInfo, scope, type Tensor } from '../../src/tensor/index.js';
 import type { MicroBatch, ReplyReplacement, StepOutcome } from '../../src/train/outcome.js';
 import type { Trainer, TrainingBatch } from '../../src/train/trainer.js';
+import { agree, gatherTexts, requireSameState, shareState } from './group/agreement.js';
 import { buildTrainer } from './trainer.js';
 import { loadState, saveState } from './trainerState.js';
 import type {
@@ -37,18 +45,27 @@ interface Open {
 
 export class ComputeSession implements ComputeCalls {
   #open: Open | null = null;
+  #group: Collective = singleProcess;
   /** Input of the last step, for retry(). */
   #lastInput: MicroBatch[] = [];
 
+  join(options: GroupOptions, text: string): string[] {
+    this.#group = TensorflowCollective.join(options);
+    return gatherTexts(this.#group, text);
+  }
+
   setup(setup: ComputeSetup): ComputeReady {
+    requireSameTeacher(this.#group, setup.teacher?.digest ?? 'none');
     const trainer = buildTrainer({
       config: setup.config,
       classes: setup.classNames.length,
       teacherChannels: setup.teacher?.featureChannels ?? null,
+      group: this.#group,
     });
     const { network } = trainer.parts;
     if (setup.startWeights !== null) loadStartWeights(network, setup.startWeights);
     if (setup.state !== null) loadState(trainer, setup.state);
+    shareState(this.#group, trainer, setup);
     const classifier = setup.teacher?.classifier ?? null;
     const rebuild = classifier === null ? null : new LogitsRebuild(classifier);
     const withLabels = labelSource(setup);
@@ -87,6 +104,14 @@ export class ComputeSession implements ComputeCalls {
     return saveState(trainer, setup);
   }
 
+  leave(haveAgreed: boolean): string | null {
+    if (this.#group.size === 1) return null;
+    if (!haveAgreed) agree(this.#group, 'stop');
+    const hash = requireSameState(this.#group, this.snapshot());
+    this.#group.close();
+    return hash;
+  }
+
   #run(step: number): StepOutcome {
     const { config, trainer, rebuild, withLabels } = this.#ready();
     return scope(() => {
@@ -96,10 +121,14 @@ export class ComputeSession implements ComputeCalls {
         teacher: input.replies === null ? null : decodeReplies(input.replies, rebuild),
       }));
       const images = this.#nonFiniteReplies(batches);
-      if (images.length > 0) return { kind: 'nonfinite_reply', images };
+      const agreed = agree(this.#group, images.length > 0 ? 'ask_again' : 'go');
+      if (agreed === 'stop') return { kind: 'stopped' };
+      if (agreed === 'ask_again') return { kind: 'nonfinite_reply', images };
       const outcome = trainer.step(step, batches.map(withLabels));
-      if (outcome.kind === 'committed') this.#lastInput = [];
-      return outcome;
+      const { seconds } = this.#group.takeUse();
+      if (outcome.kind !== 'committed') return outcome;
+      this.#lastInput = [];
+      return this.#group.size === 1 ? outcome : { ...outcome, collectiveSeconds: seconds };
     });
   }
 
@@ -123,6 +152,15 @@ export class ComputeSession implements ComputeCalls {
     if (this.#open === null) throw new Error('computing thread: called before setup');
     return this.#open;
   }
+}
+
+function requireSameTeacher(group: Collective, digest: string): void {
+  const digests = gatherTexts(group, digest);
+  const other = digests.findIndex((each) => each !== digests[0]);
+  if (other < 0) return;
+  throw new ContractMismatchError(
+    `teacher: rank ${other}'s has the digest ${digests[other]}, rank 0's ${digests[0]}`,
+  );
 }
 
 function outputsFinite(outputs: TeacherOutputs): boolean {

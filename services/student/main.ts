@@ -8,6 +8,8 @@ import { discardRunFolder } from '../../src/run/runFolder.js';
 import type { ProgressStream } from '../../src/telemetry/progress.js';
 import { withClassWeights } from './classWeights.js';
 import { setTensorflowThreads } from './computeProtocol.js';
+import { runFollower } from './group/followerRun.js';
+import { isFollower } from './group/membership.js';
 import { type OpenedRun, openRun } from './openRun.js';
 import { StudentRun } from './studentRun.js';
 import { openTrainingData } from './trainingData.js';
@@ -23,7 +25,7 @@ export interface StudentOptions {
 export interface StudentEnd {
   /** 'stopped': by the signal, with the state saved. */
   readonly ended: 'finished' | 'stopped';
-  /** null: stopped before it began, leaving no folder. */
+  /** null: stopped before it began, leaving no folder; or rank 0 of the group has it. */
   readonly folder: string | null;
 }
 
@@ -38,6 +40,8 @@ export async function runStudent(
 ): Promise<StudentEnd> {
   const dataset = openTrainingData(given);
   const config = withClassWeights(given, dataset);
+  if (isFollower(config))
+    return { ended: await runFollower(config, dataset, options), folder: null };
   const notes: string[] = [];
   const opened = await openRun(config, options.resume, (message) => notes.push(message));
   try {

@@ -186,10 +186,11 @@ function refuseChanges({ manifest, path }: Checkpoint, config: StudentConfig): v
  * The config with train.threads 0 replaced by the saved number, else by the number of cores. It is fixed
  * for a run, since it affects the last bits of sums.
  */
-function resolveThreads(config: StudentConfig, saved: number | null): StudentConfig {
-  const { train } = config;
+export function resolveThreads(config: StudentConfig, saved: number | null): StudentConfig {
+  const { train, distributed } = config;
   if (train.threads > 0) return config;
-  const threads = saved ?? Math.min(availableCores(), MAX_THREADS);
+  const cores = Math.max(1, Math.floor(availableCores() / distributed.perMachine));
+  const threads = saved ?? Math.min(cores, MAX_THREADS);
   return { ...config, train: { ...train, threads } };
 }
 
@@ -214,7 +215,7 @@ function trainOf(config: Record<string, unknown>): { readonly threads?: unknown 
   return train !== null && typeof train === 'object' ? train : undefined;
 }
 
-function newId(seed: number): string {
+export function newId(seed: number): string {
   const time = new Date().toISOString().replaceAll(/[-:]|\..*/g, '');
   return `${time}-seed${seed}`;
 }

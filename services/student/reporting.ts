@@ -13,6 +13,7 @@ import {
 } from '../../src/telemetry/progress.js';
 import { createStudentMetrics, type StudentMetrics } from '../../src/telemetry/studentMetrics.js';
 import type { StepReport } from '../../src/train/loop.js';
+import { isInGroup } from './group/membership.js';
 import type { OpenedRun } from './openRun.js';
 import { usesTeacher } from './teacher/neededOutputs.js';
 
@@ -45,28 +46,35 @@ export interface Reporting {
   close(lingerMs: number, stop: AbortSignal): Promise<void>;
 }
 
+/** The run that is reported on. */
+export interface ReportedRun {
+  readonly id: string;
+  /** null: this rank writes no events, and shows no progress. */
+  readonly folder: Pick<OpenedRun['folder'], 'eventsFile'> | null;
+  /** Updates done before. */
+  readonly stepsDone: number;
+}
+
 /** Throws ListenError when the metrics port is taken. */
 export async function openReporting(
   config: StudentConfig,
-  { id, folder: { eventsFile }, manifest }: Pick<OpenedRun, 'id' | 'folder' | 'manifest'>,
+  { id, folder, stepsDone: doneBefore }: ReportedRun,
   stream: ProgressStream,
 ): Promise<Reporting> {
   const metrics = createStudentMetrics();
+  const rank = rankOf(config);
+  metrics.registry.setDefaultLabels(rank);
   const server = await startMetrics(config, metrics);
   const progress = createProgress({
     stream,
     totalSteps: config.train.steps,
-    everySteps: config.run.logEverySteps,
+    everySteps: folder === null ? Number.MAX_SAFE_INTEGER : config.run.logEverySteps,
   });
-  const log = createLogger({
-    service: 'student',
-    ...config.log,
-    sink: progress,
-    fields: { run: id },
-  });
+  const fields = { run: id, ...rank };
+  const log = createLogger({ service: 'student', ...config.log, sink: progress, fields });
   if (server !== null) log.info({ url: server.url }, 'metrics');
-  const events = openEventLog(eventsFile);
-  let stepsDone = manifest?.step ?? 0;
+  const events = folder === null ? NO_EVENTS : openEventLog(folder.eventsFile);
+  let stepsDone = doneBefore;
   const stored = hasStore(config) ? new StoredAnswers() : null;
   metrics.recordRun({ id, steps: config.train.steps, stepsDone });
   return {
@@ -94,7 +102,10 @@ export async function openReporting(
       try {
         events.close();
       } catch (error) {
-        log.error({ file: eventsFile, error: (error as Error).message }, 'events not flushed');
+        log.error(
+          { file: folder?.eventsFile, error: (error as Error).message },
+          'events not flushed',
+        );
       }
       if (server === null) return;
       // It rejects on the signal, which ends the wait just as well.
@@ -103,6 +114,13 @@ export async function openReporting(
     },
   };
 }
+
+/** The label of metrics and log lines in a group. */
+function rankOf(config: StudentConfig): Readonly<Record<string, string>> {
+  return isInGroup(config) ? { rank: String(config.distributed.index) } : {};
+}
+
+const NO_EVENTS: EventLog = { append() {}, sync() {}, close() {} };
 
 function hasStore(config: StudentConfig): boolean {
   return usesTeacher(config) && config.teacher.store.directory !== null;
@@ -158,7 +176,7 @@ function recordStep(
     stored: StoredAnswers | null;
   },
 ): void {
-  const { terms, learningRate, images, seconds, samples, bankFill } = report;
+  const { terms, learningRate, images, seconds, samples, bankFill, collectiveSeconds } = report;
   const done = report.step + 1;
   const { data, teacher, compute } = seconds;
   const shown = Object.fromEntries(
@@ -176,10 +194,12 @@ function recordStep(
   to.events.append({
     ...{ kind: 'step', step: done, terms: shown },
     ...{ learningRate, seconds, samples, ...more },
+    ...(collectiveSeconds === 0 ? {} : { collectiveSeconds }),
   });
   to.progress.update({
     step: done,
-    images,
+    // Those of all ranks: the pace of the run.
+    images: samples.length,
     seconds: seconds.total,
     teacherSeconds: teacher,
     losses: shown,

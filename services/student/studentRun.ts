@@ -11,19 +11,16 @@ import type { Feed } from '../../src/train/feed.js';
 import { runLoop } from '../../src/train/loop.js';
 import { NonFiniteLossError } from '../../src/train/outcome.js';
 import { environmentOf } from '../program/environment.js';
-import { killChildren } from '../setup/subprocess.mjs';
 import { Checkpointing } from './checkpointing.js';
-import {
-  type ComputeClient,
-  type ComputeReady,
-  type ComputeSetup,
-  startComputing,
-} from './computeProtocol.js';
+import { Closers } from '../program/closers.js';
+import { type ComputeClient, type ComputeReady, startComputing } from './computeProtocol.js';
 import { DataWarnings } from './dataWarnings.js';
 import { evaluateStudent, type StudentEvaluation, writeRunReport } from './evaluation.js';
+import { endComputing } from './group/membership.js';
 import type { OpenedRun } from './openRun.js';
-import { openReporting, type Reporting } from './reporting.js';
-import { readStartWeights, type StartWeights } from './startWeights.js';
+import { openReporting, type ReportedRun, type Reporting } from './reporting.js';
+import { joinOthers, setupOf, startWeightsOf } from './runSetup.js';
+import type { StartWeights } from './startWeights.js';
 import { connectTeacher } from './teacher/teacher.js';
 import { type LeftOutTerms, labelSource, leaveOutTerms, logLabels } from './teacher/teacherUse.js';
 import { loaderThreads, openFeed, validationConfig } from './trainingData.js';
@@ -78,15 +75,16 @@ export class StudentRun {
   static async begin(opened: OpenedRun, options: RunOptions): Promise<StudentRun> {
     const { dataset, notes, stream, stop } = options;
     const { config } = opened;
-    const reporting = await openReporting(config, opened, stream);
+    const reporting = await openReporting(config, reported(opened), stream);
     const { log } = reporting;
     const closers = new Closers();
     try {
       log.info({ config }, 'config');
       for (const message of [...notes, ...studentConfigNotes(config)]) log.warn(message);
       const thread = startComputing();
-      closers.add(() => thread.terminate());
+      closers.add(() => endComputing(thread, config));
       const compute = thread.call;
+      await unlessAborted(joinOthers(compute, opened, dataset), stop);
       const teacher = await connectTeacher(config, { dataset, run: opened, reporting, stop });
       closers.add(async () => teacher?.close());
       const warnings = new DataWarnings(log);
@@ -169,7 +167,7 @@ export class StudentRun {
     const evaluate = () => this.#evaluate();
     try {
       await checkpointing.catchUp(evaluate);
-      const ended = await runLoop({
+      const { ended, haveAgreed } = await runLoop({
         ...{ firstStep: checkpointing.step, steps, accumulateSteps, feed, teacher, compute, stop },
         afterStep: async (report) => {
           checkpointing.stepDone();
@@ -179,12 +177,22 @@ export class StudentRun {
         },
       });
       await checkpointing.save();
+      await this.#leave(haveAgreed);
       return ended;
     } catch (error) {
-      if (stop.aborted && error === stop.reason) return 'stopped';
+      if (stop.aborted && error === stop.reason) {
+        await this.#leave(false);
+        return 'stopped';
+      }
       await this.#saveBeforeEnd(error);
       throw error;
     }
+  }
+
+  async #leave(haveAgreed: boolean): Promise<void> {
+    const { compute, reporting } = this.#parts;
+    const state = await compute.leave(haveAgreed);
+    if (state !== null) reporting.log.info({ state }, 'left the group');
   }
 
   #evaluate(): Promise<StudentEvaluation> {
@@ -237,56 +245,10 @@ export class StudentRun {
   }
 }
 
-/** Closes parts in reverse order of opening, each even if another fails. */
-class Closers {
-  readonly #closers: (() => Promise<void>)[] = [];
-
-  add(close: () => Promise<void>): void {
-    this.#closers.push(close);
-  }
-
-  async close(): Promise<void> {
-    const last = this.#closers.pop();
-    if (last !== undefined) await last().finally(() => this.close());
-  }
+function reported({ id, folder, manifest }: OpenedRun): ReportedRun {
+  return { id, folder, stepsDone: manifest?.step ?? 0 };
 }
 
 function isNonFinite(error: unknown): boolean {
   return error instanceof NonFiniteLossError || error instanceof NonFiniteReplyError;
-}
-
-/** Reads the initial weights; a stop also ends a download. */
-async function startWeightsOf(
-  { config }: OpenedRun,
-  log: Reporting['log'],
-  stop: AbortSignal,
-): Promise<StartWeights | null> {
-  const notes = { info: (text: string) => log.info(text), warn: (text: string) => log.warn(text) };
-  stop.addEventListener('abort', killChildren, { once: true });
-  try {
-    return await unlessAborted(readStartWeights(config, notes), stop);
-  } finally {
-    stop.removeEventListener('abort', killChildren);
-  }
-}
-
-interface SetupParts extends Pick<Parts, 'dataset' | 'teacher'> {
-  readonly startWeights: StartWeights | null;
-}
-
-function setupOf(opened: OpenedRun, { dataset, teacher, startWeights }: SetupParts): ComputeSetup {
-  return {
-    config: opened.config,
-    classNames: dataset.classNames,
-    teacher:
-      teacher === null
-        ? null
-        : {
-            featureChannels: teacher.info.featureChannels,
-            alignCorners: teacher.info.alignCorners,
-            classifier: teacher.classifier,
-          },
-    state: opened.takeState(),
-    startWeights,
-  };
 }

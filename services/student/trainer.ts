@@ -1,5 +1,7 @@
 /** The trainer of a config: network, projection heads, the terms' convolutions, adversary, banks, objective, optimizer. */
 import type { StudentConfig } from '../../src/config/student.js';
+import type { Collective } from '../../src/collectives/collective.js';
+import { singleProcess } from '../../src/collectives/single.js';
 import { OUTPUT_STRIDE } from '../../src/contract/teacherInfo.js';
 import {
   CONVOLVED_TERMS,
@@ -34,6 +36,8 @@ export interface TrainerInput {
   readonly classes: number;
   /** Channels of the teacher's embedding; 0: it gives none; null: no teacher. */
   readonly teacherChannels: number | null;
+  /** Default: this process alone. */
+  readonly group?: Collective;
 }
 
 export function studentSpec(config: StudentConfig, classes: number): NetworkSpec {
@@ -41,11 +45,16 @@ export function studentSpec(config: StudentConfig, classes: number): NetworkSpec
   return { model, backbone, variant, numClasses: classes, widthMultiplier };
 }
 
-export function buildTrainer({ config, classes, teacherChannels }: TrainerInput): Trainer {
+export function buildTrainer({
+  config,
+  classes,
+  teacherChannels,
+  group = singleProcess,
+}: TrainerInput): Trainer {
   const { seed, train } = config;
   const weights = initialWeights(seed);
   const network = SegmentationNetwork.create(studentSpec(config, classes), weights);
-  const objective = buildObjective(config, network, teacherChannels);
+  const objective = buildObjective(config, network, teacherChannels, group);
   const projectionHead =
     teacherChannels !== null && objective.usesMemory
       ? ProjectionHead.create(network.featureChannels, teacherChannels, weights)
@@ -82,6 +91,7 @@ export function buildTrainer({ config, classes, teacherChannels }: TrainerInput)
     schedule: train,
     dropoutSeed: train.dropout ? dropoutSeeds(seed) : null,
     draws: (step, microBatch) => drawnChoices(seed, step, microBatch),
+    norms: config.distributed.norms,
   };
   return new Trainer(parts);
 }
@@ -119,6 +129,7 @@ function buildObjective(
   config: StudentConfig,
   network: SegmentationNetwork,
   teacherChannels: number | null,
+  group: Collective,
 ): Objective {
   const settings = objectiveSettings(config, network, teacherChannels);
   const { classes } = settings;
@@ -141,7 +152,8 @@ function buildObjective(
     region?.randomize(drawsFor(config.seed, 'init', 1, 1));
     channel?.randomize(drawsFor(config.seed, 'init', 1, 2));
   }
-  return new Objective(settings, { pixel, region, ...(channel === undefined ? {} : { channel }) });
+  const banks = { pixel, region, ...(channel === undefined ? {} : { channel }) };
+  return new Objective(settings, banks, { group, ...config.distributed });
 }
 
 function channelBank({ memory, reference, data: { crop } }: StudentConfig): ChannelMemoryBank {

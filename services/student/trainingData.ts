@@ -50,7 +50,8 @@ export function openFeed(
   firstStep: number,
   onBatch: (batch: Batch, isLast: boolean) => void = () => {},
 ): OpenFeed {
-  const { data, train } = config;
+  const { data, train, distributed } = config;
+  const ranks = Math.max(1, distributed.workers.length);
   const loader = createLoader({
     dataset: trainingConfig(config),
     augmentation: {
@@ -65,9 +66,10 @@ export function openFeed(
       paddingPixel: data.paddingPixel,
     },
     batchSize: train.batchSize,
+    share: { rank: distributed.index ?? 0, ranks },
     seed: config.seed,
     startStep: firstStep * train.accumulateSteps,
-    workers: loaderThreads(data.workers),
+    workers: loaderThreads(data.workers, distributed.perMachine),
     prefetchBatches: data.prefetchBatches,
     cacheBytes: data.cacheMiB * 2 ** 20,
   });
@@ -112,6 +114,7 @@ type Classed = Pick<Dataset, 'name' | 'classNames'>;
 const MOST_LOADER_THREADS = 4;
 
 /** data.workers, or a number that suits the available cores where it is 0. */
-export function loaderThreads(workers: number): number {
-  return workers > 0 ? workers : Math.min(availableCores(), MOST_LOADER_THREADS);
+export function loaderThreads(workers: number, perMachine = 1): number {
+  const cores = Math.max(1, Math.floor(availableCores() / perMachine));
+  return workers > 0 ? workers : Math.min(cores, MOST_LOADER_THREADS);
 }

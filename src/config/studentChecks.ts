@@ -1,5 +1,6 @@
 /** Faults and notes of the student's config that no single key has. */
 import { TEACHER_TERMS } from '../contract/terms.js';
+import { distributedFaults } from './distributedChecks.js';
 import type { CrossFault } from './fields.js';
 import { oipFaults } from './sections/oipSection.js';
 import { teacherFaults } from './sections/securitySections.js';
@@ -17,6 +18,7 @@ export function studentCrossFaults(config: StudentConfig): CrossFault[] {
     ...cropFaults(config),
     ...teacherFaults(config.teacher),
     ...oipFaults(config.teacher),
+    ...distributedFaults(config),
   ];
 }
 

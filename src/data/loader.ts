@@ -13,6 +13,8 @@ export interface LoaderConfig {
   /** Crops per batch. */
   readonly batchSize: number;
   readonly seed: number;
+  /** Of each batch only the `rank`-th of `ranks` equal parts is loaded; absent: all of it. */
+  readonly share?: { readonly rank: number; readonly ranks: number };
   /** Number of the first batch that next() returns. Skipping earlier ones costs nothing. */
   readonly startStep: number;
   /** Worker threads; 0: prepare each batch in the calling thread, without prefetching. */
@@ -37,12 +39,10 @@ export interface Loader {
   close(): Promise<void>;
 }
 
-/** @throws RangeError naming the field, DataError when the dataset can't be opened. */
+/** @throws RangeError naming the field (`share`: if the parts wouldn't be equal), DataError when the dataset can't be opened. */
 export function createLoader(config: LoaderConfig): Loader {
-  check(config, 'batchSize', 1);
-  for (const field of ['startStep', 'workers', 'prefetchBatches', 'cacheBytes'] as const) {
-    check(config, field, 0);
-  }
+  checkAll(config);
+  const [ownBegin, ownEnd] = ownCrops(config);
   const dataset = openDataset(config.dataset);
   const { workers } = config;
   const source = workers === 0 ? localSource(config, dataset) : threadedSource(config, workers);
@@ -64,9 +64,10 @@ export function createLoader(config: LoaderConfig): Loader {
   async function prepare(step: number): Promise<Batch> {
     const first = step * config.batchSize;
     const positions = Array.from({ length: config.batchSize }, (_, i) => first + i);
-    const crops = await Promise.all(positions.map(crop));
+    const samples = positions.map((position) => dataset.samples[order(position).index]!);
+    const crops = await Promise.all(positions.slice(ownBegin, ownEnd).map(crop));
     const { cropHeight: height, cropWidth: width } = config.augmentation;
-    return { step, height, width, crops };
+    return { step, height, width, samples, crops };
   }
 
   function fill(batches: number): void {
@@ -99,8 +100,25 @@ export function createLoader(config: LoaderConfig): Loader {
   };
 }
 
+/** First and last (exclusive) of the crops in a batch that are this rank's. */
+function ownCrops({ batchSize, share }: LoaderConfig): [number, number] {
+  const { rank, ranks } = share ?? { rank: 0, ranks: 1 };
+  const crops = batchSize / ranks;
+  if (!Number.isInteger(crops) || rank >= ranks) {
+    throw new RangeError(`share: ${rank} of ${ranks} given, the batch has ${batchSize} crops`);
+  }
+  return [rank * crops, (rank + 1) * crops];
+}
+
 function cropSeed({ seed, augmentation }: LoaderConfig, epoch: number, index: number): bigint {
   return drawSeed64(seed, 'augmentation', epochOfDraws(augmentation, epoch), index);
+}
+
+function checkAll(config: LoaderConfig): void {
+  check(config, 'batchSize', 1);
+  for (const field of ['startStep', 'workers', 'prefetchBatches', 'cacheBytes'] as const) {
+    check(config, field, 0);
+  }
 }
 
 function check(

@@ -55,6 +55,9 @@ export interface Batch {
   readonly step: number;
   readonly height: number;
   readonly width: number;
+  /** Names of all samples of the step, in order, those that other ranks load included. */
+  readonly samples: readonly string[];
+  /** Those that this process loads. */
   readonly crops: readonly Crop[];
 }
 

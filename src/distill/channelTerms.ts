@@ -18,6 +18,7 @@ import { memoryContrast } from '../losses/memoryContrast.js';
 import type { Tiling } from '../losses/tiling.js';
 import type { ChannelChoices, ChannelMemoryBank } from '../memory/channelMemoryBank.js';
 import { int32, ops, readFloat32, scalar, scope, type Tensor } from '../tensor/index.js';
+import { ALONE, gatherRows, ownRows, type Ranks } from './ranks.js';
 import { rowsTensor } from './sampledRows.js';
 
 export interface ChannelTermSettings {
@@ -58,6 +59,7 @@ export function channelTerms(
   bank: ChannelMemoryBank | null,
   choices: ChannelChoices,
   settings: ChannelTermSettings,
+  ranks: Ranks = ALONE,
 ): ChannelTermValues {
   return scope(() => {
     const { weights, tiling, minibatchGroup = 0, contrastTemperature: temperature } = settings;
@@ -79,14 +81,22 @@ export function channelTerms(
       });
       gradients.push(weighted_RM);
     };
-    add('minibatch_channel', () =>
-      minibatchChannel(student_RM, teacher_RM, { images, minibatchGroup, temperature, tiling }),
-    );
+    add('minibatch_channel', () => {
+      // A group of images never spans ranks, so only the whole batch needs the others' rows.
+      const isShared = ranks.minibatch === 'batch' && minibatchGroup === 0;
+      const { group } = isShared ? ranks : ALONE;
+      const options = { images: images * group.size, minibatchGroup, temperature, tiling };
+      const [own_RM, keys_RM] = [group.allGather(student_RM), group.allGather(teacher_RM)];
+      const { loss, gradient_RM } = minibatchChannel(own_RM, keys_RM, options);
+      // The trainer divides by the number of ranks, each of which has the gradient of its own rows only.
+      if (group.size === 1) return { loss, gradient_RM };
+      return { loss, gradient_RM: ops.mul(ownRows(group, gradient_RM), scalar(group.size)) };
+    });
     add('channel_mse', () => channelMse(student_RM, teacher_RM));
     add('memory_channel', () => {
       if (bank === null)
         throw new Error("weights.memory_channel: given, and there's no channel bank");
-      enqueueChannels(teacher_RM, bank, choices, settings.channelUpdateFreq);
+      enqueueChannels(teacher_RM, bank, choices, settings.channelUpdateFreq, ranks.group);
       if (settings.contrastsBank === false) {
         return { loss: 0, gradient_RM: ops.mul(student_RM, scalar(0)) };
       }
@@ -100,12 +110,13 @@ export function channelTerms(
   });
 }
 
-/** Stages up to `channelUpdateFreq` of the batch's channels. */
+/** Stages up to `channelUpdateFreq` of the channels of all ranks. */
 function enqueueChannels(
   teacher_RM: Tensor,
   bank: ChannelMemoryBank,
   choices: ChannelChoices,
   channelUpdateFreq: number,
+  group: Ranks['group'],
 ): void {
   const [rows = 0, positions = 0] = teacher_RM.shape;
   if (positions !== bank.options.channels) {
@@ -113,8 +124,31 @@ function enqueueChannels(
       `channel bank: rows of ${bank.options.channels} positions, this batch's have ${positions}`,
     );
   }
-  const take = Math.min(rows, channelUpdateFreq);
-  const chosen = choices.enqueueChannels(rows, take);
-  const data = scope(() => readFloat32(ops.gather(teacher_RM, int32(chosen.slice(), [take]))));
-  bank.stage(0, data);
+  const all = rows * group.size;
+  const chosen = choices.enqueueChannels(all, Math.min(all, channelUpdateFreq));
+  const rankOf = (row: number) => Math.floor(row / rows);
+  const own = chosen.filter((row) => rankOf(row) === group.rank).map((row) => row % rows);
+  const ownData = scope(() =>
+    own.length === 0
+      ? new Float32Array()
+      : readFloat32(ops.gather(teacher_RM, int32(own, [own.length]))),
+  );
+  bank.stage(0, inChosenOrder(gatherRows(group, ownData), chosen, rankOf, positions));
+}
+
+/** Rows that are sorted by rank, and by choice within a rank, in the order of the choice. */
+function inChosenOrder(
+  data: Float32Array,
+  chosen: Int32Array,
+  rankOf: (row: number) => number,
+  length: number,
+): Float32Array {
+  const byRank = [...chosen.keys()].sort(
+    (a, b) => rankOf(chosen[a]!) - rankOf(chosen[b]!) || a - b,
+  );
+  const ordered = new Float32Array(data.length);
+  byRank.forEach((place, at) => {
+    ordered.set(data.subarray(at * length, (at + 1) * length), place * length);
+  });
+  return ordered;
 }

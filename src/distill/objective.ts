@@ -25,6 +25,7 @@ import { channelTerms } from './channelTerms.js';
 import { comparedTerms } from './comparedTerms.js';
 import { enqueuePixels, enqueueRegions, IGNORED } from './enqueue.js';
 import { labelledPositions, type MemoryTerm, memoryTerms } from './memoryTerms.js';
+import { ALONE, gatherLabels, meanFactors, ownRows, type Ranks } from './ranks.js';
 import { given, rawFeatureOf, type StudentOutputs, type TeacherOutputs } from './networkOutputs.js';
 import type { Evaluation, MemoryBanks, ObjectiveInput, StepDraws } from './objectiveInput.js';
 import type { ObjectiveSettings } from './settings.js';
@@ -43,9 +44,10 @@ interface Collected {
 export class Objective {
   readonly settings: ObjectiveSettings;
   readonly banks: MemoryBanks;
+  readonly ranks: Ranks;
 
   /** Throws Error if a memory term with a weight above 0 has no bank. */
-  constructor(settings: ObjectiveSettings, banks: MemoryBanks) {
+  constructor(settings: ObjectiveSettings, banks: MemoryBanks, ranks: Ranks = ALONE) {
     for (const part of ['pixel', 'region'] as const) {
       if (settings.weights[`memory_${part}`] > 0 && banks[part] === null) {
         throw new Error(`weights.memory_${part}: above 0, and there's no ${part} bank`);
@@ -56,6 +58,7 @@ export class Objective {
     }
     this.settings = settings;
     this.banks = banks;
+    this.ranks = ranks;
   }
 
   /** Whether a projection head is needed. */
@@ -115,13 +118,19 @@ export class Objective {
   #task({ logits, aux }: StudentOutputs, labels: LabelMaps, { values, seeds }: Collected): void {
     const { weights, auxWeight, allIgnored, alignCorners, classWeights, ohem } = this.settings;
     const options = { ignoreLabel: IGNORED, alignCorners, allIgnored, classWeights, ohem };
-    const main = taskCe(logits.value, labels, options);
-    seeds.push([logits, times(main.gradient_NhwK, weights.task)]);
-    let value = main.loss;
+    const parts = [{ of: logits, weight: 1, ce: taskCe(logits.value, labels, options) }];
     if (aux !== null && auxWeight > 0) {
-      const auxiliary = taskCe(aux.value, labels, options);
-      seeds.push([aux, times(auxiliary.gradient_NhwK, weights.task * auxWeight)]);
-      value += auxWeight * auxiliary.loss;
+      parts.push({ of: aux, weight: auxWeight, ce: taskCe(aux.value, labels, options) });
+    }
+    const factors = meanFactors(
+      this.ranks,
+      parts.map(({ ce }) => ce.weight),
+    );
+    let value = 0;
+    for (const [i, { of, weight, ce }] of parts.entries()) {
+      const factor = factors[i]!;
+      seeds.push([of, times(ce.gradient_NhwK, weights.task * weight * factor)]);
+      value += scaled(weight * factor, ce.loss);
     }
     values.set('task', value);
   }
@@ -136,12 +145,20 @@ export class Objective {
   #minibatchPixel(feature: Var, teacher: TeacherOutputs, { values, seeds }: Collected): void {
     const { weights, contrastTemperature, minibatchGroup, minibatchPooling, tiling } =
       this.settings;
+    // A group of images never spans ranks, so only the whole batch needs the others' images.
+    const isShared = this.ranks.minibatch === 'batch' && minibatchGroup === 0;
+    const { group } = isShared ? this.ranks : ALONE;
     const { loss, gradient_NHWC } = minibatchPixel(
-      feature.value,
-      { embedding_NHWD: given(teacher, 'embedding'), norm_NHW: teacher.featureNorm },
+      group.allGather(feature.value),
+      {
+        embedding_NHWD: group.allGather(given(teacher, 'embedding')),
+        norm_NHW: teacher.featureNorm === null ? null : group.allGather(teacher.featureNorm),
+      },
       { temperature: contrastTemperature, minibatchGroup, minibatchPooling, tiling },
     );
-    seeds.push([feature, times(gradient_NHWC, weights.minibatch_pixel)]);
+    // The trainer divides by the number of ranks, each of which has the gradient of its own images only.
+    const weight = weights.minibatch_pixel * group.size;
+    seeds.push([feature, times(ownRows(group, gradient_NHWC), weight)]);
     values.set('minibatch_pixel', loss);
   }
 
@@ -151,13 +168,14 @@ export class Objective {
     const labels = nearestLabels(input.labels, height, width);
     const embedding_PD = ops.reshape(embedding_NHWD, [labels.data.length, channels]);
     // Before sampling, like the official code: a batch also sees its own rows.
-    this.#enqueue(embedding_PD, labels, input.draws);
+    this.#enqueue(embedding_PD, gatherLabels(this.ranks.group, labels), input.draws);
     if (!this.#memoryStarted(input)) {
       this.#memoryConstant(0, values);
       return;
     }
     const projected = this.#projected(input, embedding_NHWD);
     const labelled = labelledPositions(labels);
+    const factor = meanFactors(this.ranks, [labelled.length])[0]!;
     if (labelled.length === 0) {
       // The head has run, so it needs a gradient: zero.
       seeds.push([projected, zeros(projected.shape)]);
@@ -167,8 +185,8 @@ export class Objective {
     const projected_PD = ops.reshape(projected.value, embedding_PD.shape);
     const terms = this.#sample(input.draws);
     const result = memoryTerms(projected_PD, embedding_PD, labelled, terms, settings);
-    seeds.push([projected, ops.reshape(result.gradient_PD, projected.shape)]);
-    for (const [name, loss] of result.losses) values.set(name, loss);
+    seeds.push([projected, ops.reshape(times(result.gradient_PD, factor), projected.shape)]);
+    for (const [name, loss] of result.losses) values.set(name, loss * factor);
   }
 
   #channels(input: ObjectiveInput, teacher: TeacherOutputs, { values, seeds }: Collected): void {
@@ -185,6 +203,7 @@ export class Objective {
       this.banks.channel ?? null,
       choices,
       { ...this.settings, weights, contrastsBank: this.#memoryStarted(input) },
+      this.ranks,
     );
     seeds.push([projected, gradient_NhwD]);
     for (const [term, loss] of losses) values.set(term, loss);
@@ -223,10 +242,10 @@ export class Objective {
   #enqueue(embedding_PD: Tensor, labels: LabelMaps, draws: StepDraws): void {
     const { settings, banks } = this;
     if (banks.pixel !== null && settings.weights.memory_pixel > 0) {
-      enqueuePixels(embedding_PD, labels, banks.pixel, draws, settings);
+      enqueuePixels(embedding_PD, labels, banks.pixel, draws, settings, this.ranks.group);
     }
     if (banks.region !== null && settings.weights.memory_region > 0) {
-      enqueueRegions(embedding_PD, labels, settings.classes, banks.region);
+      enqueueRegions(embedding_PD, labels, settings.classes, banks.region, this.ranks.group);
     }
   }
 
@@ -260,6 +279,9 @@ export class Objective {
     return { ...Object.fromEntries(present.map((term) => [term, values.get(term)!])), total };
   }
 }
+
+/** 0 times NaN, the loss of a rank that contributes nothing, is 0. */
+const scaled = (factor: number, loss: number) => (factor === 0 ? 0 : factor * loss);
 
 const times = (gradient: Tensor, weight: number) =>
   weight === 1 ? gradient : ops.mul(gradient, scalar(weight));

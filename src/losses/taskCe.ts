@@ -14,6 +14,8 @@ import type { LabelMaps } from './nearestLabels.js';
 export interface TaskCeLoss {
   /** Without a labelled pixel: 0, or NaN with `allIgnored: 'nan'`. */
   readonly loss: number;
+  /** What the sum over pixels was divided by: their number, or their classes' weights; 0: no labelled pixel. */
+  readonly weight: number;
   /** float32 [N, h, w, K], with respect to the logits; zeros without a labelled pixel. */
   readonly gradient_NhwK: Tensor;
 }
@@ -50,7 +52,7 @@ export function taskCe(logits_NhwK: Tensor, labels: LabelMaps, options: TaskCeOp
   const total = totalWeight(chosen, weights, ignoreLabel);
   if (total === 0) {
     const loss = allIgnored === 'nan' ? Number.NaN : 0;
-    return { loss, gradient_NhwK: zeros(logits_NhwK.shape) };
+    return { loss, weight: 0, gradient_NhwK: zeros(logits_NhwK.shape) };
   }
   return scope(() => {
     const { lossSum_1, gradient_NhwK } = kernels().pixelCrossEntropy(logits_NhwK, chosen, {
@@ -58,7 +60,7 @@ export function taskCe(logits_NhwK: Tensor, labels: LabelMaps, options: TaskCeOp
       alignCorners,
       classWeights: weights,
     });
-    return { loss: readScalar(lossSum_1) / total, gradient_NhwK };
+    return { loss: readScalar(lossSum_1) / total, weight: total, gradient_NhwK };
   });
 }
 

@@ -1,6 +1,14 @@
 /** What a forward pass needs in addition to weights and input. */
-import { Tape, type Var } from '../tensor/index.js';
+import { type RankGroup, Tape, type Var } from '../tensor/index.js';
 import { StagedBuffers } from './buffers.js';
+
+/** The place of this process's images in a batch that several ranks share equally. */
+export interface BatchShare {
+  readonly rank: number;
+  readonly ranks: RankGroup;
+  /** Whether batch norms use the statistics of all ranks, or of this one. */
+  readonly norms: 'synchronised' | 'rank';
+}
 
 export interface ForwardContext {
   readonly tape: Tape;
@@ -9,6 +17,8 @@ export interface ForwardContext {
   /** Two int32 seeds per dropout layer, counted from 0; null: dropout off. */
   readonly dropoutSeed: ((layer: number) => readonly [number, number]) | null;
   readonly staged: StagedBuffers;
+  /** Absent: the batch is this process's alone. */
+  readonly share?: BatchShare;
   /** Called with the output of each stage of the backbone, which is valid during the call only. */
   readonly observe?: (stage: string, value: Var) => void;
 }

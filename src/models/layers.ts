@@ -76,14 +76,18 @@ export class BatchNorm implements Layer {
   }
 
   /** after(norm(x)) */
-  forward({ tape, training, staged }: ForwardContext, x: Var, after: AfterNorm = this.#after): Var {
+  forward(context: ForwardContext, x: Var, after: AfterNorm = this.#after): Var {
+    const { tape, training, staged, share } = context;
     if (!training) {
       const { scale_C, offset_C, ...running } = this.weightsAndStatistics(tape);
       return differentiable.batchNormInference(tape, x, { scale_C, offset_C }, running, after);
     }
     const weights = this.#weights(tape);
     const before = { mean_C: staged.latest(this.#mean), variance_C: staged.latest(this.#variance) };
-    const { y, running } = differentiable.batchNormTraining(tape, x, weights, before, after);
+    const { y, running } =
+      share?.norms === 'synchronised'
+        ? differentiable.sharedBatchNorm(tape, x, weights, before, share.ranks, after)
+        : differentiable.batchNormTraining(tape, x, weights, before, after);
     staged.stage(this.#mean, running.mean_C);
     staged.stage(this.#variance, running.variance_C);
     staged.countBatch(this.#counter);
@@ -164,9 +168,10 @@ export class Dropout implements Layer {
     this.#number = at.nextDropout();
   }
 
-  forward({ tape, dropoutSeed }: ForwardContext, x: Var): Var {
+  forward({ tape, dropoutSeed, share }: ForwardContext, x: Var): Var {
     if (dropoutSeed === null) return x;
-    const options = { probability: this.#probability, unit: this.#unit };
+    const firstImage = (share?.rank ?? 0) * x.shape[0]!;
+    const options = { probability: this.#probability, unit: this.#unit, firstImage };
     return differentiable.dropout(tape, x, options, dropoutSeed(this.#number));
   }
 }

@@ -26,5 +26,8 @@ export const depthwiseConv2d: Kernels['depthwiseConv2d'] = (...call) =>
 export const batchNormTraining: Kernels['batchNormTraining'] = (...call) =>
   kernels().batchNormTraining(...call);
 
+export const sharedBatchNorm: Kernels['sharedBatchNorm'] = (...call) =>
+  kernels().sharedBatchNorm(...call);
+
 export const normalisedConvolution: Kernels['normalisedConvolution'] = (...call) =>
   kernels().normalisedConvolution(...call);

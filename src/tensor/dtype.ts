@@ -11,6 +11,7 @@ export const DTYPE_NUMBER = {
   bfloat16: 14,
   half: 19,
   resource: 20,
+  uint64: 23,
 } as const;
 
 export type DType = keyof typeof DTYPE_NUMBER;

@@ -6,6 +6,7 @@ export { engineInfo } from './binding.js';
 export * as differentiable from './differentiable.js';
 export { type OpProfile, startProfile, stopProfile } from './execute.js';
 export type { AfterNorm } from './kernels/batchNorm.js';
+export type { RankGroup } from './kernels/sharedBatchNorm.js';
 export { pixelLosses } from './kernels/pixelCrossEntropy.js';
 export { composedKernels, type Kernels, kernels, nativeKernels } from './kernels/table.js';
 export type { Activation } from './ops/activation.js';

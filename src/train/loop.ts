@@ -33,6 +33,8 @@ export interface StepReport {
   readonly images: number;
   /** Names of the crops, in order: the record of what was trained on. */
   readonly samples: readonly string[];
+  /** The part of compute that was spent in collectives, waits for other ranks included; 0 without other ranks. */
+  readonly collectiveSeconds: number;
   readonly seconds: {
     readonly total: number;
     /** Time waited for the loader. */
@@ -59,22 +61,30 @@ export interface LoopOptions {
   readonly afterStep: (report: StepReport) => Promise<void> | void;
 }
 
+export interface LoopEnd {
+  readonly ended: 'finished' | 'stopped';
+  /** Whether the ranks of a group have agreed on a stop, rather than this one having been asked. */
+  readonly haveAgreed: boolean;
+}
+
 /**
  * Runs until the last step or until a stop is requested; returns which. Throws NonFiniteReplyError if a
  * teacher's reply and its replacement aren't finite, NonFiniteLossError if the step itself isn't.
  */
-export async function runLoop(options: LoopOptions): Promise<'finished' | 'stopped'> {
+export async function runLoop(options: LoopOptions): Promise<LoopEnd> {
   const { stop } = options;
   try {
     for (let step = options.firstStep; step < options.steps; step += 1) {
       const fed = await nextInput(options);
-      await options.afterStep(await runStep(options, step, fed));
+      const report = await runStep(options, step, fed);
+      if (report === null) return { ended: 'stopped', haveAgreed: true };
+      await options.afterStep(report);
     }
   } catch (error) {
-    if (stop.aborted && error === stop.reason) return 'stopped';
+    if (stop.aborted && error === stop.reason) return { ended: 'stopped', haveAgreed: false };
     throw error;
   }
-  return 'finished';
+  return { ended: 'finished', haveAgreed: false };
 }
 
 /** The micro-batches of a step. Rejects with the signal's reason if the run is stopped first. */
@@ -87,9 +97,15 @@ async function nextInput({ feed, accumulateSteps, stop }: LoopOptions): Promise<
   return fed;
 }
 
-async function runStep(options: LoopOptions, step: number, fed: FedBatch[]): Promise<StepReport> {
+/** null: another rank is to stop. */
+async function runStep(
+  options: LoopOptions,
+  step: number,
+  fed: FedBatch[],
+): Promise<StepReport | null> {
   const beginStep = performance.now();
   const { outcome, askedAgainSeconds } = await computeStep(options, step, fed);
+  if (outcome.kind === 'stopped') return null;
   const compute = (performance.now() - beginStep) / 1000 - askedAgainSeconds;
   const data = sum(fed.map((part) => part.dataSeconds));
   const teacher = sum(fed.map((part) => part.teacherSeconds)) + askedAgainSeconds;
@@ -99,13 +115,14 @@ async function runStep(options: LoopOptions, step: number, fed: FedBatch[]): Pro
     learningRate: outcome.learningRate,
     bankFill: outcome.bankFill,
     images: sum(fed.map(({ batch }) => batch.crops.length)),
-    samples: fed.flatMap(({ batch }) => batch.crops.map((crop) => crop.sample)),
+    samples: fed.flatMap(({ batch }) => batch.samples),
+    collectiveSeconds: outcome.collectiveSeconds ?? 0,
     seconds: { total: data + teacher + compute, data, teacher, compute },
   };
 }
 
 interface ComputedStep {
-  readonly outcome: Extract<StepOutcome, { kind: 'committed' }>;
+  readonly outcome: Extract<StepOutcome, { kind: 'committed' | 'stopped' }>;
   /** Time waited for replacements of replies that weren't finite. */
   readonly askedAgainSeconds: number;
 }
@@ -125,11 +142,14 @@ async function computeStep(
     askedAgainSeconds = (performance.now() - begin) / 1000;
     outcome = await compute.retry(step, replacements);
   }
-  if (outcome.kind === 'committed') return { outcome, askedAgainSeconds };
+  if (outcome.kind === 'committed' || outcome.kind === 'stopped') {
+    return { outcome, askedAgainSeconds };
+  }
   if (outcome.kind === 'nonfinite_reply') {
     const names = outcome.images.map(
       ({ microBatch, crop }) => fed[microBatch]!.batch.crops[crop]!.sample,
     );
+    if (names.length === 0) names.push("another rank's images");
     const of = teacher === null ? '' : ` (${teacher.info.model}, ${teacher.info.digest})`;
     throw new NonFiniteReplyError(
       `step ${step}: teacher reply not finite, asked twice, for ${names.join(', ')}${of}`,

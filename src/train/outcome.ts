@@ -30,12 +30,16 @@ export type StepOutcome =
       readonly learningRate: number;
       /** Share of filled rows, 0..1, keyed by memory bank. */
       readonly bankFill: Readonly<Record<string, number>>;
+      /** Time in collectives, waits for other ranks included; absent without other ranks. */
+      readonly collectiveSeconds?: number;
     }
-  /** Nothing was changed: the teacher's replies to these images contain NaN or infinity. */
+  /** Nothing was changed: the teacher's replies to these images (none: to another rank's) contain NaN or infinity. */
   | {
       readonly kind: 'nonfinite_reply';
       readonly images: readonly { readonly microBatch: number; readonly crop: number }[];
     }
+  /** Nothing was changed: a rank is to stop before this step. */
+  | { readonly kind: 'stopped' }
   /** Nothing was changed: a term, a gradient or a running statistic isn't finite. */
   | {
       readonly kind: 'nonfinite';

@@ -13,7 +13,7 @@ import { cutAveragePoolOnTape } from '../losses/averagePool.js';
 import { CHANNEL_POOLING } from '../losses/channel/channelRows.js';
 import type { LabelMaps } from '../losses/nearestLabels.js';
 import { StagedBuffers } from '../models/buffers.js';
-import type { ForwardContext } from '../models/context.js';
+import type { BatchShare, ForwardContext } from '../models/context.js';
 import type { GraphConvolution } from '../models/graphConvolution.js';
 import type { SegmentationNetwork } from '../models/network.js';
 import type { ProjectionHead } from '../models/projectionHead.js';
@@ -23,6 +23,7 @@ import type { Adversary } from './adversary/adversary.js';
 import { firstNonFinite } from './finite.js';
 import type { Optimizer } from './optimizer.js';
 import type { StepOutcome } from './outcome.js';
+import { meanGradients, meanStatistics, meanTerms } from './overRanks.js';
 import { learningRateAt, type Schedule } from './schedule.js';
 
 /** The input of one forward pass. */
@@ -63,15 +64,24 @@ export interface TrainerParts {
     | null;
   /** The random choices of the memory banks in a forward pass. */
   readonly draws: (step: number, microBatch: number) => StepDraws;
+  /** Of batch norms over the ranks of the objective's group. Default: synchronised. */
+  readonly norms?: BatchShare['norms'];
 }
 
-type CommittedOrNonFinite = Exclude<StepOutcome, { kind: 'nonfinite_reply' }>;
+type CommittedOrNonFinite = Exclude<StepOutcome, { kind: 'nonfinite_reply' | 'stopped' }>;
+
+interface Accumulated {
+  readonly terms: Record<string, number>;
+  readonly gradients: Map<Parameter, Tensor>;
+}
 
 /** Is called with an update's gradients before they are applied; for conformance and profiles. */
 export type GradientObserver = (gradients: ReadonlyMap<Parameter, Tensor>) => void;
 
 /**
- * Makes updates. A step that isn't finite, or that fails before the update, leaves the state as it
+ * Makes updates. In a group every rank makes them with its share of each micro-batch, and applies the mean gradient
+ * of all ranks; whether a step is finite is decided from values that all ranks share, so that all make it or none.
+ * A step that isn't finite, or that fails before the update, leaves the state as it
  * was, and the next step may follow. A step that fails during the update makes the state unusable:
  * step() and requireWholeState() throw from then on.
  */
@@ -105,7 +115,10 @@ export class Trainer {
     const staged = new StagedBuffers();
     try {
       return scope(() => {
-        const { terms, gradients } = this.#accumulate(step, microBatches, staged);
+        const { terms, gradients } = this.#overRanks(
+          this.#accumulate(step, microBatches, staged),
+          staged,
+        );
         const gradient = firstNonFinite(gradients);
         const broken = Object.values(terms).some((value) => !Number.isFinite(value));
         if (broken || gradient !== null) return { kind: 'nonfinite', terms, gradient };
@@ -129,6 +142,28 @@ export class Trainer {
     }
   }
 
+  /** The means over the ranks of a group. All ranks call it, and none goes on before all have. */
+  #overRanks(own: Accumulated, staged: StagedBuffers): Accumulated {
+    const { objective, norms } = this.parts;
+    const { group } = objective.ranks;
+    if (group.size === 1) return own;
+    const gradients = meanGradients(group, this.#parameters(), own.gradients);
+    if (norms === 'rank') meanStatistics(group, staged);
+    return { terms: meanTerms(group, own.terms), gradients };
+  }
+
+  #parameters(): Parameter[] {
+    const { network, projectionHead, channel, termConvolutions, graphConvolution } = this.parts;
+    const parts = [network, projectionHead, channel?.head, termConvolutions, graphConvolution];
+    return parts.flatMap((part) => part?.parameters() ?? []);
+  }
+
+  #share(): BatchShare | null {
+    const { group } = this.parts.objective.ranks;
+    if (group.size === 1) return null;
+    return { rank: group.rank, ranks: group, norms: this.parts.norms ?? 'synchronised' };
+  }
+
   #bankFill(): Record<string, number> {
     const { pixel, region, channel } = this.parts.objective.banks;
     return {
@@ -138,7 +173,11 @@ export class Trainer {
     };
   }
 
-  #accumulate(step: number, microBatches: readonly TrainingBatch[], staged: StagedBuffers) {
+  #accumulate(
+    step: number,
+    microBatches: readonly TrainingBatch[],
+    staged: StagedBuffers,
+  ): Accumulated {
     const count = microBatches.length;
     const terms: Record<string, number> = {};
     const gradients = new Map<Parameter, Tensor>();
@@ -159,13 +198,15 @@ export class Trainer {
     const { dropoutSeed, draws } = this.parts;
     const images = batch.labels.images;
     const tape = new Tape(true);
+    const share = this.#share();
     try {
-      const context = {
+      const context: ForwardContext = {
         tape,
         training: true,
         dropoutSeed:
           dropoutSeed === null ? null : (layer: number) => dropoutSeed(step, microBatch, layer),
         staged,
+        ...(share === null ? {} : { share }),
       };
       const outputs = network.forward(context, tape.constant(batch.image_NHWC));
       const student = batch.teacher === null ? outputs : this.#compared(context, outputs);

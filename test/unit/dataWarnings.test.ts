@@ -12,7 +12,7 @@ function logged() {
 }
 
 const batch = (label: number, warning?: string): Batch => ({
-  ...{ step: 0, height: 2, width: 2 },
+  ...{ step: 0, height: 2, width: 2, samples: ['a', 'b'] },
   crops: ['a', 'b'].map((sample) => ({
     ...{ sample, augmentationSeed: 0n, rgb: new Uint8Array(12) },
     labels: new Uint8Array(4).fill(label),

@@ -18,7 +18,9 @@ function batch(step: number, crops = 2): Batch {
     rgb: new Uint8Array(12),
     labels: new Uint8Array(4),
   });
-  return { step, height: 2, width: 2, crops: Array.from({ length: crops }, (_, i) => crop(i)) };
+  const made = Array.from({ length: crops }, (_, i) => crop(i));
+  const samples = made.map(({ sample }) => sample);
+  return { step, height: 2, width: 2, samples, crops: made };
 }
 
 class CountingSource {
@@ -134,7 +136,7 @@ test('each step reports its crops; the micro-batches of a step belong together',
     retry: () => assert.fail('nothing to retry'),
   };
   const feed = new Feed(new CountingSource(), null, 1, 4);
-  const ended = await runLoop(
+  const { ended } = await runLoop(
     loop(compute, {
       ...{ feed, teacher: null, steps: 2, accumulateSteps: 2 },
       afterStep: ({ samples }) => {
@@ -161,7 +163,7 @@ test('a reply that is not finite is requested from another teacher, once', async
     },
   };
   const options = loop(compute);
-  assert.equal(await runLoop(options), 'finished');
+  assert.equal((await runLoop(options)).ended, 'finished');
   assert.deepEqual((options.teacher as EchoTeacher).askedElsewhere, ['1/1']);
   assert.deepEqual(retried, ['1/1 again']);
 });
@@ -198,7 +200,7 @@ test('a stop ends the run between steps, also while it waits for data', async ()
     loop(compute, { feed: new Feed(never, null, 0, 3), teacher: null, stop: stop.signal }),
   );
   stop.abort();
-  assert.equal(await waiting, 'stopped');
+  assert.equal((await waiting).ended, 'stopped');
 });
 
 test('a stop while an image is requested again ends the run, and so does a stop in afterStep', async () => {
@@ -213,18 +215,18 @@ test('a stop while an image is requested again ends the run, and so does a stop 
       signal?.addEventListener('abort', () => reject(signal.reason));
       stop.abort();
     });
-  assert.equal(await runLoop(loop(compute, { teacher, stop: stop.signal })), 'stopped');
+  assert.equal((await runLoop(loop(compute, { teacher, stop: stop.signal }))).ended, 'stopped');
   const second = new AbortController();
   const steady: Compute = { ...compute, step: async () => committed(1) };
   const afterStep = async () => {
     second.abort();
     second.signal.throwIfAborted();
   };
-  assert.equal(await runLoop(loop(steady, { stop: second.signal, afterStep })), 'stopped');
+  assert.equal((await runLoop(loop(steady, { stop: second.signal, afterStep }))).ended, 'stopped');
   const failing = loop(steady, {
     stop: second.signal,
     feed: new Feed(new CountingSource(), null, 0, 3),
     afterStep: () => assert.fail('not after a stop'),
   });
-  assert.equal(await runLoop(failing), 'stopped');
+  assert.equal((await runLoop(failing)).ended, 'stopped');
 });

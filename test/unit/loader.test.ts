@@ -88,6 +88,21 @@ describe('createLoader', () => {
     assert.notDeepEqual(await digests({ seed: 12 }, 8), expected);
   });
 
+  it('loads a part of each batch, with the names of the whole', async () => {
+    const whole = createLoader({ ...CONFIG, batchSize: 4 });
+    const parts = [0, 1].map((rank) =>
+      createLoader({ ...CONFIG, batchSize: 4, share: { rank, ranks: 2 } }),
+    );
+    for (let i = 0; i < 3; i++) {
+      const wanted = await whole.next();
+      const [first, second] = await Promise.all(parts.map((part) => part.next()));
+      assert.deepEqual([...first!.crops, ...second!.crops], wanted.crops);
+      const names = wanted.crops.map(({ sample }) => sample);
+      for (const { samples } of [first!, second!, wanted]) assert.deepEqual(samples, names);
+    }
+    await Promise.all([whole, ...parts].map((loader) => loader.close()));
+  });
+
   it('spans epochs without dropping a sample', async () => {
     const loader = createLoader(CONFIG);
     const names: string[] = [];
@@ -107,6 +122,8 @@ describe('createLoader', () => {
   });
 
   it('names the invalid option', () => {
+    const share = { rank: 1, ranks: 3 };
+    assert.throws(() => createLoader({ ...CONFIG, batchSize: 4, share }), /share: 1 of 3 given/);
     assert.throws(() => createLoader({ ...CONFIG, batchSize: 0 }), /batchSize: got 0/);
     assert.throws(() => createLoader({ ...CONFIG, workers: -1 }), /workers: got -1/);
     assert.throws(() => createLoader({ ...CONFIG, prefetchBatches: 0.5 }), /prefetchBatches/);

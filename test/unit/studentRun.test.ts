@@ -53,7 +53,11 @@ function evaluations(...percents: number[]) {
 }
 
 async function checkpointing(t: TestContext, run: OpenedRun) {
-  const reporting = await openReporting(run.config, run, stream);
+  const reporting = await openReporting(
+    run.config,
+    { ...run, stepsDone: run.manifest?.step ?? 0 },
+    stream,
+  );
   t.after(() => reporting.close(0, new AbortController().signal));
   const made = new Checkpointing({
     config: run.config,
@@ -257,7 +261,11 @@ test("a folder's classes must be those of the other dataset, by name", async (t)
 test('a stop ends the wait for teachers; two digests are refused before it', async (t) => {
   const given = config(t, 'teacher.addresses=["127.0.0.1:1"]', `teacher.digest="${DIGESTS[0]}"`);
   const run = await open(given);
-  const reporting = await openReporting(given, run, stream);
+  const reporting = await openReporting(
+    given,
+    { ...run, stepsDone: run.manifest?.step ?? 0 },
+    stream,
+  );
   const stop = new AbortController();
   const parts = { dataset: openTrainingData(given), run, reporting };
   const waiting = connectTeacher(given, { ...parts, stop: stop.signal });

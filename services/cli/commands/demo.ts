@@ -4,7 +4,7 @@ import { join, relative, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { loadConfig } from '../../../src/config/load.js';
 import { studentSchema } from '../../program/studentSchema.js';
-import { ChildFailedError } from '../../demo/children.js';
+import { ChildFailedError } from '../../program/children.js';
 import { makeDemoFolder } from '../../demo/demoFolder.js';
 import { runDemo } from '../../demo/main.js';
 import { StoppedError, stopOnSignals } from '../../demo/stop.js';

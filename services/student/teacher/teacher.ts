@@ -12,6 +12,7 @@ import {
   openClientSecurity,
 } from '../../../src/rpc/security/clientSecurity.js';
 import { parseDnsName } from '../../../src/rpc/target.js';
+import type { Manifest } from '../../../src/run/manifest.js';
 import type {
   AttemptEvent,
   ClientOptions,
@@ -20,7 +21,6 @@ import type {
 import { connectTeachers, type RemoteTeacher } from '../../../src/stream/client/remoteTeacher.js';
 import type { Logger } from '../../../src/telemetry/log.js';
 import { oipProtocol, withMissingKeys } from '../../program/oipProtocol.js';
-import type { OpenedRun } from '../openRun.js';
 import type { Reporting } from '../reporting.js';
 import { neededOutputs } from './neededOutputs.js';
 import { withStore } from './teacherStore.js';
@@ -35,9 +35,16 @@ const REPORTED_STATES: ReadonlySet<TeacherState['state']> = new Set([
   'closed',
 ]);
 
+/** The run whose teachers these are. */
+interface TeachersRun {
+  readonly id: string;
+  /** Of the checkpoint that is resumed; null: none. */
+  readonly manifest: Pick<Manifest, 'teacherDigest'> | null;
+}
+
 interface Parts {
   readonly dataset: Dataset;
-  readonly run: OpenedRun;
+  readonly run: TeachersRun;
   readonly reporting: Reporting;
   /** Ends the wait for a teacher: then connectTeacher rejects with the signal's reason. */
   readonly stop: AbortSignal;
@@ -175,7 +182,7 @@ function attemptLog(
 /** Throws ContractMismatchError if config and checkpoint name different teachers. */
 function expectedDigest(
   { digest }: StudentConfig['teacher'],
-  { manifest }: OpenedRun,
+  { manifest }: TeachersRun,
 ): string | null {
   const saved = manifest?.teacherDigest ?? null;
   if (saved !== null && digest !== null && saved !== digest) {

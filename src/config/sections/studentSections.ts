@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { teacherAddress } from './addressFields.js';
 import { teacherStore } from './answerSections.js';
 import { dataSection } from './dataSection.js';
+import { distributedSection } from './distributedSection.js';
 import { count, field, positive, positiveCount, section, text } from '../fields.js';
 import { lossSection, memorySection, referenceSection } from './objectiveSections.js';
 import { oipSection } from './oipSection.js';
@@ -176,6 +177,7 @@ export const studentSections = z.strictObject({
   student: networkSection,
   teacher: teacherSection,
   train: trainSection,
+  distributed: distributedSection,
   loss: lossSection,
   memory: memorySection,
   reference: referenceSection,

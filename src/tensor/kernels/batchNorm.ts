@@ -12,7 +12,8 @@ import { scope, type Tensor } from '../tensor.js';
 
 /** PyTorch's defaults, which the official networks keep. */
 export const EPSILON = 1e-5;
-const MOMENTUM = 0.1;
+/** The share of the new statistics. */
+export const MOMENTUM = 0.1;
 
 export interface BatchNormWeights {
   readonly scale_C: Var;
@@ -31,9 +32,9 @@ export interface AfterNorm {
   readonly shortcut: Var | null;
 }
 
-const NOTHING: AfterNorm = { activation: 'none', shortcut: null };
+export const NOTHING: AfterNorm = { activation: 'none', shortcut: null };
 
-interface TrainedNorm {
+export interface TrainedNorm {
   readonly y: Var;
   readonly running: RunningStatistics;
 }
@@ -160,7 +161,7 @@ export function batchNormInference(
 }
 
 /** Adds shortcut and activation; frees intermediate results as soon as nothing needs them. */
-function finish(tape: Tape, normed: Var, { activation, shortcut }: AfterNorm): Var {
+export function finish(tape: Tape, normed: Var, { activation, shortcut }: AfterNorm): Var {
   const sum = shortcut === null ? normed : add(tape, normed, shortcut);
   if (sum !== normed) normed.value.dispose();
   if (activation === 'none') return sum;

@@ -30,6 +30,11 @@ import {
   nativeQuantisation,
   type RowQuantisation,
 } from './rowQuantisation.js';
+import {
+  composedSharedBatchNorm,
+  nativeSharedBatchNorm,
+  type SharedBatchNormKernel,
+} from './sharedBatchNorm.js';
 import { composedSimilarity, nativeSimilarity, type SimilarityKernels } from './similarity.js';
 
 export interface Kernels {
@@ -39,6 +44,7 @@ export interface Kernels {
   /** Weights [R, S, C, 1]. */
   readonly depthwiseConv2d: ConvolutionKernel;
   readonly batchNormTraining: BatchNormKernel;
+  readonly sharedBatchNorm: SharedBatchNormKernel;
   readonly gelu: GeluKernel;
   readonly layerNorm: LayerNormKernel;
   readonly normalisedConvolution: NormalisedConvolutionKernel;
@@ -53,6 +59,7 @@ export const nativeKernels: Kernels = {
   conv2d: nativeConv2d,
   depthwiseConv2d: nativeDepthwiseConv2d,
   batchNormTraining: nativeBatchNorm,
+  sharedBatchNorm: nativeSharedBatchNorm,
   gelu: nativeGelu,
   layerNorm: nativeLayerNorm,
   normalisedConvolution: nativeNormalisedConvolution,
@@ -67,6 +74,7 @@ export const composedKernels: Kernels = {
   conv2d: composedConv2d,
   depthwiseConv2d: composedDepthwiseConv2d,
   batchNormTraining: composedBatchNorm,
+  sharedBatchNorm: composedSharedBatchNorm,
   gelu: composedGelu,
   layerNorm: composedLayerNorm,
   normalisedConvolution: composedNormalisedConvolution,

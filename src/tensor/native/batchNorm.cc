@@ -3,155 +3,10 @@
 //
 // P positions, C channels. Part of the addon, registered through TensorFlow's C API when it is loaded;
 // CPU, float32.
-#include <cmath>
-#include <vector>
-
-#include "activation.h"
-#include "kernelCall.h"
-#include "threadPool.h"
+#include "batchNorm.h"
 
 namespace cirkd {
 namespace {
-
-// Number of positions that are summed in float32 before the sum is added to a double.
-constexpr int64_t kChunk = 128;
-
-// Two sums per channel; each part of the work has its own.
-struct Sums {
-  std::vector<double> first, second;
-  std::vector<float> chunk_first, chunk_second;
-
-  explicit Sums(int64_t channels)
-      : first(channels), second(channels), chunk_first(channels), chunk_second(channels) {}
-
-  void Begin() {
-    std::fill(chunk_first.begin(), chunk_first.end(), 0.0f);
-    std::fill(chunk_second.begin(), chunk_second.end(), 0.0f);
-  }
-  void End() {
-    for (size_t c = 0; c < first.size(); ++c) {
-      first[c] += chunk_first[c];
-      second[c] += chunk_second[c];
-    }
-  }
-};
-
-// Sums of x - shift and of its square; with a shift close to the values little precision cancels.
-CIRKD_VECTORISED void AddMoments(const float* x, const float* shift, int64_t positions,
-                                 int64_t channels, float* first, float* second) {
-  for (int64_t p = 0; p < positions; ++p, x += channels) {
-#pragma omp simd
-    for (int64_t c = 0; c < channels; ++c) {
-      const float d = x[c] - shift[c];
-      first[c] += d;
-      second[c] += d * d;
-    }
-  }
-}
-
-CIRKD_VECTORISED void NormaliseRows(const float* x, const Epilogue& how, int64_t begin, int64_t end,
-                                    int64_t channels, float* y) {
-  for (int64_t p = begin; p < end; ++p) {
-    const int64_t at = p * channels;
-    const float* const added = how.shortcut == nullptr ? nullptr : how.shortcut + at;
-    FinishRow(x + at, how.factor, how.offset, added, how.range, channels, y + at);
-  }
-}
-
-// dz = dy where y is inside the activation's range; sums of dz and of dz * (x - mean). dz may be null.
-CIRKD_VECTORISED void AddGradients(const float* dy, const float* x, const float* y,
-                                   const float* mean, ActivationRange range, int64_t positions,
-                                   int64_t channels, float* dz, float* first, float* second) {
-  for (int64_t p = 0; p < positions; ++p, dy += channels, x += channels, y += channels) {
-#pragma omp simd
-    for (int64_t c = 0; c < channels; ++c) {
-      const float g = Gate(dy[c], y[c], range);
-      first[c] += g;
-      second[c] += g * (x[c] - mean[c]);
-    }
-    if (dz == nullptr) continue;
-#pragma omp simd
-    for (int64_t c = 0; c < channels; ++c) dz[c] = Gate(dy[c], y[c], range);
-    dz += channels;
-  }
-}
-
-// dx = a * dz + b * x + d.
-CIRKD_VECTORISED void InputGradient(const float* dy, const float* x, const float* y, const float* a,
-                                    const float* b, const float* d, ActivationRange range,
-                                    int64_t positions, int64_t channels, float* dx) {
-  for (int64_t p = 0; p < positions; ++p) {
-#pragma omp simd
-    for (int64_t c = 0; c < channels; ++c) {
-      const float g = Gate(dy[c], y[c], range);
-      dx[c] = a[c] * g + (b[c] * x[c] + d[c]);
-    }
-    dy += channels, x += channels, y += channels, dx += channels;
-  }
-}
-
-// Calls work(part, begin, end) with the positions [begin, end) of each part.
-template <typename Work>
-void OverPositions(int64_t positions, int parts, const Work& work) {
-  Pool::Get().Run(parts, [&](int part) {
-    work(part, positions * part / parts, positions * (part + 1) / parts);
-  });
-}
-
-int PartsOf(int64_t positions, int64_t channels) { return PartsFor(positions, positions * channels); }
-
-Sums Total(const std::vector<Sums>& parts, int64_t channels) {
-  Sums total(channels);
-  for (const Sums& part : parts) {
-    for (int64_t c = 0; c < channels; ++c) {
-      total.first[c] += part.first[c];
-      total.second[c] += part.second[c];
-    }
-  }
-  return total;
-}
-
-// An estimate of each channel's mean, from positions all over the map.
-std::vector<float> Shift(const float* x, int64_t positions, int64_t channels) {
-  const int64_t count = std::min(kChunk, positions);
-  std::vector<float> shift(channels, 0.0f);
-  for (int64_t i = 0; i < count; ++i) {
-    const float* const at = x + positions * i / count * channels;
-    for (int64_t c = 0; c < channels; ++c) shift[c] += at[c] / count;
-  }
-  return shift;
-}
-
-Sums Moments(const float* x, const float* shift, int64_t positions, int64_t channels) {
-  const int parts = PartsOf(positions, channels);
-  std::vector<Sums> sums(parts, Sums(channels));
-  OverPositions(positions, parts, [&](int part, int64_t begin, int64_t end) {
-    Sums& own = sums[part];
-    for (int64_t p = begin; p < end; p += kChunk) {
-      own.Begin();
-      AddMoments(x + p * channels, shift, std::min(kChunk, end - p), channels,
-                 own.chunk_first.data(), own.chunk_second.data());
-      own.End();
-    }
-  });
-  return Total(sums, channels);
-}
-
-// The number of positions in a map: the product of all dimensions except the last.
-int64_t PositionsOf(const std::vector<int64_t>& shape) {
-  int64_t positions = 1;
-  for (size_t i = 0; i + 1 < shape.size(); ++i) positions *= shape[i];
-  return positions;
-}
-
-// Outputs with one number per channel, from output 1 on. False on an error.
-bool ChannelOutputs(Call* call, int count, int64_t channels, float** outputs) {
-  for (int i = 0; i < count; ++i) {
-    outputs[i] = call->Output(i + 1, {channels});
-    if (outputs[i] == nullptr) return false;
-  }
-  return true;
-}
 
 // Inputs: x, shortcut (of x's shape, or empty), scale, offset, running mean, running variance, numbers
 // (epsilon, momentum, activation). Outputs: y, mean, 1 / deviation, new running mean and variance.
@@ -167,30 +22,17 @@ void ComputeForward(Call* call) {
       !call->Require(positions > 1, "x: one value per channel")) {
     return;
   }
-  float *const y = call->Output(0, shape), *outputs[4];
-  if (y == nullptr || !ChannelOutputs(call, 4, channels, outputs)) return;
   const std::vector<float> shift = Shift(x, positions, channels);
   const Sums sums = Moments(x, shift.data(), positions, channels);
-  std::vector<float> factor(channels), offset(channels);
-  const double momentum = numbers[1];
+  Statistics of{std::vector<double>(channels), std::vector<double>(channels), positions};
   for (int64_t c = 0; c < channels; ++c) {
-    const double shifted = sums.first[c] / positions, mean = shift[c] + shifted;
+    const double shifted = sums.first[c] / positions;
+    of.mean[c] = shift[c] + shifted;
     // Below 0 only because of rounding. Values that aren't finite stay so.
     const double difference = sums.second[c] / positions - shifted * shifted;
-    const double variance = difference < 0 ? 0.0 : difference;
-    outputs[0][c] = static_cast<float>(mean);
-    outputs[1][c] = static_cast<float>(1.0 / std::sqrt(variance + numbers[0]));
-    outputs[2][c] = static_cast<float>((1 - momentum) * vectors[2][c] + momentum * mean);
-    outputs[3][c] = static_cast<float>((1 - momentum) * vectors[3][c] +
-                                       momentum * variance * positions / (positions - 1));
-    factor[c] = vectors[0][c] * outputs[1][c];
-    offset[c] = static_cast<float>(vectors[1][c] - mean * factor[c]);
+    of.variance[c] = difference < 0 ? 0.0 : difference;
   }
-  const ActivationRange range(static_cast<Activation>(static_cast<int>(numbers[2])));
-  const Epilogue how{factor.data(), offset.data(), shortcut, range};
-  OverPositions(positions, PartsOf(positions, channels), [&](int, int64_t begin, int64_t end) {
-    NormaliseRows(x, how, begin, end, channels, y);
-  });
+  NormaliseWith(call, of, x, shape, shortcut, vectors, numbers);
 }
 
 // Inputs: dy, x, y, scale, mean, 1 / deviation, numbers (activation, whether the shortcut's gradient is
@@ -213,37 +55,14 @@ void ComputeGradient(Call* call) {
   float* const dz = call->Output(3, wants_shortcut ? shape : std::vector<int64_t>{0});
   if (dz == nullptr && wants_shortcut) return;
   const ActivationRange range(static_cast<Activation>(static_cast<int>(numbers[0])));
-  const int parts = PartsOf(positions, channels);
-  std::vector<Sums> sums(parts, Sums(channels));
-  OverPositions(positions, parts, [&](int part, int64_t begin, int64_t end) {
-    Sums& own = sums[part];
-    for (int64_t p = begin; p < end; p += kChunk) {
-      const int64_t at = p * channels;
-      own.Begin();
-      AddGradients(dy + at, x + at, y + at, vectors[1], range, std::min(kChunk, end - p), channels,
-                   wants_shortcut ? dz + at : nullptr, own.chunk_first.data(),
-                   own.chunk_second.data());
-      own.End();
-    }
-  });
-  const Sums total = Total(sums, channels);
-  std::vector<float> a(channels), b(channels), d(channels);
+  const Sums total = GradientSums(dy, x, y, vectors[1], range, positions, channels,
+                                  wants_shortcut ? dz : nullptr);
   for (int64_t c = 0; c < channels; ++c) {
-    const double mean = vectors[1][c], inverse = vectors[2][c];
-    const double scale = total.second[c] * inverse;  // sum of dz * normalised x
-    outputs[0][c] = static_cast<float>(scale);
+    outputs[0][c] = static_cast<float>(total.second[c] * vectors[2][c]);
     outputs[1][c] = static_cast<float>(total.first[c]);
-    const double factor = vectors[0][c] * inverse;
-    const double slope = -factor * scale * inverse / positions;
-    a[c] = static_cast<float>(factor);
-    b[c] = static_cast<float>(slope);
-    d[c] = static_cast<float>(-factor * total.first[c] / positions - slope * mean);
   }
-  OverPositions(positions, parts, [&](int, int64_t begin, int64_t end) {
-    const int64_t at = begin * channels;
-    InputGradient(dy + at, x + at, y + at, a.data(), b.data(), d.data(), range, end - begin,
-                  channels, dx + at);
-  });
+  GradientOfInput(dy, x, y, vectors[0], vectors[1], vectors[2], total, positions, range, positions,
+                  channels, dx);
 }
 
 const bool registered = [] {

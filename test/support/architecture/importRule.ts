@@ -14,6 +14,7 @@ export const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   random: [],
   config: [],
   tensor: [],
+  collectives: ['tensor'],
   wire: [],
   telemetry: [],
   rpc: [],
@@ -23,13 +24,13 @@ export const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   losses: ['tensor'],
   models: ['tensor', 'random', 'wire'],
   graphs: ['tensor', 'wire', 'models', 'threads'],
-  distill: ['losses', 'memory', 'tensor', 'wire'],
+  distill: ['collectives', 'losses', 'memory', 'tensor', 'wire'],
   answers: ['wire', 'threads'],
   stream: ['rpc', 'wire', 'threads', 'answers'],
   // A teacher behind another protocol is a link of the same fleet, its requests wait in the same queue.
   oip: ['rpc', 'wire', 'stream', 'threads'],
   // data: the types of a batch, which the loop hands on.
-  train: ['distill', 'models', 'tensor', 'losses', 'data', 'threads'],
+  train: ['collectives', 'distill', 'models', 'tensor', 'losses', 'data', 'threads'],
   evaluate: ['tensor', 'data', 'models'],
   run: ['wire'],
   report: ['run', 'telemetry'],

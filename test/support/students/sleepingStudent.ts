@@ -29,7 +29,7 @@ export async function trainUntil(
     async next(): Promise<Batch> {
       const step = next++;
       const crops = Array.from({ length: batchSize }, (_, k) => cropOf(step * batchSize + k, crop));
-      return { step, ...crop, crops };
+      return { step, ...crop, samples: crops.map(({ sample }) => sample), crops };
     },
   };
   const feed = new Feed(source, teacher, prefetchSteps, Number.MAX_SAFE_INTEGER);

@@ -1,7 +1,7 @@
 /** The child processes of the demo. None outlives it: if it is killed, they notice that it is gone. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { join } from 'node:path';
-import { packageRoot } from '../program/packageRoot.js';
+import { packageRoot } from './packageRoot.js';
 
 /** Time for a student to finish its step and save when asked to end; then it is killed. */
 const GRACE_MS = 10_000;

@@ -1,0 +1,115 @@
+/** `cirkd student --workers N`: the ranks of a group as processes on this machine. */
+import { createServer } from 'node:net';
+import { createInterface } from 'node:readline';
+import type { Readable, Writable } from 'node:stream';
+import type { StudentConfig } from '../../../src/config/student.js';
+import { type Child, Children, type ChildEnd } from '../../program/children.js';
+
+export interface LaunchOptions {
+  readonly workers: number;
+  readonly config: StudentConfig;
+  /** Arguments of `cirkd student` without --workers. */
+  readonly args: readonly string[];
+  /** Every signal is passed on to the ranks. */
+  readonly onSignal: (handler: (signal: NodeJS.Signals) => void) => void;
+  readonly stdout: Writable;
+  readonly stderr: Writable;
+}
+
+/** Time beyond distributed.timeoutMs for a rank to save and end by itself when another one has failed. */
+const GRACE_MS = 15_000;
+/** A signal's number is added to it, as shells do. */
+const KILLED = 128;
+
+/**
+ * Runs the ranks to their end; returns the exit code of the one that failed first, or 0. When one fails the
+ * others end, too: by themselves, or they are made to.
+ */
+export async function launchGroup(options: LaunchOptions): Promise<number> {
+  const { workers, config, args } = options;
+  const addresses = await freeAddresses(workers);
+  const children = new Children();
+  try {
+    const ranks = addresses.map((_, rank) => {
+      const settings = settingsOf(rank, addresses, config).flatMap((one) => ['--set', one]);
+      const child = children.start(['student', ...args, ...settings], ['ignore', 'pipe', 'pipe']);
+      prefixLines(child.process.stdout!, options.stdout, rank);
+      prefixLines(child.process.stderr!, options.stderr, rank);
+      return child;
+    });
+    options.onSignal((signal) => {
+      for (const { process: child } of ranks) child.kill(signal);
+    });
+    return await firstFailure(ranks, config.distributed.timeoutMs + GRACE_MS);
+  } finally {
+    await children.close();
+  }
+}
+
+async function firstFailure(ranks: readonly Child[], graceMs: number): Promise<number> {
+  let failure: number | null = null;
+  let killer: NodeJS.Timeout | undefined;
+  const watched = ranks.map(async ({ ended }) => {
+    const code = exitCodeOf(await ended);
+    if (code === 0 || failure !== null) return;
+    failure = code;
+    killer = setTimeout(() => {
+      for (const { process: child } of ranks) child.kill('SIGKILL');
+    }, graceMs);
+  });
+  await Promise.all(watched);
+  clearTimeout(killer);
+  return failure ?? 0;
+}
+
+const SIGNAL_NUMBERS: Partial<Readonly<Record<NodeJS.Signals, number>>> = {
+  SIGHUP: 1,
+  SIGINT: 2,
+  SIGABRT: 6,
+  SIGKILL: 9,
+  SIGSEGV: 11,
+  SIGTERM: 15,
+};
+
+function exitCodeOf({ code, signal }: ChildEnd): number {
+  if (code !== null) return code;
+  return KILLED + ((signal === null ? undefined : SIGNAL_NUMBERS[signal]) ?? 0);
+}
+
+/** Later settings win over those of the command line, which are the same for all ranks. */
+function settingsOf(
+  rank: number,
+  addresses: readonly string[],
+  { metrics: { port } }: StudentConfig,
+): string[] {
+  const ownPort = port === null || port === 0 || rank === 0 ? [] : [`metrics.port=${port + rank}`];
+  return [
+    `distributed.workers=${JSON.stringify(addresses)}`,
+    `distributed.index=${rank}`,
+    `distributed.perMachine=${addresses.length}`,
+    ...ownPort,
+  ];
+}
+
+/** TensorFlow's server wants its port to be known beforehand. Another program might take one meanwhile. */
+async function freeAddresses(count: number): Promise<string[]> {
+  const servers = Array.from({ length: count }, () => createServer());
+  const addresses = await Promise.all(
+    servers.map(
+      (server) =>
+        new Promise<string>((resolve, reject) => {
+          server.once('error', reject);
+          server.listen(0, '127.0.0.1', () => {
+            const { port } = server.address() as { port: number };
+            resolve(`127.0.0.1:${port}`);
+          });
+        }),
+    ),
+  );
+  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
+  return addresses;
+}
+
+function prefixLines(from: Readable, to: Writable, rank: number): void {
+  createInterface({ input: from }).on('line', (line) => to.write(`[rank ${rank}] ${line}\n`));
+}

@@ -1,0 +1,67 @@
+/** This process's place in the group of its config, and how it joins. */
+import { serverVariable, SERVER_VARIABLE } from '../../../src/collectives/serverDef.js';
+import type { StudentConfig } from '../../../src/config/student.js';
+import { type ThreadCalls, ThreadStuckError } from '../../../src/threads/threadCalls.js';
+import type { ComputeCalls, ComputeClient } from '../computeProtocol.js';
+import { type Greeting, requireAlike } from './greeting.js';
+
+/** null: the config has no group. A list of one is a group, too, without anything to wait for. */
+export function isInGroup({ distributed }: StudentConfig): boolean {
+  return distributed.workers.length > 1;
+}
+
+/** Whether this process has the run's folder. */
+export function isFollower({ distributed }: StudentConfig): boolean {
+  return isInGroup({ distributed } as StudentConfig) && distributed.index !== 0;
+}
+
+/**
+ * Waits for all ranks; returns rank 0's greeting. Rejects with RankLostError if they don't come, RankMismatchError
+ * if they don't fit together.
+ */
+export async function joinGroup(
+  compute: ComputeClient,
+  { distributed }: StudentConfig,
+  greeting: Greeting,
+): Promise<Greeting> {
+  const { workers, index, timeoutMs, startTimeoutMs, lateMs } = distributed;
+  const rank = index ?? 0;
+  // Read when TensorFlow is opened, by the computing thread's first call. Children must not inherit it: each
+  // would start a server on the same port.
+  process.env[SERVER_VARIABLE] = serverVariable(workers, rank);
+  try {
+    const options = { rank, addresses: workers, timeoutMs, startTimeoutMs, lateMs };
+    const texts = await compute.join(options, JSON.stringify(greeting));
+    const greetings = texts.map((text) => JSON.parse(text) as Greeting);
+    requireAlike(greetings, workers);
+    return greetings[0]!;
+  } finally {
+    delete process.env[SERVER_VARIABLE];
+  }
+}
+
+/** A thread that is in no collective ends sooner. */
+const END_MS = 1000;
+
+/**
+ * Ends the computing thread even if it waits for other ranks, which neither Node.js nor the thread itself could
+ * interrupt: see tensor/native/collectives.cc.
+ */
+export async function endComputing(
+  thread: ThreadCalls<ComputeCalls>,
+  config: StudentConfig,
+): Promise<void> {
+  if (!isInGroup(config)) return thread.terminate();
+  try {
+    await thread.terminate(END_MS);
+  } catch (error) {
+    if (!(error instanceof ThreadStuckError)) throw error;
+    interruptCollectives();
+    await thread.terminate();
+  }
+}
+
+/** Aborts the collective that this process waits in, if any; none is possible afterwards. */
+export function interruptCollectives(): void {
+  process.kill(process.pid, 'SIGURG');
+}

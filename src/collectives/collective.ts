@@ -1,0 +1,41 @@
+/** What the processes of a student's group do together. */
+import type { Tensor } from '../tensor/index.js';
+
+/** Time in collectives and bytes given to them by this rank. */
+export interface CollectiveUse {
+  readonly seconds: number;
+  readonly bytes: number;
+  readonly calls: number;
+}
+
+/**
+ * One process's place in a group of `size` processes. Every rank makes the same calls in the same
+ * order; each blocks the calling thread until all ranks have made it. Results are equal on all ranks, bit
+ * for bit, and from run to run with the same `size`.
+ *
+ * A rank that is dead or doesn't answer makes the others' calls throw RankLostError, as does one that comes
+ * too late. Then the group is over: every later call throws, too.
+ */
+export interface Collective {
+  /** From 0. */
+  readonly rank: number;
+  readonly size: number;
+  /** The elementwise sum or mean over the ranks, one tensor per given one; float32, same shapes on all ranks. */
+  allReduce(tensors: readonly Tensor[], over: 'sum' | 'mean'): Tensor[];
+  /** The ranks' tensors along the first axis, in the order of the ranks; float32 or int32, same shapes. */
+  allGather(x: Tensor): Tensor;
+  /** The ranks' bytes, which may differ in length, in the order of the ranks. */
+  allGatherBytes(bytes: Uint8Array): Uint8Array[];
+  /** Rank 0's bytes; the other ranks' argument is ignored. */
+  broadcast(bytes: Uint8Array): Uint8Array;
+  barrier(): void;
+  /** What this rank has used since it was last asked. */
+  takeUse(): CollectiveUse;
+  /** Waits for all ranks, then stops watching them. Doesn't throw if the group is over. */
+  close(): void;
+}
+
+/** Another rank died, doesn't answer or is late. Exit code 8. */
+export class RankLostError extends Error {
+  override readonly name = 'RankLostError';
+}

@@ -1,0 +1,213 @@
+/**
+ * A group over TensorFlow's collective runtime. Its server was started with the context (serverDef.ts), so
+ * the group's addresses are fixed by then.
+ */
+import { int32, ops, readInt32, scope, type Tensor, zeros } from '../tensor/index.js';
+import { asOne, bucketsOf } from './buckets.js';
+import { type Collective, type CollectiveUse, RankLostError } from './collective.js';
+
+export interface GroupOptions {
+  readonly rank: number;
+  /** host:port of every rank, in order; at least two. */
+  readonly addresses: readonly string[];
+  /** Time without an answer after which a rank counts as lost. */
+  readonly timeoutMs: number;
+  /** Time for all ranks to start. */
+  readonly startTimeoutMs: number;
+  /** Time by which a rank that answers may come later to a collective than the first one. */
+  readonly lateMs: number;
+}
+
+const WORD_BYTES = 4;
+/** Chunks of a broadcast: all but the last are equal, so they share an instance key. */
+const CHUNK_WORDS = 2 ** 20;
+
+export class TensorflowCollective implements Collective {
+  readonly rank: number;
+  readonly size: number;
+  readonly #options: GroupOptions;
+  /** By op, dtype and shape. A key of its own for each call would leak memory in TensorFlow. */
+  readonly #instanceKeys = new Map<string, number>();
+  /** Row i of a gathered tensor is rank #order[i]'s. */
+  readonly #order: readonly number[];
+  #timeoutMs: number;
+  #use = { seconds: 0, bytes: 0, calls: 0 };
+  #failure: RankLostError | null = null;
+
+  /** Waits for all ranks. Throws RankLostError if they aren't there in time. */
+  static join(options: GroupOptions): TensorflowCollective {
+    const group = new TensorflowCollective(options);
+    group.barrier();
+    group.#timeoutMs = options.lateMs;
+    group.#peers('watch');
+    return group;
+  }
+
+  private constructor(options: GroupOptions) {
+    this.#options = options;
+    this.rank = options.rank;
+    this.size = options.addresses.length;
+    this.#timeoutMs = options.startTimeoutMs;
+    // TensorFlow sorts device names as text: 0, 1, 10, 2, …
+    this.#order = options.addresses
+      .map((_, rank) => rank)
+      .sort((a, b) => (`${a}` < `${b}` ? -1 : 1));
+  }
+
+  allReduce(tensors: readonly Tensor[], over: 'sum' | 'mean'): Tensor[] {
+    return bucketsOf(tensors).flatMap((bucket) =>
+      asOne(bucket, (packed) =>
+        this.#run(`all-reduce ${over}`, packed, (call) => ops.collectiveReduce(packed, over, call)),
+      ),
+    );
+  }
+
+  allGather(x: Tensor): Tensor {
+    return scope(() => {
+      const rows = x.shape[0]!;
+      const gathered = this.#run('all-gather', x, (call) => ops.collectiveGather(x, call));
+      if (this.#order.every((rank, i) => rank === i)) return gathered;
+      const parts = this.#order.map((_, rank) =>
+        ops.rows(gathered, this.#order.indexOf(rank) * rows, rows),
+      );
+      return ops.concat(parts, 0);
+    });
+  }
+
+  allGatherBytes(bytes: Uint8Array): Uint8Array[] {
+    return scope(() => {
+      const lengths = readInt32(this.allGather(int32([bytes.length], [1])));
+      const longest = wordsFor(Math.max(...lengths));
+      if (longest === 0) return [...lengths].map(() => new Uint8Array());
+      // A power of two, so that there are few shapes and thus few instance keys.
+      const words = 2 ** Math.ceil(Math.log2(longest));
+      const all = readInt32(this.allGather(int32(asWords(bytes, words), [words])));
+      return [...lengths].map((length, rank) => bytesAt(all, rank * words, length));
+    });
+  }
+
+  broadcast(bytes: Uint8Array): Uint8Array {
+    return scope(() => {
+      const isSource = this.rank === 0;
+      const given = isSource ? bytes.length : 0;
+      const length = readInt32(this.allGather(int32([given], [1])))[0]!;
+      const words = isSource ? asWords(bytes, wordsFor(length)) : new Int32Array(wordsFor(length));
+      for (let at = 0; at < words.length; at += CHUNK_WORDS) {
+        const end = Math.min(at + CHUNK_WORDS, words.length);
+        words.set(this.#broadcastChunk(words.slice(at, end)), at);
+      }
+      return bytesAt(words, 0, length);
+    });
+  }
+
+  barrier(): void {
+    scope(() => {
+      this.allReduce([zeros([1])], 'sum');
+    });
+  }
+
+  takeUse(): CollectiveUse {
+    const use = this.#use;
+    this.#use = { seconds: 0, bytes: 0, calls: 0 };
+    return use;
+  }
+
+  close(): void {
+    if (this.#failure === null) {
+      try {
+        // A rank that ends first would look dead to those that are still in a collective.
+        this.barrier();
+      } catch (error) {
+        if (!(error instanceof RankLostError)) throw error;
+      }
+    }
+    this.#peers('stop');
+  }
+
+  #broadcastChunk(words: Int32Array): Int32Array {
+    return scope(() => {
+      const chunk = int32(words, [words.length]);
+      if (this.rank !== 0) {
+        const received = this.#run('broadcast', chunk, (call) =>
+          ops.collectiveReceive([words.length], 'int32', call),
+        );
+        return readInt32(received);
+      }
+      this.#run('broadcast', chunk, (call) => ops.collectiveSend(chunk, call));
+      return words;
+    });
+  }
+
+  #run<T>(name: string, x: Tensor, op: (call: ops.CollectiveCall) => T): T {
+    if (this.#failure !== null) throw this.#failure;
+    const begin = performance.now();
+    try {
+      return op({
+        size: this.size,
+        instanceKey: this.#instanceKey(`${name} ${x.dtype} [${x.shape}]`),
+        timeoutSeconds: this.#timeoutMs / 1000,
+      });
+    } catch (error) {
+      this.#failure = this.#lost(name, error as Error);
+      throw this.#failure;
+    } finally {
+      this.#use.seconds += (performance.now() - begin) / 1000;
+      this.#use.bytes += x.size * WORD_BYTES;
+      this.#use.calls += 1;
+    }
+  }
+
+  #instanceKey(signature: string): number {
+    const known = this.#instanceKeys.get(signature);
+    if (known !== undefined) return known;
+    const key = this.#instanceKeys.size + 1;
+    this.#instanceKeys.set(signature, key);
+    return key;
+  }
+
+  /** An error of TensorFlow doesn't always name the rank, so the others are asked. */
+  #lost(name: string, error: Error): RankLostError {
+    const { addresses, startTimeoutMs, lateMs } = this.#options;
+    const lost = this.#peers('now');
+    const from = `rank ${this.rank} of ${this.size}: ${name}`;
+    if (lost.length > 0) {
+      const ranks = lost.map(
+        ({ rank, reason }) => `rank ${rank} (${addresses[rank]}): ${brief(reason)}`,
+      );
+      return new RankLostError(`${from}: lost ${ranks.join('; ')}`);
+    }
+    if (/DEADLINE_EXCEEDED|Deadline|timed? ?out/i.test(error.message)) {
+      const limit = this.#timeoutMs === startTimeoutMs ? startTimeoutMs : lateMs;
+      return new RankLostError(`${from}: a rank is late by more than ${limit / 1000} s`);
+    }
+    return new RankLostError(`${from}: ${error.message}`);
+  }
+
+  #peers(when: ops.PeerCheck['when']): ops.LostPeer[] {
+    const { rank, size } = this;
+    const { timeoutMs } = this.#options;
+    // Together: the longest time from a peer's end to the error.
+    const intervalMs = Math.ceil(timeoutMs / 4);
+    return ops.checkPeers({ when, rank, size, intervalMs, timeoutMs: timeoutMs - intervalMs });
+  }
+}
+
+/** TensorFlow's text without the call that it failed in. */
+function brief(reason: string): string {
+  return reason.split(' Additional GRPC error')[0]!;
+}
+
+function wordsFor(bytes: number): number {
+  return Math.ceil(bytes / WORD_BYTES);
+}
+
+/** The bytes, followed by zeros. */
+function asWords(bytes: Uint8Array, words: number): Int32Array {
+  const padded = new Int32Array(words);
+  new Uint8Array(padded.buffer).set(bytes);
+  return padded;
+}
+
+function bytesAt(words: Int32Array, first: number, length: number): Uint8Array {
+  return new Uint8Array(words.buffer, words.byteOffset + first * WORD_BYTES, length).slice();
+}
