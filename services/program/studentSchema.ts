@@ -2,6 +2,7 @@
 import type { CrossFault } from '../../src/config/fields.js';
 import { type StudentConfig, studentSchema as sectionsSchema } from '../../src/config/student.js';
 import { SMALLEST_LOGITS } from '../../src/losses/adversarial/discriminator.js';
+import { MIT_SMALLEST_SIDE } from '../../src/models/backbones/mit/mit.js';
 import { isSegformer } from '../../src/models/segformer.js';
 import { outputStrideOf, ZOO } from '../../src/models/zoo.js';
 
@@ -9,6 +10,7 @@ export const studentSchema: typeof sectionsSchema = {
   ...sectionsSchema,
   crossFaults: (config) => [
     ...networkFaults(config),
+    ...segformerCropFaults(config),
     ...discriminatorFaults(config),
     ...sectionsSchema.crossFaults(config),
   ],
@@ -18,6 +20,17 @@ export const studentSchema: typeof sectionsSchema = {
 function networkFaults({ student }: StudentConfig): CrossFault[] {
   const { model, backbone, widthMultiplier } = student;
   return [...backboneFaults(model, backbone), ...widthFaults(model, widthMultiplier)];
+}
+
+/** Its last map would have no pixel. */
+function segformerCropFaults({ student: { model }, data: { crop } }: StudentConfig): CrossFault[] {
+  if (!isSegformer(model)) return [];
+  return (['height', 'width'] as const)
+    .filter((side) => crop[side] < MIT_SMALLEST_SIDE)
+    .map((side) => ({
+      keys: [`data.crop.${side}`, 'student.model'],
+      message: `got ${crop[side]}, student.model ${model} wants at least ${MIT_SMALLEST_SIDE}`,
+    }));
 }
 
 /** SKD's discriminator gives no score for the logits of a smaller crop. */

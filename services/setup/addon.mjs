@@ -4,7 +4,7 @@
 import { createHash } from 'node:crypto';
 import { existsSync, readFileSync, readdirSync, readlinkSync } from 'node:fs';
 import { copyFile, mkdir, rename, rm, symlink, writeFile } from 'node:fs/promises';
-import { basename, dirname, join } from 'node:path';
+import { dirname, join, sep } from 'node:path';
 import { readStamp, SOURCE_STAMP, sourceDigest } from '../../src/tensor/native/sourceDigest.mjs';
 import { inTemporary, place } from './cache.mjs';
 import { modulesFolder } from './layout.mjs';
@@ -160,7 +160,7 @@ async function compile(root, built, cache, say) {
     const entry = join(scratch, 'entry');
     await mkdir(entry);
     const sources = filesIn(join(root, KERNELS)).filter((name) => name.endsWith('.cc'));
-    const objects = sources.map((name) => join(scratch, `${basename(name, '.cc')}.o`));
+    const objects = sources.map((name) => join(scratch, `${name.replaceAll(sep, '-')}.o`));
     for (const [index, name] of sources.entries()) {
       await runCompiler([
         ...KERNEL_FLAGS,

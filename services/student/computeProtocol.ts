@@ -1,4 +1,5 @@
 /** The calls from the student's main thread to its computing thread. */
+import { ConfigError } from '../../src/config/configError.js';
 import type { StudentConfig } from '../../src/config/student.js';
 import type { EncodedTensor } from '../../src/contract/encodedTensor.js';
 import type { Sample } from '../../src/data/types.js';
@@ -97,7 +98,10 @@ export const COMPUTE: ThreadService<ComputeCalls> = {
     evaluate: {},
     snapshot: { result: stateBuffers },
   },
-  errors: [CheckpointError, NonFiniteLogitsError, RankLostError, ContractMismatchError],
+  errors: [
+    ...[CheckpointError, ConfigError, ContractMismatchError],
+    ...[NonFiniteLogitsError, RankLostError],
+  ],
 };
 
 export function startComputing(): ThreadCalls<ComputeCalls> {

@@ -2,7 +2,7 @@
 import type { StudentConfig } from '../../src/config/student.js';
 import type { Collective } from '../../src/collectives/collective.js';
 import { singleProcess } from '../../src/collectives/single.js';
-import { OUTPUT_STRIDE } from '../../src/contract/teacherInfo.js';
+import { outputStrideOf } from '../../src/models/zoo.js';
 import {
   CONVOLVED_TERMS,
   FEATURE_TERMS,
@@ -156,8 +156,11 @@ function buildObjective(
   return new Objective(settings, banks, { group, ...config.distributed });
 }
 
-function channelBank({ memory, reference, data: { crop } }: StudentConfig): ChannelMemoryBank {
-  const length = (pixels: number) => Math.ceil(Math.ceil(pixels / OUTPUT_STRIDE) / CHANNEL_POOLING);
+function channelBank(config: StudentConfig): ChannelMemoryBank {
+  const { memory, reference, student } = config;
+  const { crop } = config.data;
+  const stride = outputStrideOf(student.model);
+  const length = (pixels: number) => Math.ceil(Math.ceil(pixels / stride) / CHANNEL_POOLING);
   return new ChannelMemoryBank({
     size: memory.channelMemorySize,
     positions: length(crop.height) * length(crop.width),

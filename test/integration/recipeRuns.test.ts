@@ -22,29 +22,44 @@ const SIZE = { height: 48, width: 96 };
 const folder = mkdtempSync(join(tmpdir(), 'cirkd-recipes-'));
 const set = new CityscapesFolder(join(folder, 'cityscapes'));
 const processes: CirkdProcess[] = [];
-let teacher: TeacherProcess;
-let address: string;
+/** At stride 8, and at the stride of SegFormer's students. */
+const teachers: TeacherProcess[] = [];
+const addresses = { cirkd: '', segformer: '' };
+
+const isSegformer = (method: string) => method.endsWith('-segformer.yaml');
+const baseOf = (method: string) =>
+  isSegformer(method) ? 'cirkd-segformer-cityscapes.yaml' : 'cirkd-cityscapes.yaml';
 
 before(async () => {
   await set.add('train', NAMES, SIZE);
   await set.add('val', ['bonn_000009_000019'], SIZE);
-  teacher = new TeacherProcess('--checkpoint', tinyTeacher(folder, { classes: 19 }));
-  address = `127.0.0.1:${(await teacher.listening()).grpcPort}`;
-  await teacher.ready();
+  const network = { model: 'segformer', backbone: 'mit_b0', widthMultiplier: 1 } as const;
+  for (const [kind, options] of [
+    ['cirkd', { classes: 19 }],
+    ['segformer', { classes: 19, network }],
+  ] as const) {
+    const teacher = new TeacherProcess('--checkpoint', tinyTeacher(folder, options));
+    teachers.push(teacher);
+    addresses[kind] = `127.0.0.1:${(await teacher.listening()).grpcPort}`;
+    await teacher.ready();
+  }
 });
 afterEach(() => {
   for (const process of processes.splice(0)) process.kill();
 });
 after(() => {
-  teacher.kill();
+  for (const teacher of teachers) teacher.kill();
   rmSync(folder, { recursive: true });
 });
 
 /** The discriminator of the holistic term sees no smaller one. */
 function cropOf(method: string): { height: number; width: number } {
-  const isAdversarial = termsOf('cirkd-cityscapes.yaml', method).includes('skd_holistic');
-  return isAdversarial ? { height: 505, width: 505 } : { height: 64, width: 128 };
+  const isAdversarial = termsOf(baseOf(method), method).includes('skd_holistic');
+  const side = isSegformer(method) ? 253 : 505;
+  return isAdversarial ? { height: side, width: side } : { height: 64, width: 128 };
 }
+
+const addressFor = (method: string) => addresses[isSegformer(method) ? 'segformer' : 'cirkd'];
 
 /** Settings that make a recipe's run small. */
 function small(id: string, method: string): string[] {
@@ -53,8 +68,9 @@ function small(id: string, method: string): string[] {
     ...{ 'data.train.root': set.root, 'data.train.list': set.list(`${id}.lst`, 'train', NAMES) },
     ...{ 'data.val.root': set.root, 'data.workers': 1, 'data.cacheMiB': 16 },
     ...{ 'data.crop': cropOf(method), 'student.backboneWeights': null },
-    ...{ 'student.widthMultiplier': 0.125, 'train.steps': 3, 'train.batchSize': 2 },
-    ...(method === 'methods/labels.yaml' ? {} : { 'teacher.addresses': [address] }),
+    ...(isSegformer(method) ? {} : { 'student.widthMultiplier': 0.125 }),
+    ...{ 'train.steps': 3, 'train.batchSize': 2 },
+    ...(method === 'methods/labels.yaml' ? {} : { 'teacher.addresses': [addressFor(method)] }),
   };
   return Object.entries(settings).flatMap(([key, value]) => [
     '--set',
@@ -76,18 +92,15 @@ function termsOf(...names: string[]): string[] {
 }
 
 for (const method of METHODS) {
-  test(`${method} on top of cirkd-cityscapes.yaml trains three steps, with its own terms alone`, async () => {
+  test(`${method} on top of ${baseOf(method)} trains three steps, with its own terms alone`, async () => {
     const id = method.replace('methods/', '').replace('.yaml', '');
-    const configs = ['cirkd-cityscapes.yaml', method].flatMap((name) => [
-      '--config',
-      `${RECIPES}${name}`,
-    ]);
+    const configs = [baseOf(method), method].flatMap((name) => ['--config', `${RECIPES}${name}`]);
     const student = new CirkdProcess('student', ...configs, ...small(id, method));
     processes.push(student);
     assert.equal(await student.exit(), 0, student.stderr);
     const steps = new TrainedRun(folder, id).steps();
     assert.equal(steps.length, 3);
-    const weighted = termsOf('cirkd-cityscapes.yaml', method);
+    const weighted = termsOf(baseOf(method), method);
     for (const { terms } of steps) {
       const { total, skd_discriminator: _, ...own } = terms;
       assert.deepEqual(Object.keys(own).sort(), weighted);

@@ -52,7 +52,7 @@ function student(id: string, encoding: string, steps: number, ...more: string[])
 const mean = (values: readonly number[]) =>
   values.reduce((sum, value) => sum + value, 0) / values.length;
 
-test(`${STEPS} steps with every term: fp32, fp16 and int8 learn alike`, async () => {
+test(`${STEPS} steps with every term of CIRKD: fp32, fp16 and int8 learn alike`, async () => {
   const losses = new Map<string, number[]>();
   for (const encoding of ['fp32', 'fp16', 'int8']) {
     const run = student(encoding, encoding, STEPS);

@@ -1,9 +1,11 @@
 /** Which parameters AdamW tells apart, for each way in which networks name their backbones. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { groupOf } from '../../services/student/optimizer.js';
+import { groupOf, optimizerOf } from '../../services/student/optimizer.js';
 import { studentSchema } from '../../services/program/studentSchema.js';
+import { ConfigError } from '../../src/config/configError.js';
 import { loadConfig } from '../../src/config/load.js';
+import { float32, Parameter } from '../../src/tensor/index.js';
 
 function config(model: string, backbone: string, train: object) {
   const scenes = (seed: number) => ({ kind: 'synthetic', samples: 1, seed });
@@ -58,5 +60,34 @@ test('names without decay are AdamW’s alone: a config error names the key', ()
   assert.throws(
     () => config('segformer', 'mit_b0', { undecayed: ['norm'] }),
     /train\.undecayed.*got \["norm"\], wanted none/,
+  );
+});
+
+test('a part of names that no parameter has is a config error', () => {
+  const own = config('segformer', 'mit_b0', { optimizer: 'adamw', undecayed: ['norm', 'nrom'] });
+  const parameters = [
+    new Parameter('block1.0.norm1.weight', float32(Float32Array.of(1, 1), [2]), [2]),
+  ];
+  assert.throws(
+    () => optimizerOf(own, parameters),
+    (error) =>
+      error instanceof ConfigError &&
+      /train\.undecayed: got "nrom", wanted a part of some parameter's name/.test(error.message),
+  );
+  for (const parameter of parameters) parameter.dispose();
+});
+
+test('a crop that SegFormer cannot see is a config error', () => {
+  const text = JSON.stringify({
+    data: {
+      ...{ train: { kind: 'synthetic', samples: 1, seed: 1 }, crop: { height: 28, width: 64 } },
+      val: { kind: 'synthetic', samples: 1, seed: 2 },
+    },
+    student: { model: 'segformer', backbone: 'mit_b0', widthMultiplier: 1 },
+    train: { steps: 1 },
+  });
+  assert.throws(
+    () => loadConfig(studentSchema, { text, fileName: 'test' }),
+    /data\.crop\.height.*got 28, student\.model segformer wants at least 29/,
   );
 });
