@@ -18,7 +18,7 @@ import { answerKey, answerKeyInBackground } from '../../src/answers/answerKey.js
 import { packAnswer, unpackAnswer } from '../../src/answers/packedAnswer.js';
 import { AnswerStore } from '../../src/answers/store/answerStore.js';
 import { DiskStore } from '../../src/answers/store/diskStore.js';
-import { StoreFolderError } from '../../src/answers/store/storeFolder.js';
+import { claimStoreFolder, StoreFolderError } from '../../src/answers/store/storeFolder.js';
 import type { EncodedOutput } from '../../src/contract/outputs.js';
 import { TensorFormatError } from '../../src/wire/checkTensor.js';
 import { answer, keyOf } from '../support/answers/madeAnswers.js';
@@ -237,14 +237,14 @@ test('a folder of something else, of another format, or that is a file is refuse
 for (const left of ['', '{"form', '\0\0\0']) {
   test(`a mark of which a crash left ${JSON.stringify(left)}: the store is used as it is`, async () => {
     const directory = newFolder();
-    const { store } = await open(directory);
-    store.write(keyOf(1), answer(1));
-    await store.close();
+    await claimStoreFolder(directory);
+    const disk = new DiskStore(directory, 2 ** 30);
+    await disk.write(keyOf(1), packAnswer(answer(1)));
     const mark = join(directory, 'cirkd-answers.json');
     const whole = readFileSync(mark, 'utf8');
     writeFileSync(mark, left);
-    const { store: later } = await open(directory);
-    assert.deepEqual(await later.read(keyOf(1)), answer(1));
+    await claimStoreFolder(directory);
+    assert.deepEqual(await disk.read(keyOf(1)), { kind: 'found', outputs: answer(1) });
     assert.equal(readFileSync(mark, 'utf8'), whole);
   });
 }
