@@ -21,8 +21,8 @@ import { DiskStore } from '../../src/answers/store/diskStore.js';
 import { claimStoreFolder, StoreFolderError } from '../../src/answers/store/storeFolder.js';
 import type { EncodedOutput } from '../../src/contract/outputs.js';
 import { TensorFormatError } from '../../src/wire/checkTensor.js';
-import { answer, keyOf } from '../support/answers/madeAnswers.js';
 import { CountedAnswers } from '../support/answers/countedAnswers.js';
+import { answer, keyOf } from '../support/answers/madeAnswers.js';
 
 const root = mkdtempSync(join(tmpdir(), 'cirkd-answers-'));
 const opened: AnswerStore[] = [];
