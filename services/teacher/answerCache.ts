@@ -6,7 +6,7 @@ import type { Logger } from '../../src/telemetry/log.js';
 import type { TeacherMetrics } from '../../src/telemetry/teacherMetrics.js';
 import { openStore } from '../program/openStore.js';
 
-/** null if the config keeps none. Rejects with ConfigError if the folder can't be used. */
+/** null if the config keeps none, or only on a disk that fails. Rejects with ConfigError if the folder can't be used. */
 export async function openAnswerCache(
   { cache }: TeacherConfig,
   metrics: TeacherMetrics,
@@ -22,5 +22,6 @@ export async function openAnswerCache(
     directory === null
       ? null
       : await openStore('teacher', 'cache.directory', { directory, maxMiB, hooks });
+  if (memoryMiB === 0 && store === null) return null;
   return new AnswerCache({ memoryBytes: memoryMiB * 2 ** 20, store, hooks });
 }

@@ -108,9 +108,9 @@ function sendMessage(this: BaseCall, message: unknown, callback: () => void): vo
   const fail = (details: string) => {
     this.sendStatus({ code: GrpcStatus.INTERNAL, details, metadata: null });
   };
-  let serialized: Buffer | PartedMessage;
+  let parts: Uint8Array[];
   try {
-    serialized = this.handler.serialize(message);
+    parts = framedParts(this.handler.serialize(message));
   } catch {
     fail('Error serializing response');
     return;
@@ -120,12 +120,17 @@ function sendMessage(this: BaseCall, message: unknown, callback: () => void): vo
     if (error) fail('Internal server error');
     else callback();
   };
-  if (serialized instanceof PartedMessage) writeParts(this.stream, serialized, written);
-  else this.stream.write(framed(serialized.byteLength, serialized), written);
+  writeParts(this.stream, parts, written);
 }
 
 /** Bytes of a message's flag and length. */
 const FRAME_BYTES = 5;
+
+/** A message as it goes on the wire. Throws RangeError for one of 4 GiB or more, whose length no frame can state. */
+function framedParts(message: Buffer | PartedMessage): Uint8Array[] {
+  if (!(message instanceof PartedMessage)) return [framed(message.byteLength, message)];
+  return [framed(message.byteLength, message.head), ...message.parts];
+}
 
 /** The begin of a message of `bytes` bytes: flag, length and its first bytes. */
 function framed(bytes: number, head: Uint8Array): Buffer {
@@ -136,16 +141,15 @@ function framed(bytes: number, head: Uint8Array): Buffer {
   return frame;
 }
 
-/** In one write of the connection's; `written` is called once. */
+/** In one write of the connection's; `written` is called once. Takes the list over. */
 function writeParts(
   stream: ServerHttp2Stream,
-  { head, parts, byteLength }: PartedMessage,
+  parts: Uint8Array[],
   written: (error?: Error | null) => void,
 ): void {
-  const all = [framed(byteLength, head), ...parts];
-  const last = all.pop();
+  const last = parts.pop();
   stream.cork();
-  for (const part of all) stream.write(part);
+  for (const part of parts) stream.write(part);
   stream.write(last, written);
   stream.uncork();
 }

@@ -18,11 +18,11 @@ import { answerKey, answerKeyInBackground } from '../../src/answers/answerKey.js
 import { packAnswer, unpackAnswer } from '../../src/answers/packedAnswer.js';
 import { AnswerStore } from '../../src/answers/store/answerStore.js';
 import { DiskStore } from '../../src/answers/store/diskStore.js';
-import { StoreFolderError } from '../../src/answers/store/storeFolder.js';
+import { claimStoreFolder, StoreFolderError } from '../../src/answers/store/storeFolder.js';
 import type { EncodedOutput } from '../../src/contract/outputs.js';
 import { TensorFormatError } from '../../src/wire/checkTensor.js';
-import { answer, keyOf } from '../support/answers/madeAnswers.js';
 import { CountedAnswers } from '../support/answers/countedAnswers.js';
+import { answer, keyOf } from '../support/answers/madeAnswers.js';
 
 const root = mkdtempSync(join(tmpdir(), 'cirkd-answers-'));
 const opened: AnswerStore[] = [];
@@ -205,15 +205,22 @@ test('a folder of something else, of another format, or that is a file is refuse
   const future = newFolder();
   mkdirSync(future);
   writeFileSync(join(future, 'cirkd-answers.json'), '{"format": 2}');
+  const unnamed = newFolder();
+  mkdirSync(unnamed);
+  writeFileSync(join(unnamed, 'cirkd-answers.json'), 'null');
   const broken = newFolder();
-  mkdirSync(broken);
+  mkdirSync(join(broken, 'photos'), { recursive: true });
   writeFileSync(join(broken, 'cirkd-answers.json'), '{"form');
+  const unmarked = newFolder();
+  mkdirSync(join(unmarked, 'content-v2'), { recursive: true });
   const file = newFolder();
   writeFileSync(file, '');
   const faults = [
     [foreign, /holds other files \(thesis\.tex\), wanted an empty folder or a store of answers$/],
     [future, /a store of answers in format 2, wanted format 1: /],
-    [broken, /a store of answers in format unknown, wanted format 1: /],
+    [unnamed, /a store of answers in format unknown, wanted format 1: /],
+    [broken, /holds other files \(photos\), wanted an empty folder or a store of answers$/],
+    [unmarked, /holds other files \(content-v2\), wanted an empty folder or a store of answers$/],
     [file, /not usable \(.*(EEXIST|ENOTDIR)/],
   ] as const;
   for (const [directory, wanted] of faults) {
@@ -226,6 +233,21 @@ test('a folder of something else, of another format, or that is a file is refuse
   }
   assert.deepEqual(readdirSync(foreign), ['thesis.tex']);
 });
+
+for (const left of ['', '{"form', '\0\0\0']) {
+  test(`a mark of which a crash left ${JSON.stringify(left)}: the store is used as it is`, async () => {
+    const directory = newFolder();
+    await claimStoreFolder(directory);
+    const disk = new DiskStore(directory, 2 ** 30);
+    await disk.write(keyOf(1), packAnswer(answer(1)));
+    const mark = join(directory, 'cirkd-answers.json');
+    const whole = readFileSync(mark, 'utf8');
+    writeFileSync(mark, left);
+    await claimStoreFolder(directory);
+    assert.deepEqual(await disk.read(keyOf(1)), { kind: 'found', outputs: answer(1) });
+    assert.equal(readFileSync(mark, 'utf8'), whole);
+  });
+}
 
 test('stores that are opened at once on a new folder share it', async () => {
   const directory = newFolder();

@@ -380,6 +380,7 @@ test('auto: a stream where the server answers over one, else calls', async (t) =
 async function connectedTo(
   t: TestContext,
   change: (answer: ModelInferResponseInput, number: number) => ModelInferResponseInput,
+  changes: Partial<ClientOptions> = {},
 ) {
   const model = scriptedModel();
   let number = 0;
@@ -387,8 +388,45 @@ async function connectedTo(
     change(await model.answer(request), ++number);
   const server = await ScriptedOipServer.start({ ...model, answer });
   t.after(() => server.stop());
-  return { server, ...(await oipStudent(t, [server], { stream: 'never' })) };
+  return { server, ...(await oipStudent(t, [server], { stream: 'never' }, changes)) };
 }
+
+const withoutFeature = ({ outputs, rawOutputContents, ...rest }: ModelInferResponseInput) => ({
+  ...rest,
+  outputs: outputs!.slice(0, 1),
+  rawOutputContents: rawOutputContents!.slice(0, 1),
+});
+
+test('a stated feature that no answer has: learnt from without it, or refused by name', async (t) => {
+  const { teacher } = await connectedTo(t, withoutFeature, { outputs: ['logits'] });
+  assert.equal(teacher.info.featureChannels, 0);
+  assertOipAnswer(await teacher.request(imageOf(1)), imageOf(1), { hasFeature: false });
+  let trials = 0;
+  const lacking = connectedTo(
+    t,
+    (answer, number) => {
+      trials = number;
+      return withoutFeature(answer);
+    },
+    { teacherTimeoutMs: 3000 },
+  );
+  await assert.rejects(lacking, (error) => {
+    assert.ok(error instanceof ContractMismatchError, String(error));
+    assert.match(error.message, /oip:.*model segmenter states.* logits given, feature is missing/);
+    return true;
+  });
+  assert.equal(trials, 3);
+});
+
+test('the derived digest is the same for a student without use for the feature', async (t) => {
+  const server = await oipServer(t);
+  const digests: string[] = [];
+  for (const outputs of [['logits'], ['logits', 'embedding', 'feature_norm']] as const) {
+    const { teacher } = await oipStudent(t, [server], {}, { outputs });
+    digests.push(teacher.info.digest);
+  }
+  assert.equal(digests[0], digests[1]);
+});
 
 test("a trial's answer without an output that it asked for, or of another length, is asked for again", async (t) => {
   const changes: Readonly<Record<string, (answer: ModelInferResponseInput) => object>> = {

@@ -100,11 +100,42 @@ const SPOILS: Readonly<Record<string, [ReturnType<typeof spoiled>, RegExp]>> = {
     })),
     /shape: .*logits: contents given beside raw_output_contents/,
   ],
+  'fewer raw contents than outputs without typed ones': [
+    spoiled(({ rawOutputContents, ...rest }) => ({
+      ...rest,
+      rawOutputContents: rawOutputContents!.slice(0, 1),
+    })),
+    /shape: .*raw_output_contents: 1 given for 2 outputs/,
+  ],
   'no bytes': [
     spoiled(({ rawOutputContents: _, ...rest }) => rest),
     /shape: .*logits: 0 numbers given, wanted 27 of FP32/,
   ],
 };
+
+/** As KServe's InferResponse.to_grpc() puts it: arrays raw, lists typed. */
+const typedAt =
+  (place: 0 | 1): Fault =>
+  async ({ answer }) => {
+    const { outputs, rawOutputContents, ...rest } = await answer();
+    const raw = rawOutputContents as Buffer[];
+    const floats = new Float32Array(new Uint8Array(raw[place]!).buffer);
+    return {
+      ...rest,
+      outputs: outputs!.map((output, index) =>
+        index === place ? { ...output, contents: { fp32Contents: [...floats] } } : output,
+      ),
+      rawOutputContents: raw.filter((_, index) => index !== place),
+    };
+  };
+
+for (const [place, name] of ['logits', 'feature'].entries()) {
+  test(`${name} as typed contents and the other output raw: both are read`, async (t) => {
+    const { teacher, observed } = await studentOf(t, 'calls', [typedAt(place as 0 | 1)]);
+    await answers(teacher, 4);
+    assert.deepEqual(observed.details, []);
+  });
+}
 
 for (const way of Object.keys(WAYS) as Way[]) {
   for (const [what, [fault, words]] of Object.entries(SPOILS)) {
@@ -286,13 +317,15 @@ test('over a call, an answer with the id of another is not taken', async (t) => 
   assert.match(observed.details[0]!, /id: 99\.0 given, wanted 1\.0/);
 });
 
-test('over a call, an answer without an id is taken', async (t) => {
-  const { teacher, observed } = await studentOf(t, 'calls', [
-    spoiled((answer) => ({ ...answer, id: '' })),
-  ]);
-  await answers(teacher, 4);
-  assert.deepEqual(observed.requeued, []);
-});
+for (const id of ['', '0b7f3c1e-6f0a-4b53-9a5e-2f1f8d9a4c11']) {
+  test(`over a call, an answer with ${id || 'no'} id is taken`, async (t) => {
+    const { teacher, observed } = await studentOf(t, 'calls', [
+      spoiled((answer) => ({ ...answer, id })),
+    ]);
+    await answers(teacher, 4);
+    assert.deepEqual(observed.requeued, []);
+  });
+}
 
 test('over a stream, answers come in any order; doubled and unknown ones are counted', async (t) => {
   const held: Asked[] = [];

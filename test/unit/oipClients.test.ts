@@ -40,6 +40,21 @@ test('a connection that names many runs gets no more memory, and 16 turns beside
   assert.equal(clients.acquire(callOf('a:1', 'later')).run, 'later');
 });
 
+test('a connection whose call has ended keeps its room until its images have returned', () => {
+  const clients = new Clients(new AnswerBudget(1000, () => {}));
+  const first = clients.acquire(callOf('a:1', ''));
+  first.room.hold(600);
+  // Cancelled while the network computes it.
+  clients.release(first);
+  const second = clients.acquire(callOf('a:1', ''));
+  assert.equal(second.room, first.room);
+  assert.ok(!second.room.fits(300), 'the connection got a second room');
+  clients.release(second);
+  first.room.release(600);
+  // Nothing is remembered of it then.
+  assert.notEqual(clients.acquire(callOf('a:1', '')).room, first.room);
+});
+
 test('an answer that is larger than all memory for answers is refused', async () => {
   const { port } = await startOipServer(new GatedEngine(true), {
     limits: { maxAnswerBytes: 3 * 72 - 1 },

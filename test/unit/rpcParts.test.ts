@@ -43,6 +43,8 @@ const answers: Record<string, Answer> = {
     filled(70_000, 4),
   ],
 };
+/** 4 GiB in parts that are all the same MiB. */
+const tooLong: Answer = Array<Uint8Array>(4096).fill(filled(2 ** 20, 1));
 const expected = (answer: Answer) =>
   answer === 'plain' ? Buffer.from('plain') : Buffer.concat(answer as Uint8Array[]);
 
@@ -50,7 +52,10 @@ async function partsServer(): Promise<{ readonly server: RpcServer; readonly cli
   const server = new RpcServer({ host: '127.0.0.1', port: 0, maxReceiveBytes: 1000 });
   const unexpected = (error: unknown) => assert.fail(`unexpected: ${error}`);
   server.addService(service, {
-    One: unaryHandler<string, Answer>(async (name) => answers[name]!, unexpected),
+    One: unaryHandler<string, Answer>(
+      async (name) => (name === 'too long' ? tooLong : answers[name]!),
+      unexpected,
+    ),
     Many: duplexHandler<string, Answer>(
       (call) =>
         new Promise((resolve) => {
@@ -86,6 +91,27 @@ test('a call gets all the bytes of a message in parts, whatever the parts are', 
     if (answer === 'broken') assert.equal(found, GrpcStatus.INTERNAL);
     else assert.ok(expected(answer).equals(found as Buffer), `${name}: other bytes`);
   }
+});
+
+test('a message of 4 GiB, whose length no frame can state, ends its call alone', async (t) => {
+  const { server, client } = await partsServer();
+  t.after(async () => {
+    client.close();
+    await server.shutdown(1000);
+  });
+  const codeOf = (name: string) =>
+    new Promise((resolve) => {
+      client.makeUnaryRequest(
+        '/test.Parts/One',
+        asIs,
+        asIs,
+        Buffer.from(name),
+        { deadline: Date.now() + 10_000 },
+        (error) => resolve(error?.code ?? GrpcStatus.OK),
+      );
+    });
+  assert.equal(await codeOf('too long'), GrpcStatus.INTERNAL);
+  assert.equal(await codeOf('plain'), GrpcStatus.OK);
 });
 
 test('messages in parts and whole ones keep their order on a stream', async (t) => {

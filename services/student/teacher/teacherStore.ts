@@ -11,7 +11,7 @@ import type { Reporting } from '../reporting.js';
 const DERIVED = 'oip:';
 
 /**
- * The teacher itself if the config names no store. `form`: what its replies are. Rejects with ConfigError
+ * The teacher itself if the config names no store, or the store's disk fails. `form`: what its replies are. Rejects with ConfigError
  * if the folder can't be used, or the teacher's digest doesn't tell its weights; the teacher stays open
  * then.
  */
@@ -33,6 +33,7 @@ export async function withStore(
     onProblem: (message) => log.warn({ directory }, message),
   };
   const store = await openStore('student', 'teacher.store.directory', { directory, maxMiB, hooks });
+  if (store === null) return teacher;
   const { accumulateSteps } = config.train;
   const onStored = ({ batch }: { readonly batch?: number }) => {
     if (batch !== undefined) answeredFromStore(Math.floor(batch / accumulateSteps));

@@ -52,7 +52,7 @@ export class AnswerStore {
   #closed = false;
   readonly #told = new Set<string>();
 
-  /** Rejects with StoreFolderError. */
+  /** Rejects with StoreFolderError, StoreDiskError. */
   static async open(options: StoreOptions): Promise<AnswerStore> {
     await claimStoreFolder(options.directory);
     return new AnswerStore(options);

@@ -15,7 +15,7 @@ import {
   type RequestOf,
   type ResponseOf,
 } from './connection.js';
-import { AnswerShapeError, checkForm, checkLengths } from './inferAnswer.js';
+import { checkTrial } from './trialAnswer.js';
 import { inferRequest } from './inferRequest.js';
 import { Misfits } from './misfit.js';
 import { checkStated, infoOf, readingOf } from './modelInfo.js';
@@ -172,10 +172,10 @@ class Greeting {
   }
 
   async #trial(input: ModelInput, facts: ServerFacts) {
-    const { trialSize, settings, address } = this.#options;
+    const { trialSize, settings, address, expected } = this.#options;
     const height = input.height ?? trialSize.height;
     const width = input.width ?? trialSize.width;
-    const asked = trialOutputs(facts.metadata.outputs, settings);
+    const asked = trialOutputs(facts.metadata.outputs, settings, expected.needsFeature);
     const request = inferRequest({
       model: this.#options.model,
       id: 'trial',
@@ -248,21 +248,6 @@ function statedFacts({ config }: ServerFacts, misfits: Misfits): Partial<Teacher
     if (!(error instanceof ModelParameterError)) throw error;
     misfits.fault(error.message);
     return {};
-  }
-}
-
-/** Throws CallError: the server is to be asked again. */
-function checkTrial(answer: ModelInferResponse, needed: readonly string[]): void {
-  try {
-    checkForm(answer, needed);
-    checkLengths(answer);
-  } catch (error) {
-    if (!(error instanceof AnswerShapeError)) throw error;
-    throw new CallError(
-      'ModelInfer',
-      status.DATA_LOSS,
-      `the trial image's answer: ${error.message}`,
-    );
   }
 }
 

@@ -11,6 +11,9 @@ export class AnswerShapeError extends Error {
   override readonly name = 'AnswerShapeError';
 }
 
+/** An output that was asked for isn't there. */
+export class MissingOutputError extends AnswerShapeError {}
+
 const BYTES: Readonly<Record<OutputDatatype, number>> = { FP32: 4, FP16: 2, BF16: 2 };
 
 interface ImageSize {
@@ -20,7 +23,7 @@ interface ImageSize {
 
 /**
  * What the protocol asks of every answer: all outputs that were asked for, names that differ, and raw contents for
- * all outputs or for none, which then have no typed ones. Throws AnswerShapeError.
+ * all outputs without typed ones, or for none. Throws AnswerShapeError, MissingOutputError.
  */
 export function checkForm(
   { outputs, rawOutputContents }: ModelInferResponse,
@@ -30,27 +33,49 @@ export function checkForm(
   const missing = asked.find((name) => !names.includes(name));
   if (missing !== undefined) {
     const given = namesText(names);
-    throw new AnswerShapeError(`outputs: ${given} given, ${printable(missing)} is missing`);
+    throw new MissingOutputError(`outputs: ${given} given, ${printable(missing)} is missing`);
   }
   if (new Set(names).size < names.length) {
     const twice = names.find((name, index) => names.indexOf(name) < index) as string;
     throw new AnswerShapeError(`outputs: ${printable(twice)} given twice`);
   }
   if (rawOutputContents.length === 0) return;
-  if (rawOutputContents.length !== outputs.length) {
+  const typed = outputs.filter(isTyped);
+  const raw = rawOutputContents.length;
+  if (raw === outputs.length - typed.length) return;
+  if (raw === outputs.length) {
     throw new AnswerShapeError(
-      `raw_output_contents: ${rawOutputContents.length} given for ${outputs.length} outputs`,
+      `${printable(typed[0]!.name)}: contents given beside raw_output_contents`,
     );
   }
-  const typed = outputs.find(({ contents }) => (contents?.fp32Contents.length ?? 0) > 0);
-  if (typed === undefined) return;
-  throw new AnswerShapeError(`${printable(typed.name)}: contents given beside raw_output_contents`);
+  const untyped = typed.length === 0 ? '' : `, ${typed.length} of them with contents`;
+  throw new AnswerShapeError(
+    `raw_output_contents: ${raw} given for ${outputs.length} outputs${untyped}`,
+  );
+}
+
+function isTyped({ contents }: ModelInferResponse['outputs'][number]): boolean {
+  return contents != null && Object.values(contents).some(({ length }) => length > 0);
+}
+
+/**
+ * The raw contents of each output, in the outputs' order; undefined for one with typed contents. KServe answers so
+ * for a model that gives arrays and lists: its raw contents are those of the arrays, in their order.
+ */
+function rawContentsOf({
+  outputs,
+  rawOutputContents,
+}: ModelInferResponse): (Uint8Array | undefined)[] {
+  const raw = rawOutputContents.values();
+  return outputs.map((output) => (isTyped(output) ? undefined : raw.next().value));
 }
 
 /** Whether the raw contents of maps are as long as their shapes say. Throws AnswerShapeError. */
-export function checkLengths({ outputs, rawOutputContents }: ModelInferResponse): void {
-  for (const [index, { length }] of rawOutputContents.entries()) {
-    const { name, datatype, shape } = outputs[index]!;
+export function checkLengths(response: ModelInferResponse): void {
+  for (const [index, raw] of rawContentsOf(response).entries()) {
+    if (raw === undefined) continue;
+    const { length } = raw;
+    const { name, datatype, shape } = response.outputs[index]!;
     const known = OUTPUT_DATATYPES.find((each) => each === datatype);
     if (known === undefined) continue;
     const wanted = shape.reduce((product, size) => product * size, BYTES[known]);
@@ -71,11 +96,14 @@ export function readAnswer(
   const names = wanted.map(({ name }) => name);
   checkForm(response, names);
   const [height, width] = outputSize(image.height, image.width, outputStride);
+  const contents = rawContentsOf(response);
   return wanted.map((output) => {
     const index = response.outputs.findIndex(({ name }) => name === output.name);
-    checkStated(response.outputs[index]!, output, height, width);
+    const given = response.outputs[index]!;
+    checkStated(given, output, height, width);
     const elements = height * width * (output.channels ?? 1);
-    return { output, height, width, data: dataOf(response, index, output, elements) };
+    const data = dataOf(given, contents[index], output, elements);
+    return { output, height, width, data };
   });
 }
 
@@ -116,24 +144,23 @@ function checkStated(
 }
 
 function dataOf(
-  { rawOutputContents, outputs }: ModelInferResponse,
-  index: number,
+  { contents }: ModelInferResponse['outputs'][number],
+  raw: Uint8Array | undefined,
   { name: rawName, datatype }: ModelOutput,
   elements: number,
 ): ArrayBuffer {
   const name = printable(rawName);
   const wanted = elements * BYTES[datatype];
-  if (rawOutputContents.length > 0) {
-    const raw = rawOutputContents[index];
-    if (raw?.length !== wanted) {
-      throw new AnswerShapeError(`${name}: ${raw?.length ?? 'no'} bytes given, wanted ${wanted}`);
+  if (raw !== undefined) {
+    if (raw.length !== wanted) {
+      throw new AnswerShapeError(`${name}: ${raw.length} bytes given, wanted ${wanted}`);
     }
     const data = new ArrayBuffer(wanted);
     new Uint8Array(data).set(raw);
     return data;
   }
   // Some servers answer with typed contents, which exist for FP32 alone of these.
-  const values = outputs[index]!.contents?.fp32Contents ?? [];
+  const values = contents?.fp32Contents ?? [];
   if (datatype !== 'FP32' || values.length !== elements) {
     throw new AnswerShapeError(
       `${name}: ${values.length} numbers given, wanted ${elements} of ${datatype}`,

@@ -166,7 +166,7 @@ export class InferExchange {
   }
 
   #attemptOf(key: string): Attempt | undefined {
-    const [, id, number] = /^(\d{1,15})\.(\d{1,9})$/.exec(key) ?? [];
+    const [, id, number] = KEY.exec(key) ?? [];
     const attempt = this.#attempts.get(Number(id), Number(number));
     return attempt?.part.hasArrived ? undefined : attempt;
   }
@@ -181,8 +181,9 @@ export class InferExchange {
       return;
     }
     try {
-      // A unary answer needs no id to be matched, so one without is taken.
-      if (response.id !== '' && response.id !== keyOf(attempt)) {
+      // A unary answer is matched by its call. KServe's custom predictors give ids of their own; one in the form
+      // of ours is another image's.
+      if (response.id !== keyOf(attempt) && KEY.test(response.id)) {
         throw new AnswerShapeError(`id: ${printable(response.id)} given, wanted ${keyOf(attempt)}`);
       }
       const { outputStride } = agreed.outputs;
@@ -250,6 +251,8 @@ function otherModel(
   if (modelName !== name) return differs('model_name', modelName, name);
   return modelVersion === version ? undefined : differs('model_version', modelVersion, version);
 }
+
+const KEY = /^(\d{1,15})\.(\d{1,9})$/;
 
 /** The id on the wire: the request's, and which attempt it is. */
 function keyOf({ id, number }: Attempt): string {

@@ -8,6 +8,7 @@ import type { ModelOutputs } from './modelOutputs.js';
 import type { TeacherFacts } from './modelParameters.js';
 import type { ServerFacts } from './serverFacts.js';
 import type { OipSettings } from './settings.js';
+import { featureNames } from './trialOutputs.js';
 
 /** What is known of a model once it has answered the trial. */
 export interface Known {
@@ -72,8 +73,9 @@ function alignCornersOf({ stated, settings }: Pick<Known, 'stated' | 'settings'>
 }
 
 /**
- * sha256 over all that the server says of the model, and all that decides how its answers are read.
- * Other weights under the same name and version don't show.
+ * sha256 over all that the server says of the model, and all that decides how its answers are read: of the
+ * feature, which output it is as far as names tell it. So the digest is the same for students that use the
+ * feature and those that don't. Other weights under the same name and version don't show.
  */
 function derivedDigest({ facts, stated, settings, input, outputs, version }: Known): string {
   const { name, platform, inputs, outputs: statedOutputs } = facts.metadata;
@@ -83,8 +85,16 @@ function derivedDigest({ facts, stated, settings, input, outputs, version }: Kno
     .map(([key, { stringValue }]) => [key, stringValue])
     .sort();
   const model = [name, version, platform, facts.config?.backend ?? '', parameters];
-  const reading = readingParts({ stated, settings, input, outputs });
-  const identity = [model, tensors(inputs), tensors(statedOutputs), reading];
+  const logits = outputs.outputs.filter(({ role }) => role === 'logits');
+  const reading = readingParts({
+    stated,
+    settings,
+    input,
+    outputs: { ...outputs, outputs: logits },
+  });
+  const names = statedOutputs.map((output) => output.name);
+  const feature = featureNames(names, settings.feature) ?? null;
+  const identity = [model, tensors(inputs), tensors(statedOutputs), reading, feature];
   const hash = createHash('sha256').update(JSON.stringify(identity));
   return `oip:sha256:${hash.digest('hex')}`;
 }

@@ -51,7 +51,7 @@ export interface Trial {
 export interface ExpectedOutputs {
   readonly classes: number | null;
   readonly outputStride: number;
-  /** Whether it uses anything of the feature: else nobody is asked which output that is. */
+  /** Whether it uses anything of the feature: else the model counts as one without. */
   readonly needsFeature: boolean;
 }
 
@@ -220,7 +220,7 @@ interface Feature {
   readonly channels: number;
 }
 
-/** The feature of a model; no outputs where it has none. */
+/** The feature of a model; no outputs where it has none, or none is needed. */
 function featureOf(
   maps: readonly MapOutput[],
   logits: MapOutput,
@@ -228,7 +228,8 @@ function featureOf(
   misfits: Misfits,
 ): Feature | undefined {
   const { feature: name } = known.settings;
-  if (name === NO_FEATURE) return { outputs: [], channels: 0 };
+  // Not used, not asked for: an answer may hold it or not.
+  if (name === NO_FEATURE || !known.expected.needsFeature) return { outputs: [], channels: 0 };
   const rows = name === null ? ownRows(maps, logits, known) : undefined;
   if (rows !== undefined) return rows;
   const others = maps.filter((map) => map !== logits && isSameSize(map, logits));
@@ -241,7 +242,6 @@ function featureOf(
   }
   // Auxiliary logits have the logits' channels.
   const fitting = others.filter(({ channels }) => channels !== logits.channels);
-  if (fitting.length > 1 && !known.expected.needsFeature) return { outputs: [], channels: 0 };
   if (fitting.length > 1) {
     return misfits.ask('feature', `which of ${mapsText(fitting)}, or ${NO_FEATURE}`);
   }

@@ -18,6 +18,7 @@ import { greet } from './greeting.js';
 import { InferExchange } from './inferExchange.js';
 import { MissingSettingsError } from './misfit.js';
 import type { ModelInput } from './modelInput.js';
+import { IncompleteTrials } from './trialAnswer.js';
 import { askedOutputs, travellingOutputs } from './trialOutputs.js';
 import type { OipSettings } from './settings.js';
 
@@ -87,6 +88,7 @@ class OipConversation implements Conversation {
   readonly #events: ConversationEvents;
   readonly #options: OipOptions;
   readonly #exchange: InferExchange;
+  readonly #incomplete = new IncompleteTrials();
   #connection: OipConnection | undefined;
 
   constructor(
@@ -185,8 +187,12 @@ class OipConversation implements Conversation {
         cachesAnswers: false,
         refusalOf: (image) => sizeRefusal(this.#endpoint.address, agreed.input, image),
       });
-    } catch (error) {
+      this.#incomplete.ended();
+    } catch (thrown) {
       if (this.#connection !== connection) return;
+      this.#incomplete.ended(thrown);
+      const { address } = this.#endpoint;
+      const error = this.#incomplete.misfit(thrown, address, this.#model.model) ?? thrown;
       if (error instanceof ContractMismatchError) {
         this.cut();
         this.#events.onMisfit(error);

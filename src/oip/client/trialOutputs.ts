@@ -16,15 +16,16 @@ export interface TrialOutputs {
 
 /**
  * Those that images will be asked for, where names tell them; else all that are stated. A model may have
- * large outputs that nobody needs.
+ * large outputs that nobody needs, and state some that it doesn't give.
  */
 export function trialOutputs(
   stated: readonly StatedTensor[],
   settings: Pick<OipSettings, 'logits' | 'feature'>,
+  needsFeature: boolean,
 ): TrialOutputs {
   const names = stated.map(({ name }) => name);
   const logits = settings.logits ?? 'logits';
-  const feature = featureNames(names, settings.feature);
+  const feature = needsFeature ? featureNames(names, settings.feature) : [];
   const known = [logits, ...(feature ?? [])];
   if (feature !== undefined && known.every((name) => names.includes(name))) {
     return { names: known, areNeeded: true };
@@ -32,7 +33,8 @@ export function trialOutputs(
   return { names, areNeeded: false };
 }
 
-function featureNames(
+/** The outputs that are the feature, as far as names tell it; undefined: they don't. */
+export function featureNames(
   names: readonly string[],
   given: string | null,
 ): readonly string[] | undefined {

@@ -48,7 +48,7 @@ class CountedClient implements Client {
 
 export class Clients {
   readonly #answers: AnswerBudget;
-  /** Those with a call, by address. */
+  /** Those with a call, or with images in the network from calls that have ended; by address. */
   readonly #connections = new Map<string, Connection>();
 
   constructor(answers: AnswerBudget) {
@@ -77,19 +77,28 @@ export class Clients {
     return client;
   }
 
-  /** Call once per `acquire`, when nothing of the call holds memory any more. */
+  /**
+   * Call once per `acquire`, when the call has ended. Cancelled images that the network computes still hold the
+   * connection's room: it stays the connection's until they have returned, or calls that are cancelled one after
+   * the other would get a new room each time.
+   */
   release(client: Client): void {
     const counted = client as CountedClient;
-    const { peer, clients } = counted.connection;
+    const { connection } = counted;
     counted.users -= 1;
     if (counted.users > 0) return;
-    clients.delete(counted.named);
-    if (clients.size === 0) this.#connections.delete(peer);
+    connection.clients.delete(counted.named);
+    this.#forgetIfUnused(connection);
   }
 
   #newConnection(peer: string): Connection {
-    const connection = { peer, room: new AnswerRoom(this.#answers), clients: new Map() };
+    const room = new AnswerRoom(this.#answers, () => this.#forgetIfUnused(connection));
+    const connection: Connection = { peer, room, clients: new Map() };
     this.#connections.set(peer, connection);
     return connection;
+  }
+
+  #forgetIfUnused({ peer, room, clients }: Connection): void {
+    if (clients.size === 0 && room.heldBytes === 0) this.#connections.delete(peer);
   }
 }

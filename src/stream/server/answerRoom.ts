@@ -30,10 +30,13 @@ export class AnswerBudget {
 /** One stream's share of the budget. */
 export class AnswerRoom {
   readonly #budget: AnswerBudget;
+  readonly #onEmpty: (() => void) | undefined;
   #heldBytes = 0;
 
-  constructor(budget: AnswerBudget) {
+  /** `onEmpty`: nothing is held any more. */
+  constructor(budget: AnswerBudget, onEmpty?: () => void) {
     this.#budget = budget;
+    this.#onEmpty = onEmpty;
   }
 
   get heldBytes(): number {
@@ -51,5 +54,6 @@ export class AnswerRoom {
 
   release(bytes: number): void {
     this.hold(-bytes);
+    if (this.#heldBytes === 0) this.#onEmpty?.();
   }
 }

@@ -25,7 +25,8 @@ export const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   models: ['tensor', 'random', 'wire'],
   graphs: ['tensor', 'wire', 'models', 'threads'],
   distill: ['collectives', 'losses', 'memory', 'tensor', 'wire'],
-  answers: ['wire', 'threads'],
+  // run: files that survive a loss of power.
+  answers: ['wire', 'threads', 'run'],
   stream: ['rpc', 'wire', 'threads', 'answers'],
   // A teacher behind another protocol is a link of the same fleet, its requests wait in the same queue.
   oip: ['rpc', 'wire', 'stream', 'threads'],

@@ -8,7 +8,7 @@ import { CHANNELS, CLASSES } from './scriptedModel.js';
 
 /** What an acceptable answer says. */
 export interface Acceptable {
-  /** Of the image that it is for; empty over a call: the one that was asked for. */
+  /** Of the image that it is for; over a call any other text than an id of the student's will do. */
   readonly id: string;
   /** FP32 bytes [C, h, w] */
   readonly logits: Buffer;
@@ -32,7 +32,11 @@ export function acceptable(
   const { id, modelName, modelVersion, outputs, rawOutputContents } = answer;
   if (modelName !== 'segmenter' || modelVersion !== '1') return null;
   const isRaw = rawOutputContents.length > 0;
-  if (isRaw && rawOutputContents.length !== outputs.length) return null;
+  // Raw contents are those of the outputs without typed ones, in their order.
+  const untyped = outputs.filter(
+    ({ contents }) => Object.values(contents ?? {}).flat().length === 0,
+  );
+  if (isRaw && rawOutputContents.length !== untyped.length) return null;
   const tensor = (name: string, channels: number): Buffer | null => {
     const named = outputs.filter((output) => output.name === name);
     const [output] = named;
@@ -40,10 +44,10 @@ export function acceptable(
     const shape = [1, channels, height, width];
     if (output.datatype !== 'FP32' || output.shape.join() !== shape.join()) return null;
     const typed = output.contents?.fp32Contents ?? [];
-    if (isRaw && typed.length > 0) return null;
-    const data = isRaw
-      ? rawOutputContents[outputs.indexOf(output)]!
-      : Buffer.from(Float32Array.from(typed).buffer);
+    const data =
+      isRaw && untyped.includes(output)
+        ? rawOutputContents[untyped.indexOf(output)]!
+        : Buffer.from(Float32Array.from(typed).buffer);
     if (data.length !== 4 * channels * height * width) return null;
     const values = new Float32Array(new Uint8Array(data).buffer);
     return values.every(Number.isFinite) ? data : null;

@@ -171,8 +171,9 @@ class FleetParts {
   #judge(key: string, changed: Buffer): void {
     const verdict = acceptable(this.#method, changed, MAP);
     if (verdict === null) return;
-    // Over a call no id is needed, and no other one is taken.
-    const target = this.#method === 'ModelInfer' && verdict.id === '' ? key : verdict.id;
+    // Over a call no id is needed, and none that is another image's is taken.
+    const isFree = this.#method === 'ModelInfer' && !/^[0-9]{1,15}\.[0-9]{1,9}$/.test(verdict.id);
+    const target = isFree ? key : verdict.id;
     const image = this.imageOfKey.get(target);
     if (image === undefined || (this.#method === 'ModelInfer' && target !== key)) return;
     this.targeted.add(target);
