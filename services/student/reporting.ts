@@ -77,6 +77,10 @@ export async function openReporting(
   let stepsDone = doneBefore;
   const stored = hasStore(config) ? new StoredAnswers() : null;
   metrics.recordRun({ id, steps: config.train.steps, stepsDone });
+  if (isInGroup(config)) {
+    const { index, workers } = config.distributed;
+    metrics.joinGroup({ rank: index ?? 0, size: workers.length });
+  }
   return {
     log,
     metrics,
@@ -176,32 +180,36 @@ function recordStep(
     stored: StoredAnswers | null;
   },
 ): void {
-  const { terms, learningRate, images, seconds, samples, bankFill, collectiveSeconds } = report;
+  const { terms, learningRate, images, seconds, samples, bankFill, group } = report;
   const done = report.step + 1;
-  const { data, teacher, compute } = seconds;
+  const { total, ...phaseSeconds } = seconds;
+  const figures =
+    group === null ? null : { collectiveBytes: group.use.bytes, lagSeconds: group.lagSeconds };
   const shown = Object.fromEntries(
     TERMS.flatMap((term) => (terms[term] === undefined ? [] : [[term, terms[term]]])),
   );
   to.metrics.recordStep({
     images,
-    seconds: seconds.total,
-    phaseSeconds: { data, teacher, compute },
+    seconds: total,
+    phaseSeconds,
     losses: shown,
     learningRate,
     bankFill,
+    ...(figures === null ? {} : { group: figures }),
   });
   const more = to.stored === null ? {} : { stored: to.stored.take(report.step) };
   to.events.append({
     ...{ kind: 'step', step: done, terms: shown },
     ...{ learningRate, seconds, samples, ...more },
-    ...(collectiveSeconds === 0 ? {} : { collectiveSeconds }),
+    ...figures,
   });
   to.progress.update({
     step: done,
     // Those of all ranks: the pace of the run.
     images: samples.length,
-    seconds: seconds.total,
-    teacherSeconds: teacher,
+    seconds: total,
+    teacherSeconds: seconds.teacher,
+    ...(seconds.collectives === undefined ? {} : { collectiveSeconds: seconds.collectives }),
     losses: shown,
   });
 }
