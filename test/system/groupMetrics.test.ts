@@ -104,9 +104,11 @@ test('one process has none of it, in metrics, events, progress and report', asyn
 
 test('a rank whose teacher is slow: rank 0 serves its lag, and spends that time in collectives', async () => {
   const slow = await FleetTeacher.start([
-    ...['simulate.imageMs=1500', 'simulate.featureChannels=64'],
+    ...['simulate.imageMs=500', 'simulate.featureChannels=64'],
   ]);
-  const ranks = await runs.ranks('slow', 2, ENDLESS, (rank) =>
+  // With answers fetched ahead, a machine whose steps are slow would hide it.
+  const settings = [...ENDLESS, 'teacher.prefetchSteps=0'];
+  const ranks = await runs.ranks('slow', 2, settings, (rank) =>
     rank === 1 ? [`teacher.addresses=["${slow.address}"]`] : [],
   );
   await ranks[0]!.says(/step 4\/100000 .* in collectives \d+% /);
@@ -117,11 +119,11 @@ test('a rank whose teacher is slow: rank 0 serves its lag, and spends that time 
   const more = (line: string) => now(line)! - before(line)!;
   const steps = more('cirkd_student_steps_total{rank="0"}');
   assert.ok(steps >= 6, `${steps} steps`);
-  // Two crops of 1.5 s for each step of rank 1, fewer seconds where computing is slow as well.
+  // Two crops of 0.5 s for each step of rank 1.
   assert.ok(more(lagOf(1)) > 0.5 * steps, `rank 1: ${more(lagOf(1))} s in ${steps} steps`);
-  assert.ok(more(lagOf(0)) < 0.1 * steps, `rank 0: ${more(lagOf(0))} s`);
+  assert.ok(more(lagOf(0)) < 0.3 * more(lagOf(1)), `rank 0: ${more(lagOf(0))} s`);
   const waited = more(phase('collectives', 0));
-  assert.ok(waited > 0.9 * more(lagOf(1)), `rank 0 waited ${waited} s, of ${more(lagOf(1))} s`);
+  assert.ok(waited > 0.8 * more(lagOf(1)), `rank 0 waited ${waited} s, of ${more(lagOf(1))} s`);
   assert.ok(follower(phase('collectives', 1))! < follower(phase('teacher', 1))!);
   // Rank 0 alone serves the lag; the bytes are each rank's own.
   assert.equal(follower('cirkd_student_rank_lag_seconds_total{peer="1",rank="1"}'), undefined);
@@ -129,10 +131,11 @@ test('a rank whose teacher is slow: rank 0 serves its lag, and spends that time 
 });
 
 test('a rank that stands still now and then is the one with a lag, rank 0 as well', async () => {
-  const ranks = await runs.ranks('paused', 2, ENDLESS);
+  const patient = 'distributed.timeoutMs=60000';
+  const ranks = await runs.ranks('paused', 2, [...ENDLESS, patient]);
   await ranks[0]!.says(/step 3\/100000 /);
   const before = await scrape(ranks[0]!);
-  while (!/step 13\/100000 /.test(ranks[0]!.stderr)) {
+  while (!/step 9\/100000 /.test(ranks[0]!.stderr)) {
     ranks[0]!.signal('SIGSTOP');
     await pause(350);
     ranks[0]!.signal('SIGCONT');
@@ -141,9 +144,9 @@ test('a rank that stands still now and then is the one with a lag, rank 0 as wel
   }
   const now = await scrape(ranks[0]!);
   const lags = [0, 1].map((peer) => now(lagOf(peer))! - before(lagOf(peer))!);
-  // Some pulses hit it where it waits itself.
-  assert.ok(lags[0]! > 1, `${lags}`);
-  assert.ok(lags[0]! > 3 * lags[1]!, `${lags}`);
+  // Pulses that hit it in a collective show nothing.
+  assert.ok(lags[0]! > 0.5, `${lags}`);
+  assert.ok(lags[0]! > 2 * lags[1]!, `${lags}`);
 });
 
 const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
