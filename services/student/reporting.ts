@@ -4,6 +4,7 @@ import type { StudentConfig } from '../../src/config/student.js';
 import { TERMS } from '../../src/contract/terms.js';
 import type { SegmentationScores } from '../../src/evaluate/confusion.js';
 import { type EventLog, openEventLog, type RunEvent } from '../../src/run/events.js';
+import type { GroupPlace } from '../../src/telemetry/groupMetrics.js';
 import { createLogger, type Logger } from '../../src/telemetry/log.js';
 import { type MetricsServer, startMetricsServer } from '../../src/telemetry/metricsServer.js';
 import {
@@ -64,6 +65,7 @@ export async function openReporting(
   const metrics = createStudentMetrics();
   const rank = rankOf(config);
   metrics.registry.setDefaultLabels(rank);
+  if (isInGroup(config)) metrics.joinGroup(placeOf(config));
   const server = await startMetrics(config, metrics);
   const progress = createProgress({
     stream,
@@ -77,10 +79,6 @@ export async function openReporting(
   let stepsDone = doneBefore;
   const stored = hasStore(config) ? new StoredAnswers() : null;
   metrics.recordRun({ id, steps: config.train.steps, stepsDone });
-  if (isInGroup(config)) {
-    const { index, workers } = config.distributed;
-    metrics.joinGroup({ rank: index ?? 0, size: workers.length });
-  }
   return {
     log,
     metrics,
@@ -122,6 +120,10 @@ export async function openReporting(
 /** The label of metrics and log lines in a group. */
 function rankOf(config: StudentConfig): Readonly<Record<string, string>> {
   return isInGroup(config) ? { rank: String(config.distributed.index) } : {};
+}
+
+function placeOf({ distributed: { index, workers } }: StudentConfig): GroupPlace {
+  return { rank: index ?? 0, size: workers.length };
 }
 
 const NO_EVENTS: EventLog = { append() {}, sync() {}, close() {} };
