@@ -124,7 +124,8 @@ test('a rank whose teacher is slow: rank 0 serves its lag, and spends that time 
   assert.ok(more(lagOf(0)) < 0.3 * more(lagOf(1)), `rank 0: ${more(lagOf(0))} s`);
   const waited = more(phase('collectives', 0));
   assert.ok(waited > 0.8 * more(lagOf(1)), `rank 0 waited ${waited} s, of ${more(lagOf(1))} s`);
-  assert.ok(follower(phase('collectives', 1))! < follower(phase('teacher', 1))!);
+  // At least a second for each step.
+  assert.ok(follower(phase('teacher', 1))! > 0.5 * steps);
   // Rank 0 alone serves the lag; the bytes are each rank's own.
   assert.equal(follower('cirkd_student_rank_lag_seconds_total{peer="1",rank="1"}'), undefined);
   assert.ok(follower(bytesOf('all_reduce', 1))! > 0);
