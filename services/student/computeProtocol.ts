@@ -69,8 +69,12 @@ export interface ComputeCalls {
    */
   join(options: GroupOptions, text: string): string[];
   setup(setup: ComputeSetup): ComputeReady;
-  step(step: number, microBatches: readonly MicroBatch[]): StepOutcome;
-  retry(step: number, replacements: readonly ReplyReplacement[]): StepOutcome;
+  step(step: number, microBatches: readonly MicroBatch[], waitedSeconds: number): StepOutcome;
+  retry(
+    step: number,
+    replacements: readonly ReplyReplacement[],
+    waitedSeconds: number,
+  ): StepOutcome;
   evaluate(sample: Sample): EvaluatedImage;
   /** A copy of the whole state. */
   snapshot(): StateFiles;

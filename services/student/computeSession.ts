@@ -22,6 +22,7 @@ import { engineInfo, scope, type Tensor } from '../../src/tensor/index.js';
 import type { MicroBatch, ReplyReplacement, StepOutcome } from '../../src/train/outcome.js';
 import type { Trainer, TrainingBatch } from '../../src/train/trainer.js';
 import { agree, gatherTexts, requireSameState, shareState } from './group/agreement.js';
+import { Pace } from './group/pace.js';
 import { buildTrainer } from './trainer.js';
 import { loadState, saveState } from './trainerState.js';
 import type {
@@ -41,6 +42,7 @@ interface Open {
   /** null: the teacher sends logits, or there is no teacher. */
   readonly rebuild: LogitsRebuild | null;
   readonly withLabels: (batch: TrainingBatch) => TrainingBatch;
+  readonly pace: Pace;
 }
 
 export class ComputeSession implements ComputeCalls {
@@ -70,24 +72,29 @@ export class ComputeSession implements ComputeCalls {
     const rebuild = classifier === null ? null : new LogitsRebuild(classifier);
     const withLabels = labelSource(setup);
     const { config, classNames } = setup;
-    this.#open = { config, classNames, trainer, rebuild, withLabels };
+    const pace = new Pace(this.#group);
+    this.#open = { config, classNames, trainer, rebuild, withLabels, pace };
     const parameters = network.parameters().reduce((sum, parameter) => sum + parameter.size, 0);
     return { parameters, featureChannels: network.featureChannels, engine: engineInfo() };
   }
 
-  step(step: number, microBatches: readonly MicroBatch[]): StepOutcome {
+  step(step: number, microBatches: readonly MicroBatch[], waitedSeconds: number): StepOutcome {
     this.#lastInput = [...microBatches];
-    return this.#run(step);
+    return this.#run(step, waitedSeconds);
   }
 
-  retry(step: number, replacements: readonly ReplyReplacement[]): StepOutcome {
+  retry(
+    step: number,
+    replacements: readonly ReplyReplacement[],
+    waitedSeconds: number,
+  ): StepOutcome {
     for (const { microBatch, crop, reply } of replacements) {
       const input = this.#lastInput[microBatch]!;
       const replies = [...input.replies!];
       replies[crop] = reply;
       this.#lastInput[microBatch] = { ...input, replies };
     }
-    return this.#run(step);
+    return this.#run(step, waitedSeconds);
   }
 
   evaluate(sample: Sample): EvaluatedImage {
@@ -112,24 +119,31 @@ export class ComputeSession implements ComputeCalls {
     return hash;
   }
 
-  #run(step: number): StepOutcome {
-    const { config, trainer, rebuild, withLabels } = this.#ready();
+  #run(step: number, waitedSeconds: number): StepOutcome {
+    const { trainer, withLabels, pace } = this.#ready();
     return scope(() => {
-      const batches = this.#lastInput.map((input) => ({
-        image_NHWC: normalise(input, config.student),
-        labels: joinLabels(input),
-        teacher: input.replies === null ? null : decodeReplies(input.replies, rebuild),
-      }));
-      const images = this.#nonFiniteReplies(batches);
-      const agreed = agree(this.#group, images.length > 0 ? 'ask_again' : 'go');
+      pace.waited(waitedSeconds);
+      const { batches, images } = pace.measure(() => this.#decoded());
+      const agreed = pace.agree(images.length > 0 ? 'ask_again' : 'go');
       if (agreed === 'stop') return { kind: 'stopped' };
       if (agreed === 'ask_again') return { kind: 'nonfinite_reply', images };
-      const outcome = trainer.step(step, batches.map(withLabels));
-      const { seconds } = this.#group.takeUse();
+      const outcome = pace.measure(() => trainer.step(step, batches.map(withLabels)));
       if (outcome.kind !== 'committed') return outcome;
       this.#lastInput = [];
-      return this.#group.size === 1 ? outcome : { ...outcome, collectiveSeconds: seconds };
+      const group = pace.takeFigures();
+      return group === null ? outcome : { ...outcome, group };
     });
+  }
+
+  /** The step's input, and the crops of it whose replies aren't finite. */
+  #decoded() {
+    const { config, rebuild } = this.#ready();
+    const batches = this.#lastInput.map((input) => ({
+      image_NHWC: normalise(input, config.student),
+      labels: joinLabels(input),
+      teacher: input.replies === null ? null : decodeReplies(input.replies, rebuild),
+    }));
+    return { batches, images: this.#nonFiniteReplies(batches) };
   }
 
   /** The crops whose replies aren't finite, found before anything is computed from them. */

@@ -4,6 +4,7 @@ import type { StudentConfig } from '../../src/config/student.js';
 import { TERMS } from '../../src/contract/terms.js';
 import type { SegmentationScores } from '../../src/evaluate/confusion.js';
 import { type EventLog, openEventLog, type RunEvent } from '../../src/run/events.js';
+import type { GroupPlace } from '../../src/telemetry/groupMetrics.js';
 import { createLogger, type Logger } from '../../src/telemetry/log.js';
 import { type MetricsServer, startMetricsServer } from '../../src/telemetry/metricsServer.js';
 import {
@@ -64,6 +65,7 @@ export async function openReporting(
   const metrics = createStudentMetrics();
   const rank = rankOf(config);
   metrics.registry.setDefaultLabels(rank);
+  if (isInGroup(config)) metrics.joinGroup(placeOf(config));
   const server = await startMetrics(config, metrics);
   const progress = createProgress({
     stream,
@@ -118,6 +120,10 @@ export async function openReporting(
 /** The label of metrics and log lines in a group. */
 function rankOf(config: StudentConfig): Readonly<Record<string, string>> {
   return isInGroup(config) ? { rank: String(config.distributed.index) } : {};
+}
+
+function placeOf({ distributed: { index, workers } }: StudentConfig): GroupPlace {
+  return { rank: index ?? 0, size: workers.length };
 }
 
 const NO_EVENTS: EventLog = { append() {}, sync() {}, close() {} };
@@ -176,32 +182,36 @@ function recordStep(
     stored: StoredAnswers | null;
   },
 ): void {
-  const { terms, learningRate, images, seconds, samples, bankFill, collectiveSeconds } = report;
+  const { terms, learningRate, images, seconds, samples, bankFill, group } = report;
   const done = report.step + 1;
-  const { data, teacher, compute } = seconds;
+  const { total, ...phaseSeconds } = seconds;
+  const figures =
+    group === null ? null : { collectiveBytes: group.use.bytes, lagSeconds: group.lagSeconds };
   const shown = Object.fromEntries(
     TERMS.flatMap((term) => (terms[term] === undefined ? [] : [[term, terms[term]]])),
   );
   to.metrics.recordStep({
     images,
-    seconds: seconds.total,
-    phaseSeconds: { data, teacher, compute },
+    seconds: total,
+    phaseSeconds,
     losses: shown,
     learningRate,
     bankFill,
+    ...(figures === null ? {} : { group: figures }),
   });
   const more = to.stored === null ? {} : { stored: to.stored.take(report.step) };
   to.events.append({
     ...{ kind: 'step', step: done, terms: shown },
     ...{ learningRate, seconds, samples, ...more },
-    ...(collectiveSeconds === 0 ? {} : { collectiveSeconds }),
+    ...figures,
   });
   to.progress.update({
     step: done,
     // Those of all ranks: the pace of the run.
     images: samples.length,
-    seconds: seconds.total,
-    teacherSeconds: teacher,
+    seconds: total,
+    teacherSeconds: seconds.teacher,
+    ...(seconds.collectives === undefined ? {} : { collectiveSeconds: seconds.collectives }),
     losses: shown,
   });
 }

@@ -1,12 +1,23 @@
 /** What the processes of a student's group do together. */
 import type { Tensor } from '../tensor/index.js';
 
-/** Time in collectives and bytes given to them by this rank. */
+export const COLLECTIVE_KINDS = ['all_reduce', 'all_gather', 'broadcast'] as const;
+
+export type CollectiveKind = (typeof COLLECTIVE_KINDS)[number];
+
 export interface CollectiveUse {
+  /** Time in collectives, waits for other ranks included. */
   readonly seconds: number;
-  readonly bytes: number;
+  /** Bytes of the tensors that this rank gave to collectives; a broadcast counts at every rank. */
+  readonly bytes: Readonly<Record<CollectiveKind, number>>;
   readonly calls: number;
 }
+
+export const NO_USE: CollectiveUse = {
+  seconds: 0,
+  bytes: { all_reduce: 0, all_gather: 0, broadcast: 0 },
+  calls: 0,
+};
 
 /**
  * One process's place in a group of `size` processes. Every rank makes the same calls in the same

@@ -1,6 +1,6 @@
 /** The group of a single process: every result is what was given. */
 import type { Tensor } from '../tensor/index.js';
-import type { Collective } from './collective.js';
+import { type Collective, NO_USE } from './collective.js';
 
 export const singleProcess: Collective = {
   rank: 0,
@@ -10,6 +10,6 @@ export const singleProcess: Collective = {
   allGatherBytes: (bytes) => [bytes],
   broadcast: (bytes) => bytes,
   barrier() {},
-  takeUse: () => ({ seconds: 0, bytes: 0, calls: 0 }),
+  takeUse: () => NO_USE,
   close() {},
 };

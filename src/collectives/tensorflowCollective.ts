@@ -4,7 +4,13 @@
  */
 import { int32, ops, readInt32, scope, type Tensor, zeros } from '../tensor/index.js';
 import { asOne, bucketsOf } from './buckets.js';
-import { type Collective, type CollectiveUse, RankLostError } from './collective.js';
+import {
+  type Collective,
+  type CollectiveKind,
+  type CollectiveUse,
+  NO_USE,
+  RankLostError,
+} from './collective.js';
 
 export interface GroupOptions {
   readonly rank: number;
@@ -31,7 +37,7 @@ export class TensorflowCollective implements Collective {
   /** Row i of a gathered tensor is rank #order[i]'s. */
   readonly #order: readonly number[];
   #timeoutMs: number;
-  #use = { seconds: 0, bytes: 0, calls: 0 };
+  #use: CollectiveUse = NO_USE;
   #failure: RankLostError | null = null;
 
   /** Waits for all ranks. Throws RankLostError if they aren't there in time. */
@@ -57,7 +63,7 @@ export class TensorflowCollective implements Collective {
   allReduce(tensors: readonly Tensor[], over: 'sum' | 'mean'): Tensor[] {
     return bucketsOf(tensors).flatMap((bucket) =>
       asOne(bucket, (packed) =>
-        this.#run(`all-reduce ${over}`, packed, (call) => ops.collectiveReduce(packed, over, call)),
+        this.#run('all_reduce', packed, (call) => ops.collectiveReduce(packed, over, call), over),
       ),
     );
   }
@@ -65,7 +71,7 @@ export class TensorflowCollective implements Collective {
   allGather(x: Tensor): Tensor {
     return scope(() => {
       const rows = x.shape[0]!;
-      const gathered = this.#run('all-gather', x, (call) => ops.collectiveGather(x, call));
+      const gathered = this.#run('all_gather', x, (call) => ops.collectiveGather(x, call));
       if (this.#order.every((rank, i) => rank === i)) return gathered;
       const parts = this.#order.map((_, rank) =>
         ops.rows(gathered, this.#order.indexOf(rank) * rows, rows),
@@ -108,7 +114,7 @@ export class TensorflowCollective implements Collective {
 
   takeUse(): CollectiveUse {
     const use = this.#use;
-    this.#use = { seconds: 0, bytes: 0, calls: 0 };
+    this.#use = NO_USE;
     return use;
   }
 
@@ -138,8 +144,14 @@ export class TensorflowCollective implements Collective {
     });
   }
 
-  #run<T>(name: string, x: Tensor, op: (call: ops.CollectiveCall) => T): T {
+  #run<T>(
+    kind: CollectiveKind,
+    x: Tensor,
+    op: (call: ops.CollectiveCall) => T,
+    over: 'sum' | 'mean' | '' = '',
+  ): T {
     if (this.#failure !== null) throw this.#failure;
+    const name = `${kind.replace('_', '-')} ${over}`.trimEnd();
     const begin = performance.now();
     try {
       return op({
@@ -151,9 +163,12 @@ export class TensorflowCollective implements Collective {
       this.#failure = this.#lost(name, error as Error);
       throw this.#failure;
     } finally {
-      this.#use.seconds += (performance.now() - begin) / 1000;
-      this.#use.bytes += x.size * WORD_BYTES;
-      this.#use.calls += 1;
+      const { seconds, bytes, calls } = this.#use;
+      this.#use = {
+        seconds: seconds + (performance.now() - begin) / 1000,
+        bytes: { ...bytes, [kind]: bytes[kind] + x.size * WORD_BYTES },
+        calls: calls + 1,
+      };
     }
   }
 

@@ -1,8 +1,8 @@
 /** The charts of a run: the same ones in a run's own report and where runs are compared. */
-import { PHASES } from '../telemetry/metricNames.js';
+import type { Phase } from '../telemetry/metricNames.js';
 import { DISCRIMINATOR_TERM, TERMS } from '../contract/terms.js';
 import type { BarChart, LineChart, ShareChart } from './charts/chart.js';
-import { type EvaluationRecord, type StepRecord, timeSplit } from './stepRecords.js';
+import { type EvaluationRecord, phasesOf, type StepRecord, timeSplit } from './stepRecords.js';
 
 /** One of the runs in a chart. */
 export interface Named<T> {
@@ -119,10 +119,11 @@ export function classChart(
   };
 }
 
-const PHASE_NAMES: Readonly<Record<(typeof PHASES)[number], string>> = {
+const PHASE_NAMES: Readonly<Record<Phase, string>> = {
   data: 'waiting for data',
   teacher: 'waiting for the teacher',
   compute: 'computing',
+  collectives: 'in collectives, waiting for other ranks included',
 };
 
 /** The time of each step, by phase. */
@@ -132,24 +133,25 @@ export function timeChart(records: readonly StepRecord[], title = 'Time of a ste
     xLabel: 'step',
     yLabel: 'seconds',
     smoothing: smoothingOf(records.length),
-    series: PHASES.map((phase) => ({
+    series: phasesOf(records).map((phase) => ({
       name: PHASE_NAMES[phase],
-      points: records.map(({ step, seconds }) => [step, seconds[phase]] as const),
+      points: records.map(({ step, seconds }) => [step, seconds[phase] ?? Number.NaN] as const),
     })),
   };
 }
 
 /** The time of all steps, by phase, without evaluations and checkpoints. */
 export function timeShareChart(runs: readonly Named<StepRecord>[]): ShareChart {
+  const shown = phasesOf(runs.flatMap(({ records }) => records));
   return {
     kind: 'shares',
     title: 'Where the time of the steps went',
-    parts: [...PHASES.map((phase) => PHASE_NAMES[phase]), 'rest'],
+    parts: [...shown.map((phase) => PHASE_NAMES[phase]), 'rest'],
     rows: runs.map(({ name, records }) => {
       const { phases, rest, secondsPerStep } = timeSplit(records);
       return {
         name,
-        values: [...PHASES.map((phase) => phases[phase]), rest],
+        values: [...shown.map((phase) => phases[phase]), rest],
         note: `${secondsPerStep.toPrecision(3)} s per step`,
       };
     }),

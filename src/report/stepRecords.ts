@@ -1,5 +1,6 @@
 /** Turns the events of a run into the figures for its charts and tables. */
 import type { RunEvent } from '../run/events.js';
+import { type Phase, PHASES, type PhaseSeconds } from '../telemetry/metricNames.js';
 
 export interface StepRecord {
   /** Number of steps done. */
@@ -10,7 +11,7 @@ export interface StepRecord {
   readonly images: number;
   /** Images whose answers came from the store of answers; null: the run had none. */
   readonly stored: number | null;
-  readonly seconds: Readonly<Record<'total' | 'data' | 'teacher' | 'compute', number>>;
+  readonly seconds: PhaseSeconds & { readonly total: number };
 }
 
 export interface EvaluationRecord {
@@ -38,6 +39,7 @@ export function stepRecords(events: readonly RunEvent[]): StepRecord[] {
           data: seconds['data'] ?? 0,
           teacher: seconds['teacher'] ?? 0,
           compute: seconds['compute'] ?? 0,
+          ...(seconds['collectives'] === undefined ? {} : { collectives: seconds['collectives'] }),
         },
       };
     });
@@ -73,9 +75,15 @@ export function storeUse(records: readonly StepRecord[]): StoreUse | null {
   };
 }
 
+/** The phases that a step of these runs has: collectives only in a group of ranks. */
+export function phasesOf(records: readonly StepRecord[]): readonly Phase[] {
+  const isGroup = records.some(({ seconds }) => seconds.collectives !== undefined);
+  return PHASES.filter((phase) => isGroup || phase !== 'collectives');
+}
+
 export interface TimeSplit {
   /** Seconds, summed over all steps. */
-  readonly phases: Readonly<Record<'data' | 'teacher' | 'compute', number>>;
+  readonly phases: Readonly<Record<Phase, number>>;
   /** Seconds outside of these phases. */
   readonly rest: number;
   /** Mean; 0 without a step. */
@@ -84,10 +92,13 @@ export interface TimeSplit {
 
 export function timeSplit(records: readonly StepRecord[]): TimeSplit {
   const of = (phase: keyof StepRecord['seconds']) =>
-    sum(records.map(({ seconds }) => seconds[phase]));
-  const phases = { data: of('data'), teacher: of('teacher'), compute: of('compute') };
+    sum(records.map(({ seconds }) => seconds[phase] ?? 0));
+  const phases = {
+    ...{ data: of('data'), teacher: of('teacher') },
+    ...{ compute: of('compute'), collectives: of('collectives') },
+  };
   const total = of('total');
-  const rest = Math.max(0, total - phases.data - phases.teacher - phases.compute);
+  const rest = Math.max(0, total - sum(Object.values(phases)));
   return { phases, rest, secondsPerStep: records.length === 0 ? 0 : total / records.length };
 }
 

@@ -51,11 +51,19 @@ export const STUDENT_METRIC_NAMES = named('cirkd_student_', {
   stepSeconds: ['step_seconds', 'Duration of one update, including waiting.'],
   phaseSeconds: [
     'phase_seconds_total',
-    'Time spent waiting for data, waiting for teachers and computing, by phase.',
+    'Time spent waiting for data, waiting for teachers, computing and in collectives, by phase.',
   ],
   loss: [
     'loss',
     'Terms of the last step, unweighted; task includes the auxiliary head, total is weighted. skd_discriminator is not part of total.',
+  ],
+  collectiveBytes: [
+    'collective_bytes_total',
+    'Bytes of the tensors that this rank gave to collectives, by kind; absent without other ranks.',
+  ],
+  rankLag: [
+    'rank_lag_seconds_total',
+    'Time by which rank peer came later than the typical rank; at rank 0, absent without other ranks.',
   ],
   learningRate: ['learning_rate', 'Learning rate of the last step.'],
   receivedBytes: ['received_bytes_total', 'Bytes of tensor data received from teachers.'],
@@ -101,9 +109,14 @@ export const TEACHER_CACHE_METRIC_NAMES = named('cirkd_teacher_cache_', ANSWER_N
 
 export const STUDENT_STORE_METRIC_NAMES = named('cirkd_student_store_', ANSWER_NAMES);
 
-export const PHASES = ['data', 'teacher', 'compute'] as const;
+/** Every step has the first three, a step of a group all. */
+export const PHASES = ['data', 'teacher', 'compute', 'collectives'] as const;
 
 export type Phase = (typeof PHASES)[number];
+
+export type PhaseSeconds = Readonly<Record<Exclude<Phase, 'collectives'>, number>> & {
+  readonly collectives?: number;
+};
 
 const BANKS = ['pixel', 'region', 'channel'] as const;
 

@@ -11,6 +11,8 @@ export interface ProgressStep {
   readonly seconds: number;
   /** Part of `seconds` spent waiting for teachers. */
   readonly teacherSeconds: number;
+  /** Part of `seconds` spent in collectives; absent without other ranks. */
+  readonly collectiveSeconds?: number;
   /** Terms in the order in which they are shown. */
   readonly losses: Readonly<Record<string, number>>;
 }
@@ -48,6 +50,8 @@ interface Pace {
   images: number;
   seconds: number;
   teacherSeconds: number;
+  /** null without other ranks. */
+  collectiveSeconds: number | null;
 }
 
 export function createProgress(options: ProgressOptions): Progress {
@@ -89,8 +93,8 @@ export function createProgress(options: ProgressOptions): Progress {
 }
 
 function nextPace(pace: Pace | null, step: ProgressStep): Pace {
-  const { images, seconds, teacherSeconds } = step;
-  if (pace === null) return { steps: 1, images, seconds, teacherSeconds };
+  const { images, seconds, teacherSeconds, collectiveSeconds = null } = step;
+  if (pace === null) return { steps: 1, images, seconds, teacherSeconds, collectiveSeconds };
   const steps = pace.steps + 1;
   const weight = Math.max(NEWEST_WEIGHT, 1 / steps);
   const mix = (old: number, newest: number) => old + weight * (newest - old);
@@ -99,6 +103,8 @@ function nextPace(pace: Pace | null, step: ProgressStep): Pace {
     images: mix(pace.images, images),
     seconds: mix(pace.seconds, seconds),
     teacherSeconds: mix(pace.teacherSeconds, teacherSeconds),
+    collectiveSeconds:
+      collectiveSeconds === null ? null : mix(pace.collectiveSeconds ?? 0, collectiveSeconds),
   };
 }
 
@@ -107,6 +113,7 @@ function rates(pace: Pace, stepsLeft: number) {
   return {
     imagesPerSecond: pace.images / seconds,
     teacherShare: pace.teacherSeconds / seconds,
+    collectiveShare: pace.collectiveSeconds === null ? null : pace.collectiveSeconds / seconds,
     secondsLeft: stepsLeft * pace.seconds,
   };
 }

@@ -7,6 +7,8 @@ export interface ProgressFigures {
   readonly imagesPerSecond: number;
   /** Part of the time spent waiting for teachers, 0..1. */
   readonly teacherShare: number;
+  /** Part of the time spent in collectives, 0..1; null without other ranks. */
+  readonly collectiveShare: number | null;
   readonly secondsLeft: number;
 }
 
@@ -38,10 +40,16 @@ export function durationText(seconds: number): string {
   return `${Math.floor(whole / 3600)}h${two(Math.floor((whole % 3600) / 60))}m`;
 }
 
-function paceText({ imagesPerSecond, teacherShare, secondsLeft }: ProgressFigures): string {
-  const share = Math.round(100 * Math.min(Math.max(teacherShare, 0), 1));
+function paceText(figures: ProgressFigures): string {
+  const { imagesPerSecond, teacherShare, collectiveShare, secondsLeft } = figures;
+  const group = collectiveShare === null ? '' : `  in collectives ${percent(collectiveShare)}`;
   const speed = imagesPerSecond < 100 ? imagesPerSecond.toPrecision(3) : imagesPerSecond.toFixed(0);
-  return `${speed} images/s  waiting for teachers ${share}%  ${durationText(secondsLeft)} left`;
+  const waiting = `waiting for teachers ${percent(teacherShare)}${group}`;
+  return `${speed} images/s  ${waiting}  ${durationText(secondsLeft)} left`;
+}
+
+function percent(share: number): string {
+  return `${Math.round(100 * Math.min(Math.max(share, 0), 1))}%`;
 }
 
 function termsText(losses: Readonly<Record<string, number>>): string {

@@ -4,11 +4,12 @@ import type { Registry } from 'prom-client';
 import {
   type Bank,
   MEMORY_METRIC_NAMES,
-  type Phase,
   PHASES,
+  type PhaseSeconds,
   STUDENT_STORE_METRIC_NAMES,
   STUDENT_METRIC_NAMES as NAMES,
 } from './metricNames.js';
+import { type GroupPlace, groupRecorder, type GroupStepFigures } from './groupMetrics.js';
 import { type AnswerMetrics, answerMetrics } from './answerMetrics.js';
 import type { Term } from '../contract/terms.js';
 import { certificateExpiry } from './certificateExpiry.js';
@@ -20,12 +21,14 @@ export interface StepFigures {
   /** Number of crops in all micro-batches together. */
   readonly images: number;
   readonly seconds: number;
-  readonly phaseSeconds: Readonly<Record<Phase, number>>;
+  readonly phaseSeconds: PhaseSeconds;
   /** Unweighted terms and the weighted total; terms that the run doesn't have are missing. */
   readonly losses: Readonly<Partial<Record<Term, number>>>;
   readonly learningRate: number;
   /** Rows filled over rows in all, 0..1. */
   readonly bankFill?: Readonly<Partial<Record<Bank, number>>>;
+  /** Absent without other ranks. */
+  readonly group?: GroupStepFigures;
 }
 
 export interface StudentMetrics {
@@ -41,6 +44,8 @@ export interface StudentMetrics {
   readonly setCertificateExpiry: (expires: Date) => void;
   /** Records which run this is, its number of steps and how many are done; call once. */
   recordRun(run: { readonly id: string; readonly steps: number; readonly stepsDone: number }): void;
+  /** Call it before the first step of a process that has other ranks. */
+  joinGroup(place: GroupPlace): void;
   recordStep(step: StepFigures): void;
   /** Records the terms of a step that was not made because one of them isn't finite. */
   recordNonFinite(losses: Readonly<Partial<Record<Term, number>>>): void;
@@ -70,7 +75,7 @@ export function createStudentMetrics(): StudentMetrics {
 
 function runRecorder(
   registers: Registry[],
-): Pick<StudentMetrics, 'recordRun' | 'recordStep' | 'recordNonFinite'> {
+): Pick<StudentMetrics, 'recordRun' | 'joinGroup' | 'recordStep' | 'recordNonFinite'> {
   const info = new Gauge({ ...NAMES.info, labelNames: ['run'], registers });
   const runSteps = new Gauge({ ...NAMES.runSteps, registers });
   const runStep = new Gauge({ ...NAMES.runStep, registers });
@@ -79,14 +84,17 @@ function runRecorder(
     for (const [term, value] of Object.entries(losses)) loss.set({ term }, value);
   };
   const recordFigures = stepRecorder(registers);
+  const group = groupRecorder(registers);
   return {
     recordRun({ id, steps, stepsDone }) {
       info.set({ run: id }, 1);
       runSteps.set(steps);
       runStep.set(stepsDone);
     },
+    joinGroup: group.join,
     recordStep(step) {
       runStep.inc();
+      if (step.group !== undefined) group.step(step.group);
       setLosses(step.losses);
       recordFigures(step);
     },
@@ -102,14 +110,17 @@ function stepRecorder(registers: Registry[]): StudentMetrics['recordStep'] {
   const learningRate = new Gauge({ ...NAMES.learningRate, registers });
   const timestamp = new Gauge({ ...NAMES.lastStepTimestamp, registers });
   const fill = new Gauge({ ...MEMORY_METRIC_NAMES.bankFill, labelNames: ['bank'], registers });
-  for (const phase of PHASES) phases.inc({ phase }, 0);
+  for (const phase of PHASES) if (phase !== 'collectives') phases.inc({ phase }, 0);
   // 0 would look like a run that has made no step for decades.
   timestamp.setToCurrentTime();
   return (step) => {
     steps.inc();
     images.inc(step.images);
     seconds.observe(step.seconds);
-    for (const phase of PHASES) phases.inc({ phase }, step.phaseSeconds[phase]);
+    for (const phase of PHASES) {
+      const spent = step.phaseSeconds[phase];
+      if (spent !== undefined) phases.inc({ phase }, spent);
+    }
     learningRate.set(step.learningRate);
     for (const [bank, ratio] of Object.entries(step.bankFill ?? {})) fill.set({ bank }, ratio);
     timestamp.setToCurrentTime();

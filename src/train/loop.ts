@@ -6,6 +6,7 @@ import { NonFiniteReplyError, type Teacher } from '../contract/teacher.js';
 import { unlessAborted } from '../threads/unlessAborted.js';
 import { type FedBatch, type Feed, teacherImages } from './feed.js';
 import {
+  type GroupFigures,
   type MicroBatch,
   NonFiniteLossError,
   type ReplyReplacement,
@@ -18,10 +19,22 @@ export interface Compute {
   /**
    * One atomic update from one or more micro-batches. Takes ownership of the reply buffers (they
    * move to the computing thread). After 'nonfinite_reply' it keeps the input for retry().
+   * @param waitedSeconds time that this input was waited for
    */
-  step(step: number, microBatches: readonly MicroBatch[]): Promise<StepOutcome>;
-  /** Repeats the last step with some replies replaced. */
-  retry(step: number, replacements: readonly ReplyReplacement[]): Promise<StepOutcome>;
+  step(
+    step: number,
+    microBatches: readonly MicroBatch[],
+    waitedSeconds: number,
+  ): Promise<StepOutcome>;
+  /**
+   * Repeats the last step with some replies replaced.
+   * @param waitedSeconds time that the replacements were waited for
+   */
+  retry(
+    step: number,
+    replacements: readonly ReplyReplacement[],
+    waitedSeconds: number,
+  ): Promise<StepOutcome>;
 }
 
 export interface StepReport {
@@ -33,8 +46,8 @@ export interface StepReport {
   readonly images: number;
   /** Names of the crops, in order: the record of what was trained on. */
   readonly samples: readonly string[];
-  /** The part of compute that was spent in collectives, waits for other ranks included; 0 without other ranks. */
-  readonly collectiveSeconds: number;
+  /** null without other ranks. */
+  readonly group: GroupFigures | null;
   readonly seconds: {
     readonly total: number;
     /** Time waited for the loader. */
@@ -42,6 +55,8 @@ export interface StepReport {
     /** Time waited for teachers, repeated requests included. */
     readonly teacher: number;
     readonly compute: number;
+    /** Time in collectives, waits for other ranks included; absent without other ranks. */
+    readonly collectives?: number;
   };
 }
 
@@ -103,12 +118,21 @@ async function runStep(
   step: number,
   fed: FedBatch[],
 ): Promise<StepReport | null> {
-  const beginStep = performance.now();
-  const { outcome, askedAgainSeconds } = await computeStep(options, step, fed);
-  if (outcome.kind === 'stopped') return null;
-  const compute = (performance.now() - beginStep) / 1000 - askedAgainSeconds;
   const data = sum(fed.map((part) => part.dataSeconds));
-  const teacher = sum(fed.map((part) => part.teacherSeconds)) + askedAgainSeconds;
+  const repliesSeconds = sum(fed.map((part) => part.teacherSeconds));
+  const beginStep = performance.now();
+  const { outcome, askedAgainSeconds } = await computeStep(
+    options,
+    step,
+    fed,
+    data + repliesSeconds,
+  );
+  if (outcome.kind === 'stopped') return null;
+  const inStep = (performance.now() - beginStep) / 1000 - askedAgainSeconds;
+  const { group = null } = outcome;
+  const collectives = group?.use.seconds ?? 0;
+  const compute = inStep - collectives;
+  const teacher = repliesSeconds + askedAgainSeconds;
   return {
     step,
     terms: outcome.terms,
@@ -116,8 +140,11 @@ async function runStep(
     bankFill: outcome.bankFill,
     images: sum(fed.map(({ batch }) => batch.crops.length)),
     samples: fed.flatMap(({ batch }) => batch.samples),
-    collectiveSeconds: outcome.collectiveSeconds ?? 0,
-    seconds: { total: data + teacher + compute, data, teacher, compute },
+    group,
+    seconds: {
+      ...{ total: data + teacher + inStep, data, teacher, compute },
+      ...(group === null ? {} : { collectives }),
+    },
   };
 }
 
@@ -132,15 +159,16 @@ async function computeStep(
   options: LoopOptions,
   step: number,
   fed: FedBatch[],
+  waitedSeconds: number,
 ): Promise<ComputedStep> {
   const { compute, teacher, stop } = options;
   let askedAgainSeconds = 0;
-  let outcome = await compute.step(step, fed.map(toMicroBatch));
+  let outcome = await compute.step(step, fed.map(toMicroBatch), waitedSeconds);
   if (outcome.kind === 'nonfinite_reply' && teacher !== null) {
     const begin = performance.now();
     const replacements = await askElsewhere(teacher, fed, outcome.images, stop);
     askedAgainSeconds = (performance.now() - begin) / 1000;
-    outcome = await compute.retry(step, replacements);
+    outcome = await compute.retry(step, replacements, askedAgainSeconds);
   }
   if (outcome.kind === 'committed' || outcome.kind === 'stopped') {
     return { outcome, askedAgainSeconds };

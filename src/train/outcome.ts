@@ -1,4 +1,5 @@
 /** What a training step takes and says, in plain data that crosses threads. */
+import type { CollectiveUse } from '../collectives/collective.js';
 import type { TeacherReply } from '../contract/teacher.js';
 
 /** The crops of one forward pass. */
@@ -23,6 +24,16 @@ export interface ReplyReplacement {
 /** Unweighted values, keyed by term; `total` is weighted, `task` includes the auxiliary head. */
 export type TermValues = Readonly<Record<string, number>>;
 
+/** What being a group of ranks cost in a step. */
+export interface GroupFigures {
+  readonly use: CollectiveUse;
+  /**
+   * By rank: seconds by which it came later than the typical rank to the agreement before the step, evaluations and
+   * checkpoints aside. The typical rank is the median, of an even number the earlier of the two.
+   */
+  readonly lagSeconds: readonly number[];
+}
+
 export type StepOutcome =
   | {
       readonly kind: 'committed';
@@ -30,8 +41,8 @@ export type StepOutcome =
       readonly learningRate: number;
       /** Share of filled rows, 0..1, keyed by memory bank. */
       readonly bankFill: Readonly<Record<string, number>>;
-      /** Time in collectives, waits for other ranks included; absent without other ranks. */
-      readonly collectiveSeconds?: number;
+      /** Absent without other ranks. */
+      readonly group?: GroupFigures;
     }
   /** Nothing was changed: the teacher's replies to these images (none: to another rank's) contain NaN or infinity. */
   | {

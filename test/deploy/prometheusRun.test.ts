@@ -1,5 +1,5 @@
 /**
- * A real Prometheus scrapes a student and two teachers while they train: every query that we ship
+ * A real Prometheus scrapes a student of two ranks and two teachers while they train: every query that we ship
  * has an answer, and what should move does.
  */
 import assert from 'node:assert/strict';
@@ -34,7 +34,8 @@ const folder = mkdtempSync(join(tmpdir(), 'cirkd-prometheus-run-'));
 const processes: { kill(): void }[] = [];
 let prometheus: PrometheusServer;
 let teacherUrls: string[];
-let studentUrl: string;
+let studentUrls: string[];
+let student: CirkdProcess | undefined;
 
 const host = (url: string) => new URL(url).host;
 
@@ -65,19 +66,28 @@ before(async () => {
     ...['train.steps=100000', 'run.checkpointEverySteps=0', 'run.evaluateEverySteps=10'],
   ];
   const flags = settings.flatMap((one) => ['--set', one]);
-  const student = new CirkdProcess('student', '--config', tinyStudent(folder), ...flags);
-  processes.push(student);
-  studentUrl = (await student.says(/"url":"([^"]+)"/))[1]!;
+  const group = ['--config', tinyStudent(folder), '--workers', '2', ...flags];
+  const started = new CirkdProcess('student', ...group);
+  student = started;
+  studentUrls = await Promise.all(
+    [0, 1].map(async (rank) => {
+      const line = new RegExp(`^\\[rank ${rank}\\] .*"url":"([^"]+)"`, 'm');
+      return (await started.says(line))[1]!;
+    }),
+  );
   prometheus = await PrometheusServer.start(
     [
-      { name: 'cirkd-student', targets: [host(studentUrl)] },
+      { name: 'cirkd-student', targets: studentUrls.map(host) },
       { name: 'cirkd-teacher', targets: teacherUrls.map(host) },
     ],
     rulesText({ window: WINDOW }),
   );
-  await student.says(/"msg":"evaluation"/);
+  await started.says(/"msg":"evaluation"/);
 });
 after(async () => {
+  // Killed, it could not end its ranks.
+  student?.signal('SIGTERM');
+  await student?.exit();
   for (const each of processes) each.kill();
   await prometheus?.close();
   rmSync(folder, { recursive: true });
@@ -108,10 +118,10 @@ async function assertAnswered(expr: string, name: string): Promise<void> {
   }, SLOW_MS).catch(() => assert.fail(`${name}: no series for ${expr}`));
 }
 
-test('all three are scraped, and every rule is evaluated without an error', async () => {
+test('all four are scraped, and every rule is evaluated without an error', async () => {
   await eventually(async () => {
     const up = await prometheus.query('up');
-    return up.length === 3 && up.every(({ value }) => value === 1);
+    return up.length === 4 && up.every(({ value }) => value === 1);
   }, SLOW_MS);
   assert.deepEqual(
     (await prometheus.ruleErrors()).filter((error) => error !== ''),
@@ -144,9 +154,12 @@ test('every rule: what it records, what its alert compares; the query of the sca
   assert.deepEqual(names, ['CirkdReplyNotFinite']);
 });
 
+/** Of rank 0, and most of them of both ranks. */
 const MOVING = [
   ...['cirkd_student_steps_total', 'cirkd_student_images_total', 'cirkd_student_run_step'],
-  ...['data', 'teacher', 'compute'].map((p) => `cirkd_student_phase_seconds_total{phase="${p}"}`),
+  ...['data', 'teacher', 'compute', 'collectives'].map(
+    (p) => `cirkd_student_phase_seconds_total{phase="${p}"}`,
+  ),
   ...['task', 'logits_kd', 'minibatch_pixel', 'memory_pixel', 'memory_region', 'total'].map(
     (term) => `cirkd_student_loss{term="${term}"}`,
   ),
@@ -155,6 +168,9 @@ const MOVING = [
   ...['cirkd_student_inflight_bytes', 'cirkd_student_miou', 'cirkd_student_nonfinite_total'],
   'cirkd_student_requeued_total{reason="nonfinite"}',
   'cirkd_student_requeued_total{reason="error"}',
+  'cirkd_student_collective_bytes_total{kind="all_reduce"}',
+  'cirkd_student_collective_bytes_total{kind="all_gather"}',
+  ...['0', '1'].map((peer) => `cirkd_student_rank_lag_seconds_total{peer="${peer}"}`),
   ...['cirkd_teacher_images_total', 'cirkd_teacher_requests_total{code="OK"}'],
   ...['cirkd_teacher_inference_seconds_sum', 'cirkd_teacher_queue_seconds_sum'],
   ...['cirkd_teacher_batch_images_count', 'cirkd_teacher_sent_bytes_total{encoding="fp16"}'],
@@ -188,7 +204,7 @@ test('every panel can be drawn from what the server has', async () => {
 
 test('promtool check metrics takes what each of them serves', async () => {
   const promtool = join(await goPrograms(PROMETHEUS), 'promtool');
-  for (const url of [studentUrl, ...teacherUrls]) {
+  for (const url of [...studentUrls, ...teacherUrls]) {
     const text = await (await fetch(url)).text();
     const { code, output } = await withInput(promtool, ['check', 'metrics'], text);
     assert.equal(code, 0, `${url}: ${output}`);

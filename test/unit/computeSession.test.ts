@@ -60,7 +60,7 @@ function taskLoss(from: 'file' | 'teacher', alignCorners: boolean, labels: reado
     teacher: { featureChannels: CHANNELS, alignCorners, classifier: null },
     ...{ state: null, startWeights: null },
   });
-  const outcome = session.step(0, [batch(labels)]);
+  const outcome = session.step(0, [batch(labels)], 0);
   assert.equal(outcome.kind, 'committed');
   return outcome.kind === 'committed' ? outcome.terms['task']! : Number.NaN;
 }

@@ -48,6 +48,16 @@ test('a terminal gets a bar of two lines, redrawn in place', () => {
   assert.equal(read(), 'after\n');
 });
 
+test('a rank of a group: the share of collectives beside that of the teachers', () => {
+  const stream = new PassThrough();
+  const progress = createProgress({ stream, totalSteps: 4, everySteps: 1 });
+  progress.update({ ...at(1), collectiveSeconds: 0.2 });
+  progress.update({ ...at(2), collectiveSeconds: 0.6 });
+  const [first, second] = String(stream.read()).split('\n');
+  assert.match(first!, /waiting for teachers 25% {2}in collectives 10% {2}6s left$/);
+  assert.match(second!, /in collectives 20% /);
+});
+
 test('no line is wider than the terminal', () => {
   for (const columns of [1, 10, 40, 60, 80, 200]) {
     const { terminal, read } = fakeTerminal(columns);

@@ -96,6 +96,21 @@ test('one run: scores of the last evaluation, the best one, every chart, environ
   assert.match(data.details[1]!.text, /learningRate: 0\.1/);
 });
 
+test('a run of several ranks: the time in collectives is a part of its own', async () => {
+  const path = madeRun('ranks', { mious: [0.2] });
+  const events = readFileSync(join(path, 'events.jsonl'), 'utf8');
+  const seconds = '"compute":0.5,"collectives":1.5';
+  writeFileSync(join(path, 'events.jsonl'), events.replace('"compute":2', seconds));
+  const { charts } = runReport(await readReportSource(path));
+  const shares = charts.find(({ title }) => title === 'Where the time of the steps went')!;
+  assert.ok(shares.kind === 'shares');
+  assert.deepEqual(shares.rows[0]!.values, [1, 0, 0.5, 1.5, 1]);
+  assert.match(shares.parts[3]!, /collectives/);
+  const lines = charts.find(({ title }) => title === 'Time of a step')!;
+  assert.ok(lines.kind === undefined || lines.kind === 'lines');
+  assert.deepEqual(lines.series[3]!.points, [[1, 1.5]]);
+});
+
 test('an interrupted run, and one that has only begun, are shown up to their last event', async () => {
   const cut = runReport(await readReportSource(madeRun('cut', { isFinished: false })));
   assert.equal(cut.subtitle, '2 steps, not finished · seed 3 · labels alone');

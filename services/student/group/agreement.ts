@@ -10,12 +10,29 @@ import { loadState, saveState } from '../trainerState.js';
 const WISHES = ['go', 'ask_again', 'stop'] as const;
 
 /** go: make the step; ask_again: a teacher's answer isn't finite; stop: end before this step. */
-type Wish = (typeof WISHES)[number];
+export type Wish = (typeof WISHES)[number];
 
-/** All ranks call it before each step, and once more when they leave. */
-export function agree(group: Collective, wish: Wish): Wish {
-  const all = group.allGatherBytes(Uint8Array.of(WISHES.indexOf(wish)));
-  return WISHES[Math.max(...all.map((bytes) => bytes[0]!))]!;
+export interface Agreement {
+  readonly wish: Wish;
+  /** What each rank gave. */
+  readonly ownSeconds: readonly number[];
+}
+
+const WISH_BYTES = 1;
+
+/**
+ * All ranks call it before each step, and once more when they leave.
+ * @param ownSeconds what this rank has taken since the last agreement, without waits for other ranks
+ */
+export function agree(group: Collective, wish: Wish, ownSeconds = 0): Agreement {
+  const told = Buffer.alloc(WISH_BYTES + Float64Array.BYTES_PER_ELEMENT);
+  told.writeUInt8(WISHES.indexOf(wish));
+  told.writeDoubleLE(ownSeconds, WISH_BYTES);
+  const all = group.allGatherBytes(told).map((bytes) => Buffer.from(bytes));
+  return {
+    wish: WISHES[Math.max(...all.map((bytes) => bytes.readUInt8()))]!,
+    ownSeconds: all.map((bytes) => bytes.readDoubleLE(WISH_BYTES)),
+  };
 }
 
 export function gatherTexts(group: Collective, text: string): string[] {

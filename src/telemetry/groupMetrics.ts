@@ -1,0 +1,48 @@
+/** The metrics of a group of ranks. A process without other ranks has no series of them. */
+import { Counter, type Registry } from 'prom-client';
+import { STUDENT_METRIC_NAMES as NAMES } from './metricNames.js';
+
+/** What a step cost the group. */
+export interface GroupStepFigures {
+  /** Given to collectives by this rank, by kind. */
+  readonly collectiveBytes: Readonly<Record<string, number>>;
+  /** By rank: how much later than the typical rank it came. */
+  readonly lagSeconds: readonly number[];
+}
+
+export interface GroupPlace {
+  readonly rank: number;
+  /** Number of ranks. */
+  readonly size: number;
+}
+
+export interface GroupRecorder {
+  /** Begins the series; not called without other ranks. */
+  join(place: GroupPlace): void;
+  step(figures: GroupStepFigures): void;
+}
+
+export function groupRecorder(registers: Registry[]): GroupRecorder {
+  const bytes = new Counter({ ...NAMES.collectiveBytes, labelNames: ['kind'], registers });
+  const lag = new Counter({ ...NAMES.rankLag, labelNames: ['peer'], registers });
+  // Every rank knows the lag of all; one serves it.
+  let servesLag = false;
+  const recordLag = (lagSeconds: readonly number[]) => {
+    if (!servesLag) return;
+    lagSeconds.forEach((seconds, peer) => {
+      lag.inc({ peer: String(peer) }, seconds);
+    });
+  };
+  return {
+    join({ rank, size }) {
+      servesLag = rank === 0;
+      recordLag(Array.from({ length: size }, () => 0));
+    },
+    step({ collectiveBytes, lagSeconds }) {
+      for (const [kind, count] of Object.entries(collectiveBytes)) {
+        if (count > 0) bytes.inc({ kind }, count);
+      }
+      recordLag(lagSeconds);
+    },
+  };
+}
