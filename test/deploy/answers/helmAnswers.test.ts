@@ -5,7 +5,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import type { CirkdProcess } from '../../support/commands/cirkdProcess.js';
-import { KUBE_VERSIONS, only, pods, RELEASE, render, VARIANTS } from '../../support/deploy/chart.js';
+import {
+  KUBE_VERSIONS,
+  only,
+  pods,
+  RELEASE,
+  render,
+  VARIANTS,
+} from '../../support/deploy/chart.js';
 import {
   type Container,
   type KubeObject,
@@ -13,7 +20,11 @@ import {
   type Volume,
 } from '../../support/deploy/kube.js';
 import { validate } from '../../support/deploy/objectSchemas.js';
-import { sidecarConfig, studentConfig, teacherConfig } from '../../support/deploy/renderedConfigs.js';
+import {
+  sidecarConfig,
+  studentConfig,
+  teacherConfig,
+} from '../../support/deploy/renderedConfigs.js';
 import { startContainer } from '../../support/deploy/renderedContainer.js';
 import { metricOf } from '../../support/teachers/teacherProcess.js';
 

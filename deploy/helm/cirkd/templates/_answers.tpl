@@ -38,13 +38,13 @@ swept, and the file system and files half written take a tenth.
 {{- if empty $teacher.cache.claim -}}
 1
 {{- else -}}
-{{- add (ternary (add $replicas $surge) 0 $teacher.enabled) (ternary 1 0 $teacher.sidecar.enabled) -}}
+{{- add (ternary (add $replicas $surge) 0 $teacher.enabled) (ternary (int .Values.student.workers) 0 $teacher.sidecar.enabled) -}}
 {{- end -}}
 {{- end }}
 
 {{/* How many processes write to the student's claim at a time. */}}
 {{- define "cirkd.storeWriters" -}}
-{{ int .Values.student.store.writers }}
+{{ mul (int .Values.student.store.writers) (int .Values.student.workers) }}
 {{- end }}
 
 {{/* The teachers' section cache. */}}
