@@ -93,4 +93,12 @@ test('as rendered: a rank is killed, the other ends with 8; both come back, resu
   assert.equal(states[0], states[1]);
   const summary = join(folder, 'runs', RELEASE, 'summary.json');
   assert.equal(JSON.parse(readFileSync(summary, 'utf8')).steps, STEPS);
+
+  // As docs/distributed.md says of a rank 0 that was killed before its report.
+  rmSync(summary);
+  for (const rank of await startRanks(objects, address)) {
+    assert.equal(await rank.exit(), 0, rank.stderr);
+    assert.match(rank.stderr, new RegExp(`"firstStep":${STEPS}`));
+  }
+  assert.equal(JSON.parse(readFileSync(summary, 'utf8')).steps, STEPS);
 });
