@@ -46,5 +46,10 @@ test('notes of a secured run, and of one without teachers of its own', async () 
   assert.match(sidecar, /logs --follow job\/dist-student -c teacher\n/);
   // Their socket is nobody else's.
   assert.doesNotMatch(sidecar, /Teachers:|deployment|plaintext/);
+  const group = await notes(...VARIANTS.group);
+  assert.match(group, /--selector batch\.kubernetes\.io\/job-name=dist-student,\S+-index=0\n/);
+  assert.doesNotMatch(group, /authentication|logs --follow job/);
+  const open = await notes(...VARIANTS.group, '--set', 'networkPolicy.enabled=false');
+  assert.match(open, /Its 4 ranks exchange gradients without authentication/);
   assert.match(await notes(...VARIANTS.kserve), /KServe's runtime: cirkd /);
 });

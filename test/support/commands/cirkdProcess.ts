@@ -1,7 +1,7 @@
 /** Any `cirkd` command as a child process. */
 import type { ChildProcess } from 'node:child_process';
 import { eventually } from '../eventually.js';
-import { type Inside, spawnCirkd } from './spawnCirkd.js';
+import { type Inside, spawnCirkd, type WithEnvironment } from './spawnCirkd.js';
 
 /** A run of a few steps on a busy machine. */
 const RUN_MS = 240_000;
@@ -13,7 +13,7 @@ export class CirkdProcess {
   exitCode: number | null | undefined;
   readonly child: ChildProcess;
 
-  constructor(...args: (string | Inside)[]) {
+  constructor(...args: (string | Inside | WithEnvironment)[]) {
     this.child = spawnCirkd(args);
     this.child.stdout?.on('data', (text) => {
       this.stdout += text;

@@ -9,13 +9,20 @@ export interface Inside {
   readonly namespace: string;
 }
 
-export function spawnCirkd(args: readonly (string | Inside)[]): ChildProcess {
+/** Among the arguments: variables of its environment beside this process's. */
+export interface WithEnvironment {
+  readonly env: Readonly<Record<string, string>>;
+}
+
+export function spawnCirkd(args: readonly (string | Inside | WithEnvironment)[]): ChildProcess {
   const stringArgs = args.filter((arg) => typeof arg === 'string');
-  const inside = args.find((arg) => typeof arg !== 'string');
+  const others = args.filter((arg) => typeof arg !== 'string');
+  const inside = others.find((arg) => 'namespace' in arg);
+  const given = others.find((arg) => 'env' in arg);
   const prefix = inside === undefined ? [] : ['ip', 'netns', 'exec', inside.namespace];
   const [program, ...rest] = [...prefix, process.execPath, BIN, ...stringArgs];
   return spawn(program!, rest, {
     stdio: ['ignore', 'pipe', 'pipe'],
-    env: { ...process.env, TF_CPP_MIN_LOG_LEVEL: '2' },
+    env: { ...process.env, TF_CPP_MIN_LOG_LEVEL: '2', ...given?.env },
   });
 }

@@ -34,6 +34,7 @@ export const VARIANTS = {
     ...['--set-file', `student.recipe=${join(ROOT, 'recipes/cirkd-cityscapes.yaml')}`],
   ],
   cached: values('cached'),
+  group: values('group'),
   kserve: ['--set', 'teacher.enabled=false,kserve.enabled=true'],
 } as const;
 

@@ -23,6 +23,7 @@ export interface Container {
   readonly command: readonly string[];
   readonly args: readonly string[];
   readonly ports?: readonly { readonly name: string; readonly containerPort: number }[];
+  readonly env?: readonly EnvVar[];
   readonly securityContext: Security;
   readonly resources: Readonly<Record<'requests' | 'limits', Labels>>;
   readonly volumeMounts?: readonly {
@@ -37,6 +38,12 @@ export interface Container {
   readonly startupProbe?: Probe;
   readonly readinessProbe?: Probe;
   readonly livenessProbe?: Probe;
+}
+
+export interface EnvVar {
+  readonly name: string;
+  readonly value?: string;
+  readonly valueFrom?: { readonly fieldRef: { readonly fieldPath: string } };
 }
 
 export interface Probe {
@@ -66,6 +73,7 @@ export interface ClaimSpec {
 
 export interface PodSpec {
   readonly serviceAccountName: string;
+  readonly subdomain?: string;
   readonly automountServiceAccountToken: boolean;
   readonly securityContext: Security;
   readonly initContainers?: readonly Container[];
@@ -126,8 +134,16 @@ export interface KubeObject {
     readonly podSelector: Selector;
     readonly ports: readonly { readonly name: string; readonly targetPort: string }[];
     readonly clusterIP?: string;
+    readonly publishNotReadyAddresses?: boolean;
     readonly podFailurePolicy: { readonly rules: readonly Rule[] };
     readonly podReplacementPolicy: string;
+    readonly completionMode?: string;
+    readonly completions?: number;
+    readonly parallelism?: number;
+    readonly backoffLimit?: number;
+    readonly backoffLimitPerIndex?: number;
+    readonly maxFailedIndexes?: number;
+    readonly successPolicy?: { readonly rules: readonly { readonly succeededIndexes: string }[] };
     readonly ingress: readonly PolicyRule[];
     readonly egress: readonly PolicyRule[];
     readonly secretName: string;

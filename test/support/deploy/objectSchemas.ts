@@ -39,6 +39,11 @@ const CRD_MODULES = [
       (name) => `config/crd/full/serving.kserve.io_${name}.yaml`,
     ),
   },
+  {
+    path: 'github.com/kubeflow/training-operator',
+    version: 'v1.9.3',
+    crds: ['manifests/base/crds/kubeflow.org_tfjobs.yaml'],
+  },
 ] as const;
 
 export interface Validity {

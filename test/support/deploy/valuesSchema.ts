@@ -18,7 +18,7 @@ const SET_BY_CHART = {
   teacher: ['checkpoint', 'listen', 'metrics', 'cache.directory'],
   student: [
     ...['run.directory', 'run.id', 'teacher.addresses', 'teacher.tls', 'teacher.tokenFile'],
-    ...['metrics.host', 'metrics.port'],
+    ...['metrics.host', 'metrics.port', 'distributed.workers', 'distributed.index'],
   ],
 } as const;
 

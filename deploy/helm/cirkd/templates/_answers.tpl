@@ -20,15 +20,31 @@ swept, and the file system and files half written take a tenth.
 {{- div (mul 144 (int64 (include "cirkd.mebibytes" .size))) (add 160 (mul 10 .writers)) -}}
 {{- end }}
 
-{{/* How many teachers write to a claim at a time, one more while they are updated. */}}
+{{/* A Deployment's maxSurge for this number of replicas: a percentage is rounded up. */}}
+{{- define "cirkd.surge" -}}
+{{- $given := toString .maxSurge -}}
+{{- if hasSuffix "%" $given -}}
+{{- div (add (mul .replicas (int (trimSuffix "%" $given))) 99) 100 -}}
+{{- else -}}
+{{- int $given -}}
+{{- end -}}
+{{- end }}
+
+{{/* How many teachers write to a claim at a time, with those that an update adds. */}}
 {{- define "cirkd.cacheWriters" -}}
 {{- $teacher := .Values.teacher -}}
-{{- $fleet := ternary (int $teacher.autoscaling.maxReplicas) (int $teacher.replicas) $teacher.autoscaling.enabled -}}
+{{- $replicas := ternary (int $teacher.autoscaling.maxReplicas) (int $teacher.replicas) $teacher.autoscaling.enabled -}}
+{{- $surge := include "cirkd.surge" (dict "replicas" $replicas "maxSurge" $teacher.maxSurge) | int -}}
 {{- if empty $teacher.cache.claim -}}
 1
 {{- else -}}
-{{- add (ternary (add $fleet 1) 0 $teacher.enabled) (ternary 1 0 $teacher.sidecar.enabled) -}}
+{{- add (ternary (add $replicas $surge) 0 $teacher.enabled) (ternary (int .Values.student.workers) 0 $teacher.sidecar.enabled) -}}
 {{- end -}}
+{{- end }}
+
+{{/* How many processes write to the student's claim at a time. */}}
+{{- define "cirkd.storeWriters" -}}
+{{ mul (int .Values.student.store.writers) (int .Values.student.workers) }}
 {{- end }}
 
 {{/* The teachers' section cache. */}}
@@ -40,10 +56,11 @@ swept, and the file system and files half written take a tenth.
 
 {{/* The student's section teacher.store; given is what its recipe and its config have there. */}}
 {{- define "cirkd.storeConfig" -}}
-{{- $bound := include "cirkd.answersMiB" (dict "size" .root.Values.student.store.size "writers" 1) | int64 -}}
+{{- $writers := include "cirkd.storeWriters" .root | int64 -}}
+{{- $bound := include "cirkd.answersMiB" (dict "size" .root.Values.student.store.size "writers" $writers) | int64 -}}
 {{- $wanted := int64 (.given.maxMiB | default $bound) -}}
 {{- if gt $wanted $bound -}}
-{{- fail (printf "student.config.teacher.store.maxMiB (or the recipe's): %d given, student.store.size %s holds at most %d" $wanted .root.Values.student.store.size $bound) -}}
+{{- fail (printf "student.config.teacher.store.maxMiB (or the recipe's): %d given, student.store.size %s holds at most %d for %d writers" $wanted .root.Values.student.store.size $bound $writers) -}}
 {{- end -}}
 {{- toYaml (dict "directory" (include "cirkd.answersDirectory" .root) "maxMiB" $wanted) -}}
 {{- end }}
@@ -91,6 +108,18 @@ swept, and the file system and files half written take a tenth.
 {{- end -}}
 {{- end }}
 
+{{/* Refuses a claim for answers that has something else in it. */}}
+{{- define "cirkd.checkOwnClaim" -}}
+{{- $given := .root.Values -}}
+{{- $run := ternary "student.run.claim" "the claim that is created for the runs (student.run.claim is empty)" (not (empty $given.student.run.claim)) -}}
+{{- $others := dict $run (include "cirkd.runClaim" .root) "student.dataset.claim" $given.student.dataset.claim "student.weights.claim" $given.student.weights.claim "teacher.weights.claim" $given.teacher.weights.claim -}}
+{{- range $key, $claim := $others -}}
+{{- if eq $claim $.claim -}}
+{{- fail (printf "%s: %s given, which is %s; answers need a volume of their own, which they may fill" $.key $claim $key) -}}
+{{- end -}}
+{{- end -}}
+{{- end }}
+
 {{- define "cirkd.checkCache" -}}
 {{- $teacher := .Values.teacher -}}
 {{- $cache := $teacher.cache -}}
@@ -100,9 +129,12 @@ swept, and the file system and files half written take a tenth.
 {{- if and $cache.claim $cache.storageClass -}}
 {{- fail (printf "teacher.cache.claim, teacher.cache.storageClass: %s and %s given, wanted one of them; a claim has its class already" $cache.claim $cache.storageClass) -}}
 {{- end -}}
+{{- with $cache.claim -}}
+{{- include "cirkd.checkOwnClaim" (dict "root" $ "key" "teacher.cache.claim" "claim" .) -}}
+{{- end -}}
 {{- $writers := include "cirkd.cacheWriters" . | int64 -}}
 {{- if and $cache.claim (ne $cache.accessMode "ReadWriteMany") (gt $writers 1) -}}
-{{- fail (printf "teacher.cache.accessMode: %s given for the claim %s, which up to %d pods mount (replicas, and one more during an update), wanted ReadWriteMany; or no claim, and each pod keeps its own answers" $cache.accessMode $cache.claim $writers) -}}
+{{- fail (printf "teacher.cache.accessMode: %s given for the claim %s, which up to %d pods mount (replicas, and maxSurge during an update), wanted ReadWriteMany; or no claim, and each pod keeps its own answers" $cache.accessMode $cache.claim $writers) -}}
 {{- end -}}
 {{- $bound := include "cirkd.answersMiB" (dict "size" $cache.size "writers" $writers) | int64 -}}
 {{- if lt $bound 1 -}}
@@ -114,8 +146,9 @@ swept, and the file system and files half written take a tenth.
 {{- end -}}
 {{- $limit := index ($teacher.resources.limits | default dict) "ephemeral-storage" -}}
 {{- $onNode := include "cirkd.cacheOnNode" . -}}
-{{- if and $limit $onNode (lt (include "cirkd.mebibytes" $limit | int64) (include "cirkd.mebibytes" $onNode | int64)) -}}
-{{- fail (printf "teacher.resources.limits.ephemeral-storage: %s given, less than teacher.cache.size, %s, which lies on the node's disk" $limit $onNode) -}}
+{{- /* The pod's temporary folder counts as well, and so do logs. */ -}}
+{{- if and $limit $onNode (lt (include "cirkd.mebibytes" $limit | int64) (add 1024 (include "cirkd.mebibytes" $onNode | int64))) -}}
+{{- fail (printf "teacher.resources.limits.ephemeral-storage: %s given, less than teacher.cache.size, %s, and 1Gi for /tmp, which lie on the node's disk" $limit $onNode) -}}
 {{- end -}}
 {{- end }}
 
@@ -131,13 +164,12 @@ swept, and the file system and files half written take a tenth.
 {{- if and $store.claim $store.storageClass -}}
 {{- fail (printf "student.store.claim, student.store.storageClass: %s and %s given, wanted one of them; a claim has its class already" $store.claim $store.storageClass) -}}
 {{- end -}}
-{{- if and $store.claim (eq $store.claim $student.run.claim) -}}
-{{- fail (printf "student.store.claim: %s given, which is student.run.claim; answers must not fill the volume of the checkpoints" $store.claim) -}}
-{{- end -}}
+{{- include "cirkd.checkOwnClaim" (dict "root" . "key" "student.store.claim" "claim" (include "cirkd.answersClaim" .)) -}}
 {{- with dig "teacher" "store" "directory" "" $student.config -}}
 {{- fail (printf "student.config.teacher.store.directory: %s given with student.store.enabled, which sets it" .) -}}
 {{- end -}}
-{{- if lt (include "cirkd.answersMiB" (dict "size" $store.size "writers" 1) | int64) 1 -}}
-{{- fail (printf "student.store.size: %s given, wanted at least 2Mi" $store.size) -}}
+{{- $writers := include "cirkd.storeWriters" . | int64 -}}
+{{- if lt (include "cirkd.answersMiB" (dict "size" $store.size "writers" $writers) | int64) 1 -}}
+{{- fail (printf "student.store.size: %s given, wanted at least 2Mi for each of %d writers" $store.size $writers) -}}
 {{- end -}}
 {{- end }}

@@ -62,6 +62,10 @@ unix:/run/cirkd/teacher.sock
 {{- $own := dig "teacher" "store" dict $config | default dict -}}
 {{- $_ := set $config.teacher "store" (include "cirkd.storeConfig" (dict "root" . "given" $own) | fromYaml) -}}
 {{- end -}}
+{{- if include "cirkd.isGroup" . -}}
+{{- include "cirkd.checkGroup" (dict "root" . "config" $config) -}}
+{{- $_ := set $config "distributed" (include "cirkd.distributedConfig" $config | fromYaml) -}}
+{{- end -}}
 {{ toYaml $config }}
 {{- end }}
 

@@ -45,6 +45,11 @@ helm.sh/chart: {{ .root.Chart.Name }}-{{ .root.Chart.Version }}
 {{ $given | default (printf "%s-tls" (include "cirkd.name" .)) }}
 {{- end }}
 
+{{/* The claim with the run folders: the one that is given or the one that is created. */}}
+{{- define "cirkd.runClaim" -}}
+{{ .Values.student.run.claim | default (printf "%s-runs" (include "cirkd.name" (dict "root" . "part" "student"))) }}
+{{- end }}
+
 {{/*
 The ConfigMap of a part. Those in a student's pod are named by what is in them: an upgrade with another
 config fails at the Job, which can't change, after helm has changed the rest; the run keeps what it began with.
