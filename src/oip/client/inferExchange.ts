@@ -17,7 +17,7 @@ import type { AgreedModel } from './greeting.js';
 import { AnswerShapeError, answeredBytes, readAnswer } from './inferAnswer.js';
 import { inferRequest } from './inferRequest.js';
 import type { ModelOutput } from './modelOutputs.js';
-import { askedOutputs } from './trialOutputs.js';
+import { askedOutputs } from './trial/trialOutputs.js';
 import { PixelEncoder } from './pixels.js';
 
 /** What is kept for an image that is under way. */

@@ -8,7 +8,7 @@ import type { ModelOutputs } from './modelOutputs.js';
 import type { TeacherFacts } from './modelParameters.js';
 import type { ServerFacts } from './serverFacts.js';
 import type { OipSettings } from './settings.js';
-import { featureNames } from './trialOutputs.js';
+import { featureNames } from './trial/trialOutputs.js';
 
 /** What is known of a model once it has answered the trial. */
 export interface Known {

@@ -1,10 +1,10 @@
 /** Checks the answer to a trial image for what it was asked for. */
 import { status } from '@grpc/grpc-js';
-import { ContractMismatchError } from '../../contract/teacher.js';
-import { printable } from '../../wire/printable.js';
-import type { ModelInferResponse } from '../generated/inference/ModelInferResponse.js';
-import { CallError } from './connection.js';
-import { AnswerShapeError, checkForm, checkLengths, MissingOutputError } from './inferAnswer.js';
+import { ContractMismatchError } from '../../../contract/teacher.js';
+import { printable } from '../../../wire/printable.js';
+import type { ModelInferResponse } from '../../generated/inference/ModelInferResponse.js';
+import { CallError } from '../connection.js';
+import { AnswerShapeError, checkForm, checkLengths, MissingOutputError } from '../inferAnswer.js';
 
 /** The trial's answer lacks an output that is needed. */
 export class IncompleteTrialError extends CallError {}

@@ -1,8 +1,8 @@
 /** Which outputs are asked for: with the trial image, and with each image of a run. */
-import type { NeededOutput } from '../../contract/outputs.js';
-import type { ModelOutput, ModelOutputs } from './modelOutputs.js';
-import type { StatedTensor } from './serverFacts.js';
-import { NO_FEATURE, type OipSettings } from './settings.js';
+import type { NeededOutput } from '../../../contract/outputs.js';
+import type { ModelOutput, ModelOutputs } from '../modelOutputs.js';
+import type { StatedTensor } from '../serverFacts.js';
+import { NO_FEATURE, type OipSettings } from '../settings.js';
 
 /** Names by which a feature is known, the first set that a model has: see modelOutputs.ts. */
 const FEATURES: readonly (readonly string[])[] = [['embedding', 'feature_norm'], ['feature']];
