@@ -34,7 +34,10 @@ before(async () => {
   undisturbed = runs.run('undisturbed').state(STEPS);
   assert.ok(undisturbed.size > 300, `${undisturbed.size} tensors`);
 });
-afterEach(() => runs?.killAll());
+afterEach(() => {
+  runs?.killAll();
+  for (const rank of networks?.ranks.keys() ?? []) networks.mend(rank);
+});
 after(() => {
   runs?.close();
   networks?.close();
@@ -128,17 +131,17 @@ for (const { what, rank: lost, limitMs, hit } of DRILLS) {
     );
     assert.ok(noticedMs < limitMs, `noticed after ${noticedMs} ms, limit ${limitMs}`);
     assert.ok(endedMs < limitMs + END_MS, `ended after ${endedMs} ms, limit ${limitMs + END_MS}`);
-    await endLost(ranks[lost]!, what);
+    await endLost(ranks[lost]!, lost, what);
     await assertGoesOn(id);
   });
 }
 
 /** A rank that is cut off loses the others itself; its cable is mended afterwards. */
-async function endLost(rank: CirkdProcess, what: string): Promise<void> {
+async function endLost(rank: CirkdProcess, lost: number, what: string): Promise<void> {
   if (what.endsWith('cut off')) {
     assert.equal(await rank.exit(), 8, rank.stderr);
     assert.match(rank.stderr, /lost rank [01] /);
-    networks.mend(2);
+    networks.mend(lost);
     return;
   }
   rank.kill();
