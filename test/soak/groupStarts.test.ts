@@ -16,6 +16,8 @@ const STUDENT_EVERY = 10;
 /** Long enough for a busy machine, short beside the wait for a rank that nobody misses. */
 const LIMITS = { timeoutMs: 4000, startTimeoutMs: 120_000 };
 
+const PORT_MS = 5000;
+
 let runs: GroupRuns;
 let addresses: readonly string[];
 
@@ -67,14 +69,17 @@ async function startStudent(id: string, isStopped: boolean): Promise<void> {
 /** Of a group that has ended: a killed process goes a moment after its signal. */
 async function assertNothingLeft(mention: string): Promise<void> {
   await eventually(() => processesThatMention(mention).length === 0);
-  for (const address of addresses) await listenOnce(Number(address.split(':')[1]));
+  // A process that ends has no command line any more while its descriptors are being closed.
+  for (const address of addresses) {
+    await eventually(() => canListen(Number(address.split(':')[1])), PORT_MS);
+  }
 }
 
 /** TensorFlow listens on every interface, so this has to be possible on every one. */
-function listenOnce(port: number): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const server = createServer().once('error', reject);
-    server.listen(port, '0.0.0.0', () => server.close(() => resolve()));
+function canListen(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const server = createServer().once('error', () => resolve(false));
+    server.listen(port, '0.0.0.0', () => server.close(() => resolve(true)));
   });
 }
 
