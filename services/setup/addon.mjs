@@ -29,7 +29,7 @@ const RPATH = '-Wl,-rpath,$ORIGIN/../../deps/lib';
 const STAYS = '-Wl,-z,nodelete';
 
 /** Redirects tfjs-node's calls to src/tensor/native/sessionRun.cc and collectives.cc. */
-const TAKEN = ['-Wl,--wrap=TF_SessionRun', '-Wl,--wrap=TFE_NewContext'];
+const TAKEN = ['-Wl,--wrap=TF_SessionRun', '-Wl,--wrap=TFE_NewContext', '-Wl,--wrap=TFE_Execute'];
 
 /**
  * @param {string} root

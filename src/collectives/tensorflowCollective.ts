@@ -36,7 +36,7 @@ export class TensorflowCollective implements Collective {
   readonly #instanceKeys = new Map<string, number>();
   /** Row i of a gathered tensor is rank #order[i]'s. */
   readonly #order: readonly number[];
-  #timeoutMs: number;
+  #limitMs = 0;
   #use: CollectiveUse = NO_USE;
   #failure: RankLostError | null = null;
 
@@ -44,7 +44,7 @@ export class TensorflowCollective implements Collective {
   static join(options: GroupOptions): TensorflowCollective {
     const group = new TensorflowCollective(options);
     group.barrier();
-    group.#timeoutMs = options.lateMs;
+    group.#limit(options.lateMs);
     group.#peers('watch');
     return group;
   }
@@ -53,7 +53,7 @@ export class TensorflowCollective implements Collective {
     this.#options = options;
     this.rank = options.rank;
     this.size = options.addresses.length;
-    this.#timeoutMs = options.startTimeoutMs;
+    this.#limit(options.startTimeoutMs);
     // TensorFlow sorts device names as text: 0, 1, 10, 2, …
     this.#order = options.addresses
       .map((_, rank) => rank)
@@ -157,7 +157,6 @@ export class TensorflowCollective implements Collective {
       return op({
         size: this.size,
         instanceKey: this.#instanceKey(`${name} ${x.dtype} [${x.shape}]`),
-        timeoutSeconds: this.#timeoutMs / 1000,
       });
     } catch (error) {
       this.#failure = this.#lost(name, error as Error);
@@ -182,7 +181,7 @@ export class TensorflowCollective implements Collective {
 
   /** An error of TensorFlow doesn't always name the rank, so the others are asked. */
   #lost(name: string, error: Error): RankLostError {
-    const { addresses, startTimeoutMs, lateMs } = this.#options;
+    const { addresses } = this.#options;
     const lost = this.#peers('now');
     const from = `rank ${this.rank} of ${this.size}: ${name}`;
     if (lost.length > 0) {
@@ -192,10 +191,15 @@ export class TensorflowCollective implements Collective {
       return new RankLostError(`${from}: lost ${ranks.join('; ')}`);
     }
     if (/DEADLINE_EXCEEDED|Deadline|timed? ?out/i.test(error.message)) {
-      const limit = this.#timeoutMs === startTimeoutMs ? startTimeoutMs : lateMs;
-      return new RankLostError(`${from}: a rank is late by more than ${limit / 1000} s`);
+      return new RankLostError(`${from}: a rank is late by more than ${this.#limitMs / 1000} s`);
     }
     return new RankLostError(`${from}: ${error.message}`);
+  }
+
+  /** Of later collectives, from the first rank's call on. */
+  #limit(ms: number): void {
+    this.#limitMs = ms;
+    ops.limitCollectives(ms);
   }
 
   #peers(when: ops.PeerCheck['when']): ops.LostPeer[] {

@@ -117,3 +117,21 @@ test('a rank that never starts: joining ends in time', async () => {
   assert.match(message!, /rank 1/);
   assert.ok(ms < 15_000, `${ms} ms`);
 });
+
+test('a group that is joined and left 200 times has no thread and no descriptor more', async () => {
+  const group = await RankGroup.start(2);
+  const first = await group.all({ call: 'rejoin', times: 20 });
+  const last = await group.all({ call: 'rejoin', times: 180 });
+  for (const [rank, { threads, descriptors, tensors, message }] of last.entries()) {
+    assert.equal(message, undefined);
+    assert.equal(tensors, 0);
+    // TensorFlow's own threads come and go; one left behind by each joining would make 180.
+    const more = [threads, descriptors].map(
+      (count, i) => Number(count) - Number(first[rank]![i === 0 ? 'threads' : 'descriptors']),
+    );
+    assert.ok(
+      more.every((count) => count < 20),
+      `rank ${rank}: ${more} threads and descriptors more`,
+    );
+  }
+});

@@ -1,17 +1,15 @@
-/** A student on several processes: the same run as on one, faults of a rank, resume with another number. */
+/** A student on several processes: faults of a rank, resume with another number of ranks. */
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { after, afterEach, before, test } from 'node:test';
 import { FleetTeacher } from '../support/teachers/fleetTeacher.js';
 import { GroupRuns } from '../support/training/groupRuns.js';
-import type { TrainedRun } from '../support/training/trainedRun.js';
+import { lossDistance } from '../support/training/runDistance.js';
 
 const STEPS = 6;
 const EVERYTHING_GLOBAL = ['distributed.labelledMean=batch', 'distributed.minibatch=batch'];
-const OTHER_TERMS = [
-  ...['minibatch_channel', 'memory_channel', 'channel_mse', 'attention_transfer', 'fitnet'],
-  ...['skd_pairwise', 'ifvd', 'cwd_feature', 'cwd_logits', 'dsd_psd', 'dsd_csd'],
-].map((term) => `loss.weights.${term}=0.1`);
+/** See groupSplit.test.ts. */
+const LOSS_BOUND = 2e-3;
 
 let runs: GroupRuns;
 before(async () => {
@@ -19,81 +17,6 @@ before(async () => {
 });
 afterEach(() => runs.killAll());
 after(() => runs.close());
-
-/** |a - b| / |b| over all numbers of the tensors whose names match. */
-function distance(a: TrainedRun, b: TrainedRun, names: RegExp): number {
-  const [ours, theirs] = [a.state(STEPS), b.state(STEPS)];
-  const numbers = (text: string) =>
-    new Float32Array(new Uint8Array(Buffer.from(text, 'base64')).buffer);
-  let [difference, size] = [0, 0];
-  for (const [name, text] of theirs) {
-    if (!names.test(name)) continue;
-    const other = numbers(ours.get(name)!);
-    numbers(text).forEach((value, i) => {
-      difference += (value - other[i]!) ** 2;
-      size += value ** 2;
-    });
-  }
-  assert.ok(size > 0, `no tensor matches ${names}`);
-  return Math.sqrt(difference / size);
-}
-
-/** The largest |a - b| / |b| of a term in a step. */
-function lossDistance(a: TrainedRun, b: TrainedRun): number {
-  const theirs = b.steps();
-  const distances = a.steps().flatMap(({ terms, samples }, i) => {
-    assert.deepEqual(samples, theirs[i]!.samples);
-    assert.deepEqual(Object.keys(terms), Object.keys(theirs[i]!.terms));
-    // dsd_csd is 1e-12 here.
-    return Object.entries(theirs[i]!.terms)
-      .filter(([, value]) => Math.abs(value) > 1e-6)
-      .map(([term, value]) => Math.abs(terms[term]! / value - 1));
-  });
-  assert.ok(distances.length > STEPS, `${distances.length} terms`);
-  return Math.max(...distances);
-}
-
-const BANKS = /^banks/;
-
-function assertSameBanks(a: TrainedRun, b: TrainedRun): void {
-  const banks = (run: TrainedRun) => [...run.state(STEPS)].filter(([name]) => BANKS.test(name));
-  assert.equal(banks(b).length, 9, 'queue, pointer and fill of three banks');
-  assert.deepEqual(banks(a), banks(b));
-}
-
-/**
- * Bounds of docs/distributed.md. Another vector level in one process gives the same distances: what is left is the
- * order of sums.
- */
-const LOSS_BOUND = 2e-3;
-const HEAD_GRADIENT_BOUND = 2e-2;
-const GRADIENT_BOUND = 0.2;
-
-test('every term on 1, 2 and 4 ranks with global switches: one run, up to the order of sums', async () => {
-  const settings = [...EVERYTHING_GLOBAL, ...OTHER_TERMS];
-  const one = await runs.train('one', ...settings);
-  for (const size of [2, 4]) {
-    const many = await runs.train(`of${size}`, ...settings, '--workers', String(size));
-    const losses = lossDistance(many, one);
-    assert.ok(losses < LOSS_BOUND, `R=${size}: losses ${losses}`);
-    const head = distance(many, one, /^optimizer.*(head\.classifier|project_head)/);
-    assert.ok(head < HEAD_GRADIENT_BOUND, `R=${size}: gradients of the heads ${head}`);
-    const all = distance(many, one, /^optimizer/);
-    assert.ok(all < GRADIENT_BOUND, `R=${size}: all gradients ${all}`);
-    // All ranks' banks: a group whose states differ at the end has no good end.
-    assertSameBanks(many, one);
-  }
-  // The bounds tell the switches apart.
-  for (const key of ['minibatch', 'labelledMean']) {
-    const official = `distributed.${key}=rank`;
-    const other = await runs.train(key, ...settings, official, '--workers', '2');
-    const losses = lossDistance(other, one);
-    assert.ok(losses > 2 * LOSS_BOUND, `${key}: losses ${losses}`);
-    assertSameBanks(other, one);
-  }
-  const own = await runs.train('norms', ...settings, 'distributed.norms=rank', '--workers', '2');
-  assert.ok(lossDistance(own, one) > 10 * LOSS_BOUND, `${lossDistance(own, one)}`);
-});
 
 test('a stopped group goes on as one process and as another group, with the same samples', async () => {
   const whole = await runs.train('whole', ...EVERYTHING_GLOBAL);

@@ -1,4 +1,6 @@
 /** A student's training step as a run computes it, on input that is already in memory. */
+import type { Collective } from '../../../src/collectives/collective.js';
+import { singleProcess } from '../../../src/collectives/single.js';
 import { scope, type Tensor } from '../../../src/tensor/index.js';
 import { NonFiniteLossError, type TermValues } from '../../../src/train/outcome.js';
 import { type GradientObserver, Trainer, type TrainingBatch } from '../../../src/train/trainer.js';
@@ -11,13 +13,18 @@ export class StudentWork {
   readonly #batch: TrainingBatch;
   #steps = 0;
 
-  /** Weights as at the start of a run, banks full. Throws ConfigError, as configOf does. */
-  constructor(workload: Workload) {
+  /**
+   * Weights as at the start of a run, banks full. Throws ConfigError, as configOf does.
+   *
+   * @param group the workload is one rank's share of its batch
+   */
+  constructor(workload: Workload, group: Collective = singleProcess) {
     const { classes, loss, teacherChannels } = workload;
     this.trainer = buildTrainer({
       config: configOf(workload),
       classes,
       teacherChannels: loss === 'labels' ? null : teacherChannels,
+      group,
     });
     fillBanks(this.trainer.parts.objective);
     this.#batch = scope(() => studentBatch(workload));

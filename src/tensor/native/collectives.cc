@@ -8,12 +8,18 @@
 //
 // A collective waits for a frozen peer for ever, so a thread per peer asks for its health and aborts
 // the pending collective if there is no answer in time.
+//
+// It waits as long for a peer that answers, but doesn't come. TensorFlow's own limit (timeout_seconds) costs two
+// threads per collective, which sleep until the limit is over even when the collective is long done: at an hour and a
+// few hundred collectives per step a process soon has no thread left. So TFE_Execute is taken over, too, to know when a
+// collective is pending, and one thread aborts it when its time is over.
 #include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <csignal>
 #include <condition_variable>
 #include <cstdlib>
+#include <cstring>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -25,8 +31,13 @@
 extern "C" {
 struct TFE_Context;
 struct TFE_ContextOptions;
+struct TFE_Op;
+struct TFE_TensorHandle;
 
 TFE_Context* __real_TFE_NewContext(const TFE_ContextOptions* options, TF_Status* status);
+void __real_TFE_Execute(TFE_Op* op, TFE_TensorHandle** results, int* num_results,
+                        TF_Status* status);
+const char* TFE_OpGetName(const TFE_Op* op, TF_Status* status);
 void TFE_DeleteContext(TFE_Context* context);
 void TFE_EnableCollectiveOps(TFE_Context* context, const void* proto, size_t length,
                              TF_Status* status);
@@ -43,6 +54,32 @@ std::atomic<TFE_Context*> group_context{nullptr};
 
 // Whether this process is to end, whatever its ranks do.
 std::atomic<bool> interrupted{false};
+
+// How long a collective may take, in ms; 0: for ever.
+std::atomic<int64_t> limit_ms{0};
+
+// When the pending collective has to be over, by the steady clock in ms; 0: none is pending.
+std::atomic<int64_t> deadline_ms{0};
+
+int64_t NowMs() {
+  const auto now = std::chrono::steady_clock::now().time_since_epoch();
+  return std::chrono::duration_cast<std::chrono::milliseconds>(now).count();
+}
+
+bool IsCollective(const TFE_Op* op) {
+  TF_Status* const status = TF_NewStatus();
+  const char* const name = TFE_OpGetName(op, status);
+  const bool is = TF_GetCode(status) == TF_OK && std::strncmp(name, "Collective", 10) == 0;
+  TF_DeleteStatus(status);
+  return is;
+}
+
+void Abort(TFE_Context* context, TF_Code code, const char* reason) {
+  TF_Status* const status = TF_NewStatus();
+  TF_SetStatus(status, code, reason);
+  TFE_AbortCollectiveOps(context, status);
+  TF_DeleteStatus(status);
+}
 
 struct LostPeer {
   int rank;
@@ -141,22 +178,29 @@ class Peers {
   std::vector<LostPeer> lost_;
 };
 
+// How late a collective may be noticed to take too long, or this process to be interrupted.
+constexpr std::chrono::milliseconds kPoll{100};
+
 // A thread inside a collective can't be ended, and Node.js waits for it at its exit. So SIGURG, which nothing
-// else uses and which is harmless before this handler is there, aborts the pending collective.
-void ListenForInterrupt(TFE_Context* context) {
+// else uses and which is harmless before this handler is there, aborts the pending collective. So does its deadline.
+void WatchPending(TFE_Context* context) {
   std::signal(SIGURG, [](int) { interrupted.store(true); });
   std::thread([context] {
-    while (!interrupted.load()) std::this_thread::sleep_for(std::chrono::milliseconds(100));
-    TF_Status* const status = TF_NewStatus();
-    TF_SetStatus(status, TF_CANCELLED, "this process is to end");
-    TFE_AbortCollectiveOps(context, status);
-    TF_DeleteStatus(status);
+    while (!interrupted.load()) {
+      std::this_thread::sleep_for(kPoll);
+      int64_t deadline = deadline_ms.load();
+      if (deadline == 0 || NowMs() < deadline) continue;
+      // Unless it has ended meanwhile.
+      if (!deadline_ms.compare_exchange_strong(deadline, 0)) continue;
+      Abort(context, TF_DEADLINE_EXCEEDED, "deadline exceeded");
+    }
+    Abort(context, TF_CANCELLED, "this process is to end");
   }).detach();
 }
 
-enum Command { kStop = 0, kWatch = 1, kCheckNow = 2 };
+enum Command { kStop = 0, kWatch = 1, kCheckNow = 2, kLimit = 3 };
 
-// Input: (command, own rank, size, interval in ms, timeout in ms). Outputs: the ranks that were lost so
+// Input: (command, own rank, size, interval in ms, timeout in ms; with kLimit it is that of later collectives). Outputs: the ranks that were lost so
 // far, and the reasons as character codes, each ended by a line break.
 void ComputePeers(Call* call) {
   std::vector<int64_t> shape;
@@ -170,6 +214,7 @@ void ComputePeers(Call* call) {
   if (numbers[0] == kStop) peers.Stop();
   if (numbers[0] == kWatch) peers.Watch(numbers[1], numbers[2], numbers[3], numbers[4]);
   if (numbers[0] == kCheckNow) peers.CheckNow(numbers[1], numbers[2], numbers[4]);
+  if (numbers[0] == kLimit) limit_ms.store(numbers[4]);
   const std::vector<LostPeer> lost = peers.Lost();
   std::string reasons;
   for (const LostPeer& peer : lost) {
@@ -214,12 +259,25 @@ TFE_Context* __wrap_TFE_NewContext(const TFE_ContextOptions* options, TF_Status*
   const std::string proto = cirkd::FromHex(server);
   TFE_EnableCollectiveOps(context, proto.data(), proto.size(), status);
   if (TF_GetCode(status) == TF_OK) {
-    cirkd::ListenForInterrupt(context);
+    cirkd::WatchPending(context);
     return context;
   }
   cirkd::group_context.store(nullptr);
   TFE_DeleteContext(context);
   return nullptr;
+}
+
+// Like TFE_Execute; a collective has a deadline.
+void __wrap_TFE_Execute(TFE_Op* op, TFE_TensorHandle** results, int* num_results,
+                        TF_Status* status) {
+  const int64_t limit = cirkd::limit_ms.load(std::memory_order_relaxed);
+  if (limit == 0 || !cirkd::IsCollective(op)) {
+    __real_TFE_Execute(op, results, num_results, status);
+    return;
+  }
+  cirkd::deadline_ms.store(cirkd::NowMs() + limit);
+  __real_TFE_Execute(op, results, num_results, status);
+  cirkd::deadline_ms.store(0);
 }
 
 }  // extern "C"

@@ -11,8 +11,6 @@ export interface CollectiveCall {
   readonly size: number;
   /** Tells apart the collectives of a group; may be used again for the same op, dtype and shape. */
   readonly instanceKey: number;
-  /** Time after which the op fails if a process hasn't run its own; 0: never. */
-  readonly timeoutSeconds: number;
 }
 
 const GROUP_KEY = 1;
@@ -21,10 +19,11 @@ const keys = ({ size, instanceKey }: CollectiveCall) =>
   [size, GROUP_KEY, instanceKey].map((value) => int32([value], []));
 
 /** On the CPU the hint chooses nothing: there is only the ring. */
-const common = ({ timeoutSeconds }: CollectiveCall, x: Pick<Tensor, 'dtype'>) => [
+const common = (x: Pick<Tensor, 'dtype'>) => [
   attribute.type('T', x.dtype),
   attribute.string('communication_hint', 'auto'),
-  attribute.float('timeout_seconds', timeoutSeconds),
+  // limitCollectives() instead: this one costs a thread until the time is over.
+  attribute.float('timeout_seconds', 0),
 ];
 
 /** The elementwise sum or mean over the processes. */
@@ -34,7 +33,7 @@ export function collectiveReduce(x: Tensor, over: 'sum' | 'mean', call: Collecti
       'CollectiveReduceV2',
       [x, ...keys(call)],
       [
-        ...common(call, x),
+        ...common(x),
         attribute.string('merge_op', 'Add'),
         attribute.string('final_op', over === 'mean' ? 'Div' : 'Id'),
         attribute.int('Nordering_token', 0),
@@ -49,13 +48,13 @@ export function collectiveGather(x: Tensor, call: CollectiveCall): Tensor {
     execute(
       'CollectiveGatherV2',
       [x, ...keys(call)],
-      [...common(call, x), attribute.int('Nordering_token', 0)],
+      [...common(x), attribute.int('Nordering_token', 0)],
     ),
   );
 }
 
 export function collectiveSend(x: Tensor, call: CollectiveCall): void {
-  scope(() => execute('CollectiveBcastSendV2', [x, ...keys(call)], common(call, x)));
+  scope(() => execute('CollectiveBcastSendV2', [x, ...keys(call)], common(x)));
 }
 
 /** What another process of the group sends with collectiveSend(). */
@@ -68,7 +67,7 @@ export function collectiveReceive(
     execute(
       'CollectiveBcastRecvV2',
       [...keys(call), int32(shape, [shape.length])],
-      [...common(call, { dtype }), attribute.type('Tshape', 'int32')],
+      [...common({ dtype }), attribute.type('Tshape', 'int32')],
     ),
   );
 }
@@ -88,7 +87,14 @@ export interface PeerCheck {
   readonly timeoutMs: number;
 }
 
-const COMMANDS = { stop: 0, watch: 1, now: 2 } as const;
+const COMMANDS = { stop: 0, watch: 1, now: 2, limit: 3 } as const;
+
+/** Time after which a later collective fails if a process hasn't run its own; 0: never. To about 0.1 s. */
+export function limitCollectives(ms: number): void {
+  scope(() => {
+    executeAll('CirkdPeers', [int32([COMMANDS.limit, 0, 0, 0, ms], [5])], [], 2);
+  });
+}
 
 /**
  * Asks the other processes whether they are there (../native/collectives.cc); returns those that were lost

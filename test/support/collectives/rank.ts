@@ -2,6 +2,7 @@
  * A process of a group in tests: reads one JSON command per line and answers each with a line.
  * Arguments: its rank, then every rank's host:port.
  */
+import { readdirSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { serverVariable, SERVER_VARIABLE } from '../../../src/collectives/serverDef.js';
 import { TensorflowCollective } from '../../../src/collectives/tensorflowCollective.js';
@@ -15,19 +16,36 @@ process.env[SERVER_VARIABLE] = serverVariable(addresses, rank);
 let group: TensorflowCollective | null = null;
 
 interface Command {
-  readonly call: 'join' | 'reduce' | 'gather' | 'bytes' | 'broadcast' | 'close';
+  readonly call: 'join' | 'reduce' | 'gather' | 'bytes' | 'broadcast' | 'close' | 'rejoin';
   readonly sizes?: number[];
   readonly over?: 'sum' | 'mean';
   readonly timeoutMs?: number;
   readonly startTimeoutMs?: number;
   readonly lateMs?: number;
+  readonly times?: number;
 }
 
-function run({ call, sizes = [], over = 'sum', ...limits }: Command): unknown {
+/** Joins and leaves again and again; how many threads and descriptors this process has afterwards (Linux). */
+function rejoin({ times = 1, ...limits }: Command): unknown {
+  for (let i = 0; i < times; i++) {
+    joinWith(limits);
+    group!.close();
+  }
+  const [threads, descriptors] = ['task', 'fd'].map((of) => readdirSync(`/proc/self/${of}`).length);
+  return { threads, descriptors, tensors: numTensors() };
+}
+
+function joinWith(limits: Omit<Command, 'call'>): void {
+  const { timeoutMs = 3000, startTimeoutMs = 60_000, lateMs = 60_000 } = limits;
+  group = TensorflowCollective.join({ rank, addresses, timeoutMs, startTimeoutMs, lateMs });
+}
+
+function run(command: Command): unknown {
+  const { call, sizes = [], over = 'sum' } = command;
+  if (call === 'rejoin') return rejoin(command);
   if (call === 'join') {
-    const { timeoutMs = 3000, startTimeoutMs = 60_000, lateMs = 60_000 } = limits;
-    group = TensorflowCollective.join({ rank, addresses, timeoutMs, startTimeoutMs, lateMs });
-    return { joined: group.size };
+    joinWith(command);
+    return { joined: group!.size };
   }
   const joined = group!;
   switch (call) {

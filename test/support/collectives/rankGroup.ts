@@ -54,6 +54,10 @@ export class RankGroup {
     return new RankGroup(await freeAddresses(size));
   }
 
+  static startAt(addresses: readonly string[]): RankGroup {
+    return new RankGroup(addresses);
+  }
+
   private constructor(addresses: readonly string[]) {
     this.ranks = addresses.map((_, rank) => new RankProcess(rank, addresses));
     for (const rank of this.ranks) RankGroup.#started.add(rank);

@@ -9,7 +9,8 @@ const SETTINGS = [
   ...['simulate.latencyMs=0', 'simulate.imageMs=150'],
 ];
 
-interface Place {
+/** Where it lives and listens. */
+export interface Place {
   readonly host?: string;
   /** The path of a Unix socket that it listens on as well, and that students are given. */
   readonly socket?: string;

@@ -1,0 +1,85 @@
+/** A process that trains on its share of a batch, alone or as a rank, on input that is in memory. */
+import { StudentWork } from '../../services/cli/bench/studentWork.js';
+import type { Workload } from '../../services/cli/bench/workload.js';
+import type { Collective } from '../../src/collectives/collective.js';
+import { serverVariable, SERVER_VARIABLE } from '../../src/collectives/serverDef.js';
+import { singleProcess } from '../../src/collectives/single.js';
+import { TensorflowCollective } from '../../src/collectives/tensorflowCollective.js';
+import { engineInfo, scope } from '../../src/tensor/index.js';
+import { answerRequests, sendLine } from '../support/linesOfInput.js';
+import type { RankRound } from './results.js';
+
+/** The program's argument. */
+export interface RankTask {
+  readonly workload: Workload;
+  /** null: alone. */
+  readonly place: { readonly rank: number; readonly addresses: readonly string[] } | null;
+}
+
+export interface RankReady {
+  readonly parameters: number;
+  readonly tensorflow: string;
+}
+
+export type RankRequest = { readonly do: 'steps' | 'small'; readonly count: number };
+
+export interface StepsAnswer extends RankRound {
+  /** Of all the steps. */
+  readonly bytes: number;
+  readonly calls: number;
+}
+
+export interface SmallAnswer {
+  readonly ms: readonly number[];
+}
+
+const LIMITS = { timeoutMs: 30_000, startTimeoutMs: 120_000, lateMs: 600_000 };
+
+const { workload, place } = JSON.parse(process.argv[2]!) as RankTask;
+const group = join();
+const work = new StudentWork(workload, group);
+sendLine(ready());
+await answerRequests(({ do: what, count }: RankRequest) =>
+  what === 'steps' ? steps(count) : small(count),
+);
+
+function join(): Collective {
+  if (place === null) return singleProcess;
+  const { rank, addresses } = place;
+  process.env[SERVER_VARIABLE] = serverVariable(addresses, rank);
+  return TensorflowCollective.join({ rank, addresses, ...LIMITS });
+}
+
+function ready(): RankReady {
+  const { network, projectionHead } = work.trainer.parts;
+  const trained = [...network.parameters(), ...(projectionHead?.parameters() ?? [])];
+  const parameters = trained.reduce((sum, { size }) => sum + size, 0);
+  return { parameters, tensorflow: engineInfo().tensorflow };
+}
+
+function steps(count: number): StepsAnswer {
+  const [ms, collectiveMs]: [number[], number[]] = [[], []];
+  let [bytes, calls] = [0, 0];
+  // Both ranks begin their first step at once.
+  group.barrier();
+  group.takeUse();
+  for (let step = 0; step < count; step++) {
+    const begin = performance.now();
+    work.step();
+    ms.push(performance.now() - begin);
+    const used = group.takeUse();
+    collectiveMs.push(used.seconds * 1000);
+    for (const sent of Object.values(used.bytes)) bytes += sent;
+    calls += used.calls;
+  }
+  return { ms, collectiveMs, bytes, calls };
+}
+
+function small(count: number): SmallAnswer {
+  const ms = Array.from({ length: count }, () => {
+    const begin = performance.now();
+    scope(() => group.barrier());
+    return performance.now() - begin;
+  });
+  return { ms };
+}
