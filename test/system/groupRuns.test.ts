@@ -8,7 +8,7 @@ import { lossDistance } from '../support/training/runDistance.js';
 
 const STEPS = 6;
 const EVERYTHING_GLOBAL = ['distributed.labelledMean=batch', 'distributed.minibatch=batch'];
-/** See groupSplit.test.ts. */
+/** See test/soak/groupSplit.test.ts. */
 const LOSS_BOUND = 2e-3;
 
 let runs: GroupRuns;
