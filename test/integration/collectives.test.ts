@@ -77,8 +77,8 @@ for (const lost of [0, 2]) {
     const others = group.ranks.filter((_, rank) => rank !== lost);
     const waiting = group.all({ call: 'reduce', sizes: [9] }, others);
     setTimeout(() => group.ranks[lost]!.signal('SIGKILL'), 300);
-    assertNamed(await waiting, lost, 300 + TIMEOUT_MS + 1000);
-    assertNamed(await group.all({ call: 'gather', sizes: [1] }, others), lost, 100);
+    assertNamed(await waiting, lost, 300 + TIMEOUT_MS + 5000);
+    assertNamed(await group.all({ call: 'gather', sizes: [1] }, others), lost, 2000);
     // No wait for a group that is over, and nothing is left behind.
     for (const { closed, tensors } of await group.all({ call: 'close' }, others)) {
       assert.equal(closed, true);
@@ -97,7 +97,7 @@ test('a frozen rank is named in time; one that only takes long is waited for', a
   const late = await group.ranks[2]!.call({ call: 'reduce', sizes: [9] });
   for (const { sha } of await early) assert.deepEqual(sha, late['sha']);
   group.ranks[2]!.signal('SIGSTOP');
-  assertNamed(await group.all({ call: 'reduce', sizes: [9] }, others), 2, TIMEOUT_MS + 2000);
+  assertNamed(await group.all({ call: 'reduce', sizes: [9] }, others), 2, TIMEOUT_MS + 6000);
 });
 
 test('a rank that answers, but comes later than lateMs, is an error, too', async () => {
