@@ -258,7 +258,7 @@ describe('the terms of the compared methods', () => {
     assert.throws(() => evaluate({ fitnet: 1 }, null), /fitnet: .* no convolution/);
   });
 
-  // skd_holistic's discriminator wants larger maps: test/integration/adversary.test.ts gives it logits alone.
+  // skd_holistic's discriminator wants larger maps: test/system/adversary.test.ts gives it logits alone.
   for (const term of COMPARED_TERMS.filter((one) => one !== 'skd_holistic')) {
     const needed: readonly string[] = TERM_OUTPUTS[term].map((output) => REPLY_FIELDS[output]);
     const isConvolved = term === 'fitnet' || term === 'cwd_feature';
