@@ -21,7 +21,9 @@ import { withLock } from '../../services/setup/lock.mjs';
 import { BUILD_PACKAGES } from '../../services/setup/pins.mjs';
 import { eventually } from '../support/eventually.js';
 
-const SETUP = fileURLToPath(new URL('../../services/setup', import.meta.url));
+const ROOT = fileURLToPath(new URL('../../', import.meta.url));
+/** What the set-up is made of: its programs, and the sources of the addon. */
+const SETUP = ['services/setup', 'src/tensor/native'];
 const folder = mkdtempSync(join(tmpdir(), 'cirkd-setup-'));
 after(() => rmSync(folder, { recursive: true, force: true }));
 
@@ -33,9 +35,8 @@ function hangingSetup(name: string): { child: ChildProcess; cache: string; half:
     join(folder, 'bin'),
   ];
   const half = join(folder, `${name}-half-there`);
-  mkdirSync(join(root, 'services'), { recursive: true });
   mkdirSync(bin, { recursive: true });
-  cpSync(SETUP, join(root, 'services', 'setup'), { recursive: true });
+  for (const part of SETUP) cpSync(join(ROOT, part), join(root, part), { recursive: true });
   writeFileSync(join(root, 'package-lock.json'), '{"packages":{}}');
   for (const { name: module, version } of BUILD_PACKAGES) {
     mkdirSync(join(root, 'node_modules', module), { recursive: true });
