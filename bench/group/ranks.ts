@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { UsageError } from '../../services/cli/command.js';
 import type { Workload } from '../../services/cli/bench/workload.js';
-import { freeAddresses } from '../../test/support/collectives/rankGroup.js';
+import { freeAddresses } from '../../services/student/group/freeAddresses.js';
 import { engineOnCpu, MeasuredProcess } from '../support/measuredProcess.js';
 import type { Open } from '../support/opened.js';
 import type { RankReady, RankTask } from './rankSide.js';

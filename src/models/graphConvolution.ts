@@ -6,12 +6,11 @@
  *
  * N images, H W positions, P = H * W, C channels, B = C / 2.
  */
-import { differentiable, type Parameter, scope, type Tensor, type Var } from '../tensor/index.js';
-import type { NamedTensor, NamedTensors } from '../wire/safetensors.js';
+import { differentiable, scope, type Var } from '../tensor/index.js';
 import { Builder, type WeightSource } from './builder.js';
 import type { ForwardContext } from './context.js';
 import { Convolution, ConvolutionUnit } from './layers.js';
-import { type LoadOptions, type LoadResult, ModelState } from './modelState.js';
+import { TrainedPart } from './trainedPart.js';
 
 /** Begins the names of the weights, and names their file. */
 export const GRAPH_CONVOLUTION = 'graph_convolution';
@@ -19,8 +18,7 @@ export const GRAPH_CONVOLUTION = 'graph_convolution';
 /** Of the P x P matrix, a few of which are in memory at a time: 16 MiB. */
 const TILE_ELEMENTS = 2 ** 22;
 
-export class GraphConvolution {
-  readonly state = new ModelState();
+export class GraphConvolution extends TrainedPart {
   readonly #query: Convolution;
   readonly #key: Convolution;
   readonly #value: Convolution;
@@ -29,6 +27,7 @@ export class GraphConvolution {
 
   /** Throws RangeError if the channels can't be halved. */
   constructor(channels: number, weights: WeightSource) {
+    super();
     if (channels < 2)
       throw new RangeError(`graph convolution: ${channels} channels, wanted 2 or more`);
     const half = Math.floor(channels / 2);
@@ -44,10 +43,6 @@ export class GraphConvolution {
     this.#query = node('node_q');
     this.#attended = unit('conv1', half);
     this.#joined = unit('out_conv', 2 * channels);
-  }
-
-  parameters(): Parameter[] {
-    return this.state.parameters();
   }
 
   /** [N, H, W, C] -> [N, H, W, C] */
@@ -71,21 +66,5 @@ export class GraphConvolution {
       const both = differentiable.concat(tape, [feature_NHWC, attended_NHWC], 3);
       return this.#joined.forward(context, both);
     });
-  }
-
-  stateDict(): Map<string, NamedTensor> {
-    return this.state.stateDict();
-  }
-
-  loadStateDict(tensors: NamedTensors, options: LoadOptions): LoadResult {
-    return this.state.loadStateDict(tensors, options);
-  }
-
-  officialLayout(parameter: Parameter, tensor: Tensor): NamedTensor {
-    return this.state.officialLayout(parameter, tensor);
-  }
-
-  dispose(): void {
-    this.state.dispose();
   }
 }

@@ -1,10 +1,11 @@
 /** A segmentation network: backbone, head and, with most ResNets, an auxiliary head. */
-import type { Parameter, Tensor, Var } from '../tensor/index.js';
+import type { Var } from '../tensor/index.js';
 import { CheckpointError } from '../wire/checkpointError.js';
-import { elementCount, type NamedTensor, type NamedTensors } from '../wire/safetensors.js';
+import { elementCount, type NamedTensors } from '../wire/safetensors.js';
 import { Builder, type WeightSource } from './builder.js';
 import type { ForwardContext } from './context.js';
-import { type LoadOptions, type LoadResult, ModelState } from './modelState.js';
+import type { LoadOptions } from './modelState.js';
+import { TrainedPart } from './trainedPart.js';
 import type { NetworkSpec } from './spec.js';
 import type { NetworkOutputs, NetworkParts } from './networkParts.js';
 import { buildNetwork } from './zoo.js';
@@ -14,9 +15,8 @@ export type { NetworkOutputs };
 /** Elements of missing weights up to which `load` still builds the network, so that the error names them. */
 const SPARE_ELEMENTS = 16 * 2 ** 20;
 
-export class SegmentationNetwork {
+export class SegmentationNetwork extends TrainedPart {
   readonly spec: NetworkSpec;
-  readonly state = new ModelState();
   readonly #parts: NetworkParts;
 
   /** Throws an Error naming the field if there is no network for the spec. */
@@ -44,6 +44,7 @@ export class SegmentationNetwork {
   }
 
   private constructor(spec: NetworkSpec, weights: WeightSource) {
+    super();
     this.spec = spec;
     try {
       this.#parts = buildNetwork(new Builder(this.state, weights), spec);
@@ -80,11 +81,6 @@ export class SegmentationNetwork {
     return this.#parts.head.classifier.values();
   }
 
-  /** All weights under their official names, in state-dict order. */
-  parameters(): Parameter[] {
-    return this.state.parameters();
-  }
-
   /**
    * image_NHWC: normalised, 3 channels. Doesn't change the network: new running statistics go to
    * context.staged. Intermediate tensors are freed unless the tape needs them.
@@ -96,25 +92,6 @@ export class SegmentationNetwork {
     { aux: wantAux = true }: { readonly aux?: boolean } = {},
   ): NetworkOutputs {
     return this.#parts.forward(context, image_NHWC, wantAux);
-  }
-
-  /** Copies under official names, in official layout and order; F32, batch counts I64. */
-  stateDict(): Map<string, NamedTensor> {
-    return this.state.stateDict();
-  }
-
-  /** See ModelState.loadStateDict. */
-  loadStateDict(tensors: NamedTensors, options: LoadOptions): LoadResult {
-    return this.state.loadStateDict(tensors, options);
-  }
-
-  /** Converts a gradient or velocity of a parameter to the official layout. */
-  officialLayout(parameter: Parameter, tensor: Tensor): NamedTensor {
-    return this.state.officialLayout(parameter, tensor);
-  }
-
-  dispose(): void {
-    this.state.dispose();
   }
 }
 

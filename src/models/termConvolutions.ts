@@ -2,16 +2,14 @@
  * The 1x1 convolutions, without bias, of FitNet's and CWD's terms: from the student's channels to the
  * teacher's, trained with the student and needed for nothing else. Sources: docs/losses.md.
  */
-import type { Parameter, Tape, Tensor, Var } from '../tensor/index.js';
-import type { NamedTensor, NamedTensors } from '../wire/safetensors.js';
+import type { Parameter, Tape, Var } from '../tensor/index.js';
 import { Builder, type WeightSource } from './builder.js';
-import { type LoadOptions, type LoadResult, ModelState } from './modelState.js';
+import { TrainedPart } from './trainedPart.js';
 
 /** Begins the names of the weights: `term_convolutions.<term>.weight`. */
 export const TERM_CONVOLUTIONS = 'term_convolutions';
 
-export class TermConvolutions {
-  readonly state = new ModelState();
+export class TermConvolutions extends TrainedPart {
   readonly #weights: ReadonlyMap<string, Parameter>;
 
   /** One convolution per term. */
@@ -21,6 +19,7 @@ export class TermConvolutions {
     teacherChannels: number,
     weights: WeightSource,
   ) {
+    super();
     const at = new Builder(this.state, weights).at(TERM_CONVOLUTIONS);
     const shape = [teacherChannels, studentChannels, 1, 1];
     this.#weights = new Map(
@@ -28,29 +27,9 @@ export class TermConvolutions {
     );
   }
 
-  parameters(): Parameter[] {
-    return this.state.parameters();
-  }
-
   /** The term's weights [1, 1, C, D] on the tape; null: it has no convolution. */
   weights(tape: Tape, term: string): Var | null {
     const parameter = this.#weights.get(term);
     return parameter === undefined ? null : tape.parameter(parameter);
-  }
-
-  stateDict(): Map<string, NamedTensor> {
-    return this.state.stateDict();
-  }
-
-  loadStateDict(tensors: NamedTensors, options: LoadOptions): LoadResult {
-    return this.state.loadStateDict(tensors, options);
-  }
-
-  officialLayout(parameter: Parameter, tensor: Tensor): NamedTensor {
-    return this.state.officialLayout(parameter, tensor);
-  }
-
-  dispose(): void {
-    this.state.dispose();
   }
 }

@@ -181,6 +181,16 @@ export class Tape {
   }
 }
 
+/** Runs `work` in a scope of its own, with a recording tape that ends with it. */
+export function onTape<Result>(work: (tape: Tape) => Result): Result {
+  const tape = new Tape(true);
+  try {
+    return scope(() => work(tape));
+  } finally {
+    tape.dispose();
+  }
+}
+
 function accumulate(gradients: Map<Var, Tensor>, input: Var, part: Tensor): void {
   const known = gradients.get(input);
   if (known === undefined) {

@@ -1,12 +1,13 @@
 /** A student of a teacher without a feature, as processes: what it trains on, says, saves and resumes. */
 import assert from 'node:assert/strict';
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, afterEach, before, test } from 'node:test';
 import { CirkdProcess } from '../support/commands/cirkdProcess.js';
 import { TeacherProcess } from '../support/teachers/teacherProcess.js';
 import { tinyStudent } from '../support/training/tinyRun.js';
+import { TrainedRun } from '../support/training/trainedRun.js';
 
 const STEPS = 20;
 const LEFT_OUT = {
@@ -39,22 +40,15 @@ function student(id: string, ...more: string[]): CirkdProcess {
   return process;
 }
 
-const lastCheckpoint = (id: string) =>
-  join(folder, id, 'checkpoints', `step-${String(STEPS).padStart(8, '0')}`);
+const runOf = (id: string) => new TrainedRun(folder, id);
+const lastCheckpoint = (id: string) => runOf(id).checkpointFile(STEPS, '');
+const finalState = (id: string) => runOf(id).files(STEPS);
 
-/** Every byte of the state after the last step. */
-function finalState(id: string): Map<string, string> {
-  const names = readdirSync(lastCheckpoint(id)).filter((name) => name.endsWith('.safetensors'));
-  const bytes = (name: string) => readFileSync(join(lastCheckpoint(id), name)).toString('base64');
-  return new Map(names.sort().map((name) => [name, bytes(name)]));
-}
-
-function events(id: string, kind: string): Record<string, unknown>[] {
-  const lines = readFileSync(join(folder, id, 'events.jsonl'), 'utf8')
-    .trimEnd()
-    .split('\n');
-  return lines.map((line) => JSON.parse(line)).filter((event) => event.kind === kind);
-}
+const events = (id: string, kind: string): Record<string, unknown>[] =>
+  runOf(id)
+    .events()
+    .filter((event) => event.kind === kind)
+    .map((event) => ({ ...event }));
 
 const warnings = ({ stderr }: CirkdProcess) => stderr.match(/terms left out/g)?.length ?? 0;
 

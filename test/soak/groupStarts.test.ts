@@ -6,7 +6,8 @@
 import assert from 'node:assert/strict';
 import { createServer } from 'node:net';
 import { after, afterEach, before, test } from 'node:test';
-import { freeAddresses, RankGroup } from '../support/collectives/rankGroup.js';
+import { freeAddresses } from '../../services/student/group/freeAddresses.js';
+import { RankGroup } from '../support/collectives/rankGroup.js';
 import { eventually } from '../support/eventually.js';
 import { processesThatMention } from '../support/processes.js';
 import { GroupRuns } from '../support/training/groupRuns.js';

@@ -1,6 +1,6 @@
 /** SKD with its official weights, discriminator included, through a real teacher process. */
 import assert from 'node:assert/strict';
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, afterEach, before, test } from 'node:test';
@@ -8,6 +8,7 @@ import { parseSafetensors } from '../../src/wire/safetensors.js';
 import { CirkdProcess } from '../support/commands/cirkdProcess.js';
 import { TeacherProcess } from '../support/teachers/teacherProcess.js';
 import { tinyStudent, tinyTeacher } from '../support/training/tinyRun.js';
+import { TrainedRun } from '../support/training/trainedRun.js';
 
 const STEPS = 20;
 /** The smallest crop for the discriminator, at stride 8. */
@@ -39,25 +40,14 @@ function student(id: string, settings: readonly string[], ...more: string[]): Ci
   return process;
 }
 
-const lastCheckpoint = (id: string) =>
-  join(folder, id, 'checkpoints', `step-${String(STEPS).padStart(8, '0')}`);
+const runOf = (id: string) => new TrainedRun(folder, id);
+const lastCheckpoint = (id: string) => runOf(id).checkpointFile(STEPS, '');
+const finalState = (id: string) => runOf(id).files(STEPS);
 
-/** Every byte of the state after the last step. */
-function finalState(id: string): Map<string, string> {
-  const names = readdirSync(lastCheckpoint(id)).filter((name) => name.endsWith('.safetensors'));
-  const bytes = (name: string) => readFileSync(join(lastCheckpoint(id), name)).toString('base64');
-  return new Map(names.sort().map((name) => [name, bytes(name)]));
-}
-
-function terms(id: string): Record<string, number>[] {
-  const lines = readFileSync(join(folder, id, 'events.jsonl'), 'utf8')
-    .trimEnd()
-    .split('\n');
-  const events = lines.map(
-    (line) => JSON.parse(line) as { kind: string; terms: Record<string, number> },
-  );
-  return events.filter(({ kind }) => kind === 'step').map((step) => step.terms);
-}
+const terms = (id: string) =>
+  runOf(id)
+    .steps()
+    .map((step) => step.terms);
 
 const mean = (values: readonly number[]) =>
   values.reduce((sum, value) => sum + value, 0) / values.length;

@@ -1,6 +1,6 @@
 /** The compared methods' and the channel terms, with their official weights, through a real teacher process. */
 import assert from 'node:assert/strict';
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, afterEach, before, test } from 'node:test';
@@ -8,6 +8,7 @@ import { parseSafetensors } from '../../src/wire/safetensors.js';
 import { CirkdProcess } from '../support/commands/cirkdProcess.js';
 import { TeacherProcess } from '../support/teachers/teacherProcess.js';
 import { tinyStudent, tinyTeacher } from '../support/training/tinyRun.js';
+import { TrainedRun } from '../support/training/trainedRun.js';
 
 const STEPS = 20;
 const BANK_ROWS = 48;
@@ -41,29 +42,14 @@ function student(id: string, settings: readonly string[], ...more: string[]): Ci
   return process;
 }
 
-const lastCheckpoint = (id: string) =>
-  join(folder, id, 'checkpoints', `step-${String(STEPS).padStart(8, '0')}`);
+const runOf = (id: string) => new TrainedRun(folder, id);
+const lastCheckpoint = (id: string) => runOf(id).checkpointFile(STEPS, '');
+const finalState = (id: string) => runOf(id).files(STEPS);
 
-/** Every byte of the state after the last step. */
-function finalState(id: string): Map<string, string> {
-  const names = readdirSync(lastCheckpoint(id)).filter((name) => name.endsWith('.safetensors'));
-  const bytes = (name: string) => readFileSync(join(lastCheckpoint(id), name)).toString('base64');
-  return new Map(names.sort().map((name) => [name, bytes(name)]));
-}
-
-interface StepEvent {
-  readonly kind: string;
-  readonly terms: Record<string, number>;
-}
-
-function events(id: string): StepEvent[] {
-  const lines = readFileSync(join(folder, id, 'events.jsonl'), 'utf8')
-    .trimEnd()
-    .split('\n');
-  return lines.map((line) => JSON.parse(line) as StepEvent).filter(({ kind }) => kind === 'step');
-}
-
-const terms = (id: string) => events(id).map((step) => step.terms);
+const terms = (id: string) =>
+  runOf(id)
+    .steps()
+    .map((step) => step.terms);
 
 before(async () => {
   config = tinyStudent(folder);
@@ -143,8 +129,7 @@ test('graph convolution before the terms: trained, saved, and the same bytes aft
   assert.deepEqual(terms('graph-killed'), terms('graph'));
   assert.deepEqual(finalState('graph-killed'), finalState('graph'));
   const weights = (step: number) => {
-    const checkpoint = lastCheckpoint('graph').replace(/\d+$/, String(step).padStart(8, '0'));
-    return parseSafetensors(readFileSync(join(checkpoint, name))).tensors;
+    return parseSafetensors(readFileSync(runOf('graph').checkpointFile(step, name))).tensors;
   };
   const [before, after] = [weights(STEPS - 2), weights(STEPS)];
   for (const [tensor, { data }] of after) {

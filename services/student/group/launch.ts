@@ -1,9 +1,9 @@
 /** `cirkd student --workers N`: the ranks of a group as processes on this machine. */
-import { createServer } from 'node:net';
 import { createInterface } from 'node:readline';
 import type { Readable, Writable } from 'node:stream';
 import type { StudentConfig } from '../../../src/config/student.js';
 import { type Child, Children, type ChildEnd } from '../../program/children.js';
+import { freeAddresses } from './freeAddresses.js';
 
 export interface LaunchOptions {
   readonly workers: number;
@@ -89,25 +89,6 @@ function settingsOf(
     `distributed.perMachine=${addresses.length}`,
     ...ownPort,
   ];
-}
-
-/** TensorFlow's server wants its port to be known beforehand. Another program might take one meanwhile. */
-async function freeAddresses(count: number): Promise<string[]> {
-  const servers = Array.from({ length: count }, () => createServer());
-  const addresses = await Promise.all(
-    servers.map(
-      (server) =>
-        new Promise<string>((resolve, reject) => {
-          server.once('error', reject);
-          server.listen(0, '127.0.0.1', () => {
-            const { port } = server.address() as { port: number };
-            resolve(`127.0.0.1:${port}`);
-          });
-        }),
-    ),
-  );
-  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
-  return addresses;
 }
 
 function prefixLines(from: Readable, to: Writable, rank: number): void {

@@ -6,7 +6,7 @@ import { CHANNEL_POOLING } from '../../losses/channel/channelRows.js';
 import type { ChannelMemoryBank } from '../../memory/channelMemoryBank.js';
 import { StagedBuffers } from '../../models/buffers.js';
 import { ProjectionHead } from '../../models/projectionHead.js';
-import { scope, Tape } from '../../tensor/index.js';
+import { onTape, type Tape } from '../../tensor/index.js';
 import { goldenChannelBank } from '../channelBank.js';
 import { hostTensor } from '../hostTensor.js';
 import {
@@ -23,16 +23,14 @@ export function cirkdChannel(golden: GoldenCase, options: OperationOptions): Ope
   const head = ProjectionHead.create(golden.number('Cs'), golden.number('Ct'), (name) =>
     golden.float32(name).data.slice(),
   );
-  const tape = new Tape(true);
   try {
-    return scope(() => {
+    return onTape((tape) => {
       const teacher_NHWD = travelledFeature(golden.float32('teacher_features'));
       const [, height = 0, width = 0] = teacher_NHWD.shape;
       const bank = goldenChannelBank(golden, pooled(height) * pooled(width));
       return forwardAndBack(golden, head, bank, tape, settingsOf(golden, options));
     });
   } finally {
-    tape.dispose();
     head.dispose();
   }
 }

@@ -6,7 +6,7 @@ import { PixelMemoryBank } from '../../memory/pixelMemoryBank.js';
 import { RegionMemoryBank } from '../../memory/regionMemoryBank.js';
 import { StagedBuffers } from '../../models/buffers.js';
 import { ProjectionHead } from '../../models/projectionHead.js';
-import { scope, Tape, zeros } from '../../tensor/index.js';
+import { onTape, type Tape, zeros } from '../../tensor/index.js';
 import { goldenBank, memorySettings } from '../banks.js';
 import { hostTensor } from '../hostTensor.js';
 import type { GoldenCase, HostTensor, OperationOptions, OperationResult } from '../operation.js';
@@ -21,11 +21,9 @@ export function memoryContrast(golden: GoldenCase, options: OperationOptions): O
     pixel: goldenBank(golden, 'pixel', (bank) => new PixelMemoryBank(bank)),
     region: goldenBank(golden, 'region', (bank) => new RegionMemoryBank(bank)),
   });
-  const tape = new Tape(true);
   try {
-    return scope(() => forwardAndBack(golden, head, objective, tape));
+    return onTape((tape) => forwardAndBack(golden, head, objective, tape));
   } finally {
-    tape.dispose();
     head.dispose();
   }
 }

@@ -3,7 +3,7 @@ import { termWeights } from '../../contract/terms.js';
 import { Objective } from '../../distill/objective.js';
 import { StagedBuffers } from '../../models/buffers.js';
 import type { SegmentationNetwork } from '../../models/network.js';
-import { scope, Tape } from '../../tensor/index.js';
+import { onTape, type Tape } from '../../tensor/index.js';
 import { hostTensor } from '../hostTensor.js';
 import { goldenNetwork, requireEvalMode } from '../models.js';
 import type { GoldenCase, HostTensor, OperationResult } from '../operation.js';
@@ -12,11 +12,9 @@ import { channelsFirst, channelsLast, hostScalar, labelMaps, tilingOf } from '..
 export function modelBackward(golden: GoldenCase): OperationResult {
   requireEvalMode(golden);
   const network = goldenNetwork(golden);
-  const tape = new Tape(true);
   try {
-    return scope(() => lossAndGradients(golden, network, tape));
+    return onTape((tape) => lossAndGradients(golden, network, tape));
   } finally {
-    tape.dispose();
     network.dispose();
   }
 }

@@ -17,7 +17,7 @@ import {
   ops,
   readFloat32,
   scope,
-  Tape,
+  onTape,
   type Tensor,
   zeros,
 } from '../../tensor/index.js';
@@ -79,18 +79,13 @@ function inputGradient(
   { parameters, state }: Discriminator,
   tiling: Tiling,
 ): { readonly gradient_NHWK: Tensor; readonly state: DiscriminatorState } {
-  const tape = new Tape(true);
-  try {
-    return scope(() => {
-      const logits = tape.leaf(view(mixed_NHWK));
-      const vars = mapParameters(parameters, (value) => tape.constant(view(value)));
-      const { scores, state: after } = discriminate(tape, logits, vars, state, tiling);
-      const { leaves } = tape.backward([[scores, fill(scores.shape, 1)]]);
-      return { gradient_NHWK: leaves.get(logits)!, state: after };
-    });
-  } finally {
-    tape.dispose();
-  }
+  return onTape((tape) => {
+    const logits = tape.leaf(view(mixed_NHWK));
+    const vars = mapParameters(parameters, (value) => tape.constant(view(value)));
+    const { scores, state: after } = discriminate(tape, logits, vars, state, tiling);
+    const { leaves } = tape.backward([[scores, fill(scores.shape, 1)]]);
+    return { gradient_NHWK: leaves.get(logits)!, state: after };
+  });
 }
 
 /** The penalty, and its gradient with respect to g. A gradient of length 0 has no direction: 0. */
@@ -118,17 +113,12 @@ function tangentGradients(
   { parameters, state }: Discriminator,
   tiling: Tiling,
 ): DiscriminatorTensors {
-  const tape = new Tape(true);
-  try {
-    return scope(() => {
-      const vars = mapParameters(parameters, (value) => tape.leaf(view(value)));
-      const logits = tape.constant(view(mixed_NHWK));
-      const { tangent } = discriminate(tape, logits, vars, state, tiling, direction_NHWK);
-      const { leaves } = tape.backward([[tangent!, fill(tangent!.shape, 1)]]);
-      // Biases behind the attentions move the scores, but not their derivative.
-      return mapParameters(vars, (leaf) => leaves.get(leaf) ?? zeros(leaf.shape));
-    });
-  } finally {
-    tape.dispose();
-  }
+  return onTape((tape) => {
+    const vars = mapParameters(parameters, (value) => tape.leaf(view(value)));
+    const logits = tape.constant(view(mixed_NHWK));
+    const { tangent } = discriminate(tape, logits, vars, state, tiling, direction_NHWK);
+    const { leaves } = tape.backward([[tangent!, fill(tangent!.shape, 1)]]);
+    // Biases behind the attentions move the scores, but not their derivative.
+    return mapParameters(vars, (leaf) => leaves.get(leaf) ?? zeros(leaf.shape));
+  });
 }

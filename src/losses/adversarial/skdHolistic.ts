@@ -22,7 +22,7 @@ import {
   readFloat32,
   scalar,
   scope,
-  Tape,
+  onTape,
   type Tensor,
   type Var,
 } from '../../tensor/index.js';
@@ -73,19 +73,14 @@ export function skdHolistic(
   { parameters, state }: Discriminator,
   tiling: Tiling,
 ): HolisticLoss {
-  const tape = new Tape(true);
-  try {
-    return scope(() => {
-      const logits = tape.leaf(view(student_NHWK));
-      const vars = mapParameters(parameters, (value) => tape.constant(view(value)));
-      const { scores, state: after } = discriminate(tape, logits, vars, state, tiling);
-      const seed = fill(scores.shape, -1 / scores.value.size);
-      const { leaves } = tape.backward([[scores, seed]]);
-      return { loss: -meanOf(scores.value), gradient_NHWK: leaves.get(logits)!, state: after };
-    });
-  } finally {
-    tape.dispose();
-  }
+  return onTape((tape) => {
+    const logits = tape.leaf(view(student_NHWK));
+    const vars = mapParameters(parameters, (value) => tape.constant(view(value)));
+    const { scores, state: after } = discriminate(tape, logits, vars, state, tiling);
+    const seed = fill(scores.shape, -1 / scores.value.size);
+    const { leaves } = tape.backward([[scores, seed]]);
+    return { loss: -meanOf(scores.value), gradient_NHWK: leaves.get(logits)!, state: after };
+  });
 }
 
 /** The discriminator's own loss. @throws RangeError like `discriminate`, and if the shapes differ */
@@ -118,23 +113,18 @@ function scoreLoss(
   tiling: Tiling,
   kind: DiscriminatorObjective['kind'],
 ): DiscriminatorLoss {
-  const tape = new Tape(true);
-  try {
-    return scope(() => {
-      const vars = mapParameters(parameters, (value) => tape.leaf(view(value)));
-      const run = (logits_NHWK: Tensor, before: DiscriminatorState) =>
-        discriminate(tape, tape.constant(view(logits_NHWK)), vars, before, tiling);
-      const student = run(student_NHWK, state);
-      const teacher = run(teacher_NHWK, student.state);
-      const fake = SCORED[kind](student.scores, 1);
-      const real = SCORED[kind](teacher.scores, -1);
-      const { leaves } = tape.backward([fake.seed, real.seed]);
-      const gradients = mapParameters(vars, (leaf) => leaves.get(leaf)!);
-      return { loss: fake.loss + real.loss, gradients, state: teacher.state };
-    });
-  } finally {
-    tape.dispose();
-  }
+  return onTape((tape) => {
+    const vars = mapParameters(parameters, (value) => tape.leaf(view(value)));
+    const run = (logits_NHWK: Tensor, before: DiscriminatorState) =>
+      discriminate(tape, tape.constant(view(logits_NHWK)), vars, before, tiling);
+    const student = run(student_NHWK, state);
+    const teacher = run(teacher_NHWK, student.state);
+    const fake = SCORED[kind](student.scores, 1);
+    const real = SCORED[kind](teacher.scores, -1);
+    const { leaves } = tape.backward([fake.seed, real.seed]);
+    const gradients = mapParameters(vars, (leaf) => leaves.get(leaf)!);
+    return { loss: fake.loss + real.loss, gradients, state: teacher.state };
+  });
 }
 
 /** A loss of scores whose sign is 1 for the student's and -1 for the teacher's, and its gradient. */

@@ -155,19 +155,60 @@ bool ChannelOutputs(Call* call, int count, int64_t channels, float** outputs) {
   return true;
 }
 
+// Inputs 0 to 6 of a forward pass: x, shortcut (of x's shape, or empty), scale, offset, running mean, running
+// variance, numbers (epsilon, momentum, activation).
+struct ForwardInputs {
+  std::vector<int64_t> shape;
+  int64_t channels, positions;
+  const float *x, *shortcut, *vectors[4], *numbers;
+
+  // Otherwise the call has its error.
+  bool Read(Call* call) {
+    x = call->Input(0, &shape);
+    if (x == nullptr || !call->Require(shape.size() > 1, "x: no map")) return false;
+    channels = shape.back();
+    positions = PositionsOf(shape);
+    return call->InputOf(1, shape, "shortcut: another shape than x", &shortcut, true) &&
+           call->Vectors(2, 4, channels, vectors) &&
+           call->InputOf(6, {3}, "numbers: not three", &numbers);
+  }
+};
+
+// The first inputs of a backward pass: dy, x, y, `count` vectors, numbers (activation first).
+struct GradientInputs {
+  std::vector<int64_t> shape;
+  int64_t channels, positions;
+  const float *dy, *x, *y, *vectors[3], *numbers;
+
+  // Otherwise the call has its error.
+  bool Read(Call* call, int count, int64_t amount, const char* wrong_amount) {
+    dy = call->Input(0, &shape);
+    if (dy == nullptr || !call->Require(shape.size() > 1, "dy: no map")) return false;
+    channels = shape.back();
+    positions = PositionsOf(shape);
+    return call->InputOf(1, shape, "x: another shape than dy", &x) &&
+           call->InputOf(2, shape, "y: another shape than dy", &y) &&
+           call->Vectors(3, count, channels, vectors) &&
+           call->InputOf(3 + count, {amount}, wrong_amount, &numbers);
+  }
+
+  ActivationRange range() const {
+    return ActivationRange(static_cast<Activation>(static_cast<int>(numbers[0])));
+  }
+};
+
 // The mean and the biased variance of each channel over `positions` positions.
 struct Statistics {
   std::vector<double> mean, variance;
   int64_t positions;
 };
 
-// Outputs: y, mean, 1 / deviation, new running mean and variance. vectors: scale, offset, running mean,
-// running variance. numbers: epsilon, momentum, activation.
-inline void NormaliseWith(Call* call, const Statistics& of, const float* x,
-                          const std::vector<int64_t>& shape, const float* shortcut,
-                          const float* const* vectors, const float* numbers) {
-  const int64_t channels = shape.back(), positions = PositionsOf(shape);
-  float *const y = call->Output(0, shape), *outputs[4];
+// Outputs: y, mean, 1 / deviation, new running mean and variance.
+inline void NormaliseWith(Call* call, const Statistics& of, const ForwardInputs& in) {
+  const int64_t channels = in.channels, positions = in.positions;
+  const float* const* const vectors = in.vectors;
+  const float* const numbers = in.numbers;
+  float *const y = call->Output(0, in.shape), *outputs[4];
   if (y == nullptr || !ChannelOutputs(call, 4, channels, outputs)) return;
   std::vector<float> factor(channels), offset(channels);
   const double momentum = numbers[1];
@@ -182,15 +223,16 @@ inline void NormaliseWith(Call* call, const Statistics& of, const float* x,
     offset[c] = static_cast<float>(vectors[1][c] - mean * factor[c]);
   }
   const ActivationRange range(static_cast<Activation>(static_cast<int>(numbers[2])));
-  const Epilogue how{factor.data(), offset.data(), shortcut, range};
+  const Epilogue how{factor.data(), offset.data(), in.shortcut, range};
   OverPositions(positions, PartsOf(positions, channels), [&](int, int64_t begin, int64_t end) {
-    NormaliseRows(x, how, begin, end, channels, y);
+    NormaliseRows(in.x, how, begin, end, channels, y);
   });
 }
 
 // The sums of dz and of dz * (x - mean). dz may be null.
-inline Sums GradientSums(const float* dy, const float* x, const float* y, const float* mean,
-                         ActivationRange range, int64_t positions, int64_t channels, float* dz) {
+inline Sums GradientSums(const GradientInputs& of, const float* mean, float* dz) {
+  const int64_t channels = of.channels, positions = of.positions;
+  const ActivationRange range = of.range();
   const int parts = PartsOf(positions, channels);
   std::vector<Sums> sums(parts, Sums(channels));
   OverPositions(positions, parts, [&](int part, int64_t begin, int64_t end) {
@@ -198,7 +240,7 @@ inline Sums GradientSums(const float* dy, const float* x, const float* y, const 
     for (int64_t p = begin; p < end; p += kChunk) {
       const int64_t at = p * channels;
       own.Begin();
-      AddGradients(dy + at, x + at, y + at, mean, range, std::min(kChunk, end - p), channels,
+      AddGradients(of.dy + at, of.x + at, of.y + at, mean, range, std::min(kChunk, end - p), channels,
                    dz == nullptr ? nullptr : dz + at, own.chunk_first.data(),
                    own.chunk_second.data());
       own.End();
@@ -207,11 +249,13 @@ inline Sums GradientSums(const float* dy, const float* x, const float* y, const 
   return Total(sums, channels);
 }
 
-// dx, given the sums of GradientSums over all positions of which mean and 1 / deviation were taken.
-inline void GradientOfInput(const float* dy, const float* x, const float* y, const float* scale,
-                            const float* mean_C, const float* inverse_C, const Sums& total,
-                            int64_t total_positions, ActivationRange range, int64_t positions,
-                            int64_t channels, float* dx) {
+// dx, given the sums of GradientSums over all positions of which mean and 1 / deviation were taken. The inputs'
+// vectors are scale, mean and 1 / deviation.
+inline void GradientOfInput(const GradientInputs& of, const Sums& total, int64_t total_positions,
+                            float* dx) {
+  const int64_t channels = of.channels, positions = of.positions;
+  const float *const scale = of.vectors[0], *const mean_C = of.vectors[1], *const inverse_C = of.vectors[2];
+  const ActivationRange range = of.range();
   std::vector<float> a(channels), b(channels), d(channels);
   for (int64_t c = 0; c < channels; ++c) {
     const double mean = mean_C[c], inverse = inverse_C[c];
@@ -224,8 +268,8 @@ inline void GradientOfInput(const float* dy, const float* x, const float* y, con
   }
   OverPositions(positions, PartsOf(positions, channels), [&](int, int64_t begin, int64_t end) {
     const int64_t at = begin * channels;
-    InputGradient(dy + at, x + at, y + at, a.data(), b.data(), d.data(), range, end - begin,
-                  channels, dx + at);
+    InputGradient(of.dy + at, of.x + at, of.y + at, a.data(), b.data(), d.data(), range,
+                  end - begin, channels, dx + at);
   });
 }
 

@@ -45,76 +45,52 @@ Statistics Joined(const float* moments, int64_t ranks, int64_t positions, int64_
 
 // Inputs: as of CirkdBatchNorm, then every rank's moments [R, 2 C]. Outputs: as of CirkdBatchNorm.
 void ComputeForward(Call* call) {
-  std::vector<int64_t> shape, ranks;
-  const float *shortcut, *vectors[4], *numbers;
-  const float* const x = call->Input(0, &shape);
-  if (x == nullptr || !call->Require(shape.size() > 1, "x: no map")) return;
-  const int64_t channels = shape.back(), positions = PositionsOf(shape);
-  if (!call->InputOf(1, shape, "shortcut: another shape than x", &shortcut, true) ||
-      !call->Vectors(2, 4, channels, vectors) ||
-      !call->InputOf(6, {3}, "numbers: not three", &numbers)) {
-    return;
-  }
+  ForwardInputs of;
+  if (!of.Read(call)) return;
+  std::vector<int64_t> ranks;
+  const int64_t channels = of.channels, positions = of.positions;
   const float* const moments = call->Input(7, &ranks);
   if (moments == nullptr ||
       !call->Require(ranks.size() == 2 && ranks[1] == 2 * channels, "moments: not two per channel") ||
       !call->Require(ranks[0] * positions > 1, "x: one value per channel")) {
     return;
   }
-  NormaliseWith(call, Joined(moments, ranks[0], positions, channels), x, shape, shortcut, vectors,
-                numbers);
+  NormaliseWith(call, Joined(moments, ranks[0], positions, channels), of);
 }
 
 // Inputs: dy, x, y, mean, 1 / deviation (both over all ranks), numbers (activation, whether the shortcut's
 // gradient is wanted). Outputs: this rank's sums [1, 2 C] of dz and of dz * (x - mean), dscale, doffset,
 // dshortcut (or empty).
 void ComputeGradientSums(Call* call) {
-  std::vector<int64_t> shape;
-  const float *x, *y, *vectors[2], *numbers;
-  const float* const dy = call->Input(0, &shape);
-  if (dy == nullptr || !call->Require(shape.size() > 1, "dy: no map")) return;
-  const int64_t channels = shape.back(), positions = PositionsOf(shape);
-  if (!call->InputOf(1, shape, "x: another shape than dy", &x) ||
-      !call->InputOf(2, shape, "y: another shape than dy", &y) ||
-      !call->Vectors(3, 2, channels, vectors) ||
-      !call->InputOf(5, {2}, "numbers: not two", &numbers)) {
-    return;
-  }
-  const bool wants_shortcut = numbers[1] != 0.0f;
+  GradientInputs of;
+  if (!of.Read(call, 2, 2, "numbers: not two")) return;
+  const int64_t channels = of.channels;
+  const bool wants_shortcut = of.numbers[1] != 0.0f;
   float *const sums = call->Output(0, {1, 2 * channels}), *outputs[2];
   if (sums == nullptr || !ChannelOutputs(call, 2, channels, outputs)) return;
-  float* const dz = call->Output(3, wants_shortcut ? shape : std::vector<int64_t>{0});
+  float* const dz = call->Output(3, wants_shortcut ? of.shape : std::vector<int64_t>{0});
   if (dz == nullptr && wants_shortcut) return;
-  const ActivationRange range(static_cast<Activation>(static_cast<int>(numbers[0])));
-  const Sums total = GradientSums(dy, x, y, vectors[0], range, positions, channels,
-                                  wants_shortcut ? dz : nullptr);
+  const Sums total = GradientSums(of, of.vectors[0], wants_shortcut ? dz : nullptr);
   for (int64_t c = 0; c < channels; ++c) {
     sums[c] = static_cast<float>(total.first[c]);
     sums[channels + c] = static_cast<float>(total.second[c]);
-    outputs[0][c] = static_cast<float>(total.second[c] * vectors[1][c]);
+    outputs[0][c] = static_cast<float>(total.second[c] * of.vectors[1][c]);
     outputs[1][c] = static_cast<float>(total.first[c]);
   }
 }
 
 // Inputs: dy, x, y, scale, mean, 1 / deviation, numbers (activation), every rank's sums [R, 2 C]. Output: dx.
 void ComputeGradient(Call* call) {
-  std::vector<int64_t> shape, ranks;
-  const float *x, *y, *vectors[3], *numbers;
-  const float* const dy = call->Input(0, &shape);
-  if (dy == nullptr || !call->Require(shape.size() > 1, "dy: no map")) return;
-  const int64_t channels = shape.back(), positions = PositionsOf(shape);
-  if (!call->InputOf(1, shape, "x: another shape than dy", &x) ||
-      !call->InputOf(2, shape, "y: another shape than dy", &y) ||
-      !call->Vectors(3, 3, channels, vectors) ||
-      !call->InputOf(6, {1}, "numbers: not one", &numbers)) {
-    return;
-  }
+  GradientInputs of;
+  if (!of.Read(call, 3, 1, "numbers: not one")) return;
+  std::vector<int64_t> ranks;
+  const int64_t channels = of.channels;
   const float* const sums = call->Input(7, &ranks);
   if (sums == nullptr ||
       !call->Require(ranks.size() == 2 && ranks[1] == 2 * channels, "sums: not two per channel")) {
     return;
   }
-  float* const dx = call->Output(0, shape);
+  float* const dx = call->Output(0, of.shape);
   if (dx == nullptr) return;
   Sums total(channels);
   for (int64_t r = 0; r < ranks[0]; ++r) {
@@ -123,9 +99,7 @@ void ComputeGradient(Call* call) {
       total.second[c] += sums[r * 2 * channels + channels + c];
     }
   }
-  const ActivationRange range(static_cast<Activation>(static_cast<int>(numbers[0])));
-  GradientOfInput(dy, x, y, vectors[0], vectors[1], vectors[2], total, ranks[0] * positions, range,
-                  positions, channels, dx);
+  GradientOfInput(of, total, ranks[0] * of.positions, dx);
 }
 
 const bool registered = [] {

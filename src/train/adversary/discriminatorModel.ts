@@ -15,7 +15,7 @@ import type { StagedBuffers } from '../../models/buffers.js';
 import { Builder, type WeightSource } from '../../models/builder.js';
 import { uniformWeights } from '../../models/initialise.js';
 import type { EntryRole } from '../../models/layout.js';
-import { ModelState } from '../../models/modelState.js';
+import { TrainedPart } from '../../models/trainedPart.js';
 import type { Parameter } from '../../tensor/index.js';
 
 /** Begins the names of all its entries. */
@@ -24,14 +24,14 @@ export const DISCRIMINATOR = 'discriminator';
 /** Channels after the first convolution, as in the official code. */
 const WIDTH = 64;
 
-export class DiscriminatorModel {
-  readonly state = new ModelState();
+export class DiscriminatorModel extends TrainedPart {
   readonly #weights: Readonly<Record<DiscriminatorParameter, Parameter>>;
   readonly #mean: Parameter;
   readonly #variance: Parameter;
   readonly #us: readonly Parameter[];
 
   constructor(classes: number, weights: WeightSource, width = WIDTH) {
+    super();
     const at = new Builder(this.state, weights).at(DISCRIMINATOR);
     this.#weights = mapParameters(discriminatorShapes(classes, width), (shape, name) =>
       at.parameter(name, officialShape(shape), roleOf(name, shape)),
@@ -42,10 +42,6 @@ export class DiscriminatorModel {
     this.#us = CONVOLUTIONS.map((name, layer) =>
       at.buffer(`${name}.weight_u`, [width * 2 ** layer], 'singular_vector'),
     );
-  }
-
-  parameters(): Parameter[] {
-    return this.state.parameters();
   }
 
   /** The current values, of the caller's scope; the state as far as this step's passes have moved it. */
@@ -68,10 +64,6 @@ export class DiscriminatorModel {
 
   parameter(name: DiscriminatorParameter): Parameter {
     return this.#weights[name];
-  }
-
-  dispose(): void {
-    this.state.dispose();
   }
 }
 

@@ -4,7 +4,7 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
-import { freeAddresses } from '../../support/collectives/rankGroup.js';
+import { freeAddresses } from '../../../services/student/group/freeAddresses.js';
 import type { CirkdProcess } from '../../support/commands/cirkdProcess.js';
 import { pods, RELEASE, render, VARIANTS } from '../../support/deploy/chart.js';
 import type { KubeObject } from '../../support/deploy/kube.js';

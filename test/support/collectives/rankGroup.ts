@@ -1,8 +1,8 @@
 /** Groups of processes that run collectives on demand (rank.ts). */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { createServer } from 'node:net';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
+import { freeAddresses } from '../../../services/student/group/freeAddresses.js';
 
 const PROGRAM = fileURLToPath(new URL('./rank.ts', import.meta.url));
 
@@ -73,20 +73,4 @@ export class RankGroup {
     for (const rank of RankGroup.#started) rank.signal('SIGKILL');
     RankGroup.#started.clear();
   }
-}
-
-export async function freeAddresses(count: number): Promise<string[]> {
-  const servers = Array.from({ length: count }, () => createServer());
-  const addresses = await Promise.all(
-    servers.map(
-      (server) =>
-        new Promise<string>((resolve) => {
-          server.listen(0, '127.0.0.1', () => {
-            resolve(`127.0.0.1:${(server.address() as { port: number }).port}`);
-          });
-        }),
-    ),
-  );
-  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
-  return addresses;
 }

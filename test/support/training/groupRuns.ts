@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { freeAddresses } from '../collectives/rankGroup.js';
+import { freeAddresses } from '../../../services/student/group/freeAddresses.js';
 import { CirkdProcess } from '../commands/cirkdProcess.js';
 import type { Inside } from '../commands/spawnCirkd.js';
 import type { RankPlace } from '../connections/rankNamespaces.js';

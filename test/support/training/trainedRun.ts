@@ -48,6 +48,16 @@ export class TrainedRun {
     return state;
   }
 
+  /** Every byte of the state's files after `step` updates, by name in order. */
+  files(step: number): Map<string, string> {
+    const names = readdirSync(this.checkpointFile(step, ''))
+      .filter((name) => name.endsWith('.safetensors'))
+      .sort();
+    const bytes = (name: string) =>
+      readFileSync(this.checkpointFile(step, name)).toString('base64');
+    return new Map(names.map((name) => [name, bytes(name)]));
+  }
+
   /** Names of the tensors of a checkpoint that hold a NaN or an infinity. */
   nonFinite(step: number): string[] {
     return [...this.#tensors(step)].flatMap(([name, { dtype, data }]) => {
