@@ -7,7 +7,8 @@
  * again for each call.
  */
 import type { PeerCertificate } from 'node:tls';
-import { ServerInterceptingCall, type ServerInterceptor } from '@grpc/grpc-js';
+import type { Metadata, ServerInterceptingCallInterface, ServerInterceptor } from '@grpc/grpc-js';
+import { CallLayer } from './calls/callLayer.js';
 import { isAccepted } from './security/bearerTokens.js';
 import { GrpcStatus } from './errors.js';
 
@@ -21,25 +22,40 @@ export interface AdmissionRules {
 
 /** Ends each call that breaks the rules with UNAUTHENTICATED. */
 export function admission(rules: AdmissionRules): ServerInterceptor {
-  return (_method, call) =>
-    new ServerInterceptingCall(call, {
-      start(next) {
-        next({
-          onReceiveMetadata(metadata, admit) {
-            const { sslPeerCertificate } = call.getAuthContext();
-            const reason = refusal(rules, sslPeerCertificate, metadata.get('authorization'));
-            if (reason === undefined) {
-              // No handler needs the token, so none should be able to leak it.
-              metadata.remove('authorization');
-              admit(metadata);
-              return;
-            }
-            rules.onRefused?.({ peer: call.getPeer(), reason });
-            call.sendStatus({ code: GrpcStatus.UNAUTHENTICATED, details: reason, metadata: null });
-          },
-        });
-      },
-    });
+  return (_method, call) => new AdmittedCall(call, rules).intercepting;
+}
+
+class AdmittedCall extends CallLayer {
+  readonly #rules: AdmissionRules;
+  #admitted = false;
+
+  constructor(call: ServerInterceptingCallInterface, rules: AdmissionRules) {
+    super(call);
+    this.#rules = rules;
+  }
+
+  override onReceiveMetadata(metadata: Metadata): void {
+    const rules = this.#rules;
+    const { sslPeerCertificate } = this.below.getAuthContext();
+    const reason = refusal(rules, sslPeerCertificate, metadata.get('authorization'));
+    if (reason === undefined) {
+      // No handler needs the token, so none should be able to leak it.
+      metadata.remove('authorization');
+      this.#admitted = true;
+      super.onReceiveMetadata(metadata);
+      return;
+    }
+    rules.onRefused?.({ peer: this.getPeer(), reason });
+    this.below.sendStatus({ code: GrpcStatus.UNAUTHENTICATED, details: reason, metadata: null });
+  }
+
+  override onReceiveMessage(message: unknown): void {
+    if (this.#admitted) super.onReceiveMessage(message);
+  }
+
+  override onReceiveHalfClose(): void {
+    if (this.#admitted) super.onReceiveHalfClose();
+  }
 }
 
 function refusal(

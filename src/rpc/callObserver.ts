@@ -1,5 +1,6 @@
 /** An interceptor that reports every call to hooks, so that metrics and logs stay out of src/rpc. */
-import { ServerInterceptingCall, type ServerInterceptor } from '@grpc/grpc-js';
+import type { ServerInterceptingCallInterface, ServerInterceptor } from '@grpc/grpc-js';
+import { CallLayer } from './calls/callLayer.js';
 import { type GrpcCode, GrpcStatus } from './errors.js';
 
 export interface CallHooks {
@@ -14,22 +15,36 @@ export interface CallHooks {
 
 export function callObserver(hooks: CallHooks): ServerInterceptor {
   return (method, call) => {
-    const startedAtMs = performance.now();
-    let ended = false;
-    const end = (code: GrpcCode) => {
-      if (ended) return;
-      ended = true;
-      hooks.onEnd?.(method.path, code, (performance.now() - startedAtMs) / 1000);
-    };
     hooks.onStart?.(method.path);
-    return new ServerInterceptingCall(call, {
-      start(next) {
-        next({ onCancel: () => end(GrpcStatus.CANCELLED) });
-      },
-      sendStatus(status, next) {
-        end(status.code);
-        next(status);
-      },
-    });
+    return new ObservedCall(call, method.path, hooks).intercepting;
   };
+}
+
+class ObservedCall extends CallLayer {
+  readonly #method: string;
+  readonly #hooks: CallHooks;
+  readonly #startedAtMs = performance.now();
+  #ended = false;
+
+  constructor(call: ServerInterceptingCallInterface, method: string, hooks: CallHooks) {
+    super(call);
+    this.#method = method;
+    this.#hooks = hooks;
+  }
+
+  override sendStatus(status: Parameters<CallLayer['sendStatus']>[0]): void {
+    this.#end(status.code);
+    super.sendStatus(status);
+  }
+
+  override onCancel(): void {
+    this.#end(GrpcStatus.CANCELLED);
+    super.onCancel();
+  }
+
+  #end(code: GrpcCode): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    this.#hooks.onEnd?.(this.#method, code, (performance.now() - this.#startedAtMs) / 1000);
+  }
 }

@@ -81,7 +81,9 @@ test('unanswered requests of a stream are bounded: no more is read meanwhile', a
   });
   const stream = peer.stream();
   for (let shade = 1; shade <= 40; shade++) {
-    stream.send(inferRequest({ shades: [shade], size: [128, 128], outputs: ['logits'] }));
+    // Each with an id of its own: what equals the request before is not decoded again.
+    const id = String(shade);
+    stream.send(inferRequest({ id, shades: [shade], size: [128, 128], outputs: ['logits'] }));
   }
   await eventually(() => waiting() === 2);
   await setTimeout(200);

@@ -42,6 +42,7 @@ export class CallGate {
   /** In order of turns. */
   readonly #connections = new Map<string, Connection>();
   #admitted = 0;
+  #waiting = 0;
   #closed = false;
 
   constructor(limits: GateLimits) {
@@ -50,8 +51,7 @@ export class CallGate {
 
   /** Calls let through, and those that wait. */
   get calls(): { readonly admitted: number; readonly waiting: number } {
-    const waiting = [...this.#connections.values()].reduce((sum, one) => sum + one.waiting.size, 0);
-    return { admitted: this.#admitted, waiting };
+    return { admitted: this.#admitted, waiting: this.#waiting };
   }
 
   /** Lets a call of `peer` in, now or later. Call the result once, when the call has ended. */
@@ -60,20 +60,45 @@ export class CallGate {
       entry.refuse(stopping());
       return () => {};
     }
-    const connection = this.#connections.get(peer) ?? { admitted: 0, waiting: new Set() };
-    this.#connections.set(peer, connection);
+    let connection = this.#connections.get(peer);
+    if (connection === undefined) {
+      connection = { admitted: 0, waiting: new Set() };
+      this.#connections.set(peer, connection);
+    }
+    this.#wait(peer, connection, entry);
+    return () => this.#leave(peer, connection, entry);
+  }
+
+  #wait(peer: string, connection: Connection, entry: Entry): void {
+    // The usual call finds nobody waiting: there is no order to keep.
+    if (this.#waiting === 0 && this.#fits(connection)) {
+      this.#let(peer, connection, entry);
+      return;
+    }
     connection.waiting.add(entry);
+    this.#waiting += 1;
     this.#admit();
-    return () => {
-      if (!connection.waiting.delete(entry)) {
-        connection.admitted -= 1;
-        this.#admitted -= 1;
-      }
-      if (connection.admitted === 0 && connection.waiting.size === 0) {
-        this.#connections.delete(peer);
-      }
-      this.#admit();
-    };
+  }
+
+  #leave(peer: string, connection: Connection, entry: Entry): void {
+    if (connection.waiting.delete(entry)) this.#waiting -= 1;
+    else {
+      connection.admitted -= 1;
+      this.#admitted -= 1;
+    }
+    if (connection.admitted === 0 && connection.waiting.size === 0) {
+      this.#connections.delete(peer);
+    }
+    this.#admit();
+  }
+
+  /** Lets a call in, and moves its connection to the end of the order. */
+  #let(peer: string, connection: Connection, entry: Entry): void {
+    connection.admitted += 1;
+    this.#admitted += 1;
+    this.#connections.delete(peer);
+    this.#connections.set(peer, connection);
+    entry.admit();
   }
 
   /** Refuses the calls that wait, and all later ones. */
@@ -86,17 +111,14 @@ export class CallGate {
 
   /** One call per connection and round. */
   #admit(): void {
-    for (let before = -1; !this.#closed && before !== this.#admitted; ) {
+    for (let before = -1; this.#waiting > 0 && !this.#closed && before !== this.#admitted; ) {
       before = this.#admitted;
       for (const [peer, connection] of [...this.#connections]) {
         const [entry] = connection.waiting;
         if (entry === undefined || !this.#fits(connection)) continue;
         connection.waiting.delete(entry);
-        connection.admitted += 1;
-        this.#admitted += 1;
-        this.#connections.delete(peer);
-        this.#connections.set(peer, connection);
-        entry.admit();
+        this.#waiting -= 1;
+        this.#let(peer, connection, entry);
       }
     }
   }

@@ -159,9 +159,13 @@ export class ModelServer {
     const tensors = await answerTensors(plan, results);
     const { queuedAtMs, startedAtMs, answeredAtMs = queuedAtMs } = inference.times;
     this.statistics.addAnswered({
-      ...{ images: plan.images.length, cachedImages: inference.cachedImages },
-      ...{ cachesAnswers: this.requireModel().serving.cachesAnswers },
-      ...{ arrivedAtMs, queuedAtMs, startedAtMs, answeredAtMs },
+      images: plan.images.length,
+      cachedImages: inference.cachedImages,
+      cachesAnswers: this.requireModel().serving.cachesAnswers,
+      arrivedAtMs,
+      queuedAtMs,
+      startedAtMs,
+      answeredAtMs,
       encodedAtMs: performance.now(),
     });
     return { modelName: this.#options.modelName, id: plan.id, tensors };

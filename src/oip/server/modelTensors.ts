@@ -69,6 +69,18 @@ export function defaultOutputs(outputs: readonly ModelTensor[]): ModelTensor[] {
  * needed. What it doesn't give as it is, derivedOutputs.ts makes.
  */
 export function networkOutputs(tensors: readonly ModelTensor[]): readonly OutputRequest[] {
+  let outputs = networkOutputsOfList.get(tensors);
+  if (outputs === undefined) {
+    outputs = networkOutputsByNames(tensors);
+    networkOutputsOfList.set(tensors, outputs);
+  }
+  return outputs;
+}
+
+/** A request's list is asked about several times. */
+const networkOutputsOfList = new WeakMap<readonly ModelTensor[], readonly OutputRequest[]>();
+
+function networkOutputsByNames(tensors: readonly ModelTensor[]): readonly OutputRequest[] {
   const names = tensors.map(({ name }) => name).join();
   const known = networkOutputsOf.get(names);
   if (known !== undefined) return known;

@@ -30,6 +30,9 @@ export type Incoming<Message> = Message | { readonly malformed: string };
 /** Limit on a message's bytes besides tensors. */
 const MAX_PLAIN_BYTES = 65_536;
 
+/** Those of a usual request are some hundred. */
+const MAX_KEPT_BYTES = 4096;
+
 /** A request has one input. More than that comes from clients of other models, not by the hundred. */
 const MAX_TENSORS = 256;
 
@@ -40,11 +43,24 @@ const CONTENTS_TAG = tag(5, LENGTH_DELIMITED);
 export function decodeInferRequest(bytes: Buffer): Incoming<DecodedRequest> {
   try {
     const { plain, raw, contents } = takenApart(bytes);
-    const { requestDeserialize } = InferenceService.service.ModelInfer;
-    return { request: requestDeserialize(plain), raw, contents };
+    return { request: decodedPlain(plain), raw, contents };
   } catch (error) {
     return { malformed: (error as Error).message };
   }
+}
+
+let last: { readonly plain: Buffer; readonly request: ModelInferRequest } | undefined;
+
+/**
+ * A client's requests differ in their tensors only, unless it gives them ids: what was decoded last often serves
+ * again. Nobody writes into a request.
+ */
+function decodedPlain(plain: Buffer): ModelInferRequest {
+  if (last?.plain.equals(plain)) return last.request;
+  const request = InferenceService.service.ModelInfer.requestDeserialize(plain);
+  // Larger ones, which come from nobody in earnest, are not kept.
+  if (plain.length <= MAX_KEPT_BYTES) last = { plain, request };
+  return request;
 }
 
 /** For the small messages of the other methods. */

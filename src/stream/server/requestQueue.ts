@@ -123,11 +123,13 @@ export class RequestQueue implements RequestIntake {
    */
   #dropLate(): void {
     const now = performance.now();
-    for (const { request, arrivedAtMs } of this.#turns.lines().flat()) {
+    const late: QueuedRequest[] = [];
+    this.#turns.forEach(({ request, arrivedAtMs }) => {
       const leftMs = arrivedAtMs + request.timeoutMs - now;
       const isLate = leftMs < this.#shortestPassMs && request.timeoutMs >= this.#shortestPassMs;
-      if (isLate) this.#drop(request, 'late');
-    }
+      if (isLate) late.push(request);
+    });
+    for (const request of late) this.#drop(request, 'late');
   }
 
   /**

@@ -86,6 +86,13 @@ export class Turns {
     return [...this.#runs.values()].flatMap((lines) => [...lines.values()]);
   }
 
+  /** Visits every image without a copy of the lines: nothing may be added or taken out meanwhile. */
+  forEach(visit: (waiting: Waiting) => void): void {
+    for (const lines of this.#runs.values()) {
+      for (const line of lines.values()) line.forEach(visit);
+    }
+  }
+
   /**
    * One image of each run, in order of turns: the first that `fits` among the heads of the run's
    * streams. The caller may take it before it asks for the next one.
