@@ -10,7 +10,7 @@ import { float32, scope, Tape } from '../../../src/tensor/index.js';
 
 /** After so many passes 0.9^32 = 3 % of the statistics are still the initial ones. */
 const PASSES = 32;
-const NOISE_NHWC = [2, 32, 32, 3] as const;
+const NOISE_NHWC: readonly number[] = [2, 32, 32, 3];
 
 /** DeepLabV3 on MobileNetV2 for the synthetic streets. */
 export function writeUntrainedModel(path: string, widthMultiplier: number): void {
