@@ -84,4 +84,3 @@ function plainDistance(student: Float32Array, teacher: Float32Array, rows: numbe
   }
   return { squares, gradient };
 }
-
