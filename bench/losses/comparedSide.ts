@@ -1,4 +1,4 @@
-/** The losses of the methods compared with, as measured: comparedSide.py is the peer's. */
+/** The losses with a row of their own, as measured: comparedSide.py is the peer's. */
 import { channelTerms } from '../../src/distill/channelTerms.js';
 import {
   type Discriminator,
@@ -16,8 +16,12 @@ import { dsdPixel } from '../../src/losses/compared/dsdPixel.js';
 import { fitnet } from '../../src/losses/compared/fitnet.js';
 import { ifvd } from '../../src/losses/compared/ifvd.js';
 import { skdPairwise } from '../../src/losses/compared/skdPairwise.js';
+import { logitsKd } from '../../src/losses/logitsKd.js';
 import type { LabelMaps } from '../../src/losses/nearestLabels.js';
+import { taskCe } from '../../src/losses/taskCe.js';
 import type { Tiling } from '../../src/losses/tiling.js';
+import { OUTPUT_STRIDE } from '../../src/contract/teacherInfo.js';
+import type { ChannelTerm } from '../../src/contract/terms.js';
 import { ChannelMemoryBank } from '../../src/memory/channelMemoryBank.js';
 import { fill, float32, ops, scalar, scope, type Tensor, zeros } from '../../src/tensor/index.js';
 import { unitValues, values } from './inputs.js';
@@ -30,6 +34,7 @@ export interface ComparedInputs {
   readonly norm_NHW: Tensor;
   /** [C, D] */
   readonly weight_CD: Tensor;
+  /** At the maps' size; those of `task` at full resolution. */
   readonly labels: LabelMaps;
   readonly discriminator: Discriminator | null;
   readonly bank: ChannelMemoryBank | null;
@@ -40,19 +45,26 @@ export function comparedInputs(point: Point): ComparedInputs {
   const { student, teacher } = point.channels;
   const map = [images, height, width];
   const rows = rowsOf(point);
-  const classes = values('labels', rows, 1);
-  const data = Uint8Array.from(classes, (value) =>
-    Math.floor(((value + 1) / 2) * (CLASSES - 0.01)),
-  );
+  const scale = loss === 'task' ? OUTPUT_STRIDE : 1;
   return {
     student_NHWC: float32(values('student', rows, student), [...map, student]),
     teacher_NHWD: float32(unitValues('teacher', rows, teacher), [...map, teacher]),
     norm_NHW: fill(map, 1),
     weight_CD: float32(values('weight', student, teacher), [student, teacher]),
-    labels: { data, images, height, width },
+    labels: labelMaps(images, height * scale, width * scale),
     discriminator: loss === 'skd_holistic' ? discriminator() : null,
-    bank: loss === 'channel' ? channelBank((height * width) / CHANNEL_POOLING ** 2) : null,
+    bank: loss === 'memory_channel' ? channelBank(pooled(height) * pooled(width)) : null,
   };
+}
+
+const pooled = (length: number) => Math.ceil(length / CHANNEL_POOLING);
+
+function labelMaps(images: number, height: number, width: number): LabelMaps {
+  const classes = values('labels', images * height * width, 1);
+  const data = Uint8Array.from(classes, (value) =>
+    Math.floor(((value + 1) / 2) * (CLASSES - 0.01)),
+  );
+  return { data, images, height, width };
 }
 
 function discriminator(): Discriminator {
@@ -98,7 +110,16 @@ const one = ({ loss, gradient_NHWC }: { loss: number; gradient_NHWC: Tensor }): 
 });
 
 const COMPUTE: Readonly<Record<ComparedLoss, Compute>> = {
-  at: ({ student_NHWC, teacher_NHWD, norm_NHW }) => {
+  task: ({ student_NHWC, labels }) => {
+    const options = { ignoreLabel: 255, alignCorners: true };
+    const { loss, gradient_NhwK } = taskCe(student_NHWC, labels, options);
+    return { loss, gradient: gradient_NhwK };
+  },
+  logits_kd: ({ student_NHWC, teacher_NHWD }) => {
+    const { loss, gradient_NHWK } = logitsKd(student_NHWC, teacher_NHWD, 1);
+    return { loss, gradient: gradient_NHWK };
+  },
+  attention_transfer: ({ student_NHWC, teacher_NHWD, norm_NHW }) => {
     const channels = teacher_NHWD.shape[3]!;
     return one(attentionTransfer(student_NHWC, energyOfNorms(norm_NHW, channels)));
   },
@@ -114,7 +135,7 @@ const COMPUTE: Readonly<Record<ComparedLoss, Compute>> = {
   },
   ifvd: ({ student_NHWC, teacher_NHWD, labels }, tiling) =>
     one(ifvd(student_NHWC, teacher_NHWD, labels, { classes: CLASSES, tiling })),
-  cwd: ({ student_NHWC, teacher_NHWD, weight_CD }, tiling) =>
+  cwd_feature: ({ student_NHWC, teacher_NHWD, weight_CD }, tiling) =>
     one(convolvedCwd(student_NHWC, teacher_NHWD, weight_CD, { temperature: TEMPERATURE, tiling })),
   cwd_logits: ({ student_NHWC, teacher_NHWD }, tiling) =>
     one(cwd(student_NHWC, teacher_NHWD, { temperature: TEMPERATURE, tiling })),
@@ -130,29 +151,29 @@ const COMPUTE: Readonly<Record<ComparedLoss, Compute>> = {
     const { loss, gradient_NHWK } = dsdCategory(student_NHWC, teacher_NHWD, TEMPERATURE);
     return { loss, gradient: gradient_NHWK };
   },
-  channel,
+  minibatch_channel: channelTerm('minibatch_channel'),
+  memory_channel: channelTerm('memory_channel'),
+  channel_mse: channelTerm('channel_mse'),
 };
 
 /** Without the projection head, which is the network's. */
-function channel({ student_NHWC, teacher_NHWD, bank }: ComparedInputs, tiling: Tiling): Computed {
+function channelTerm(term: ChannelTerm): Compute {
   const first = (_: number, take: number) => Int32Array.from({ length: take }, (_, i) => i);
-  const { losses, gradient_NhwD } = channelTerms(
-    cutAveragePool(student_NHWC, CHANNEL_POOLING),
-    teacher_NHWD,
-    bank,
-    { enqueueChannels: first, sampleChannels: first },
-    {
-      weights: { minibatch_channel: 1, memory_channel: 0.1, channel_mse: 100 },
-      ...{ contrastTemperature: 0.1, contrastKdTemperature: 1 },
-      ...{ channelContrastRows: BANK_CHANNELS, channelUpdateFreq: 0, tiling },
-    },
-  );
-  const loss =
-    losses.get('minibatch_channel')! +
-    0.1 * losses.get('memory_channel')! +
-    100 * losses.get('channel_mse')!;
-  const gradient = cutAveragePoolGrad(gradient_NhwD, student_NHWC.shape, CHANNEL_POOLING);
-  return { loss, gradient };
+  return ({ student_NHWC, teacher_NHWD, bank }, tiling) => {
+    const { losses, gradient_NhwD } = channelTerms(
+      cutAveragePool(student_NHWC, CHANNEL_POOLING),
+      teacher_NHWD,
+      bank,
+      { enqueueChannels: first, sampleChannels: first },
+      {
+        weights: { [term]: 1 },
+        ...{ contrastTemperature: 0.1, contrastKdTemperature: 1 },
+        ...{ channelContrastRows: BANK_CHANNELS, channelUpdateFreq: 0, tiling },
+      },
+    );
+    const gradient = cutAveragePoolGrad(gradient_NhwD, student_NHWC.shape, CHANNEL_POOLING);
+    return { loss: losses.get(term)!, gradient };
+  };
 }
 
 export function computeCompared({ loss }: Point, inputs: ComparedInputs, tiling: Tiling): Computed {

@@ -5,13 +5,16 @@ The student's rows come as a leaf in [N, C, H, W], which is what the official co
 
 import numpy
 import torch
+import torch.nn.functional as F
 
-from compared_losses import LOSSES, Discriminator, channel, dsd_psd
+from compared_losses import LOSSES, Discriminator, at, channel_rows, cwd, dsd_psd
+from compared_losses import memory_channel, minibatch_channel
 from recipe import recipe_values
 
 SALT = "bench/losses"
 CLASSES = 19
 BANK_CHANNELS = 2048
+OUTPUT_STRIDE = 8
 PARAMS = {"temperature": 4, "classes": CLASSES}
 
 
@@ -40,21 +43,38 @@ def as_map(point, rows):
 
 def compared_inputs(point):
     rows, channels = rows_of(point), point["channels"]
-    label_values = values("labels", rows, 1).astype(numpy.float64)
-    labels = numpy.floor((label_values + 1) / 2 * (CLASSES - 0.01)).astype(numpy.float32)
     inputs = {
         "student": as_map(point, values("student", rows, channels["student"])).requires_grad_(),
         "teacher": as_map(point, unit_values("teacher", rows, channels["teacher"])),
-        "labels": as_map(point, labels)[:, 0],
+        "labels": labels_of(point),
     }
     weight = torch.from_numpy(values("weight", channels["student"], channels["teacher"]))
     inputs["weight"] = weight.T.contiguous()[:, :, None, None].requires_grad_()
     if point["loss"] == "skd_holistic":
         inputs["discriminator"] = discriminator()
-    if point["loss"] == "channel":
-        positions = point["height"] * point["width"] // 16
+    if point["loss"] == "memory_channel":
+        positions = -(-point["height"] // 4) * -(-point["width"] // 4)
         inputs["queue"] = torch.from_numpy(unit_values("bank/channel", BANK_CHANNELS, positions))
     return inputs
+
+
+def labels_of(point):
+    """At the maps' size; those of the task at full resolution."""
+    scale = OUTPUT_STRIDE if point["loss"] == "task" else 1
+    shape = (point["images"], scale * point["height"], scale * point["width"])
+    label_values = values("labels", numpy.prod(shape), 1).astype(numpy.float64)
+    labels = numpy.floor((label_values + 1) / 2 * (CLASSES - 0.01)).astype(numpy.float32)
+    return torch.from_numpy(labels).reshape(shape)
+
+
+def task(logits, labels):
+    whole = F.interpolate(logits, size=labels.shape[1:], mode="bilinear", align_corners=True)
+    return F.cross_entropy(whole, labels, ignore_index=255)
+
+
+def logits_kd(student, teacher):
+    kl = F.kl_div(F.log_softmax(student, 1), F.softmax(teacher, 1), reduction="none")
+    return kl.sum(1).mean()
 
 
 def discriminator():
@@ -82,19 +102,33 @@ def reset(network):
 
 def loss_of(point, inputs):
     loss, student, teacher = point["loss"], inputs["student"], inputs["teacher"]
-    if loss in ("fitnet", "cwd"):
+    if loss == "task":
+        return task(student, inputs["labels"].long())
+    if loss == "logits_kd":
+        return logits_kd(student, teacher)
+    if loss == "attention_transfer":
+        return at(student, teacher, PARAMS)
+    if loss == "fitnet":
         return LOSSES[loss](student, teacher, PARAMS, inputs["weight"])
-    if loss == "cwd_logits":
-        return LOSSES["cwd"](student, teacher, PARAMS)
+    if loss in ("cwd_feature", "cwd_logits"):
+        weights = (inputs["weight"],) if loss == "cwd_feature" else ()
+        return cwd(student, teacher, PARAMS, *weights)
     if loss == "ifvd":
         return LOSSES["ifvd"](student, teacher, PARAMS, inputs["labels"])
     if loss == "dsd_psd":
         return dsd_psd([student, teacher], [teacher, inputs["labels"][:, None]], PARAMS)
-    if loss == "channel":
-        pooled = torch.nn.functional.avg_pool2d(student, 4, ceil_mode=True)
-        params = {"temperature": 0.1, "kdTemperature": 1}
-        return channel(pooled, teacher, params, inputs["queue"])
+    if loss in ("minibatch_channel", "memory_channel", "channel_mse"):
+        return channel_term(loss, *channel_rows(F.avg_pool2d(student, 4, ceil_mode=True), teacher), inputs)
     return LOSSES[loss](student, teacher, PARAMS)
+
+
+def channel_term(loss, rows, other, inputs):
+    if loss == "channel_mse":
+        return F.mse_loss(rows, other)
+    params = {"temperature": 0.1, "kdTemperature": 1}
+    if loss == "minibatch_channel":
+        return minibatch_channel(rows, other, params)
+    return memory_channel(rows, other, params, inputs["queue"])
 
 
 def compute_compared(point, inputs):

@@ -18,6 +18,8 @@ import { assertAgreement, type SideReport, type SideTask } from './sideReport.js
 export interface Measurement extends Measuring<LossesFound> {
   readonly limits: Limits;
   readonly forecast: Forecast;
+  /** One round of each point. */
+  readonly quick: boolean;
 }
 
 const MAX_REPETITIONS = 3;
@@ -41,6 +43,7 @@ function reasonToSkip(side: SideName, point: Point, measurement: Measurement): s
 }
 
 function roundsOf(point: Point, measurement: Measurement): number {
+  if (measurement.quick) return 1;
   if (point.loss === 'memory' || isGoal(point)) return 3;
   return roundSeconds(point, measurement) > LONG_ROUND_SECONDS ? 1 : 2;
 }

@@ -50,14 +50,19 @@ function section(results: LossesResults, plot: string): string {
   const part = (some: readonly PointResult[], ...lines: string[]) => (some.length > 0 ? lines : []);
   return paragraphs(
     machineLine(results),
-    ...part(relational, '### Goals', goalTable(points)),
+    results.quick === true ? 'One round (`--quick`): a first look, not a measurement.' : '',
+    ...goalSection(points),
     ...part(
       of('minibatch'),
-      '### Mini-batch loss with gradient',
+      '### Mini-batch loss with gradient (`minibatch_pixel`)',
       timeAndMemoryTable(of('minibatch')),
       `![time and extra memory against positions](${plot})`,
     ),
-    ...part(of('memory'), '### Both memory losses with gradient', timeAndMemoryTable(of('memory'))),
+    ...part(
+      of('memory'),
+      '### Both memory losses with gradient (`memory_pixel`, `memory_region`)',
+      timeAndMemoryTable(of('memory')),
+    ),
     ...comparedSection(points.filter(({ point }) => isCompared(point))),
     ...part(relational, '### Rates', rateTable(relational)),
     skippedLines(points),
@@ -69,7 +74,7 @@ function comparedSection(results: readonly PointResult[]): string[] {
   const measured = results.filter(wasMeasured);
   if (measured.length === 0) return [];
   const table = tableOf(measured, [
-    ['loss', ({ point }) => point.loss],
+    ['term', ({ point }) => `\`${point.loss}\``],
     ['B', ({ point }) => String(point.images)],
     ['H×W', ({ point }) => `${point.height}×${point.width}`],
     ['channels', ({ point: { channels } }) => `${channels.student}/${channels.teacher}`],
@@ -80,7 +85,7 @@ function comparedSection(results: readonly PointResult[]): string[] {
     ['PyTorch, MiB', ({ sides }) => ifMeasured(sides.torch, (side) => mib(extraMiB(side)))],
     ['memory, here / PyTorch', ifBoth(({ memoryShare }) => memoryShare.toFixed(3))],
   ]);
-  return ['### Losses of the methods compared with', table];
+  return ['### The other terms with gradient', table];
 }
 
 interface Wanted {
@@ -96,14 +101,15 @@ const MINIBATCH_WIDE: Wanted = { ...MINIBATCH, faster: 4 };
 /** Where PyTorch's matrices no longer fit. */
 const LARGE_ROWS = 128 * 256;
 
-function goalTable(results: readonly PointResult[]): string {
+/** Nothing where no goal's size was measured. */
+function goalSection(results: readonly PointResult[]): string[] {
   const rows = [
     ...results.filter(({ point }) => isGoal(point) && point.loss === 'minibatch').flatMap(goals),
     ...results.filter(({ point }) => point.loss === 'memory').flatMap(goals),
     ...memoryGrowth(results),
     ...largeSizes(results),
   ];
-  return goalTableOf(rows);
+  return rows.length === 0 ? [] : ['### Goals', goalTableOf(rows)];
 }
 
 function goals(result: PointResult): string[][] {

@@ -3,6 +3,7 @@
  *
  * N = images * H * W rows, C student channels, D teacher channels, M rows of both banks.
  */
+import { SMALLEST_LOGITS } from '../../src/losses/adversarial/discriminator.js';
 
 export interface Size {
   readonly height: number;
@@ -14,18 +15,26 @@ export interface Channels {
   readonly teacher: number;
 }
 
-/** Of the methods compared with, and the channel terms of CIRKD's second version. */
+/**
+ * The terms with a row of their own: those of the methods compared with, the channel terms of CIRKD's second
+ * version, and CIRKD's without a matrix of similarities. The other three are the losses `minibatch`
+ * (minibatch_pixel) and `memory` (memory_pixel and memory_region).
+ */
 export const COMPARED_LOSSES = [
-  'at',
+  'task',
+  'logits_kd',
+  'attention_transfer',
   'fitnet',
   'skd_pairwise',
   'skd_holistic',
   'ifvd',
-  'cwd',
+  'cwd_feature',
   'cwd_logits',
   'dsd_psd',
   'dsd_csd',
-  'channel',
+  'minibatch_channel',
+  'memory_channel',
+  'channel_mse',
 ] as const;
 
 export type ComparedLoss = (typeof COMPARED_LOSSES)[number];
@@ -106,18 +115,62 @@ export function pointName({ loss, images, height, width, channels }: Point): str
   return `${loss} B${images} ${height}x${width} ${channels.student}/${channels.teacher}`;
 }
 
-/** Each compared loss at the goals' size, or the first one. */
+const LOGITS: Channels = { student: CLASSES, teacher: CLASSES };
+const PROJECTED: Channels = { student: 512, teacher: 512 };
+
+/** A feature of 128 channels beside one of 512, unless named here. */
+const CHANNELS: Partial<Record<ComparedLoss, Channels>> = {
+  ...{ task: LOGITS, logits_kd: LOGITS, cwd_logits: LOGITS, dsd_csd: LOGITS, skd_holistic: LOGITS },
+  ...{ minibatch_channel: PROJECTED, memory_channel: PROJECTED, channel_mse: PROJECTED },
+};
+
+/** Each compared loss at the goals' size, or the first one that it can be computed at, or the first one. */
 export function comparedPoints(sizes: readonly Size[], batches: readonly number[]): Point[] {
-  const { images, height, width } = memoryPoint(sizes, batches);
-  const logits = { student: CLASSES, teacher: CLASSES };
-  const channels: Partial<Record<ComparedLoss, Channels>> = {
-    ...{ cwd_logits: logits, dsd_csd: logits, skd_holistic: logits },
-    channel: { student: 512, teacher: 512 },
-  };
-  return COMPARED_LOSSES.map((loss) => ({
-    ...{ loss, images, height, width },
-    channels: channels[loss] ?? { student: 128, teacher: 512 },
-  }));
+  const images = batches.includes(GOAL.images) ? GOAL.images : batches[0]!;
+  const goalFirst = [...sizes.filter(({ height }) => height === GOAL.height), ...sizes];
+  return COMPARED_LOSSES.map((loss) => {
+    const channels = CHANNELS[loss] ?? { student: 128, teacher: 512 };
+    const points = goalFirst.map(({ height, width }) => ({
+      loss,
+      images,
+      height,
+      width,
+      channels,
+    }));
+    return points.find((point) => unfitReason(point) === null) ?? points[0]!;
+  });
+}
+
+/** Why a loss can't be computed at the point's size; null: it can. */
+export function unfitReason({ loss, height, width }: Point): string | null {
+  if (loss !== 'skd_holistic' || Math.min(height, width) >= SMALLEST_LOGITS) return null;
+  const least = `${SMALLEST_LOGITS}x${SMALLEST_LOGITS}`;
+  return `${height}x${width} is too small: the discriminator needs maps of ${least} or more`;
+}
+
+/** What the points are made of. */
+export interface Extent {
+  readonly sizes: readonly Size[];
+  readonly batches: readonly number[];
+  readonly channels: readonly Channels[];
+}
+
+/** Of `--quick`: the smallest size at which each loss can be computed. */
+export const QUICK: Extent = {
+  sizes: [{ height: SMALLEST_LOGITS, width: SMALLEST_LOGITS }],
+  batches: [2],
+  channels: [{ student: 128, teacher: 512 }],
+};
+
+/** A row for each term first, then the mini-batch loss at all sizes. */
+export function allPoints({ sizes, batches, channels }: Extent): Point[] {
+  const relational = listPoints(sizes, batches, channels);
+  const first = relational.findIndex(({ loss }) => loss === 'memory') + 1;
+  return [
+    ...relational.slice(0, first),
+    ...comparedPoints(sizes, batches),
+    ...relational.slice(first),
+  ];
 }
 
 /** The most important ones first: the goals', then two images at all sizes, then the cheapest. */

@@ -27,6 +27,8 @@ export interface PointResult {
 }
 
 export interface LossesFound {
+  /** Measured with `--quick`: one round. */
+  readonly quick?: boolean;
   readonly points: readonly PointResult[];
 }
 

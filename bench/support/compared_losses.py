@@ -76,23 +76,35 @@ def dsd_csd(student, teacher, params):
     return F.mse_loss(gram(student), gram(teacher))
 
 
-def channel(student, teacher, params, queue):
-    """Of the projected student: pooled already. The queue is as the enqueued batch leaves it."""
+def channel_rows(student, teacher):
+    """Of the projected student: pooled already."""
     rows = unit(student.flatten(2), 2)
-    other = unit(F.avg_pool2d(teacher, 4, ceil_mode=True).flatten(2), 2)
-    tau, tk = params["temperature"], params["kdTemperature"]
+    return rows, unit(F.avg_pool2d(teacher, 4, ceil_mode=True).flatten(2), 2)
 
-    def kl(own, wanted):
-        target = F.log_softmax(wanted, dim=1)
-        return F.kl_div(F.log_softmax(own, dim=1), target, reduction="batchmean", log_target=True)
 
-    images = len(rows)
+def batch_mean_kl(own, wanted):
+    target = F.log_softmax(wanted, dim=1)
+    return F.kl_div(F.log_softmax(own, dim=1), target, reduction="batchmean", log_target=True)
+
+
+def minibatch_channel(rows, other, params):
+    tau, images = params["temperature"], len(rows)
     pairs = [(i, j) for i in range(images) for j in range(images)]
-    minibatch = sum(kl(rows[i] @ rows[j].T / tau, other[i] @ other[j].T / tau) for i, j in pairs)
+    kls = [batch_mean_kl(rows[i] @ rows[j].T / tau, other[i] @ other[j].T / tau) for i, j in pairs]
+    return sum(kls) / images**2
+
+
+def memory_channel(rows, other, params, queue):
+    """The queue is as the enqueued batch leaves it."""
+    tau, tk = params["temperature"], params["kdTemperature"]
     bank = unit(queue, 1)
-    similarities = [(x.flatten(0, 1) @ bank.T) / tau / tk for x in (rows, other)]
-    memory = tk**2 * kl(*similarities)
-    return minibatch / images**2 + 0.1 * memory + 100 * F.mse_loss(rows, other)
+    return tk**2 * batch_mean_kl(*[(x.flatten(0, 1) @ bank.T) / tau / tk for x in (rows, other)])
+
+
+def channel(student, teacher, params, queue):
+    rows, other = channel_rows(student, teacher)
+    memory = memory_channel(rows, other, params, queue)
+    return minibatch_channel(rows, other, params) + 0.1 * memory + 100 * F.mse_loss(rows, other)
 
 
 class SelfAttention(nn.Module):

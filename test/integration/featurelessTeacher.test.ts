@@ -135,12 +135,20 @@ test('a student that rebuilds logits is refused with exit code 4 and what to set
   assert.ok(!existsSync(join(folder, 'rebuilt')), 'its folder was left');
 });
 
-test('a student that could learn nothing from such a teacher is refused by the teacher, exit code 4', async () => {
-  const useless = student('useless', '--set', 'loss.weights.logits_kd=0');
-  assert.equal(await useless.exit(), 4, useless.stderr);
-  assert.match(useless.stderr, /OUTPUT_EMBEDDING given, but this teacher provides no feature/);
-  assert.ok(!existsSync(join(folder, 'useless')), 'its folder was left');
-});
+/** One is refused by the teacher, the other by the student, as the teacher has the logits that it asks for. */
+for (const term of ['attention_transfer', 'dsd_psd']) {
+  test(`a student with ${term} alone is refused with exit code 4, naming the term and its output`, async () => {
+    const off = ['logits_kd', ...LEFT_OUT.terms].map((each) => `loss.weights.${each}=0`);
+    const settings = [...off, `loss.weights.${term}=1`];
+    const useless = student(`useless-${term}`, ...settings.flatMap((one) => ['--set', one]));
+    assert.equal(await useless.exit(), 4, useless.stderr);
+    const reason = new RegExp(
+      `wanted a feature, .*: loss\\.weights\\.${term} needs feature_norm; `,
+    );
+    assert.match(useless.stderr, reason);
+    assert.ok(!existsSync(join(folder, `useless-${term}`)), 'its folder was left');
+  });
+}
 
 test('a teacher with a feature beside it is refused', async () => {
   const other = simulated('simulate.featureChannels=16');

@@ -1,7 +1,15 @@
 /** What every bench goes through: options, checks before any work, rounds, kept results, pages, exit codes. */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
@@ -182,11 +190,37 @@ test('the line above the tables has the commit of the results that record one', 
 
 const node = (...args: string[]) => [process.execPath, '--import', 'tsx', ...args];
 
-test('a bench without its page ends with exit code 2 and one line', () => {
-  const [program, ...args] = node('bench/step/main.ts', '--out', join(folder, 'none.md'));
-  const { status, stderr } = spawnSync(program!, args, { cwd: ROOT, encoding: 'utf8' });
-  assert.equal(status, 2, stderr);
-  assert.match(stderr, /^bench:step: --out: .*none\.md given, wanted a page[^\n]*\n$/);
+/** All benches that write a page, and what the command line must have besides. */
+const WITH_PAGE: Readonly<Record<string, readonly string[]>> = {
+  fleet: [],
+  group: [],
+  losses: [],
+  step: [],
+  transport: [],
+  wire: ['--teacher', 'none.safetensors', '--camvid', 'none'],
+};
+
+for (const [name, besides] of Object.entries(WITH_PAGE)) {
+  test(`bench:${name} without its page ends with exit code 2 and one line, before any work`, () => {
+    const page = ['--out', join(folder, 'none.md')];
+    const [program, ...args] = node(`bench/${name}/main.ts`, ...besides, ...page);
+    const { status, stderr } = spawnSync(program!, args, { cwd: ROOT, encoding: 'utf8' });
+    assert.equal(status, 2, stderr);
+    const line = new RegExp(`^bench:${name}: --out: .*none\\.md given, wanted a page[^\\n]*\\n$`);
+    assert.match(stderr, line);
+  });
+}
+
+test('every bench that writes a page is among those', () => {
+  const benches = readdirSync(join(ROOT, 'bench'), { withFileTypes: true })
+    .filter(
+      (entry) => entry.isDirectory() && existsSync(join(ROOT, 'bench', entry.name, 'main.ts')),
+    )
+    .map(({ name }) => name)
+    .filter((name) =>
+      /\brunBench\(/.test(readFileSync(join(ROOT, 'bench', name, 'main.ts'), 'utf8')),
+    );
+  assert.deepEqual(benches.toSorted(), Object.keys(WITH_PAGE));
 });
 
 test('a reader that closes the pipe of bench:structure early causes no error', () => {

@@ -1,12 +1,18 @@
 /** Teachers that give logits alone: what they grant, what a student takes of it, what it trains on. */
 import assert from 'node:assert/strict';
 import { after, afterEach, test } from 'node:test';
+import { describeFault } from '../../services/program/exitCode.js';
+import { openReporting } from '../../services/student/reporting.js';
+import { connectTeacher } from '../../services/student/teacher/teacher.js';
 import { leaveOutTerms } from '../../services/student/teacher/teacherUse.js';
 import { buildTrainer } from '../../services/student/trainer.js';
 import { saveState } from '../../services/student/trainerState.js';
 import { loadConfig } from '../../src/config/load.js';
 import { type StudentConfig, studentSchema } from '../../src/config/student.js';
+import { OUTPUTS } from '../../src/contract/outputs.js';
 import type { TeacherReply } from '../../src/contract/teacher.js';
+import { FEATURE_TERMS, TERM_OUTPUTS, type TeacherTerm } from '../../src/contract/terms.js';
+import type { Dataset } from '../../src/data/types.js';
 import { GrpcStatus } from '../../src/rpc/errors.js';
 import type { ClientOptions } from '../../src/stream/client/options.js';
 import { connectTeachers, type RemoteTeacher } from '../../src/stream/client/remoteTeacher.js';
@@ -217,13 +223,49 @@ test('terms that compare features are left out with one warning that names them 
   );
 });
 
-test('a run that could learn nothing from its teacher is refused, naming the key', () => {
+const OWN_TERMS = ['minibatch_pixel', 'memory_pixel', 'memory_region'];
+
+test('a run that could learn nothing from its teacher is refused, naming terms and outputs', () => {
   assert.throws(() => leftOut(0, KD_OFF), {
-    name: 'ConfigError',
+    name: 'ContractMismatchError',
     message:
-      /loss\.weights\.logits_kd: got 0, wanted more than 0: .* provides no feature, so loss\.weights\.minibatch_pixel, .* can't be computed/,
+      /^feature_channels: 0 given, wanted a feature, .*: loss\.weights\.minibatch_pixel needs embedding, .*; teacher simulated provides no feature$/,
   });
   assert.equal(leftOut(0, KD_OFF, 'data.train.labels=teacher').leftOutTerms?.terms.length, 3);
   const nothing = [KD_OFF, 'data.train.labels=teacher', 'loss.weights.task=0'];
-  assert.throws(() => leftOut(0, ...nothing), { name: 'ConfigError' });
+  assert.throws(() => leftOut(0, ...nothing), { name: 'ContractMismatchError' });
 });
+
+/** The error that a run ends with whose only term with a weight is this one. */
+async function refusal(term: TeacherTerm, address: string): Promise<Error> {
+  const off = [...OWN_TERMS, 'logits_kd'].map((each) => `loss.weights.${each}=0`);
+  const given = [...off, `loss.weights.${term}=1`, `teacher.addresses=["${address}"]`];
+  const resolved = config(...given);
+  const run = { id: 'run', folder: null, manifest: null, stepsDone: 0 };
+  const reporting = await openReporting(resolved, run, { isTTY: false, write: () => true });
+  const stop = new AbortController().signal;
+  open.push({ close: () => reporting.close(0, stop) });
+  const dataset = { classNames: ['a', 'b', 'c'] } as unknown as Dataset;
+  try {
+    const teacher = await connectTeacher(resolved, { dataset, run, reporting, stop });
+    if (teacher !== null) open.push(teacher);
+    leaveOutTerms(resolved, { teacher, log: reporting.log });
+  } catch (error) {
+    return error as Error;
+  }
+  throw new Error(`${term}: nothing was thrown`);
+}
+
+for (const term of FEATURE_TERMS) {
+  const missing = TERM_OUTPUTS[term].filter((output) => OUTPUTS[output].of === 'feature');
+  test(`${term} alone, and no feature: exit code 4, naming term and ${missing.join(', ')}`, async () => {
+    const { port } = await startTestServer(new GatedEngine(true, 0));
+    const error = await refusal(term, `127.0.0.1:${port}`);
+    const { exitCode, message } = describeFault(error);
+    assert.equal(exitCode, 4, message);
+    const needs = `loss.weights.${term} needs ${missing.join(' and ')}; `;
+    const wanted = `feature_channels: 0 given, wanted a feature, as nothing else would be learnt from the teacher: ${needs}`;
+    assert.equal(message.slice(0, wanted.length), wanted, message);
+    assert.match(message.slice(wanted.length), /provides no feature/);
+  });
+}

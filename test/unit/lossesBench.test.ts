@@ -2,8 +2,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Forecast } from '../../bench/losses/forecast.js';
-import { compare } from '../../bench/losses/page.js';
+import { compare, LOSSES_PAGE } from '../../bench/losses/page.js';
 import {
+  allPoints,
   COMPARED_LOSSES,
   comparedPoints,
   isCompared,
@@ -11,9 +12,12 @@ import {
   necessaryProducts,
   type Point,
   pointName,
+  QUICK,
   total,
+  unfitReason,
 } from '../../bench/losses/points.js';
 import { assertAgreement, type Measured } from '../../bench/losses/sideReport.js';
+import { WEIGHTED_TERMS } from '../../src/contract/terms.js';
 
 const GOAL: Point = {
   loss: 'minibatch',
@@ -106,13 +110,46 @@ test('each compared loss comes once, at the size of the goals', () => {
   );
   assert.ok(points.every(isCompared), 'one is not');
   assert.ok(!isCompared(GOAL), 'the mini-batch loss is');
-  assert.equal(pointName(points[0]!), 'at B2 64x128 128/512');
-  assert.equal(pointName(points.at(-1)!), 'channel B2 64x128 512/512');
+  assert.equal(pointName(points[0]!), 'task B2 64x128 19/19');
+  assert.equal(pointName(points.at(-1)!), 'channel_mse B2 64x128 512/512');
+});
+
+test('every term of the objective has a row, with --quick, too', () => {
+  const relational = ['minibatch_pixel', 'memory_pixel', 'memory_region'];
+  const rows: string[] = [...COMPARED_LOSSES, ...relational];
+  assert.deepEqual(rows.toSorted(), [...WEIGHTED_TERMS].toSorted());
+  const points = allPoints(QUICK);
+  for (const loss of ['minibatch', 'memory', ...COMPARED_LOSSES]) {
+    const own = points.filter((point) => point.loss === loss);
+    assert.equal(own.length, 1, loss);
+    assert.equal(unfitReason(own[0]!), null);
+  }
+});
+
+test('the holistic term takes the first size that its discriminator can score, or says why it has none', () => {
+  const sizes = (...all: [number, number][]) => all.map(([height, width]) => ({ height, width }));
+  const holistic = (...all: [number, number][]) =>
+    comparedPoints(sizes(...all), [2]).find(({ loss }) => loss === 'skd_holistic')!;
+  assert.deepEqual(pointName(holistic([32, 64], [96, 192])), 'skd_holistic B2 96x192 19/19');
+  assert.deepEqual(pointName(holistic([32, 64], [64, 128])), 'skd_holistic B2 64x128 19/19');
+  const small = holistic([32, 64]);
+  const reason = '32x64 is too small: the discriminator needs maps of 64x64 or more';
+  assert.equal(unfitReason(small), reason);
+  const skipped = { skipped: reason };
+  const machine = { processor: 'A processor', memoryGiB: 24, node: '20.0.0' };
+  const { losses } = LOSSES_PAGE.sections(
+    {
+      points: [{ point: small, sides: { cirkd: skipped, torch: skipped } }],
+      ...{ date: '2026-01-02T03:04:05.000Z', minutes: 5, machine, threads: 2, engines: {} },
+    },
+    'plot.svg',
+  );
+  assert.match(losses!, /- skipped \(32x64 is too small: .*\): skd_holistic B2 32x64 19\/19$/);
 });
 
 test('what a compared loss takes grows with its maps', () => {
   const forecast = new Forecast();
-  const at: Point = { ...GOAL, loss: 'at' };
+  const at: Point = { ...GOAL, loss: 'attention_transfer' };
   forecast.record('cirkd', at, 100, 10);
   assert.equal(forecast.ms('cirkd', { ...at, height: 128, width: 256 }), 400);
   const [small, large] = [64, 256].map((height) => forecast.extraMiB('torch', { ...at, height })!);

@@ -24,7 +24,7 @@ import { oipProtocol, withMissingKeys } from '../../program/oipProtocol.js';
 import type { Reporting } from '../reporting.js';
 import { neededOutputs } from './neededOutputs.js';
 import { withStore } from './teacherStore.js';
-import { logOutputs, teacherFault } from './teacherUse.js';
+import { logOutputs, teacherFault, withMissingFeature } from './teacherUse.js';
 
 /** The states worth logging; the others repeat while an absent teacher is retried. */
 const REPORTED_STATES: ReadonlySet<TeacherState['state']> = new Set([
@@ -53,7 +53,7 @@ interface Parts {
 /**
  * null when the config names no teacher, or nothing of it is used. Throws TeacherUnavailableError; ContractMismatchError if
  * classes or stride aren't the student's, the digest isn't that of the config and, on resume, of the
- * checkpoint, or either side refuses the other's certificate; ConfigError if an answer is larger
+ * checkpoint, a teacher has no feature and nothing else is asked for, or either side refuses the other's certificate; ConfigError if an answer is larger
  * than the bound on answers in flight, a name can't be looked up, the folder of stored answers can't be
  * used or the teacher's digest is a derived one, or a server at an oip address doesn't say what teacher.oip leaves open; SecurityFileError.
  */
@@ -83,7 +83,7 @@ export async function connectTeacher(config: StudentConfig, parts: Parts): Promi
     return await withStore(closing(remote, close), remote, config, parts.reporting);
   } catch (error) {
     await close();
-    throw withMissingKeys(error, oip);
+    throw withMissingKeys(withMissingFeature(error, config, outputs), oip);
   }
 }
 

@@ -1,9 +1,15 @@
 /** What a run uses its teachers for, reported once at the start: outputs, terms, labels. */
 import { ConfigError } from '../../../src/config/configError.js';
 import type { StudentConfig } from '../../../src/config/student.js';
-import { dtypeOfOutput, type NeededOutput } from '../../../src/contract/outputs.js';
-import type { Teacher } from '../../../src/contract/teacher.js';
-import { FEATURE_TERMS, LOGITS_TERMS, type WeightedTerm } from '../../../src/contract/terms.js';
+import { dtypeOfOutput, type NeededOutput, OUTPUTS } from '../../../src/contract/outputs.js';
+import { ContractMismatchError, type Teacher } from '../../../src/contract/teacher.js';
+import {
+  FEATURE_TERMS,
+  LOGITS_TERMS,
+  TERM_OUTPUTS,
+  type TeacherTerm,
+  type WeightedTerm,
+} from '../../../src/contract/terms.js';
 import type { Dataset } from '../../../src/data/types.js';
 import type { RemoteTeacher } from '../../../src/stream/client/remoteTeacher.js';
 import type { Reporting } from '../reporting.js';
@@ -40,7 +46,7 @@ interface Connected {
 
 /**
  * The weighted terms that compare features, if the teacher gives none; warns of them in one line of the
- * log. null: no term is left out. Throws ConfigError if no term would use the teacher.
+ * log. null: no term is left out. Throws ContractMismatchError if no term would use the teacher.
  */
 export function leaveOutTerms(
   config: StudentConfig,
@@ -48,17 +54,47 @@ export function leaveOutTerms(
 ): LeftOutTerms | null {
   if (teacher === null || teacher.info.featureChannels > 0) return null;
   const { weights } = config.loss;
-  const terms = FEATURE_TERMS.filter((term) => weights[term] > 0);
+  const terms = featureTerms(config);
   if (terms.length === 0) return null;
   const reason = `teacher ${teacher.info.model} provides no feature`;
   const teaches = config.data.train.labels === 'teacher' && weights.task > 0;
   if (LOGITS_TERMS.every((term) => weights[term] === 0) && !teaches) {
-    const keys = terms.map((term) => `loss.weights.${term}`).join(', ');
-    const message = `got 0, wanted more than 0: ${reason}, so ${keys} can't be computed and nothing is left to learn from it`;
-    throw teacherFault('loss.weights.logits_kd', message);
+    throw withoutFeature(terms, reason);
   }
   log.warn({ terms, reason }, 'terms left out');
   return { terms, reason };
+}
+
+/**
+ * The error to end with where no teacher was admitted: a teacher that is asked for nothing but parts of a
+ * feature, and has none, refuses before the student knows what it gives. Then it is the error of
+ * `leaveOutTerms`, which names the terms; else the given one.
+ */
+export function withMissingFeature(
+  error: unknown,
+  config: StudentConfig,
+  needed: readonly NeededOutput[],
+): unknown {
+  if (!(error instanceof ContractMismatchError)) return error;
+  const isFeatureAlone = needed.every((output) => OUTPUTS[output].of === 'feature');
+  // The refusal is a line of text; src/stream/server/hello.ts has it.
+  if (!isFeatureAlone || !/^[^\n]*hello\.outputs: .*provides no feature/.test(error.message))
+    return error;
+  return withoutFeature(featureTerms(config), error.message);
+}
+
+const featureTerms = ({ loss: { weights } }: StudentConfig) =>
+  FEATURE_TERMS.filter((term) => weights[term] > 0);
+
+/** Names each term and what it lacks. */
+function withoutFeature(terms: readonly TeacherTerm[], reason: string): ContractMismatchError {
+  const needs = terms.map((term) => {
+    const missing = TERM_OUTPUTS[term].filter((output) => OUTPUTS[output].of === 'feature');
+    return `loss.weights.${term} needs ${missing.join(' and ')}`;
+  });
+  return new ContractMismatchError(
+    `feature_channels: 0 given, wanted a feature, as nothing else would be learnt from the teacher: ${needs.join(', ')}; ${reason}`,
+  );
 }
 
 /** The source of a run's labels. */

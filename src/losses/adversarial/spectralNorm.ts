@@ -36,14 +36,15 @@ export function spectralNorm(tape: Tape, weights: Var, u_K: Tensor): NormalisedW
     const inputs = weights.value.size / outputs;
     const weights_MK = ops.reshape(weights.value, [inputs, outputs]);
     const v_M1 = unit(ops.matMul(weights_MK, ops.reshape(u_K, [outputs, 1])));
-    const u_K1 = unit(ops.matMul(weights_MK, v_M1, { transposeA: true }));
-    const v_MK = ops.matMul(v_M1, u_K1, { transposeB: true });
-    const invSigma = scalar(1 / readScalar(ops.sum(ops.mul(weights_MK, v_MK), [0, 1])));
+    const image_K1 = ops.matMul(weights_MK, v_M1, { transposeA: true });
+    const u_K1 = unit(image_K1);
+    const invSigma = scalar(1 / readScalar(ops.sum(ops.mul(image_K1, u_K1), [0, 1])));
     const normalised = ops.mul(weights.value, invSigma);
-    const saved = [normalised, v_MK, invSigma];
+    const saved = [normalised, v_M1, u_K1, invSigma];
     const output = tape.record(normalised, [weights], saved, (dy) => {
       const along = ops.sum(ops.mul(dy, normalised), [0, 1, 2, 3]);
-      const outer_RSCK = ops.reshape(ops.mul(v_MK, along), shape_RSCK);
+      const outer_MK = ops.matMul(ops.mul(v_M1, along), u_K1, { transposeB: true });
+      const outer_RSCK = ops.reshape(outer_MK, shape_RSCK);
       return [ops.mul(ops.sub(dy, outer_RSCK), invSigma)];
     });
     return { weights: output, u_K: ops.reshape(u_K1, [outputs]) };

@@ -2,7 +2,7 @@
  * Channel-wise distillation (CWD): Shu et al., "Channel-wise knowledge distillation for dense
  * prediction", ICCV 2021, as the official CIRKD code has it.
  *
- * N images, H W positions, P = H * W, C student channels, D teacher channels, R channels per tile.
+ * N images, H W positions, P = H * W, C student channels, D teacher channels.
  * Official weights 50 (features) and 3 (logits), temperature 4.
  *
  * Each channel's map is a distribution over positions, softmax(map / T).
@@ -10,10 +10,10 @@
  * If C and D differ, the student first goes through a trained 1x1 convolution without bias; the
  * divisor stays C, the number of channels before it.
  */
-import { ops, scalar, scope, type Tensor } from '../../tensor/index.js';
+import { kernels, ops, scope, type Tensor } from '../../tensor/index.js';
 import { sumInDouble } from '../rowSum.js';
 import { type Tiling, tileRowCount } from '../tiling.js';
-import { imageRows, requireSamePositions, requireSameShape } from './maps.js';
+import { requireSamePositions, requireSameShape } from './maps.js';
 import { convolved, convolvedGrad, requireConvolution } from './pointwiseConvolution.js';
 
 export interface CwdOptions {
@@ -71,47 +71,16 @@ function channelKl(
   return scope(() => {
     const [images = 0, height = 0, width = 0, channels = 0] = student_NHWC.shape;
     const positions = height * width;
-    const step = tileRowCount(channels, positions, tiling);
-    const invTemperature = scalar(1 / temperature);
-    const factor = scalar(temperature / divisor);
-    let klSum = 0;
-    const perImage = Array.from({ length: images }, (_, image) =>
-      scope(() => {
-        const [own_PC, target_PC] = [
-          imageRows(student_NHWC, image),
-          imageRows(teacher_NHWC, image),
-        ];
-        const tiles: Tensor[] = [];
-        for (let begin = 0; begin < channels; begin += step) {
-          const count = Math.min(step, channels - begin);
-          const softened = (map_PC: Tensor) =>
-            scope(() => {
-              const some_PR = ops.slice(map_PC, [0, begin], [positions, count]);
-              return ops.mul(ops.transpose(some_PR, [1, 0]), invTemperature);
-            });
-          const tile = scope(() => {
-            const { kl, gradient_RP } = rowsKl(softened(own_PC), softened(target_PC));
-            return { kl, gradient_PR: ops.mul(ops.transpose(gradient_RP, [1, 0]), factor) };
-          });
-          klSum += tile.kl;
-          tiles.push(tile.gradient_PR);
-        }
-        return ops.concat(tiles, 1);
-      }),
-    );
+    const asColumns = (map: Tensor) => ops.reshape(map, [images, positions, channels]);
+    const columns = [asColumns(student_NHWC), asColumns(teacher_NHWC)] as const;
+    const { kl_NC, gradient_NPC } = kernels().columnKl(...columns, {
+      inverseTemperature: 1 / temperature,
+      factor: temperature / divisor,
+      tileChannels: tileRowCount(channels, positions, tiling),
+    });
     return {
-      loss: (temperature ** 2 / divisor) * klSum,
-      gradient_NHWC: ops.reshape(ops.concat(perImage, 0), student_NHWC.shape),
+      loss: (temperature ** 2 / divisor) * sumInDouble(kl_NC),
+      gradient_NHWC: ops.reshape(gradient_NPC, student_NHWC.shape),
     };
-  });
-}
-
-/** Sum over rows of KL(teacher || student) between their softmaxes; gradient q - p. */
-function rowsKl(student_RP: Tensor, teacher_RP: Tensor) {
-  return scope(() => {
-    const p_RP = ops.softmax(teacher_RP);
-    const entropy_R = scope(() => ops.softmaxCrossEntropy(teacher_RP, p_RP).loss_N);
-    const { loss_N, gradient_NM } = ops.softmaxCrossEntropy(student_RP, p_RP);
-    return { kl: sumInDouble(ops.sub(loss_N, entropy_R)), gradient_RP: gradient_NM };
   });
 }

@@ -3,23 +3,30 @@
  * segmentation", CVPR 2019, section 3.2, as the official CIRKD code has it.
  *
  * N images, H W positions, C student channels, D teacher channels; M = ceil(H/2) * ceil(W/2)
- * positions after max pooling, R rows per tile. Official weight 10.
+ * positions after max pooling. Official weight 10.
  *
  * After 2x2 max pooling, with S_i and T_i the unit rows of image i,
  * loss = mean over N * M * M of (S_i S_i' - T_i T_i')^2.
  *
- * The M x M matrices are never formed. Summed over an image,
- *     |S S' - T T'|^2 = |S'S|^2 + |T'T|^2 - 2 |S'T|^2        (Frobenius norms)
- *     gradient with respect to S = 4 (S (S'S) - T (T'S)),
- * in which the largest matrices are C x C, C x D and D x D: time and memory are linear in H * W.
- * The differences cancel where the networks agree, so these products are in double precision.
+ * The M x M matrices are never in memory as a whole. Small maps take them tile by tile
+ * (similarityDistance.ts), with products that grow with M^2; large ones the products of channels
+ * with channels (gramDistance.ts), which grow with M, but are larger for a small M and have to be in
+ * double precision. Both give the same; the cheaper one is chosen.
  */
 import { ops, readScalar, scalar, scope, type Tensor } from '../../tensor/index.js';
 import { unitRows, unitRowsGrad } from '../normalize.js';
-import { type Tiling, tileRowCount } from '../tiling.js';
+import type { Tiling } from '../tiling.js';
+import { gramDistance, type MatrixDistance } from './gramDistance.js';
 import { asRows, requireSamePositions } from './maps.js';
+import { similarityDistance } from './similarityDistance.js';
 
 const WINDOW = 2;
+
+/**
+ * What a multiply-add in double precision takes, in those of single precision: TensorFlow has the
+ * latter from oneDNN at the processor's best vector level, the former compiled for AVX.
+ */
+const DOUBLE_COST = 4;
 
 export interface SkdPairwiseLoss {
   readonly loss: number;
@@ -43,10 +50,11 @@ export function skdPairwise(
     const images = student_NHWC.shape[0]!;
     const rows = teacher_PD.shape[0]! / images;
     const factor = 1 / (images * rows ** 2);
+    const distance = cheaperDistance(rows, student_NHWC.shape[3]!, teacher_NHWD.shape[3]!);
     const parts = Array.from({ length: images }, (_, image) =>
       scope(() => {
         const ofImage = (x: Tensor) => ops.rows(x, image * rows, rows);
-        return gramDistance(ofImage(student.embedding_PC), ofImage(teacher_PD), tiling);
+        return distance(ofImage(student.embedding_PC), ofImage(teacher_PD), tiling);
       }),
     );
     const direction_PC = ops.concat(
@@ -63,59 +71,15 @@ export function skdPairwise(
   });
 }
 
+type Distance = (student_MC: Tensor, teacher_MD: Tensor, tiling: Tiling) => MatrixDistance;
+
+/** By their multiply-adds; of M rows, C and D channels. */
+export function cheaperDistance(rows: number, student: number, teacher: number): Distance {
+  const byTiles = rows ** 2 * (1.5 * student + 0.5 * teacher);
+  const byChannels = rows * (2 * student ** 2 + 2 * student * teacher + teacher ** 2);
+  return byTiles <= DOUBLE_COST * byChannels ? similarityDistance : gramDistance;
+}
+
 /** NaN if a value is not finite, otherwise 0: the maximum of a window may pass over NaN. */
 const notFinite = (map_NHWC: Tensor) =>
   scope(() => 0 * readScalar(ops.sum(map_NHWC, [0, 1, 2, 3])));
-
-/** |S S' - T T'|^2 of one image, and its gradient with respect to S. */
-function gramDistance(student_MC: Tensor, teacher_MD: Tensor, tiling: Tiling) {
-  return scope(() => {
-    const [rows = 0, channels = 0] = student_MC.shape;
-    const step = tileRowCount(rows, channels + teacher_MD.shape[1]!, tiling);
-    const tiles = Array.from({ length: Math.ceil(rows / step) }, (_, tile) => ({
-      begin: tile * step,
-      count: Math.min(step, rows - tile * step),
-    }));
-    const inDouble = (x: Tensor, { begin, count }: (typeof tiles)[number]) =>
-      ops.cast(ops.rows(x, begin, count), 'float64');
-    const product = (a: Tensor, b: Tensor) => productOfTiles(tiles, a, b, inDouble);
-    const own_CC = product(student_MC, student_MC);
-    const cross_CD = product(student_MC, teacher_MD);
-    const squares = scope(() => {
-      const norm = (x: Tensor) => ops.sum(ops.square(x), [0, 1]);
-      const [own, cross] = [norm(own_CC), norm(cross_CD)];
-      const target = norm(product(teacher_MD, teacher_MD));
-      return readScalar(ops.sub(ops.add(own, target), ops.add(cross, cross)));
-    });
-    const gradients = tiles.map((tile) =>
-      scope(() => {
-        const own_RC = ops.matMul(inDouble(student_MC, tile), own_CC);
-        const target_RC = ops.matMul(inDouble(teacher_MD, tile), cross_CD, { transposeB: true });
-        return ops.mul(ops.cast(ops.sub(own_RC, target_RC), 'float32'), scalar(4));
-      }),
-    );
-    return { squares: notNegative(squares), gradient_MC: ops.concat(gradients, 0) };
-  });
-}
-
-/** A'B, added up over tiles of rows. */
-function productOfTiles<Tile>(
-  tiles: readonly Tile[],
-  a: Tensor,
-  b: Tensor,
-  pick: (x: Tensor, tile: Tile) => Tensor,
-): Tensor {
-  let sum: Tensor | null = null;
-  for (const tile of tiles) {
-    const before: Tensor | null = sum;
-    sum = scope(() => {
-      const part = ops.matMul(pick(a, tile), pick(b, tile), { transposeA: true });
-      return before === null ? part : ops.add(before, part);
-    });
-    before?.dispose();
-  }
-  return sum!;
-}
-
-/** Rounding may leave a sum of squares slightly below 0; NaN stays NaN. */
-const notNegative = (value: number) => (value < 0 ? 0 : value);

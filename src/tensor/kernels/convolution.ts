@@ -6,6 +6,7 @@
  */
 import { attribute } from '../execute.js';
 import { addonOps, type ConvolutionOps, recorded, tensorflowOps } from './convolutionOps.js';
+import { hasStridedParts, stridedInputGradient } from './stridedInputGradient.js';
 
 const addon = addonOps('Conv2D');
 const tensorflow = tensorflowOps('Conv2D', () => [attribute.bool('use_cudnn_on_gpu', true)]);
@@ -14,6 +15,9 @@ const tensorflow = tensorflowOps('Conv2D', () => [attribute.bool('use_cudnn_on_g
 export const nativeConvolution: ConvolutionOps = {
   ...addon,
   inputGradient: (inputShape_NHWC, weights_RSCK, dy, geometry) => {
+    if (hasStridedParts(weights_RSCK.shape, geometry)) {
+      return stridedInputGradient(addon, inputShape_NHWC, weights_RSCK, dy, geometry);
+    }
     const by = geometry.stride === 1 ? addon : tensorflow;
     return by.inputGradient(inputShape_NHWC, weights_RSCK, dy, geometry);
   },

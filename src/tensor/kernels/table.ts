@@ -10,6 +10,7 @@ import {
   nativeMultiHeadAttention,
 } from './multiHeadAttention.js';
 import { type BatchNormKernel, composedBatchNorm, nativeBatchNorm } from './batchNorm.js';
+import { type ColumnKlKernel, composedColumnKl, nativeColumnKl } from './columnKl.js';
 import { composedConv2d, nativeConv2d } from './convolution.js';
 import type { ConvolutionKernel } from './convolutionOps.js';
 import { composedDepthwiseConv2d, nativeDepthwiseConv2d } from './depthwise.js';
@@ -39,6 +40,7 @@ import { composedSimilarity, nativeSimilarity, type SimilarityKernels } from './
 
 export interface Kernels {
   readonly multiHeadAttention: MultiHeadAttentionKernel;
+  readonly columnKl: ColumnKlKernel;
   /** Weights [R, S, C, K]. */
   readonly conv2d: ConvolutionKernel;
   /** Weights [R, S, C, 1]. */
@@ -56,6 +58,7 @@ export interface Kernels {
 /** For the CPU only. TF_NUM_INTRAOP_THREADS sets the number of threads. */
 export const nativeKernels: Kernels = {
   multiHeadAttention: nativeMultiHeadAttention,
+  columnKl: nativeColumnKl,
   conv2d: nativeConv2d,
   depthwiseConv2d: nativeDepthwiseConv2d,
   batchNormTraining: nativeBatchNorm,
@@ -71,6 +74,7 @@ export const nativeKernels: Kernels = {
 /** For any device. */
 export const composedKernels: Kernels = {
   multiHeadAttention: composedMultiHeadAttention,
+  columnKl: composedColumnKl,
   conv2d: composedConv2d,
   depthwiseConv2d: composedDepthwiseConv2d,
   batchNormTraining: composedBatchNorm,
