@@ -28,6 +28,11 @@ export interface StudyPlan {
 /** Stands for the own teachers until they have addresses. */
 const OWN_TEACHER = '127.0.0.1:1';
 
+/** Whether the study's own teachers teach it: a variant may also name others, or none. */
+export function hasOwnTeachers({ config: { teacher } }: PlannedVariant, { study }: StudyPlan) {
+  return study.teacher.checkpoint !== null && teacher.addresses.join() === OWN_TEACHER;
+}
+
 /**
  * Throws UsageError if a file can't be read, ConfigError if the study or a variant's config is wrong.
  * @param overrides key.path=value of the study's own keys
@@ -77,7 +82,10 @@ function evaluateKeys({ val, everySteps, pictures }: StudyConfig['evaluate']): s
 }
 
 /** What differs from run to run is decided when it starts. Several runs can't serve metrics at one port. */
-const RUN_KEYS = ['seed=0', 'run.id=null', 'run.directory=runs', 'metrics.port=0'];
+const RUN_KEYS = [
+  ...['seed=0', 'run.id=null', 'run.directory=runs'],
+  ...['metrics.port=0', 'log.format=text'],
+];
 
 function refuseGroup({ distributed }: StudentConfig): void {
   if (distributed.workers.length === 0) return;

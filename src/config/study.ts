@@ -30,7 +30,7 @@ const teacherSection = section('How the students get their teachers.', {
   ),
   checkpoint: field(
     text().nullable().default(null),
-    'Model file, checkpoint or run that the study serves with teachers of its own; null: none.',
+    'Model file that the study serves with teachers of its own; null: none.',
     { isPath: true },
   ),
   count: field(positiveCount().max(64).default(1), 'Number of own teachers.'),

@@ -52,12 +52,12 @@ export const studyRecordSchema = z.strictObject({
       isTaught: z.boolean(),
       /** The student's whole config, without what a run decides. */
       config: z.record(z.string(), z.unknown()),
+      /** Of the teachers of its runs; null: none had any yet. */
+      teacherDigest: z.string().nullable(),
     }),
   ),
   /** sha256 of the files that runs begin from, by path. */
   files: z.record(z.string(), z.string()),
-  /** Of the teachers that all taught runs had; null: none had any yet. */
-  teacherDigest: z.string().nullable(),
   /** Threads of own teachers; null: there are none. */
   teacherThreads: z.number().int().nullable(),
   runs: z.array(z.discriminatedUnion('state', [finishedRun, failedRun])),
@@ -109,12 +109,12 @@ export function failedRuns(results: StudyResults): FailedRun[] {
 export function differences(
   results: StudyResults,
   variant: string,
-  valueOf: (run: FinishedRun) => number | null,
+  figureOf: (run: FinishedRun) => number | null,
 ): number[] {
   const others = finishedRuns(results, results.baseline);
   return finishedRuns(results, variant).flatMap((run) => {
     const other = others.find(({ seed }) => seed === run.seed);
-    const [a, b] = [valueOf(run), other === undefined ? null : valueOf(other)];
+    const [a, b] = [figureOf(run), other === undefined ? null : figureOf(other)];
     return a === null || b === null ? [] : [a - b];
   });
 }
