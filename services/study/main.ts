@@ -54,7 +54,7 @@ export async function runStudy(options: StudyOptions): Promise<StudyEnd> {
       pictures: await picturesOf(folder, results),
       details: await configsOf(folder, plan),
     });
-    if (reportOnly && waiting.length > 0) say(`${waiting.length} runs are not finished`);
+    if (reportOnly && waiting.length > 0) say(`not finished: ${countText(waiting.length)}`);
     return { results, ...(await writeReport(out, data)) };
   } finally {
     await folder.close();
@@ -67,7 +67,9 @@ async function train(
   { plan, stop, say }: StudyOptions,
 ): Promise<void> {
   const parallel = Math.min(waiting.length, parallelOf(plan, folder));
-  say(`${plan.name}: ${waiting.length} runs to do, ${parallel} at once; logs in ${folder.path}`);
+  say(
+    `${plan.name}: ${countText(waiting.length)} to do, ${parallel} at once; logs in ${folder.path}`,
+  );
   const children = new Children();
   const over = new AbortController();
   try {
@@ -107,6 +109,10 @@ async function ownTeachers(
   const teachers = await startOwnTeachers(plan, taught, options);
   for (const { name } of taught) await folder.expectTeacher(name, teachers.digest);
   return teachers;
+}
+
+function countText(runs: number): string {
+  return runs === 1 ? '1 run' : `${runs} runs`;
 }
 
 /** Threads of a run whose config leaves them open. */

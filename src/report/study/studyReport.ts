@@ -8,7 +8,7 @@ import {
   classNames,
   classTable,
   failureTable,
-  findings,
+  mainFinding,
   scoreTable,
   seedTable,
   timeTable,
@@ -27,8 +27,8 @@ export function studyReport(
 ): ReportData {
   const failures = failedRuns(results);
   return {
-    title: `Study ${results.name}: ${results.variants.map(({ title }) => title).join(', ')}`,
-    subtitle: findings(results).join(' · '),
+    title: `Study ${results.name}`,
+    subtitle: mainFinding(results),
     table: scoreTable(results),
     charts: studyCharts(results),
     pictures,

@@ -10,6 +10,9 @@ import {
   type StudyResults,
 } from './studyRecord.js';
 
+/** Smaller ones are not written out. */
+const LEAST_P = 0.0001;
+
 /** mIoU per variant: mean and deviation, difference to the baseline with interval and p, accuracy, time, runs. */
 export function scoreTable(results: StudyResults): ReportTable {
   const { variants, seeds, baseline } = results;
@@ -17,7 +20,7 @@ export function scoreTable(results: StudyResults): ReportTable {
     columns: [
       '',
       'mIoU, %',
-      `difference to ${titleOf(results, baseline)}, points`,
+      'difference, points',
       '95 % interval',
       'p, t-test',
       'p, sign flips',
@@ -30,7 +33,7 @@ export function scoreTable(results: StudyResults): ReportTable {
       return [
         title,
         spreadText(spreadOf(runs.map(({ miou }) => miou))),
-        ...(name === baseline ? ['', '', '', ''] : testCells(miouTest(results, name))),
+        ...(name === baseline ? ['baseline', '', '', ''] : testCells(miouTest(results, name))),
         spreadText(spreadOf(runs.map(({ pixelAccuracy }) => pixelAccuracy))),
         stepMs(runs),
         `${runs.length} of ${seeds.length}`,
@@ -106,19 +109,32 @@ export function failureTable(results: StudyResults): ReportTable {
 
 /** One sentence per variant: what the study says about it so far. */
 export function findings(results: StudyResults): string[] {
-  const { variants, baseline } = results;
-  const other = titleOf(results, baseline);
-  return variants
-    .filter(({ name }) => name !== baseline)
-    .map(({ name, title }) => {
-      const test = miouTest(results, name);
-      if (test === null) return `${title}: no seed finished yet in both`;
-      const { n, mean, interval, p } = test;
-      const change = `${title} − ${other}: ${signed(mean)} points of mIoU`;
-      if (interval === null) return `${change}, one seed`;
-      const chance = p === null ? '' : `, p = ${pText(p)}`;
-      return `${change} (95 % interval ${intervalText(interval)}${chance}, ${n} seeds)`;
-    });
+  return othersOf(results).map(({ name, title }) =>
+    finding(results, title, miouTest(results, name)),
+  );
+}
+
+/** The sentence for the variant with the largest gain on the baseline. */
+export function mainFinding(results: StudyResults): string {
+  const tests = othersOf(results).flatMap(({ name, title }) => {
+    const test = miouTest(results, name);
+    return test === null ? [] : [{ title, test }];
+  });
+  const [best] = tests.sort((a, b) => b.test.mean - a.test.mean);
+  return best === undefined ? '' : finding(results, best.title, best.test);
+}
+
+function othersOf({ variants, baseline }: StudyResults) {
+  return variants.filter(({ name }) => name !== baseline);
+}
+
+function finding(results: StudyResults, title: string, test: PairedTest | null): string {
+  if (test === null) return `${title}: no seed finished yet in both`;
+  const { n, mean, interval, p } = test;
+  const change = `${title} − ${titleOf(results, results.baseline)}: ${signed(mean)} points of mIoU`;
+  if (interval === null) return `${change}, one seed`;
+  const chance = p === null ? '' : `, p ${p < LEAST_P ? '' : '= '}${pText(p)}`;
+  return `${change} (95 % interval ${intervalText(interval)}${chance}, ${n} seeds)`;
 }
 
 export function classNames(results: StudyResults): string[] {
@@ -151,7 +167,7 @@ function intervalText([low, high]: readonly [number, number]): string {
 }
 
 function pText(p: number): string {
-  return p < 0.0001 ? '< 0.0001' : p.toFixed(4);
+  return p < LEAST_P ? `< ${LEAST_P}` : p.toFixed(4);
 }
 
 function stepMs(runs: readonly FinishedRun[]): string {
