@@ -175,7 +175,7 @@ const RELATIONAL = ['logits_kd', 'minibatch_pixel', 'memory_pixel', 'memory_regi
 const PAPER = { logits_kd: 1, minibatch_pixel: 1, memory_pixel: 0.1, memory_region: 0.1 };
 
 for (const file of [
-  'examples/study/study.yaml',
+  'examples/study/streets.yaml',
   'recipes/studies/camvid-cpu.yaml',
   'recipes/studies/camvid-imagenet.yaml',
   'recipes/studies/camvid-scratch.yaml',
