@@ -19,12 +19,12 @@ const BUSY_MS = 240_000;
 
 const folder = mkdtempSync(join(tmpdir(), 'cirkd-study-'));
 const running: CirkdProcess[] = [];
+const labels = join(folder, 'labels.yaml');
 let file: string;
 
 before(() => {
   const teacher = tinyTeacher(folder);
   const base = tinyStudent(folder);
-  const labels = join(folder, 'labels.yaml');
   writeFileSync(labels, 'teacher: {addresses: []}\n');
   file = join(folder, 'streets.yaml');
   writeFileSync(
@@ -156,22 +156,19 @@ test('results of other configs, files or studies are not mixed in: exit code 2, 
 });
 
 test('a failing run is listed and does not stop the others; the next call tries it again', async () => {
-  const broken = [
-    '--set',
-    'variants.broken={set: [train.learningRate=1e30]}',
-    '--set',
-    'seeds=[0]',
-  ];
+  const untaught = `files: [${labels}]`;
+  const variants = `{labels: {${untaught}}, broken: {${untaught}, set: [train.learningRate=1e30]}}`;
+  const broken = ['--set', `variants=${variants}`, '--set', 'seeds=[0]'];
   const first = study('failing', ...broken);
   assert.equal(await first.exit(), 6, first.stderr);
   const runs = Object.fromEntries(recordOf('failing').runs.map((run) => [run.variant, run]));
-  assert.deepEqual([runs['labels']?.state, runs['cirkd']?.state], ['finished', 'finished']);
+  assert.equal(runs['labels']?.state, 'finished');
   const failed = runs['broken'];
   assert.ok(failed?.state === 'failed', JSON.stringify(failed));
   assert.equal(failed.exitCode, 6);
   assert.match(failed.lastLines.join('\n'), /cirkd: .*(not finite|NaN|Infinity)/);
   assert.match(first.stdout, /^FAILED broken, seed 0: exit code 6: /m);
-  assert.match(first.stdout, /^CIRKD .* 1 of 1$/m);
+  assert.match(first.stdout, /^labels .* 1 of 1$/m);
   const html = readFileSync(join(folder, 'failing', 'report.html'), 'utf8');
   assert.ok(html.includes('Failed runs'), 'the report hides the failure');
   const again = study('failing', ...broken);
@@ -180,20 +177,19 @@ test('a failing run is listed and does not stop the others; the next call tries 
 });
 
 test('SIGINT saves the state of the runs, and the next call goes on', async () => {
-  const first = study('stopped', '--set', 'seeds=[0]');
-  const taught = new TrainedRun(join(folder, 'stopped'), 'cirkd-seed0');
+  const one = ['--set', `variants={labels: {files: [${labels}]}}`, '--set', 'seeds=[1]'];
+  const first = study('stopped', ...one);
+  const run = new TrainedRun(join(folder, 'stopped'), 'labels-seed1');
   await eventually(
-    () => existsSync(taught.checkpointFile(2, 'manifest.json')) || first.exitCode !== undefined,
+    () => existsSync(run.checkpointFile(2, 'manifest.json')) || first.exitCode !== undefined,
     BUSY_MS,
   );
   first.signal('SIGINT');
   assert.equal(await first.exit(), 130, first.stderr);
   assert.match(first.stderr, /stopped by SIGINT; the same command goes on/);
   assert.deepEqual(processesThatMention(folder), []);
-  const second = study('stopped', '--set', 'seeds=[0]');
+  const second = study('stopped', ...one);
   assert.equal(await second.exit(), 0, second.stderr);
-  assert.deepEqual(
-    resultsOf('stopped'),
-    resultsOf('whole').filter(({ id }) => id.endsWith('seed0')),
-  );
+  const whole = resultsOf('whole').filter(({ id }) => id === 'labels-seed1');
+  assert.deepEqual(resultsOf('stopped'), whole);
 });
