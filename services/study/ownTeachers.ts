@@ -41,7 +41,8 @@ export async function startOwnTeachers(
   );
   const ends = started.map(({ died, address }) =>
     died.catch((error: Error) => {
-      if (!over.aborted) say(`teacher ${address}: ${error.message}`);
+      // Its last lines are shown if the study ends for it.
+      if (!over.aborted) say(`lost ${address}: ${error.message.split(';')[0]}`);
       return error;
     }),
   );

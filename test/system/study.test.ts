@@ -193,3 +193,26 @@ test('SIGINT saves the state of the runs, and the next call goes on', async () =
   const whole = resultsOf('whole').filter(({ id }) => id === 'labels-seed1');
   assert.deepEqual(resultsOf('stopped'), whole);
 });
+
+/** A child process of the study whose command line has this word. */
+function childOf({ child: { pid } }: CirkdProcess, command: string): number {
+  const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ');
+  const found = children.find((one) =>
+    readFileSync(`/proc/${one}/cmdline`, 'utf8').split('\0').includes(command),
+  );
+  assert.ok(found !== undefined, `${children}: none is a ${command}`);
+  return Number(found);
+}
+
+test('a study whose only teacher dies ends, with its runs saved and no process left', async () => {
+  const one = ['--set', 'variants={cirkd: {}}', '--set', 'baseline=cirkd', '--set', 'seeds=[0]'];
+  const first = study('bereft', ...one);
+  await first.says(/teacher ready/);
+  process.kill(childOf(first, 'teacher'), 'SIGKILL');
+  assert.equal(await first.exit(), 1, first.stderr);
+  assert.match(first.stderr, /^lost 127\.0\.0\.1:\d+: the teacher ended with signal SIGKILL$/m);
+  assert.match(first.stderr, /cirkd study: the teacher ended with signal SIGKILL; its last lines:/);
+  assert.match(first.stderr, /the same command goes on$/m);
+  assert.deepEqual(processesThatMention(folder), []);
+  assert.deepEqual(recordOf('bereft').runs, []);
+});
