@@ -6,7 +6,11 @@
 import { availableParallelism } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import { replaceFile } from '../../src/run/durableFiles.js';
-import { checkMarkedSections, type MarkedSections, writeMarkedSections } from './markedSection.js';
+import {
+  checkMarkedSections,
+  type MarkedSections,
+  writeMarkedSections,
+} from '../../services/program/markedSection.js';
 import { helped, type Options, readOptions, text, type ValuesOf } from './options.js';
 import { endOnSignals, runMain, say } from './program.js';
 import {
@@ -88,13 +92,14 @@ export async function benchMain<Own extends Options, Found extends object>(
   let results: Found & MeasuredThere;
   if (render === undefined) {
     const plan = bench.plan(given as ValuesOf<Own>);
-    if (out !== undefined) await checkMarkedSections(out, plan.sections);
+    if (out !== undefined) await checkMarkedSections('--out', out, plan.sections);
     const kept = file ?? `runs/${bench.name}/results.json`;
     await prepareResults(kept);
     results = await measure(plan, kept);
   } else {
     results = await readResults<Found & MeasuredThere>(render);
-    if (out !== undefined) await checkMarkedSections(out, Object.keys(page.sections(results, '')));
+    if (out !== undefined)
+      await checkMarkedSections('--out', out, Object.keys(page.sections(results, '')));
   }
   if (out !== undefined) await writePage(bench, out, results);
   print(`${Object.values(page.sections(results, 'plot.svg')).join('\n\n')}\n`);

@@ -1,4 +1,5 @@
 /** Measurements as Markdown: paragraphs, tables, cells, goals. */
+import { markdownTable as reportTable } from '../../src/report/markdownTable.js';
 import { median, quartiles, type RatioOfRounds } from './statistics.js';
 
 /** Empty ones are left out. */
@@ -20,9 +21,7 @@ export function markdownTable(
   header: readonly string[],
   rows: readonly (readonly string[])[],
 ): string {
-  return [header, header.map(() => '---'), ...rows]
-    .map((cells) => `| ${cells.join(' | ')} |`)
-    .join('\n');
+  return reportTable({ columns: header, rows });
 }
 
 /** What was wanted of a figure, and whether it was reached. */

@@ -39,6 +39,10 @@ export const COMMANDS: Readonly<Record<string, CommandEntry>> = {
     summary: "Rebuilds a run's report, or compares several runs.",
     load: () => import('./commands/report.js'),
   },
+  study: {
+    summary: 'Compares variants of a student over several seeds: table, intervals, tests, report.',
+    load: () => import('./commands/study.js'),
+  },
   import: {
     summary: 'Makes a model file from a .pth file, a checkpoint or a safetensors state dict.',
     load: () => import('./commands/import.js'),

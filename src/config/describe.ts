@@ -3,6 +3,7 @@ import type { ConfigSchema } from './fields.js';
 import type { SchemaNode } from './schemaTree.js';
 import { isSection, schemaTree } from './schemaTree.js';
 import { studentSchema } from './student.js';
+import { studySchema } from './study.js';
 import { teacherSchema } from './teacher.js';
 import { wantedText } from './wanted.js';
 
@@ -19,7 +20,12 @@ folder is the home folder. Where 0 threads stand for all cores, a container's CP
 
 /** Returns the text of docs/config.md. */
 export function configReference(): string {
-  return [INTRODUCTION, describeSchema(studentSchema), describeSchema(teacherSchema)].join('\n');
+  return [
+    INTRODUCTION,
+    describeSchema(studentSchema),
+    describeSchema(teacherSchema),
+    describeSchema(studySchema),
+  ].join('\n');
 }
 
 /** A Markdown table of every key of one service: meaning, what is wanted, default. */
@@ -56,6 +62,11 @@ function rowsOf(section: SchemaNode, prefix: string, inherited: boolean, suffix:
     const fixed = child.fixed ?? inherited;
     if (isSection(child)) {
       return [row(`**\`${path}\`**`, child.doc ?? '', '', ''), ...rows(child, `${path}.`, fixed)];
+    }
+    const { additionalProperties: named } = child;
+    if (typeof named === 'object' && isSection(named)) {
+      const keys = rows(named, `${path}.NAME.`, fixed);
+      return [row(`\`${path}\``, meaning(child, fixed), wantedText(child), preset(child)), ...keys];
     }
     const alternative = child.const === undefined ? suffix : '';
     return [

@@ -11,6 +11,8 @@ export interface SchemaNode {
   readonly properties?: Readonly<Record<string, SchemaNode>>;
   readonly required?: readonly string[];
   readonly items?: SchemaNode | boolean;
+  /** Of a section whose keys are names of one's own. */
+  readonly additionalProperties?: SchemaNode | boolean;
   readonly prefixItems?: readonly SchemaNode[];
   readonly oneOf?: readonly SchemaNode[];
   readonly anyOf?: readonly SchemaNode[];
@@ -107,6 +109,8 @@ function childNode(
   const found = alternativesFor(node, value)
     .map((section) => memberOf(section.properties, segment) as SchemaNode | undefined)
     .filter((child) => child !== undefined);
+  const { additionalProperties: named } = node;
+  if (found.length === 0 && typeof named === 'object') return named;
   const constants = found.filter((child) => child.const !== undefined);
   // The key that distinguishes the alternatives may have any of their values.
   if (constants.length > 1) return { enum: constants.map((child) => child.const) };

@@ -3,7 +3,8 @@ import { TERMS } from '../contract/terms.js';
 import type { Chart } from './charts/chart.js';
 import { configDifferences } from './configDifferences.js';
 import { paletteColor } from './palette.js';
-import type { ReportData, ReportPictures, ReportTable } from './reportData.js';
+import { picturesBeside } from './picturesBeside.js';
+import type { ReportData, ReportTable } from './reportData.js';
 import {
   classChart,
   learningRatesChart,
@@ -24,7 +25,7 @@ export function compareReport(runs: readonly ReportSource[]): ReportData {
     title: `Runs compared: ${names.join(', ')}`,
     table: compareTable(named),
     charts: compareCharts(named),
-    pictures: comparePictures(named),
+    pictures: picturesBeside(named.map(({ name, run }) => ({ name, pictures: run.pictures }))),
     moreTables: [
       {
         title: 'Config: where the runs differ',
@@ -118,24 +119,4 @@ function compareCharts(runs: readonly NamedRun[]): Chart[] {
     learningRatesChart(steps),
     timeShareChart(steps),
   ];
-}
-
-/** Image and label of the first run, then the predictions of all runs that show the same images. */
-function comparePictures(runs: readonly NamedRun[]): ReportPictures | null {
-  const first = runs.map(({ run }) => run.pictures).find((pictures) => pictures !== null);
-  if (first === undefined || first === null) return null;
-  const isSame = ({ images }: ReportPictures) =>
-    images[0]?.length === first.images[0]?.length &&
-    images[0]!.every(({ png }, i) => Buffer.compare(png, first.images[0]![i]!.png) === 0);
-  const shown = runs.flatMap(({ name, run }) =>
-    run.pictures !== null && isSame(run.pictures) && run.pictures.images[2] !== undefined
-      ? [{ name, images: run.pictures.images[2] }]
-      : [],
-  );
-  return {
-    title: first.title,
-    legend: first.legend ?? [],
-    rowLabels: [...first.rowLabels.slice(0, 2), ...shown.map(({ name }) => name)],
-    images: [...first.images.slice(0, 2), ...shown.map(({ images }) => images)],
-  };
 }

@@ -5,6 +5,7 @@ import { basename } from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { studentSchema } from '../../services/program/studentSchema.js';
+import { readPlan } from '../../services/study/plan.js';
 import { loadConfig } from '../../src/config/load.js';
 import type { StudentConfig } from '../../src/config/student.js';
 import { termWeights } from '../../src/contract/terms.js';
@@ -12,7 +13,7 @@ import { filesBelow } from '../../src/data/files/fileList.js';
 
 const ROOT = fileURLToPath(new URL('../../recipes/', import.meta.url));
 const DOC = readFileSync(fileURLToPath(new URL('../../docs/recipes.md', import.meta.url)), 'utf8');
-/** Relative to recipes/. Those in a folder below it go on top of others. */
+/** Relative to recipes/. Those in a folder below it go on top of others; studies/ has files of `cirkd study`. */
 const files = filesBelow(ROOT, ['.yaml']);
 const whole = files.filter((name) => !name.includes('/'));
 const overlays = (folder: string) => files.filter((name) => name.startsWith(`${folder}/`));
@@ -86,6 +87,43 @@ test('every recipe is accepted by the schema, overlays on top of every dataset',
       for (const method of methodsFor(dataset)) assert.ok(load(dataset, student, method), student);
     }
   }
+});
+
+test('every study is accepted with all its variants', () => {
+  const studies = overlays('studies');
+  assert.ok(studies.length >= 3, studies.join(', '));
+  // Their files are relative to the folder above recipes/, which the tests run in.
+  for (const name of studies) assert.ok(readPlan(`${ROOT}${name}`).variants.length > 1, name);
+});
+
+test('the study on full-size CamVid starts from ImageNet, has every method, and says that it was not run', () => {
+  const methods = [
+    ...['labels', 'logits-kd', 'at', 'fitnet', 'skd', 'ifvd', 'cwd', 'dsd', 'minibatch-pixel'],
+    ...['memory-pixel', 'cirkd', 'cirkdv2'],
+  ];
+  const { variants, study } = readPlan(`${ROOT}studies/camvid-imagenet.yaml`);
+  assert.deepEqual(
+    variants.map(({ name }) => name),
+    [...methods, 'cirkd-fp32', 'cirkd-int8'],
+  );
+  assert.deepEqual(study.seeds, [0, 1, 2, 3, 4]);
+  for (const { name, config } of variants) {
+    const { model, backboneWeights } = config.student;
+    assert.deepEqual([model, backboneWeights], ['psp_mobile', 'imagenet'], name);
+  }
+  const encodings = variants.slice(-3).map(({ config }) => config.teacher.encoding);
+  assert.deepEqual(encodings, ['fp16', 'fp32', 'int8']);
+  assert.match(headerOf('studies/camvid-imagenet.yaml'), /THIS STUDY HAS NOT BEEN RUN YET/);
+  const scratch = readPlan(`${ROOT}studies/camvid-scratch.yaml`).variants;
+  assert.deepEqual(
+    scratch.map(({ name }) => name),
+    methods,
+  );
+  for (const { name, config } of scratch) {
+    const { model, backbone, backboneWeights } = config.student;
+    assert.deepEqual([model, backbone, backboneWeights], ['psp', 'resnet18', null], name);
+  }
+  assert.equal(load('camvid-imagenet-teacher.yaml').student.backboneWeights, 'imagenet');
 });
 
 test('every recipe says what was run and what was not', () => {

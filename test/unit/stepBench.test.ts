@@ -18,7 +18,7 @@ import {
   type StepResults,
 } from '../../bench/step/results.js';
 import { writePage } from '../../bench/support/bench.js';
-import { withMarkedSection } from '../../bench/support/markedSection.js';
+import { withMarkedSection } from '../../services/program/markedSection.js';
 import { quartiles } from '../../bench/support/statistics.js';
 
 const CASES = caseGroups().flat();

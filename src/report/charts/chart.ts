@@ -6,6 +6,8 @@ export interface ChartSeries {
   readonly points: readonly (readonly [number, number])[];
   /** #rrggbb or a name. Default: by the series' index in the palette. */
   readonly color?: string;
+  /** [x, low, high], drawn as a pale area behind the line; not with logarithmic axes. */
+  readonly band?: readonly (readonly [number, number, number])[];
 }
 
 export interface LineChart {

@@ -6,7 +6,7 @@ import type { EChartsOption } from 'echarts';
 import { writable } from '../markup.js';
 import { AXIS, FONT, GRID, INK, MUTED, paletteColor } from '../palette.js';
 import { textWidth } from '../textWidth.js';
-import type { BarChart, Chart, LineChart, ShareChart } from './chart.js';
+import type { BarChart, Chart, ChartSeries, LineChart, ShareChart } from './chart.js';
 import { type CurvePoint, curve } from './curve.js';
 
 const TITLE_HEIGHT = 30;
@@ -72,7 +72,8 @@ function linesOption(chart: LineChart): EChartsOption {
         logY,
       ),
     },
-    series: series.flatMap(({ name, points, color }, i) => {
+    series: series.flatMap((one, i) => {
+      const { name, points, color } = one;
       const line = {
         ...{ type: 'line' as const, name: writable(name), symbol: 'circle', symbolSize: 6 },
         showSymbol: points.length <= MAX_DOTS,
@@ -82,7 +83,7 @@ function linesOption(chart: LineChart): EChartsOption {
       const type = DASHES[Math.floor(i / 7) % DASHES.length]!;
       const raw = rounded(curve(points, 1, isUsable));
       if (smoothing <= 1 || points.length <= 2) {
-        return [{ ...line, data: raw, lineStyle: { width: 1.8, type } }];
+        return [...bandSeries(one, i), { ...line, data: raw, lineStyle: { width: 1.8, type } }];
       }
       const mean = rounded(curve(points, smoothing, isUsable));
       return [
@@ -95,6 +96,26 @@ function linesOption(chart: LineChart): EChartsOption {
       ];
     }),
   };
+}
+
+/** Two stacked lines without strokes, the area of the upper one filled. They carry the name that the legend switches. */
+function bandSeries({ name, band = [], color }: ChartSeries, index: number) {
+  if (band.length === 0) return [];
+  const edge = {
+    ...{ type: 'line' as const, name: writable(name), stack: `band ${index}`, symbol: 'none' },
+    // Without it values below 0 would be stacked on their own.
+    stackStrategy: 'all' as const,
+    ...{ silent: true, tooltip: { show: false }, emphasis: { disabled: true } },
+    ...{ color: colorOf(color, index), lineStyle: { opacity: 0 } },
+  };
+  return [
+    { ...edge, data: rounded(band.map(([x, low]) => [x, low])) },
+    {
+      ...edge,
+      data: rounded(band.map(([x, low, high]) => [x, high - low])),
+      areaStyle: { opacity: 0.15 },
+    },
+  ];
 }
 
 function barsOption({ yLabel, categories, series }: BarChart): EChartsOption {

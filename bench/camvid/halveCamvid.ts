@@ -1,7 +1,7 @@
 /**
  * CamVid at half the height and width, in the same layout: what a study on a CPU has the time for.
  *
- *     node --import tsx bench/study/halveCamvid.ts --from CAMVID --to camvid-half
+ *     node --import tsx bench/camvid/halveCamvid.ts --from CAMVID --to camvid-half
  */
 import { copyFile, mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -17,7 +17,7 @@ import { halfImage, halfLabels } from './halfSize.js';
 
 await runMain('halveCamvid', async () => {
   const [options, argv] = [{ from: text, to: text }, process.argv.slice(2)];
-  if (helped('node --import tsx bench/study/halveCamvid.ts --from FOLDER --to FOLDER', {}, argv)) {
+  if (helped('node --import tsx bench/camvid/halveCamvid.ts --from FOLDER --to FOLDER', {}, argv)) {
     return;
   }
   const { from, to } = readOptions(options, argv);

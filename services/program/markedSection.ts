@@ -1,26 +1,30 @@
 /** The parts of a Markdown file that a program writes, each between two comments. */
 import { access, constants, readFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { UsageError } from '../../services/cli/command.js';
 import { replaceFile } from '../../src/run/durableFiles.js';
+import { UsageError } from './usageError.js';
 
 /** Texts by the name of their place. */
 export type MarkedSections = Readonly<Record<string, string>>;
 
-/** Throws UsageError where the file of `--out` can't take these sections: before they are worked for. */
-export async function checkMarkedSections(path: string, names: readonly string[]): Promise<void> {
+/** Throws UsageError where the option's file can't take these sections: before they are worked for. */
+export async function checkMarkedSections(
+  option: string,
+  path: string,
+  names: readonly string[],
+): Promise<void> {
   let page: string;
   try {
     page = await readFile(path, 'utf8');
     await access(dirname(path), constants.W_OK);
   } catch (error) {
     const why = (error as Error).message;
-    throw new UsageError(`--out: ${path} given, wanted a page that is there already: ${why}`);
+    throw new UsageError(`${option}: ${path} given, wanted a page that is there already: ${why}`);
   }
   try {
     for (const name of names) withMarkedSection(page, name, '', path);
   } catch (error) {
-    throw new UsageError(`--out: ${(error as Error).message}`);
+    throw new UsageError(`${option}: ${(error as Error).message}`);
   }
 }
 
