@@ -3,13 +3,15 @@
  * the group's addresses are fixed by then.
  */
 import { int32, ops, readInt32, scope, type Tensor, zeros } from '../tensor/index.js';
-import { asOne, bucketsOf } from './buckets.js';
+import { asOne, bucketsOf, packed, unpacked } from './buckets.js';
 import {
   type Collective,
   type CollectiveKind,
   type CollectiveUse,
   NO_USE,
   RankLostError,
+  type StartedReduce,
+  sumOf,
 } from './collective.js';
 
 export interface GroupOptions {
@@ -27,13 +29,19 @@ export interface GroupOptions {
 const WORD_BYTES = 4;
 /** Chunks of a broadcast: all but the last are equal, so they share an instance key. */
 const CHUNK_WORDS = 2 ** 20;
+/** Instance keys of reductions in the background begin here. */
+const BACKGROUND_KEYS = 2 ** 20;
 
 export class TensorflowCollective implements Collective {
   readonly rank: number;
   readonly size: number;
   readonly #options: GroupOptions;
-  /** By op, dtype and shape. A key of its own for each call would leak memory in TensorFlow. */
+  /** By op, dtype and shape. */
   readonly #instanceKeys = new Map<string, number>();
+  /** Numbered apart, since ranks may start reductions earlier or later between other calls. */
+  readonly #backgroundKeys = new Map<string, number>();
+  /** Of all groups of this process. */
+  static #tickets = 0;
   /** Row i of a gathered tensor is rank #order[i]'s. */
   readonly #order: readonly number[];
   #limitMs = 0;
@@ -66,6 +74,32 @@ export class TensorflowCollective implements Collective {
         this.#run('all_reduce', packed, (call) => ops.collectiveReduce(packed, over, call), over),
       ),
     );
+  }
+
+  startAllReduce(bucket: readonly Tensor[], over: 'sum' | 'mean'): StartedReduce {
+    if (!ops.canReduceInBackground()) return this.#laterAllReduce(bucket, over);
+    if (this.#failure !== null) throw this.#failure;
+    const name = `all-reduce ${over}`;
+    const shapes = bucket.map(({ shape }) => shape);
+    const ticket = ++TensorflowCollective.#tickets;
+    scope(() => {
+      const vector = packed(bucket);
+      const key = keyOf(this.#backgroundKeys, `${name} [${vector.shape}]`);
+      const call = { size: this.size, instanceKey: BACKGROUND_KEYS + key };
+      ops.startReduce(vector, over, call, ticket);
+      this.#count('all_reduce', vector.size * WORD_BYTES);
+    });
+    return {
+      end: () =>
+        scope(() => {
+          const begin = performance.now();
+          const { reduced, seconds } = this.#guarded(name, () => ops.endReduce(ticket));
+          const waitedSeconds = (performance.now() - begin) / 1000;
+          this.#use = sumOf(this.#use, { ...NO_USE, background: { seconds, waitedSeconds } });
+          return unpacked(reduced, shapes);
+        }),
+      abandon: () => ops.forgetReduce(ticket),
+    };
   }
 
   allGather(x: Tensor): Tensor {
@@ -130,6 +164,20 @@ export class TensorflowCollective implements Collective {
     this.#peers('stop');
   }
 
+  #laterAllReduce(bucket: readonly Tensor[], over: 'sum' | 'mean'): StartedReduce {
+    const shapes = bucket.map(({ shape }) => shape);
+    const vector = packed(bucket).hold();
+    return {
+      end: () =>
+        scope(() => {
+          const [reduced] = this.allReduce([vector], over);
+          vector.free();
+          return unpacked(reduced!, shapes);
+        }),
+      abandon: () => vector.free(),
+    };
+  }
+
   #broadcastChunk(words: Int32Array): Int32Array {
     return scope(() => {
       const chunk = int32(words, [words.length]);
@@ -150,33 +198,30 @@ export class TensorflowCollective implements Collective {
     op: (call: ops.CollectiveCall) => T,
     over: 'sum' | 'mean' | '' = '',
   ): T {
-    if (this.#failure !== null) throw this.#failure;
     const name = `${kind.replace('_', '-')} ${over}`.trimEnd();
+    const instanceKey = keyOf(this.#instanceKeys, `${name} ${x.dtype} [${x.shape}]`);
+    this.#count(kind, x.size * WORD_BYTES);
+    return this.#guarded(name, () => op({ size: this.size, instanceKey }));
+  }
+
+  /** Runs what waits for other ranks. */
+  #guarded<T>(name: string, op: () => T): T {
+    if (this.#failure !== null) throw this.#failure;
     const begin = performance.now();
     try {
-      return op({
-        size: this.size,
-        instanceKey: this.#instanceKey(`${name} ${x.dtype} [${x.shape}]`),
-      });
+      return op();
     } catch (error) {
       this.#failure = this.#lost(name, error as Error);
       throw this.#failure;
     } finally {
-      const { seconds, bytes, calls } = this.#use;
-      this.#use = {
-        seconds: seconds + (performance.now() - begin) / 1000,
-        bytes: { ...bytes, [kind]: bytes[kind] + x.size * WORD_BYTES },
-        calls: calls + 1,
-      };
+      const seconds = (performance.now() - begin) / 1000;
+      this.#use = sumOf(this.#use, { ...NO_USE, seconds });
     }
   }
 
-  #instanceKey(signature: string): number {
-    const known = this.#instanceKeys.get(signature);
-    if (known !== undefined) return known;
-    const key = this.#instanceKeys.size + 1;
-    this.#instanceKeys.set(signature, key);
-    return key;
+  #count(kind: CollectiveKind, bytes: number): void {
+    const use = { ...NO_USE, calls: 1, bytes: { ...NO_USE.bytes, [kind]: bytes } };
+    this.#use = sumOf(this.#use, use);
   }
 
   /** An error of TensorFlow doesn't always name the rank, so the others are asked. */
@@ -209,6 +254,14 @@ export class TensorflowCollective implements Collective {
     const intervalMs = Math.ceil(timeoutMs / 4);
     return ops.checkPeers({ when, rank, size, intervalMs, timeoutMs: timeoutMs - intervalMs });
   }
+}
+
+/** Known ones are used again: a key of its own for each call would leak memory in TensorFlow. */
+function keyOf(keys: Map<string, number>, signature: string): number {
+  const known = keys.get(signature);
+  if (known !== undefined) return known;
+  keys.set(signature, keys.size + 1);
+  return keys.size;
 }
 
 /** TensorFlow's text without the call that it failed in. */

@@ -13,7 +13,8 @@ export interface CollectiveCall {
   readonly instanceKey: number;
 }
 
-const GROUP_KEY = 1;
+/** All of a process's collectives are in one group. */
+export const GROUP_KEY = 1;
 
 const keys = ({ size, instanceKey }: CollectiveCall) =>
   [size, GROUP_KEY, instanceKey].map((value) => int32([value], []));
