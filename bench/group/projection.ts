@@ -16,7 +16,7 @@ export interface Machines {
   readonly gigabits: number;
 }
 
-/** A ring sends every byte 2 (R - 1) / R times over each link; nothing overlaps with the computation. */
+/** A ring sends every byte 2 (R - 1) / R times over each link; here as if nothing of it overlapped with the computation. */
 export function transferMs({ bytes }: Pick<ProjectedStep, 'bytes'>, machines: Machines): number {
   const { ranks, gigabits } = machines;
   const sent = (bytes * 2 * (ranks - 1)) / ranks;

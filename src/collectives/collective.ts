@@ -69,8 +69,11 @@ export interface Collective {
   startAllReduce(bucket: readonly Tensor[], over: 'sum' | 'mean'): StartedReduce;
   /** The ranks' tensors along the first axis, in the order of the ranks; float32 or int32, same shapes. */
   allGather(x: Tensor): Tensor;
-  /** The ranks' bytes, which may differ in length, in the order of the ranks. */
-  allGatherBytes(bytes: Uint8Array): Uint8Array[];
+  /**
+   * The ranks' bytes, in the order of the ranks.
+   * @param size any (the default): their lengths may differ, which takes a second collective; equal: they don't
+   */
+  allGatherBytes(bytes: Uint8Array, size?: 'any' | 'equal'): Uint8Array[];
   /** Rank 0's bytes; the other ranks' argument is ignored. */
   broadcast(bytes: Uint8Array): Uint8Array;
   barrier(): void;

@@ -4,6 +4,7 @@
  */
 import { int32, ops, readInt32, scope, type Tensor, zeros } from '../tensor/index.js';
 import { asOne, bucketsOf, packed, unpacked } from './buckets.js';
+import { asWords, bytesAt, WORD_BYTES, wordsFor } from './words.js';
 import {
   type Collective,
   type CollectiveKind,
@@ -26,9 +27,10 @@ export interface GroupOptions {
   readonly lateMs: number;
 }
 
-const WORD_BYTES = 4;
 /** Chunks of a broadcast: all but the last are equal, so they share an instance key. */
 const CHUNK_WORDS = 2 ** 20;
+/** What is gathered is sent to all others at once up to this size, which costs memory for each; beyond it in a ring. */
+const AT_ONCE_BYTES = 2 ** 16;
 /** Instance keys of reductions in the background begin here. */
 const BACKGROUND_KEYS = 2 ** 20;
 
@@ -105,7 +107,7 @@ export class TensorflowCollective implements Collective {
   allGather(x: Tensor): Tensor {
     return scope(() => {
       const rows = x.shape[0]!;
-      const gathered = this.#run('all_gather', x, (call) => ops.collectiveGather(x, call));
+      const gathered = this.#gathered(x);
       if (this.#order.every((rank, i) => rank === i)) return gathered;
       const parts = this.#order.map((_, rank) =>
         ops.rows(gathered, this.#order.indexOf(rank) * rows, rows),
@@ -114,12 +116,13 @@ export class TensorflowCollective implements Collective {
     });
   }
 
-  allGatherBytes(bytes: Uint8Array): Uint8Array[] {
+  allGatherBytes(bytes: Uint8Array, size: 'any' | 'equal' = 'any'): Uint8Array[] {
+    if (size === 'equal') return this.#gatherEqualBytes(bytes);
     return scope(() => {
       const lengths = readInt32(this.allGather(int32([bytes.length], [1])));
       const longest = wordsFor(Math.max(...lengths));
       if (longest === 0) return [...lengths].map(() => new Uint8Array());
-      // A power of two, so that there are few shapes and thus few instance keys.
+      // There are few powers of two, thus few shapes and instance keys.
       const words = 2 ** Math.ceil(Math.log2(longest));
       const all = readInt32(this.allGather(int32(asWords(bytes, words), [words])));
       return [...lengths].map((length, rank) => bytesAt(all, rank * words, length));
@@ -164,6 +167,32 @@ export class TensorflowCollective implements Collective {
     this.#peers('stop');
   }
 
+  #gatherEqualBytes(bytes: Uint8Array): Uint8Array[] {
+    return scope(() => {
+      const words = wordsFor(bytes.length);
+      const all = readInt32(this.allGather(int32(asWords(bytes, words), [words])));
+      return this.#order.map((_, rank) => bytesAt(all, rank * words, bytes.length));
+    });
+  }
+
+  /** The ranks' tensors along the first axis, in the text order of the ranks. */
+  #gathered(x: Tensor): Tensor {
+    if (!ops.canExchange() || x.size * WORD_BYTES > AT_ONCE_BYTES) {
+      return this.#run('all_gather', x, (call) => ops.collectiveGather(x, call));
+    }
+    return scope(() => {
+      const row = ops.reshape(x, [1, x.size]);
+      const rows = ops.concat(Array<Tensor>(this.size).fill(row), 0);
+      const all = this.#run(
+        'all_gather',
+        x,
+        (call) => ops.collectiveExchange(rows, call),
+        'at once',
+      );
+      return ops.reshape(all, [this.size * x.shape[0]!, ...x.shape.slice(1)]);
+    });
+  }
+
   #laterAllReduce(bucket: readonly Tensor[], over: 'sum' | 'mean'): StartedReduce {
     const shapes = bucket.map(({ shape }) => shape);
     const vector = packed(bucket).hold();
@@ -196,9 +225,9 @@ export class TensorflowCollective implements Collective {
     kind: CollectiveKind,
     x: Tensor,
     op: (call: ops.CollectiveCall) => T,
-    over: 'sum' | 'mean' | '' = '',
+    how: 'sum' | 'mean' | 'at once' | '' = '',
   ): T {
-    const name = `${kind.replace('_', '-')} ${over}`.trimEnd();
+    const name = `${kind.replace('_', '-')} ${how}`.trimEnd();
     const instanceKey = keyOf(this.#instanceKeys, `${name} ${x.dtype} [${x.shape}]`);
     this.#count(kind, x.size * WORD_BYTES);
     return this.#guarded(name, () => op({ size: this.size, instanceKey }));
@@ -267,19 +296,4 @@ function keyOf(keys: Map<string, number>, signature: string): number {
 /** TensorFlow's text without the call that it failed in. */
 function brief(reason: string): string {
   return reason.split(' Additional GRPC error')[0]!;
-}
-
-function wordsFor(bytes: number): number {
-  return Math.ceil(bytes / WORD_BYTES);
-}
-
-/** The bytes, followed by zeros. */
-function asWords(bytes: Uint8Array, words: number): Int32Array {
-  const padded = new Int32Array(words);
-  new Uint8Array(padded.buffer).set(bytes);
-  return padded;
-}
-
-function bytesAt(words: Int32Array, first: number, length: number): Uint8Array {
-  return new Uint8Array(words.buffer, words.byteOffset + first * WORD_BYTES, length).slice();
 }

@@ -99,7 +99,11 @@ function run(command: Command): unknown {
       });
     case 'bytes': {
       const own = bytesOf(valuesOf(rank, sizes[0]! * rank)).slice(0, sizes[0]! * rank);
-      return { parts: joined.allGatherBytes(own).map((part) => [part.length, sha(part)]) };
+      const same = bytesOf(valuesOf(rank, sizes[0]!)).slice(0, sizes[0]!);
+      return {
+        parts: joined.allGatherBytes(own).map((part) => [part.length, sha(part)]),
+        equal: joined.allGatherBytes(same, 'equal').map((part) => [part.length, sha(part)]),
+      };
     }
     case 'broadcast': {
       const own = bytesOf(valuesOf(rank, sizes[0]!));
