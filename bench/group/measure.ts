@@ -11,7 +11,7 @@ export interface Amount {
   readonly rounds: number;
   /** In a round. */
   readonly steps: number;
-  /** Repetitions of a collective of one float. */
+  /** Repetitions of a gather of one float. */
   readonly small: number;
 }
 

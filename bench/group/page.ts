@@ -29,12 +29,14 @@ export function section(results: GroupResults): string {
     useTable(cases),
     'The gradients of the group, sent during the backward pass or after it, in turns. What is hidden: the part of the ' +
       'time that the reductions took for which the step did not wait at its end. They need processor time themselves, ' +
-      'which a rank with one core takes from the backward pass; so the steps show what is gained.',
+      'which a rank with one core takes from the backward pass; so the steps show what is gained. After the backward ' +
+      'pass a reduction still hides behind the packing of the next bucket.',
     gradientTable(cases),
-    `A collective of one float takes ${spread(bare.smallMs, fixed(2))} ms.`,
+    `A gather of one float takes ${spread(bare.smallMs, fixed(2))} ms.`,
     `**Projected, not measured**: arithmetic on the figures above for ${PROJECTED_RANKS} ranks. A ring sends each byte ` +
-      `2·${PROJECTED_RANKS - 1}/${PROJECTED_RANKS} times, as if nothing of it were hidden; a collective's latency grows ` +
-      `with the ring, to ${PROJECTED_RANKS - 1} times that of two ranks. The step is one core's. A GPU makes it shorter, which ` +
+      `2·${PROJECTED_RANKS - 1}/${PROJECTED_RANKS} times, as if nothing of it were hidden; a collective takes ${PROJECTED_RANKS - 1} times ` +
+      'as long as between two ranks, since a rank handles as many times the messages (those of a small gather are under ' +
+      "way at once, so with cores to spare it takes less). The step is one core's. A GPU makes it shorter, which " +
       "lowers the efficiency, and NCCL's latency is lower than this one, which raises it; neither was measured.",
     projectionTable(cases, smallMs),
   );

@@ -5,7 +5,7 @@ import type { Collective } from '../../src/collectives/collective.js';
 import { serverVariable, SERVER_VARIABLE } from '../../src/collectives/serverDef.js';
 import { singleProcess } from '../../src/collectives/single.js';
 import { TensorflowCollective } from '../../src/collectives/tensorflowCollective.js';
-import { engineInfo, scope } from '../../src/tensor/index.js';
+import { engineInfo, scope, zeros } from '../../src/tensor/index.js';
 import { answerRequests, sendLine } from '../support/linesOfInput.js';
 import type { RankRound } from './results.js';
 
@@ -81,10 +81,13 @@ function steps(count: number, overlap: boolean): StepsAnswer {
 }
 
 function small(count: number): SmallAnswer {
-  const ms = Array.from({ length: count }, () => {
-    const begin = performance.now();
-    scope(() => group.barrier());
-    return performance.now() - begin;
-  });
+  const ms = Array.from({ length: count }, () =>
+    scope(() => {
+      const one = zeros([1]);
+      const begin = performance.now();
+      group.allGather(one);
+      return performance.now() - begin;
+    }),
+  );
   return { ms };
 }

@@ -30,7 +30,7 @@ export interface GroupCase {
 
 /** The collectives by themselves, between two ranks. */
 export interface BareCollectives {
-  /** One float, by repetitions. */
+  /** A gather of one float, by repetitions. */
   readonly smallMs: readonly number[];
 }
 

@@ -177,7 +177,8 @@ export class TensorflowCollective implements Collective {
 
   /** The ranks' tensors along the first axis, in the text order of the ranks. */
   #gathered(x: Tensor): Tensor {
-    if (!ops.canExchange() || x.size * WORD_BYTES > AT_ONCE_BYTES) {
+    // Between two ranks a ring takes one turn, too.
+    if (this.size === 2 || !ops.canExchange() || x.size * WORD_BYTES > AT_ONCE_BYTES) {
       return this.#run('all_gather', x, (call) => ops.collectiveGather(x, call));
     }
     return scope(() => {

@@ -71,7 +71,7 @@ test('the projection is a ring of which nothing is hidden', () => {
 test('the section says what is projected, for both links', () => {
   const text = section(RESULTS);
   assert.match(text, /one core each \(0 and 3\)/);
-  assert.match(text, /A collective of one float takes 2\.00 \(1\.50–2\.50\) ms/);
+  assert.match(text, /A gather of one float takes 2\.00 \(1\.50–2\.50\) ms/);
   assert.match(text, /\*\*Projected, not measured\*\*/);
   // 4 of 5 million bytes are gradients; 2.8 ms at 25 Gbit/s.
   assert.match(text, /\| a-network \| 1000000 \| 4\.8 \| 80 % \| 10 \| /);
