@@ -84,12 +84,21 @@ test('a rank that comes too late to a reduction in the background is an error; a
   assert.ok(ms < 8000, `${ms} ms`);
 });
 
-test('a process may end while a reduction is pending', async () => {
-  for (let round = 0; round < 2; round++) {
-    const group = await RankGroup.start(2);
-    await group.all({ call: 'join' });
-    await group.ranks[0]!.call({ call: 'start', sizes: SIZES });
-    assert.equal(await group.ranks[0]!.end(), 0);
-    group.ranks[1]!.signal('SIGKILL');
-  }
+test('a process may end while a reduction is pending, or while it waits for one', async () => {
+  const group = await RankGroup.start(2);
+  await group.all({ call: 'join' });
+  const [rank] = group.ranks;
+  await rank!.call({ call: 'start', sizes: SIZES });
+  const waiting = rank!.call({ call: 'end' });
+  // What interrupts collectives (services/student/group/membership.ts).
+  setTimeout(() => rank!.signal('SIGURG'), 300);
+  const { error, message, ms } = await waiting;
+  assert.equal(error, 'RankLostError', message);
+  assert.ok(ms < 8000, `${ms} ms`);
+  assert.equal(await rank!.end(), 0);
+
+  const other = await RankGroup.start(2);
+  await other.all({ call: 'join' });
+  await other.ranks[0]!.call({ call: 'start', sizes: SIZES });
+  assert.equal(await other.ranks[0]!.end(), 0);
 });
