@@ -8,9 +8,7 @@
 import { TERMS } from '../contract/terms.js';
 import type { Objective } from '../distill/objective.js';
 import type { StudentOutputs, TeacherOutputs } from '../distill/networkOutputs.js';
-import type { ChannelInput, Evaluation, StepDraws } from '../distill/objectiveInput.js';
-import { cutAveragePoolOnTape } from '../losses/averagePool.js';
-import { CHANNEL_POOLING } from '../losses/channel/channelRows.js';
+import type { Evaluation, StepDraws } from '../distill/objectiveInput.js';
 import type { LabelMaps } from '../losses/nearestLabels.js';
 import { StagedBuffers } from '../models/buffers.js';
 import type { BatchShare, ForwardContext } from '../models/context.js';
@@ -20,6 +18,7 @@ import type { ProjectionHead } from '../models/projectionHead.js';
 import type { TermConvolutions } from '../models/termConvolutions.js';
 import { type FinalGradient, type Parameter, scope, Tape, type Tensor } from '../tensor/index.js';
 import type { Adversary } from './adversary/adversary.js';
+import { type ChannelParts, channelInput } from './channelInput.js';
 import { firstNonFinite } from './finite.js';
 import { GradientExchange } from './gradientExchange.js';
 import { GradientSums } from './gradientSums.js';
@@ -36,13 +35,6 @@ export interface TrainingBatch {
   readonly labels: LabelMaps;
   /** null: trained on labels alone. */
   readonly teacher: TeacherOutputs | null;
-}
-
-/** What the channel terms need. */
-export interface ChannelParts {
-  /** From the student's to the teacher's channels, after pooling. */
-  readonly head: ProjectionHead;
-  readonly choices: (step: number, microBatch: number) => ChannelInput['choices'];
 }
 
 export interface TrainerParts {
@@ -280,17 +272,4 @@ export class Trainer {
     if (graphConvolution === undefined) return outputs;
     return { ...outputs, feature: graphConvolution.forward(context, outputs.feature) };
   }
-}
-
-function channelInput(
-  { head, choices }: ChannelParts,
-  context: ForwardContext,
-  step: number,
-  microBatch: number,
-): ChannelInput {
-  return {
-    project: (feature) =>
-      head.forward(context, cutAveragePoolOnTape(context.tape, feature, CHANNEL_POOLING)),
-    choices: choices(step, microBatch),
-  };
 }
