@@ -51,7 +51,7 @@ await runBench({
     const size = quick ? QUICK_SIZE : { height, width };
     return {
       sections: ['group'],
-      threads: 1,
+      threads: cores.length,
       async measure({ engines, say, keep }) {
         const cases: GroupCase[] = [];
         const smallMs: number[] = [];

@@ -11,7 +11,7 @@ export interface Amount {
   readonly rounds: number;
   /** In a round. */
   readonly steps: number;
-  /** Repetitions of a collective of one float. */
+  /** Repetitions of a gather of one float. */
   readonly small: number;
 }
 
@@ -35,8 +35,13 @@ export async function measureCase(
   return withOpened(async (open) => {
     const apart = await startAlone(open, workload, cores);
     const group = await startGroup(open, workload, cores);
-    const sides = [apart.slice(0, 1), apart, group];
-    const [alone, beside, together] = await inRounds<readonly StartedRank[], StepsAnswer[]>(
+    const sides: Side[] = [
+      { ranks: apart.slice(0, 1), overlap: true },
+      { ranks: apart, overlap: true },
+      { ranks: group, overlap: true },
+      { ranks: group, overlap: false },
+    ];
+    const [alone, beside, together, afterwards] = await inRounds<Side, StepsAnswer[]>(
       [sides],
       {
         ...{ rounds, warmUp: 1, alternating: true, pauseMs: 100 },
@@ -45,7 +50,7 @@ export async function measureCase(
           say(`${name}: round ${round} of ${rounds}: alone ${a} ms, as a rank ${b} ms`);
         },
       },
-      (side) => askAll<StepsAnswer>(side, { do: 'steps', count: steps }),
+      ({ ranks, overlap }) => askAll<StepsAnswer>(ranks, { do: 'steps', count: steps, overlap }),
     );
     const [bare] = await askAll<SmallAnswer>(group, { do: 'small', count: small });
     const { parameters, tensorflow } = group[0]!.ready;
@@ -53,12 +58,18 @@ export async function measureCase(
     return {
       found: {
         ...{ name, parameters, alone: alone!.map(([one]) => one!), beside: beside! },
-        ...{ group: together!, bytes: last.bytes / steps, calls: last.calls / steps },
+        ...{ group: together!, afterwards: afterwards! },
+        ...{ bytes: last.bytes / steps, calls: last.calls / steps },
       },
       bare: { smallMs: bare!.ms },
       tensorflow,
     };
   });
+}
+
+interface Side {
+  readonly ranks: readonly StartedRank[];
+  readonly overlap: boolean;
 }
 
 function askAll<Answer>(ranks: readonly StartedRank[], request: RankRequest): Promise<Answer[]> {

@@ -27,10 +27,16 @@ export function section(results: GroupResults): string {
     'Efficiency: the step of one process alone, divided by the step of the group. Without exchange: two such ' +
       'processes at once that know nothing of each other, which share the memory and the cache of the machine.',
     useTable(cases),
-    `A collective of one float takes ${spread(bare.smallMs, fixed(2))} ms.`,
+    'The gradients of the group, sent during the backward pass or after it, in turns. What is hidden: the part of the ' +
+      'time that the reductions took for which the step did not wait at its end. They need processor time themselves, ' +
+      'which a rank with one core takes from the backward pass; so the steps show what is gained. After the backward ' +
+      'pass a reduction still hides behind the packing of the next bucket.',
+    gradientTable(cases),
+    `A gather of one float takes ${spread(bare.smallMs, fixed(2))} ms.`,
     `**Projected, not measured**: arithmetic on the figures above for ${PROJECTED_RANKS} ranks. A ring sends each byte ` +
-      `2·${PROJECTED_RANKS - 1}/${PROJECTED_RANKS} times; nothing overlaps with the computation; a collective's latency grows ` +
-      `with the ring, to ${PROJECTED_RANKS - 1} times that of two ranks. The step is one core's. A GPU makes it shorter, which ` +
+      `2·${PROJECTED_RANKS - 1}/${PROJECTED_RANKS} times, as if nothing of it were hidden; a collective takes ${PROJECTED_RANKS - 1} times ` +
+      'as long as between two ranks, since a rank handles as many times the messages (those of a small gather are under ' +
+      "way at once, so with cores to spare it takes less). The step is one core's. A GPU makes it shorter, which " +
       "lowers the efficiency, and NCCL's latency is lower than this one, which raises it; neither was measured.",
     projectionTable(cases, smallMs),
   );
@@ -83,6 +89,38 @@ function useTable(cases: readonly GroupCase[]): string {
     ['in collectives, ms', (each) => spread(inCollectives(each), whole)],
     ['of the step', (each) => ofStep(each, inCollectives(each))],
     ['of the step, waiting less', (each) => ofStep(each, exchangeMs(each))],
+  ]);
+}
+
+const roundsOf = ({ group, afterwards }: GroupCase) =>
+  [
+    ['during', group],
+    ['after', afterwards],
+  ] as const;
+
+/** Of all steps and ranks together. */
+export function hiddenShare(rounds: readonly (readonly RankRound[])[]): number {
+  const all = rounds.flat().flatMap(({ gradients }) => [...gradients]);
+  const sum = (of: 'tookMs' | 'waitedMs') => all.reduce((total, each) => total + each[of], 0);
+  return Math.max(0, 1 - sum('waitedMs') / sum('tookMs'));
+}
+
+function gradientTable(cases: readonly GroupCase[]): string {
+  const rows = cases.flatMap((each) =>
+    roundsOf(each).map(([sent, rounds]) => ({ name: each.name, sent, rounds })),
+  );
+  const spreadOf = (rounds: readonly (readonly RankRound[])[], of: 'tookMs' | 'waitedMs') =>
+    spread(
+      rounds.flat().flatMap(({ gradients }) => gradients.map((step) => step[of])),
+      whole,
+    );
+  return tableOf(rows, [
+    ['network', ({ name }) => name],
+    ['sent', ({ sent }) => `${sent} the backward pass`],
+    ['reductions, ms', ({ rounds }) => spreadOf(rounds, 'tookMs')],
+    ['waited for, ms', ({ rounds }) => spreadOf(rounds, 'waitedMs')],
+    ['hidden', ({ rounds }) => share(hiddenShare(rounds))],
+    ['step, ms', ({ rounds }) => spread(stepsOf(rounds), whole)],
   ]);
 }
 

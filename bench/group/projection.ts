@@ -6,7 +6,7 @@ export interface ProjectedStep {
   /** Given to collectives by a rank in a step. */
   readonly bytes: number;
   readonly calls: number;
-  /** Of a collective of one float between two ranks. */
+  /** Of a gather of one float between two ranks. */
   readonly smallMs: number;
 }
 
@@ -16,14 +16,14 @@ export interface Machines {
   readonly gigabits: number;
 }
 
-/** A ring sends every byte 2 (R - 1) / R times over each link; nothing overlaps with the computation. */
+/** A ring sends every byte 2 (R - 1) / R times over each link; here as if nothing of it overlapped with the computation. */
 export function transferMs({ bytes }: Pick<ProjectedStep, 'bytes'>, machines: Machines): number {
   const { ranks, gigabits } = machines;
   const sent = (bytes * 2 * (ranks - 1)) / ranks;
   return (sent * 8) / (gigabits * 1e6);
 }
 
-/** A ring of R passes a message on 2 (R - 1) times, one of two ranks twice. */
+/** A rank of R handles R - 1 messages in each direction, one of two ranks a single one. */
 export function latencyMs({ calls, smallMs }: ProjectedStep, ranks: number): number {
   return calls * smallMs * (ranks - 1);
 }

@@ -5,7 +5,7 @@ import type { Collective } from '../../src/collectives/collective.js';
 import { serverVariable, SERVER_VARIABLE } from '../../src/collectives/serverDef.js';
 import { singleProcess } from '../../src/collectives/single.js';
 import { TensorflowCollective } from '../../src/collectives/tensorflowCollective.js';
-import { engineInfo, scope } from '../../src/tensor/index.js';
+import { engineInfo, scope, zeros } from '../../src/tensor/index.js';
 import { answerRequests, sendLine } from '../support/linesOfInput.js';
 import type { RankRound } from './results.js';
 
@@ -21,7 +21,9 @@ export interface RankReady {
   readonly tensorflow: string;
 }
 
-export type RankRequest = { readonly do: 'steps' | 'small'; readonly count: number };
+export type RankRequest =
+  | { readonly do: 'steps'; readonly count: number; readonly overlap: boolean }
+  | { readonly do: 'small'; readonly count: number };
 
 export interface StepsAnswer extends RankRound {
   /** Of all the steps. */
@@ -39,8 +41,8 @@ const { workload, place } = JSON.parse(process.argv[2]!) as RankTask;
 const group = join();
 const work = new StudentWork(workload, group);
 sendLine(ready());
-await answerRequests(({ do: what, count }: RankRequest) =>
-  what === 'steps' ? steps(count) : small(count),
+await answerRequests((request: RankRequest) =>
+  request.do === 'steps' ? steps(request.count, request.overlap) : small(request.count),
 );
 
 function join(): Collective {
@@ -57,29 +59,35 @@ function ready(): RankReady {
   return { parameters, tensorflow: engineInfo().tensorflow };
 }
 
-function steps(count: number): StepsAnswer {
+function steps(count: number, overlap: boolean): StepsAnswer {
   const [ms, collectiveMs]: [number[], number[]] = [[], []];
+  const gradients: RankRound['gradients'][number][] = [];
   let [bytes, calls] = [0, 0];
   // Both ranks begin their first step at once.
   group.barrier();
   group.takeUse();
   for (let step = 0; step < count; step++) {
     const begin = performance.now();
-    work.step();
+    work.step(overlap);
     ms.push(performance.now() - begin);
     const used = group.takeUse();
     collectiveMs.push(used.seconds * 1000);
+    const { seconds, waitedSeconds } = used.background;
+    gradients.push({ tookMs: seconds * 1000, waitedMs: waitedSeconds * 1000 });
     for (const sent of Object.values(used.bytes)) bytes += sent;
     calls += used.calls;
   }
-  return { ms, collectiveMs, bytes, calls };
+  return { ms, collectiveMs, gradients, bytes, calls };
 }
 
 function small(count: number): SmallAnswer {
-  const ms = Array.from({ length: count }, () => {
-    const begin = performance.now();
-    scope(() => group.barrier());
-    return performance.now() - begin;
-  });
+  const ms = Array.from({ length: count }, () =>
+    scope(() => {
+      const one = zeros([1]);
+      const begin = performance.now();
+      group.allGather(one);
+      return performance.now() - begin;
+    }),
+  );
   return { ms };
 }

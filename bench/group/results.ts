@@ -7,6 +7,8 @@ export interface RankRound {
   readonly ms: readonly number[];
   /** Of each step: in collectives, waits for the other rank included. */
   readonly collectiveMs: readonly number[];
+  /** Of each step: what the reductions of the gradients took, and how long the step waited for them at its end. */
+  readonly gradients: readonly { readonly tookMs: number; readonly waitedMs: number }[];
 }
 
 export interface GroupCase {
@@ -19,6 +21,8 @@ export interface GroupCase {
   readonly beside: readonly (readonly RankRound[])[];
   /** A group of two: by rounds, then by rank. */
   readonly group: readonly (readonly RankRound[])[];
+  /** The same group, which sends its gradients after the backward pass instead of during it. */
+  readonly afterwards: readonly (readonly RankRound[])[];
   /** Given to collectives by a rank in a step. */
   readonly bytes: number;
   readonly calls: number;
@@ -26,7 +30,7 @@ export interface GroupCase {
 
 /** The collectives by themselves, between two ranks. */
 export interface BareCollectives {
-  /** One float, by repetitions. */
+  /** A gather of one float, by repetitions. */
   readonly smallMs: readonly number[];
 }
 

@@ -6,9 +6,12 @@ export const BUCKET_BYTES = 4 * 2 ** 20;
 
 const FLOAT_BYTES = 4;
 
-/** Consecutive tensors, each bucket of at most `bytes` unless one tensor alone is larger. */
-export function bucketsOf(tensors: readonly Tensor[], bytes = BUCKET_BYTES): Tensor[][] {
-  const buckets: Tensor[][] = [];
+/** Consecutive tensors or parameters, each bucket of at most `bytes` unless one of them alone is larger. */
+export function bucketsOf<Sized extends { readonly size: number }>(
+  tensors: readonly Sized[],
+  bytes = BUCKET_BYTES,
+): Sized[][] {
+  const buckets: Sized[][] = [];
   let room = 0;
   for (const tensor of tensors) {
     const size = tensor.size * FLOAT_BYTES;
@@ -22,16 +25,35 @@ export function bucketsOf(tensors: readonly Tensor[], bytes = BUCKET_BYTES): Ten
   return buckets;
 }
 
-/** Applies `reduce` to the tensors of a bucket as one vector; the results have the tensors' shapes. */
-export function asOne(bucket: readonly Tensor[], reduce: (packed: Tensor) => Tensor): Tensor[] {
+/** The tensors of a bucket as one vector. */
+export function packed(bucket: readonly Tensor[]): Tensor {
+  return scope(() =>
+    ops.concat(
+      bucket.map((tensor) => ops.reshape(tensor, [tensor.size])),
+      0,
+    ),
+  );
+}
+
+/** The parts of a packed vector, in these shapes. */
+export function unpacked(vector: Tensor, shapes: readonly (readonly number[])[]): Tensor[] {
   return scope(() => {
-    const flat = bucket.map((tensor) => ops.reshape(tensor, [tensor.size]));
-    const reduced = reduce(ops.concat(flat, 0));
     let at = 0;
-    return bucket.map(({ size, shape }) => {
-      const part = ops.reshape(ops.rows(reduced, at, size), shape);
+    return shapes.map((shape) => {
+      const size = shape.reduce((product, length) => product * length, 1);
+      const part = ops.reshape(ops.rows(vector, at, size), shape);
       at += size;
       return part;
     });
   });
+}
+
+/** Applies `reduce` to the tensors of a bucket as one vector; the results have the tensors' shapes. */
+export function asOne(bucket: readonly Tensor[], reduce: (packed: Tensor) => Tensor): Tensor[] {
+  return scope(() =>
+    unpacked(
+      reduce(packed(bucket)),
+      bucket.map(({ shape }) => shape),
+    ),
+  );
 }

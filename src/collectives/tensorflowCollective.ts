@@ -3,13 +3,16 @@
  * the group's addresses are fixed by then.
  */
 import { int32, ops, readInt32, scope, type Tensor, zeros } from '../tensor/index.js';
-import { asOne, bucketsOf } from './buckets.js';
+import { asOne, bucketsOf, packed, unpacked } from './buckets.js';
+import { asWords, bytesAt, WORD_BYTES, wordsFor } from './words.js';
 import {
   type Collective,
   type CollectiveKind,
   type CollectiveUse,
   NO_USE,
   RankLostError,
+  type StartedReduce,
+  sumOf,
 } from './collective.js';
 
 export interface GroupOptions {
@@ -24,16 +27,23 @@ export interface GroupOptions {
   readonly lateMs: number;
 }
 
-const WORD_BYTES = 4;
 /** Chunks of a broadcast: all but the last are equal, so they share an instance key. */
 const CHUNK_WORDS = 2 ** 20;
+/** What is gathered is sent to all others at once up to this size, which costs memory for each; beyond it in a ring. */
+const AT_ONCE_BYTES = 2 ** 16;
+/** Instance keys of reductions in the background begin here. */
+const BACKGROUND_KEYS = 2 ** 20;
 
 export class TensorflowCollective implements Collective {
   readonly rank: number;
   readonly size: number;
   readonly #options: GroupOptions;
-  /** By op, dtype and shape. A key of its own for each call would leak memory in TensorFlow. */
+  /** By op, dtype and shape. */
   readonly #instanceKeys = new Map<string, number>();
+  /** Numbered apart, since ranks may start reductions earlier or later between other calls. */
+  readonly #backgroundKeys = new Map<string, number>();
+  /** Of all groups of this process. */
+  static #tickets = 0;
   /** Row i of a gathered tensor is rank #order[i]'s. */
   readonly #order: readonly number[];
   #limitMs = 0;
@@ -68,10 +78,36 @@ export class TensorflowCollective implements Collective {
     );
   }
 
+  startAllReduce(bucket: readonly Tensor[], over: 'sum' | 'mean'): StartedReduce {
+    if (!ops.canReduceInBackground()) return this.#laterAllReduce(bucket, over);
+    if (this.#failure !== null) throw this.#failure;
+    const name = `all-reduce ${over}`;
+    const shapes = bucket.map(({ shape }) => shape);
+    const ticket = ++TensorflowCollective.#tickets;
+    scope(() => {
+      const vector = packed(bucket);
+      const key = keyOf(this.#backgroundKeys, `${name} [${vector.shape}]`);
+      const call = { size: this.size, instanceKey: BACKGROUND_KEYS + key };
+      ops.startReduce(vector, over, call, ticket);
+      this.#count('all_reduce', vector.size * WORD_BYTES);
+    });
+    return {
+      end: () =>
+        scope(() => {
+          const begin = performance.now();
+          const { reduced, seconds } = this.#guarded(name, () => ops.endReduce(ticket));
+          const waitedSeconds = (performance.now() - begin) / 1000;
+          this.#use = sumOf(this.#use, { ...NO_USE, background: { seconds, waitedSeconds } });
+          return unpacked(reduced, shapes);
+        }),
+      abandon: () => ops.forgetReduce(ticket),
+    };
+  }
+
   allGather(x: Tensor): Tensor {
     return scope(() => {
       const rows = x.shape[0]!;
-      const gathered = this.#run('all_gather', x, (call) => ops.collectiveGather(x, call));
+      const gathered = this.#gathered(x);
       if (this.#order.every((rank, i) => rank === i)) return gathered;
       const parts = this.#order.map((_, rank) =>
         ops.rows(gathered, this.#order.indexOf(rank) * rows, rows),
@@ -80,12 +116,13 @@ export class TensorflowCollective implements Collective {
     });
   }
 
-  allGatherBytes(bytes: Uint8Array): Uint8Array[] {
+  allGatherBytes(bytes: Uint8Array, size: 'any' | 'equal' = 'any'): Uint8Array[] {
+    if (size === 'equal') return this.#gatherEqualBytes(bytes);
     return scope(() => {
       const lengths = readInt32(this.allGather(int32([bytes.length], [1])));
       const longest = wordsFor(Math.max(...lengths));
       if (longest === 0) return [...lengths].map(() => new Uint8Array());
-      // A power of two, so that there are few shapes and thus few instance keys.
+      // There are few powers of two, thus few shapes and instance keys.
       const words = 2 ** Math.ceil(Math.log2(longest));
       const all = readInt32(this.allGather(int32(asWords(bytes, words), [words])));
       return [...lengths].map((length, rank) => bytesAt(all, rank * words, length));
@@ -130,6 +167,47 @@ export class TensorflowCollective implements Collective {
     this.#peers('stop');
   }
 
+  #gatherEqualBytes(bytes: Uint8Array): Uint8Array[] {
+    return scope(() => {
+      const words = wordsFor(bytes.length);
+      const all = readInt32(this.allGather(int32(asWords(bytes, words), [words])));
+      return this.#order.map((_, rank) => bytesAt(all, rank * words, bytes.length));
+    });
+  }
+
+  /** The ranks' tensors along the first axis, in the text order of the ranks. */
+  #gathered(x: Tensor): Tensor {
+    // Between two ranks a ring takes one turn, too.
+    if (this.size === 2 || !ops.canExchange() || x.size * WORD_BYTES > AT_ONCE_BYTES) {
+      return this.#run('all_gather', x, (call) => ops.collectiveGather(x, call));
+    }
+    return scope(() => {
+      const row = ops.reshape(x, [1, x.size]);
+      const rows = ops.concat(Array<Tensor>(this.size).fill(row), 0);
+      const all = this.#run(
+        'all_gather',
+        x,
+        (call) => ops.collectiveExchange(rows, call),
+        'at once',
+      );
+      return ops.reshape(all, [this.size * x.shape[0]!, ...x.shape.slice(1)]);
+    });
+  }
+
+  #laterAllReduce(bucket: readonly Tensor[], over: 'sum' | 'mean'): StartedReduce {
+    const shapes = bucket.map(({ shape }) => shape);
+    const vector = packed(bucket).hold();
+    return {
+      end: () =>
+        scope(() => {
+          const [reduced] = this.allReduce([vector], over);
+          vector.free();
+          return unpacked(reduced!, shapes);
+        }),
+      abandon: () => vector.free(),
+    };
+  }
+
   #broadcastChunk(words: Int32Array): Int32Array {
     return scope(() => {
       const chunk = int32(words, [words.length]);
@@ -148,35 +226,32 @@ export class TensorflowCollective implements Collective {
     kind: CollectiveKind,
     x: Tensor,
     op: (call: ops.CollectiveCall) => T,
-    over: 'sum' | 'mean' | '' = '',
+    how: 'sum' | 'mean' | 'at once' | '' = '',
   ): T {
+    const name = `${kind.replace('_', '-')} ${how}`.trimEnd();
+    const instanceKey = keyOf(this.#instanceKeys, `${name} ${x.dtype} [${x.shape}]`);
+    this.#count(kind, x.size * WORD_BYTES);
+    return this.#guarded(name, () => op({ size: this.size, instanceKey }));
+  }
+
+  /** Runs what waits for other ranks. */
+  #guarded<T>(name: string, op: () => T): T {
     if (this.#failure !== null) throw this.#failure;
-    const name = `${kind.replace('_', '-')} ${over}`.trimEnd();
     const begin = performance.now();
     try {
-      return op({
-        size: this.size,
-        instanceKey: this.#instanceKey(`${name} ${x.dtype} [${x.shape}]`),
-      });
+      return op();
     } catch (error) {
       this.#failure = this.#lost(name, error as Error);
       throw this.#failure;
     } finally {
-      const { seconds, bytes, calls } = this.#use;
-      this.#use = {
-        seconds: seconds + (performance.now() - begin) / 1000,
-        bytes: { ...bytes, [kind]: bytes[kind] + x.size * WORD_BYTES },
-        calls: calls + 1,
-      };
+      const seconds = (performance.now() - begin) / 1000;
+      this.#use = sumOf(this.#use, { ...NO_USE, seconds });
     }
   }
 
-  #instanceKey(signature: string): number {
-    const known = this.#instanceKeys.get(signature);
-    if (known !== undefined) return known;
-    const key = this.#instanceKeys.size + 1;
-    this.#instanceKeys.set(signature, key);
-    return key;
+  #count(kind: CollectiveKind, bytes: number): void {
+    const use = { ...NO_USE, calls: 1, bytes: { ...NO_USE.bytes, [kind]: bytes } };
+    this.#use = sumOf(this.#use, use);
   }
 
   /** An error of TensorFlow doesn't always name the rank, so the others are asked. */
@@ -211,22 +286,15 @@ export class TensorflowCollective implements Collective {
   }
 }
 
+/** Known ones are used again: a key of its own for each call would leak memory in TensorFlow. */
+function keyOf(keys: Map<string, number>, signature: string): number {
+  const known = keys.get(signature);
+  if (known !== undefined) return known;
+  keys.set(signature, keys.size + 1);
+  return keys.size;
+}
+
 /** TensorFlow's text without the call that it failed in. */
 function brief(reason: string): string {
   return reason.split(' Additional GRPC error')[0]!;
-}
-
-function wordsFor(bytes: number): number {
-  return Math.ceil(bytes / WORD_BYTES);
-}
-
-/** The bytes, followed by zeros. */
-function asWords(bytes: Uint8Array, words: number): Int32Array {
-  const padded = new Int32Array(words);
-  new Uint8Array(padded.buffer).set(bytes);
-  return padded;
-}
-
-function bytesAt(words: Int32Array, first: number, length: number): Uint8Array {
-  return new Uint8Array(words.buffer, words.byteOffset + first * WORD_BYTES, length).slice();
 }

@@ -35,17 +35,17 @@ export function meanFactors({ group, labelledMean }: Ranks, weights: readonly nu
   });
 }
 
-/** Every rank's numbers, in the order of the ranks. */
+/** Every rank's numbers, as many on each, in the order of the ranks. */
 export function gatherNumbers(group: Collective, own: Float64Array): Float64Array[] {
   return group
-    .allGatherBytes(new Uint8Array(own.buffer, own.byteOffset, own.byteLength))
+    .allGatherBytes(new Uint8Array(own.buffer, own.byteOffset, own.byteLength), 'equal')
     .map((bytes) => new Float64Array(bytes.slice().buffer));
 }
 
 /** The label maps of the whole batch, in order. */
 export function gatherLabels(group: Collective, labels: LabelMaps): LabelMaps {
   if (group.size === 1) return labels;
-  const parts = group.allGatherBytes(new Uint8Array(labels.data));
+  const parts = group.allGatherBytes(new Uint8Array(labels.data), 'equal');
   const data = new Uint8Array(parts.reduce((sum, { length }) => sum + length, 0));
   let at = 0;
   for (const part of parts) {

@@ -13,6 +13,6 @@ export type { Activation } from './ops/activation.js';
 export type { DropoutUnit } from './ops/dropout.js';
 export * as ops from './ops/index.js';
 export { type Feed, numSavedModels, SavedModelSession } from './savedModel.js';
-export { onTape, Tape, Var } from './tape.js';
+export { type FinalGradient, onTape, Tape, Var } from './tape.js';
 export { numTensors, scope, Tensor } from './tensor.js';
 export { Parameter } from './parameter.js';

@@ -43,6 +43,12 @@ export class Var implements TensorCarrier {
   }
 }
 
+/**
+ * Is called with a parameter's gradient as soon as no node can add to it any more; null: it has none. The tape frees the
+ * tensor afterwards unless it is held.
+ */
+export type FinalGradient = (parameter: Parameter, gradient: Tensor | null) => void;
+
 export interface Gradients {
   /** The gradients of all parameters that the loss depends on. */
   readonly parameters: Map<Parameter, Tensor>;
@@ -87,6 +93,11 @@ export class Tape {
     return read;
   }
 
+  /** Whether parameter() was called with it. */
+  hasRead(parameter: Parameter): boolean {
+    return this.#parameters.has(parameter);
+  }
+
   /**
    * Adds a computed value. `saved` are the tensors that `backward` uses: they are held until it has
    * run or the tape is disposed.
@@ -110,14 +121,16 @@ export class Tape {
    * Propagates the given gradients of the loss back to parameters and leaves. Takes ownership of the
    * seed tensors, frees the saved ones and leaves the tape empty, even if a backward function throws.
    * The result belongs to the caller's scope.
+   * @param onFinal gets the parameters' gradients, which are then not in the result
    */
-  backward(seeds: readonly (readonly [Var, Tensor])[]): Gradients {
+  backward(seeds: readonly (readonly [Var, Tensor])[], onFinal?: FinalGradient): Gradients {
     /** Gradients of values that propagation hasn't reached yet, each held. */
     const gradients = new Map<Var, Tensor>();
     try {
       return scope(() => {
         for (const [output, seed] of seeds) accumulate(gradients, output, seed);
-        this.#propagate(gradients);
+        const final = onFinal === undefined ? null : this.#finalAt(gradients, onFinal);
+        this.#propagate(gradients, final ?? (() => {}));
         return this.#collect(gradients);
       });
     } catch (error) {
@@ -129,7 +142,7 @@ export class Tape {
   }
 
   /** Walks from the last node to the first. A node that throws is kept, so that dispose() frees it. */
-  #propagate(gradients: Map<Var, Tensor>): void {
+  #propagate(gradients: Map<Var, Tensor>, done: (node: number) => void): void {
     for (let node = this.#nodes.at(-1); node !== undefined; node = this.#nodes.at(-1)) {
       const { inputs, backward, output, saved } = node;
       const dy = gradients.get(output);
@@ -145,7 +158,37 @@ export class Tape {
       }
       this.#nodes.pop();
       for (const tensor of saved) tensor.free();
+      done(this.#nodes.length);
     }
+  }
+
+  /**
+   * Tells at once of parameters that no node has as its input. Returns what is to be called with a node's index after it:
+   * it tells of those for which this node was the first.
+   */
+  #finalAt(gradients: Map<Var, Tensor>, onFinal: FinalGradient): (node: number) => void {
+    const firstNode = new Map<Var, number>();
+    for (const [index, { inputs }] of this.#nodes.entries()) {
+      for (const input of inputs) if (!firstNode.has(input)) firstNode.set(input, index);
+    }
+    const byNode = new Map<number | undefined, (readonly [Parameter, Var])[]>();
+    for (const entry of this.#parameters) {
+      const node = firstNode.get(entry[1]);
+      byNode.set(node, [...(byNode.get(node) ?? []), entry]);
+    }
+    const tell = (node: number | undefined) => {
+      for (const [parameter, read] of byNode.get(node) ?? []) {
+        const gradient = gradients.get(read);
+        gradients.delete(read);
+        try {
+          scope(() => onFinal(parameter, gradient ?? null));
+        } finally {
+          gradient?.free();
+        }
+      }
+    };
+    tell(undefined);
+    return tell;
   }
 
   /** Frees all held tensors; for a forward pass without a backward pass. */

@@ -3,21 +3,7 @@ import type { Collective } from '../collectives/collective.js';
 import { TERMS } from '../contract/terms.js';
 import { gatherNumbers } from '../distill/ranks.js';
 import type { StagedBuffers } from '../models/buffers.js';
-import { type Parameter, scope, type Tensor, zeros } from '../tensor/index.js';
-
-/** A parameter without a gradient on this rank may have one on another. Frees the given gradients. */
-export function meanGradients(
-  group: Collective,
-  parameters: readonly Parameter[],
-  gradients: ReadonlyMap<Parameter, Tensor>,
-): Map<Parameter, Tensor> {
-  return scope(() => {
-    const own = parameters.map((parameter) => gradients.get(parameter) ?? zeros(parameter.shape));
-    const means = group.allReduce(own, 'mean');
-    for (const tensor of own) tensor.dispose();
-    return new Map(parameters.map((parameter, i) => [parameter, means[i]!]));
-  });
-}
+import { scope } from '../tensor/index.js';
 
 /** Replaces staged running statistics, which differ where each rank normalises for itself, with their means. */
 export function meanStatistics(group: Collective, staged: StagedBuffers): void {

@@ -8,9 +8,7 @@
 import { TERMS } from '../contract/terms.js';
 import type { Objective } from '../distill/objective.js';
 import type { StudentOutputs, TeacherOutputs } from '../distill/networkOutputs.js';
-import type { ChannelInput, Evaluation, StepDraws } from '../distill/objectiveInput.js';
-import { cutAveragePoolOnTape } from '../losses/averagePool.js';
-import { CHANNEL_POOLING } from '../losses/channel/channelRows.js';
+import type { Evaluation, StepDraws } from '../distill/objectiveInput.js';
 import type { LabelMaps } from '../losses/nearestLabels.js';
 import { StagedBuffers } from '../models/buffers.js';
 import type { BatchShare, ForwardContext } from '../models/context.js';
@@ -18,12 +16,15 @@ import type { GraphConvolution } from '../models/graphConvolution.js';
 import type { SegmentationNetwork } from '../models/network.js';
 import type { ProjectionHead } from '../models/projectionHead.js';
 import type { TermConvolutions } from '../models/termConvolutions.js';
-import { ops, type Parameter, scalar, scope, Tape, type Tensor } from '../tensor/index.js';
+import { type FinalGradient, type Parameter, scope, Tape, type Tensor } from '../tensor/index.js';
 import type { Adversary } from './adversary/adversary.js';
+import { type ChannelParts, channelInput } from './channelInput.js';
 import { firstNonFinite } from './finite.js';
+import { GradientExchange } from './gradientExchange.js';
+import { GradientSums } from './gradientSums.js';
 import type { Optimizer } from './optimizer.js';
 import type { StepOutcome } from './outcome.js';
-import { meanGradients, meanStatistics, meanTerms } from './overRanks.js';
+import { meanStatistics, meanTerms } from './overRanks.js';
 import { learningRateAt, type Schedule } from './schedule.js';
 
 /** The input of one forward pass. */
@@ -34,13 +35,6 @@ export interface TrainingBatch {
   readonly labels: LabelMaps;
   /** null: trained on labels alone. */
   readonly teacher: TeacherOutputs | null;
-}
-
-/** What the channel terms need. */
-export interface ChannelParts {
-  /** From the student's to the teacher's channels, after pooling. */
-  readonly head: ProjectionHead;
-  readonly choices: (step: number, microBatch: number) => ChannelInput['choices'];
 }
 
 export interface TrainerParts {
@@ -66,13 +60,35 @@ export interface TrainerParts {
   readonly draws: (step: number, microBatch: number) => StepDraws;
   /** Of batch norms over the ranks of the objective's group. Default: synchronised. */
   readonly norms?: BatchShare['norms'];
+  /**
+   * Whether gradients are sent to the other ranks while the backward pass goes on, or after it; the results are the same
+   * bits. Default: true.
+   */
+  readonly overlap?: boolean;
 }
 
 type CommittedOrNonFinite = Exclude<StepOutcome, { kind: 'nonfinite_reply' | 'stopped' }>;
 
 interface Accumulated {
   readonly terms: Record<string, number>;
+  /** The means over the micro-batches, except those that the exchange has. */
   readonly gradients: Map<Parameter, Tensor>;
+}
+
+/** What the forward and backward passes of a step share. */
+interface Passes {
+  readonly staged: StagedBuffers;
+  /** null without other ranks. */
+  readonly exchange: GradientExchange | null;
+}
+
+interface Pass {
+  readonly step: number;
+  readonly microBatch: number;
+  readonly batch: TrainingBatch;
+  readonly staged: StagedBuffers;
+  /** Gets the gradients as soon as they are final; absent: the pass returns them. */
+  readonly give: FinalGradient | undefined;
 }
 
 /** Is called with an update's gradients before they are applied; for conformance and profiles. */
@@ -113,12 +129,12 @@ export class Trainer {
     this.requireWholeState();
     const { objective, optimizer, schedule, adversary } = this.parts;
     const staged = new StagedBuffers();
+    const exchange = this.#exchange();
     try {
       return scope(() => {
-        const { terms, gradients } = this.#overRanks(
-          this.#accumulate(step, microBatches, staged),
-          staged,
-        );
+        const passes = { staged, exchange };
+        const own = this.#accumulate(step, microBatches, passes);
+        const { terms, gradients } = this.#overRanks(own, passes);
         const gradient = firstNonFinite(gradients);
         const broken = Object.values(terms).some((value) => !Number.isFinite(value));
         if (broken || gradient !== null) return { kind: 'nonfinite', terms, gradient };
@@ -136,18 +152,25 @@ export class Trainer {
         return { kind: 'committed', terms, learningRate, bankFill: this.#bankFill() };
       });
     } finally {
-      // Does nothing after a commit.
+      // These do nothing after a commit.
+      exchange?.abandon();
       staged.discard();
       objective.discard();
     }
   }
 
+  #exchange(): GradientExchange | null {
+    const { group } = this.parts.objective.ranks;
+    return group.size === 1 ? null : new GradientExchange(group, this.#parameters());
+  }
+
   /** The means over the ranks of a group. All ranks call it, and none goes on before all have. */
-  #overRanks(own: Accumulated, staged: StagedBuffers): Accumulated {
+  #overRanks(own: Accumulated, { staged, exchange }: Passes): Accumulated {
+    if (exchange === null) return own;
     const { objective, norms } = this.parts;
     const { group } = objective.ranks;
-    if (group.size === 1) return own;
-    const gradients = meanGradients(group, this.#parameters(), own.gradients);
+    for (const [parameter, gradient] of own.gradients) exchange.give(parameter, gradient);
+    const gradients = exchange.means();
     if (norms === 'rank') meanStatistics(group, staged);
     return { terms: meanTerms(group, own.terms), gradients };
   }
@@ -173,27 +196,32 @@ export class Trainer {
     };
   }
 
-  #accumulate(
-    step: number,
-    microBatches: readonly TrainingBatch[],
-    staged: StagedBuffers,
-  ): Accumulated {
+  #accumulate(step: number, microBatches: readonly TrainingBatch[], passes: Passes): Accumulated {
     const count = microBatches.length;
     const terms: Record<string, number> = {};
-    const gradients = new Map<Parameter, Tensor>();
+    const sums = new GradientSums(count);
+    const { exchange } = passes;
+    const overlapped = this.parts.overlap === false ? null : exchange;
     for (const [microBatch, batch] of microBatches.entries()) {
-      const pass = scope(() => this.#pass(step, microBatch, batch, staged));
+      const isLast = microBatch === count - 1;
+      const give =
+        isLast && overlapped !== null
+          ? (parameter: Parameter, gradient: Tensor | null) =>
+              overlapped.give(parameter, sums.meanWith(parameter, gradient))
+          : undefined;
+      const pass = scope(() =>
+        this.#pass({ step, microBatch, batch, staged: passes.staged, give }),
+      );
       for (const term of TERMS) {
         const value = pass.terms[term];
         if (value !== undefined) terms[term] = (terms[term] ?? 0) + value / count;
       }
-      addInto(gradients, pass.gradients);
+      sums.add(pass.gradients);
     }
-    if (count > 1) divide(gradients, count);
-    return { terms, gradients };
+    return { terms, gradients: sums.means() };
   }
 
-  #pass(step: number, microBatch: number, batch: TrainingBatch, staged: StagedBuffers) {
+  #pass({ step, microBatch, batch, staged, give }: Pass) {
     const { network, projectionHead, channel, termConvolutions, adversary, objective } = this.parts;
     const { dropoutSeed, draws } = this.parts;
     const images = batch.labels.images;
@@ -226,7 +254,12 @@ export class Trainer {
       });
       const { discriminator } = evaluation;
       const own = discriminator === undefined ? null : adversary?.stage(staged, discriminator);
-      const gradients = new Map([...tape.backward(evaluation.seeds).parameters, ...(own ?? [])]);
+      if (give !== undefined) {
+        // Those that this pass doesn't use mustn't hold up the others.
+        for (const each of this.#parameters()) if (!tape.hasRead(each)) give(each, null);
+      }
+      const { parameters } = tape.backward(evaluation.seeds, give);
+      const gradients = new Map([...parameters, ...(own ?? [])]);
       return { terms: evaluation.terms as Partial<Record<string, number>>, gradients };
     } finally {
       tape.dispose();
@@ -238,40 +271,5 @@ export class Trainer {
     const { graphConvolution } = this.parts;
     if (graphConvolution === undefined) return outputs;
     return { ...outputs, feature: graphConvolution.forward(context, outputs.feature) };
-  }
-}
-
-function channelInput(
-  { head, choices }: ChannelParts,
-  context: ForwardContext,
-  step: number,
-  microBatch: number,
-): ChannelInput {
-  return {
-    project: (feature) =>
-      head.forward(context, cutAveragePoolOnTape(context.tape, feature, CHANNEL_POOLING)),
-    choices: choices(step, microBatch),
-  };
-}
-
-/** Adds each part to the sum so far and frees both summands. */
-function addInto(sums: Map<Parameter, Tensor>, parts: ReadonlyMap<Parameter, Tensor>): void {
-  for (const [parameter, part] of parts) {
-    const before = sums.get(parameter);
-    if (before === undefined) {
-      sums.set(parameter, part);
-    } else {
-      sums.set(parameter, ops.add(before, part));
-      before.dispose();
-      part.dispose();
-    }
-  }
-}
-
-function divide(sums: Map<Parameter, Tensor>, count: number): void {
-  const factor = scalar(1 / count);
-  for (const [parameter, sum] of sums) {
-    sums.set(parameter, ops.mul(sum, factor));
-    sum.dispose();
   }
 }

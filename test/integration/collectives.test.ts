@@ -27,17 +27,25 @@ for (const size of [2, 3, 4]) {
         assert.ok(Math.abs(got - wanted) < 1e-6, `${over} ${i}: ${got}, wanted ${wanted}`);
       });
     }
-    const gathered = Buffer.concat(ranks.map((rank) => bytesOf(valuesOf(rank, 7))));
-    for (const { sha } of await group.all({ call: 'gather', sizes: [7] })) {
-      assert.equal(sha, sha256(gathered));
+    // Sent at once, and in a ring.
+    for (const count of [7, 20_000]) {
+      const gathered = Buffer.concat(ranks.map((rank) => bytesOf(valuesOf(rank, count))));
+      for (const { sha } of await group.all({ call: 'gather', sizes: [count] })) {
+        assert.equal(sha, sha256(gathered), `${count} numbers`);
+      }
     }
     // Rank r has 101 r bytes, rank 0 none.
     const ragged = ranks.map((rank) => {
       const bytes = bytesOf(valuesOf(rank, 101 * rank)).slice(0, 101 * rank);
       return [bytes.length, sha256(bytes)];
     });
-    for (const { parts } of await group.all({ call: 'bytes', sizes: [101] })) {
-      assert.deepEqual(parts, ragged);
+    const equal = ranks.map((rank) => {
+      const bytes = bytesOf(valuesOf(rank, 101)).slice(0, 101);
+      return [bytes.length, sha256(bytes)];
+    });
+    for (const answer of await group.all({ call: 'bytes', sizes: [101] })) {
+      assert.deepEqual(answer['parts'], ragged);
+      assert.deepEqual(answer['equal'], equal);
     }
     const sent = sha256(bytesOf(valuesOf(0, 1_500_001)));
     for (const { sha } of await group.all({ call: 'broadcast', sizes: [1_500_001] })) {
@@ -53,9 +61,11 @@ test('more than ten ranks are gathered in their order, not in that of their name
   const group = await RankGroup.start(11);
   await group.all({ call: 'join' });
   const ranks = Array.from({ length: 11 }, (_, rank) => rank);
-  const gathered = Buffer.concat(ranks.map((rank) => bytesOf(valuesOf(rank, 2))));
-  for (const { sha } of await group.all({ call: 'gather', sizes: [2] })) {
-    assert.equal(sha, sha256(gathered));
+  for (const count of [2, 20_000]) {
+    const gathered = Buffer.concat(ranks.map((rank) => bytesOf(valuesOf(rank, count))));
+    for (const { sha } of await group.all({ call: 'gather', sizes: [count] })) {
+      assert.equal(sha, sha256(gathered), `${count} numbers`);
+    }
   }
 });
 

@@ -2,18 +2,22 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { measureCase } from '../../bench/group/measure.js';
-import { exchangeMs, section, stepsOf, stepTable } from '../../bench/group/page.js';
+import { exchangeMs, hiddenShare, section, stepsOf, stepTable } from '../../bench/group/page.js';
 import { efficiency, latencyMs, transferMs } from '../../bench/group/projection.js';
 import { allowedCores, twoCores } from '../../bench/group/ranks.js';
 import type { GroupCase, GroupResults } from '../../bench/group/results.js';
 
-const rank = (ms: number[], collectiveMs: number[]) => ({ ms, collectiveMs });
+const rank = (ms: number[], collectiveMs: number[], waitedMs = 0) => ({
+  ...{ ms, collectiveMs },
+  gradients: ms.map(() => ({ tookMs: 20, waitedMs })),
+});
 
 const CASE: GroupCase = {
   ...{ name: 'a-network', parameters: 1_000_000, bytes: 5_000_000, calls: 10 },
   alone: [rank([100, 120], [0, 0]), rank([80, 100], [0, 0])],
   beside: [[rank([125, 125], [0, 0]), rank([100, 110], [0, 0])]],
-  group: [[rank([190, 200], [90, 40]), rank([200, 210], [30, 50])]],
+  group: [[rank([190, 200], [90, 40], 4), rank([200, 210], [30, 50], 6)]],
+  afterwards: [[rank([210, 220], [90, 40], 20), rank([220, 230], [30, 50], 22)]],
 };
 
 const RESULTS: GroupResults = {
@@ -38,7 +42,21 @@ test('a step is over when the slower rank is done; the rank that waits less show
   assert.equal(cells[6], '0.488');
 });
 
-test('the projection is a ring without overlap', () => {
+test('what is hidden of the gradients: the time for which the step did not wait', () => {
+  assert.equal(hiddenShare(CASE.group), 0.75);
+  assert.equal(hiddenShare(CASE.afterwards), 0);
+  const text = section(RESULTS);
+  assert.match(
+    text,
+    /\| a-network \| during the backward pass \| 20 \(20–20\) \| 5 \(4–6\) \| 75 % \| 205 /,
+  );
+  assert.match(
+    text,
+    /\| a-network \| after the backward pass \| 20 \(20–20\) \| 21 \(20–22\) \| 0 % \| 225 /,
+  );
+});
+
+test('the projection is a ring of which nothing is hidden', () => {
   const machines = { ranks: 8, gigabits: 25 };
   // 14/8 of 50 MB at 3.125 GB/s.
   assert.equal(transferMs({ bytes: 50e6 }, machines), 28);
@@ -53,7 +71,7 @@ test('the projection is a ring without overlap', () => {
 test('the section says what is projected, for both links', () => {
   const text = section(RESULTS);
   assert.match(text, /one core each \(0 and 3\)/);
-  assert.match(text, /A collective of one float takes 2\.00 \(1\.50–2\.50\) ms/);
+  assert.match(text, /A gather of one float takes 2\.00 \(1\.50–2\.50\) ms/);
   assert.match(text, /\*\*Projected, not measured\*\*/);
   // 4 of 5 million bytes are gradients; 2.8 ms at 25 Gbit/s.
   assert.match(text, /\| a-network \| 1000000 \| 4\.8 \| 80 % \| 10 \| /);
@@ -85,11 +103,19 @@ test('a small network alone, beside another one and in a group: steps, bytes and
     twoCores(),
     () => {},
   );
-  assert.deepEqual([found.alone.length, found.beside.length, found.group.length], [2, 2, 2]);
+  const sides = [found.alone, found.beside, found.group, found.afterwards];
+  assert.deepEqual(
+    sides.map(({ length }) => length),
+    [2, 2, 2, 2],
+  );
   for (const one of [...found.alone, ...found.beside.flat()]) {
     assert.deepEqual([one.ms.length, one.collectiveMs], [2, [0, 0]]);
   }
-  for (const { ms, collectiveMs } of found.group.flat()) {
+  for (const { ms, collectiveMs, gradients } of [...found.group, ...found.afterwards].flat()) {
+    assert.ok(
+      gradients.every(({ tookMs }, step) => tookMs > 0 && tookMs < ms[step]!),
+      JSON.stringify(gradients),
+    );
     assert.ok(
       ms.every((each, step) => collectiveMs[step]! > 0 && collectiveMs[step]! < each),
       `${collectiveMs} of ${ms}`,

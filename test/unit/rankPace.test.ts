@@ -21,7 +21,8 @@ class PlayedGroup implements Collective {
   #use: CollectiveUse = NO_USE;
 
   use(seconds: number, reduced: number): void {
-    this.#use = { seconds, bytes: { ...NO_USE.bytes, all_reduce: reduced }, calls: 1 };
+    const bytes = { ...NO_USE.bytes, all_reduce: reduced };
+    this.#use = { ...NO_USE, seconds, bytes, calls: 1 };
   }
 
   takeUse(): CollectiveUse {
@@ -41,6 +42,7 @@ class PlayedGroup implements Collective {
   }
 
   allReduce = () => assert.fail();
+  startAllReduce = () => assert.fail();
   allGather = () => assert.fail();
   broadcast = () => assert.fail();
   barrier = () => assert.fail();

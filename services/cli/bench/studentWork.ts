@@ -36,9 +36,13 @@ export class StudentWork {
     return this.#batch.image_NHWC;
   }
 
-  /** Makes the next update. Throws NonFiniteLossError if it isn't finite. */
-  step(): void {
-    this.#run(this.trainer);
+  /**
+   * Makes the next update. Throws NonFiniteLossError if it isn't finite.
+   *
+   * @param overlap false: a group's gradients are sent after the backward pass
+   */
+  step(overlap = true): void {
+    this.#run(overlap ? this.trainer : new Trainer({ ...this.trainer.parts, overlap }));
   }
 
   /** Makes the next update with given bank rows and without dropout, for a comparison. */

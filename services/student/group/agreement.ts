@@ -28,7 +28,7 @@ export function agree(group: Collective, wish: Wish, ownSeconds = 0): Agreement 
   const told = Buffer.alloc(WISH_BYTES + Float64Array.BYTES_PER_ELEMENT);
   told.writeUInt8(WISHES.indexOf(wish));
   told.writeDoubleLE(ownSeconds, WISH_BYTES);
-  const all = group.allGatherBytes(told).map((bytes) => Buffer.from(bytes));
+  const all = group.allGatherBytes(told, 'equal').map((bytes) => Buffer.from(bytes));
   return {
     wish: WISHES[Math.max(...all.map((bytes) => bytes.readUInt8()))]!,
     ownSeconds: all.map((bytes) => bytes.readDoubleLE(WISH_BYTES)),

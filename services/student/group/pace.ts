@@ -6,6 +6,7 @@ import {
   type Collective,
   type CollectiveUse,
   NO_USE,
+  sumOf,
 } from '../../../src/collectives/collective.js';
 import type { GroupFigures } from '../../../src/train/outcome.js';
 import { agree, type Wish } from './agreement.js';
@@ -65,16 +66,4 @@ export function lagSeconds(ownSeconds: readonly number[]): number[] {
   const sorted = ownSeconds.toSorted((a, b) => a - b);
   const typical = sorted[Math.floor((sorted.length - 1) / 2)]!;
   return ownSeconds.map((seconds) => Math.max(0, seconds - typical));
-}
-
-function sumOf(a: CollectiveUse, b: CollectiveUse): CollectiveUse {
-  return {
-    seconds: a.seconds + b.seconds,
-    bytes: {
-      all_reduce: a.bytes.all_reduce + b.bytes.all_reduce,
-      all_gather: a.bytes.all_gather + b.bytes.all_gather,
-      broadcast: a.bytes.broadcast + b.bytes.broadcast,
-    },
-    calls: a.calls + b.calls,
-  };
 }

@@ -26,13 +26,11 @@
 #include <thread>
 #include <vector>
 
+#include "collectives.h"
 #include "kernelCall.h"
 
 extern "C" {
-struct TFE_Context;
 struct TFE_ContextOptions;
-struct TFE_Op;
-struct TFE_TensorHandle;
 
 TFE_Context* __real_TFE_NewContext(const TFE_ContextOptions* options, TF_Status* status);
 void __real_TFE_Execute(TFE_Op* op, TFE_TensorHandle** results, int* num_results,
@@ -58,8 +56,11 @@ std::atomic<bool> interrupted{false};
 // How long a collective may take, in ms; 0: for ever.
 std::atomic<int64_t> limit_ms{0};
 
-// When the pending collective has to be over, by the steady clock in ms; 0: none is pending.
-std::atomic<int64_t> deadline_ms{0};
+// When a pending collective has to be over, by the steady clock in ms; 0: none is pending. Two may be pending at a
+// time: that of the computing thread, and one in the background.
+std::atomic<int64_t> deadlines_ms[2] = {{0}, {0}};
+
+thread_local bool in_background = false;
 
 int64_t NowMs() {
   const auto now = std::chrono::steady_clock::now().time_since_epoch();
@@ -188,11 +189,13 @@ void WatchPending(TFE_Context* context) {
   std::thread([context] {
     while (!interrupted.load()) {
       std::this_thread::sleep_for(kPoll);
-      int64_t deadline = deadline_ms.load();
-      if (deadline == 0 || NowMs() < deadline) continue;
-      // Unless it has ended meanwhile.
-      if (!deadline_ms.compare_exchange_strong(deadline, 0)) continue;
-      Abort(context, TF_DEADLINE_EXCEEDED, "deadline exceeded");
+      for (std::atomic<int64_t>& deadline_ms : deadlines_ms) {
+        int64_t deadline = deadline_ms.load();
+        if (deadline == 0 || NowMs() < deadline) continue;
+        // Unless it has ended meanwhile.
+        if (!deadline_ms.compare_exchange_strong(deadline, 0)) continue;
+        Abort(context, TF_DEADLINE_EXCEEDED, "deadline exceeded");
+      }
     }
     Abort(context, TF_CANCELLED, "this process is to end");
   }).detach();
@@ -245,6 +248,11 @@ std::string FromHex(const char* text) {
 }
 
 }  // namespace
+
+TFE_Context* GroupContext() { return group_context.load(); }
+
+void CollectivesOfThisThreadAreInBackground() { in_background = true; }
+
 }  // namespace cirkd
 
 extern "C" {
@@ -275,9 +283,10 @@ void __wrap_TFE_Execute(TFE_Op* op, TFE_TensorHandle** results, int* num_results
     __real_TFE_Execute(op, results, num_results, status);
     return;
   }
-  cirkd::deadline_ms.store(cirkd::NowMs() + limit);
+  std::atomic<int64_t>& deadline_ms = cirkd::deadlines_ms[cirkd::in_background ? 1 : 0];
+  deadline_ms.store(cirkd::NowMs() + limit);
   __real_TFE_Execute(op, results, num_results, status);
-  cirkd::deadline_ms.store(0);
+  deadline_ms.store(0);
 }
 
 }  // extern "C"

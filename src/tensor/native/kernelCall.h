@@ -48,6 +48,19 @@ class Call {
     return static_cast<T*>(TF_TensorData(tensor));
   }
 
+  // The input itself, for the caller to delete; its memory may outlive the call. Null on an error.
+  TF_Tensor* TakeInput(int index) {
+    TF_Tensor* tensor = nullptr;
+    TF_GetInput(context_, index, &tensor, status_);
+    return Ok() ? tensor : nullptr;
+  }
+
+  // Makes a tensor the output, without a copy; it still has to be deleted.
+  void SetOutput(int index, const TF_Tensor* tensor) {
+    TF_SetOutput(context_, index, tensor, status_);
+    Ok();
+  }
+
   // Fails the call with the message `what` unless `holds`.
   bool Require(bool holds, const char* what) {
     if (!holds) TF_SetStatus(status_, TF_INVALID_ARGUMENT, what);

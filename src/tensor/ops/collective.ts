@@ -2,6 +2,7 @@
  * TensorFlow's collective ops: each of a group's processes runs the same op, and all get the same result.
  * They block the calling thread until every process has run theirs.
  */
+import { device } from '../binding.js';
 import { int32, readInt32 } from '../create.js';
 import { attribute, execute, executeAll } from '../execute.js';
 import { scope, type Tensor } from '../tensor.js';
@@ -13,7 +14,8 @@ export interface CollectiveCall {
   readonly instanceKey: number;
 }
 
-const GROUP_KEY = 1;
+/** All of a process's collectives are in one group. */
+export const GROUP_KEY = 1;
 
 const keys = ({ size, instanceKey }: CollectiveCall) =>
   [size, GROUP_KEY, instanceKey].map((value) => int32([value], []));
@@ -47,6 +49,25 @@ export function collectiveGather(x: Tensor, call: CollectiveCall): Tensor {
   return scope(() =>
     execute(
       'CollectiveGatherV2',
+      [x, ...keys(call)],
+      [...common(x), attribute.int('Nordering_token', 0)],
+    ),
+  );
+}
+
+/** Whether collectiveExchange() is possible: NCCL has none, as far as TensorFlow knows. */
+export function canExchange(): boolean {
+  return device() === 'cpu';
+}
+
+/**
+ * Row i of the result is what process i (in the text order of their device names) has in this process's row. All
+ * messages are under way at once, whereas a ring of R processes passes them on R - 1 times.
+ */
+export function collectiveExchange(x: Tensor, call: CollectiveCall): Tensor {
+  return scope(() =>
+    execute(
+      'CollectiveAllToAllV2',
       [x, ...keys(call)],
       [...common(x), attribute.int('Nordering_token', 0)],
     ),

@@ -4,9 +4,11 @@
  */
 import { readdirSync } from 'node:fs';
 import { createInterface } from 'node:readline';
+import type { StartedReduce } from '../../../src/collectives/collective.js';
 import { serverVariable, SERVER_VARIABLE } from '../../../src/collectives/serverDef.js';
 import { TensorflowCollective } from '../../../src/collectives/tensorflowCollective.js';
 import { float32, numTensors, readFloat32, scope } from '../../../src/tensor/index.js';
+import { trainedStudent } from './trainedStudent.js';
 import { bytesOf, sha256 as sha, valuesOf } from './values.js';
 
 const [rankText = '0', ...addresses] = process.argv.slice(2);
@@ -15,14 +17,43 @@ process.env[SERVER_VARIABLE] = serverVariable(addresses, rank);
 
 let group: TensorflowCollective | null = null;
 
+/**
+ * start: a reduction of each tensor in the background, and as many gathers meanwhile, or none; end: waits for all of
+ * those; train: updates of a student.
+ */
+type Later = 'start' | 'end' | 'train';
+
 interface Command {
-  readonly call: 'join' | 'reduce' | 'gather' | 'bytes' | 'broadcast' | 'close' | 'rejoin';
+  readonly call: 'join' | 'reduce' | 'gather' | 'bytes' | 'broadcast' | 'close' | 'rejoin' | Later;
   readonly sizes?: number[];
   readonly over?: 'sum' | 'mean';
   readonly timeoutMs?: number;
   readonly startTimeoutMs?: number;
   readonly lateMs?: number;
   readonly times?: number;
+  readonly gathers?: number;
+  readonly overlap?: boolean;
+}
+
+let started: StartedReduce[] = [];
+
+function start({ sizes = [], over = 'sum', gathers = 0 }: Command): unknown {
+  return scope(() => {
+    for (const size of sizes) {
+      started.push(group!.startAllReduce([float32(valuesOf(rank, size), [size])], over));
+    }
+    const x = float32(valuesOf(rank, 7), [7]);
+    const all = Array.from({ length: gathers }, () => bytesOf(readFloat32(group!.allGather(x))));
+    return { started: started.length, sha: all.map(sha) };
+  });
+}
+
+function end(): unknown {
+  return scope(() => {
+    const results = started.map((each) => bytesOf(readFloat32(each.end()[0]!)));
+    started = [];
+    return { sha: results.map(sha) };
+  });
 }
 
 /** Joins and leaves again and again; how many threads and descriptors this process has afterwards (Linux). */
@@ -47,6 +78,9 @@ function run(command: Command): unknown {
     joinWith(command);
     return { joined: group!.size };
   }
+  if (call === 'start') return start(command);
+  if (call === 'end') return end();
+  if (call === 'train') return trainedStudent(rank, group!, command.overlap ?? true);
   const joined = group!;
   switch (call) {
     case 'reduce':
@@ -65,7 +99,11 @@ function run(command: Command): unknown {
       });
     case 'bytes': {
       const own = bytesOf(valuesOf(rank, sizes[0]! * rank)).slice(0, sizes[0]! * rank);
-      return { parts: joined.allGatherBytes(own).map((part) => [part.length, sha(part)]) };
+      const same = bytesOf(valuesOf(rank, sizes[0]!)).slice(0, sizes[0]!);
+      return {
+        parts: joined.allGatherBytes(own).map((part) => [part.length, sha(part)]),
+        equal: joined.allGatherBytes(same, 'equal').map((part) => [part.length, sha(part)]),
+      };
     }
     case 'broadcast': {
       const own = bytesOf(valuesOf(rank, sizes[0]!));
