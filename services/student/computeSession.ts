@@ -1,6 +1,6 @@
 /** The computing thread's state and its implementation of the protocol's calls. */
 import type { StudentConfig } from '../../src/config/student.js';
-import type { Collective } from '../../src/collectives/collective.js';
+import { type Collective, RankLostError } from '../../src/collectives/collective.js';
 import { singleProcess } from '../../src/collectives/single.js';
 import {
   type GroupOptions,
@@ -106,17 +106,31 @@ export class ComputeSession implements ComputeCalls {
     return { counts: confusion.counts, prediction };
   }
 
+  goOn(): boolean {
+    const { pace } = this.#ready();
+    return pace.aside(() => agree(this.#group, 'go').wish === 'go');
+  }
+
+  gather(bytes: Uint8Array): Uint8Array[] {
+    return this.#ready().pace.aside(() => this.#group.allGatherBytes(bytes));
+  }
+
   snapshot(): StateFiles {
     const { trainer, ...setup } = this.#ready();
     return saveState(trainer, setup);
   }
 
-  leave(haveAgreed: boolean): string | null {
+  endTraining(haveAgreed: boolean): string | null {
     if (this.#group.size === 1) return null;
     if (!haveAgreed) agree(this.#group, 'stop');
-    const hash = requireSameState(this.#group, this.snapshot());
+    return requireSameState(this.#group, this.snapshot());
+  }
+
+  leave(): void {
+    // Not the barrier of close(), which a rank that is through may end for the others by leaving.
+    if (this.#group.rank > 0) this.#group.barrier();
+    else tolerateLoss(() => this.#group.barrier());
     this.#group.close();
-    return hash;
   }
 
   #run(step: number, waitedSeconds: number): StepOutcome {
@@ -165,6 +179,15 @@ export class ComputeSession implements ComputeCalls {
   #ready(): Open {
     if (this.#open === null) throw new Error('computing thread: called before setup');
     return this.#open;
+  }
+}
+
+/** Of rank 0 with everything written: it no longer needs the others. */
+function tolerateLoss(work: () => void): void {
+  try {
+    work();
+  } catch (error) {
+    if (!(error instanceof RankLostError)) throw error;
   }
 }
 

@@ -53,6 +53,8 @@ export interface StudentMetrics {
   recordTeacher(address: string, state: string): void;
   /** Both 0..1. */
   recordEvaluation(result: { readonly miou: number; readonly pixelAccuracy: number }): void;
+  /** @param ratio of the images that the running evaluation has done, on all ranks together; 0..1 */
+  recordEvaluated(ratio: number): void;
 }
 
 export function createStudentMetrics(): StudentMetrics {
@@ -69,7 +71,7 @@ export function createStudentMetrics(): StudentMetrics {
     setCertificateExpiry: certificateExpiry(registers),
     ...runRecorder(registers),
     recordTeacher: teacherStates(registers),
-    recordEvaluation: evaluationRecorder(registers),
+    ...evaluationRecorders(registers),
   };
 }
 
@@ -127,14 +129,21 @@ function stepRecorder(registers: Registry[]): StudentMetrics['recordStep'] {
   };
 }
 
-function evaluationRecorder(registers: Registry[]): StudentMetrics['recordEvaluation'] {
+function evaluationRecorders(
+  registers: Registry[],
+): Pick<StudentMetrics, 'recordEvaluation' | 'recordEvaluated'> {
+  const evaluated = new Gauge({ ...NAMES.evaluated, registers });
   const miou = new Gauge({ ...NAMES.miou, registers });
   const pixelAccuracy = new Gauge({ ...NAMES.pixelAccuracy, registers });
   // 0 before the first evaluation would look like an untrained network.
   miou.set(Number.NaN);
   pixelAccuracy.set(Number.NaN);
-  return (result) => {
-    miou.set(result.miou);
-    pixelAccuracy.set(result.pixelAccuracy);
+  evaluated.set(Number.NaN);
+  return {
+    recordEvaluation(result) {
+      miou.set(result.miou);
+      pixelAccuracy.set(result.pixelAccuracy);
+    },
+    recordEvaluated: (ratio) => evaluated.set(ratio),
   };
 }
