@@ -169,7 +169,11 @@ function refuseChanges({ manifest, path }: Checkpoint, config: StudentConfig): v
   const parsed = studentSchema.root.safeParse(withoutRetiredKeys(studentSchema, manifest.config));
   const saved = parsed.success ? parsed.data : (manifest.config as unknown as StudentConfig);
   const was = resolveThreads(saved, null);
-  const changed = changedFixedKeys(studentSchema, was, config);
+  // What ranks share says nothing of a single process, whose run may go on with any.
+  const wasAlone = was.distributed.workers.length <= 1;
+  const changed = changedFixedKeys(studentSchema, was, config).filter(
+    ({ key }) => !(wasAlone && key.startsWith('distributed.')),
+  );
   if (changed.length === 0) return;
   throw new ConfigError(
     path,
