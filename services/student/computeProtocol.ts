@@ -1,14 +1,15 @@
 /** The calls from the student's main thread to its computing thread. */
+
+import { RankLostError } from '../../src/collectives/collective.js';
+import type { GroupOptions } from '../../src/collectives/tensorflowCollective.js';
 import { ConfigError } from '../../src/config/configError.js';
 import type { StudentConfig } from '../../src/config/student.js';
 import type { EncodedTensor } from '../../src/contract/encodedTensor.js';
+import { ContractMismatchError } from '../../src/contract/teacher.js';
 import type { Sample } from '../../src/data/types.js';
 import { replyBuffers } from '../../src/distill/replyBuffers.js';
 import { NonFiniteLogitsError } from '../../src/evaluate/finiteLogits.js';
 import { startThread } from '../../src/threads/startThread.js';
-import type { GroupOptions } from '../../src/collectives/tensorflowCollective.js';
-import { RankLostError } from '../../src/collectives/collective.js';
-import { ContractMismatchError } from '../../src/contract/teacher.js';
 import { ThreadCalls } from '../../src/threads/threadCalls.js';
 import type { ThreadClient, ThreadService } from '../../src/threads/threadService.js';
 import type { MicroBatch, ReplyReplacement, StepOutcome } from '../../src/train/outcome.js';

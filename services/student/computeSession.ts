@@ -1,30 +1,27 @@
 /** The computing thread's state and its implementation of the protocol's calls. */
-import type { StudentConfig } from '../../src/config/student.js';
+
 import { type Collective, RankLostError } from '../../src/collectives/collective.js';
 import { singleProcess } from '../../src/collectives/single.js';
 import {
   type GroupOptions,
   TensorflowCollective,
 } from '../../src/collectives/tensorflowCollective.js';
+import type { StudentConfig } from '../../src/config/student.js';
 import { ContractMismatchError } from '../../src/contract/teacher.js';
+import type { Sample } from '../../src/data/types.js';
+import { decodeReplies } from '../../src/distill/decodeReply.js';
+import { given, type TeacherOutputs } from '../../src/distill/networkOutputs.js';
+import { LogitsRebuild } from '../../src/distill/rebuildLogits.js';
+import { teacherLabels } from '../../src/distill/teacherLabels.js';
 import { ConfusionMatrix } from '../../src/evaluate/confusion.js';
 import { networkSegmenter } from '../../src/evaluate/networkSegmenter.js';
 import { predictLabels } from '../../src/evaluate/predict.js';
-import { decodeReplies } from '../../src/distill/decodeReply.js';
-import { LogitsRebuild } from '../../src/distill/rebuildLogits.js';
-import { given, type TeacherOutputs } from '../../src/distill/networkOutputs.js';
-import { teacherLabels } from '../../src/distill/teacherLabels.js';
 import type { LabelMaps } from '../../src/losses/nearestLabels.js';
-import type { Sample } from '../../src/data/types.js';
-import { isFiniteTensor } from '../../src/models/teacher/finiteTensor.js';
 import { normalise } from '../../src/models/normalise.js';
+import { isFiniteTensor } from '../../src/models/teacher/finiteTensor.js';
 import { engineInfo, scope, type Tensor } from '../../src/tensor/index.js';
 import type { MicroBatch, ReplyReplacement, StepOutcome } from '../../src/train/outcome.js';
 import type { Trainer, TrainingBatch } from '../../src/train/trainer.js';
-import { agree, gatherTexts, requireSameState, shareState } from './group/agreement.js';
-import { Pace } from './group/pace.js';
-import { buildTrainer } from './trainer.js';
-import { loadState, saveState } from './trainerState.js';
 import type {
   ComputeCalls,
   ComputeReady,
@@ -32,7 +29,11 @@ import type {
   EvaluatedImage,
   StateFiles,
 } from './computeProtocol.js';
+import { agree, gatherTexts, requireSameState, shareState } from './group/agreement.js';
+import { Pace } from './group/pace.js';
 import { loadStartWeights } from './startWeights.js';
+import { buildTrainer } from './trainer.js';
+import { loadState, saveState } from './trainerState.js';
 
 /** The parts kept after setup; the state that came with it isn't. */
 interface Open {

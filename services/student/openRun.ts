@@ -19,9 +19,9 @@ import {
   writeRunConfig,
 } from '../../src/run/runFolder.js';
 import { lockRun, type RunLock } from '../../src/run/runLock.js';
+import { availableCores } from '../../src/threads/availableCores.js';
 import { CheckpointError } from '../../src/wire/checkpointError.js';
 import type { StateFiles } from './computeProtocol.js';
-import { availableCores } from '../../src/threads/availableCores.js';
 
 /** The schema's maximum. */
 const MAX_THREADS = 1024;

@@ -1,10 +1,11 @@
 /** Opens the config's datasets, and the feed that training draws on. */
-import { availableCores } from '../../src/threads/availableCores.js';
+
 import type { StudentConfig } from '../../src/config/student.js';
 import type { Teacher } from '../../src/contract/teacher.js';
 import { type DatasetConfig, openDataset } from '../../src/data/datasets.js';
 import { createLoader } from '../../src/data/loader.js';
 import { type Batch, DataError, type Dataset } from '../../src/data/types.js';
+import { availableCores } from '../../src/threads/availableCores.js';
 import { Feed } from '../../src/train/feed.js';
 
 export function trainingConfig({ data }: StudentConfig): DatasetConfig {

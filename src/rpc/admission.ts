@@ -8,8 +8,8 @@
  */
 import type { PeerCertificate } from 'node:tls';
 import { ServerInterceptingCall, type ServerInterceptor } from '@grpc/grpc-js';
-import { isAccepted } from './security/bearerTokens.js';
 import { GrpcStatus } from './errors.js';
+import { isAccepted } from './security/bearerTokens.js';
 
 export interface AdmissionRules {
   /** Callers must have shown a certificate in the handshake. */

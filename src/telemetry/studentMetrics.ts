@@ -1,18 +1,19 @@
 /** The metrics of a student trainer. */
-import { Counter, Gauge, Histogram } from 'prom-client';
+
 import type { Registry } from 'prom-client';
+import { Counter, Gauge, Histogram } from 'prom-client';
+import type { Term } from '../contract/terms.js';
+import { type AnswerMetrics, answerMetrics } from './answerMetrics.js';
+import { certificateExpiry } from './certificateExpiry.js';
+import { type GroupPlace, type GroupStepFigures, groupRecorder } from './groupMetrics.js';
 import {
   type Bank,
   MEMORY_METRIC_NAMES,
+  STUDENT_METRIC_NAMES as NAMES,
   PHASES,
   type PhaseSeconds,
   STUDENT_STORE_METRIC_NAMES,
-  STUDENT_METRIC_NAMES as NAMES,
 } from './metricNames.js';
-import { type GroupPlace, groupRecorder, type GroupStepFigures } from './groupMetrics.js';
-import { type AnswerMetrics, answerMetrics } from './answerMetrics.js';
-import type { Term } from '../contract/terms.js';
-import { certificateExpiry } from './certificateExpiry.js';
 import { createRegistry, SECONDS_BUCKETS } from './registry.js';
 import { teacherStates } from './teacherStates.js';
 

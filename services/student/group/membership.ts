@@ -1,9 +1,10 @@
 /** This process's place in the group of its config, and how it joins. */
-import { serverVariable, SERVER_VARIABLE } from '../../../src/collectives/serverDef.js';
+
+import { RankLostError } from '../../../src/collectives/collective.js';
+import { SERVER_VARIABLE, serverVariable } from '../../../src/collectives/serverDef.js';
 import type { StudentConfig } from '../../../src/config/student.js';
 import { type ThreadCalls, ThreadStuckError } from '../../../src/threads/threadCalls.js';
 import type { ComputeCalls, ComputeClient } from '../computeProtocol.js';
-import { RankLostError } from '../../../src/collectives/collective.js';
 import { type Greeting, requireAlike } from './greeting.js';
 
 /** null: the config has no group. A list of one is a group, too, without anything to wait for. */
