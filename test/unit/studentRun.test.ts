@@ -109,6 +109,30 @@ test('threads: 0 is resolved once per run: saved, and used again on resume', asy
   await assert.rejects(open(changed, true), /train\.threads: was 5, is 3/);
 });
 
+test("what ranks share is fixed by a group's run, not by that of one process", async (t) => {
+  for (const workers of [[], ['h0:1', 'h1:1']]) {
+    const group = `distributed.workers=${JSON.stringify(workers)}`;
+    const given = config(t, group, ...(workers.length > 0 ? ['distributed.index=0'] : []));
+    const run = await open(given);
+    await saveCheckpoint(run.folder.checkpointsFolder, {
+      ...{ step: 2, packageVersion: '1', teacherDigest: null, datasetHash: 'd', state: {} },
+      ...{ config: { ...run.config }, files: {} },
+    });
+    await run.lock.release();
+    const changed: StudentConfig = {
+      ...given,
+      distributed: { ...given.distributed, minibatch: 'batch' },
+    };
+    if (workers.length > 0) {
+      await assert.rejects(open(changed, true), /distributed\.minibatch: was "rank", is "batch"/);
+    } else {
+      const resumed = await open(changed, true);
+      assert.equal(resumed.config.distributed.minibatch, 'batch');
+      await resumed.lock.release();
+    }
+  }
+});
+
 test('a checkpoint from before a key existed is resumed with its default', async (t) => {
   const given = config(t);
   const run = await open(given);
