@@ -82,7 +82,11 @@ test('losses, gradients and state, with a gradient penalty', (t) => {
   let calls = 0;
   const ranks = inLockstep(RANKS, GATHERS, (rank, group) => {
     calls = 0;
-    return lossesOf(rank, { ...group, allGather: (x) => (calls++, group.allGather(x)) });
+    const allGather = (x: Tensor) => {
+      calls++;
+      return group.allGather(x);
+    };
+    return lossesOf(rank, { ...group, allGather });
   });
   assert.ok(calls > 6 && calls <= GATHERS, `${calls} collectives`);
   assert.equal(numTensors(), before);
