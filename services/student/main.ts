@@ -3,7 +3,6 @@
  * → update → metrics, checkpoint, report.
  */
 import type { StudentConfig } from '../../src/config/student.js';
-import type { Dataset } from '../../src/data/types.js';
 import { discardRunFolder } from '../../src/run/runFolder.js';
 import type { ProgressStream } from '../../src/telemetry/progress.js';
 import { withClassWeights } from './classWeights.js';
@@ -12,7 +11,7 @@ import { runFollower } from './group/followerRun.js';
 import { isFollower } from './group/membership.js';
 import { type OpenedRun, openRun } from './openRun.js';
 import { StudentRun } from './studentRun.js';
-import { openTrainingData } from './trainingData.js';
+import { openRunData, type RunData } from './trainingData.js';
 
 export interface StudentOptions {
   readonly resume: boolean;
@@ -38,15 +37,14 @@ export async function runStudent(
   given: StudentConfig,
   options: StudentOptions,
 ): Promise<StudentEnd> {
-  const dataset = openTrainingData(given);
-  const config = withClassWeights(given, dataset);
-  if (isFollower(config))
-    return { ended: await runFollower(config, dataset, options), folder: null };
+  const data = openRunData(given);
+  const config = withClassWeights(given, data.train);
+  if (isFollower(config)) return { ended: await runFollower(config, data, options), folder: null };
   const notes: string[] = [];
   const opened = await openRun(config, options.resume, (message) => notes.push(message));
   try {
     setTensorflowThreads(opened.config);
-    const run = await begin(opened, dataset, notes, options);
+    const run = await begin(opened, data, notes, options);
     if (run === null) {
       return { ended: 'stopped', folder: opened.isNew ? null : opened.folder.path };
     }
@@ -63,12 +61,12 @@ export async function runStudent(
 /** null: stopped before it began. */
 async function begin(
   opened: OpenedRun,
-  dataset: Dataset,
+  data: RunData,
   notes: readonly string[],
   { stream, stop }: StudentOptions,
 ): Promise<StudentRun | null> {
   try {
-    return await StudentRun.begin(opened, { dataset, notes, stream, stop });
+    return await StudentRun.begin(opened, { data, notes, stream, stop });
   } catch (error) {
     if (opened.isNew) await discardRunFolder(opened.folder);
     if (stop.aborted && error === stop.reason) return null;

@@ -19,9 +19,9 @@ import {
   writeRunConfig,
 } from '../../src/run/runFolder.js';
 import { lockRun, type RunLock } from '../../src/run/runLock.js';
+import { availableCores } from '../../src/threads/availableCores.js';
 import { CheckpointError } from '../../src/wire/checkpointError.js';
 import type { StateFiles } from './computeProtocol.js';
-import { availableCores } from '../../src/threads/availableCores.js';
 
 /** The schema's maximum. */
 const MAX_THREADS = 1024;
@@ -169,7 +169,11 @@ function refuseChanges({ manifest, path }: Checkpoint, config: StudentConfig): v
   const parsed = studentSchema.root.safeParse(withoutRetiredKeys(studentSchema, manifest.config));
   const saved = parsed.success ? parsed.data : (manifest.config as unknown as StudentConfig);
   const was = resolveThreads(saved, null);
-  const changed = changedFixedKeys(studentSchema, was, config);
+  // What ranks share says nothing of a single process, whose run may go on with any.
+  const wasAlone = was.distributed.workers.length <= 1;
+  const changed = changedFixedKeys(studentSchema, was, config).filter(
+    ({ key }) => !(wasAlone && key.startsWith('distributed.')),
+  );
   if (changed.length === 0) return;
   throw new ConfigError(
     path,

@@ -33,6 +33,8 @@ export interface Reporting {
   answeredFromStore(step: number): void;
   /** Reports a finished step to progress, events and metrics. */
   step(report: StepReport): void;
+  /** Images of data.val that all ranks together have evaluated by now. */
+  evaluated(images: number, of: number): void;
   evaluation(step: number, scores: SegmentationScores): void;
   /**
    * Writes an event at the current step. For callbacks that must not throw: if it can't be written,
@@ -93,6 +95,7 @@ export async function openReporting(
       stepsDone = report.step + 1;
       recordStep(report, { metrics, progress, events, stored });
     },
+    evaluated: (images, of) => metrics.recordEvaluated(images / of),
     evaluation(step, { miou, pixelAccuracy, iou, union }) {
       metrics.recordEvaluation({ miou, pixelAccuracy });
       const classes = Array.from(iou, (value, k) => (union[k] === 0 ? null : value));

@@ -4,26 +4,43 @@ import type { Dataset } from '../../src/data/types.js';
 import { unlessAborted } from '../../src/threads/unlessAborted.js';
 import { killChildren } from '../setup/subprocess.mjs';
 import type { ComputeClient, ComputeSetup } from './computeProtocol.js';
+import type { EvaluationPlan } from './evaluationPlan.js';
 import { greetingOf } from './group/greeting.js';
-import { isInGroup, joinGroup } from './group/membership.js';
+import { isInGroup, joinFinished, joinGroup } from './group/membership.js';
 import type { OpenedRun } from './openRun.js';
 import type { Reporting } from './reporting.js';
 import { readStartWeights, type StartWeights } from './startWeights.js';
+import type { RunData } from './trainingData.js';
 
-/** Waits for the other ranks of a group, if there is one, and tells them of the run. */
+interface Joining {
+  readonly data: RunData;
+  readonly plan: EvaluationPlan;
+  readonly log: Pick<Reporting['log'], 'warn'>;
+}
+
+/** Waits for the other ranks of a group, if there is one, and tells them of the run; returns their number. */
 export async function joinOthers(
   compute: ComputeClient,
   { id, config, manifest }: OpenedRun,
-  dataset: Dataset,
-): Promise<void> {
-  if (!isInGroup(config)) return;
+  { data, plan, log }: Joining,
+): Promise<number> {
+  if (!isInGroup(config)) return 1;
+  const { length: ranks } = config.distributed.workers;
   const run = {
     id,
     stepsDone: manifest?.step ?? 0,
     teacherDigest: manifest?.teacherDigest ?? null,
     isResumed: manifest !== null,
+    evaluations: plan,
   };
-  await joinGroup(compute, config, await greetingOf(config, dataset.digest, run));
+  const greeting = await greetingOf(config, data, run);
+  if (run.stepsDone < config.train.steps) {
+    await joinGroup(compute, config, greeting);
+    return ranks;
+  }
+  if (await joinFinished(compute, config, greeting)) return ranks;
+  log.warn('the run has all its steps and the other ranks are gone: rank 0 writes what is missing');
+  return 1;
 }
 
 /** Reads the initial weights; a stop also ends a download. */

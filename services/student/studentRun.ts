@@ -10,12 +10,13 @@ import { unlessAborted } from '../../src/threads/unlessAborted.js';
 import type { Feed } from '../../src/train/feed.js';
 import { runLoop } from '../../src/train/loop.js';
 import { NonFiniteLossError } from '../../src/train/outcome.js';
+import { Closers } from '../program/closers.js';
 import { environmentOf } from '../program/environment.js';
 import { Checkpointing } from './checkpointing.js';
-import { Closers } from '../program/closers.js';
 import { type ComputeClient, type ComputeReady, startComputing } from './computeProtocol.js';
 import { DataWarnings } from './dataWarnings.js';
 import { evaluateStudent, type StudentEvaluation, writeRunReport } from './evaluation.js';
+import { type EvaluationPlan, evaluationPlan, picturesAfter } from './evaluationPlan.js';
 import { endComputing } from './group/membership.js';
 import type { OpenedRun } from './openRun.js';
 import { openReporting, type ReportedRun, type Reporting } from './reporting.js';
@@ -23,11 +24,10 @@ import { joinOthers, setupOf, startWeightsOf } from './runSetup.js';
 import type { StartWeights } from './startWeights.js';
 import { connectTeacher } from './teacher/teacher.js';
 import { type LeftOutTerms, labelSource, leaveOutTerms, logLabels } from './teacher/teacherUse.js';
-import { loaderThreads, openFeed, validationConfig } from './trainingData.js';
+import { loaderThreads, openFeed, type RunData, validationConfig } from './trainingData.js';
 
 export interface RunOptions {
-  /** data.train. */
-  readonly dataset: Dataset;
+  readonly data: RunData;
   /** Notes to write as soon as the log is open. */
   readonly notes: readonly string[];
   /** Where progress and log lines go. */
@@ -41,6 +41,10 @@ type Ended = 'finished' | 'stopped';
 interface Parts {
   readonly opened: OpenedRun;
   readonly dataset: Dataset;
+  readonly validation: Dataset;
+  readonly plan: EvaluationPlan;
+  /** Those in the group by now. */
+  readonly ranks: number;
   readonly reporting: Reporting;
   readonly compute: ComputeClient;
   readonly teacher: Teacher | null;
@@ -73,7 +77,8 @@ export class StudentRun {
    * and nothing was trained. Rejects with the signal's reason if that ends a wait.
    */
   static async begin(opened: OpenedRun, options: RunOptions): Promise<StudentRun> {
-    const { dataset, notes, stream, stop } = options;
+    const { data, notes, stream, stop } = options;
+    const { train: dataset, val: validation } = data;
     const { config } = opened;
     const reporting = await openReporting(config, reported(opened), stream);
     const { log } = reporting;
@@ -84,7 +89,8 @@ export class StudentRun {
       const thread = startComputing();
       closers.add(() => endComputing(thread, config));
       const compute = thread.call;
-      await unlessAborted(joinOthers(compute, opened, dataset), stop);
+      const plan = evaluationPlan(config, opened);
+      const ranks = await unlessAborted(joinOthers(compute, opened, { data, plan, log }), stop);
       const teacher = await connectTeacher(config, { dataset, run: opened, reporting, stop });
       closers.add(async () => teacher?.close());
       const warnings = new DataWarnings(log);
@@ -92,7 +98,7 @@ export class StudentRun {
         warnings.batch(batch, isLast),
       );
       closers.add(close);
-      const run = { config, run: opened, dataset, teacher, compute, reporting };
+      const run = { config, run: opened, plan, dataset, teacher, compute, reporting };
       const checkpointing = new Checkpointing(run);
       const leftOut = leaveOutTerms(config, { teacher, log });
       // A checkpoint has the student's weights, and the file that they started from may be gone.
@@ -105,7 +111,7 @@ export class StudentRun {
         startWeights: startWeights && { file: startWeights.file, sha256: startWeights.sha256 },
       };
       const open = { opened, dataset, reporting, compute, teacher, feed, checkpointing, warnings };
-      return new StudentRun({ ...open, stop, closers, start });
+      return new StudentRun({ ...open, validation, plan, ranks, stop, closers, start });
     } catch (error) {
       await closers.close().finally(() => reporting.close(0, stop));
       throw error;
@@ -125,6 +131,8 @@ export class StudentRun {
         await this.#finish();
         this.#lingerMs = lingerMs;
       }
+      // Only now: ranks that wait for a report that never comes start again, and complete it.
+      await this.#parts.compute.leave();
       return ended;
     } catch (error) {
       // A scraper should see the failure, too.
@@ -166,9 +174,9 @@ export class StudentRun {
     const { steps, accumulateSteps } = opened.config.train;
     const evaluate = () => this.#evaluate();
     try {
-      await checkpointing.catchUp(evaluate);
       const { ended, haveAgreed } = await runLoop({
         ...{ firstStep: checkpointing.step, steps, accumulateSteps, feed, teacher, compute, stop },
+        beforeFirst: () => checkpointing.catchUp(evaluate),
         afterStep: async (report) => {
           checkpointing.stepDone();
           reporting.throwMissed();
@@ -177,33 +185,27 @@ export class StudentRun {
         },
       });
       await checkpointing.save();
-      await this.#leave(haveAgreed);
+      const state = await compute.endTraining(haveAgreed);
+      if (state !== null) reporting.log.info({ state }, 'training has ended on all ranks');
       return ended;
     } catch (error) {
-      if (stop.aborted && error === stop.reason) {
-        await this.#leave(false);
-        return 'stopped';
-      }
       await this.#saveBeforeEnd(error);
       throw error;
     }
   }
 
-  async #leave(haveAgreed: boolean): Promise<void> {
-    const { compute, reporting } = this.#parts;
-    const state = await compute.leave(haveAgreed);
-    if (state !== null) reporting.log.info({ state }, 'left the group');
-  }
-
   #evaluate(): Promise<StudentEvaluation> {
-    const { opened, dataset, compute, stop, warnings } = this.#parts;
+    const { opened, validation, compute, plan, ranks, checkpointing, ...parts } = this.#parts;
     const { config } = opened;
+    const { stop, warnings, reporting } = parts;
     return evaluateStudent(compute, {
-      dataset: validationConfig(config),
-      classes: dataset.classNames.length,
-      workers: loaderThreads(config.data.workers),
-      pictures: config.evaluate.pictures,
+      config: validationConfig(config),
+      dataset: validation,
+      place: { rank: 0, ranks },
+      workers: loaderThreads(config.data.workers, config.distributed.perMachine),
+      pictures: picturesAfter(plan, checkpointing.step),
       ...{ stop, warnings },
+      onProgress: (images) => reporting.evaluated(images, validation.samples.length),
     });
   }
 

@@ -1,8 +1,8 @@
 /** The trainer of a config: network, projection heads, the terms' convolutions, adversary, banks, objective, optimizer. */
-import type { StudentConfig } from '../../src/config/student.js';
+
 import type { Collective } from '../../src/collectives/collective.js';
 import { singleProcess } from '../../src/collectives/single.js';
-import { outputStrideOf } from '../../src/models/zoo.js';
+import type { StudentConfig } from '../../src/config/student.js';
 import {
   CONVOLVED_TERMS,
   FEATURE_TERMS,
@@ -20,12 +20,13 @@ import type { BankOptions } from '../../src/memory/memoryBank.js';
 import { PixelMemoryBank } from '../../src/memory/pixelMemoryBank.js';
 import { RegionMemoryBank } from '../../src/memory/regionMemoryBank.js';
 import type { WeightSource } from '../../src/models/builder.js';
-import { initialWeights } from '../../src/models/initialise.js';
 import { GraphConvolution } from '../../src/models/graphConvolution.js';
+import { initialWeights } from '../../src/models/initialise.js';
 import { SegmentationNetwork } from '../../src/models/network.js';
 import { ProjectionHead } from '../../src/models/projectionHead.js';
 import type { NetworkSpec } from '../../src/models/spec.js';
 import { TermConvolutions } from '../../src/models/termConvolutions.js';
+import { outputStrideOf } from '../../src/models/zoo.js';
 import { drawSeed64, drawsFor } from '../../src/random/draws.js';
 import { Trainer, type TrainerParts } from '../../src/train/trainer.js';
 import { buildAdversary } from './adversary.js';

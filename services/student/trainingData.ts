@@ -1,10 +1,11 @@
 /** Opens the config's datasets, and the feed that training draws on. */
-import { availableCores } from '../../src/threads/availableCores.js';
+
 import type { StudentConfig } from '../../src/config/student.js';
 import type { Teacher } from '../../src/contract/teacher.js';
 import { type DatasetConfig, openDataset } from '../../src/data/datasets.js';
 import { createLoader } from '../../src/data/loader.js';
 import { type Batch, DataError, type Dataset } from '../../src/data/types.js';
+import { availableCores } from '../../src/threads/availableCores.js';
 import { Feed } from '../../src/train/feed.js';
 
 export function trainingConfig({ data }: StudentConfig): DatasetConfig {
@@ -16,11 +17,13 @@ export function validationConfig({ data }: StudentConfig): DatasetConfig {
   return { ...data.val, split: 'val' };
 }
 
-/**
- * data.train. Also checks data.val, so that a run doesn't train for days before finding it missing.
- * Throws DataError.
- */
-export function openTrainingData(config: StudentConfig): Dataset {
+export interface RunData {
+  readonly train: Dataset;
+  readonly val: Dataset;
+}
+
+/** Both at the start, so that a run doesn't train for days before finding data.val missing. Throws DataError. */
+export function openRunData(config: StudentConfig): RunData {
   const train = openDataset(trainingConfig(config));
   const val = openDataset(validationConfig(config));
   for (const [key, { samples, name }] of [
@@ -31,7 +34,7 @@ export function openTrainingData(config: StudentConfig): Dataset {
       throw new DataError(`${key}: ${name}: no sample, wanted at least one`);
   }
   requireSameClasses(train, val);
-  return train;
+  return { train, val };
 }
 
 export interface OpenFeed {

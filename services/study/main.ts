@@ -14,7 +14,7 @@ import { writeReport } from '../../src/report/writeReport.js';
 import { runFolderAt } from '../../src/run/runFolder.js';
 import { availableCores } from '../../src/threads/availableCores.js';
 import { Children } from '../program/children.js';
-import { openTrainingData } from '../student/trainingData.js';
+import { openRunData } from '../student/trainingData.js';
 import { type OwnTeachers, startOwnTeachers } from './ownTeachers.js';
 import { hasOwnTeachers, type StudyPlan } from './plan.js';
 import { runId, runStudents, type WaitingRun, waitingRuns } from './studentRuns.js';
@@ -44,7 +44,7 @@ export interface StudyEnd {
  */
 export async function runStudy(options: StudyOptions): Promise<StudyEnd> {
   const { plan, out, reportOnly, say } = options;
-  for (const { config } of plan.variants) openTrainingData(config);
+  for (const { config } of plan.variants) openRunData(config);
   const folder = await StudyFolder.open(out, plan, threadsPerRun(plan));
   try {
     const waiting = waitingRuns(plan, folder);

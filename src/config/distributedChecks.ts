@@ -21,11 +21,6 @@ export function distributedFaults(config: StudentConfig): CrossFault[] {
   if (twice !== undefined) {
     faults.push(fault(['distributed.workers'], `got ${twice} twice, wanted one address per rank`));
   }
-  if (ranks > 1 && config.loss.weights.skd_holistic > 0) {
-    const got = config.loss.weights.skd_holistic;
-    const message = `got ${got}, wanted 0: the discriminator can't be trained on several ranks yet`;
-    faults.push(fault(['loss.weights.skd_holistic', 'distributed.workers'], message));
-  }
   const { batchSize } = config.train;
   const { minibatchGroup } = config.loss;
   const share = batchSize / ranks;

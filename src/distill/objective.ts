@@ -25,9 +25,9 @@ import { channelTerms } from './channelTerms.js';
 import { comparedTerms } from './comparedTerms.js';
 import { enqueuePixels, enqueueRegions, IGNORED } from './enqueue.js';
 import { labelledPositions, type MemoryTerm, memoryTerms } from './memoryTerms.js';
-import { ALONE, gatherLabels, meanFactors, ownRows, type Ranks } from './ranks.js';
 import { given, rawFeatureOf, type StudentOutputs, type TeacherOutputs } from './networkOutputs.js';
 import type { Evaluation, MemoryBanks, ObjectiveInput, StepDraws } from './objectiveInput.js';
+import { ALONE, gatherLabels, meanFactors, ownRows, type Ranks } from './ranks.js';
 import type { ObjectiveSettings } from './settings.js';
 
 /** Collects the terms of one evaluation. */

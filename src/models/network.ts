@@ -5,9 +5,9 @@ import { elementCount, type NamedTensors } from '../wire/safetensors.js';
 import { Builder, type WeightSource } from './builder.js';
 import type { ForwardContext } from './context.js';
 import type { LoadOptions } from './modelState.js';
-import { TrainedPart } from './trainedPart.js';
-import type { NetworkSpec } from './spec.js';
 import type { NetworkOutputs, NetworkParts } from './networkParts.js';
+import type { NetworkSpec } from './spec.js';
+import { TrainedPart } from './trainedPart.js';
 import { buildNetwork } from './zoo.js';
 
 export type { NetworkOutputs };

@@ -1,6 +1,7 @@
 /** Distributions drawn from a Philox stream. */
-import { philox4x32 } from './philox.js';
+
 import { partialPermutation } from './permutation.js';
+import { philox4x32 } from './philox.js';
 
 /** A position in one stream. Each call advances it; streams are independent of one another. */
 export interface Draws {

@@ -9,8 +9,8 @@
 import type { PeerCertificate } from 'node:tls';
 import type { Metadata, ServerInterceptingCallInterface, ServerInterceptor } from '@grpc/grpc-js';
 import { CallLayer } from './calls/callLayer.js';
-import { isAccepted } from './security/bearerTokens.js';
 import { GrpcStatus } from './errors.js';
+import { isAccepted } from './security/bearerTokens.js';
 
 export interface AdmissionRules {
   /** Callers must have shown a certificate in the handshake. */

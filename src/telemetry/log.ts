@@ -1,6 +1,7 @@
 /** One logger per service: JSON lines for machines, plain lines for people. */
-import { pino } from 'pino';
+
 import type { Logger } from 'pino';
+import { pino } from 'pino';
 import { formatLogLine } from './logLine.js';
 import { type LineSink, safeWriter } from './safeWriter.js';
 

@@ -78,6 +78,10 @@ export const STUDENT_METRIC_NAMES = named('cirkd_student_', {
     'last_step_timestamp_seconds',
     'Unix time of the last step, or of the start before the first step.',
   ],
+  evaluated: [
+    'evaluated_ratio',
+    'Share of data.val, 0..1, that the running or last evaluation has done; NaN before the first.',
+  ],
   miou: ['miou', 'Mean IoU of the last evaluation, 0..1; NaN before the first.'],
   pixelAccuracy: ['pixel_accuracy', 'Pixel accuracy of the last evaluation, 0..1; NaN before it.'],
 });

@@ -1,18 +1,19 @@
 /** The metrics of a student trainer. */
-import { Counter, Gauge, Histogram } from 'prom-client';
+
 import type { Registry } from 'prom-client';
+import { Counter, Gauge, Histogram } from 'prom-client';
+import type { Term } from '../contract/terms.js';
+import { type AnswerMetrics, answerMetrics } from './answerMetrics.js';
+import { certificateExpiry } from './certificateExpiry.js';
+import { type GroupPlace, type GroupStepFigures, groupRecorder } from './groupMetrics.js';
 import {
   type Bank,
   MEMORY_METRIC_NAMES,
+  STUDENT_METRIC_NAMES as NAMES,
   PHASES,
   type PhaseSeconds,
   STUDENT_STORE_METRIC_NAMES,
-  STUDENT_METRIC_NAMES as NAMES,
 } from './metricNames.js';
-import { type GroupPlace, groupRecorder, type GroupStepFigures } from './groupMetrics.js';
-import { type AnswerMetrics, answerMetrics } from './answerMetrics.js';
-import type { Term } from '../contract/terms.js';
-import { certificateExpiry } from './certificateExpiry.js';
 import { createRegistry, SECONDS_BUCKETS } from './registry.js';
 import { teacherStates } from './teacherStates.js';
 
@@ -53,6 +54,8 @@ export interface StudentMetrics {
   recordTeacher(address: string, state: string): void;
   /** Both 0..1. */
   recordEvaluation(result: { readonly miou: number; readonly pixelAccuracy: number }): void;
+  /** @param ratio of the images that the running evaluation has done, on all ranks together; 0..1 */
+  recordEvaluated(ratio: number): void;
 }
 
 export function createStudentMetrics(): StudentMetrics {
@@ -69,7 +72,7 @@ export function createStudentMetrics(): StudentMetrics {
     setCertificateExpiry: certificateExpiry(registers),
     ...runRecorder(registers),
     recordTeacher: teacherStates(registers),
-    recordEvaluation: evaluationRecorder(registers),
+    ...evaluationRecorders(registers),
   };
 }
 
@@ -127,14 +130,21 @@ function stepRecorder(registers: Registry[]): StudentMetrics['recordStep'] {
   };
 }
 
-function evaluationRecorder(registers: Registry[]): StudentMetrics['recordEvaluation'] {
+function evaluationRecorders(
+  registers: Registry[],
+): Pick<StudentMetrics, 'recordEvaluation' | 'recordEvaluated'> {
+  const evaluated = new Gauge({ ...NAMES.evaluated, registers });
   const miou = new Gauge({ ...NAMES.miou, registers });
   const pixelAccuracy = new Gauge({ ...NAMES.pixelAccuracy, registers });
   // 0 before the first evaluation would look like an untrained network.
   miou.set(Number.NaN);
   pixelAccuracy.set(Number.NaN);
-  return (result) => {
-    miou.set(result.miou);
-    pixelAccuracy.set(result.pixelAccuracy);
+  evaluated.set(Number.NaN);
+  return {
+    recordEvaluation(result) {
+      miou.set(result.miou);
+      pixelAccuracy.set(result.pixelAccuracy);
+    },
+    recordEvaluated: (ratio) => evaluated.set(ratio),
   };
 }

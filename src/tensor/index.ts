@@ -1,18 +1,19 @@
 /** The interface to TensorFlow for the rest of the code. */
-export { Accumulator } from './accumulator.js';
+
 export { accumulatedSum } from './accumulatedSum.js';
-export * from './create.js';
+export { Accumulator } from './accumulator.js';
 export { engineInfo } from './binding.js';
+export * from './create.js';
 export * as differentiable from './differentiable.js';
 export { type OpProfile, startProfile, stopProfile } from './execute.js';
 export type { AfterNorm } from './kernels/batchNorm.js';
-export type { RankGroup } from './kernels/sharedBatchNorm.js';
 export { pixelLosses } from './kernels/pixelCrossEntropy.js';
+export type { RankGroup } from './kernels/sharedBatchNorm.js';
 export { composedKernels, type Kernels, kernels, nativeKernels } from './kernels/table.js';
 export type { Activation } from './ops/activation.js';
 export type { DropoutUnit } from './ops/dropout.js';
 export * as ops from './ops/index.js';
+export { Parameter } from './parameter.js';
 export { type Feed, numSavedModels, SavedModelSession } from './savedModel.js';
 export { type FinalGradient, onTape, Tape, Var } from './tape.js';
 export { numTensors, scope, Tensor } from './tensor.js';
-export { Parameter } from './parameter.js';

@@ -69,11 +69,22 @@ export interface LoopOptions {
   readonly compute: Compute;
   /** Stops the run between steps, or while it waits for data, for a teacher or in afterStep. */
   readonly stop: AbortSignal;
+  /** Awaited before the first step, on the same terms as afterStep. */
+  readonly beforeFirst?: () => Promise<void>;
   /**
    * Awaited before the next step begins: evaluation and checkpoints happen here. If the signal
    * interrupts it, it rejects with the signal's reason.
    */
   readonly afterStep: (report: StepReport) => Promise<void> | void;
+}
+
+/** Another rank of the group stops, and this one has agreed to. */
+export class StopAgreedError extends Error {
+  override readonly name = 'StopAgreedError';
+
+  constructor() {
+    super('another rank is to stop');
+  }
 }
 
 export interface LoopEnd {
@@ -89,6 +100,7 @@ export interface LoopEnd {
 export async function runLoop(options: LoopOptions): Promise<LoopEnd> {
   const { stop } = options;
   try {
+    await options.beforeFirst?.();
     for (let step = options.firstStep; step < options.steps; step += 1) {
       const fed = await nextInput(options);
       const report = await runStep(options, step, fed);
@@ -97,6 +109,7 @@ export async function runLoop(options: LoopOptions): Promise<LoopEnd> {
     }
   } catch (error) {
     if (stop.aborted && error === stop.reason) return { ended: 'stopped', haveAgreed: false };
+    if (error instanceof StopAgreedError) return { ended: 'stopped', haveAgreed: true };
     throw error;
   }
   return { ended: 'finished', haveAgreed: false };

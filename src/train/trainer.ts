@@ -6,8 +6,8 @@
  * N crops, H W pixels, h w positions of the networks' outputs, K classes, D teacher channels.
  */
 import { TERMS } from '../contract/terms.js';
-import type { Objective } from '../distill/objective.js';
 import type { StudentOutputs, TeacherOutputs } from '../distill/networkOutputs.js';
+import type { Objective } from '../distill/objective.js';
 import type { Evaluation, StepDraws } from '../distill/objectiveInput.js';
 import type { LabelMaps } from '../losses/nearestLabels.js';
 import { StagedBuffers } from '../models/buffers.js';
@@ -167,10 +167,12 @@ export class Trainer {
   /** The means over the ranks of a group. All ranks call it, and none goes on before all have. */
   #overRanks(own: Accumulated, { staged, exchange }: Passes): Accumulated {
     if (exchange === null) return own;
-    const { objective, norms } = this.parts;
+    const { objective, norms, adversary } = this.parts;
     const { group } = objective.ranks;
     for (const [parameter, gradient] of own.gradients) exchange.give(parameter, gradient);
     const gradients = exchange.means();
+    const ofAdversary = adversary?.meanGradients(group, own.gradients) ?? [];
+    for (const [parameter, mean] of ofAdversary) gradients.set(parameter, mean);
     if (norms === 'rank') meanStatistics(group, staged);
     return { terms: meanTerms(group, own.terms), gradients };
   }
@@ -248,7 +250,7 @@ export class Trainer {
         convolution: (term) => termConvolutions?.weights(tape, term) ?? null,
         ...(adversary === null
           ? {}
-          : { discriminator: adversary.input(staged, { step, microBatch, images }) }),
+          : { discriminator: adversary.input(staged, { step, microBatch, images, share }) }),
         draws: draws(step, microBatch),
         step,
       });

@@ -55,6 +55,7 @@ const STUDENT_LINES = [
   /^cirkd_student_nonfinite_total$/,
   /^cirkd_student_last_step_timestamp_seconds$/,
   /^cirkd_student_miou$/,
+  /^cirkd_student_evaluated_ratio$/,
   /^cirkd_student_pixel_accuracy$/,
   /^cirkd_memory_bank_fill_ratio\{bank="pixel"\}$/,
   /^cirkd_memory_bank_fill_ratio\{bank="region"\}$/,

@@ -133,7 +133,7 @@ function train(adversary: Adversary) {
 for (const kind of ['hinge', 'wgan-gp'] as const) {
   test(`${STEPS} updates of the discriminator are PyTorch's, ${kind}`, async () => {
     const model = new DiscriminatorModel(CLASSES, start);
-    const objective = (step: number): DiscriminatorObjective =>
+    const objective = ({ step }: { readonly step: number }): DiscriminatorObjective =>
       kind === 'hinge'
         ? { kind }
         : { kind, penalty: 10, shares_N: Float32Array.from(SHARES[step]!) };

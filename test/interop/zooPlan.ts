@@ -1,6 +1,7 @@
 /** Which networks are compared with PyTorch, at which width, and how PyTorch is told of them. */
-import type { NetworkSpec, Variant } from '../../src/models/spec.js';
+
 import { isSegformer } from '../../src/models/segformer.js';
+import type { NetworkSpec, Variant } from '../../src/models/spec.js';
 import { ZOO } from '../../src/models/zoo.js';
 
 /** As support/torch/networks.py's build() has it. */

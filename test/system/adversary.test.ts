@@ -1,10 +1,10 @@
 /** skd_holistic in a trainer: what it adds, that a step moves all of it or nothing, and that it resumes. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { studentSchema } from '../../services/program/studentSchema.js';
 import type { StateFiles } from '../../services/student/computeProtocol.js';
 import { buildTrainer } from '../../services/student/trainer.js';
 import { loadState, saveState } from '../../services/student/trainerState.js';
-import { studentSchema } from '../../services/program/studentSchema.js';
 import { ConfigError } from '../../src/config/configError.js';
 import { loadConfig } from '../../src/config/load.js';
 import { drawsFor } from '../../src/random/draws.js';
@@ -282,7 +282,7 @@ describe('the config', () => {
       [0, 7, 19].map((step) => learningRateAt(schedule, step)),
       [4e-4, 4e-4, 4e-4],
     );
-    assert.deepEqual(objective(3, 0, 2), { kind: 'hinge' });
+    assert.deepEqual(objective({ step: 3, microBatch: 0, images: 2 }), { kind: 'hinge' });
   });
 
   it('without the term or without a teacher has no adversary; a teacher without a feature will do', () => {
@@ -296,7 +296,7 @@ describe('the config', () => {
   it("draws a penalty's shares from seed, step and micro-batch alone", () => {
     const { objective } = new Run('loss.discriminator.kind=wgan-gp').trainer.parts.adversary!.parts;
     const shares = (step: number, microBatch: number) => {
-      const drawn = objective(step, microBatch, 3);
+      const drawn = objective({ step, microBatch, images: 3 });
       assert.ok(drawn.kind === 'wgan-gp' && drawn.penalty === 10);
       assert.ok(drawn.shares_N.every((share) => share >= 0 && share < 1));
       return drawn.shares_N.join();

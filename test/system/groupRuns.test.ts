@@ -4,12 +4,13 @@ import { readFileSync } from 'node:fs';
 import { after, afterEach, before, test } from 'node:test';
 import { FleetTeacher } from '../support/teachers/fleetTeacher.js';
 import { GroupRuns } from '../support/training/groupRuns.js';
-import { lossDistance } from '../support/training/runDistance.js';
+import { lossDistance, stateDistance } from '../support/training/runDistance.js';
 
 const STEPS = 6;
 const EVERYTHING_GLOBAL = ['distributed.labelledMean=batch', 'distributed.minibatch=batch'];
 /** See test/soak/groupSplit.test.ts. */
 const LOSS_BOUND = 2e-3;
+const GRADIENT_BOUND = 2e-2;
 
 let runs: GroupRuns;
 before(async () => {
@@ -31,6 +32,17 @@ test('a stopped group goes on as one process and as another group, with the same
     const losses = lossDistance(rest, whole);
     assert.ok(losses < LOSS_BOUND, `${id}: losses ${losses}`);
   }
+});
+
+test('graph convolution on 2 ranks is that of one process', async () => {
+  const settings = [...EVERYTHING_GLOBAL, 'loss.graphConvolution=true'];
+  const one = await runs.train('graph1', ...settings);
+  const two = await runs.train('graph2', ...settings, '--workers', '2');
+  const losses = lossDistance(two, one);
+  assert.ok(losses < LOSS_BOUND, `losses ${losses}`);
+  // The velocities are the gradients; those of its own convolutions are summed over the ranks as all others.
+  const own = stateDistance(two, one, STEPS, /^optimizer.*graph_convolution/);
+  assert.ok(own < GRADIENT_BOUND, `gradients ${own}`);
 });
 
 /** Slow enough that a rank can be hit in the middle; a checkpoint after each second step. */

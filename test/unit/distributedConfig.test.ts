@@ -73,7 +73,6 @@ test('distributed: faults name both keys', () => {
     [['distributed.workers=[h:1, h:1]', 'distributed.index=0'], /got h:1 twice/],
     [['distributed.workers=[h]', 'distributed.index=0'], /distributed\.workers/],
     [[...group(4), 'loss.minibatchGroup=4'], /loss\.minibatchGroup: got 4, wanted a divisor of 2/],
-    [[...group(2), 'loss.weights.skd_holistic=1'], /skd_holistic: got 1, wanted 0: the discrim/],
     [[...group(8), 'distributed.norms=rank'], /train\.batchSize: got 8, wanted at least 16/],
   ] as const) {
     assert.throws(() => config(...overrides), { name: 'ConfigError', message });
@@ -84,7 +83,7 @@ test('distributed: faults name both keys', () => {
 
 test('what the ranks compare: keys that affect the result, version, commit and data', () => {
   const greeting = (changes: Partial<Greeting> = {}): Greeting => ({
-    ...{ version: '1', commit: 'c', dataset: 'd', run: null },
+    ...{ version: '1', commit: 'c', dataset: 'd', validation: 'v', run: null },
     config: config('train.threads=1'),
     ...changes,
   });
@@ -97,6 +96,7 @@ test('what the ranks compare: keys that affect the result, version, commit and d
     [{ version: '2' }, /version: got "2", rank 0 has "1"/],
     [{ commit: 'e' }, /commit: got "e"/],
     [{ dataset: 'e' }, /data\.train: list hash: got "e"/],
+    [{ validation: 'e' }, /data\.val: list hash: got "e", rank 0 has "v"/],
   ] as const) {
     assert.throws(
       () => requireAlike([greeting(), greeting(changes)], addresses),

@@ -14,6 +14,11 @@ import {
   zeros,
 } from '../../src/tensor/index.js';
 import {
+  assertGradients,
+  randomInput,
+  separatedInput,
+} from '../support/numerics/finiteDifference.js';
+import {
   assertSome,
   CLASSES,
   converged,
@@ -26,11 +31,6 @@ import {
   teacher,
   WIDTH,
 } from '../support/numerics/smallDiscriminator.js';
-import {
-  assertGradients,
-  randomInput,
-  separatedInput,
-} from '../support/numerics/finiteDifference.js';
 
 describe('leaky ReLU', () => {
   it('has its gradient on the tape, on both sides of 0', () => {

@@ -244,6 +244,23 @@ describe('readSequentially', () => {
     }
   });
 
+  it('gives a share: every third sample, to each rank others, and some ranks fewer', async () => {
+    const seen: number[][] = [];
+    for (const rank of [0, 1, 2]) {
+      const own: number[] = [];
+      const options = { workers: 1, ahead: 3, share: { rank, ranks: 3 } };
+      for await (const { index } of readSequentially(CONFIG.dataset, options)) own.push(index);
+      seen.push(own);
+    }
+    const none = { workers: 0, ahead: 3, share: { rank: 7, ranks: 8 } };
+    for await (const _ of readSequentially(CONFIG.dataset, none)) assert.fail('no sample is left');
+    assert.deepEqual(seen, [
+      [0, 3, 6],
+      [1, 4],
+      [2, 5],
+    ]);
+  });
+
   it('stops at the limit', async () => {
     const seen: number[] = [];
     const options = { workers: 0, ahead: 0, limit: 2 };

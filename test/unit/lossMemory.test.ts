@@ -3,8 +3,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { peakKiB, startPeak } from '../../services/cli/bench/peakMemory.js';
-import { tileRowCount } from '../../src/losses/tiling.js';
 import { skdDiscriminator, skdHolistic } from '../../src/losses/adversarial/skdHolistic.js';
+import { tileRowCount } from '../../src/losses/tiling.js';
 import {
   differentiable,
   fill,

@@ -17,7 +17,7 @@ import { createTeacherMetrics } from '../../src/telemetry/teacherMetrics.js';
 const TEACHER =
   'images_total requests_total inference_seconds queue_seconds queue_images queue_bytes answer_bytes batch_images sent_bytes_total streams oip_requests_total oip_request_seconds info cache_hits_total cache_misses_total cache_evictions_total cache_bytes cache_answers cache_corrupted_total cache_write_failures_total';
 const STUDENT =
-  'info run_steps run_step teachers steps_total images_total step_seconds phase_seconds_total collective_bytes_total rank_lag_seconds_total loss learning_rate received_bytes_total inflight_bytes requeued_total unmatched_answers_total nonfinite_total last_step_timestamp_seconds miou pixel_accuracy store_hits_total store_misses_total store_evictions_total store_bytes store_answers store_corrupted_total store_write_failures_total';
+  'info run_steps run_step teachers steps_total images_total step_seconds phase_seconds_total collective_bytes_total rank_lag_seconds_total loss learning_rate received_bytes_total inflight_bytes requeued_total unmatched_answers_total nonfinite_total last_step_timestamp_seconds evaluated_ratio miou pixel_accuracy store_hits_total store_misses_total store_evictions_total store_bytes store_answers store_corrupted_total store_write_failures_total';
 const EXPIRY = 'cirkd_tls_certificate_expiry_timestamp_seconds';
 
 const STEP = {
@@ -71,6 +71,7 @@ test('a step and an evaluation set the metrics', async () => {
   assert.match(await metrics.registry.metrics(), /^cirkd_student_miou NaN$/im);
   metrics.recordStep(STEP);
   metrics.recordStep({ ...STEP, losses: { task: 1, total: 2 } });
+  metrics.recordEvaluated(0.25);
   metrics.recordEvaluation({ miou: 0.5, pixelAccuracy: 0.75 });
   metrics.requeued.inc({ reason: 'timeout' });
   const text = await metrics.registry.metrics();
@@ -83,6 +84,7 @@ test('a step and an evaluation set the metrics', async () => {
     'cirkd_student_learning_rate 0.02',
     'cirkd_student_requeued_total{reason="timeout"} 1',
     'cirkd_student_miou 0.5',
+    'cirkd_student_evaluated_ratio 0.25',
     'cirkd_memory_bank_fill_ratio{bank="region"} 0.25',
   ]) {
     assert.ok(text.split('\n').includes(line), `${line}\n${text}`);

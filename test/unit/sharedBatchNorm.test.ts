@@ -4,8 +4,8 @@ import { test } from 'node:test';
 import {
   type Activation,
   composedKernels,
-  differentiable,
   type DropoutUnit,
+  differentiable,
   float32,
   nativeKernels,
   ops,

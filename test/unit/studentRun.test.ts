@@ -5,10 +5,11 @@ import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { Checkpointing } from '../../services/student/checkpointing.js';
+import { evaluationPlan } from '../../services/student/evaluationPlan.js';
 import { type OpenedRun, openRun } from '../../services/student/openRun.js';
 import { openReporting } from '../../services/student/reporting.js';
 import { connectTeacher } from '../../services/student/teacher/teacher.js';
-import { openTrainingData } from '../../services/student/trainingData.js';
+import { openRunData } from '../../services/student/trainingData.js';
 import { formatConfig } from '../../src/config/format.js';
 import { loadConfig } from '../../src/config/load.js';
 import { type StudentConfig, studentSchema } from '../../src/config/student.js';
@@ -62,6 +63,7 @@ async function checkpointing(t: TestContext, run: OpenedRun) {
   const made = new Checkpointing({
     config: run.config,
     run,
+    plan: evaluationPlan(run.config, run),
     dataset: { digest: 'd' },
     teacher: null,
     compute: {
@@ -105,6 +107,30 @@ test('threads: 0 is resolved once per run: saved, and used again on resume', asy
   await third.lock.release();
   const changed = { ...given, train: { ...given.train, threads: 3 } };
   await assert.rejects(open(changed, true), /train\.threads: was 5, is 3/);
+});
+
+test("what ranks share is fixed by a group's run, not by that of one process", async (t) => {
+  for (const workers of [[], ['h0:1', 'h1:1']]) {
+    const group = `distributed.workers=${JSON.stringify(workers)}`;
+    const given = config(t, group, ...(workers.length > 0 ? ['distributed.index=0'] : []));
+    const run = await open(given);
+    await saveCheckpoint(run.folder.checkpointsFolder, {
+      ...{ step: 2, packageVersion: '1', teacherDigest: null, datasetHash: 'd', state: {} },
+      ...{ config: { ...run.config }, files: {} },
+    });
+    await run.lock.release();
+    const changed: StudentConfig = {
+      ...given,
+      distributed: { ...given.distributed, minibatch: 'batch' },
+    };
+    if (workers.length > 0) {
+      await assert.rejects(open(changed, true), /distributed\.minibatch: was "rank", is "batch"/);
+    } else {
+      const resumed = await open(changed, true);
+      assert.equal(resumed.config.distributed.minibatch, 'batch');
+      await resumed.lock.release();
+    }
+  }
 });
 
 test('a checkpoint from before a key existed is resumed with its default', async (t) => {
@@ -225,9 +251,9 @@ test('data.val is opened before a run begins', async (t) => {
   await set.add('train', ['a', 'b', 'c']);
   const data = `{kind: camvid, root: ${JSON.stringify(set.root)}}`;
   const given = config(t, `data.train=${data}`, `data.val=${data}`);
-  assert.throws(() => openTrainingData(given), { name: 'DataError', message: /val/ });
+  assert.throws(() => openRunData(given), { name: 'DataError', message: /val/ });
   await set.add('val', ['v']);
-  assert.equal(openTrainingData(given).samples.length, 3);
+  assert.equal(openRunData(given).train.samples.length, 3);
 });
 
 test("a folder's classes must be those of the other dataset, by name", async (t) => {
@@ -242,17 +268,17 @@ test("a folder's classes must be those of the other dataset, by name", async (t)
     `data.val=${JSON.stringify({ kind: 'camvid', root: set.root })}`,
     'teacher.addresses=["127.0.0.1:1"]',
   ];
-  assert.equal(openTrainingData(config(t, ...data('camvid'))).classNames.length, 11);
-  assert.throws(() => openTrainingData(config(t, ...data('cityscapes'))), {
+  assert.equal(openRunData(config(t, ...data('camvid'))).train.classNames.length, 11);
+  assert.throws(() => openRunData(config(t, ...data('cityscapes'))), {
     name: 'DataError',
     message: 'data.val: camvid/val: 11 classes, wanted 19 as in data.train',
   });
-  const names = openTrainingData(config(t, ...data('camvid'))).classNames;
+  const names = openRunData(config(t, ...data('camvid'))).train.classNames;
   const entries = names.map((name, id) => ({
     ...{ id, name: id === 5 ? 'hedge' : name, colour: [id, 0, 0] },
   }));
   writeFileSync(table, JSON.stringify(entries));
-  assert.throws(() => openTrainingData(config(t, ...data(table))), {
+  assert.throws(() => openRunData(config(t, ...data(table))), {
     name: 'DataError',
     message: 'data.val: camvid/val: class 5 is tree, wanted hedge as in data.train',
   });
@@ -267,7 +293,7 @@ test('a stop ends the wait for teachers; two digests are refused before it', asy
     stream,
   );
   const stop = new AbortController();
-  const parts = { dataset: openTrainingData(given), run, reporting };
+  const parts = { dataset: openRunData(given).train, run, reporting };
   const waiting = connectTeacher(given, { ...parts, stop: stop.signal });
   stop.abort();
   await assert.rejects(waiting, (error) => error === stop.signal.reason);

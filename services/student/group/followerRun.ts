@@ -1,20 +1,21 @@
 /**
- * The part of a run that a rank other than 0 does: it trains on its share of each batch. It has no folder: rank 0
- * has the checkpoints, the events and the evaluations.
+ * The part of a run that a rank other than 0 does: it trains on its share of each batch, and evaluates its share of
+ * data.val. It has no folder: rank 0 has the checkpoints, the events and the report.
  */
 import type { StudentConfig } from '../../../src/config/student.js';
 import type { Teacher } from '../../../src/contract/teacher.js';
-import type { Dataset } from '../../../src/data/types.js';
 import type { ProgressStream } from '../../../src/telemetry/progress.js';
 import { unlessAborted } from '../../../src/threads/unlessAborted.js';
 import { runLoop } from '../../../src/train/loop.js';
 import { Closers } from '../../program/closers.js';
 import { type ComputeClient, setTensorflowThreads, startComputing } from '../computeProtocol.js';
 import { DataWarnings } from '../dataWarnings.js';
+import { evaluateStudent } from '../evaluation.js';
+import { isEvaluationDue, picturesAfter } from '../evaluationPlan.js';
 import { resolveThreads } from '../openRun.js';
 import { openReporting, type Reporting } from '../reporting.js';
 import { connectTeacher } from '../teacher/teacher.js';
-import { openFeed } from '../trainingData.js';
+import { loaderThreads, openFeed, type RunData, validationConfig } from '../trainingData.js';
 import { type GreetedRun, greetingOf } from './greeting.js';
 import { endComputing, joinGroup } from './membership.js';
 
@@ -26,7 +27,7 @@ export interface FollowerOptions {
 /** What is open while it trains. */
 interface Parts {
   readonly config: StudentConfig;
-  readonly dataset: Dataset;
+  readonly data: RunData;
   readonly run: GreetedRun;
   readonly compute: ComputeClient;
   readonly reporting: Reporting;
@@ -36,7 +37,7 @@ interface Parts {
 /** Trains to the last step or to a stop. Throws what ends it otherwise, as a run of rank 0 does. */
 export async function runFollower(
   given: StudentConfig,
-  dataset: Dataset,
+  data: RunData,
   options: FollowerOptions,
 ): Promise<'finished' | 'stopped'> {
   const config = resolveThreads(given, null);
@@ -46,10 +47,10 @@ export async function runFollower(
     const thread = startComputing();
     closers.add(() => endComputing(thread, config));
     const compute = thread.call;
-    const greeting = await greetingOf(config, dataset.digest, null);
+    const greeting = await greetingOf(config, data, null);
     const { run } = await unlessAborted(joinGroup(compute, config, greeting), options.stop);
     if (run === null) throw new Error('rank 0 opened no run');
-    return await train({ config, dataset, run, compute, closers }, options);
+    return await train({ config, data, run, compute, closers }, options);
   } catch (error) {
     if (options.stop.aborted && error === options.stop.reason) return 'stopped';
     throw error;
@@ -82,10 +83,10 @@ async function train(
 }
 
 async function trainWith(parts: Parts, stop: AbortSignal): Promise<'finished' | 'stopped'> {
-  const { config, dataset, run, compute, reporting, closers } = parts;
+  const { config, data, run, compute, reporting, closers } = parts;
   const { log } = reporting;
   const manifest = run.isResumed ? { teacherDigest: run.teacherDigest } : null;
-  const told = { dataset, run: { id: run.id, manifest }, reporting, stop };
+  const told = { dataset: data.train, run: { id: run.id, manifest }, reporting, stop };
   const teacher = await connectTeacher(config, told);
   closers.add(async () => teacher?.close());
   const warnings = new DataWarnings(log);
@@ -96,20 +97,49 @@ async function trainWith(parts: Parts, stop: AbortSignal): Promise<'finished' | 
   const ready = await unlessAborted(compute.setup(setupOf(parts, teacher)), stop);
   log.info({ ...ready, firstStep: run.stepsDone, steps: config.train.steps }, 'training');
   const { steps, accumulateSteps } = config.train;
+  const { evaluations } = run;
+  const evaluate = (step: number) => evaluateShare(parts, { step, warnings, stop });
   const { ended, haveAgreed } = await runLoop({
     ...{ firstStep: run.stepsDone, steps, accumulateSteps, feed, teacher, compute, stop },
-    afterStep(report) {
+    async beforeFirst() {
+      if (evaluations.isOwed) await evaluate(run.stepsDone);
+    },
+    async afterStep(report) {
       reporting.throwMissed();
       reporting.step(report);
+      if (isEvaluationDue(evaluations, reporting.stepsDone)) await evaluate(reporting.stepsDone);
     },
   });
-  const state = await compute.leave(haveAgreed);
-  log.info({ state }, 'left the group');
+  const state = await compute.endTraining(haveAgreed);
+  log.info({ state }, 'training has ended on all ranks');
+  await compute.leave();
   return ended;
 }
 
-function setupOf({ config, dataset }: Parts, teacher: Teacher | null) {
-  const { classNames } = dataset;
+interface Evaluating {
+  /** Updates done. */
+  readonly step: number;
+  readonly warnings: DataWarnings;
+  readonly stop: AbortSignal;
+}
+
+async function evaluateShare(
+  { config, data, run, compute }: Parts,
+  { step, warnings, stop }: Evaluating,
+): Promise<void> {
+  const { index, workers, perMachine } = config.distributed;
+  await evaluateStudent(compute, {
+    config: validationConfig(config),
+    dataset: data.val,
+    place: { rank: index ?? 0, ranks: workers.length },
+    workers: loaderThreads(config.data.workers, perMachine),
+    pictures: picturesAfter(run.evaluations, step),
+    ...{ stop, warnings },
+  });
+}
+
+function setupOf({ config, data }: Parts, teacher: Teacher | null) {
+  const { classNames } = data.train;
   const own = { config, classNames, state: null, startWeights: null };
   if (teacher === null) return { ...own, teacher };
   const { info, classifier } = teacher;

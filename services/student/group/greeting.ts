@@ -2,6 +2,8 @@
 import { changedFixedKeys } from '../../../src/config/fixedKeys.js';
 import { type StudentConfig, studentSchema } from '../../../src/config/student.js';
 import { environmentOf } from '../../program/environment.js';
+import type { EvaluationPlan } from '../evaluationPlan.js';
+import type { RunData } from '../trainingData.js';
 
 export interface Greeting {
   readonly version: string;
@@ -9,6 +11,8 @@ export interface Greeting {
   readonly config: StudentConfig;
   /** Of data.train: see Dataset.digest. */
   readonly dataset: string;
+  /** Of data.val, which the ranks evaluate in turn. */
+  readonly validation: string;
   /** Rank 0's. */
   readonly run: GreetedRun | null;
 }
@@ -21,6 +25,7 @@ export interface GreetedRun {
   /** Of the checkpoint; null: none, or without a teacher. */
   readonly teacherDigest: string | null;
   readonly isResumed: boolean;
+  readonly evaluations: EvaluationPlan;
 }
 
 /** A rank can't train with rank 0; the message names the key and both values. Exit code 2. */
@@ -30,11 +35,18 @@ export class RankMismatchError extends Error {
 
 export async function greetingOf(
   config: StudentConfig,
-  dataset: string,
+  { train, val }: RunData,
   run: GreetedRun | null,
 ): Promise<Greeting> {
   const { cirkd, commit } = await environmentOf({});
-  return { version: String(cirkd), commit: String(commit), config, dataset, run };
+  return {
+    version: String(cirkd),
+    commit: String(commit),
+    config,
+    dataset: train.digest,
+    validation: val.digest,
+    run,
+  };
 }
 
 /** Affects the last bits of a rank's sums, which all ranks get alike. */
@@ -65,5 +77,6 @@ function differences(first: Greeting, other: Greeting) {
   compare('version', first.version, other.version);
   compare('commit', first.commit, other.commit);
   compare('data.train: list hash', first.dataset, other.dataset);
+  compare('data.val: list hash', first.validation, other.validation);
   return found;
 }

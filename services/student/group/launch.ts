@@ -2,7 +2,7 @@
 import { createInterface } from 'node:readline';
 import type { Readable, Writable } from 'node:stream';
 import type { StudentConfig } from '../../../src/config/student.js';
-import { type Child, Children, type ChildEnd } from '../../program/children.js';
+import { type Child, type ChildEnd, Children } from '../../program/children.js';
 import { freeAddresses } from './freeAddresses.js';
 
 export interface LaunchOptions {

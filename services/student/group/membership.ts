@@ -1,5 +1,7 @@
 /** This process's place in the group of its config, and how it joins. */
-import { serverVariable, SERVER_VARIABLE } from '../../../src/collectives/serverDef.js';
+
+import { RankLostError } from '../../../src/collectives/collective.js';
+import { SERVER_VARIABLE, serverVariable } from '../../../src/collectives/serverDef.js';
 import type { StudentConfig } from '../../../src/config/student.js';
 import { type ThreadCalls, ThreadStuckError } from '../../../src/threads/threadCalls.js';
 import type { ComputeCalls, ComputeClient } from '../computeProtocol.js';
@@ -18,13 +20,15 @@ export function isFollower({ distributed }: StudentConfig): boolean {
 /**
  * Waits for all ranks; returns rank 0's greeting. Rejects with RankLostError if they don't come, RankMismatchError
  * if they don't fit together.
+ * @param startTimeoutMs time for all to come
  */
 export async function joinGroup(
   compute: ComputeClient,
   { distributed }: StudentConfig,
   greeting: Greeting,
+  startTimeoutMs = distributed.startTimeoutMs,
 ): Promise<Greeting> {
-  const { workers, index, timeoutMs, startTimeoutMs, lateMs } = distributed;
+  const { workers, index, timeoutMs, lateMs } = distributed;
   const rank = index ?? 0;
   // Read when TensorFlow is opened, by the computing thread's first call. Children must not inherit it: each
   // would start a server on the same port.
@@ -37,6 +41,29 @@ export async function joinGroup(
     return greetings[0]!;
   } finally {
     delete process.env[SERVER_VARIABLE];
+  }
+}
+
+/** Time for the other ranks of a run that has all its steps. */
+const FINISHED_START_MS = 60_000;
+
+/**
+ * The same for rank 0 of a run that has all its steps. The others may have ended for good, as Kubernetes doesn't
+ * start a pod again that has done its part: if they don't come, false is returned, and what is left to do
+ * (evaluation, report) rank 0 does alone.
+ */
+export async function joinFinished(
+  compute: ComputeClient,
+  config: StudentConfig,
+  greeting: Greeting,
+): Promise<boolean> {
+  const startTimeoutMs = Math.min(config.distributed.startTimeoutMs, FINISHED_START_MS);
+  try {
+    await joinGroup(compute, config, greeting, startTimeoutMs);
+    return true;
+  } catch (error) {
+    if (!(error instanceof RankLostError)) throw error;
+    return false;
   }
 }
 

@@ -43,6 +43,15 @@ export class Pace {
     }
   }
 
+  /** `work` is no part of a step: nothing of it is counted. */
+  aside<T>(work: () => T): T {
+    try {
+      return work();
+    } finally {
+      this.#group.takeUse();
+    }
+  }
+
   agree(wish: Wish): Wish {
     const agreed = agree(this.#group, wish, this.#ownSeconds);
     this.#use = sumOf(this.#use, this.#group.takeUse());

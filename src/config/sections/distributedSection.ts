@@ -49,7 +49,7 @@ export const distributedSection = section(
     ),
     lateMs: field(
       positiveCount().max(MOST_MS).default(3_600_000),
-      'Time that a rank which still answers may keep the others waiting, for instance with an evaluation.',
+      'Time that a rank which still answers may keep the others waiting, for instance with a checkpoint or an image of an evaluation.',
       { unit: 'ms' },
     ),
   },

@@ -12,8 +12,8 @@ import { VOC_TABLE } from './classes/voc.js';
 import {
   type ClassEntry,
   type ClassTable,
-  classTable,
   type Colour,
+  classTable,
   colourKey,
   idsOf,
 } from './classTable.js';

@@ -19,7 +19,14 @@
  *
  * Logits of 64 x 64 positions are the smallest that give a score (crops of 512 x 512 at stride 8).
  */
-import { differentiable, scope, type Tape, type Tensor, type Var } from '../../tensor/index.js';
+import {
+  differentiable,
+  type RankGroup,
+  scope,
+  type Tape,
+  type Tensor,
+  type Var,
+} from '../../tensor/index.js';
 import type { Tiling } from '../tiling.js';
 import {
   batchNormTangent,
@@ -60,6 +67,7 @@ export type DiscriminatorVars = Readonly<Record<DiscriminatorParameter, Var>>;
  *
  * @param direction_NHWK float32, of the logits' shape: the tangent is computed, too, and has a gradient
  *   with respect to `vars`; the logits must be a constant then. null: no tangent.
+ * @param ranks see Discriminator; all of them make the same passes
  * @throws RangeError on logits that are too small, or parameters whose shapes don't fit them
  */
 export function discriminate(
@@ -69,6 +77,7 @@ export function discriminate(
   state: DiscriminatorState,
   tiling: Tiling,
   direction_NHWK: Tensor | null = null,
+  ranks: RankGroup | undefined = undefined,
 ): Discriminated {
   const [, height = 0, width = 0, classes = 0] = logits.shape;
   if (height < SMALLEST_LOGITS || width < SMALLEST_LOGITS) {
@@ -78,7 +87,8 @@ export function discriminate(
   }
   requireParameters(vars, state, classes);
   return scope(() => {
-    const { map, running } = normalised(tape, logits, vars, state, direction_NHWK);
+    const moving = { at: logits, along: direction_NHWK };
+    const { map, running } = normalised(tape, moving, vars, state, ranks);
     const us: Tensor[] = [];
     const down = (x: MovingMap, at: number) => {
       const name = CONVOLUTIONS[at]!;
@@ -100,17 +110,22 @@ export function discriminate(
 /** The batch norm that the logits go through first. */
 function normalised(
   tape: Tape,
-  logits: Var,
+  { at: logits, along: direction_NHWK }: { readonly at: Var; readonly along: Tensor | null },
   vars: DiscriminatorVars,
   { runningMean_K, runningVariance_K }: DiscriminatorState,
-  direction_NHWK: Tensor | null,
+  ranks: RankGroup | undefined,
 ) {
   const scale_C = vars['preprocess_additional.weight'];
   const norm = { scale_C, offset_C: vars['preprocess_additional.bias'] };
   const before = { mean_C: runningMean_K, variance_C: runningVariance_K };
-  const { y, running } = differentiable.batchNormTraining(tape, logits, norm, before);
+  const { y, running } =
+    ranks === undefined
+      ? differentiable.batchNormTraining(tape, logits, norm, before)
+      : differentiable.sharedBatchNorm(tape, logits, norm, before, ranks);
   const along =
-    direction_NHWK === null ? null : batchNormTangent(tape, logits.value, direction_NHWK, scale_C);
+    direction_NHWK === null
+      ? null
+      : batchNormTangent(tape, logits.value, direction_NHWK, scale_C, ranks);
   const map: MovingMap = { at: y, along };
   return {
     map,

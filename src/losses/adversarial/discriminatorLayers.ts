@@ -9,6 +9,7 @@ import {
   differentiable,
   fill,
   ops,
+  type RankGroup,
   scope,
   Tape,
   type Tensor,
@@ -119,6 +120,7 @@ export function batchNormTangent(
   x_NHWC: Tensor,
   direction_NHWC: Tensor,
   scale_C: Var,
+  ranks: RankGroup | undefined = undefined,
 ): Var {
   const moved_NHWC = scope(() => {
     const channels = scale_C.shape;
@@ -130,7 +132,10 @@ export function batchNormTangent(
         offset_C: own.constant(zeros(channels)),
       };
       const running = { mean_C: zeros(channels), variance_C: fill(channels, 1) };
-      const { y } = differentiable.batchNormTraining(own, x, one, running);
+      const { y } =
+        ranks === undefined
+          ? differentiable.batchNormTraining(own, x, one, running)
+          : differentiable.sharedBatchNorm(own, x, one, running, ranks);
       const seed = ops.reshape(direction_NHWC, direction_NHWC.shape);
       return own.backward([[y, seed]]).leaves.get(x)!;
     } finally {

@@ -5,7 +5,7 @@
  * K classes, B base width. Names are the official code's without `.module` and `_bar`; shapes are
  * TensorFlow's, [R, S, C, K] for convolutions.
  */
-import { ops, type Tensor } from '../../tensor/index.js';
+import { ops, type RankGroup, type Tensor } from '../../tensor/index.js';
 
 /** The convolutions with spectral norm, in order. */
 export const CONVOLUTIONS = ['l1.0', 'l2.0', 'l3.0', 'l4.0'] as const;
@@ -35,6 +35,8 @@ export interface DiscriminatorState {
 export interface Discriminator {
   readonly parameters: DiscriminatorTensors;
   readonly state: DiscriminatorState;
+  /** Those whose logits its batch norm normalises together; absent: it sees this process's alone. */
+  readonly ranks?: RankGroup;
 }
 
 /** Shapes in TensorFlow's layout, for a model that holds the parameters. */

@@ -14,10 +14,10 @@
 import {
   fill,
   float32,
+  onTape,
   ops,
   readFloat32,
   scope,
-  onTape,
   type Tensor,
   zeros,
 } from '../../tensor/index.js';
@@ -76,13 +76,13 @@ function mixed(student_NHWK: Tensor, teacher_NHWK: Tensor, shares_N: Float32Arra
 /** g: of the sum of all scores, with respect to the logits. */
 function inputGradient(
   mixed_NHWK: Tensor,
-  { parameters, state }: Discriminator,
+  { parameters, state, ranks }: Discriminator,
   tiling: Tiling,
 ): { readonly gradient_NHWK: Tensor; readonly state: DiscriminatorState } {
   return onTape((tape) => {
     const logits = tape.leaf(view(mixed_NHWK));
     const vars = mapParameters(parameters, (value) => tape.constant(view(value)));
-    const { scores, state: after } = discriminate(tape, logits, vars, state, tiling);
+    const { scores, state: after } = discriminate(tape, logits, vars, state, tiling, null, ranks);
     const { leaves } = tape.backward([[scores, fill(scores.shape, 1)]]);
     return { gradient_NHWK: leaves.get(logits)!, state: after };
   });
@@ -110,13 +110,13 @@ function penalty(gradient_NHWK: Tensor): {
 function tangentGradients(
   mixed_NHWK: Tensor,
   direction_NHWK: Tensor,
-  { parameters, state }: Discriminator,
+  { parameters, state, ranks }: Discriminator,
   tiling: Tiling,
 ): DiscriminatorTensors {
   return onTape((tape) => {
     const vars = mapParameters(parameters, (value) => tape.leaf(view(value)));
     const logits = tape.constant(view(mixed_NHWK));
-    const { tangent } = discriminate(tape, logits, vars, state, tiling, direction_NHWK);
+    const { tangent } = discriminate(tape, logits, vars, state, tiling, direction_NHWK, ranks);
     const { leaves } = tape.backward([[tangent!, fill(tangent!.shape, 1)]]);
     // Biases behind the attentions move the scores, but not their derivative.
     return mapParameters(vars, (leaf) => leaves.get(leaf) ?? zeros(leaf.shape));

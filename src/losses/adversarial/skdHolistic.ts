@@ -18,11 +18,11 @@
  */
 import {
   fill,
+  onTape,
   ops,
   readFloat32,
   scalar,
   scope,
-  onTape,
   type Tensor,
   type Var,
 } from '../../tensor/index.js';
@@ -70,13 +70,13 @@ export interface DiscriminatorLoss {
 /** The student's loss. @throws RangeError like `discriminate` */
 export function skdHolistic(
   student_NHWK: Tensor,
-  { parameters, state }: Discriminator,
+  { parameters, state, ranks }: Discriminator,
   tiling: Tiling,
 ): HolisticLoss {
   return onTape((tape) => {
     const logits = tape.leaf(view(student_NHWK));
     const vars = mapParameters(parameters, (value) => tape.constant(view(value)));
-    const { scores, state: after } = discriminate(tape, logits, vars, state, tiling);
+    const { scores, state: after } = discriminate(tape, logits, vars, state, tiling, null, ranks);
     const seed = fill(scores.shape, -1 / scores.value.size);
     const { leaves } = tape.backward([[scores, seed]]);
     return { loss: -meanOf(scores.value), gradient_NHWK: leaves.get(logits)!, state: after };
@@ -109,14 +109,14 @@ export function skdDiscriminator(
 function scoreLoss(
   student_NHWK: Tensor,
   teacher_NHWK: Tensor,
-  { parameters, state }: Discriminator,
+  { parameters, state, ranks }: Discriminator,
   tiling: Tiling,
   kind: DiscriminatorObjective['kind'],
 ): DiscriminatorLoss {
   return onTape((tape) => {
     const vars = mapParameters(parameters, (value) => tape.leaf(view(value)));
     const run = (logits_NHWK: Tensor, before: DiscriminatorState) =>
-      discriminate(tape, tape.constant(view(logits_NHWK)), vars, before, tiling);
+      discriminate(tape, tape.constant(view(logits_NHWK)), vars, before, tiling, null, ranks);
     const student = run(student_NHWK, state);
     const teacher = run(teacher_NHWK, student.state);
     const fake = SCORED[kind](student.scores, 1);

@@ -1,13 +1,12 @@
 /** A client's certificates, authorities and token, from files that may change while it runs. */
-import { type ChannelCredentials, credentials } from '@grpc/grpc-js';
-import { Metadata } from '@grpc/grpc-js';
+import { type ChannelCredentials, credentials, Metadata } from '@grpc/grpc-js';
+import { endingConnections, plaintext } from '../endingConnections.js';
 import { bearer } from './bearerTokens.js';
 import { type Identity, readAuthorities, readIdentity } from './certificates.js';
-import { endingConnections, plaintext } from '../endingConnections.js';
 import {
   RELOAD_EVERY_MS,
-  type SecurityHooks,
   reportExposed,
+  type SecurityHooks,
   watchTokens,
 } from './serverSecurity.js';
 import { type NamedFile, WatchedFiles } from './watchedFiles.js';

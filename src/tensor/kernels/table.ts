@@ -4,11 +4,6 @@
  * implementations and their gradients.
  */
 import { device } from '../binding.js';
-import {
-  composedMultiHeadAttention,
-  type MultiHeadAttentionKernel,
-  nativeMultiHeadAttention,
-} from './multiHeadAttention.js';
 import { type BatchNormKernel, composedBatchNorm, nativeBatchNorm } from './batchNorm.js';
 import { type ColumnKlKernel, composedColumnKl, nativeColumnKl } from './columnKl.js';
 import { composedConv2d, nativeConv2d } from './convolution.js';
@@ -17,9 +12,14 @@ import { composedDepthwiseConv2d, nativeDepthwiseConv2d } from './depthwise.js';
 import { composedGelu, type GeluKernel, nativeGelu } from './gelu.js';
 import { composedLayerNorm, type LayerNormKernel, nativeLayerNorm } from './layerNorm.js';
 import {
+  composedMultiHeadAttention,
+  type MultiHeadAttentionKernel,
+  nativeMultiHeadAttention,
+} from './multiHeadAttention.js';
+import {
   composedNormalisedConvolution,
-  nativeNormalisedConvolution,
   type NormalisedConvolutionKernel,
+  nativeNormalisedConvolution,
 } from './normalisedConvolution.js';
 import {
   composedPixelCrossEntropy,

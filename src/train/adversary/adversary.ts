@@ -3,6 +3,7 @@
  * It is updated once in each of the student's steps, after the student, with gradients of the same
  * forward pass, as in the official trainer.
  */
+import type { Collective } from '../../collectives/collective.js';
 import type { DiscriminatorInput } from '../../distill/comparedTerms.js';
 import type { DiscriminatorParameter } from '../../losses/adversarial/discriminatorParameters.js';
 import type {
@@ -10,6 +11,7 @@ import type {
   DiscriminatorObjective,
 } from '../../losses/adversarial/skdHolistic.js';
 import type { StagedBuffers } from '../../models/buffers.js';
+import type { BatchShare } from '../../models/context.js';
 import { ops, type Parameter, scalar, scope, type Tensor } from '../../tensor/index.js';
 import type { Optimizer } from '../optimizer.js';
 import { learningRateAt, type Schedule } from '../schedule.js';
@@ -21,8 +23,17 @@ export interface AdversaryParts {
   readonly schedule: Schedule;
   /** Factor on the discriminator's own loss; official 0.1. */
   readonly weight: number;
-  /** How it is trained on so many images; draws depend on step and micro-batch alone. */
-  readonly objective: (step: number, microBatch: number, images: number) => DiscriminatorObjective;
+  /** How it is trained in a pass; draws depend on step, micro-batch and the image's place in the whole batch. */
+  readonly objective: (pass: AdversaryPass) => DiscriminatorObjective;
+}
+
+export interface AdversaryPass {
+  readonly step: number;
+  readonly microBatch: number;
+  /** Of this rank. */
+  readonly images: number;
+  /** null or absent without other ranks. */
+  readonly share?: BatchShare | null;
 }
 
 export class Adversary {
@@ -33,12 +44,11 @@ export class Adversary {
   }
 
   /** The discriminator for one forward pass, in the caller's scope. */
-  input(
-    staged: StagedBuffers,
-    { step, microBatch, images }: { step: number; microBatch: number; images: number },
-  ): DiscriminatorInput {
+  input(staged: StagedBuffers, pass: AdversaryPass): DiscriminatorInput {
     const { model, objective } = this.parts;
-    return { ...model.read(staged), objective: objective(step, microBatch, images) };
+    const { share } = pass;
+    const ranks = share?.norms === 'synchronised' ? { ranks: share.ranks } : {};
+    return { ...model.read(staged), ...ranks, objective: objective(pass) };
   }
 
   /** Stages the state after a forward pass; returns the weighted gradients, in the caller's scope. */
@@ -52,6 +62,19 @@ export class Adversary {
         entries.map(([name, gradient]) => [model.parameter(name), ops.mul(gradient, factor)]),
       );
     });
+  }
+
+  /** The means over the ranks of a group of its part of a step's gradients, in the caller's scope. */
+  meanGradients(
+    group: Collective,
+    gradients: ReadonlyMap<Parameter, Tensor>,
+  ): [Parameter, Tensor][] {
+    const own = this.parts.model.parameters().filter((parameter) => gradients.has(parameter));
+    const means = group.allReduce(
+      own.map((parameter) => gradients.get(parameter)!),
+      'mean',
+    );
+    return own.map((parameter, i) => [parameter, means[i]!]);
   }
 
   /** Updates the discriminator with its part of a step's gradients. */

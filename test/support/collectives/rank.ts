@@ -5,7 +5,7 @@
 import { readdirSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import type { StartedReduce } from '../../../src/collectives/collective.js';
-import { serverVariable, SERVER_VARIABLE } from '../../../src/collectives/serverDef.js';
+import { SERVER_VARIABLE, serverVariable } from '../../../src/collectives/serverDef.js';
 import { TensorflowCollective } from '../../../src/collectives/tensorflowCollective.js';
 import { float32, numTensors, readFloat32, scope } from '../../../src/tensor/index.js';
 import { trainedStudent } from './trainedStudent.js';
