@@ -6,6 +6,8 @@
 #include "filterGradient.h"
 #include "gatheredProduct.h"
 #include "threadPool.h"
+#include "winograd/choice.h"
+#include "winograd/winograd.h"
 
 namespace cirkd {
 namespace {
@@ -74,6 +76,9 @@ Gather ForwardGather(const ConvolutionShape& shape, const float* x) {
 
 void ConvolutionForward(const ConvolutionShape& shape, const float* x, const float* weights,
                         const Epilogue* epilogue, float* y) {
+  if (const int64_t side = WinogradOutputs(shape, Pass::kForward)) {
+    return WinogradForward(shape, side, x, weights, epilogue, y);
+  }
   const auto panels = PackPanels(
       shape.taps(), shape.inputs, shape.outputs, BestTile().columns, 1,
       [&](int64_t tap, int64_t c) { return weights + (tap * shape.inputs + c) * shape.outputs; });
@@ -83,6 +88,9 @@ void ConvolutionForward(const ConvolutionShape& shape, const float* x, const flo
 
 void ConvolutionInputGradient(const ConvolutionShape& shape, const float* dy, const float* weights,
                               float* dx) {
+  if (const int64_t side = WinogradOutputs(shape, Pass::kInputGradient)) {
+    return WinogradInputGradient(shape, side, dy, weights, dx);
+  }
   Gather gather{dy, shape.out_height, shape.out_width, shape.outputs, shape.height, shape.width,
                 1, {}, {}};
   for (int64_t r = 0; r < shape.tap_rows; ++r) {
@@ -100,6 +108,9 @@ void ConvolutionInputGradient(const ConvolutionShape& shape, const float* dy, co
 
 void ConvolutionFilterGradient(const ConvolutionShape& shape, const float* x, const float* dy,
                                float* dw) {
+  if (const int64_t side = WinogradOutputs(shape, Pass::kFilterGradient)) {
+    return WinogradFilterGradients(shape, side, x, dy, dw);
+  }
   const Gather gather = ForwardGather(shape, x);
   const int64_t tiles = FilterTiles(gather, BestTile().rows);
   const double work = 1.0 * shape.out_positions() * shape.taps() * shape.inputs * shape.outputs;
