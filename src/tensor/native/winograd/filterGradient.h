@@ -30,7 +30,7 @@ CIRKD_INLINE void OuterTile(const float* left, int64_t left_stride, const float*
   typedef typename L::Vector Vector;
   Vector sum[L::kRows][2];
   for (int i = 0; i < L::kRows; ++i) {
-    for (int v = 0; v < 2; ++v) sum[i][v] = *reinterpret_cast<Vector*>(out + i * out_stride + v * L::kWidth);
+    for (int v = 0; v < 2; ++v) sum[i][v] = Vector{};
   }
   for (int64_t t = 0; t < depth; ++t, left += left_stride, right += right_stride) {
     const Vector first = *reinterpret_cast<const Vector*>(right);
@@ -41,7 +41,7 @@ CIRKD_INLINE void OuterTile(const float* left, int64_t left_stride, const float*
     }
   }
   for (int i = 0; i < L::kRows; ++i) {
-    for (int v = 0; v < 2; ++v) *reinterpret_cast<Vector*>(out + i * out_stride + v * L::kWidth) = sum[i][v];
+    for (int v = 0; v < 2; ++v) *reinterpret_cast<Vector*>(out + i * out_stride + v * L::kWidth) += sum[i][v];
   }
 }
 

@@ -190,9 +190,10 @@ void WinogradFilterGradients(const ConvolutionShape& shape, int64_t outputs, con
   gradient.padding_rows = shape.padding_rows;
   gradient.padding_columns = shape.padding_columns;
   gradient.dw = dw;
-  const int64_t share = (shape.inputs + Pool::Get().size() - 1) / Pool::Get().size();
   gradient.columns = EvenPiece(shape.outputs, kGradientColumns, tile.columns);
-  gradient.rows = EvenPiece(gradient.ColumnBlocks() > 1 ? shape.inputs : share, kGradientRows, tile.rows);
+  // A block for each thread, if there are rows enough.
+  const int64_t threads = Pool::Get().size(), share = shape.inputs * gradient.ColumnBlocks() / threads;
+  gradient.rows = EvenPiece(shape.inputs, std::clamp(share, tile.rows, kGradientRows), tile.rows);
   gradient.tiles = std::min(kBlockTiles, gradient.grid.Count());
   int64_t sizes[3];
   int64_t* const sizes_at = sizes;
