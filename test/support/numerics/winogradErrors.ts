@@ -69,7 +69,8 @@ function normal(index: number, shape: readonly number[]): Float32Array {
 }
 
 function distance(got: Float32Array, wanted: Float64Array): Distance {
-  if (got.length !== wanted.length) throw new Error(`${got.length} values, ${wanted.length} wanted`);
+  if (got.length !== wanted.length)
+    throw new Error(`${got.length} values, ${wanted.length} wanted`);
   const scale = wanted.reduce((most, value) => Math.max(most, Math.abs(value)), 1e-30);
   let [largest, squares] = [0, 0];
   for (const [i, value] of wanted.entries()) {

@@ -38,6 +38,9 @@ int64_t PairsOnMap(int64_t length, int64_t out_length, int64_t dilation, int64_t
 // Measured costs, in multiplications of the sums of products: of a channel of a tile at a point when it is transformed
 // from or to a map, and of a filter's element at a point. A transformed filter is written and read once.
 constexpr double kPerTransformed = 18, kPerFilterElement = 12;
+// F(4x4, 3x3) rounds five times as coarsely as the sums of products. Values that are sums over more channels than this
+// are left to F(2x2, 3x3), so that the largest errors stay below 1e-5 of the largest value.
+constexpr int64_t kMostSummed = 1024;
 // Less than this part of the direct cost makes up for what isn't counted.
 constexpr double kWorthwhile = 0.9;
 
@@ -70,9 +73,12 @@ int64_t WinogradOutputs(const ConvolutionShape& shape, Pass pass) {
     case Setting::kCounted:
       break;
   }
+  // The weights' gradient sums over tiles.
+  const int64_t summed = pass == Pass::kForward ? shape.inputs : pass == Pass::kInputGradient ? shape.outputs : 0;
   int64_t best = 0;
   double least = kWorthwhile * DirectCost(shape);
   for (const int64_t outputs : {2, 4}) {
+    if (outputs == 4 && summed > kMostSummed) continue;
     const double cost = WinogradCost(shape, pass, outputs);
     if (cost >= least) continue;
     best = outputs;
