@@ -29,7 +29,9 @@ function measure(shape: ConvolutionShape): Times {
   });
 }
 
-const made = (name: string, shape: readonly number[]) => madeTensor(name, shape, -1, 1);
+function made(name: string, shape: readonly number[]) {
+  return madeTensor(name, shape, -1, 1);
+}
 
 /** Processor time of the process: what else runs on the machine takes little of it. */
 function least(work: () => unknown): number {
