@@ -44,15 +44,19 @@ constexpr int64_t kMostSummed = 1024;
 // Less than this part of the direct cost makes up for what isn't counted.
 constexpr double kWorthwhile = 0.9;
 
+// The costs are those of so many images, however many there are: an image's outputs must not depend on the others that
+// share its batch.
+constexpr int64_t kCountedImages = 2;
+
 double DirectCost(const ConvolutionShape& shape) {
-  return 1.0 * shape.images * shape.inputs * shape.outputs *
+  return 1.0 * kCountedImages * shape.inputs * shape.outputs *
          PairsOnMap(shape.height, shape.out_height, shape.dilation, shape.padding_rows) *
          PairsOnMap(shape.width, shape.out_width, shape.dilation, shape.padding_columns);
 }
 
 double WinogradCost(const ConvolutionShape& shape, Pass pass, int64_t outputs) {
   const bool by_input = pass == Pass::kInputGradient;
-  const TileGrid grid{shape.images, by_input ? shape.height : shape.out_height,
+  const TileGrid grid{kCountedImages, by_input ? shape.height : shape.out_height,
                       by_input ? shape.width : shape.out_width, shape.dilation, outputs};
   const double points = (outputs + 2.0) * (outputs + 2.0), tiles = static_cast<double>(grid.Count());
   const double filters = 1.0 * shape.inputs * shape.outputs;
