@@ -8,6 +8,7 @@ const ERRORS = fileURLToPath(new URL('../support/numerics/convolutionErrors.ts',
 const TRANSFORMER = fileURLToPath(
   new URL('../support/numerics/transformerErrors.ts', import.meta.url),
 );
+const WINOGRAD = fileURLToPath(new URL('../support/numerics/winogradErrors.ts', import.meta.url));
 const CHOICE = fileURLToPath(new URL('../support/numerics/kernelChoice.ts', import.meta.url));
 
 for (const level of ['wide', 'medium', 'narrow']) {
@@ -25,6 +26,53 @@ for (const level of ['wide', 'medium', 'narrow']) {
     for (const { shape, y, dx, dw } of lines) {
       const errors = JSON.stringify({ shape, y, dx, dw });
       for (const error of [y, dx, dw]) assert.ok(typeof error === 'number' && error < 1e-5, errors);
+    }
+  });
+}
+
+interface Distance {
+  readonly largest: number;
+  readonly rootMeanSquare: number;
+}
+const VALUES = ['y', 'biased', 'dx', 'dw'] as const;
+type WinogradLine = { readonly shape: object } & Readonly<
+  Record<(typeof VALUES)[number], Distance>
+>;
+
+/** @param winograd CIRKD_WINOGRAD */
+function winogradErrors(level: string, winograd: string): WinogradLine[] {
+  const env = { ...process.env, CIRKD_VECTOR_LEVEL: level, CIRKD_WINOGRAD: winograd };
+  const args = ['--import', 'tsx', WINOGRAD];
+  const { stdout, stderr, status } = spawnSync(process.execPath, args, { encoding: 'utf8', env });
+  assert.equal(status, 0, stderr);
+  return stdout
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line));
+}
+
+/** Root mean squares beside those of the sums of products; a few values of one product each may be exact there. */
+const BOUNDS = { 2: 4, 4: 8 } as const;
+
+for (const level of ['wide', 'medium', 'narrow']) {
+  test(`Winograd's algorithm with ${level} vectors rounds a few times as coarsely as sums of products`, () => {
+    const direct = winogradErrors(level, 'off');
+    assert.equal(direct.length, 12);
+    for (const [tile, times] of Object.entries(BOUNDS)) {
+      const lines = winogradErrors(level, tile);
+      assert.equal(lines.length, direct.length);
+      let others = 0;
+      for (const [index, line] of lines.entries()) {
+        for (const value of VALUES) {
+          const [got, beside] = [line[value], direct[index]![value]];
+          const what = `${tile}, ${value} of ${JSON.stringify(line.shape)}: ${JSON.stringify([got, beside])}`;
+          assert.ok(got.largest < 5e-6, what);
+          assert.ok(got.rootMeanSquare < times * beside.rootMeanSquare + 1e-7, what);
+          if (got.rootMeanSquare !== beside.rootMeanSquare) others += 1;
+        }
+      }
+      // The switch works: these aren't the same sums.
+      assert.ok(others > lines.length, `${others} of ${lines.length} shapes`);
     }
   });
 }

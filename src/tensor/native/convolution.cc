@@ -6,6 +6,8 @@
 #include "filterGradient.h"
 #include "gatheredProduct.h"
 #include "threadPool.h"
+#include "winograd/choice.h"
+#include "winograd/winograd.h"
 
 namespace cirkd {
 namespace {
@@ -20,6 +22,35 @@ int Parts(int64_t pieces, double multiplications) {
   const int64_t useful = static_cast<int64_t>(std::min(multiplications / (1 << 20), 1e6));
   const int64_t most = kPartsPerThread * Pool::Get().size();
   return static_cast<int>(std::max<int64_t>(1, std::min({useful, pieces, most})));
+}
+
+// How a weights' gradient is divided: into parts of rows, and pieces of so many columns.
+struct FilterDivision {
+  int64_t row_parts, columns;
+};
+
+// Each part reads and packs its rows of x and its columns of dy anew, so those are divided that cost less. At most
+// kColumns columns: longer rows of dy fit into the cache at too few positions for long sums.
+FilterDivision DivideFilter(const ConvolutionShape& shape, int64_t tiles, double multiplications) {
+  constexpr int64_t kColumns = 256;
+  // What a part for each thread, but not several, costs: a delayed thread delays all. Fewer leave threads idle.
+  constexpr double kOneEach = 1.25, kIdle = 100;
+  const int64_t tile = BestTile().columns, panels = (shape.outputs + tile - 1) / tile;
+  const int64_t wanted = Parts(tiles * panels, multiplications);
+  const int64_t threads = std::min<int64_t>(wanted, Pool::Get().size());
+  FilterDivision best{};
+  double least = 0;
+  for (int64_t pieces = (shape.outputs + kColumns - 1) / kColumns; pieces <= panels; ++pieces) {
+    for (int64_t row_parts = 1; row_parts <= std::min(tiles, (wanted + pieces - 1) / pieces); ++row_parts) {
+      const double packed = 1.0 * pieces * shape.taps() * shape.inputs + 1.0 * row_parts * shape.outputs;
+      const int64_t parts = pieces * row_parts;
+      const double cost = packed * (parts >= wanted ? 1 : parts >= threads ? kOneEach : kIdle);
+      if (best.row_parts != 0 && cost >= least) continue;
+      best = {row_parts, (panels + pieces - 1) / pieces * tile};
+      least = cost;
+    }
+  }
+  return best;
 }
 
 // The right matrix in panels, see GatheredRows. row_of(tap, channel) is a row's first element; the
@@ -74,6 +105,9 @@ Gather ForwardGather(const ConvolutionShape& shape, const float* x) {
 
 void ConvolutionForward(const ConvolutionShape& shape, const float* x, const float* weights,
                         const Epilogue* epilogue, float* y) {
+  if (const int64_t side = WinogradOutputs(shape, Pass::kForward)) {
+    return WinogradForward(shape, side, x, weights, epilogue, y);
+  }
   const auto panels = PackPanels(
       shape.taps(), shape.inputs, shape.outputs, BestTile().columns, 1,
       [&](int64_t tap, int64_t c) { return weights + (tap * shape.inputs + c) * shape.outputs; });
@@ -83,6 +117,9 @@ void ConvolutionForward(const ConvolutionShape& shape, const float* x, const flo
 
 void ConvolutionInputGradient(const ConvolutionShape& shape, const float* dy, const float* weights,
                               float* dx) {
+  if (const int64_t side = WinogradOutputs(shape, Pass::kInputGradient)) {
+    return WinogradInputGradient(shape, side, dy, weights, dx);
+  }
   Gather gather{dy, shape.out_height, shape.out_width, shape.outputs, shape.height, shape.width,
                 1, {}, {}};
   for (int64_t r = 0; r < shape.tap_rows; ++r) {
@@ -100,13 +137,20 @@ void ConvolutionInputGradient(const ConvolutionShape& shape, const float* dy, co
 
 void ConvolutionFilterGradient(const ConvolutionShape& shape, const float* x, const float* dy,
                                float* dw) {
+  if (const int64_t side = WinogradOutputs(shape, Pass::kFilterGradient)) {
+    return WinogradFilterGradients(shape, side, x, dy, dw);
+  }
   const Gather gather = ForwardGather(shape, x);
   const int64_t tiles = FilterTiles(gather, BestTile().rows);
   const double work = 1.0 * shape.out_positions() * shape.taps() * shape.inputs * shape.outputs;
-  const int parts = Parts(tiles, work);
-  Pool::Get().Run(parts, [&](int part) {
-    FilterRowsAtBest(gather, dy, shape.out_positions(), shape.outputs, tiles * part / parts,
-                     tiles * (part + 1) / parts, dw);
+  const FilterDivision division = DivideFilter(shape, tiles, work);
+  const int64_t row_parts = division.row_parts, columns = division.columns;
+  const int64_t column_parts = (shape.outputs + columns - 1) / columns;
+  Pool::Get().Run(static_cast<int>(row_parts * column_parts), [&](int part) {
+    const int64_t row = part / column_parts, column = part % column_parts * columns;
+    const FilterPart of{tiles * row / row_parts, tiles * (row + 1) / row_parts, column,
+                        std::min(shape.outputs, column + columns)};
+    FilterRowsAtBest(gather, dy, shape.out_positions(), shape.outputs, of, dw);
   });
 }
 

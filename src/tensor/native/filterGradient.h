@@ -37,12 +37,21 @@ CIRKD_INLINE bool PackTile(const float* const* rows, int64_t positions, int64_t 
   return alive;
 }
 
-// dw rows of tiles [begin, end): dw[tap, c][k] = sum over positions of x[position at tap][c] * dy[position][k].
+// A part of the gradient: the rows of tiles [begin, end), columns [first_column, last_column).
+struct FilterPart {
+  int64_t begin, end;
+  int64_t first_column, last_column;
+};
+
+// dw[tap, c][k] = sum over positions of x[position at tap][c] * dy[position][k]; dy and dw have `stride` columns.
 template <typename L>
-CIRKD_INLINE void FilterRows(const Gather& gather, const float* dy, int64_t positions,
-                             int64_t columns, int64_t begin, int64_t end, float* dw) {
+CIRKD_INLINE void FilterRows(const Gather& gather, const float* whole_dy, int64_t positions, int64_t stride,
+                             const FilterPart& part, float* whole_dw) {
   constexpr int64_t kTiles = 16;
-  const int64_t channels = gather.channels;
+  const int64_t channels = gather.channels, begin = part.begin, end = part.end;
+  const int64_t columns = part.last_column - part.first_column;
+  const float* const dy = whole_dy + part.first_column;
+  float* const dw = whole_dw + part.first_column;
   const int64_t tap_tiles = (channels + L::kRows - 1) / L::kRows;
   const int64_t panels = (columns + L::kColumns - 1) / L::kColumns;
   // A block of dy of about 256 KiB.
@@ -54,7 +63,9 @@ CIRKD_INLINE void FilterRows(const Gather& gather, const float* dy, int64_t posi
   const auto row_of = [&](int64_t tile) {
     return tile / tap_tiles * channels + tile % tap_tiles * L::kRows;
   };
-  std::fill(dw + row_of(begin) * columns, dw + row_of(end) * columns, 0.0f);
+  for (int64_t row = row_of(begin); row < row_of(end); ++row) {
+    std::fill(dw + row * stride, dw + row * stride + columns, 0.0f);
+  }
   for (int64_t first = 0; first < positions; first += block_size) {
     const int64_t count = std::min(block_size, positions - first);
     for (int64_t panel = 0; panel < panels; ++panel) {
@@ -62,7 +73,7 @@ CIRKD_INLINE void FilterRows(const Gather& gather, const float* dy, int64_t posi
       const int64_t width = std::min<int64_t>(L::kColumns, columns - column);
       float* to = right.data() + panel * block_size * L::kColumns;
       for (int64_t p = 0; p < count; ++p, to += L::kColumns) {
-        std::memcpy(to, dy + (first + p) * columns + column, width * sizeof(float));
+        std::memcpy(to, dy + (first + p) * stride + column, width * sizeof(float));
       }
     }
     int64_t located = -1;
@@ -90,11 +101,11 @@ CIRKD_INLINE void FilterRows(const Gather& gather, const float* dy, int64_t posi
           const float* a[L::kRows];
           for (int64_t r = 0; r < L::kRows; ++r) a[r] = left.data() + i * block_size * L::kRows + r;
           const int64_t c = (tile0 + i) % tap_tiles * L::kRows;
-          float* const to = dw + row_of(tile0 + i) * columns + column;
+          float* const to = dw + row_of(tile0 + i) * stride + column;
           if (width == L::kColumns && c + L::kRows <= channels) {
-            MatrixTile<L, L::kRows, 2>(a, b, count, to, columns, true);
+            MatrixTile<L, L::kRows, 2>(a, b, count, to, stride, true);
           } else {
-            EdgeTile<L, L::kRows>(a, b, count, to, columns, true,
+            EdgeTile<L, L::kRows>(a, b, count, to, stride, true,
                                   static_cast<int>(std::min<int64_t>(L::kRows, channels - c)),
                                   static_cast<int>(width));
           }
