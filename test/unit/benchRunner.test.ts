@@ -194,6 +194,7 @@ const node = (...args: string[]) => [process.execPath, '--import', 'tsx', ...arg
 const WITH_PAGE: Readonly<Record<string, readonly string[]>> = {
   fleet: [],
   group: [],
+  kernels: [],
   losses: [],
   step: [],
   transport: [],
