@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import sharp from 'sharp';
+import { inspectDataset } from '../../src/data/check/inspectDataset.js';
 import { readSequentially } from '../../src/data/readSequentially.js';
 import { CamvidFolder } from '../support/datasets/camvidFolder.js';
 import { withExtraneousBytes } from '../support/datasets/oddJpeg.js';
@@ -34,4 +35,22 @@ test('each odd file has the decoder’s words with it, whatever other threads de
     read++;
   }
   assert.equal(read, IMAGES);
+});
+
+test('each cut file is refused in the decoder’s words, whatever other threads decode', async () => {
+  const root = join(folder, 'cut');
+  const set = new CamvidFolder(root);
+  const names = Array.from({ length: IMAGES }, (_, i) => `cut-${String(i).padStart(2, '0')}`);
+  await set.add('val', names);
+  for (const name of names) {
+    const file = set.imageFile('val', name);
+    const jpeg = await sharp(readFileSync(file)).jpeg().toBuffer();
+    writeFileSync(file, jpeg.subarray(0, jpeg.length >> 1));
+  }
+  const counts = await inspectDataset({ kind: 'camvid', root, split: 'val' }, { threads: THREADS });
+  const { faults } = counts.report();
+  assert.equal(faults.length, IMAGES);
+  for (const { message } of faults) {
+    assert.match(message, /cut-\d\d\.png: not a readable image: .*(premature end|truncated)/i);
+  }
 });

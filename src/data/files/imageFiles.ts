@@ -58,31 +58,36 @@ function alone<Result>(decode: () => Promise<Result>): Promise<Result> {
   return result;
 }
 
-/** The strict decodings of an odd file, until one tells what the decoder said. */
-const STRICT_TRIES = 5;
+/** Decodings of a file that fails, until one tells what the decoder said. */
+const TRIES = 5;
 
-/**
- * Strictly, then, if that fails, past warnings: so it is this file that has them. Another thread's decoding can empty
- * the buffer of messages in between; then the file is decoded strictly once more.
- */
+/** Strictly, then, if that fails, past warnings: so it is this file that has them. */
 async function decodeWhole(
   file: string,
   bytes: Uint8Array,
   whiteValue: number | null,
 ): Promise<DecodedImage> {
-  let warning: string | undefined;
-  for (let tries = 0; warning === undefined && tries < STRICT_TRIES; tries++) {
+  const strict = await untilSaid(() => decode(bytes, 'warning', whiteValue));
+  if ('image' in strict) return strict.image;
+  const lenient = await untilSaid(() => decode(bytes, 'error', whiteValue));
+  if (!('image' in lenient)) throw unreadable(file, lenient.error);
+  const warning = said(strict.error) ?? 'the decoder warns of it';
+  return { ...lenient.image, warning: `${file}: ${warning}` };
+}
+
+/**
+ * The image, or an error with what the decoder said. Another thread's decoding can empty the buffer of messages in
+ * between; then the file is decoded once more.
+ */
+async function untilSaid(
+  decodeOnce: () => Promise<DecodedImage>,
+): Promise<{ readonly image: DecodedImage } | { readonly error: unknown }> {
+  for (let left = TRIES - 1; ; left--) {
     try {
-      return await decode(bytes, 'warning', whiteValue);
+      return { image: await decodeOnce() };
     } catch (error) {
-      warning = said(error);
+      if (said(error) !== undefined || left === 0) return { error };
     }
-  }
-  warning ??= 'the decoder warns of it';
-  try {
-    return { ...(await decode(bytes, 'error', whiteValue)), warning: `${file}: ${warning}` };
-  } catch (error) {
-    throw unreadable(file, error);
   }
 }
 
@@ -118,7 +123,7 @@ function reason(error: unknown): string {
 }
 
 /** libvips counts its messages and repeats them once per part of the image; sharp says so when there are none. */
-const NOT_THE_DECODERS = /^$|^read gave|^error in tile|^Warning treated as error/;
+const NOT_THE_DECODERS = /^$|^read gave|^error in tile|^Warning treated as error|^Unknown error$/;
 
 /** The first thing that the decoder said; undefined where the message has nothing of it. */
 function said(error: unknown): string | undefined {
