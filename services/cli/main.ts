@@ -2,6 +2,7 @@
 
 import { expandHome } from '../../src/config/homePaths.js';
 import { describeFault } from '../program/exitCode.js';
+import { kernelSettings } from '../program/kernelSettings.js';
 import { packageVersion } from '../program/packageVersion.js';
 import { followCpuQuota } from '../program/threadLimit.js';
 import { UsageError } from './command.js';
@@ -42,6 +43,8 @@ async function dispatch(argv: string[]): Promise<number> {
     return 0;
   }
   followCpuQuota();
+  // The kernels take an unknown value for the default.
+  kernelSettings();
   return command.run(rest.map(withHome));
 }
 

@@ -8,6 +8,7 @@ export const EXIT_CODES: Readonly<Record<string, number>> = {
   UsageError: 2,
   SetupError: 2,
   StaleAddonError: 2,
+  KernelSettingError: 2,
   ProviderError: 2,
   ListenError: 2,
   RunFolderError: 2,

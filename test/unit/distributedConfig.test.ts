@@ -83,7 +83,7 @@ test('distributed: faults name both keys', () => {
 
 test('what the ranks compare: keys that affect the result, version, commit and data', () => {
   const greeting = (changes: Partial<Greeting> = {}): Greeting => ({
-    ...{ version: '1', commit: 'c', dataset: 'd', validation: 'v', run: null },
+    ...{ version: '1', commit: 'c', dataset: 'd', validation: 'v', kernels: [], run: null },
     config: config('train.threads=1'),
     ...changes,
   });
@@ -96,6 +96,10 @@ test('what the ranks compare: keys that affect the result, version, commit and d
     [{ version: '2' }, /version: got "2", rank 0 has "1"/],
     [{ commit: 'e' }, /commit: got "e"/],
     [{ dataset: 'e' }, /data\.train: list hash: got "e"/],
+    [
+      { kernels: ['CIRKD_WINOGRAD=off'] },
+      /environment: got \["CIRKD_WINOGRAD=off"\], rank 0 has \[\]/,
+    ],
     [{ validation: 'e' }, /data\.val: list hash: got "e", rank 0 has "v"/],
   ] as const) {
     assert.throws(

@@ -1,6 +1,7 @@
 /** What the ranks of a group tell one another before they begin, and what must be the same. */
 import { changedFixedKeys } from '../../../src/config/fixedKeys.js';
 import { type StudentConfig, studentSchema } from '../../../src/config/student.js';
+import { kernelSettings } from '../../program/kernelSettings.js';
 import { environmentOf } from '../../program/environment.js';
 import type { EvaluationPlan } from '../evaluationPlan.js';
 import type { RunData } from '../trainingData.js';
@@ -13,6 +14,8 @@ export interface Greeting {
   readonly dataset: string;
   /** Of data.val, which the ranks evaluate in turn. */
   readonly validation: string;
+  /** Of the environment, as NAME=VALUE: they change the bits of a rank's sums. */
+  readonly kernels: readonly string[];
   /** Rank 0's. */
   readonly run: GreetedRun | null;
 }
@@ -45,6 +48,7 @@ export async function greetingOf(
     config,
     dataset: train.digest,
     validation: val.digest,
+    kernels: kernelSettings(),
     run,
   };
 }
@@ -78,5 +82,6 @@ function differences(first: Greeting, other: Greeting) {
   compare('commit', first.commit, other.commit);
   compare('data.train: list hash', first.dataset, other.dataset);
   compare('data.val: list hash', first.validation, other.validation);
+  compare('environment', first.kernels, other.kernels);
   return found;
 }
