@@ -179,7 +179,7 @@ export class Objective {
     if (labelled.length === 0) {
       // The head has run, so it needs a gradient: zero.
       seeds.push([projected, zeros(projected.shape)]);
-      this.#memoryConstant(settings.allIgnored === 'nan' ? Number.NaN : 0, values);
+      this.#memoryConstant(scaled(factor, settings.allIgnored === 'nan' ? Number.NaN : 0), values);
       return;
     }
     const projected_PD = ops.reshape(projected.value, embedding_PD.shape);

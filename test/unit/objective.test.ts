@@ -1,10 +1,12 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { singleProcess } from '../../src/collectives/single.js';
 import { REPLY_FIELDS } from '../../src/contract/teacher.js';
 import { CIRKD_TERMS, TERM_OUTPUTS, termWeights } from '../../src/contract/terms.js';
 import type { TeacherOutputs } from '../../src/distill/networkOutputs.js';
 import { Objective } from '../../src/distill/objective.js';
 import type { ObjectiveInput } from '../../src/distill/objectiveInput.js';
+import type { Ranks } from '../../src/distill/ranks.js';
 import { type ObjectiveSettings, rowsPerClass } from '../../src/distill/settings.js';
 import type { LabelMaps } from '../../src/losses/nearestLabels.js';
 import { unitRows } from '../../src/losses/normalize.js';
@@ -74,7 +76,7 @@ const INPUTS = {
   head: uniform(STUDENT * TEACHER, 6),
 };
 
-function makeObjective(changed: Partial<ObjectiveSettings> = {}): Objective {
+function makeObjective(changed: Partial<ObjectiveSettings> = {}, ranks?: Ranks): Objective {
   const bank = {
     classes: CLASSES,
     channels: TEACHER,
@@ -88,6 +90,7 @@ function makeObjective(changed: Partial<ObjectiveSettings> = {}): Objective {
       pixel: new PixelMemoryBank({ ...bank, size: 6 }),
       region: new RegionMemoryBank({ ...bank, size: 3 }),
     },
+    ranks,
   );
 }
 
@@ -286,6 +289,26 @@ describe('Objective', () => {
       JSON.stringify(nan.terms),
     );
     assert.ok([...nan.logits!, ...nan.feature!].every(Number.isFinite), 'a gradient is not finite');
+  });
+
+  it('gives a rank without a label 0 where another has labels and the mean is over the batch', () => {
+    /** Of two ranks, the other one with this label everywhere and so many labelled elements. */
+    const withOther = (label: number, labelled: number): Ranks => ({
+      ...{ labelledMean: 'batch', minibatch: 'rank' },
+      group: {
+        ...{ ...singleProcess, size: 2 },
+        allGatherBytes: (own) => {
+          if (own.length === P) return [own, new Uint8Array(P).fill(label)];
+          return [own, new Uint8Array(new Float64Array(own.length / 8).fill(labelled).buffer)];
+        },
+      },
+    });
+    const termsOf = (ranks: Ranks) =>
+      evaluate(makeObjective({ allIgnored: 'nan' }, ranks), { labels: IGNORED }).terms;
+    const { task, memory_pixel, memory_region } = termsOf(withOther(1, P));
+    assert.deepEqual([task, memory_pixel, memory_region], [0, 0, 0]);
+    const none = termsOf(withOther(255, 0));
+    assert.deepEqual([none.task, none.memory_pixel, none.memory_region], Array(3).fill(Number.NaN));
   });
 
   it('runs the head without a label, so that it has a gradient', () => {
