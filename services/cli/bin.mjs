@@ -40,7 +40,7 @@ process.stdout.on('error', (error) => {
   throw error;
 });
 
-// A service of the demo ends with it, even if the demo was killed and couldn't signal it: the channel
+// A service that a command has started ends with it, even if it was killed and couldn't signal it: the channel
 // between them closes. The service then ends as on SIGTERM, or is killed after this time.
 const PARENT_GONE_GRACE_MS = 15_000;
 if (process.env.CIRKD_PARENT_PIPE === '1') {

@@ -1,4 +1,4 @@
-/** The child processes of the demo. None outlives it: if it is killed, they notice that it is gone. */
+/** Child processes of a command. None outlives it: if it is killed, they notice that it is gone. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { join } from 'node:path';
 import { packageRoot } from './packageRoot.js';

@@ -49,8 +49,8 @@ export interface StartedReduce {
 
 /**
  * One process's place in a group of `size` processes. Every rank makes the same calls in the same
- * order; each blocks the calling thread until all ranks have made it, unless its name says otherwise. Results are equal on all ranks, bit
- * for bit, and from run to run with the same `size`.
+ * order; each but startAllReduce() blocks the calling thread until all ranks have made it. Results are equal on all
+ * ranks, bit for bit, and from run to run with the same `size`.
  *
  * A rank that is dead or doesn't answer makes the others' calls throw RankLostError, as does one that comes
  * too late. Then the group is over: every later call throws, too.

@@ -6,9 +6,13 @@ export const trainSection = section(
   'Optimizer and schedule.',
   {
     steps: field(positiveCount(), 'Updates of the weights in the whole run.', { unit: 'steps' }),
-    batchSize: field(positiveCount().max(4096).default(16), 'Crops in one forward pass.', {
-      unit: 'images',
-    }),
+    batchSize: field(
+      positiveCount().max(4096).default(16),
+      'Crops in one forward pass, of all ranks together.',
+      {
+        unit: 'images',
+      },
+    ),
     accumulateSteps: field(
       positiveCount().max(4096).default(1),
       'Forward passes whose gradients are averaged into one update.',
