@@ -16,8 +16,10 @@ export interface LaunchOptions {
   readonly stderr: Writable;
 }
 
-/** Time beyond distributed.timeoutMs for a rank to save and end by itself when another one has failed. */
+/** Time beyond distributed.timeoutMs for a rank to end by itself when another one has failed. */
 const GRACE_MS = 15_000;
+/** Rank 0's, beyond that: it saves networks and banks, to a slow volume perhaps. */
+const SAVE_MS = 120_000;
 /** A signal's number is added to it, as shells do. */
 const KILLED = 128;
 
@@ -40,25 +42,31 @@ export async function launchGroup(options: LaunchOptions): Promise<number> {
     options.onSignal((signal) => {
       for (const { process: child } of ranks) child.kill(signal);
     });
-    return await firstFailure(ranks, config.distributed.timeoutMs + GRACE_MS);
+    const graceMs = config.distributed.timeoutMs + GRACE_MS;
+    return await firstFailure(ranks, (rank) =>
+      rank === 0 ? graceMs + SAVE_MS + config.metrics.lingerMs : graceMs,
+    );
   } finally {
     await children.close();
   }
 }
 
-async function firstFailure(ranks: readonly Child[], graceMs: number): Promise<number> {
+async function firstFailure(
+  ranks: readonly Child[],
+  graceMs: (rank: number) => number,
+): Promise<number> {
   let failure: number | null = null;
-  let killer: NodeJS.Timeout | undefined;
+  const killers: NodeJS.Timeout[] = [];
   const watched = ranks.map(async ({ ended }) => {
     const code = exitCodeOf(await ended);
     if (code === 0 || failure !== null) return;
     failure = code;
-    killer = setTimeout(() => {
-      for (const { process: child } of ranks) child.kill('SIGKILL');
-    }, graceMs);
+    for (const [rank, { process: child }] of ranks.entries()) {
+      killers.push(setTimeout(() => child.kill('SIGKILL'), graceMs(rank)));
+    }
   });
   await Promise.all(watched);
-  clearTimeout(killer);
+  for (const killer of killers) clearTimeout(killer);
   return failure ?? 0;
 }
 
