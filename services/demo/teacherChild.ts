@@ -25,6 +25,8 @@ export interface TeacherChildOptions {
   readonly warmUp: readonly [number, number];
   /** Threads within one operation; default: all cores. */
   readonly threads?: number;
+  /** How many use it at once; default: as many as a teacher takes by default. */
+  readonly students?: number;
   /** File for the teacher's standard error. */
   readonly logFile: string;
   readonly stop: AbortSignal;
@@ -36,14 +38,14 @@ export interface TeacherChildOptions {
  */
 export async function startTeacher(
   children: Children,
-  { modelFile, warmUp, threads = 0, logFile, stop }: TeacherChildOptions,
+  { modelFile, warmUp, threads = 0, students = 0, logFile, stop }: TeacherChildOptions,
 ): Promise<TeacherChild> {
   const log = openSync(logFile, 'w');
   const child = children.start(
     [
       ...['teacher', '--checkpoint', modelFile, '--port', '0', '--metrics-port', '0'],
       ...['--set', `warmUp=${JSON.stringify([warmUp])}`, '--set', `threads=${threads}`],
-      ...['--set', 'log.format=text'],
+      ...['--set', 'log.format=text', '--set', `limits.maxStreams=${maxStreams(students)}`],
     ],
     ['ignore', 'pipe', log],
   );
@@ -57,6 +59,9 @@ export async function startTeacher(
   const [, address = '', metricsUrl = '', model = '', digest = ''] = line;
   return { address, metricsUrl, model, digest, died };
 }
+
+/** A student that connects again may have two streams for a moment. */
+const maxStreams = (students: number) => Math.max(16, 2 * students);
 
 function readyLine(child: Child, logFile: string, stop: AbortSignal): Promise<RegExpExecArray> {
   return new Promise((resolve, reject) => {

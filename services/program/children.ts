@@ -48,7 +48,8 @@ export class Children {
     const bin = join(packageRoot(), 'services', 'cli', 'bin.mjs');
     const spawned = spawn(process.execPath, [bin, ...args], {
       stdio: [...stdio, 'ipc'],
-      env: { ...process.env, CIRKD_PARENT_PIPE: '1' },
+      // TF_CONFIG is this process's own place in a group: it would put each child there.
+      env: { ...process.env, CIRKD_PARENT_PIPE: '1', TF_CONFIG: undefined },
     });
     const ended = new Promise<ChildEnd>((resolve, reject) => {
       spawned.once('error', reject);

@@ -44,21 +44,34 @@ export interface StudyEnd {
  */
 export async function runStudy(options: StudyOptions): Promise<StudyEnd> {
   const { plan, out, reportOnly, say } = options;
-  for (const { config } of plan.variants) openRunData(config);
-  const folder = await StudyFolder.open(out, plan, threadsPerRun(plan));
+  const data = reportOnly ? {} : dataDigests(plan);
+  const folder = await StudyFolder.open(out, plan, threadsPerRun(plan), data);
   try {
     const waiting = waitingRuns(plan, folder);
     if (!reportOnly && waiting.length > 0) await train(folder, waiting, options);
     const results = folder.results();
-    const data = studyReport(results, {
+    const report = studyReport(results, {
       pictures: await picturesOf(folder, results),
       details: await configsOf(folder, plan),
     });
     if (reportOnly && waiting.length > 0) say(`not finished: ${countText(waiting.length)}`);
-    return { results, ...(await writeReport(out, data)) };
+    return { results, ...(await writeReport(out, report)) };
   } finally {
     await folder.close();
   }
+}
+
+/** Throws DataError. */
+function dataDigests({ variants }: StudyPlan): Record<string, string> {
+  return Object.fromEntries(
+    variants.flatMap(({ name, config }) => {
+      const { train, val } = openRunData(config);
+      return [
+        [`variants.${name}: data.train`, train.digest],
+        [`variants.${name}: data.val`, val.digest],
+      ];
+    }),
+  );
 }
 
 async function train(
@@ -73,7 +86,9 @@ async function train(
   const children = new Children();
   const over = new AbortController();
   try {
-    const teachers = await ownTeachers(folder, waiting, { plan, children, stop, say, over });
+    const teachers = await ownTeachers(folder, waiting, {
+      ...{ plan, children, stop, say, over, students: parallel },
+    });
     await runStudents(waiting, {
       ...{ plan, folder, children, parallel, stop, say },
       addresses: teachers?.addresses ?? [],
@@ -99,6 +114,7 @@ async function ownTeachers(
   }: Pick<StudyOptions, 'plan' | 'stop' | 'say'> & {
     readonly children: Children;
     readonly over: AbortController;
+    readonly students: number;
   },
 ): Promise<OwnTeachers | null> {
   const taught = waiting
@@ -107,7 +123,10 @@ async function ownTeachers(
   if (taught.length === 0) return null;
   const options = { ...rest, folder: folder.path, over: over.signal };
   const teachers = await startOwnTeachers(plan, taught, options);
-  for (const { name } of taught) await folder.expectTeacher(name, teachers.digest);
+  // Of variants that are finished, too: they are compared with those that this teacher teaches.
+  for (const variant of plan.variants) {
+    if (hasOwnTeachers(variant, plan)) await folder.expectTeacher(variant.name, teachers.digest);
+  }
   return teachers;
 }
 

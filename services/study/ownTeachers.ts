@@ -22,9 +22,11 @@ export async function startOwnTeachers(
     /** Aborted when the study ends its teachers. */
     readonly over: AbortSignal;
     readonly say: (line: string) => void;
+    /** How many use a teacher at once. */
+    readonly students: number;
   },
 ): Promise<OwnTeachers> {
-  const { folder, children, stop, over, say } = options;
+  const { folder, children, stop, over, say, students } = options;
   const { checkpoint, count, threads } = teacher;
   // The crops of most studies are equal; another size costs its first batch some time.
   const { height, width } = taught[0]!.config.data.crop;
@@ -34,6 +36,7 @@ export async function startOwnTeachers(
         modelFile: checkpoint!,
         warmUp: [height, width],
         threads,
+        students,
         logFile: join(folder, `teacher-${i}.log`),
         stop,
       }),

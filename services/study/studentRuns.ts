@@ -45,7 +45,11 @@ export function waitingRuns({ study, variants }: StudyPlan, folder: StudyFolder)
   );
 }
 
-/** Runs all that are waiting. Failed runs don't stop the others. Throws the reason of `stop` or of `doomed`. */
+/**
+ * Runs all that are waiting. Failed runs don't stop the others. After another error, such as a full disk, no run is
+ * started any more, and it is thrown when those that are under way have ended. Throws the reason of `stop` or of
+ * `doomed`, at once.
+ */
 export async function runStudents(
   waiting: readonly WaitingRun[],
   options: RunsOptions,
@@ -54,6 +58,14 @@ export async function runStudents(
   const left = [...waiting];
   let done = 0;
   const job = async () => {
+    try {
+      await runLeft();
+    } catch (error) {
+      left.splice(0);
+      throw error;
+    }
+  };
+  const runLeft = async () => {
     for (let next = left.shift(); next !== undefined; next = left.shift()) {
       const beganMs = performance.now();
       const run = await runStudent(next, options);
@@ -63,7 +75,8 @@ export async function runStudents(
       say(`[${done}/${waiting.length}] ${runId(next)}: ${endText(run)}, ${seconds} s`);
     }
   };
-  await Promise.all(Array.from({ length: parallel }, job));
+  const jobs = await Promise.allSettled(Array.from({ length: parallel }, job));
+  for (const each of jobs) if (each.status === 'rejected') throw each.reason;
 }
 
 async function runStudent(

@@ -40,16 +40,22 @@ export class StudyFolder {
 
   /**
    * Takes the folder's lock and creates or continues the study in it. Throws RunFolderError if another process has
-   * the folder, or if it holds something else or results of other configs or files; UsageError for missing files.
+   * the folder, or if it holds something else or results of other configs, files or data; UsageError for missing files.
+   * @param data digests of the variants' datasets, by `variants.NAME: data.train` and `data.val`; empty: not compared
    */
-  static async open(path: string, plan: StudyPlan, parallel: number | null): Promise<StudyFolder> {
+  static async open(
+    path: string,
+    plan: StudyPlan,
+    parallel: number | null,
+    data: Readonly<Record<string, string>> = {},
+  ): Promise<StudyFolder> {
     await ensureFolder(path).catch((error: Error) => {
       throw new UsageError(`--out: ${path} given, wanted a folder: ${error.message}`);
     });
     const lock = await lockRun(path);
     try {
       const earlier = await readRecord(path);
-      const record = await begunRecord(plan, earlier, parallel);
+      const record = await begunRecord(plan, { earlier, parallel, data });
       if (earlier !== null) refuseChanges(path, earlier, record);
       const folder = new StudyFolder(path, plan, lock, joined(earlier, record));
       await folder.#write();
@@ -110,9 +116,12 @@ export class StudyFolder {
   }
 
   async #write(): Promise<void> {
-    this.#written = this.#written.then(() =>
-      replaceFile(join(this.path, RECORD_NAME), `${JSON.stringify(this.#record, null, 2)}\n`),
-    );
+    // A write that failed doesn't keep the next one from trying: the disk may have room again.
+    this.#written = this.#written
+      .catch(() => {})
+      .then(() =>
+        replaceFile(join(this.path, RECORD_NAME), `${JSON.stringify(this.#record, null, 2)}\n`),
+      );
     await this.#written;
   }
 }
@@ -141,8 +150,15 @@ async function readRecord(path: string): Promise<StudyRecord | null> {
 
 async function begunRecord(
   plan: StudyPlan,
-  earlier: StudyRecord | null,
-  parallel: number | null,
+  {
+    earlier,
+    parallel,
+    data,
+  }: {
+    readonly earlier: StudyRecord | null;
+    readonly parallel: number | null;
+    readonly data: Readonly<Record<string, string>>;
+  },
 ): Promise<StudyRecord> {
   const { checkpoint, threads } = plan.study.teacher;
   return {
@@ -158,15 +174,19 @@ async function begunRecord(
         ];
       }),
     ),
-    files: await hashes(plan),
+    files: { ...(await hashes(plan)), ...data },
     teacherThreads: checkpoint === null ? null : threads,
     runs: earlier?.runs ?? [],
   };
 }
 
-/** Entries of variants that the file has no more stay, with their runs. */
+/** Entries of variants that the file has no more stay, with their runs and what these began from. */
 function joined(earlier: StudyRecord | null, now: StudyRecord): StudyRecord {
-  return { ...now, variants: { ...earlier?.variants, ...now.variants } };
+  return {
+    ...now,
+    variants: { ...earlier?.variants, ...now.variants },
+    files: { ...earlier?.files, ...now.files },
+  };
 }
 
 /** train.threads 0 is this share of the cores, and stays the same when the study goes on. */

@@ -46,9 +46,9 @@ const planOf = (...overrides: string[]) => readPlan(file, overrides);
 async function opened<T>(
   name: string,
   use: (study: StudyFolder) => Promise<T> | T,
-  { plan = planOf(), parallel = null as number | null } = {},
+  { plan = planOf(), parallel = null as number | null, data = {} as Record<string, string> } = {},
 ): Promise<T> {
-  const study = await StudyFolder.open(join(folder, name), plan, parallel);
+  const study = await StudyFolder.open(join(folder, name), plan, parallel, data);
   try {
     return await use(study);
   } finally {
@@ -103,6 +103,29 @@ test('open threads stay as they were when the study goes on with another number 
   assert.equal(await opened('threads-open', threads), 1);
   const given = planOf('set=[train.threads=2]');
   assert.equal(await opened('threads-given', threads, { plan: given, parallel: 8 }), 2);
+});
+
+test('other data is refused, and another start of a variant that the file has lacked for a while', async () => {
+  const key = 'variants.labels: data.train';
+  await opened('data', (study) => study.add(finished('labels', 1)), { data: { [key]: 'a' } });
+  const other = opened('data', () => {}, { data: { [key]: 'b' } });
+  await assert.rejects(other, {
+    message: /\n {2}variants\.labels: data\.train: its content has changed$/,
+  });
+  // `cirkd study --report` doesn't look at the data.
+  await opened('data', () => {});
+  await assert.rejects(opened('data', () => {}, { data: { [key]: 'b' } }));
+  const extra = written('extra.safetensors', 'an extra start');
+  const withExtra = planOf(`variants.extra={set: [student.weights=${extra}]}`);
+  await opened('left-out', () => {}, { plan: withExtra });
+  await opened('left-out', () => {});
+  writeFileSync(extra, 'another extra start');
+  await assert.rejects(
+    opened('left-out', () => {}, { plan: withExtra }),
+    {
+      message: /extra\.safetensors: its content has changed$/,
+    },
+  );
 });
 
 test('changes that would mix results are refused, all of them by name', async () => {

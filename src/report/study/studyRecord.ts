@@ -56,7 +56,7 @@ export const studyRecordSchema = z.strictObject({
       teacherDigest: z.string().nullable(),
     }),
   ),
-  /** sha256 of the files that runs begin from, by path. */
+  /** sha256 of the files that runs begin from, by path, and the digests of their datasets, by variant and key. */
   files: z.record(z.string(), z.string()),
   /** Threads of own teachers; null: there are none. */
   teacherThreads: z.number().int().nullable(),
