@@ -2,6 +2,7 @@
 
 import type { Collective } from '../../src/collectives/collective.js';
 import { singleProcess } from '../../src/collectives/single.js';
+import { ConfigError } from '../../src/config/configError.js';
 import type { StudentConfig } from '../../src/config/student.js';
 import {
   CONVOLVED_TERMS,
@@ -14,6 +15,7 @@ import { Objective } from '../../src/distill/objective.js';
 import { type ObjectiveSettings, rowsPerClass } from '../../src/distill/settings.js';
 import { CHANNEL_POOLING } from '../../src/losses/channel/channelRows.js';
 import type { OhemOptions } from '../../src/losses/hardPixels.js';
+import { bankBytes, MOST_BANK_BYTES } from '../../src/memory/bankLimit.js';
 import { ChannelMemoryBank, drawnChannelChoices } from '../../src/memory/channelMemoryBank.js';
 import { drawnChoices } from '../../src/memory/choices.js';
 import type { BankOptions } from '../../src/memory/memoryBank.js';
@@ -143,10 +145,11 @@ function buildObjective(
     sampling: config.reference.sampling,
   });
   const { memory_pixel, memory_region, memory_channel } = settings.weights;
-  const pixel =
-    memory_pixel > 0 ? new PixelMemoryBank(options(config.memory.pixelMemorySize)) : null;
-  const region =
-    memory_region > 0 ? new RegionMemoryBank(options(config.memory.regionMemorySize)) : null;
+  const ofPixels = memory_pixel > 0 ? options(config.memory.pixelMemorySize) : null;
+  const ofRegions = memory_region > 0 ? options(config.memory.regionMemorySize) : null;
+  requireRoom([ofPixels, ofRegions].filter((each) => each !== null));
+  const pixel = ofPixels === null ? null : new PixelMemoryBank(ofPixels);
+  const region = ofRegions === null ? null : new RegionMemoryBank(ofRegions);
   const channel = memory_channel > 0 ? channelBank(config) : undefined;
   if (config.reference.sampling === 'reference') {
     pixel?.randomize(drawsFor(config.seed, 'init', 1, 0));
@@ -155,6 +158,21 @@ function buildObjective(
   }
   const banks = { pixel, region, ...(channel === undefined ? {} : { channel }) };
   return new Objective(settings, banks, { group, ...config.distributed });
+}
+
+/** Throws ConfigError: a run must not find out at its first checkpoint. */
+function requireRoom(banks: readonly BankOptions[]): void {
+  const bytes = banks.reduce((sum, bank) => sum + bankBytes(bank), 0);
+  const [largest] = banks;
+  if (largest === undefined || bytes <= MOST_BANK_BYTES) return;
+  const { classes, channels, precision } = largest;
+  const sizes = banks.map(({ size }) => size).join(' and ');
+  const message =
+    `got ${sizes} rows for each of ${classes} classes, ${channels} channels in ${precision}: ` +
+    `${(bytes / 2 ** 30).toFixed(1)} GiB, wanted less than 4 GiB (memory.precision: fp16 halves it)`;
+  throw new ConfigError('memory', [
+    { key: 'memory.pixelMemorySize', line: null, override: null, message },
+  ]);
 }
 
 function channelBank(config: StudentConfig): ChannelMemoryBank {

@@ -176,3 +176,17 @@ test("the task loss resizes logits as the student's network does", () => {
     parts.projectionHead?.dispose();
   }
 });
+
+test('banks that no checkpoint could hold are refused before training, with their size', () => {
+  const build = (precision: string) => () =>
+    buildTrainer({
+      ...{ config: config('memory.pixelMemorySize=20000', `memory.precision=${precision}`) },
+      ...{ classes: 150, teacherChannels: 512 },
+    });
+  assert.throws(build('fp32'), {
+    name: 'ConfigError',
+    message:
+      /memory\.pixelMemorySize: got 20000 and \d+ rows for each of 150 classes, 512 channels in fp32: \d\.\d GiB, wanted less than 4 GiB/,
+  });
+  build('fp16')();
+});
