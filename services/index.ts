@@ -4,18 +4,17 @@
  *
  * Everything else in this package is its own business and may change with any version.
  */
-
-export { RankLostError } from '../src/collectives/collective.js';
-export { ConfigError, type ConfigFault } from '../src/config/configError.js';
 export type { StudentConfig, StudentConfigInput } from '../src/config/student.js';
 export type { TeacherConfig, TeacherConfigInput } from '../src/config/teacher.js';
+export { RankLostError } from '../src/collectives/collective.js';
+export { ConfigError, type ConfigFault } from '../src/config/configError.js';
+export { DataError } from '../src/data/types.js';
 export {
   ContractMismatchError,
   NonFiniteReplyError,
   TeacherUnavailableError,
 } from '../src/contract/teacher.js';
 export type { TeacherInfo } from '../src/contract/teacherInfo.js';
-export { DataError } from '../src/data/types.js';
 export { ProviderError } from '../src/graphs/providerError.js';
 export { BindError } from '../src/rpc/bindError.js';
 export { SecurityFileError } from '../src/rpc/security/watchedFiles.js';
@@ -33,8 +32,8 @@ export {
   teacherConfig,
 } from './library/configs.js';
 export { exitCodeOf } from './library/errors.js';
+export { RankMismatchError } from './student/group/greeting.js';
 export { runStudent, type StudentOptions } from './library/student.js';
 export { startTeacher, type TeacherOptions } from './library/teacher.js';
-export { RankMismatchError } from './student/group/greeting.js';
 export type { StudentEnd } from './student/main.js';
 export type { RunningTeacher } from './teacher/service.js';

@@ -1,5 +1,4 @@
 /** `cirkd <command>`: finds the command, runs it, converts an error to an exit code. */
-
 import { expandHome } from '../../src/config/homePaths.js';
 import { describeFault } from '../program/exitCode.js';
 import { kernelSettings } from '../program/kernelSettings.js';

@@ -9,14 +9,14 @@ import {
 import { VOC_CLASSES } from '../../src/data/files/classes/voc.js';
 import { STREET_CLASSES } from '../../src/data/streets/classes.js';
 import { detectNetwork, type KnownSpec } from '../../src/models/files/detectNetwork.js';
-import type { ImportSource } from '../../src/models/files/importModel.js';
-import type { ModelDescription } from '../../src/models/files/modelFile.js';
 import {
   type GivenSettings,
   type MmsegSettings,
   mmsegSettings,
   type TrainerMeta,
 } from '../../src/models/foreign/mmsegMeta.js';
+import type { ImportSource } from '../../src/models/files/importModel.js';
+import type { ModelDescription } from '../../src/models/files/modelFile.js';
 import type { PixelNormalisation } from '../../src/models/normalise.js';
 import type { ModelName, NetworkSpec, Variant } from '../../src/models/spec.js';
 import { BACKBONE_NAMES, checkSpec, originOf, ZOO } from '../../src/models/zoo.js';

@@ -1,13 +1,13 @@
 /** The options by which a command names the network that predicts. */
 import { loadConfig } from '../../src/config/load.js';
 import { type OipSection, oipSchema } from '../../src/config/sections/oipSection.js';
-import { namesUnixSocket, UNIX_ADDRESS_FORM, unixPath } from '../../src/contract/unixAddress.js';
 import type { RemoteSegmenter } from '../../src/evaluate/predict.js';
+import { namesUnixSocket, UNIX_ADDRESS_FORM, unixPath } from '../../src/contract/unixAddress.js';
 import { isOipAddress, oipEntry, wantsTls } from '../../src/oip/client/address.js';
 import { parseDnsName } from '../../src/rpc/target.js';
-import { openSegmenter } from '../program/openSegmenter.js';
 import { UsageError } from './command.js';
 import { wholeNumber } from './datasetOptions.js';
+import { openSegmenter } from '../program/openSegmenter.js';
 import {
   openTeacherSecurity,
   TEACHER_SECURITY_OPTIONS,

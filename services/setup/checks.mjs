@@ -2,9 +2,9 @@
 import { existsSync } from 'node:fs';
 import { addonIsReady, compilersOf, linkedFlavour } from './addon.mjs';
 import { backboneFile } from './backboneFiles.mjs';
-import { missingBuildPackages } from './buildPackages.mjs';
 import { cacheRoot } from './cache.mjs';
-import { findPip, isPipNewEnough, PIP_WANTED } from './download.mjs';
+import { PIP_WANTED, findPip, isPipNewEnough } from './download.mjs';
+import { missingBuildPackages } from './buildPackages.mjs';
 import { isClone, setupCommand } from './layout.mjs';
 import { missingPackages } from './npmPackages.mjs';
 import { BACKBONE_FILES, TENSORFLOW_WHEELS } from './pins.mjs';

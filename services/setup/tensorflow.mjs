@@ -1,7 +1,6 @@
 // Brings libtensorflow from the TensorFlow wheel into the cache: the two libraries and the C headers.
-
-import { readFileSync } from 'node:fs';
 import { mkdir, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { inTemporary, place, syncDirectory } from './cache.mjs';
 import { downloadWheel, extractWheel, installWheels } from './download.mjs';

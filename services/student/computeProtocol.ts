@@ -1,5 +1,4 @@
 /** The calls from the student's main thread to its computing thread. */
-
 import { RankLostError } from '../../src/collectives/collective.js';
 import type { GroupOptions } from '../../src/collectives/tensorflowCollective.js';
 import { ConfigError } from '../../src/config/configError.js';

@@ -1,5 +1,4 @@
 /** The computing thread's state and its implementation of the protocol's calls. */
-
 import { type Collective, RankLostError } from '../../src/collectives/collective.js';
 import { singleProcess } from '../../src/collectives/single.js';
 import {

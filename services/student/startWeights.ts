@@ -3,13 +3,13 @@ import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import type { StudentConfig } from '../../src/config/student.js';
 import { loadBackboneWeights } from '../../src/models/files/backboneWeights.js';
+import { readBackboneFile } from '../../src/models/foreign/backboneFile.js';
 import {
   type ImportSource,
   readImportSource,
   sourceNotes,
 } from '../../src/models/files/importModel.js';
 import { readModelFile } from '../../src/models/files/modelFile.js';
-import { readBackboneFile } from '../../src/models/foreign/backboneFile.js';
 import type { SegmentationNetwork } from '../../src/models/network.js';
 import {
   isSameNormalisation,

@@ -1,5 +1,4 @@
 /** The trainer of a config: network, projection heads, the terms' convolutions, adversary, banks, objective, optimizer. */
-
 import type { Collective } from '../../src/collectives/collective.js';
 import { singleProcess } from '../../src/collectives/single.js';
 import { ConfigError } from '../../src/config/configError.js';

@@ -1,5 +1,4 @@
 /** Opens the config's datasets, and the feed that training draws on. */
-
 import type { StudentConfig } from '../../src/config/student.js';
 import type { Teacher } from '../../src/contract/teacher.js';
 import { type DatasetConfig, openDataset } from '../../src/data/datasets.js';

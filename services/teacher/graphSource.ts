@@ -2,13 +2,13 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { ConfigError } from '../../src/config/configError.js';
-import { loadConfig } from '../../src/config/load.js';
 import {
   type GraphFileConfig,
   type GraphSection,
   graphFileSchema,
 } from '../../src/config/sections/graphSection.js';
-import type { GivenSettings, GraphSettings, SettingName } from '../../src/graphs/graphSettings.js';
+import { loadConfig } from '../../src/config/load.js';
+import type { GraphSettings, GivenSettings, SettingName } from '../../src/graphs/graphSettings.js';
 import type { GraphSource } from './workerProtocol.js';
 
 const PARTS = ['pixelMean', 'pixelStd', 'channelOrder'] as const;

@@ -6,11 +6,11 @@
  * The main thread serves gRPC and HTTP; the network computes in a thread of its own. Signals and
  * standard output are left to the caller.
  */
-
-import type { AnswerCache } from '../../src/answers/answerCache.js';
+import { followCpuQuota } from '../program/threadLimit.js';
 import type { TeacherConfig } from '../../src/config/teacher.js';
 import { hostAndPort } from '../../src/contract/hostAddress.js';
 import type { TeacherInfo } from '../../src/contract/teacherInfo.js';
+import type { AnswerCache } from '../../src/answers/answerCache.js';
 import { TeacherInferenceService } from '../../src/oip/server/inferenceService.js';
 import { callObserver } from '../../src/rpc/callObserver.js';
 import { grpcCodeName } from '../../src/rpc/errors.js';
@@ -21,7 +21,6 @@ import type { Logger } from '../../src/telemetry/log.js';
 import { type MetricsServer, startMetricsServer } from '../../src/telemetry/metricsServer.js';
 import { createTeacherMetrics, type TeacherMetrics } from '../../src/telemetry/teacherMetrics.js';
 import { packageVersion } from '../program/packageVersion.js';
-import { followCpuQuota } from '../program/threadLimit.js';
 import { openAnswerCache } from './answerCache.js';
 import { oipHooks, teacherHooks } from './hooks.js';
 import { maxBatchMs, serverLimits, workerSetup } from './options.js';

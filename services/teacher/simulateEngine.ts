@@ -4,15 +4,15 @@
  * function of its image, so an answer assigned to the wrong image changes the student's weights.
  */
 import { createHash } from 'node:crypto';
-import type { EncodedTensor } from '../../src/contract/encodedTensor.js';
+import type { TeacherInfo } from '../../src/contract/teacherInfo.js';
 import {
   dtypeOfOutput,
   type EncodedOutput,
   type OutputRequest,
 } from '../../src/contract/outputs.js';
-import type { TeacherInfo } from '../../src/contract/teacherInfo.js';
 import { outputSize } from '../../src/wire/checkTensor.js';
 import { crc32c } from '../../src/wire/crc32c.js';
+import type { EncodedTensor } from '../../src/contract/encodedTensor.js';
 import { encodeHalf } from '../../src/wire/half.js';
 import { block } from './block.js';
 import type { Network, SimulateOptions, WorkerImage } from './workerProtocol.js';

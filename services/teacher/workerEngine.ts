@@ -1,6 +1,4 @@
 /** The inference thread as an engine: pixels and answers are moved, not copied, between threads. */
-
-import type { EncodedTensor } from '../../src/contract/encodedTensor.js';
 import type { InferenceImage } from '../../src/contract/inference.js';
 import type { OutputRequest } from '../../src/contract/outputs.js';
 import type { TeacherInfo } from '../../src/contract/teacherInfo.js';
@@ -8,6 +6,7 @@ import type { InferenceEngine } from '../../src/stream/server/serving.js';
 import { startThread } from '../../src/threads/startThread.js';
 import { ThreadCalls } from '../../src/threads/threadCalls.js';
 import { unlessAborted } from '../../src/threads/unlessAborted.js';
+import type { EncodedTensor } from '../../src/contract/encodedTensor.js';
 import {
   INFERENCE,
   type InferenceCalls,

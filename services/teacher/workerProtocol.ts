@@ -1,15 +1,14 @@
 /** The calls from the main thread to the inference thread. */
-
-import type { EncodedTensor } from '../../src/contract/encodedTensor.js';
+import { ProviderError } from '../../src/graphs/providerError.js';
+import type { OnnxProvider } from '../../src/graphs/onnxGraph.js';
+import type { GivenSettings } from '../../src/graphs/graphSettings.js';
 import { NonFiniteOutputError, RefusedImageError } from '../../src/contract/inference.js';
 import type { EncodedOutput, OutputRequest } from '../../src/contract/outputs.js';
 import type { TeacherInfo } from '../../src/contract/teacherInfo.js';
-import type { GivenSettings } from '../../src/graphs/graphSettings.js';
-import type { OnnxProvider } from '../../src/graphs/onnxGraph.js';
-import { ProviderError } from '../../src/graphs/providerError.js';
 import type { InferenceEngine } from '../../src/stream/server/serving.js';
 import type { ThreadService } from '../../src/threads/threadService.js';
 import { CheckpointError } from '../../src/wire/checkpointError.js';
+import type { EncodedTensor } from '../../src/contract/encodedTensor.js';
 
 /** Which network to load. */
 export type NetworkSource =

@@ -3,7 +3,7 @@
  * (JSON: output, dtype and shape of each tensor), then the tensors' data, one after the other.
  */
 import { WIRE_DTYPE_BYTES, type WireDType } from '../contract/encodedTensor.js';
-import { type EncodedOutput, OUTPUTS, type OutputName } from '../contract/outputs.js';
+import { type EncodedOutput, type OutputName, OUTPUTS } from '../contract/outputs.js';
 import { checkTensor, TensorFormatError, tensorBytes } from '../wire/checkTensor.js';
 
 const LENGTH_BYTES = 4;

@@ -3,16 +3,16 @@ import type { z } from 'zod';
 import type { ConfigFault, FaultPlace } from './configError.js';
 import { ConfigError } from './configError.js';
 import type { ConfigSchema } from './fields.js';
-import { expandHomes } from './homePaths.js';
 import type { ConfigFile } from './layers.js';
 import { withoutRetiredKeys } from './retiredKeys.js';
+import { expandHomes } from './homePaths.js';
 import type { KeyPath, SchemaNode } from './schemaTree.js';
 import { keyOf, memberOf, nodeAt, schemaTree } from './schemaTree.js';
 import { suggestKey } from './suggest.js';
 import { givenText, wantedText } from './wanted.js';
-import { restoreWrittenText } from './writtenText.js';
 import type { ConfigSource } from './yamlSource.js';
 import { readSource } from './yamlSource.js';
+import { restoreWrittenText } from './writtenText.js';
 
 export interface ConfigText extends ConfigFile {
   /** Further files on top of it: sections are merged key by key, other values replaced; later ones win. */

@@ -1,11 +1,11 @@
 /** The student trainer's config: its sections, and the checks that no single key has. */
 import type { ConfigSchema } from './fields.js';
+import { studentCrossFaults } from './studentChecks.js';
 import {
   type StudentConfig,
   type StudentConfigInput,
   studentSections,
 } from './sections/studentSections.js';
-import { studentCrossFaults } from './studentChecks.js';
 
 export type { StudentConfig, StudentConfigInput };
 

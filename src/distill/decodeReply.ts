@@ -4,13 +4,12 @@
  * N images, h w positions, P = N * h * w, K classes, D teacher channels. The encoded bytes are passed
  * to TensorFlow, which converts them to float32.
  */
-
-import { type EncodedTensor, WIRE_DTYPE_BYTES } from '../contract/encodedTensor.js';
-import type { TeacherReply } from '../contract/teacher.js';
 import { kernels, ops, scope, type Tensor, uint8 } from '../tensor/index.js';
 import { checkTensor, TensorFormatError } from '../wire/checkTensor.js';
+import { type EncodedTensor, WIRE_DTYPE_BYTES } from '../contract/encodedTensor.js';
 import type { TeacherOutputs } from './networkOutputs.js';
 import type { LogitsRebuild } from './rebuildLogits.js';
+import type { TeacherReply } from '../contract/teacher.js';
 
 const ENGINE_DTYPE = { fp32: 'float32', fp16: 'half' } as const;
 

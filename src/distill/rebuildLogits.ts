@@ -6,10 +6,9 @@
  *
  *     logits = (embedding * norm) . weights + bias = (embedding . weights) * norm + bias
  */
-
-import type { EncodedTensor } from '../contract/encodedTensor.js';
 import { float32, ops, scope, type Tensor } from '../tensor/index.js';
 import { checkTensor } from '../wire/checkTensor.js';
+import type { EncodedTensor } from '../contract/encodedTensor.js';
 
 export class LogitsRebuild {
   readonly classes: number;

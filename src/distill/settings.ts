@@ -1,9 +1,8 @@
 /** The settings of the objective, with the names of the config's keys. */
-
-import type { TermWeights } from '../contract/terms.js';
 import type { OhemOptions } from '../losses/hardPixels.js';
 import type { Tiling } from '../losses/tiling.js';
 import type { PixelEnqueue } from '../memory/pixelMemoryBank.js';
+import type { TermWeights } from '../contract/terms.js';
 
 export interface ObjectiveSettings {
   readonly classes: number;

@@ -8,10 +8,10 @@ import type { Graph, GraphTensor } from './graph.js';
 import type { Finding, GraphDescription, GraphReading } from './graphDescription.js';
 import {
   DEFAULT_ALIGN_CORNERS,
-  type GivenSettings,
   type GraphSettings,
   NO_FEATURE,
   normalisationOf,
+  type GivenSettings,
   type SettingName,
 } from './graphSettings.js';
 import {
@@ -23,11 +23,11 @@ import {
 } from './inputReading.js';
 import {
   describeOutput,
-  detectFeature,
-  detectLogits,
   listed,
   sameSize,
   strideOf,
+  detectFeature,
+  detectLogits,
 } from './outputRoles.js';
 import { type Trial, type TrialOutput, trialRun } from './trialRun.js';
 

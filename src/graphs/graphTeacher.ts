@@ -5,12 +5,12 @@
  * N images of one size, H W pixels, h w positions of the outputs, K classes, D feature channels.
  */
 import { createHash } from 'node:crypto';
-import { type InferenceImage, RefusedImageError } from '../contract/inference.js';
-import { type EncodedOutput, OUTPUTS, type OutputRequest } from '../contract/outputs.js';
-import type { TeacherInfo } from '../contract/teacherInfo.js';
-import { normalise } from '../models/normalise.js';
 import { checkRequest, encodeOutputs } from '../models/teacher/encodeOutputs.js';
+import { type EncodedOutput, type OutputRequest, OUTPUTS } from '../contract/outputs.js';
+import { normalise } from '../models/normalise.js';
 import { batchesOfOneSize, imageOf } from '../models/teacher/teacherNetwork.js';
+import { type InferenceImage, RefusedImageError } from '../contract/inference.js';
+import type { TeacherInfo } from '../contract/teacherInfo.js';
 import { scope, type Tensor } from '../tensor/index.js';
 import { CheckpointError } from '../wire/checkpointError.js';
 import { outputSize, sameShape } from '../wire/checkTensor.js';

@@ -4,13 +4,13 @@ import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import type { InferenceSession, Tensor as OrtTensor } from 'onnxruntime-node';
 import { float32, readFloat32, type Tensor } from '../tensor/index.js';
-import { availableCores } from '../threads/availableCores.js';
 import { CheckpointError } from '../wire/checkpointError.js';
 import { decodeHalf, encodeHalf } from '../wire/half.js';
 import { printable, withoutControls } from '../wire/printable.js';
 import type { Graph, GraphTensor } from './graph.js';
-import { type OnnxFile, readOnnxFile } from './onnxFile.js';
 import { ProviderError } from './providerError.js';
+import { type OnnxFile, readOnnxFile } from './onnxFile.js';
+import { availableCores } from '../threads/availableCores.js';
 
 export type OnnxProvider = 'cpu' | 'cuda';
 

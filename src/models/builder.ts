@@ -1,8 +1,8 @@
 /** Creates the entries of a network, layer by layer, in construction order. */
 import { Parameter, scope } from '../tensor/index.js';
-import { BatchCounter } from './buffers.js';
 import { type EntryRole, importShape, importTensor } from './layout.js';
 import type { ModelState } from './modelState.js';
+import { BatchCounter } from './buffers.js';
 
 /**
  * How the code that a part comes from draws its first weights: a backbone of convolutions, a SegFormer's, mmsegmentation's

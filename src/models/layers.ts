@@ -9,9 +9,9 @@ import {
   type Tape,
   type Var,
 } from '../tensor/index.js';
-import type { BatchCounter } from './buffers.js';
 import type { Builder } from './builder.js';
 import type { ForwardContext } from './context.js';
+import type { BatchCounter } from './buffers.js';
 import { exportTensor } from './layout.js';
 
 export interface Layer {

@@ -3,9 +3,9 @@ import { type Parameter, scope, type Tensor } from '../tensor/index.js';
 import { CheckpointError } from '../wire/checkpointError.js';
 import { printable } from '../wire/printable.js';
 import { float32Tensor, type NamedTensor, type NamedTensors } from '../wire/safetensors.js';
-import type { BatchCounter } from './buffers.js';
 import { type EntryRole, exportTensor, importTensor } from './layout.js';
 import { namedCount, namedFloats } from './namedValues.js';
+import type { BatchCounter } from './buffers.js';
 
 export interface TensorEntry {
   readonly kind: 'parameter' | 'buffer';

@@ -1,12 +1,11 @@
 /** What networks are made of: a backbone with one map and heads on it, or with four maps and one head. */
-
-import { OUTPUT_STRIDE } from '../contract/teacherInfo.js';
 import { scope, type Var } from '../tensor/index.js';
 import type { Backbone } from './backbones/backbone.js';
 import { MIT_STRIDE, type Mit } from './backbones/mit/mit.js';
 import type { ForwardContext } from './context.js';
 import type { Head } from './heads/head.js';
 import type { PyramidHead } from './heads/segformerHead.js';
+import { OUTPUT_STRIDE } from '../contract/teacherInfo.js';
 
 /** Spatial size h = ceil(H / stride), w = ceil(W / stride); channels last. */
 export interface NetworkOutputs {

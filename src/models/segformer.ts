@@ -1,7 +1,6 @@
 /** The table of SegFormers: whose code each follows, and how they are built. */
-
-import { MIT_SIZES, MIT_STRIDE, Mit } from './backbones/mit/mit.js';
 import { CIRKD_HEAD_NAME, MIT_FORMS, type MitFormName } from './backbones/mit/mitForm.js';
+import { MIT_SIZES, MIT_STRIDE, Mit } from './backbones/mit/mit.js';
 import type { Builder } from './builder.js';
 import {
   cirkdSegformerHead,

@@ -1,7 +1,4 @@
 /** The table of networks, by name. SegFormers are described in segformer.ts. */
-
-import { OUTPUT_STRIDE } from '../contract/teacherInfo.js';
-import type { StemName } from './backbones/resnetStem.js';
 import { BACKBONES } from './backbones/table.js';
 import type { Builder, Initialisation } from './builder.js';
 import { auxHead } from './heads/auxHead.js';
@@ -13,12 +10,13 @@ import { mmsegPspHead } from './heads/mmsegPspHead.js';
 import { type PspHeadOptions, pspHead } from './heads/pspHead.js';
 import { torchvisionDeeplabHead } from './heads/torchvisionDeeplabHead.js';
 import { torchvisionFcnHead } from './heads/torchvisionFcnHead.js';
-import { type NetworkParts, singleMapNetwork } from './networkParts.js';
 import {
   OFFICIAL_NORMALISATION,
   type PixelNormalisation,
   TORCHVISION_NORMALISATION,
 } from './normalise.js';
+import type { StemName } from './backbones/resnetStem.js';
+import { type NetworkParts, singleMapNetwork } from './networkParts.js';
 import {
   buildSegformer,
   isSegformer,
@@ -27,6 +25,7 @@ import {
   type SegformerName,
   segformerChannels,
 } from './segformer.js';
+import { OUTPUT_STRIDE } from '../contract/teacherInfo.js';
 import { channelScale, type ModelName, type NetworkSpec, type Variant } from './spec.js';
 
 /** What all networks of one code base have in common. */

@@ -1,7 +1,6 @@
 /** Distributions drawn from a Philox stream. */
-
-import { partialPermutation } from './permutation.js';
 import { philox4x32 } from './philox.js';
+import { partialPermutation } from './permutation.js';
 
 /** A position in one stream. Each call advances it; streams are independent of one another. */
 export interface Draws {

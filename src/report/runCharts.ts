@@ -1,7 +1,6 @@
 /** The charts of a run: the same ones in a run's own report and where runs are compared. */
-
-import { DISCRIMINATOR_TERM, TERMS } from '../contract/terms.js';
 import type { Phase } from '../telemetry/metricNames.js';
+import { DISCRIMINATOR_TERM, TERMS } from '../contract/terms.js';
 import type { BarChart, LineChart, ShareChart } from './charts/chart.js';
 import { type EvaluationRecord, phasesOf, type StepRecord, timeSplit } from './stepRecords.js';
 

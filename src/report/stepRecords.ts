@@ -1,6 +1,6 @@
 /** Turns the events of a run into the figures for its charts and tables. */
 import type { RunEvent } from '../run/events.js';
-import { PHASES, type Phase, type PhaseSeconds } from '../telemetry/metricNames.js';
+import { type Phase, PHASES, type PhaseSeconds } from '../telemetry/metricNames.js';
 
 export interface StepRecord {
   /** Number of steps done. */

@@ -8,10 +8,10 @@ import type { Readable } from 'node:stream';
 import { Server as TlsServer } from 'node:tls';
 import {
   type ChannelCredentials,
-  status as GrpcStatus,
   type Server,
   type ServerInterceptingCall,
   type ServerInterceptor,
+  status as GrpcStatus,
 } from '@grpc/grpc-js';
 import { PartedMessage } from './calls/partedMessage.js';
 

@@ -2,9 +2,9 @@
 import type {
   handleBidiStreamingCall,
   handleUnaryCall,
+  sendUnaryData,
   ServerDuplexStream,
   ServerUnaryCall,
-  sendUnaryData,
 } from '@grpc/grpc-js';
 import { cutUnlessEnded } from './callEnd.js';
 import { toCallStatus, type UnexpectedErrorSink } from './errors.js';

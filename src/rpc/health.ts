@@ -3,10 +3,10 @@
  * .proto comes from grpc-health-check: its service remembers every name that was ever watched.
  */
 import type {
+  sendUnaryData,
   ServerUnaryCall,
   ServerWritableStream,
   ServiceDefinition,
-  sendUnaryData,
 } from '@grpc/grpc-js';
 import type { PackageDefinition } from '@grpc/proto-loader';
 import { fromJSON, loadSync } from '@grpc/proto-loader';

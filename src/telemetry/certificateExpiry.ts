@@ -1,7 +1,6 @@
 /** The metric for the expiry of the certificate that a service presents. */
-
-import type { Registry } from 'prom-client';
 import { Gauge } from 'prom-client';
+import type { Registry } from 'prom-client';
 import { TLS_METRIC_NAMES } from './metricNames.js';
 
 /** Returns a setter. NaN before its first call: 0 would look like a certificate long expired. */

@@ -1,7 +1,6 @@
 /** One logger per service: JSON lines for machines, plain lines for people. */
-
-import type { Logger } from 'pino';
 import { pino } from 'pino';
+import type { Logger } from 'pino';
 import { formatLogLine } from './logLine.js';
 import { type LineSink, safeWriter } from './safeWriter.js';
 

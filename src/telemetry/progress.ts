@@ -1,7 +1,6 @@
 /** Shows a run's progress: a bar on a terminal, plain lines at intervals elsewhere. */
-
-import { barLines, plainLine } from './progressText.js';
 import type { LineSink } from './safeWriter.js';
+import { barLines, plainLine } from './progressText.js';
 import { safeWriter } from './safeWriter.js';
 
 export interface ProgressStep {

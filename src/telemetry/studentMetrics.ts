@@ -1,5 +1,4 @@
 /** The metrics of a student trainer. */
-
 import type { Registry } from 'prom-client';
 import { Counter, Gauge, Histogram } from 'prom-client';
 import type { Term } from '../contract/terms.js';

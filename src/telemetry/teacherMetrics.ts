@@ -1,10 +1,9 @@
 /** The metrics of a teacher server. */
-
-import type { Registry } from 'prom-client';
 import { Counter, Gauge, Histogram } from 'prom-client';
+import type { Registry } from 'prom-client';
 import { type AnswerMetrics, answerMetrics } from './answerMetrics.js';
+import { TEACHER_CACHE_METRIC_NAMES, TEACHER_METRIC_NAMES as NAMES } from './metricNames.js';
 import { certificateExpiry } from './certificateExpiry.js';
-import { TEACHER_METRIC_NAMES as NAMES, TEACHER_CACHE_METRIC_NAMES } from './metricNames.js';
 import { createRegistry, SECONDS_BUCKETS } from './registry.js';
 
 export interface TeacherMetrics {

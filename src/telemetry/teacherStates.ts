@@ -1,7 +1,6 @@
 /** Counts a student's teachers by state. */
-
-import type { Registry } from 'prom-client';
 import { Gauge } from 'prom-client';
+import type { Registry } from 'prom-client';
 import { STUDENT_METRIC_NAMES } from './metricNames.js';
 
 /** The state that an alert counts: it is exported, if only as 0, from the first change on. */

@@ -3,8 +3,8 @@
  * current step computes.
  */
 import { setMaxListeners } from 'node:events';
-import type { Teacher, TeacherImage, TeacherReply } from '../contract/teacher.js';
 import type { Batch } from '../data/types.js';
+import type { Teacher, TeacherImage, TeacherReply } from '../contract/teacher.js';
 
 /** Yields the batches of a run in order. */
 export interface BatchSource {

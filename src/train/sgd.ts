@@ -3,9 +3,8 @@
  * g = gradient + weightDecay * w; v = momentum * v + g (v = g at first); w -= learningRate * v.
  * The decay applies to every parameter, biases and batch norm included, as in the official trainer.
  */
-
-import { ops, Parameter, scalar, scope, type Tensor } from '../tensor/index.js';
 import type { Optimizer } from './optimizer.js';
+import { ops, Parameter, scalar, scope, type Tensor } from '../tensor/index.js';
 
 export interface SgdSettings {
   readonly momentum: number;

@@ -6,12 +6,12 @@ import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { Authority } from '../support/certificates/authority.js';
 import type { CirkdProcess } from '../support/commands/cirkdProcess.js';
-import { DnsServer } from '../support/connections/dnsServer.js';
-import { healthOf } from '../support/connections/grpcProbes.js';
 import { NAMESPACE, only, RELEASE, render, VARIANTS } from '../support/deploy/chart.js';
 import type { KubeObject } from '../support/deploy/kube.js';
 import { startContainer } from '../support/deploy/renderedContainer.js';
+import { DnsServer } from '../support/connections/dnsServer.js';
 import { eventually } from '../support/eventually.js';
+import { healthOf } from '../support/connections/grpcProbes.js';
 
 const STEPS = 3;
 

@@ -14,10 +14,10 @@ import { join } from 'node:path';
 import { after, afterEach, before, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { runProgram } from '../../services/setup/subprocess.mjs';
-import { healthOf } from '../support/connections/grpcProbes.js';
 import { ContainedProcess, USER } from '../support/deploy/containedProcess.js';
-import { assembleImage, type ImageTree } from '../support/deploy/imageTree.js';
 import { eventually } from '../support/eventually.js';
+import { healthOf } from '../support/connections/grpcProbes.js';
+import { assembleImage, type ImageTree } from '../support/deploy/imageTree.js';
 import { tinyStudent, tinyTeacher } from '../support/training/tinyRun.js';
 import { TrainedRun } from '../support/training/trainedRun.js';
 

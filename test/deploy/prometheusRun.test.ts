@@ -10,6 +10,7 @@ import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { writeReport } from '../../src/report/writeReport.js';
 import { CirkdProcess } from '../support/commands/cirkdProcess.js';
+import { eventually } from '../support/eventually.js';
 import {
   panelQueries,
   rules,
@@ -18,13 +19,12 @@ import {
   selectorsIn,
 } from '../support/deploy/monitoringFiles.js';
 import { panelCharts } from '../support/deploy/panelCharts.js';
-import { eventually } from '../support/eventually.js';
 import { inferRequest, OipPeer } from '../support/oip/oipPeer.js';
 import { TeacherProcess } from '../support/teachers/teacherProcess.js';
+import { tinyStudent, tinyTeacher } from '../support/training/tinyRun.js';
 import { PROMETHEUS } from '../support/tools/goModules.js';
 import { goPrograms } from '../support/tools/goProgram.js';
 import { PrometheusServer } from '../support/tools/prometheusServer.js';
-import { tinyStudent, tinyTeacher } from '../support/training/tinyRun.js';
 
 /** The machine may be slow: many scrapes, and some steps, in each. */
 const WINDOW = '30s';

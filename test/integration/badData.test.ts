@@ -12,8 +12,8 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, afterEach, before, test } from 'node:test';
-import { CirkdProcess } from '../support/commands/cirkdProcess.js';
 import { CamvidFolder } from '../support/datasets/camvidFolder.js';
+import { CirkdProcess } from '../support/commands/cirkdProcess.js';
 import { TeacherProcess } from '../support/teachers/teacherProcess.js';
 import { tinyStudent } from '../support/training/tinyRun.js';
 import { TrainedRun } from '../support/training/trainedRun.js';

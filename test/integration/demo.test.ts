@@ -10,8 +10,8 @@ import { CIRKD_TERMS } from '../../src/contract/terms.js';
 import { stepRecords } from '../../src/report/stepRecords.js';
 import { readEvents } from '../../src/run/events.js';
 import { eventually } from '../support/eventually.js';
-import { writeUntrainedModel } from '../support/modelFiles/untrainedModel.js';
 import { processesThatMention } from '../support/processes.js';
+import { writeUntrainedModel } from '../support/modelFiles/untrainedModel.js';
 
 const BIN = fileURLToPath(new URL('../../services/cli/bin.mjs', import.meta.url));
 const STEPS = 4;

@@ -23,12 +23,12 @@ import { loadSegmenter } from '../../src/evaluate/networkSegmenter.js';
 import { paletteOf } from '../../src/evaluate/palette.js';
 import { predictLabels } from '../../src/evaluate/predict.js';
 import { colourLabels, encodePng } from '../../src/evaluate/raster.js';
-import { writeModelFile } from '../../src/models/files/modelFile.js';
 import { initialWeights } from '../../src/models/initialise.js';
+import { writeModelFile } from '../../src/models/files/modelFile.js';
 import { SegmentationNetwork } from '../../src/models/network.js';
+import { CamvidFolder } from '../support/datasets/camvidFolder.js';
 import { CirkdProcess } from '../support/commands/cirkdProcess.js';
 import { CliSession, type CommandEnd } from '../support/commands/cliSession.js';
-import { CamvidFolder } from '../support/datasets/camvidFolder.js';
 import { TeacherProcess } from '../support/teachers/teacherProcess.js';
 
 const SIZE = ['--samples', '3', '--height', '32', '--width', '64', '--seed', '5'];

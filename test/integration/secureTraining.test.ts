@@ -11,9 +11,9 @@ import { Authority, type Pem } from '../support/certificates/authority.js';
 import { SecurityFolder } from '../support/certificates/folder.js';
 import { CirkdProcess } from '../support/commands/cirkdProcess.js';
 import { CliSession } from '../support/commands/cliSession.js';
+import { eventually } from '../support/eventually.js';
 import { healthOf } from '../support/connections/grpcProbes.js';
 import { callCode, handshake } from '../support/connections/rawCalls.js';
-import { eventually } from '../support/eventually.js';
 import { TeacherProcess } from '../support/teachers/teacherProcess.js';
 import { tinyStudent, tinyTeacher } from '../support/training/tinyRun.js';
 

@@ -6,9 +6,9 @@ import { join } from 'node:path';
 import { after, afterEach, test } from 'node:test';
 import { GrpcStatus } from '../../src/rpc/errors.js';
 import { TEACHER_SERVICE_NAME } from '../../src/stream/codec/teacherService.js';
-import { healthOf, listedServices } from '../support/connections/grpcProbes.js';
-import { eventually } from '../support/eventually.js';
 import { DistillPeer, image } from '../support/students/distillPeer.js';
+import { eventually } from '../support/eventually.js';
+import { healthOf, listedServices } from '../support/connections/grpcProbes.js';
 import { TeacherProcess } from '../support/teachers/teacherProcess.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'cirkd-teacher-'));

@@ -11,9 +11,9 @@ import { fileURLToPath } from 'node:url';
 import { NORMALISATIONS } from '../../src/graphs/graphSettings.js';
 import { drawsFor } from '../../src/random/draws.js';
 import { connectTeachers, type RemoteTeacher } from '../../src/stream/client/remoteTeacher.js';
-import { exporterPeer } from '../support/peers/torchPeer.js';
 import { studentOptions } from '../support/students/scriptedStudent.js';
 import { metricOf, TeacherProcess } from '../support/teachers/teacherProcess.js';
+import { exporterPeer } from '../support/peers/torchPeer.js';
 
 const PEER = fileURLToPath(new URL('graphExportPeer.py', import.meta.url));
 const PAGE = readFileSync(new URL('../../docs/teachers.md', import.meta.url), 'utf8');

@@ -8,8 +8,8 @@ import { fileURLToPath } from 'node:url';
 import { openSavedModel } from '../../src/graphs/savedModel.js';
 import { float32, numTensors, readFloat32 } from '../../src/tensor/index.js';
 import { CirkdProcess } from '../support/commands/cirkdProcess.js';
-import { tensorflowPeer } from '../support/peers/tensorflowPeer.js';
 import { TeacherProcess } from '../support/teachers/teacherProcess.js';
+import { tensorflowPeer } from '../support/peers/tensorflowPeer.js';
 import { tinyStudent } from '../support/training/tinyRun.js';
 
 const PEER = fileURLToPath(new URL('savedModelPeer.py', import.meta.url));

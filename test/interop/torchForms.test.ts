@@ -8,7 +8,7 @@ import { after, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { CheckpointError } from '../../src/wire/checkpointError.js';
 import type { NamedTensors, SafetensorsDtype } from '../../src/wire/safetensors.js';
-import { readTorchFile, type TorchCheckpoint } from '../../src/wire/torch/torchCheckpoint.js';
+import { type TorchCheckpoint, readTorchFile } from '../../src/wire/torch/torchCheckpoint.js';
 import { torchPeer } from '../support/peers/torchPeer.js';
 
 const PEER = fileURLToPath(new URL('torchFormsPeer.py', import.meta.url));

@@ -13,8 +13,8 @@ import { command as importCommand } from '../../services/cli/commands/import.js'
 import { loadBackboneWeights } from '../../src/models/files/backboneWeights.js';
 import { exportModel } from '../../src/models/files/exportModel.js';
 import { readImportSource } from '../../src/models/files/importModel.js';
-import { readModelFile, writeModelFile } from '../../src/models/files/modelFile.js';
 import { initialWeights } from '../../src/models/initialise.js';
+import { readModelFile, writeModelFile } from '../../src/models/files/modelFile.js';
 import { SegmentationNetwork } from '../../src/models/network.js';
 import { OFFICIAL_NORMALISATION } from '../../src/models/normalise.js';
 import type { NetworkSpec } from '../../src/models/spec.js';

@@ -1,7 +1,6 @@
 /** Which networks are compared with PyTorch, at which width, and how PyTorch is told of them. */
-
-import { isSegformer } from '../../src/models/segformer.js';
 import type { NetworkSpec, Variant } from '../../src/models/spec.js';
+import { isSegformer } from '../../src/models/segformer.js';
 import { ZOO } from '../../src/models/zoo.js';
 
 /** As support/torch/networks.py's build() has it. */

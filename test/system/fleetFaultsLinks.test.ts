@@ -5,10 +5,10 @@
  */
 import assert from 'node:assert/strict';
 import { after, afterEach, before, test } from 'node:test';
+import { FleetRuns } from '../support/training/fleetRuns.js';
+import { FleetTeacher } from '../support/teachers/fleetTeacher.js';
 import { LinkProxy } from '../support/connections/linkProxy.js';
 import { NetworkNamespaces } from '../support/connections/networkNamespaces.js';
-import { FleetTeacher } from '../support/teachers/fleetTeacher.js';
-import { FleetRuns } from '../support/training/fleetRuns.js';
 
 const DEADLINE = 'teacher.requestTimeoutMs=1200';
 let runs: FleetRuns;

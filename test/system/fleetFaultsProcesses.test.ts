@@ -6,8 +6,8 @@ import assert from 'node:assert/strict';
 import { after, afterEach, before, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { drawsFor } from '../../src/random/draws.js';
-import { FleetTeacher } from '../support/teachers/fleetTeacher.js';
 import { FleetRuns, STEPS } from '../support/training/fleetRuns.js';
+import { FleetTeacher } from '../support/teachers/fleetTeacher.js';
 
 let runs: FleetRuns;
 

@@ -1,7 +1,7 @@
 /** The bench of the Open Inference Protocol: what is asked for, its figures and goals, and the Distill side once. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { engineOnCpu, startSide } from '../../bench/support/measuredProcess.js';
+import type { LoadAnswer } from '../../bench/transport/inference/studentClient.js';
 import {
   answerBytesOf,
   fixedModel,
@@ -18,7 +18,7 @@ import {
   OURS,
   TRITON,
 } from '../../bench/transport/inference/inferenceResults.js';
-import type { LoadAnswer } from '../../bench/transport/inference/studentClient.js';
+import { engineOnCpu, startSide } from '../../bench/support/measuredProcess.js';
 
 const [LARGE, SMALL] = SIZES as [(typeof SIZES)[number], (typeof SIZES)[number]];
 const BENCH = new URL('../../bench/transport/inference/measureInference.ts', import.meta.url).href;

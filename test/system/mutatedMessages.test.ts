@@ -1,13 +1,13 @@
 /** Bytes that nobody should send, at a real teacher process, beside a student that is served on. */
 import assert from 'node:assert/strict';
-import { connect, type Socket } from 'node:net';
-import { afterEach, type TestContext, test } from 'node:test';
+import { type Socket, connect } from 'node:net';
+import { afterEach, test, type TestContext } from 'node:test';
 import { setTimeout } from 'node:timers/promises';
-import { drawsFor } from '../../src/random/draws.js';
 import { GrpcStatus } from '../../src/rpc/errors.js';
+import { drawsFor } from '../../src/random/draws.js';
+import { DistillPeer, image } from '../support/students/distillPeer.js';
 import { healthOf } from '../support/connections/grpcProbes.js';
 import { inferRequest, OipPeer } from '../support/oip/oipPeer.js';
-import { DistillPeer, image } from '../support/students/distillPeer.js';
 import {
   type MutatedCall,
   mutatedCall,

@@ -11,8 +11,8 @@ import { after, before, test } from 'node:test';
 import { encodePng } from '../../src/evaluate/raster.js';
 import { CirkdProcess } from '../support/commands/cirkdProcess.js';
 import { TeacherProcess } from '../support/teachers/teacherProcess.js';
-import { tinyStudent, tinyTeacher } from '../support/training/tinyRun.js';
 import { TrainedRun } from '../support/training/trainedRun.js';
+import { tinyStudent, tinyTeacher } from '../support/training/tinyRun.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'cirkd-segformer-adamw-'));
 const TERMS = ['task', 'logits_kd', 'minibatch_pixel', 'memory_pixel', 'memory_region'];

@@ -1,13 +1,13 @@
 /** Many students at real teachers, well-behaved and not: who gets what. Counts alone. */
 import assert from 'node:assert/strict';
 import { afterEach, test } from 'node:test';
-import { GrpcStatus } from '../../src/rpc/errors.js';
-import { eventually } from '../support/eventually.js';
+import type { OffenderResult } from '../support/load/offenders.js';
 import { modestShare } from '../support/load/fairShare.js';
 import { LoadProcess } from '../support/load/loadProcess.js';
-import type { OffenderResult } from '../support/load/offenders.js';
 import type { StudyResult } from '../support/load/student.js';
+import { eventually } from '../support/eventually.js';
 import { metricOf, TeacherProcess } from '../support/teachers/teacherProcess.js';
+import { GrpcStatus } from '../../src/rpc/errors.js';
 
 const processes: { kill(): void }[] = [];
 

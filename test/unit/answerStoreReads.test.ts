@@ -2,8 +2,8 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import {
-  closeSync,
   copyFileSync,
+  closeSync,
   mkdtempSync,
   openSync,
   readdirSync,

@@ -8,8 +8,8 @@ import {
   TERM_OUTPUTS,
   termWeights,
 } from '../../src/contract/terms.js';
-import type { TeacherOutputs } from '../../src/distill/networkOutputs.js';
 import { Objective } from '../../src/distill/objective.js';
+import type { TeacherOutputs } from '../../src/distill/networkOutputs.js';
 import { channelEnergy, energyOfNorms } from '../../src/losses/compared/attentionMap.js';
 import { attentionTransfer } from '../../src/losses/compared/attentionTransfer.js';
 import { convolvedCwd, cwd } from '../../src/losses/compared/cwd.js';

@@ -14,11 +14,6 @@ import {
   zeros,
 } from '../../src/tensor/index.js';
 import {
-  assertGradients,
-  randomInput,
-  separatedInput,
-} from '../support/numerics/finiteDifference.js';
-import {
   assertSome,
   CLASSES,
   converged,
@@ -31,6 +26,11 @@ import {
   teacher,
   WIDTH,
 } from '../support/numerics/smallDiscriminator.js';
+import {
+  assertGradients,
+  randomInput,
+  separatedInput,
+} from '../support/numerics/finiteDifference.js';
 
 describe('leaky ReLU', () => {
   it('has its gradient on the tape, on both sides of 0', () => {

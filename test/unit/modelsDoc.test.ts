@@ -2,8 +2,8 @@
 import assert from 'node:assert/strict';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { test } from 'node:test';
-import { isSegformer } from '../../src/models/segformer.js';
 import type { Variant } from '../../src/models/spec.js';
+import { isSegformer } from '../../src/models/segformer.js';
 import { ZOO, type ZooEntry } from '../../src/models/zoo.js';
 import { networkEntries } from '../support/modelFiles/networkEntries.js';
 

@@ -9,7 +9,7 @@ import { type StudentConfig, studentSchema } from '../../src/config/student.js';
 import type { NeededOutput } from '../../src/contract/outputs.js';
 import { ContractMismatchError, replyOfOutputs } from '../../src/contract/teacher.js';
 import { TEACHER_TERMS, TERM_OUTPUTS } from '../../src/contract/terms.js';
-import { hasAuxHead, ZOO } from '../../src/models/zoo.js';
+import { ZOO, hasAuxHead } from '../../src/models/zoo.js';
 import { requestedOutputs } from '../../src/stream/client/helloOutputs.js';
 import type { ClientOptions } from '../../src/stream/client/options.js';
 import { connectTeachers, type RemoteTeacher } from '../../src/stream/client/remoteTeacher.js';

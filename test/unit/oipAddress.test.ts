@@ -9,8 +9,8 @@ import { isOipAddress, oipEntry, parseOipAddress } from '../../src/oip/client/ad
 import { DnsServer } from '../support/connections/dnsServer.js';
 import { eventually } from '../support/eventually.js';
 import { assertOipAnswer, oipStudent } from '../support/oip/oipStudent.js';
-import { scriptedModel } from '../support/oip/scriptedModel.js';
 import { ScriptedOipServer } from '../support/oip/scriptedOipServer.js';
+import { scriptedModel } from '../support/oip/scriptedModel.js';
 import { imageOf } from '../support/students/scriptedStudent.js';
 
 test('the parts of an address', () => {

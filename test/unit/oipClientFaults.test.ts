@@ -1,6 +1,6 @@
 /** Servers of the Open Inference Protocol that fail in every way: what the student does, and what it gets. */
 import assert from 'node:assert/strict';
-import { type TestContext, test } from 'node:test';
+import { test, type TestContext } from 'node:test';
 import { setTimeout } from 'node:timers/promises';
 import { status } from '@grpc/grpc-js';
 import { ContractMismatchError, NonFiniteReplyError } from '../../src/contract/teacher.js';
@@ -8,13 +8,13 @@ import type { ModelInferResponseInput } from '../../src/oip/generated/inference/
 import { ImageRefusedError } from '../../src/stream/client/errors.js';
 import { eventually } from '../support/eventually.js';
 import { assertOipAnswer, oipServer, oipStudent } from '../support/oip/oipStudent.js';
-import { type ModelShape, scriptedModel } from '../support/oip/scriptedModel.js';
 import {
   type Asked,
   type Fault,
   Refusal,
   ScriptedOipServer,
 } from '../support/oip/scriptedOipServer.js';
+import { type ModelShape, scriptedModel } from '../support/oip/scriptedModel.js';
 import { imageOf } from '../support/students/scriptedStudent.js';
 
 /** The same faults over a call for each image, and over one stream. */

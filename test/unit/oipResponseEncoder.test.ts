@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { PartedMessage } from '../../src/rpc/calls/partedMessage.js';
 import { InferenceService } from '../../src/oip/codec/inferenceService.js';
 import type { AnswerTensor } from '../../src/oip/server/derivedOutputs.js';
 import type { ModelTensor } from '../../src/oip/server/modelTensors.js';
 import { encodeAnswer, encodeStreamAnswer } from '../../src/oip/server/responseEncoder.js';
-import { PartedMessage } from '../../src/rpc/calls/partedMessage.js';
 
 const logits: ModelTensor = { name: 'logits', values: 'logits', datatype: 'FP32', channels: 19 };
 const norms: ModelTensor = {

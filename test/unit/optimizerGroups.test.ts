@@ -1,8 +1,8 @@
 /** Which parameters AdamW tells apart, for each way in which networks name their backbones. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { studentSchema } from '../../services/program/studentSchema.js';
 import { groupOf, optimizerOf } from '../../services/student/optimizer.js';
+import { studentSchema } from '../../services/program/studentSchema.js';
 import { ConfigError } from '../../src/config/configError.js';
 import { loadConfig } from '../../src/config/load.js';
 import { float32, Parameter } from '../../src/tensor/index.js';

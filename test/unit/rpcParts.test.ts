@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Client, credentials, type ServiceDefinition } from '@grpc/grpc-js';
-import { PartedMessage } from '../../src/rpc/calls/partedMessage.js';
 import { GrpcStatus } from '../../src/rpc/errors.js';
 import { asSerialized } from '../../src/rpc/grpcInternals.js';
 import { duplexHandler, unaryHandler } from '../../src/rpc/handlers.js';
+import { PartedMessage } from '../../src/rpc/calls/partedMessage.js';
 import { RpcServer } from '../../src/rpc/server.js';
 import { DIRECT } from '../support/connections/grpcProbes.js';
 

@@ -4,8 +4,8 @@ import { test } from 'node:test';
 import {
   type Activation,
   composedKernels,
-  type DropoutUnit,
   differentiable,
+  type DropoutUnit,
   float32,
   nativeKernels,
   ops,

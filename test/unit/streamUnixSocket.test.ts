@@ -1,6 +1,6 @@
 /** Students of a teacher that listens on a Unix socket: streams, health, certificates and tokens. */
 import assert from 'node:assert/strict';
-import { after, afterEach, type TestContext, test } from 'node:test';
+import { after, afterEach, test, type TestContext } from 'node:test';
 import { openClientSecurity } from '../../src/rpc/security/clientSecurity.js';
 import { openServerSecurity } from '../../src/rpc/security/serverSecurity.js';
 import type { ClientOptions } from '../../src/stream/client/options.js';

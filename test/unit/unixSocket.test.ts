@@ -19,9 +19,9 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import {
   Client,
   credentials,
+  type sendUnaryData,
   type ServerUnaryCall,
   type ServiceDefinition,
-  type sendUnaryData,
 } from '@grpc/grpc-js';
 import { isUnixAddress, unixPath } from '../../src/contract/unixAddress.js';
 import { BindError } from '../../src/rpc/bindError.js';

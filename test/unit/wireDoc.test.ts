@@ -10,8 +10,8 @@ import {
 } from '../../src/contract/outputs.js';
 import { TEACHER_TERMS, TERM_OUTPUTS } from '../../src/contract/terms.js';
 import { encodeOutputs } from '../../src/models/teacher/encodeOutputs.js';
-import { requestedOutputs } from '../../src/stream/client/helloOutputs.js';
 import { answerBytes, expectedOutputs } from '../../src/stream/codec/outputShapes.js';
+import { requestedOutputs } from '../../src/stream/client/helloOutputs.js';
 import { scope, zeros } from '../../src/tensor/index.js';
 import { outputSize } from '../../src/wire/checkTensor.js';
 

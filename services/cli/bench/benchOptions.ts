@@ -1,13 +1,13 @@
 /** The options of `cirkd bench`. */
 import { parseArgs } from 'node:util';
 import { ConfigError } from '../../../src/config/configError.js';
-import { availableCores } from '../../../src/threads/availableCores.js';
-import { studentSpec } from '../../student/trainer.js';
 import { UsageError } from '../command.js';
 import { wholeNumber } from '../datasetOptions.js';
 import { checkNetwork } from '../modelOptions.js';
+import { studentSpec } from '../../student/trainer.js';
 import type { Repetitions } from './measureWork.js';
 import { configOf, PAPER_BANK_ROWS, type Workload } from './workload.js';
+import { availableCores } from '../../../src/threads/availableCores.js';
 
 export const BENCH_USAGE = `  --model NAME           deeplabv3, psp, deeplab_mobile or psp_mobile (default deeplabv3)
   --backbone NAME        backbone (default resnet18)

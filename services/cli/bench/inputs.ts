@@ -4,10 +4,10 @@
  * N images, H W pixels, h w positions of the networks' outputs, K classes, D teacher channels.
  */
 import { recipeValues } from '../../../src/conformance/recipe.js';
-import type { InferenceImage } from '../../../src/contract/inference.js';
-import type { TeacherOutputs } from '../../../src/distill/networkOutputs.js';
 import type { Objective } from '../../../src/distill/objective.js';
+import type { TeacherOutputs } from '../../../src/distill/networkOutputs.js';
 import type { LabelMaps } from '../../../src/losses/nearestLabels.js';
+import type { InferenceImage } from '../../../src/contract/inference.js';
 import { outputStrideOf } from '../../../src/models/zoo.js';
 import { float32, ops, scalar, scope, type Tensor } from '../../../src/tensor/index.js';
 import type { TrainingBatch } from '../../../src/train/trainer.js';

@@ -1,7 +1,7 @@
 /** Times a piece of work and its memory. */
 import { performance } from 'node:perf_hooks';
-import { profileWork, type WorkProfile } from './opProfile.js';
 import { peakKiB, residentKiB, startPeak } from './peakMemory.js';
+import { profileWork, type WorkProfile } from './opProfile.js';
 
 export interface WorkMeasurement {
   readonly name: 'teacher forward' | 'student step';

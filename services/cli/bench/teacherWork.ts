@@ -1,9 +1,9 @@
 /** A teacher's computation for a batch: from bytes to encoded outputs, without the wire. */
 import { weightValues } from '../../../src/conformance/recipe.js';
-import type { InferenceImage } from '../../../src/contract/inference.js';
-import type { EncodedOutput } from '../../../src/contract/outputs.js';
 import { SegmentationNetwork } from '../../../src/models/network.js';
 import { OFFICIAL_NORMALISATION } from '../../../src/models/normalise.js';
+import type { EncodedOutput } from '../../../src/contract/outputs.js';
+import type { InferenceImage } from '../../../src/contract/inference.js';
 import { TeacherNetwork } from '../../../src/models/teacher/teacherNetwork.js';
 import type { NamedTensors } from '../../../src/wire/safetensors.js';
 import { studentSpec } from '../../student/trainer.js';

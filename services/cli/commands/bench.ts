@@ -1,10 +1,10 @@
 /** `cirkd bench`: how fast this machine computes a network, as a teacher and as a student. */
 import { dirname } from 'node:path';
-import { specName } from '../../../src/models/spec.js';
 import { ensureFolder, replaceFile } from '../../../src/run/durableFiles.js';
+import { specName } from '../../../src/models/spec.js';
 import { engineInfo } from '../../../src/tensor/index.js';
-import { setTensorflowThreads } from '../../student/computeProtocol.js';
 import { studentSpec } from '../../student/trainer.js';
+import { setTensorflowThreads } from '../../student/computeProtocol.js';
 import { BENCH_USAGE, type BenchOptions, readBenchOptions } from '../bench/benchOptions.js';
 import { benchReport } from '../bench/benchReport.js';
 import { measureWork, type Work, type WorkMeasurement } from '../bench/measureWork.js';

@@ -1,22 +1,22 @@
 /** `cirkd check-data`: reads a dataset once and reports what is in it and what is wrong with it. */
 import { writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
+import { availableCores } from '../../../src/threads/availableCores.js';
 import { duplicates } from '../../../src/data/check/dataCounts.js';
 import { inspectDataset } from '../../../src/data/check/inspectDataset.js';
 import type { DatasetConfig } from '../../../src/data/datasets.js';
 import { DataError } from '../../../src/data/types.js';
 import { unlabelled } from '../../../src/evaluate/unlabelled.js';
 import { svgPng } from '../../../src/report/png.js';
-import { availableCores } from '../../../src/threads/availableCores.js';
 import {
   requireSameClasses,
   trainingConfig,
   validationConfig,
 } from '../../student/trainingData.js';
 import { type Command, UsageError } from '../command.js';
-import { readStudentConfig } from '../configFiles.js';
 import { type CheckedSet, type CheckReport, checkPicture, checkText } from '../dataReport.js';
 import { DATASET_OPTIONS, DATASET_USAGE, datasetConfig, wholeNumber } from '../datasetOptions.js';
+import { readStudentConfig } from '../configFiles.js';
 
 const usage = `cirkd check-data (--data KIND [options] | --config FILE.yaml [--set key=value ...])
 

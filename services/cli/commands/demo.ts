@@ -3,14 +3,14 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join, relative, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { loadConfig } from '../../../src/config/load.js';
+import { studentSchema } from '../../program/studentSchema.js';
+import { ChildFailedError } from '../../program/children.js';
 import { makeDemoFolder } from '../../demo/demoFolder.js';
 import { runDemo } from '../../demo/main.js';
 import { StoppedError, stopOnSignals } from '../../demo/stop.js';
-import { ChildFailedError } from '../../program/children.js';
-import { packageRoot } from '../../program/packageRoot.js';
-import { studentSchema } from '../../program/studentSchema.js';
 import { type Command, UsageError } from '../command.js';
 import { wholeNumber } from '../datasetOptions.js';
+import { packageRoot } from '../../program/packageRoot.js';
 
 const usage = `cirkd demo [--out DIR] [--seed N] [--steps N] [--keep] [options]
 

@@ -1,6 +1,5 @@
 /** `cirkd doctor`: what is installed, what is missing, how to fix it. */
 import { parseArgs } from 'node:util';
-import { packageRoot } from '../../program/packageRoot.js';
 import { checkSetup } from '../../setup/checks.mjs';
 import { report } from '../../setup/doctor.mjs';
 import { hasSetup } from '../../setup/layout.mjs';
@@ -9,6 +8,7 @@ import type { Check } from '../doctor/check.js';
 import { checkTensorflow } from '../doctor/library.js';
 import { checkCamvid, checkCores, checkDisk, checkMemory } from '../doctor/machine.js';
 import { probe } from '../doctor/probe.js';
+import { packageRoot } from '../../program/packageRoot.js';
 
 export const command: Command = {
   name: 'doctor',

@@ -9,7 +9,6 @@ import {
   scoreReport,
   scoreTable,
 } from '../../../src/evaluate/scoreTable.js';
-import { type SeenPixels, unlabelled } from '../../../src/evaluate/unlabelled.js';
 import type { Views } from '../../../src/evaluate/views.js';
 import type { Command } from '../command.js';
 import { DATASET_OPTIONS, DATASET_USAGE, datasetConfig, wholeNumber } from '../datasetOptions.js';
@@ -29,6 +28,7 @@ import {
 import { checkOutFolder, makeOutFolder } from '../outFolder.js';
 import { writeScoreFiles } from '../scoreFiles.js';
 import { reportWarning, SKIP_USAGE, SkippedFiles } from '../skippedFiles.js';
+import { type SeenPixels, unlabelled } from '../../../src/evaluate/unlabelled.js';
 import { describeViews, VIEW_OPTIONS, VIEW_USAGE, viewsFromOptions } from '../viewOptions.js';
 
 const usage = `cirkd evaluate (--model PATH | --teacher HOST:PORT) --data KIND [options]

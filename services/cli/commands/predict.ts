@@ -6,12 +6,12 @@ import { paletteOf } from '../../../src/evaluate/palette.js';
 import { readPredictions } from '../../../src/evaluate/segmentationMetric.js';
 import { readViewLogits } from '../../../src/evaluate/viewLogits.js';
 import { type Command, UsageError } from '../command.js';
-import { whiteValueOf } from '../datasetOptions.js';
 import {
   PREDICTION_PICTURES,
   picturesFromOption,
   writePredictionPictures,
 } from '../drawOptions.js';
+import { whiteValueOf } from '../datasetOptions.js';
 import { checkImages, listImages } from '../imageInputs.js';
 import {
   checkNetworkOptions,

@@ -1,9 +1,8 @@
 /** `cirkd setup`: installs what is missing. bin.mjs runs it before anything else is loaded. */
-
-import { packageRoot } from '../../program/packageRoot.js';
 import { hasSetup } from '../../setup/layout.mjs';
 import { SETUP_USAGE, setUp } from '../../setup/setUp.mjs';
 import { type Command, UsageError } from '../command.js';
+import { packageRoot } from '../../program/packageRoot.js';
 
 export const command: Command = {
   name: 'setup',

@@ -4,10 +4,10 @@ import { RankLostError } from '../../../src/collectives/collective.js';
 import { formatConfig } from '../../../src/config/format.js';
 import type { StudentConfig } from '../../../src/config/student.js';
 import { parseTfConfig } from '../../../src/config/tfConfig.js';
-import { expectBulkBuffers } from '../../program/bulkHeap.js';
 import { launchGroup } from '../../student/group/launch.js';
 import { interruptCollectives, isFollower, isInGroup } from '../../student/group/membership.js';
 import { runStudent } from '../../student/main.js';
+import { expectBulkBuffers } from '../../program/bulkHeap.js';
 import { type Command, UsageError } from '../command.js';
 import { readStudentConfig } from '../configFiles.js';
 

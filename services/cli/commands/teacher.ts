@@ -1,9 +1,9 @@
 /** `cirkd teacher`: serves a teacher network over gRPC until it is told to stop. */
 import { parseArgs } from 'node:util';
 import { type TeacherConfig, teacherSchema } from '../../../src/config/teacher.js';
-import { expectBulkBuffers } from '../../program/bulkHeap.js';
 import { findModel } from '../../teacher/findModel.js';
 import { runTeacher } from '../../teacher/main.js';
+import { expectBulkBuffers } from '../../program/bulkHeap.js';
 import type { Command } from '../command.js';
 import { readConfigFiles } from '../configFiles.js';
 

@@ -1,5 +1,5 @@
 /** Describes a file of weights for people: the network told from them, and whether they fit it. */
-
+import { detectBackboneName } from '../../../src/models/foreign/backboneFile.js';
 import {
   convertModel,
   type ImportChoices,
@@ -8,7 +8,6 @@ import {
   sourceNotes,
 } from '../../../src/models/files/importModel.js';
 import type { ModelDescription } from '../../../src/models/files/modelFile.js';
-import { detectBackboneName } from '../../../src/models/foreign/backboneFile.js';
 import { specName } from '../../../src/models/spec.js';
 import { CheckpointError } from '../../../src/wire/checkpointError.js';
 import { printable } from '../../../src/wire/printable.js';

@@ -3,9 +3,9 @@ import { existsSync, readFileSync } from 'node:fs';
 import { statfs } from 'node:fs/promises';
 import { cpus, totalmem } from 'node:os';
 import { dirname, join } from 'node:path';
-import { availableCores } from '../../../src/threads/availableCores.js';
 import { cacheRoot } from '../../setup/cache.mjs';
 import type { Check } from './check.js';
+import { availableCores } from '../../../src/threads/availableCores.js';
 
 const GIB = 2 ** 30;
 /** The set-up's download, the libraries and the packages. */

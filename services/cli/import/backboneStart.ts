@@ -1,15 +1,15 @@
 /** A model file with a student's initial weights: a published backbone and a head drawn from a seed. */
 import { IMAGENET_BACKBONES } from '../../../src/config/studentChecks.js';
 import { loadBackboneWeights } from '../../../src/models/files/backboneWeights.js';
+import { readBackboneFile, detectBackboneName } from '../../../src/models/foreign/backboneFile.js';
+import { listed } from '../../../src/models/foreign/namePrefix.js';
 import {
   checkValues,
   readImportSource,
   sourceNotes,
 } from '../../../src/models/files/importModel.js';
-import { type ModelDescription, writeModelFile } from '../../../src/models/files/modelFile.js';
-import { detectBackboneName, readBackboneFile } from '../../../src/models/foreign/backboneFile.js';
-import { listed } from '../../../src/models/foreign/namePrefix.js';
 import { initialWeights } from '../../../src/models/initialise.js';
+import { type ModelDescription, writeModelFile } from '../../../src/models/files/modelFile.js';
 import { SegmentationNetwork } from '../../../src/models/network.js';
 import type { ModelName, NetworkSpec, Variant } from '../../../src/models/spec.js';
 import type { NamedTensors } from '../../../src/wire/safetensors.js';

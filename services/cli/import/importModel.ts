@@ -1,13 +1,13 @@
 /** Makes the result of `cirkd import`, before it is written. */
 import { existsSync } from 'node:fs';
-import type { TeacherInfo } from '../../../src/contract/teacherInfo.js';
+import { detectBackboneName } from '../../../src/models/foreign/backboneFile.js';
 import {
   convertModel,
   readImportSource,
   sourceNotes,
 } from '../../../src/models/files/importModel.js';
-import { detectBackboneName } from '../../../src/models/foreign/backboneFile.js';
 import { TeacherNetwork } from '../../../src/models/teacher/teacherNetwork.js';
+import type { TeacherInfo } from '../../../src/contract/teacherInfo.js';
 import { CheckpointError } from '../../../src/wire/checkpointError.js';
 import type { NamedTensors } from '../../../src/wire/safetensors.js';
 import { isBackboneKey } from '../../setup/backboneFiles.mjs';

@@ -1,5 +1,4 @@
 /** This process's place in the group of its config, and how it joins. */
-
 import { RankLostError } from '../../../src/collectives/collective.js';
 import { SERVER_VARIABLE, serverVariable } from '../../../src/collectives/serverDef.js';
 import type { StudentConfig } from '../../../src/config/student.js';

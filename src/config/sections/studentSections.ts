@@ -1,14 +1,14 @@
 /** The sections of the student trainer's config. */
 import { z } from 'zod';
-import { count, field, positive, positiveCount, section, text } from '../fields.js';
 import { teacherAddress } from './addressFields.js';
 import { teacherStore } from './answerSections.js';
 import { dataSection } from './dataSection.js';
 import { distributedSection } from './distributedSection.js';
+import { count, field, positive, positiveCount, section, text } from '../fields.js';
 import { lossSection, memorySection, referenceSection } from './objectiveSections.js';
 import { oipSection } from './oipSection.js';
-import { teacherTls, teacherTokenFile } from './securitySections.js';
 import { logSection, studentMetricsSection } from './sharedSections.js';
+import { teacherTls, teacherTokenFile } from './securitySections.js';
 import { trainSection } from './trainSection.js';
 
 const runSection = section('Folder of the run, and intervals of checkpoints and evaluations.', {

@@ -1,8 +1,8 @@
 /** `kd`: distillation of logits. */
 import { logitsKd } from '../../losses/logitsKd.js';
-import { scope } from '../../tensor/index.js';
 import type { Operation } from '../operation.js';
 import { channelsFirst, channelsLast, hostScalar } from '../tensors.js';
+import { scope } from '../../tensor/index.js';
 
 export const kd: Operation = (golden) =>
   scope(() => {

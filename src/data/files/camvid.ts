@@ -3,10 +3,10 @@
  * `<root>/<split>/*.png`, `<root>/<split>annot/*.png`, and the list `<root>/<split>.lst`.
  */
 import { join } from 'node:path';
-import { DataError, type Dataset } from '../types.js';
 import { classTable } from './classTable.js';
 import { type FileOptions, faultySample, fileDataset, type SampleFiles } from './fileDataset.js';
 import { filesBelow, type ListLine, readListFile } from './fileList.js';
+import { DataError, type Dataset } from '../types.js';
 
 /** Name and colour of each class, in the order of the labels. */
 export const CAMVID_CLASSES = [

@@ -4,10 +4,10 @@
  * `<root>/gtFine/<split>/<city>/*_gtFine_labelIds.png`, or the pairs of a list file.
  */
 import { basename, join } from 'node:path';
-import { DataError, type Dataset } from '../types.js';
 import { CITYSCAPES_TABLE, CITYSCAPES_TRAIN_TABLE } from './cityscapesClasses.js';
 import { type FileOptions, faultySample, fileDataset, type SampleFiles } from './fileDataset.js';
 import { filesBelow, type ListLine, readListFile } from './fileList.js';
+import { DataError, type Dataset } from '../types.js';
 
 const IMAGE_ENDING = '_leftImg8bit.png';
 const LABEL_ENDING = '_gtFine_labelIds.png';

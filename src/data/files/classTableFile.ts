@@ -12,8 +12,8 @@ import { VOC_TABLE } from './classes/voc.js';
 import {
   type ClassEntry,
   type ClassTable,
-  type Colour,
   classTable,
+  type Colour,
   colourKey,
   idsOf,
 } from './classTable.js';

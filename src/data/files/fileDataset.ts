@@ -1,9 +1,9 @@
 /** The common implementation of all datasets of image and label files. */
 import { createHash } from 'node:crypto';
-import { type LabelValues, loadLabelledImage, loadUnlabelledImage } from '../labelledImage.js';
-import { DataError, type Dataset } from '../types.js';
 import type { ClassTable } from './classTable.js';
 import { fileBytes } from './fileList.js';
+import { type LabelValues, loadLabelledImage, loadUnlabelledImage } from '../labelledImage.js';
+import { DataError, type Dataset } from '../types.js';
 
 /** What every dataset in files can be opened with. */
 export interface FileOptions {

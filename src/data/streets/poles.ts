@@ -1,12 +1,12 @@
 /** Lamp posts, and clutter without a class. */
 import type { Draws } from '../../random/draws.js';
-import { IGNORE_LABEL } from '../types.js';
 import { project, projectX, projectY } from './camera.js';
 import { KEEP_LABEL, type Surface } from './canvas.js';
 import { POLE } from './classes.js';
 import { between, type Colour, chance, drab, paint } from './colour.js';
 import { TILE } from './noise.js';
 import { type Stage, surface, type Thing } from './thing.js';
+import { IGNORE_LABEL } from '../types.js';
 
 export function post(
   stage: Stage,

@@ -1,7 +1,7 @@
 /** The layout of the ground between the walls on the left and on the right. */
 import type { Draws } from '../../random/draws.js';
-import { LANE_MARKING, ROAD, SIDEWALK, TERRAIN } from './classes.js';
 import { between, type Colour, chance, drab, foliage, mix, times } from './colour.js';
+import { LANE_MARKING, ROAD, SIDEWALK, TERRAIN } from './classes.js';
 
 export interface Stripe {
   readonly x: number;

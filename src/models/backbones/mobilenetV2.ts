@@ -3,11 +3,11 @@
  * Source: Sandler et al., "MobileNetV2" (CVPR 2018); dilations as in CIRKD's code.
  */
 import { scope, type Var } from '../../tensor/index.js';
+import type { Backbone } from './backbone.js';
 import type { Builder } from '../builder.js';
 import type { ForwardContext } from '../context.js';
 import { ConvolutionUnit, type Layer, sequence } from '../layers.js';
 import type { ChannelScale } from '../spec.js';
-import type { Backbone } from './backbone.js';
 
 /** Groups of blocks; firstDilation is the dilation of the group's first block. */
 const GROUPS = [

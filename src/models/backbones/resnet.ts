@@ -4,14 +4,14 @@
  * mmsegmentation, which differ only in basic blocks.
  */
 import { scope, type Var } from '../../tensor/index.js';
-import type { Builder } from '../builder.js';
-import type { ForwardContext } from '../context.js';
-import { type Layer, sequence } from '../layers.js';
-import type { ChannelScale } from '../spec.js';
 import type { Backbone } from './backbone.js';
 import { basicBlock } from './basicBlock.js';
 import { bottleneck } from './bottleneck.js';
+import type { Builder } from '../builder.js';
+import type { ForwardContext } from '../context.js';
+import { type Layer, sequence } from '../layers.js';
 import { resnetStem, type StemName } from './resnetStem.js';
+import type { ChannelScale } from '../spec.js';
 
 /** `counts`: blocks per layer; `expansion`: output channels divided by planes. */
 export const RESNETS = {

@@ -1,17 +1,17 @@
 /** Loads a published backbone's weights into a network. */
 import { CheckpointError } from '../../wire/checkpointError.js';
 import type { NamedTensors } from '../../wire/safetensors.js';
-import { MIT_FORMS } from '../backbones/mit/mitForm.js';
 import { convertMit, mitFormOf } from '../backbones/mit/mitNames.js';
+import { MIT_FORMS } from '../backbones/mit/mitForm.js';
+import { listed } from '../foreign/namePrefix.js';
+import { CIRKD_HEAD_NAME, isSegformer, SEGFORMERS, type SegformerName } from '../segformer.js';
 import {
   type BackboneFile,
+  readBackboneFile,
   detectBackboneName,
   detectStem,
-  readBackboneFile,
 } from '../foreign/backboneFile.js';
-import { listed } from '../foreign/namePrefix.js';
 import type { SegmentationNetwork } from '../network.js';
-import { CIRKD_HEAD_NAME, isSegformer, SEGFORMERS, type SegformerName } from '../segformer.js';
 
 /** More names than any backbone has. */
 const MOST_LISTED = 1000;

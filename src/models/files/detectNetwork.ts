@@ -1,7 +1,6 @@
 /** Detects which network a state dict with official names belongs to, from its names and shapes. */
 import { CheckpointError } from '../../wire/checkpointError.js';
 import type { NamedTensors } from '../../wire/safetensors.js';
-import { backboneName, stemOfWeights } from '../backbones/resnetStem.js';
 import { listed } from '../foreign/namePrefix.js';
 import {
   channelScale,
@@ -10,8 +9,9 @@ import {
   type NetworkSpec,
   type Variant,
 } from '../spec.js';
-import { BACKBONE_NAMES, findModel, type HeadName, originOf } from '../zoo.js';
+import { backboneName, stemOfWeights } from '../backbones/resnetStem.js';
 import { detectSegformer } from './detectSegformer.js';
+import { BACKBONE_NAMES, findModel, type HeadName, originOf } from '../zoo.js';
 
 export type { KnownSpec };
 

@@ -1,8 +1,8 @@
 /** Detects which SegFormer a state dict belongs to, from its names and shapes. */
 import { CheckpointError } from '../../wire/checkpointError.js';
 import type { NamedTensors } from '../../wire/safetensors.js';
-import { MIT_SIZES } from '../backbones/mit/mit.js';
 import { detectMit, mitFormOf } from '../backbones/mit/mitNames.js';
+import { MIT_SIZES } from '../backbones/mit/mit.js';
 import { SEGFORMERS, type SegformerName, segformerChannels } from '../segformer.js';
 import type { KnownSpec, NetworkSpec } from '../spec.js';
 

@@ -3,10 +3,10 @@ import { CheckpointError } from '../../wire/checkpointError.js';
 import { printable } from '../../wire/printable.js';
 import { writeTorchCheckpoint } from '../../wire/torch/torchWriter.js';
 import { ZipTooLargeError } from '../../wire/torch/zip/writer.js';
+import { readModelFile } from './modelFile.js';
 import { SegmentationNetwork } from '../network.js';
 import { normalisationText } from '../normalise.js';
 import { specName } from '../spec.js';
-import { readModelFile } from './modelFile.js';
 
 export interface ExportedModel {
   /** A .pth file: weights in F32, counts in I64, in state-dict order. */

@@ -7,7 +7,7 @@ import {
   readTorchFile,
   type TorchCheckpoint,
 } from '../../wire/torch/torchCheckpoint.js';
-import type { TrainerMeta } from '../foreign/mmsegMeta.js';
+import { type ModelDescription, readModelFile, writeModelFile } from './modelFile.js';
 import {
   type BareTensors,
   type NamesOf,
@@ -15,10 +15,10 @@ import {
   underPrefix,
   withoutPrefix,
 } from '../foreign/namePrefix.js';
+import type { TrainerMeta } from '../foreign/mmsegMeta.js';
 import { isRunningStatistic } from '../modelState.js';
 import { namedFloats } from '../namedValues.js';
 import { SegmentationNetwork } from '../network.js';
-import { type ModelDescription, readModelFile, writeModelFile } from './modelFile.js';
 
 /** Magnitudes from here on become infinite in half precision. */
 const HALF_LIMIT = 65520;

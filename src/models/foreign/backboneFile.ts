@@ -4,14 +4,14 @@
  */
 import { CheckpointError } from '../../wire/checkpointError.js';
 import type { NamedTensors } from '../../wire/safetensors.js';
-import { CIRKD_HEAD_NAME } from '../backbones/mit/mitForm.js';
-import { detectMit, mitFormOf } from '../backbones/mit/mitNames.js';
-import { RESNETS } from '../backbones/resnet.js';
 import {
   OFFICIAL_NORMALISATION,
   type PixelNormalisation,
   TORCHVISION_NORMALISATION,
 } from '../normalise.js';
+import { CIRKD_HEAD_NAME } from '../backbones/mit/mitForm.js';
+import { detectMit, mitFormOf } from '../backbones/mit/mitNames.js';
+import { RESNETS } from '../backbones/resnet.js';
 import { PREFIX_OPTIONS } from './namePrefix.js';
 
 /** Names and PyTorch shapes of a file's tensors or a network's entries. */

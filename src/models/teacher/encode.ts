@@ -1,6 +1,4 @@
 /** Encodes tensors as wire bytes. Conversions run in TensorFlow, with one read per tensor. */
-
-import type { EncodedTensor } from '../../contract/encodedTensor.js';
 import {
   fill,
   kernels,
@@ -10,6 +8,7 @@ import {
   scope,
   type Tensor,
 } from '../../tensor/index.js';
+import type { EncodedTensor } from '../../contract/encodedTensor.js';
 import { isFiniteTensor } from './finiteTensor.js';
 
 /** Encodes a float32 tensor; null if an encoded value is infinite or NaN. */

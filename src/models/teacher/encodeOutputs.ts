@@ -3,18 +3,17 @@
  *
  * h w positions, K classes, D feature channels. Only what is requested is computed.
  */
-
+import { ops, scalar, scope, type Tensor } from '../../tensor/index.js';
 import type { EncodedTensor } from '../../contract/encodedTensor.js';
 import { NonFiniteOutputError } from '../../contract/inference.js';
 import {
   dtypeOfOutput,
   type EncodedOutput,
   hasOutput,
-  OUTPUTS,
   type OutputName,
+  OUTPUTS,
   type OutputRequest,
 } from '../../contract/outputs.js';
-import { ops, scalar, scope, type Tensor } from '../../tensor/index.js';
 import { type EncodedRows, encodeFinite, encodeRows } from './encode.js';
 
 /** ||v|| below this counts as this, as in PyTorch's normalize. */

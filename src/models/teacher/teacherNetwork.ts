@@ -4,17 +4,17 @@
  * N images of one size, H W pixels, h w positions of the outputs, K classes, D feature channels.
  */
 import { createHash } from 'node:crypto';
-import type { EncodedTensor } from '../../contract/encodedTensor.js';
 import type { InferenceImage } from '../../contract/inference.js';
-import { type EncodedOutput, OUTPUTS, type OutputRequest } from '../../contract/outputs.js';
 import type { TeacherInfo } from '../../contract/teacherInfo.js';
 import { ops, scope, type Tensor } from '../../tensor/index.js';
+import type { EncodedTensor } from '../../contract/encodedTensor.js';
 import { inferenceContext } from '../context.js';
+import { checkRequest, encodeOutputs, type ImageMaps } from './encodeOutputs.js';
+import { type EncodedOutput, type OutputRequest, OUTPUTS } from '../../contract/outputs.js';
 import { type ModelDescription, readModelFile } from '../files/modelFile.js';
 import { SegmentationNetwork } from '../network.js';
 import { normalise, type PixelNormalisation } from '../normalise.js';
 import { specName } from '../spec.js';
-import { checkRequest, encodeOutputs, type ImageMaps } from './encodeOutputs.js';
 
 const NUMERIC_MODE = 'fp32';
 

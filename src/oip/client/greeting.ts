@@ -15,6 +15,7 @@ import {
   type RequestOf,
   type ResponseOf,
 } from './connection.js';
+import { checkTrial } from './trial/trialAnswer.js';
 import { inferRequest } from './inferRequest.js';
 import { Misfits } from './misfit.js';
 import { checkStated, infoOf, readingOf } from './modelInfo.js';
@@ -29,7 +30,6 @@ import { ModelParameterError, readModelParameters, type TeacherFacts } from './m
 import { inputBytes } from './pixels.js';
 import { factsText, type ServerFacts } from './serverFacts.js';
 import type { OipSettings } from './settings.js';
-import { checkTrial } from './trial/trialAnswer.js';
 import { trialOutputs } from './trial/trialOutputs.js';
 
 /** How a model is asked, and what it is. */

@@ -1,12 +1,12 @@
 /** The images at one server: each is asked for, and then answered, refused, failed or dropped. */
 import { status } from '@grpc/grpc-js';
 import type { TeacherReply } from '../../contract/teacher.js';
+import { printable } from '../../wire/printable.js';
 import { type Attempt as AttemptOf, Attempts } from '../../stream/client/attempts.js';
 import type { ImageEvents } from '../../stream/client/conversation.js';
 import { statusName } from '../../stream/client/errors.js';
 import type { ClientSettings } from '../../stream/client/options.js';
 import type { ImageRequest } from '../../stream/client/request.js';
-import { printable } from '../../wire/printable.js';
 import type { ModelInferResponse } from '../generated/inference/ModelInferResponse.js';
 import type { ModelStreamInferResponse } from '../generated/inference/ModelStreamInferResponse.js';
 import type { OipAddress } from './address.js';
@@ -17,8 +17,8 @@ import type { AgreedModel } from './greeting.js';
 import { AnswerShapeError, answeredBytes, readAnswer } from './inferAnswer.js';
 import { inferRequest } from './inferRequest.js';
 import type { ModelOutput } from './modelOutputs.js';
-import { PixelEncoder } from './pixels.js';
 import { askedOutputs } from './trial/trialOutputs.js';
+import { PixelEncoder } from './pixels.js';
 
 /** What is kept for an image that is under way. */
 interface Part {

@@ -18,9 +18,9 @@ import { greet } from './greeting.js';
 import { InferExchange } from './inferExchange.js';
 import { MissingSettingsError } from './misfit.js';
 import type { ModelInput } from './modelInput.js';
-import type { OipSettings } from './settings.js';
 import { IncompleteTrials } from './trial/trialAnswer.js';
 import { askedOutputs, travellingOutputs } from './trial/trialOutputs.js';
+import type { OipSettings } from './settings.js';
 
 /** A live server answers each of the first questions within this time. */
 const QUESTION_TIMEOUT_MS = 10_000;

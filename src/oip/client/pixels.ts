@@ -1,7 +1,6 @@
 /** Makes a model's input of an image: R G B bytes to its data type, normalisation and order of axes. */
-
-import { narrowBfloat16 } from '../../wire/bfloat16.js';
 import { encodeHalf } from '../../wire/half.js';
+import { narrowBfloat16 } from '../../wire/bfloat16.js';
 import type { ModelInput } from './modelInput.js';
 import type { InputDatatype } from './settings.js';
 

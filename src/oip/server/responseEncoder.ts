@@ -3,8 +3,8 @@
  * The bytes are those that protobufjs writes, with fields in the order of their numbers.
  */
 import type { ServiceDefinition } from '@grpc/grpc-js';
-import { PartedMessage } from '../../rpc/calls/partedMessage.js';
 import { asSerialized } from '../../rpc/grpcInternals.js';
+import { PartedMessage } from '../../rpc/calls/partedMessage.js';
 import { LENGTH_DELIMITED, tag, varintBytes, WireWriter } from '../../stream/codec/protobufWire.js';
 import { InferenceService } from '../codec/inferenceService.js';
 import type { AnswerTensor } from './derivedOutputs.js';

@@ -13,10 +13,10 @@ import { CHANNEL_ORDER } from '../codec/wireNames.js';
 import type { OutputEncodingInput } from '../generated/cirkd/teacher/v1/OutputEncoding.js';
 import type { TeacherInfo as WireInfo } from '../generated/cirkd/teacher/v1/TeacherInfo.js';
 import type { Welcome } from '../generated/cirkd/teacher/v1/Welcome.js';
-import { ReplyAssembly } from './distill/replyAssembly.js';
-import type { TeacherMessage } from './distill/responseDecoder.js';
 import { type OutputOptions, wantsClassifier, welcomeOutputs } from './helloOutputs.js';
 import type { ClientSettings, ExpectedContract } from './options.js';
+import { ReplyAssembly } from './distill/replyAssembly.js';
+import type { TeacherMessage } from './distill/responseDecoder.js';
 
 /** Four times the size of 1000 classes of 4096 channels. */
 const MAX_CLASSIFIER_BYTES = 64 * 2 ** 20;

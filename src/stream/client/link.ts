@@ -13,9 +13,9 @@
 import { status } from '@grpc/grpc-js';
 import { ContractMismatchError, type TeacherReply } from '../../contract/teacher.js';
 import type { Endpoint } from '../../rpc/target.js';
-import type { Admission, Agreement } from './contract.js';
 import type { Conversation, TeacherProtocol } from './conversation.js';
-import { describeEnd, type ImageRefusedError } from './errors.js';
+import type { Admission, Agreement } from './contract.js';
+import { type ImageRefusedError, describeEnd } from './errors.js';
 import { Pause, TeacherHealth, TeacherPace, TeacherRoom } from './health.js';
 import type { ClientSettings, RequeueReason, TeacherState } from './options.js';
 import type { ImageRequest } from './request.js';

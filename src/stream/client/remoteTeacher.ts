@@ -3,13 +3,13 @@ import type { EncodedTensor } from '../../contract/encodedTensor.js';
 import type { OutputRequest } from '../../contract/outputs.js';
 import type { Teacher, TeacherImage, TeacherReply } from '../../contract/teacher.js';
 import type { TeacherInfo } from '../../contract/teacherInfo.js';
-import { unlessAborted } from '../../threads/unlessAborted.js';
 import { answerBytes, type ExpectedOutput, expectedOutputs } from '../codec/outputShapes.js';
 import type { TeacherProtocol } from './conversation.js';
 import { distillProtocol } from './distill/distillConversation.js';
 import { Fleet } from './fleet.js';
 import { grantedOutputs } from './helloOutputs.js';
 import { type ClientOptions, type ClientSettings, withDefaults } from './options.js';
+import { unlessAborted } from '../../threads/unlessAborted.js';
 import { ImageRequest } from './request.js';
 
 /** For this many images the answering teacher is remembered, for requestElsewhere. */

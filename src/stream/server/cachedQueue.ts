@@ -8,8 +8,8 @@
  * stream has room for it.
  */
 import type { AnswerCache } from '../../answers/answerCache.js';
-import type { AnswerPlace } from '../../answers/answerHooks.js';
 import { answerKey } from '../../answers/answerKey.js';
+import type { AnswerPlace } from '../../answers/answerHooks.js';
 import type { EncodedOutput } from '../../contract/outputs.js';
 import type { TeacherInfo } from '../../contract/teacherInfo.js';
 import { expectedOutputs } from '../codec/outputShapes.js';

@@ -1,5 +1,5 @@
 /** Reads a hello: the client's request, or the reason why this server can't fulfil it. */
-import { type Encoding, hasOutput, OUTPUTS, type OutputRequest } from '../../contract/outputs.js';
+import { type Encoding, hasOutput, type OutputRequest, OUTPUTS } from '../../contract/outputs.js';
 import type { TeacherInfo } from '../../contract/teacherInfo.js';
 import { GrpcStatus, invalidArgument, RpcError } from '../../rpc/errors.js';
 import { tensorBytes } from '../../wire/checkTensor.js';

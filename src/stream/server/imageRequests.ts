@@ -4,7 +4,7 @@
  */
 import { NonFiniteOutputError, RefusedImageError } from '../../contract/inference.js';
 import type { EncodedOutput, Encoding, OutputRequest } from '../../contract/outputs.js';
-import { GrpcStatus, grpcCodeName, RpcError } from '../../rpc/errors.js';
+import { grpcCodeName, GrpcStatus, RpcError } from '../../rpc/errors.js';
 import { answerBytes, expectedOutputs } from '../codec/outputShapes.js';
 import type { Image } from '../generated/cirkd/teacher/v1/Image.js';
 import { type AnswerBudget, AnswerRoom } from './answerRoom.js';

@@ -4,8 +4,8 @@
  * protobufjs.
  */
 import type { ServiceDefinition } from '@grpc/grpc-js';
-import { PartedMessage } from '../../rpc/calls/partedMessage.js';
 import { asSerialized } from '../../rpc/grpcInternals.js';
+import { PartedMessage } from '../../rpc/calls/partedMessage.js';
 import {
   checkMessageBounds,
   REQUEST_BULK_FIELD,

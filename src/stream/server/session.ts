@@ -4,7 +4,7 @@
  */
 import type { ServerDuplexStream } from '@grpc/grpc-js';
 import type { EncodedTensor } from '../../contract/encodedTensor.js';
-import { GrpcStatus, grpcCodeName, invalidArgument, RpcError } from '../../rpc/errors.js';
+import { grpcCodeName, GrpcStatus, invalidArgument, RpcError } from '../../rpc/errors.js';
 import { PROTOCOL_VERSION } from '../codec/teacherService.js';
 import { ENCODING, OUTPUT } from '../codec/wireNames.js';
 import type { DistillRequest } from '../generated/cirkd/teacher/v1/DistillRequest.js';

@@ -1,7 +1,7 @@
 /** Activations on a tape. The rectifiers' gradients use the outputs, which the next layer saves anyway. */
 import { attribute, execute } from '../execute.js';
-import type { Tape, Var } from '../tape.js';
 import type { Tensor } from '../tensor.js';
+import type { Tape, Var } from '../tape.js';
 
 /** Activations that can follow a batch norm. */
 export type Activation = 'none' | 'relu' | 'relu6';

@@ -1,7 +1,6 @@
 /** Results of calls of foreign names: objects named by the class that Python would give them. */
-
-import { CheckpointError } from '../checkpointError.js';
 import { ForeignName, ForeignObject, type ForeignObjects } from './foreignObjects.js';
+import { CheckpointError } from '../checkpointError.js';
 import { kindOf, type PickleTuple, shown } from './pickle/values.js';
 
 /** NumPy's dtype codes and the names of their scalar types. */

@@ -6,12 +6,12 @@ import { CheckpointError } from '../checkpointError.js';
 import type { NamedTensor } from '../safetensors.js';
 import type { NotRead } from './foreignObjects.js';
 import { isLegacy, readLegacyFile } from './legacyFile.js';
+import { isZip, readZipFile } from './zipFile.js';
 import { shown } from './pickle/values.js';
 import { stateDictTensors, textAt, textsAt } from './stateDict.js';
 import { TorchRules } from './torchRules.js';
 import type { StorageSource } from './torchStorage.js';
 import { contiguous, copiedBytes, type TorchTensor } from './torchTensor.js';
-import { isZip, readZipFile } from './zipFile.js';
 
 /** Bytes that copies may exceed the file's size: strides of 0 and shared storages multiply its data. */
 const FREE_BYTES = 64 * 2 ** 20;

@@ -8,10 +8,10 @@ import { foreignResult } from './foreignResults.js';
 import type { PickleRules } from './pickle/machine.js';
 import { kindOf, PickleDict, PickleTuple, shown } from './pickle/values.js';
 import {
-  type CallRules,
   DtypeName,
   KNOWN,
   KnownGlobal,
+  type CallRules,
   PickledTensor,
   wholeNumber,
 } from './tensorForms.js';

@@ -13,7 +13,7 @@ import { STREET_CLASSES } from '../../../src/data/streets/classes.js';
 import { syntheticStreets } from '../../../src/data/syntheticStreets.js';
 import { evaluateDataset } from '../../../src/evaluate/evaluateDataset.js';
 import { loadSegmenter } from '../../../src/evaluate/networkSegmenter.js';
-import { readFloat32, float32 as toTensor } from '../../../src/tensor/index.js';
+import { float32 as toTensor, readFloat32 } from '../../../src/tensor/index.js';
 import { CirkdProcess } from '../../support/commands/cirkdProcess.js';
 import { writeUntrainedModel } from '../../support/modelFiles/untrainedModel.js';
 import { kservePeer, tritonclientPeer } from '../../support/peers/oip/inferenceClients.js';

@@ -7,8 +7,8 @@ import {
   startSide,
 } from '../../../bench/support/measuredProcess.js';
 import { ensureTritonclient } from '../../../bench/support/peerPackages.js';
-import { MODEL, namedShapes } from '../../../bench/transport/inference/inferenceCases.js';
 import type { LoadAnswer } from '../../../bench/transport/inference/studentClient.js';
+import { MODEL, namedShapes } from '../../../bench/transport/inference/inferenceCases.js';
 
 const BENCH = new URL('../../../bench/transport/inference/measureInference.ts', import.meta.url)
   .href;

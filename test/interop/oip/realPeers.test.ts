@@ -23,7 +23,7 @@ import { startMlserver } from '../../support/peers/oip/mlserver.js';
 import { PeerServer } from '../../support/peers/oip/peerServer.js';
 import { startTriton } from '../../support/peers/oip/tritonServer.js';
 import { TeacherProcess } from '../../support/teachers/teacherProcess.js';
-import { FleetRuns, type FleetStudent, STEPS } from '../../support/training/fleetRuns.js';
+import { type FleetStudent, FleetRuns, STEPS } from '../../support/training/fleetRuns.js';
 
 const MODEL = 'deeplab';
 /** With two servers that take so long for an image, a run lasts long enough for one to come back. */

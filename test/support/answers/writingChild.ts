@@ -2,9 +2,8 @@
  * Stores answers until it is killed, and says after every few how many there are. argv: folder, number of
  * the first answer.
  */
-
-import { silentAnswerHooks } from '../../../src/answers/answerHooks.js';
 import { AnswerStore } from '../../../src/answers/store/answerStore.js';
+import { silentAnswerHooks } from '../../../src/answers/answerHooks.js';
 import { answer, keyOf } from './madeAnswers.js';
 
 const [directory = '', first = '0'] = process.argv.slice(2);

@@ -3,26 +3,26 @@ import assert from 'node:assert/strict';
 import type { TestContext } from 'node:test';
 import type { TeacherImage, TeacherReply } from '../../../src/contract/teacher.js';
 import { OipProtocol } from '../../../src/oip/client/oipConversation.js';
-import { PixelEncoder } from '../../../src/oip/client/pixels.js';
 import {
   type InputDatatype,
   NO_OIP_SETTINGS,
   type Normalisation,
   type OipSettings,
 } from '../../../src/oip/client/settings.js';
+import { PixelEncoder } from '../../../src/oip/client/pixels.js';
 import type { ClientOptions } from '../../../src/stream/client/options.js';
 import { connectTeachers, type RemoteTeacher } from '../../../src/stream/client/remoteTeacher.js';
 import { type Observed, studentOptions } from '../students/scriptedStudent.js';
+import { type OipScript, ScriptedOipServer } from './scriptedOipServer.js';
 import {
   CHANNELS,
   CLASSES,
   type ModelShape,
-  STRIDE,
   scriptedModel,
   seedOfBytes,
+  STRIDE,
   valueAt,
 } from './scriptedModel.js';
-import { type OipScript, ScriptedOipServer } from './scriptedOipServer.js';
 
 /** Of every student here, where the model's parameters don't state another. */
 export const PIXELS: Normalisation = {

@@ -2,12 +2,11 @@
  * A model whose answers follow from the image, in every data type and order of axes: numbers that are
  * exact in half precision, so that each encoding has to give them back bit for bit.
  */
-
+import { encodeHalf } from '../../../src/wire/half.js';
+import { narrowBfloat16 } from '../../../src/wire/bfloat16.js';
 import type { ModelConfigInput } from '../../../src/oip/generated/inference/ModelConfig.js';
 import type { ModelInferRequest } from '../../../src/oip/generated/inference/ModelInferRequest.js';
 import type { ModelInferResponseInput } from '../../../src/oip/generated/inference/ModelInferResponse.js';
-import { narrowBfloat16 } from '../../../src/wire/bfloat16.js';
-import { encodeHalf } from '../../../src/wire/half.js';
 import type { ServedModel } from './scriptedOipServer.js';
 
 export const CLASSES = 3;

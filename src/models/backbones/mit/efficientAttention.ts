@@ -14,7 +14,7 @@ import {
 import type { Builder } from '../../builder.js';
 import type { ForwardContext } from '../../context.js';
 import { type Layer, sequence } from '../../layers.js';
-import { BiasedConvolution, LayerNorm, Linear, linear } from '../../transformerLayers.js';
+import { BiasedConvolution, Linear, LayerNorm, linear } from '../../transformerLayers.js';
 import type { MitForm, ProjectionPart } from './mitForm.js';
 
 export interface AttentionSize {

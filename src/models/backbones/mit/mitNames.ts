@@ -1,7 +1,7 @@
 /** Recognises the forms of Mix Transformers by names, and converts weights from one form to another. */
 import type { NamedTensor } from '../../../wire/safetensors.js';
-import { MIT_SIZES } from './mit.js';
 import { MIT_FORMS, type MitForm, type MitFormName } from './mitForm.js';
+import { MIT_SIZES } from './mit.js';
 
 /** Tensors named without the backbone's prefix. */
 type Named = ReadonlyMap<string, NamedTensor>;

@@ -4,11 +4,11 @@ import { ContractMismatchError } from '../../../contract/teacher.js';
 import { type Endpoint, endpointOf, parseDnsName } from '../../../rpc/target.js';
 import { type Admission, Handshake, HandshakeError } from '../contract.js';
 import type { Conversation, ConversationEvents, TeacherProtocol } from '../conversation.js';
-import type { ClientSettings } from '../options.js';
-import type { ImageRequest } from '../request.js';
 import { DistillStream } from './distillStream.js';
 import { ImageExchange } from './exchange.js';
+import type { ClientSettings } from '../options.js';
 import { ChunkError } from './replyAssembly.js';
+import type { ImageRequest } from '../request.js';
 import type { TeacherMessage } from './responseDecoder.js';
 
 /** A live teacher says welcome within this time. */

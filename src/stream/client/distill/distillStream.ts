@@ -2,7 +2,7 @@
  * One Distill call on a connection of its own: sends messages, receives messages, ends once. It keeps
  * the server's send credit; its owner interprets the messages.
  */
-import { Client, type ClientDuplexStream, type StatusObject, status } from '@grpc/grpc-js';
+import { Client, type ClientDuplexStream, status, type StatusObject } from '@grpc/grpc-js';
 import { clientChannelOptions } from '../../../rpc/clientChannel.js';
 import type { Endpoint } from '../../../rpc/target.js';
 import { PROTOCOL_VERSION, TeacherService } from '../../codec/teacherService.js';

@@ -6,11 +6,11 @@ import { status } from '@grpc/grpc-js';
 import type { ImageError } from '../../generated/cirkd/teacher/v1/ImageError.js';
 import { Attempts } from '../attempts.js';
 import type { ImageEvents } from '../conversation.js';
+import type { DistillStream } from './distillStream.js';
 import { requeueReason, statusName } from '../errors.js';
 import type { ClientSettings } from '../options.js';
-import type { ImageRequest } from '../request.js';
-import type { DistillStream } from './distillStream.js';
 import { ChunkError, ReplyAssembly } from './replyAssembly.js';
+import type { ImageRequest } from '../request.js';
 import type { TensorChunkView } from './responseDecoder.js';
 
 export class ImageExchange {

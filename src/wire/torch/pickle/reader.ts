@@ -8,8 +8,8 @@
  */
 import { CheckpointError } from '../../checkpointError.js';
 import { PickleCursor } from './cursor.js';
-import { PickleMachine, type PickleRules } from './machine.js';
 import { OPERATIONS, REFUSED } from './opcodes.js';
+import { PickleMachine, type PickleRules } from './machine.js';
 
 /** A tensor takes about 40 opcodes, a number in a loss history 1. At 128 bytes each, 8 million take 1 GiB. */
 const MOST_OPCODES = 8_000_000;
