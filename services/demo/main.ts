@@ -28,7 +28,7 @@ import {
 } from './demoReport.js';
 import { watchLag } from './lagProbe.js';
 import { metricsUrlOf, runStudentChild, type StudentRun } from './studentChild.js';
-import { startTeacher, type TeacherChild } from './teacherChild.js';
+import { startTeacher, type TeacherChild } from '../program/teacherChild.js';
 
 export interface DemoOptions {
   /** An empty folder. */

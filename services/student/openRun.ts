@@ -4,7 +4,7 @@ import { ConfigError } from '../../src/config/configError.js';
 import { changedFixedKeys } from '../../src/config/fixedKeys.js';
 import { formatConfig } from '../../src/config/format.js';
 import { loadConfig } from '../../src/config/load.js';
-import { withoutRetiredKeys } from '../../src/config/retiredKeys.js';
+import { savedConfig } from '../../src/config/retiredKeys.js';
 import { type StudentConfig, studentSchema } from '../../src/config/student.js';
 import { type Checkpoint, latestCheckpoint, loadCheckpoint } from '../../src/run/checkpoint.js';
 import { stepFolders } from '../../src/run/checkpointFolder.js';
@@ -165,10 +165,7 @@ function stateOf({ files }: Checkpoint): StateFiles {
 }
 
 function refuseChanges({ manifest, path }: Checkpoint, config: StudentConfig): void {
-  // Parsed by the schema, so that a key newer than the checkpoint gets its default.
-  const parsed = studentSchema.root.safeParse(withoutRetiredKeys(studentSchema, manifest.config));
-  const saved = parsed.success ? parsed.data : (manifest.config as unknown as StudentConfig);
-  const was = resolveThreads(saved, null);
+  const was = resolveThreads(savedConfig(studentSchema, manifest.config), null);
   // What ranks share says nothing of a single process, whose run may go on with any.
   const wasAlone = was.distributed.workers.length <= 1;
   const changed = changedFixedKeys(studentSchema, was, config).filter(

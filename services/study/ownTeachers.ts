@@ -1,6 +1,6 @@
 /** The teachers that a study starts: `cirkd teacher` processes that serve one model file. */
 import { join } from 'node:path';
-import { startTeacher } from '../demo/teacherChild.js';
+import { startTeacher } from '../program/teacherChild.js';
 import type { Children } from '../program/children.js';
 import type { PlannedVariant, StudyPlan } from './plan.js';
 

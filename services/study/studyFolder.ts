@@ -4,7 +4,7 @@ import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { changedFixedKeys } from '../../src/config/fixedKeys.js';
 import { formatConfig } from '../../src/config/format.js';
-import { withoutRetiredKeys } from '../../src/config/retiredKeys.js';
+import { savedConfig } from '../../src/config/retiredKeys.js';
 import { type StudentConfig, studentSchema } from '../../src/config/student.js';
 import {
   STUDY_FORMAT,
@@ -235,11 +235,8 @@ function changesOf(name: string, was: StudyRecord, is: StudyRecord): string[] {
   ];
 }
 
-/** Parsed by the schema, so that a key newer than study.json gets its default. */
 function configOf({ variants }: StudyRecord, name: string): StudentConfig {
-  const { config } = variants[name]!;
-  const parsed = studentSchema.root.safeParse(withoutRetiredKeys(studentSchema, config));
-  return parsed.success ? parsed.data : (config as unknown as StudentConfig);
+  return savedConfig(studentSchema, variants[name]!.config);
 }
 
 /** sha256 of the files that the runs begin from, by path. Throws UsageError for one that is missing. */

@@ -1,4 +1,4 @@
-/** Keys that earlier versions had. */
+/** Configs that earlier versions saved. */
 import type { ConfigSchema } from './fields.js';
 
 /**
@@ -7,6 +7,15 @@ import type { ConfigSchema } from './fields.js';
  */
 export function withoutRetiredKeys<T>({ retired = {} }: ConfigSchema<T>, value: unknown): unknown {
   return Object.entries(retired).reduce((rest, [key, held]) => without(rest, key, held), value);
+}
+
+/**
+ * A config that was saved, perhaps by an earlier version: parsed by the schema, so that a newer key has its default.
+ * As it is where it doesn't fit the schema any more.
+ */
+export function savedConfig<Config>(schema: ConfigSchema<Config>, saved: unknown): Config {
+  const parsed = schema.root.safeParse(withoutRetiredKeys(schema, saved));
+  return parsed.success ? (parsed.data as Config) : (saved as Config);
 }
 
 function without(value: unknown, key: string, held: unknown): unknown {

@@ -12,6 +12,8 @@ const MIB = 1_048_576;
 /** Bytes for the fields of an Image message other than its pixels. */
 const IMAGE_MESSAGE_OVERHEAD_BYTES = 4096;
 
+export const DEFAULT_MAX_STREAMS = 16;
+
 const limitsSection = section('Limits of one server, which refuses requests beyond them.', {
   maxQueueImages: field(positiveCount().default(64), 'Images in the queue, over all streams.', {
     unit: 'images',
@@ -24,7 +26,10 @@ const limitsSection = section('Limits of one server, which refuses requests beyo
   maxImagePixels: field(positiveCount().default(4_194_304), 'height * width of an image.', {
     unit: 'pixels',
   }),
-  maxStreams: field(positiveCount().default(16), 'Students connected at the same time.'),
+  maxStreams: field(
+    positiveCount().default(DEFAULT_MAX_STREAMS),
+    'Students connected at the same time.',
+  ),
   maxInflightImages: field(
     positiveCount().default(16),
     'Unanswered images per stream; limits.maxQueueImages should be several times as large.',

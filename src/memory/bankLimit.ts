@@ -1,5 +1,7 @@
 /** How large the memory banks of a run may be. */
+import { DTYPE_BYTES } from '../wire/safetensors.js';
 import type { BankOptions } from './memoryBank.js';
+import { ROW_DTYPE } from './rowStore.js';
 
 /**
  * A checkpoint has all banks in one file, which is read into one typed array, and Node.js 20 ends those at 4 GiB. The
@@ -7,13 +9,11 @@ import type { BankOptions } from './memoryBank.js';
  */
 export const MOST_BANK_BYTES = 2 ** 32 - 2 ** 24;
 
-const ROW_BYTES = { fp32: 4, fp16: 2 } as const;
-
 export function bankBytes({
   classes,
   size,
   channels,
   precision,
 }: Pick<BankOptions, 'classes' | 'size' | 'channels' | 'precision'>): number {
-  return classes * size * channels * ROW_BYTES[precision];
+  return classes * size * channels * DTYPE_BYTES[ROW_DTYPE[precision]];
 }

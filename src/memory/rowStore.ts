@@ -7,7 +7,8 @@ export type Precision = 'fp32' | 'fp16';
 /** float32 values, or the bit patterns of float16 values. */
 export type StoredRows = Float32Array<ArrayBuffer> | Uint16Array<ArrayBuffer>;
 
-const DTYPE = { fp32: 'F32', fp16: 'F16' } as const;
+/** Of a store's rows in a checkpoint. */
+export const ROW_DTYPE = { fp32: 'F32', fp16: 'F16' } as const;
 
 export class RowStore {
   readonly channels: number;
@@ -59,7 +60,7 @@ export class RowStore {
   view(shape: readonly number[]): NamedTensor {
     const { buffer, byteOffset, byteLength } = this.#data;
     return {
-      dtype: DTYPE[this.precision],
+      dtype: ROW_DTYPE[this.precision],
       shape,
       data: new Uint8Array(buffer, byteOffset, byteLength),
     };

@@ -84,10 +84,8 @@ export class BatchNorm implements Layer {
     }
     const weights = this.#weights(tape);
     const before = { mean_C: staged.latest(this.#mean), variance_C: staged.latest(this.#variance) };
-    const { y, running } =
-      share?.norms === 'synchronised'
-        ? differentiable.sharedBatchNorm(tape, x, weights, before, share.ranks, after)
-        : differentiable.batchNormTraining(tape, x, weights, before, after);
+    const ranks = share?.norms === 'synchronised' ? share.ranks : undefined;
+    const { y, running } = differentiable.batchNormOver(ranks, tape, x, weights, before, after);
     staged.stage(this.#mean, running.mean_C);
     staged.stage(this.#variance, running.variance_C);
     staged.countBatch(this.#counter);

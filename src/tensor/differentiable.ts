@@ -1,4 +1,5 @@
 /** Operations on a tape: each computes its value and records its gradient. */
+import type { RankGroup } from './kernels/sharedBatchNorm.js';
 import { type Kernels, kernels } from './kernels/table.js';
 
 export { batchNormInference } from './kernels/batchNorm.js';
@@ -28,6 +29,15 @@ export const batchNormTraining: Kernels['batchNormTraining'] = (...call) =>
 
 export const sharedBatchNorm: Kernels['sharedBatchNorm'] = (...call) =>
   kernels().sharedBatchNorm(...call);
+
+/** With the statistics of all ranks; undefined: with this process's own. */
+export const batchNormOver = (
+  ranks: RankGroup | undefined,
+  ...[tape, x, weights, running, after]: Parameters<Kernels['batchNormTraining']>
+): ReturnType<Kernels['batchNormTraining']> =>
+  ranks === undefined
+    ? batchNormTraining(tape, x, weights, running, after)
+    : sharedBatchNorm(tape, x, weights, running, ranks, after);
 
 export const normalisedConvolution: Kernels['normalisedConvolution'] = (...call) =>
   kernels().normalisedConvolution(...call);

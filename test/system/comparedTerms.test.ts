@@ -1,14 +1,9 @@
 /** The compared methods' and the channel terms, with their official weights, through a real teacher process. */
 import assert from 'node:assert/strict';
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { readFileSync } from 'node:fs';
 import { after, afterEach, before, test } from 'node:test';
 import { parseSafetensors } from '../../src/wire/safetensors.js';
-import { CirkdProcess } from '../support/commands/cirkdProcess.js';
-import { TeacherProcess } from '../support/teachers/teacherProcess.js';
-import { tinyStudent, tinyTeacher } from '../support/training/tinyRun.js';
-import { TrainedRun } from '../support/training/trainedRun.js';
+import { TaughtRuns } from '../support/training/taughtRuns.js';
 
 const STEPS = 20;
 const BANK_ROWS = 48;
@@ -19,57 +14,25 @@ const WEIGHTS = {
   ...{ cwd_feature: 50, cwd_logits: 3, dsd_psd: 1000, dsd_csd: 10 },
 };
 const COMPARED = Object.entries(WEIGHTS).flatMap(([term, weight]) => (weight > 0 ? [term] : []));
-const folder = mkdtempSync(join(tmpdir(), 'cirkd-compared-'));
-const students: CirkdProcess[] = [];
-let teacher: TeacherProcess;
-let config: string;
-let address: string;
+const SETTINGS = [
+  // Another width than the teacher's, so that CWD has its convolution.
+  ...[`memory.channelMemorySize=${BANK_ROWS}`, 'memory.channelContrastSize=32'],
+  ...['student.widthMultiplier=0.25', 'train.learningRate=0.001'],
+  ...Object.entries(WEIGHTS).map(([term, weight]) => `loss.weights.${term}=${weight}`),
+];
 
-function student(id: string, settings: readonly string[], ...more: string[]): CirkdProcess {
-  const weights = Object.entries(WEIGHTS).map(([term, weight]) => `loss.weights.${term}=${weight}`);
-  const all = [
-    ...[`run.id=${id}`, `teacher.addresses=["${address}"]`, `train.steps=${STEPS}`],
-    // Another width than the teacher's, so that CWD has its convolution.
-    ...[`memory.channelMemorySize=${BANK_ROWS}`, 'memory.channelContrastSize=32'],
-    ...['student.widthMultiplier=0.25', 'train.learningRate=0.001', ...weights, ...settings],
-  ];
-  const process = new CirkdProcess(
-    'student',
-    ...['--config', config, ...all.flatMap((one) => ['--set', one])],
-    ...more,
-  );
-  students.push(process);
-  return process;
-}
-
-const runOf = (id: string) => new TrainedRun(folder, id);
-const lastCheckpoint = (id: string) => runOf(id).checkpointFile(STEPS, '');
-const finalState = (id: string) => runOf(id).files(STEPS);
-
-const terms = (id: string) =>
-  runOf(id)
-    .steps()
-    .map((step) => step.terms);
+let runs: TaughtRuns;
 
 before(async () => {
-  config = tinyStudent(folder);
-  teacher = new TeacherProcess('--checkpoint', tinyTeacher(folder), '--set', 'threads=1');
-  await teacher.ready();
-  address = `127.0.0.1:${(await teacher.listening()).grpcPort}`;
+  runs = await TaughtRuns.open(STEPS, SETTINGS);
 });
-afterEach(() => {
-  for (const process of students.splice(0)) process.kill();
-});
-after(() => {
-  teacher?.kill();
-  rmSync(folder, { recursive: true });
-});
+afterEach(() => runs?.killStudents());
+after(() => runs?.close());
 
 for (const encoding of ['int8', 'fp16', 'fp32'] as const) {
   test(`${STEPS} steps with every term, ${encoding}: each is finite, reported, and taught`, async () => {
-    const run = student(encoding, [`teacher.encoding=${encoding}`]);
-    assert.equal(await run.exit(), 0, run.stderr);
-    const steps = terms(encoding);
+    await runs.train(encoding, [`teacher.encoding=${encoding}`]);
+    const steps = runs.terms(encoding);
     assert.equal(steps.length, STEPS);
     for (const step of steps) {
       assert.deepEqual(Object.keys(step), ['task', 'logits_kd', ...COMPARED, 'total']);
@@ -80,13 +43,12 @@ for (const encoding of ['int8', 'fp16', 'fp32'] as const) {
     const mean = (part: typeof steps) => part.reduce((sum, { total }) => sum + total!, 0) / 5;
     const [first, last] = [mean(steps.slice(0, 5)), mean(steps.slice(-5))];
     assert.ok(last < first, `total: ${first} at first, ${last} at last`);
-    const banks = readFileSync(join(lastCheckpoint(encoding), 'banks.safetensors'));
-    const fill = parseSafetensors(banks).tensors.get('channel_fill')!;
+    const fill = runs.finalTensors(encoding, 'banks').get('channel_fill')!;
     assert.equal(Buffer.from(fill.data).readInt32LE(), BANK_ROWS);
-    const report = readFileSync(join(folder, encoding, 'report.html'), 'utf8');
+    const report = runs.report(encoding);
     for (const term of COMPARED) assert.ok(report.includes(term), `report: no ${term}`);
     assert.deepEqual(
-      [...finalState(encoding).keys()],
+      [...runs.finalState(encoding).keys()],
       ['banks', 'channel_projection_head', 'optimizer', 'student', 'term_convolutions'].map(
         (file) => `${file}.safetensors`,
       ),
@@ -95,17 +57,8 @@ for (const encoding of ['int8', 'fp16', 'fp32'] as const) {
 }
 
 test('kill -9 and --resume with trained convolutions, channel head and bank: the same bytes', async () => {
-  const first = student('killed', ['teacher.encoding=fp16']);
-  await first.says(new RegExp(`step 9/${STEPS} `));
-  first.signal('SIGKILL');
-  assert.equal(await first.exit(), null, first.stderr);
-  assert.ok(!existsSync(lastCheckpoint('killed')), 'it had come to its end');
-  const second = student('killed', ['teacher.encoding=fp16'], '--resume');
-  assert.equal(await second.exit(), 0, second.stderr);
-  assert.deepEqual(terms('killed'), terms('fp16'));
-  assert.deepEqual(finalState('killed'), finalState('fp16'));
-  const file = readFileSync(join(lastCheckpoint('killed'), 'term_convolutions.safetensors'));
-  const names = [...parseSafetensors(file).tensors.keys()];
+  await runs.assertResumed('killed', 'fp16', ['teacher.encoding=fp16']);
+  const names = [...runs.finalTensors('killed', 'term_convolutions').keys()];
   assert.deepEqual(
     names.sort(),
     ['cwd_feature', 'fitnet'].map((term) => `term_convolutions.${term}.weight`),
@@ -114,22 +67,14 @@ test('kill -9 and --resume with trained convolutions, channel head and bank: the
 
 test('graph convolution before the terms: trained, saved, and the same bytes after kill -9 and --resume', async () => {
   const settings = ['teacher.encoding=fp16', 'loss.graphConvolution=true'];
-  const whole = student('graph', settings);
-  assert.equal(await whole.exit(), 0, whole.stderr);
+  await runs.train('graph', settings);
   const name = 'graph_convolution.safetensors';
-  assert.ok(finalState('graph').has(name), [...finalState('graph').keys()].join());
-  assert.notDeepEqual(terms('graph')[0], terms('fp16')[0]);
-  const first = student('graph-killed', settings);
-  await first.says(new RegExp(`step 9/${STEPS} `));
-  first.signal('SIGKILL');
-  assert.equal(await first.exit(), null, first.stderr);
-  assert.ok(!existsSync(lastCheckpoint('graph-killed')), 'it had come to its end');
-  const second = student('graph-killed', settings, '--resume');
-  assert.equal(await second.exit(), 0, second.stderr);
-  assert.deepEqual(terms('graph-killed'), terms('graph'));
-  assert.deepEqual(finalState('graph-killed'), finalState('graph'));
+  const state = runs.finalState('graph');
+  assert.ok(state.has(name), [...state.keys()].join());
+  assert.notDeepEqual(runs.terms('graph')[0], runs.terms('fp16')[0]);
+  await runs.assertResumed('graph-killed', 'graph', settings);
   const weights = (step: number) => {
-    return parseSafetensors(readFileSync(runOf('graph').checkpointFile(step, name))).tensors;
+    return parseSafetensors(readFileSync(runs.run('graph').checkpointFile(step, name))).tensors;
   };
   const [before, after] = [weights(STEPS - 2), weights(STEPS)];
   for (const [tensor, { data }] of after) {

@@ -31,14 +31,6 @@ before(async () => {
 afterEach(() => runs?.killAll());
 after(() => runs?.close());
 
-/** What the evaluations of a run found, without the time. */
-function evaluations(run: TrainedRun) {
-  return run
-    .events()
-    .filter(({ kind }) => kind === 'evaluation')
-    .map(({ time: _, ...result }: Readonly<Record<string, unknown>>) => result);
-}
-
 /** The files of the report's pictures, by name. */
 function pictures({ path }: TrainedRun): ReadonlyMap<string, Buffer> {
   const folder = join(path, 'pictures');
@@ -61,15 +53,15 @@ for (const ranks of [1, 4]) {
     // A finished run that is resumed repeats its last evaluation. 21 images aren't a multiple of the ranks.
     const workers = ranks === 1 ? [] : ['--workers', `${ranks}`];
     const repeated = await runs.train(id, ...SETTINGS, '--resume', ...workers);
-    assert.equal(evaluations(repeated).length, STEPS);
-    assert.deepEqual(evaluations(repeated), evaluations(undisturbed));
+    assert.equal(repeated.timeless('evaluation').length, STEPS);
+    assert.deepEqual(repeated.timeless('evaluation'), undisturbed.timeless('evaluation'));
     assert.deepEqual(pictures(repeated), before);
     assert.deepEqual(marked(repeated), marked(undisturbed));
   });
 }
 
 test('the best checkpoint is that of the highest mIoU', () => {
-  const found = evaluations(undisturbed) as { step: number; miou: number }[];
+  const found = undisturbed.timeless('evaluation') as unknown as { step: number; miou: number }[];
   const best = found.toSorted((a, b) => b.miou - a.miou)[0]!;
   assert.notEqual(found[0]!.miou, found[1]!.miou);
   assert.equal(marked(undisturbed).step, best.step);
@@ -106,10 +98,10 @@ for (const { what, hit, signal, codes } of [
     if (signal === 'SIGSTOP') ranks[hit]!.kill();
     assert.equal(await ranks[hit]!.exit(), codes[hit], ranks[hit]!.stderr);
     if (codes[1 - hit] === 8) assert.match(other.stderr, new RegExp(`lost rank ${hit} `));
-    assert.deepEqual(evaluations(runs.run(id)), []);
+    assert.deepEqual(runs.run(id).timeless('evaluation'), []);
     const again = await runs.ranks(id, 2, [...SETTINGS, '--resume']);
     for (const rank of again) assert.equal(await rank.exit(), 0, rank.stderr);
-    assert.deepEqual(evaluations(runs.run(id)), evaluations(undisturbed));
+    assert.deepEqual(runs.run(id).timeless('evaluation'), undisturbed.timeless('evaluation'));
     assert.deepEqual(runs.run(id).state(STEPS), undisturbed.state(STEPS));
   });
 }

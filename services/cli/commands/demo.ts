@@ -7,7 +7,7 @@ import { studentSchema } from '../../program/studentSchema.js';
 import { ChildFailedError } from '../../program/children.js';
 import { makeDemoFolder } from '../../demo/demoFolder.js';
 import { runDemo } from '../../demo/main.js';
-import { StoppedError, stopOnSignals } from '../../demo/stop.js';
+import { StoppedError, stopOnSignals } from '../../program/stop.js';
 import { type Command, UsageError } from '../command.js';
 import { wholeNumber } from '../datasetOptions.js';
 import { packageRoot } from '../../program/packageRoot.js';

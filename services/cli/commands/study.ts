@@ -5,7 +5,7 @@ import { failedRuns } from '../../../src/report/study/studyRecord.js';
 import { studyMarkdown } from '../../../src/report/study/studyMarkdown.js';
 import { findings, scoreTable } from '../../../src/report/study/studyTables.js';
 import { textTable } from '../../../src/report/textTable.js';
-import { StoppedError, stopOnSignals } from '../../demo/stop.js';
+import { StoppedError, stopOnSignals } from '../../program/stop.js';
 import { ChildFailedError } from '../../program/children.js';
 import { checkMarkedSections, writeMarkedSections } from '../../program/markedSection.js';
 import { runStudy, type StudyEnd } from '../../study/main.js';

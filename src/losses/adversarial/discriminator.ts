@@ -118,10 +118,7 @@ function normalised(
   const scale_C = vars['preprocess_additional.weight'];
   const norm = { scale_C, offset_C: vars['preprocess_additional.bias'] };
   const before = { mean_C: runningMean_K, variance_C: runningVariance_K };
-  const { y, running } =
-    ranks === undefined
-      ? differentiable.batchNormTraining(tape, logits, norm, before)
-      : differentiable.sharedBatchNorm(tape, logits, norm, before, ranks);
+  const { y, running } = differentiable.batchNormOver(ranks, tape, logits, norm, before);
   const along =
     direction_NHWK === null
       ? null

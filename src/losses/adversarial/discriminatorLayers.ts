@@ -132,10 +132,7 @@ export function batchNormTangent(
         offset_C: own.constant(zeros(channels)),
       };
       const running = { mean_C: zeros(channels), variance_C: fill(channels, 1) };
-      const { y } =
-        ranks === undefined
-          ? differentiable.batchNormTraining(own, x, one, running)
-          : differentiable.sharedBatchNorm(own, x, one, running, ranks);
+      const { y } = differentiable.batchNormOver(ranks, own, x, one, running);
       const seed = ops.reshape(direction_NHWC, direction_NHWC.shape);
       return own.backward([[y, seed]]).leaves.get(x)!;
     } finally {

@@ -76,6 +76,13 @@ export class TrainedRun {
     return text.split('\n').map((line) => JSON.parse(line) as { kind: string });
   }
 
+  /** The events of a kind, without their time. */
+  timeless(wanted: string): Readonly<Record<string, unknown>>[] {
+    return this.events()
+      .filter(({ kind }) => kind === wanted)
+      .map(({ time: _, ...event }: Readonly<Record<string, unknown>>) => event);
+  }
+
   #tensors(step: number): Map<string, NamedTensor> {
     const files = readdirSync(this.checkpointFile(step, ''));
     return new Map(

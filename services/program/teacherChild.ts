@@ -1,7 +1,8 @@
-/** The demo's teacher: `cirkd teacher` as a process of its own, ready to serve. */
+/** A command's own teacher: `cirkd teacher` as a process of its own, ready to serve. */
 import { closeSync, openSync, readFileSync } from 'node:fs';
 import type { Readable } from 'node:stream';
-import { type Child, ChildFailedError, type Children } from '../program/children.js';
+import { DEFAULT_MAX_STREAMS } from '../../src/config/teacher.js';
+import { type Child, ChildFailedError, type Children } from './children.js';
 
 /** Starting, loading and warming up takes seconds, but longer on a busy machine. */
 const READY_TIMEOUT_MS = 120_000;
@@ -53,7 +54,7 @@ export async function startTeacher(
   const died = child.ended.then((end): never => {
     throw new ChildFailedError('the teacher', end, lastLines(logFile));
   });
-  // Avoids an unhandled rejection when the demo itself ends the teacher.
+  // Avoids an unhandled rejection when the command itself ends the teacher.
   died.catch(() => {});
   const line = await Promise.race([readyLine(child, logFile, stop), died]);
   const [, address = '', metricsUrl = '', model = '', digest = ''] = line;
@@ -61,7 +62,7 @@ export async function startTeacher(
 }
 
 /** A student that connects again may have two streams for a moment. */
-const maxStreams = (students: number) => Math.max(16, 2 * students);
+const maxStreams = (students: number) => Math.max(DEFAULT_MAX_STREAMS, 2 * students);
 
 function readyLine(child: Child, logFile: string, stop: AbortSignal): Promise<RegExpExecArray> {
   return new Promise((resolve, reject) => {

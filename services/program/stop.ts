@@ -1,6 +1,6 @@
-/** Ending the demo early. */
+/** Ending a command early. */
 
-/** A signal came; the demo ends with the shell's exit code for it. */
+/** A signal came; the command ends with the shell's exit code for it. */
 export class StoppedError extends Error {
   override readonly name = 'StoppedError';
   readonly exitCode: number;
