@@ -58,13 +58,12 @@ export async function validate(
   objects: readonly KubeObject[],
   kubeVersions: readonly string[],
 ): Promise<Validity> {
-  const PYTHONPATH = await validatorPackages();
-  const crds = await Promise.all(CRD_MODULES.map(crdFiles));
+  const { PYTHONPATH, crds } = await ensureObjectSchemas();
   const folder = mkdtempSync(join(tmpdir(), 'cirkd-objects-'));
   try {
     const file = join(folder, 'objects.json');
     writeFileSync(file, JSON.stringify(objects));
-    const args = [PROGRAM, file, kubeVersions.join(','), ...crds.flat()];
+    const args = [PROGRAM, file, kubeVersions.join(','), ...crds];
     const { code, output } = await runProgram('python3', args, {
       env: { ...process.env, PYTHONPATH, PYTHONDONTWRITEBYTECODE: '1' },
     });
@@ -73,6 +72,12 @@ export async function validate(
   } finally {
     rmSync(folder, { recursive: true });
   }
+}
+
+/** The validator's packages and the files of the CRDs; installs them where they're missing. */
+export async function ensureObjectSchemas(): Promise<{ PYTHONPATH: string; crds: string[] }> {
+  const PYTHONPATH = await validatorPackages();
+  return { PYTHONPATH, crds: (await Promise.all(CRD_MODULES.map(crdFiles))).flat() };
 }
 
 async function crdFiles({ path, version, crds }: (typeof CRD_MODULES)[number]): Promise<string[]> {

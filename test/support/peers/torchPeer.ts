@@ -42,7 +42,7 @@ export async function transformersPeer<T>(file: string, ...args: string[]): Prom
 }
 
 /** transformers and what it needs besides the others' packages; no weights are downloaded. */
-function ensureTransformers(): Promise<string> {
+export function ensureTransformers(): Promise<string> {
   const required = {
     ...{ 'huggingface-hub': '0.36.0', tokenizers: '0.22.1', safetensors: '0.7.0', tqdm: '4.67.1' },
     ...{ requests: '2.32.5', urllib3: '2.6.0', idna: '3.11', certifi: '2025.11.12' },
@@ -55,7 +55,7 @@ function ensureTransformers(): Promise<string> {
  * mmsegmentation and what it needs besides PyTorch and torchvision, for PYTHONPATH. mmcv-lite is mmcv
  * without its compiled operators, which the networks of the zoo don't have.
  */
-async function ensureMmsegmentation(): Promise<string[]> {
+export async function ensureMmsegmentation(): Promise<string[]> {
   const own = { mmsegmentation: '1.2.2', 'mmcv-lite': '2.1.0', mmengine: '0.10.7' };
   const required = {
     ...{ addict: '2.4.0', yapf: '0.43.0', platformdirs: '4.14.8', rich: '15.0.0' },
