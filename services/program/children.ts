@@ -3,7 +3,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { join } from 'node:path';
 import { packageRoot } from './packageRoot.js';
 
-/** Time for a student to finish its step and save when asked to end; then it is killed. */
+/** Enough for a short step and saving. */
 const GRACE_MS = 10_000;
 
 export interface ChildEnd {
@@ -36,7 +36,11 @@ export class Children {
     for (const { process: child } of this.#running) child.kill('SIGKILL');
   };
 
-  constructor() {
+  readonly #graceMs: number;
+
+  /** @param graceMs time for a child to end when asked to; then it is killed */
+  constructor(graceMs = GRACE_MS) {
+    this.#graceMs = graceMs;
     process.on('exit', this.#killAll);
   }
 
@@ -66,7 +70,7 @@ export class Children {
   async close(): Promise<void> {
     const ending = [...this.#running].map(async (child) => {
       child.process.kill('SIGTERM');
-      const kill = setTimeout(() => child.process.kill('SIGKILL'), GRACE_MS);
+      const kill = setTimeout(() => child.process.kill('SIGKILL'), this.#graceMs);
       await child.ended.catch(() => {});
       clearTimeout(kill);
     });

@@ -20,6 +20,9 @@ import { hasOwnTeachers, type StudyPlan } from './plan.js';
 import { runId, runStudents, type WaitingRun, waitingRuns } from './studentRuns.js';
 import { StudyFolder } from './studyFolder.js';
 
+/** For a step of a large run and saving. Who can't wait sends a second signal, which kills the runs. */
+const GRACE_MS = 600_000;
+
 export interface StudyOptions {
   readonly plan: StudyPlan;
   /** The study's folder; created if it isn't there. */
@@ -83,7 +86,7 @@ async function train(
   say(
     `${plan.name}: ${countText(waiting.length)} to do, ${parallel} at once; logs in ${folder.path}`,
   );
-  const children = new Children();
+  const children = new Children(GRACE_MS);
   const over = new AbortController();
   try {
     const teachers = await ownTeachers(folder, waiting, {
@@ -99,6 +102,8 @@ async function train(
     stop.throwIfAborted();
     throw error;
   } finally {
+    if (stop.aborted)
+      say('stopping: each run finishes its step and saves; another signal kills them');
     over.abort();
     await children.close();
   }

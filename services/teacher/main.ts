@@ -56,10 +56,10 @@ async function close(teacher: RunningTeacher, log: Logger): Promise<void> {
   }
 }
 
-/** Aborts on the first SIGTERM or SIGINT; a second one ends the process as by default. */
+/** Aborts on the first SIGTERM, SIGINT or SIGHUP; a second one ends the process as by default. */
 function stopSignal(): AbortSignal {
   const controller = new AbortController();
-  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+  for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) {
     process.once(signal, () => controller.abort(signal));
   }
   return controller.signal;

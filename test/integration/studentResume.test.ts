@@ -159,8 +159,10 @@ test('a run folder in use is refused, naming the process that holds it', async (
   const second = student('taken', '--resume', ...long);
   assert.equal(await second.exit(), 2);
   assert.match(second.stderr, new RegExp(`taken: in use by process ${first.child.pid}`));
-  first.signal('SIGTERM');
+  // As when its terminal is closed.
+  first.signal('SIGHUP');
   assert.equal(await first.exit(), 143, first.stderr);
+  assert.notDeepEqual(readdirSync(join(folder, 'taken', 'checkpoints')), []);
 });
 
 test('--resume refuses a change of a key that affects the result, and another teacher', async () => {

@@ -14,6 +14,9 @@ import { readStudentConfig } from '../configFiles.js';
 /** Exit code of a run that a signal ended. */
 const STOPPED = 143;
 
+/** SIGHUP: its terminal was closed. */
+const SIGNALS = ['SIGTERM', 'SIGINT', 'SIGHUP'] as const;
+
 const MOST_WORKERS = 64;
 
 /** Ctrl-C reaches a child of npm twice, from the terminal and from npm: the two count as one. */
@@ -35,8 +38,8 @@ checkpoints/, summary.json, report.html, report.png. Progress and log go to stan
 With TF_CONFIG in the environment, or distributed.workers and index in the config, the process is one of a
 group's, possibly on several machines.
 
-SIGTERM and SIGINT stop the run after the current step, with its state saved; a second one ends it
-at once. A run stopped before its first step leaves no files.
+SIGTERM, SIGINT and SIGHUP (a closed terminal) stop the run after the current step, with its state
+saved; a second one ends it at once. A run stopped before its first step leaves no files.
 Exit codes: 0 done, 2 config or usage, 3 no teacher, 4 contract mismatch, 5 checkpoint,
 6 non-finite loss, 7 data, 8 another process of the group lost, 143 stopped by a signal.`;
 
@@ -103,19 +106,18 @@ async function launch(config: StudentConfig, workers: number, args: string[]): P
       `--workers: got ${workers}, wanted a divisor of train.batchSize (${batchSize})`,
     );
   }
-  const signals = ['SIGTERM', 'SIGINT'] as const;
   const handlers: ((signal: NodeJS.Signals) => void)[] = [];
   const pass = (signal: NodeJS.Signals) => {
     for (const handler of handlers) handler(signal);
   };
-  for (const signal of signals) process.on(signal, pass);
+  for (const signal of SIGNALS) process.on(signal, pass);
   try {
     return await launchGroup({
       ...{ workers, config, args, stdout: process.stdout, stderr: process.stderr },
       onSignal: (handler) => handlers.push(handler),
     });
   } finally {
-    for (const signal of signals) process.off(signal, pass);
+    for (const signal of SIGNALS) process.off(signal, pass);
   }
 }
 
@@ -132,8 +134,7 @@ async function runUntilSignal(config: StudentConfig, resume: boolean): Promise<n
     firstMs = Math.min(firstMs, nowMs);
     stop.abort();
   };
-  process.on('SIGTERM', onSignal);
-  process.on('SIGINT', onSignal);
+  for (const signal of SIGNALS) process.on(signal, onSignal);
   try {
     const { ended, folder } = await runStudent(config, {
       resume,
@@ -148,7 +149,6 @@ async function runUntilSignal(config: StudentConfig, resume: boolean): Promise<n
     if (stop.signal.aborted && error instanceof RankLostError) return STOPPED;
     throw error;
   } finally {
-    process.off('SIGTERM', onSignal);
-    process.off('SIGINT', onSignal);
+    for (const signal of SIGNALS) process.off(signal, onSignal);
   }
 }
