@@ -170,21 +170,26 @@ function agreementTable(cases: readonly CaseResult[]): string {
 }
 
 /** The ops that take longest, what the others take together, and what no op takes. */
-function profileTable({ ms, rows, rest }: WorkProfile): string {
+function profileTable({ ms, rows, rest, machineGigaflops }: WorkProfile): string {
   const [shown, others] = [rows.slice(0, PROFILE_ROWS), rows.slice(PROFILE_ROWS)];
   const sum = (key: 'calls' | 'ms' | 'share') => others.reduce((total, row) => total + row[key], 0);
-  const together = { calls: sum('calls'), ms: sum('ms'), share: sum('share') };
+  const together = { calls: sum('calls'), ms: sum('ms'), share: sum('share'), gigaflops: null };
   const lines = [
     ...shown,
     ...(others.length === 0 ? [] : [{ op: `${others.length} others`, ...together }]),
-    { op: 'JavaScript and waiting', calls: null, ...rest },
-    { op: 'total', calls: null, ms, share: 1 },
+    { op: 'JavaScript and waiting', calls: null, gigaflops: null, ...rest },
+    { op: 'total', calls: null, ms, share: 1, gigaflops: null },
   ];
   return tableOf(lines, [
     ['op', ({ op }) => op],
     ['calls', ({ calls }) => calls?.toFixed(0) ?? ''],
     ['ms', (line) => line.ms.toFixed(0)],
     ['share', ({ share }) => percent(1)(share)],
+    ['GFLOP/s', ({ gigaflops }) => gigaflops?.toFixed(0) ?? ''],
+    [
+      `of a product's (${machineGigaflops.toFixed(0)})`,
+      ({ gigaflops }) => (gigaflops === null ? '' : percent(0)(gigaflops / machineGigaflops)),
+    ],
   ]);
 }
 

@@ -1,6 +1,7 @@
 /** Runs TensorFlow ops by name. The rest of the code calls the typed ops in ops/ instead. */
 import { binding, type OpAttribute } from './binding.js';
 import { DTYPE_NUMBER, type DType, dtypeFromNumber } from './dtype.js';
+import { multiplyAdds } from './multiplyAdds.js';
 import { Tensor } from './tensor.js';
 
 /** Makes attributes of ops. */
@@ -38,13 +39,15 @@ export const attribute = {
   }),
 };
 
-/** Calls of an op and time spent in it since the profile was started. */
+/** Calls of an op, time spent in it and its multiply-adds since the profile was started. */
 export interface OpProfile {
   readonly calls: number;
   readonly milliseconds: number;
+  /** Of products and convolutions; 0 for other ops. */
+  readonly multiplyAdds: number;
 }
 
-let profile: Map<string, { calls: number; milliseconds: number }> | undefined;
+let profile: Map<string, { -readonly [key in keyof OpProfile]: OpProfile[key] }> | undefined;
 
 /** Starts to profile all ops by name. Only valid on the CPU, where ops run synchronously. */
 export function startProfile(): void {
@@ -75,9 +78,12 @@ export function executeAll(
     throw new Error(`${op}(${shapes}): ${(error as Error).message}`);
   }
   if (profile !== undefined) {
-    const entry = profile.get(op) ?? { calls: 0, milliseconds: 0 };
+    const milliseconds = performance.now() - begin;
+    const entry = profile.get(op) ?? { calls: 0, milliseconds: 0, multiplyAdds: 0 };
     entry.calls += 1;
-    entry.milliseconds += performance.now() - begin;
+    entry.milliseconds += milliseconds;
+    const shapes = inputs.map(({ shape }) => shape);
+    entry.multiplyAdds += multiplyAdds(op, shapes, infos[0]?.shape ?? []);
     profile.set(op, entry);
   }
   return infos.map((info) => new Tensor(info.id, info.shape, dtypeFromNumber(info.dtype)));

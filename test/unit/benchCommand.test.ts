@@ -13,6 +13,7 @@ import { summarise } from '../../services/cli/bench/opProfile.js';
 import { StudentWork } from '../../services/cli/bench/studentWork.js';
 import { TeacherWork } from '../../services/cli/bench/teacherWork.js';
 import { numTensors } from '../../src/tensor/index.js';
+import { multiplyAdds } from '../../src/tensor/multiplyAdds.js';
 
 const BIN = fileURLToPath(new URL('../../services/cli/bin.mjs', import.meta.url));
 const folder = mkdtempSync(join(tmpdir(), 'cirkd-bench-'));
@@ -20,17 +21,65 @@ after(() => rmSync(folder, { recursive: true }));
 
 test('ops are sorted by time per repetition; the rest is the time outside of ops', () => {
   const ops = new Map([
-    ['Relu', { calls: 4, milliseconds: 20 }],
-    ['Conv2D', { calls: 2, milliseconds: 60 }],
+    ['Relu', { calls: 4, milliseconds: 20, multiplyAdds: 0 }],
+    ['Conv2D', { calls: 2, milliseconds: 60, multiplyAdds: 3e9 }],
   ]);
   assert.deepEqual(summarise(ops, 100, 2), {
     ms: 50,
     rows: [
-      { op: 'Conv2D', calls: 1, ms: 30, share: 0.6 },
-      { op: 'Relu', calls: 2, ms: 10, share: 0.2 },
+      { op: 'Conv2D', calls: 1, ms: 30, share: 0.6, gigaflops: 100 },
+      { op: 'Relu', calls: 2, ms: 10, share: 0.2, gigaflops: null },
     ],
     rest: { ms: 10, share: 0.2 },
   });
+});
+
+test('multiply-adds of products and convolutions, from their shapes', () => {
+  const image = [2, 8, 6, 3];
+  const strided = [2, 4, 3, 5];
+  const weights = [3, 3, 3, 5];
+  const expected = 2 * 4 * 3 * 5 * (3 * 3 * 3);
+  assert.equal(multiplyAdds('CirkdConv2D', [image, weights, [6]], strided), expected);
+  assert.equal(multiplyAdds('CirkdConv2DInputGrad', [strided, weights, [6]], image), expected);
+  assert.equal(multiplyAdds('CirkdConv2DFilterGrad', [image, strided, [6]], weights), expected);
+  assert.equal(multiplyAdds('Conv2DBackpropInput', [[4], weights, strided], image), expected);
+  assert.equal(multiplyAdds('Conv2DBackpropFilter', [image, [4], strided], weights), expected);
+  const depthwise = 2 * 4 * 3 * 3 * (3 * 3);
+  assert.equal(multiplyAdds('CirkdDepthwise', [image, [3, 3, 1, 3], [6]], [2, 4, 3, 3]), depthwise);
+  assert.equal(
+    multiplyAdds(
+      'MatMul',
+      [
+        [7, 4],
+        [7, 5],
+      ],
+      [4, 5],
+    ),
+    7 * 4 * 5,
+  );
+  assert.equal(
+    multiplyAdds(
+      'BatchMatMulV2',
+      [
+        [2, 4, 7],
+        [7, 5],
+      ],
+      [2, 4, 5],
+    ),
+    2 * 7 * 4 * 5,
+  );
+  assert.equal(
+    multiplyAdds(
+      'MatMul',
+      [
+        [0, 4],
+        [4, 5],
+      ],
+      [0, 5],
+    ),
+    0,
+  );
+  assert.equal(multiplyAdds('AddV2', [image, image], image), 0);
 });
 
 test('the median is the middle value, or the mean of the two middle values', () => {
@@ -87,6 +136,7 @@ test('cirkd bench prints both figures and the profiles, and writes the file', ()
     assert.equal(ms.length, 2, name);
     const shares = profile.rows.reduce((sum: number, row: { share: number }) => sum + row.share, 0);
     assert.ok(Math.abs(shares + profile.rest.share - 1) < 1e-9, `${name}: ${shares}`);
+    assert.ok(profile.machineGigaflops > 0, name);
   }
 });
 

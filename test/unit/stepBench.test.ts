@@ -40,8 +40,9 @@ const result = (name: string, cirkd: SideResult, torch: SideResult): CaseResult 
   sides: { cirkd, torch },
   profile: {
     ms: 100,
-    rows: [{ op: 'Conv2D', calls: 21, ms: 60, share: 0.6 }],
+    rows: [{ op: 'Conv2D', calls: 21, ms: 60, share: 0.6, gigaflops: 150 }],
     rest: { ms: 40, share: 0.4 },
+    machineGigaflops: 200,
   },
 });
 
@@ -159,7 +160,7 @@ test('the section has each table and each profile, and goes between its markers'
   });
   assert.match(text, /^2026-01-02 03:04 UTC, 18 minutes\. A processor, 2 cores, 24 GiB/);
   assert.match(text, /\n2 rounds, 2×256×512 pixels\./);
-  assert.match(text, /\| Conv2D \| 21 \| 60 \| 60\.0 % \|/);
+  assert.match(text, /\| Conv2D \| 21 \| 60 \| 60\.0 % \| 150 \| 75 % \|/);
   assert.match(text, /\| JavaScript and waiting \| {2}\| 40 \| 40\.0 % \|/);
   assert.match(text, /\| network-resnet18 \| logits \| 2\.0e-5 \| 0\.001 \|/);
   const page = 'a\n<!-- step: begin -->\nold\n<!-- step: end -->\nz\n';

@@ -21,14 +21,18 @@ export function benchReport(measurements: readonly WorkMeasurement[]): string {
   return [table, ...profiles].join('');
 }
 
-function profileTable({ ms, rows, rest }: WorkProfile): string {
+function profileTable({ ms, rows, rest, machineGigaflops }: WorkProfile): string {
   const share = (value: number) => `${(100 * value).toFixed(1)} %`;
   return textTable({
-    columns: ['op', 'calls', 'ms', 'share'],
+    columns: ['op', 'calls', 'ms', 'share', 'GFLOP/s'],
     rows: [
-      ...rows.map((row) => [row.op, count(row.calls), row.ms.toFixed(1), share(row.share)]),
-      ['rest: JavaScript, waiting', '', rest.ms.toFixed(1), share(rest.share)],
-      ['total', '', ms.toFixed(1), share(1)],
+      ...rows.map((row) => [
+        ...[row.op, count(row.calls), row.ms.toFixed(1), share(row.share)],
+        row.gigaflops?.toFixed(0) ?? '',
+      ]),
+      ['rest: JavaScript, waiting', '', rest.ms.toFixed(1), share(rest.share), ''],
+      ['total', '', ms.toFixed(1), share(1), ''],
+      ["a large product, TensorFlow's", '', '', '', machineGigaflops.toFixed(0)],
     ],
   });
 }
