@@ -49,22 +49,26 @@ export function send(socket: Socket, message: Reply): void {
   else socket.end(text);
 }
 
-/**
- * Says hello at `address` and resolves with the final reply; null: nobody there, or gone before that.
- *
- * @param waiting is told whom rank 0 waits for
- */
+export interface CallOptions {
+  /** Ends the call. */
+  readonly signal: AbortSignal;
+  /** Default: as long as the other one takes. */
+  readonly limitMs?: number;
+  /** Is told whom rank 0 waits for. */
+  readonly waiting?: (ranks: readonly number[]) => void;
+}
+
+/** Says hello at `address` and resolves with the final reply; null: nobody there, or gone before that. */
 export async function call(
   address: string,
   hello: Hello,
-  signal: AbortSignal,
-  waiting: (ranks: readonly number[]) => void = () => {},
+  { signal, limitMs, waiting = () => {} }: CallOptions,
 ): Promise<Reply | null> {
-  const { host, port } = partsOf(address);
-  const socket = connect({ host, port, noDelay: true, keepAlive: true });
+  const socket = connect({ ...partsOf(address), noDelay: true, keepAlive: true });
   const close = () => socket.destroy();
   signal.addEventListener('abort', close);
   const unanswered = setTimeout(close, ANSWER_MS);
+  const late = limitMs === undefined ? undefined : setTimeout(close, limitMs);
   socket.once('connect', () => clearTimeout(unanswered));
   socket.on('error', () => {});
   try {
@@ -78,9 +82,19 @@ export async function call(
     return null;
   } finally {
     clearTimeout(unanswered);
+    clearTimeout(late);
     signal.removeEventListener('abort', close);
     socket.destroy();
   }
+}
+
+/** Resolves when both ends have closed it. */
+export function closeOf(socket: Socket): Promise<void> {
+  if (socket.destroyed) return Promise.resolve();
+  return new Promise((resolve) => {
+    socket.once('close', () => resolve());
+    if (!socket.writableEnded) socket.end();
+  });
 }
 
 export function partsOf(address: string): { readonly host: string; readonly port: number } {

@@ -8,16 +8,10 @@
 import { randomUUID } from 'node:crypto';
 import { createServer, type Server, type Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { RankLostError } from '../../../../src/collectives/collective.js';
+import type { RankLostError } from '../../../../src/collectives/collective.js';
 import { unlessAborted } from '../../../../src/threads/unlessAborted.js';
-import { RankMismatchError } from '../greeting.js';
-import { call, type Hello, partsOf, readHello, type Reply, send } from './messages.js';
-
-export interface Place {
-  /** host:port of every rank, in order. */
-  readonly workers: readonly string[];
-  readonly index: number;
-}
+import { faultOf, lost, mismatch, type Place, twoProcesses } from './faults.js';
+import { call, closeOf, type Hello, partsOf, readHello, type Reply, send } from './messages.js';
 
 export interface RollCallLimits {
   /** For all ranks to come. A rank that has reached rank 0 waits `timeoutMs` longer for its word. */
@@ -131,8 +125,7 @@ class RollCall {
         return false;
       }
       // It may be another rank, whose list differs.
-      const brief = AbortSignal.any([signal, AbortSignal.timeout(BRIEFLY_MS)]);
-      const reply = await call(own, this.#hello(), brief);
+      const reply = await call(own, this.#hello(), { signal, limitMs: BRIEFLY_MS });
       if (reply?.kind === 'fault') {
         this.#refused(reply);
         return false;
@@ -168,39 +161,26 @@ class RollCall {
   #receive(hello: Hello, socket: Socket): void {
     if (this.#fault !== null) {
       this.#tell(hello.index, socket, false);
-      return this.#endIfAllKnow();
-    }
-    if (hello.fault !== undefined) {
-      socket.end();
-      this.#told.add(hello.index);
-      return this.#found(hello.fault);
-    }
-    const fault = this.#faultOf(hello);
-    if (fault !== null) {
-      send(socket, { kind: 'fault', text: fault, isCallers: true });
-      this.#told.add(hello.index);
-      return this.#found(fault);
+      this.#endIfAllKnow();
+      return;
     }
     const { index } = this.#place;
-    if (index === 0) return this.#register(hello, socket);
-    const text = `${this.#address(0)} is rank ${index}'s`;
-    send(socket, { kind: 'not_first', text });
+    const fault = hello.fault ?? this.#faultOf(hello);
+    if (fault !== null) {
+      send(socket, { kind: 'fault', text: fault, isCallers: hello.fault === undefined });
+      this.#told.add(hello.index);
+      this.#found(fault);
+    } else if (index === 0) {
+      this.#register(hello, socket);
+    } else {
+      send(socket, { kind: 'not_first', text: `${this.#address(0)} is rank ${index}'s` });
+    }
   }
 
-  #faultOf({ process, workers, index }: Hello): string | null {
-    const { workers: own, index: ownIndex } = this.#place;
-    const [theirs, ours] = [workers, own].map((list) => JSON.stringify(list));
-    const rank = `rank ${index} (${workers[index]})`;
-    if (process === this.#process) {
-      return `${rank}: distributed.workers: got ${ours}, where ${own[0]}, rank 0's, is this process's own`;
-    }
-    if (theirs !== ours) {
-      return `${rank}: distributed.workers: got ${theirs}, rank ${ownIndex} has ${ours}`;
-    }
-    if (index === ownIndex || this.#displaced.has(process)) {
-      return `${rank}: distributed.index: got ${index} in two processes, wanted it in one`;
-    }
-    return null;
+  #faultOf(hello: Hello): string | null {
+    const own = { ...this.#place, process: this.#process };
+    const isTwice = this.#displaced.has(hello.process);
+    return faultOf(own, hello) ?? (isTwice ? twoProcesses(hello) : null);
   }
 
   #register({ process, index }: Hello, socket: Socket): void {
@@ -224,9 +204,12 @@ class RollCall {
   async #callFirst(): Promise<void> {
     const { signal } = this.#closed;
     for (let retryMs = FIRST_RETRY_MS; !signal.aborted; ) {
-      const reply = await call(this.#address(0), this.#hello(), signal, (ranks) => {
-        this.#waitFor(ranks);
-        retryMs = FIRST_RETRY_MS;
+      const reply = await call(this.#address(0), this.#hello(), {
+        signal,
+        waiting: (ranks) => {
+          this.#waitFor(ranks);
+          retryMs = FIRST_RETRY_MS;
+        },
       });
       this.#waitingFor = [];
       if (reply?.kind === 'join') return this.#outcome.resolve();
@@ -265,8 +248,9 @@ class RollCall {
     }
     const others = workers.filter((_, rank) => rank !== index);
     const hello = { ...this.#hello(), fault };
-    const told = others.map((address) => call(address, hello, this.#closed.signal));
-    void Promise.race([Promise.all(told), sleep(BRIEFLY_MS)]).then(end);
+    const { signal } = this.#closed;
+    const told = others.map((address) => call(address, hello, { signal, limitMs: BRIEFLY_MS }));
+    void Promise.all(told).then(end);
   }
 
   #tell(rank: number, socket: Socket, isCallers: boolean): void {
@@ -295,8 +279,7 @@ class RollCall {
   }
 
   #lost(text: string): RankLostError {
-    const { workers, index } = this.#place;
-    return new RankLostError(`rank ${index} of ${workers.length}: start: ${text}`);
+    return lost(this.#place, text);
   }
 
   #missing(): number[] {
@@ -311,17 +294,4 @@ class RollCall {
     const { workers, index } = this.#place;
     return { cirkd: 'roll call', process: this.#process, workers: [...workers], index };
   }
-}
-
-function mismatch(fault: string): RankMismatchError {
-  return new RankMismatchError(`The ranks can't train together:\n  ${fault}`);
-}
-
-/** Resolves when both ends have closed it. */
-function closeOf(socket: Socket): Promise<void> {
-  if (socket.destroyed) return Promise.resolve();
-  return new Promise((resolve) => {
-    socket.once('close', () => resolve());
-    if (!socket.writableEnded) socket.end();
-  });
 }
