@@ -37,7 +37,7 @@ test(`every term on 1, 2 and 4 ranks with global switches: one run of ${STEPS} s
   for (const size of [2, 4]) {
     const many = await runs.train(`of${size}`, ...settings, '--workers', String(size));
     const measured = [
-      ['losses', lossDistance(many, one), LOSS_BOUND],
+      ['losses', lossDistance(many.steps(), one.steps()), LOSS_BOUND],
       ['heads', stateDistance(many, one, STEPS, HEADS), HEAD_GRADIENT_BOUND],
       ['gradients', stateDistance(many, one, STEPS, /^optimizer/), GRADIENT_BOUND],
       ['student', stateDistance(many, one, STEPS, /^student/), WEIGHT_BOUND],
@@ -61,10 +61,13 @@ test('the bounds tell the switches apart', async () => {
   for (const key of ['minibatch', 'labelledMean']) {
     const official = `distributed.${key}=rank`;
     const other = await runs.train(key, ...settings, official, '--workers', '2');
-    const losses = lossDistance(other, one);
+    const losses = lossDistance(other.steps(), one.steps());
     assert.ok(losses > 2 * LOSS_BOUND, `${key}: losses ${losses}`);
     assertSameBanks(other, one, FEW_STEPS);
   }
   const own = await runs.train('norms', ...settings, 'distributed.norms=rank', '--workers', '2');
-  assert.ok(lossDistance(own, one) > 10 * LOSS_BOUND, `${lossDistance(own, one)}`);
+  assert.ok(
+    lossDistance(own.steps(), one.steps()) > 10 * LOSS_BOUND,
+    `${lossDistance(own.steps(), one.steps())}`,
+  );
 });
