@@ -16,12 +16,11 @@ const ALL_TERMS_GLOBAL = [
 
 /**
  * Bounds of docs/distributed.md. Another vector level in one process gives the same distances: what is left is the
- * order of sums.
+ * order of sums. At this rate the weights hardly move; test/system/groupRuns.test.ts compares their updates.
  */
 const LOSS_BOUND = 2e-3;
 const HEAD_GRADIENT_BOUND = 2e-2;
 const GRADIENT_BOUND = 0.2;
-const WEIGHT_BOUND = 1e-4;
 
 let runs: GroupRuns;
 before(async () => {
@@ -40,7 +39,6 @@ test(`every term on 1, 2 and 4 ranks with global switches: one run of ${STEPS} s
       ['losses', lossDistance(many.steps(), one.steps()), LOSS_BOUND],
       ['heads', stateDistance(many, one, STEPS, HEADS), HEAD_GRADIENT_BOUND],
       ['gradients', stateDistance(many, one, STEPS, /^optimizer/), GRADIENT_BOUND],
-      ['student', stateDistance(many, one, STEPS, /^student/), WEIGHT_BOUND],
     ] as const;
     for (const [what, distance] of measured) {
       t.diagnostic(`R=${size}: ${what} ${distance.toExponential(1)}`);
