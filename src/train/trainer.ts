@@ -177,24 +177,22 @@ export class Trainer {
     const { objective, norms, adversary } = this.parts;
     const { group } = objective.ranks;
     for (const [parameter, gradient] of own.gradients) exchange.give(parameter, gradient);
-    const audit = this.#stateAudit();
-    const fingerprint = audit.fingerprint(step);
+    this.#audit ??= this.#newAudit();
+    const fingerprint = this.#audit.fingerprint(step);
     const gradients = exchange.means();
     const ofAdversary = adversary?.meanGradients(group, own.gradients) ?? [];
     for (const [parameter, mean] of ofAdversary) gradients.set(parameter, mean);
     if (norms === 'rank') meanStatistics(group, staged);
     const { terms, fingerprints } = gatherTerms(group, own.terms, fingerprint);
-    audit.requireSame(step, fingerprints);
+    this.#audit.requireSame(step, fingerprints);
     return { terms, gradients };
   }
 
-  #stateAudit(): StateAudit {
+  #newAudit(): StateAudit {
     const { optimizer, adversary } = this.parts;
-    this.#audit ??= new StateAudit([
-      ...stateOf(this.#trainedParts(), optimizer),
-      ...(adversary === null ? [] : stateOf([adversary.parts.model], adversary.parts.optimizer)),
-    ]);
-    return this.#audit;
+    const adversarys =
+      adversary === null ? [] : stateOf([adversary.parts.model], adversary.parts.optimizer);
+    return new StateAudit([...stateOf(this.#trainedParts(), optimizer), ...adversarys]);
   }
 
   #trainedParts(): TrainedPart[] {
