@@ -16,13 +16,14 @@ interface Joining {
   readonly data: RunData;
   readonly plan: EvaluationPlan;
   readonly log: Pick<Reporting['log'], 'warn'>;
+  readonly stop: AbortSignal;
 }
 
 /** Waits for the other ranks of a group, if there is one, and tells them of the run; returns their number. */
 export async function joinOthers(
   compute: ComputeClient,
   { id, config, manifest }: OpenedRun,
-  { data, plan, log }: Joining,
+  { data, plan, log, stop }: Joining,
 ): Promise<number> {
   if (!isInGroup(config)) return 1;
   const { length: ranks } = config.distributed.workers;
@@ -35,10 +36,10 @@ export async function joinOthers(
   };
   const greeting = await greetingOf(config, data, run);
   if (run.stepsDone < config.train.steps) {
-    await joinGroup(compute, config, greeting);
+    await joinGroup(compute, config, greeting, { stop });
     return ranks;
   }
-  if (await joinFinished(compute, config, greeting)) return ranks;
+  if (await joinFinished(compute, config, greeting, stop)) return ranks;
   log.warn('the run has all its steps and the other ranks are gone: rank 0 writes what is missing');
   return 1;
 }

@@ -90,7 +90,10 @@ export class StudentRun {
       closers.add(() => endComputing(thread, config));
       const compute = thread.call;
       const plan = evaluationPlan(config, opened);
-      const ranks = await unlessAborted(joinOthers(compute, opened, { data, plan, log }), stop);
+      const ranks = await unlessAborted(
+        joinOthers(compute, opened, { data, plan, log, stop }),
+        stop,
+      );
       const teacher = await connectTeacher(config, { dataset, run: opened, reporting, stop });
       closers.add(async () => teacher?.close());
       const warnings = new DataWarnings(log);

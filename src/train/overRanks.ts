@@ -14,17 +14,25 @@ export function meanStatistics(group: Collective, staged: StagedBuffers): void {
   });
 }
 
-/** Sums are in the order of the ranks. */
-export function meanTerms(
+export interface GatheredTerms {
+  /** Means over the ranks; sums are in the order of the ranks. */
+  readonly terms: Record<string, number>;
+  /** Each rank's. */
+  readonly fingerprints: readonly number[];
+}
+
+/** @param fingerprint of this rank's state; it travels with the terms, for a collective of its own would take longer */
+export function gatherTerms(
   group: Collective,
   terms: Readonly<Record<string, number>>,
-): Record<string, number> {
+  fingerprint: number,
+): GatheredTerms {
   const present = TERMS.filter((term) => terms[term] !== undefined);
-  const all = gatherNumbers(
-    group,
-    Float64Array.from(present, (term) => terms[term]!),
-  );
-  return Object.fromEntries(
-    present.map((term, i) => [term, all.reduce((sum, ofRank) => sum + ofRank[i]!, 0) / group.size]),
-  );
+  const own = [...present.map((term) => terms[term]!), fingerprint];
+  const all = gatherNumbers(group, Float64Array.from(own));
+  const mean = (i: number) => all.reduce((sum, ofRank) => sum + ofRank[i]!, 0) / group.size;
+  return {
+    terms: Object.fromEntries(present.map((term, i) => [term, mean(i)])),
+    fingerprints: all.map((ofRank) => ofRank.at(-1)!),
+  };
 }

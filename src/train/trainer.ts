@@ -16,6 +16,7 @@ import type { GraphConvolution } from '../models/graphConvolution.js';
 import type { SegmentationNetwork } from '../models/network.js';
 import type { ProjectionHead } from '../models/projectionHead.js';
 import type { TermConvolutions } from '../models/termConvolutions.js';
+import type { TrainedPart } from '../models/trainedPart.js';
 import { type FinalGradient, type Parameter, scope, Tape, type Tensor } from '../tensor/index.js';
 import type { Adversary } from './adversary/adversary.js';
 import { type ChannelParts, channelInput } from './channelInput.js';
@@ -24,8 +25,9 @@ import { GradientExchange } from './gradientExchange.js';
 import { GradientSums } from './gradientSums.js';
 import type { Optimizer } from './optimizer.js';
 import type { StepOutcome } from './outcome.js';
-import { meanStatistics, meanTerms } from './overRanks.js';
+import { gatherTerms, meanStatistics } from './overRanks.js';
 import { learningRateAt, type Schedule } from './schedule.js';
+import { StateAudit, stateOf } from './stateAudit.js';
 
 /** The input of one forward pass. */
 export interface TrainingBatch {
@@ -105,6 +107,8 @@ export class Trainer {
   readonly parts: TrainerParts;
   /** Whether an update has begun and not ended: weights, velocities and banks are inconsistent. */
   #isHalfUpdated = false;
+  /** Made when the first step of a group needs it. */
+  #audit: StateAudit | null = null;
 
   constructor(parts: TrainerParts) {
     this.parts = parts;
@@ -134,7 +138,7 @@ export class Trainer {
       return scope(() => {
         const passes = { staged, exchange };
         const own = this.#accumulate(step, microBatches, passes);
-        const { terms, gradients } = this.#overRanks(own, passes);
+        const { terms, gradients } = this.#overRanks(step, own, passes);
         const gradient = firstNonFinite(gradients);
         const broken = Object.values(terms).some((value) => !Number.isFinite(value));
         if (broken || gradient !== null) return { kind: 'nonfinite', terms, gradient };
@@ -164,23 +168,41 @@ export class Trainer {
     return group.size === 1 ? null : new GradientExchange(group, this.#parameters());
   }
 
-  /** The means over the ranks of a group. All ranks call it, and none goes on before all have. */
-  #overRanks(own: Accumulated, { staged, exchange }: Passes): Accumulated {
+  /**
+   * The means over the ranks of a group. All ranks call it, and none goes on before all have. Throws Error, on all of
+   * them, if their states are found to differ.
+   */
+  #overRanks(step: number, own: Accumulated, { staged, exchange }: Passes): Accumulated {
     if (exchange === null) return own;
     const { objective, norms, adversary } = this.parts;
     const { group } = objective.ranks;
     for (const [parameter, gradient] of own.gradients) exchange.give(parameter, gradient);
+    this.#audit ??= this.#newAudit();
+    const fingerprint = this.#audit.fingerprint(step);
     const gradients = exchange.means();
     const ofAdversary = adversary?.meanGradients(group, own.gradients) ?? [];
     for (const [parameter, mean] of ofAdversary) gradients.set(parameter, mean);
     if (norms === 'rank') meanStatistics(group, staged);
-    return { terms: meanTerms(group, own.terms), gradients };
+    const { terms, fingerprints } = gatherTerms(group, own.terms, fingerprint);
+    this.#audit.requireSame(step, fingerprints);
+    return { terms, gradients };
+  }
+
+  #newAudit(): StateAudit {
+    const { optimizer, adversary } = this.parts;
+    const adversarys =
+      adversary === null ? [] : stateOf([adversary.parts.model], adversary.parts.optimizer);
+    return new StateAudit([...stateOf(this.#trainedParts(), optimizer), ...adversarys]);
+  }
+
+  #trainedParts(): TrainedPart[] {
+    const { network, projectionHead, channel, termConvolutions, graphConvolution } = this.parts;
+    const parts = [network, projectionHead, channel?.head, termConvolutions, graphConvolution];
+    return parts.filter((part) => part !== null && part !== undefined);
   }
 
   #parameters(): Parameter[] {
-    const { network, projectionHead, channel, termConvolutions, graphConvolution } = this.parts;
-    const parts = [network, projectionHead, channel?.head, termConvolutions, graphConvolution];
-    return parts.flatMap((part) => part?.parameters() ?? []);
+    return this.#trainedParts().flatMap((part) => part.parameters());
   }
 
   #share(): BatchShare | null {

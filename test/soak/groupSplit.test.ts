@@ -16,12 +16,11 @@ const ALL_TERMS_GLOBAL = [
 
 /**
  * Bounds of docs/distributed.md. Another vector level in one process gives the same distances: what is left is the
- * order of sums.
+ * order of sums. At this rate the weights hardly move; test/system/groupRuns.test.ts compares their updates.
  */
 const LOSS_BOUND = 2e-3;
 const HEAD_GRADIENT_BOUND = 2e-2;
 const GRADIENT_BOUND = 0.2;
-const WEIGHT_BOUND = 1e-4;
 
 let runs: GroupRuns;
 before(async () => {
@@ -37,10 +36,9 @@ test(`every term on 1, 2 and 4 ranks with global switches: one run of ${STEPS} s
   for (const size of [2, 4]) {
     const many = await runs.train(`of${size}`, ...settings, '--workers', String(size));
     const measured = [
-      ['losses', lossDistance(many, one), LOSS_BOUND],
+      ['losses', lossDistance(many.steps(), one.steps()), LOSS_BOUND],
       ['heads', stateDistance(many, one, STEPS, HEADS), HEAD_GRADIENT_BOUND],
       ['gradients', stateDistance(many, one, STEPS, /^optimizer/), GRADIENT_BOUND],
-      ['student', stateDistance(many, one, STEPS, /^student/), WEIGHT_BOUND],
     ] as const;
     for (const [what, distance] of measured) {
       t.diagnostic(`R=${size}: ${what} ${distance.toExponential(1)}`);
@@ -61,10 +59,13 @@ test('the bounds tell the switches apart', async () => {
   for (const key of ['minibatch', 'labelledMean']) {
     const official = `distributed.${key}=rank`;
     const other = await runs.train(key, ...settings, official, '--workers', '2');
-    const losses = lossDistance(other, one);
+    const losses = lossDistance(other.steps(), one.steps());
     assert.ok(losses > 2 * LOSS_BOUND, `${key}: losses ${losses}`);
     assertSameBanks(other, one, FEW_STEPS);
   }
   const own = await runs.train('norms', ...settings, 'distributed.norms=rank', '--workers', '2');
-  assert.ok(lossDistance(own, one) > 10 * LOSS_BOUND, `${lossDistance(own, one)}`);
+  assert.ok(
+    lossDistance(own.steps(), one.steps()) > 10 * LOSS_BOUND,
+    `${lossDistance(own.steps(), one.steps())}`,
+  );
 });

@@ -48,7 +48,10 @@ export async function runFollower(
     closers.add(() => endComputing(thread, config));
     const compute = thread.call;
     const greeting = await greetingOf(config, data, null);
-    const { run } = await unlessAborted(joinGroup(compute, config, greeting), options.stop);
+    const { run } = await unlessAborted(
+      joinGroup(compute, config, greeting, options),
+      options.stop,
+    );
     if (run === null) throw new Error('rank 0 opened no run');
     return await train({ config, data, run, compute, closers }, options);
   } catch (error) {

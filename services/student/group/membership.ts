@@ -5,6 +5,7 @@ import type { StudentConfig } from '../../../src/config/student.js';
 import { type ThreadCalls, ThreadStuckError } from '../../../src/threads/threadCalls.js';
 import type { ComputeCalls, ComputeClient } from '../computeProtocol.js';
 import { type Greeting, requireAlike } from './greeting.js';
+import { rollCall } from './rollCall/rollCall.js';
 
 /** null: the config has no group. A list of one is a group, too, without anything to wait for. */
 export function isInGroup({ distributed }: StudentConfig): boolean {
@@ -16,24 +17,33 @@ export function isFollower({ distributed }: StudentConfig): boolean {
   return isInGroup({ distributed } as StudentConfig) && distributed.index !== 0;
 }
 
+export interface JoinOptions {
+  readonly stop: AbortSignal;
+  /** For all ranks to come; default: the config's. */
+  readonly startTimeoutMs?: number;
+}
+
 /**
  * Waits for all ranks; returns rank 0's greeting. Rejects with RankLostError if they don't come, RankMismatchError
- * if they don't fit together.
- * @param startTimeoutMs time for all to come
+ * if they don't fit together, the signal's reason.
  */
 export async function joinGroup(
   compute: ComputeClient,
   { distributed }: StudentConfig,
   greeting: Greeting,
-  startTimeoutMs = distributed.startTimeoutMs,
+  { stop, startTimeoutMs = distributed.startTimeoutMs }: JoinOptions,
 ): Promise<Greeting> {
   const { workers, index, timeoutMs, lateMs } = distributed;
   const rank = index ?? 0;
+  const latestMs = performance.now() + startTimeoutMs;
+  await rollCall({ workers, index: rank }, { startTimeoutMs, timeoutMs }, stop);
+  // All are there: what is left is the start of their servers.
+  const leftMs = Math.ceil(Math.max(timeoutMs, latestMs - performance.now()));
   // Read when TensorFlow is opened, by the computing thread's first call. Children must not inherit it: each
   // would start a server on the same port.
   process.env[SERVER_VARIABLE] = serverVariable(workers, rank);
   try {
-    const options = { rank, addresses: workers, timeoutMs, startTimeoutMs, lateMs };
+    const options = { rank, addresses: workers, timeoutMs, startTimeoutMs: leftMs, lateMs };
     const texts = await compute.join(options, JSON.stringify(greeting));
     const greetings = texts.map((text) => JSON.parse(text) as Greeting);
     requireAlike(greetings, workers);
@@ -55,10 +65,11 @@ export async function joinFinished(
   compute: ComputeClient,
   config: StudentConfig,
   greeting: Greeting,
+  stop: AbortSignal,
 ): Promise<boolean> {
   const startTimeoutMs = Math.min(config.distributed.startTimeoutMs, FINISHED_START_MS);
   try {
-    await joinGroup(compute, config, greeting, startTimeoutMs);
+    await joinGroup(compute, config, greeting, { stop, startTimeoutMs });
     return true;
   } catch (error) {
     if (!(error instanceof RankLostError)) throw error;

@@ -1,6 +1,6 @@
 /** Runs of a student as a group of processes, on simulated teachers. */
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { freeAddresses } from '../../../services/student/group/freeAddresses.js';
@@ -9,6 +9,11 @@ import type { Inside } from '../commands/spawnCirkd.js';
 import type { RankPlace } from '../connections/rankNamespaces.js';
 import { FleetTeacher, type Place } from '../teachers/fleetTeacher.js';
 import { TrainedRun } from './trainedRun.js';
+
+/** Of the synthetic scenes. */
+export const CLASSES = 12;
+/** Of the teachers. */
+export const FEATURE_CHANNELS = 64;
 
 /**
  * A step of a random network of this kind amplifies a last bit a thousand times: in one process, too, when its sums
@@ -41,7 +46,10 @@ export class GroupRuns {
   /** @param place of the teachers */
   static async open(teachers: number, place: Place = {}): Promise<GroupRuns> {
     const started = Array.from({ length: teachers }, () =>
-      FleetTeacher.start(['simulate.imageMs=0', 'simulate.featureChannels=64'], place),
+      FleetTeacher.start(
+        ['simulate.imageMs=0', `simulate.featureChannels=${FEATURE_CHANNELS}`],
+        place,
+      ),
     );
     return new GroupRuns(await Promise.all(started));
   }
@@ -79,11 +87,12 @@ export class GroupRuns {
     id: string,
     size: number,
     args: readonly string[],
-    own: (rank: number) => readonly string[] = () => [],
+    own: (rank: number, workers: readonly string[]) => readonly string[] = () => [],
   ): Promise<CirkdProcess[]> {
-    const workers = `distributed.workers=${JSON.stringify(await freeAddresses(size))}`;
-    return Array.from({ length: size }, (_, rank) =>
-      this.student(id, workers, `distributed.index=${rank}`, ...args, ...own(rank)),
+    const addresses = await freeAddresses(size);
+    const workers = `distributed.workers=${JSON.stringify(addresses)}`;
+    return addresses.map((_, rank) =>
+      this.student(id, workers, `distributed.index=${rank}`, ...args, ...own(rank, addresses)),
     );
   }
 
@@ -100,6 +109,11 @@ export class GroupRuns {
     const student = this.student(id, ...args);
     assert.equal(await student.exit(), 0, student.stderr);
     return this.run(id);
+  }
+
+  /** The folder of a run that has ended, for another run to go on from. */
+  copy(id: string, to: string): void {
+    cpSync(join(this.#folder, id), join(this.#folder, to), { recursive: true });
   }
 
   run(id: string): TrainedRun {
