@@ -4,7 +4,7 @@
  */
 import { int32, ops, readInt32, scope, type Tensor, zeros } from '../tensor/index.js';
 import { asOne, bucketsOf, packed, unpacked } from './buckets.js';
-import { asWords, bytesAt, WORD_BYTES, wordsFor } from './words.js';
+import { asWords, bytesAt, lengthFrom, lengthWords, WORD_BYTES, wordsFor } from './words.js';
 import {
   type Collective,
   type CollectiveKind,
@@ -25,10 +25,11 @@ export interface GroupOptions {
   readonly startTimeoutMs: number;
   /** Time by which a rank that answers may come later to a collective than the first one. */
   readonly lateMs: number;
+  /** Bytes that a broadcast sends at once, a power of two; default: 4 MiB. */
+  readonly pieceBytes?: number;
 }
 
-/** Chunks of a broadcast: all but the last are equal, so they share an instance key. */
-const CHUNK_WORDS = 2 ** 20;
+const PIECE_BYTES = 2 ** 22;
 /** What is gathered is sent to all others at once up to this size, which costs memory for each; beyond it in a ring. */
 const AT_ONCE_BYTES = 2 ** 16;
 /** Instance keys of reductions in the background begin here. */
@@ -46,6 +47,7 @@ export class TensorflowCollective implements Collective {
   static #tickets = 0;
   /** Row i of a gathered tensor is rank #order[i]'s. */
   readonly #order: readonly number[];
+  #newsDescriptor = -1;
   #limitMs = 0;
   #use: CollectiveUse = NO_USE;
   #failure: RankLostError | null = null;
@@ -55,6 +57,8 @@ export class TensorflowCollective implements Collective {
     const group = new TensorflowCollective(options);
     group.barrier();
     group.#limit(options.lateMs);
+    const { rank, size } = group;
+    group.#newsDescriptor = ops.beginAttendance({ rank, size, intervalMs: group.#intervalMs() });
     group.#peers('watch');
     return group;
   }
@@ -68,6 +72,11 @@ export class TensorflowCollective implements Collective {
     this.#order = options.addresses
       .map((_, rank) => rank)
       .sort((a, b) => (`${a}` < `${b}` ? -1 : 1));
+  }
+
+  /** Of a socket with the news of the other ranks, which its reader closes; -1: none. See ops.beginAttendance(). */
+  get newsDescriptor(): number {
+    return this.#newsDescriptor;
   }
 
   allReduce(tensors: readonly Tensor[], over: 'sum' | 'mean'): Tensor[] {
@@ -130,17 +139,19 @@ export class TensorflowCollective implements Collective {
   }
 
   broadcast(bytes: Uint8Array): Uint8Array {
-    return scope(() => {
-      const isSource = this.rank === 0;
-      const given = isSource ? bytes.length : 0;
-      const length = readInt32(this.allGather(int32([given], [1])))[0]!;
-      const words = isSource ? asWords(bytes, wordsFor(length)) : new Int32Array(wordsFor(length));
-      for (let at = 0; at < words.length; at += CHUNK_WORDS) {
-        const end = Math.min(at + CHUNK_WORDS, words.length);
-        words.set(this.#broadcastChunk(words.slice(at, end)), at);
-      }
-      return bytesAt(words, 0, length);
-    });
+    const given = lengthWords(this.rank === 0 ? bytes.length : 0);
+    // Rank 0's length comes first.
+    const told = scope(() => readInt32(this.allGather(int32(given, [given.length]))));
+    const all = this.rank === 0 ? bytes : new Uint8Array(lengthFrom(told));
+    this.broadcastInto(all);
+    return all;
+  }
+
+  broadcastInto(bytes: Uint8Array): void {
+    const pieceBytes = this.#options.pieceBytes ?? PIECE_BYTES;
+    for (let at = 0; at < bytes.length; at += pieceBytes) {
+      this.#broadcastPiece(bytes.subarray(at, at + pieceBytes));
+    }
   }
 
   barrier(): void {
@@ -164,6 +175,7 @@ export class TensorflowCollective implements Collective {
         if (!(error instanceof RankLostError)) throw error;
       }
     }
+    ops.endAttendance(this.#failure === null);
     this.#peers('stop');
   }
 
@@ -208,17 +220,19 @@ export class TensorflowCollective implements Collective {
     };
   }
 
-  #broadcastChunk(words: Int32Array): Int32Array {
-    return scope(() => {
-      const chunk = int32(words, [words.length]);
-      if (this.rank !== 0) {
-        const received = this.#run('broadcast', chunk, (call) =>
-          ops.collectiveReceive([words.length], 'int32', call),
-        );
-        return readInt32(received);
+  #broadcastPiece(bytes: Uint8Array): void {
+    // There are few powers of two, thus few shapes and instance keys.
+    const words = 2 ** Math.ceil(Math.log2(wordsFor(bytes.length)));
+    scope(() => {
+      const piece = int32(asWords(this.rank === 0 ? bytes : NOTHING, words), [words]);
+      if (this.rank === 0) {
+        this.#run('broadcast', piece, (call) => ops.collectiveSend(piece, call));
+        return;
       }
-      this.#run('broadcast', chunk, (call) => ops.collectiveSend(chunk, call));
-      return words;
+      const received = this.#run('broadcast', piece, (call) =>
+        ops.collectiveReceive([words], 'int32', call),
+      );
+      bytes.set(bytesAt(readInt32(received), 0, bytes.length));
     });
   }
 
@@ -277,14 +291,20 @@ export class TensorflowCollective implements Collective {
     ops.limitCollectives(ms);
   }
 
+  #intervalMs(): number {
+    return Math.ceil(this.#options.timeoutMs / 4);
+  }
+
   #peers(when: ops.PeerCheck['when']): ops.LostPeer[] {
     const { rank, size } = this;
     const { timeoutMs } = this.#options;
     // Together: the longest time from a peer's end to the error.
-    const intervalMs = Math.ceil(timeoutMs / 4);
+    const intervalMs = this.#intervalMs();
     return ops.checkPeers({ when, rank, size, intervalMs, timeoutMs: timeoutMs - intervalMs });
   }
 }
+
+const NOTHING = new Uint8Array();
 
 /** Known ones are used again: a key of its own for each call would leak memory in TensorFlow. */
 function keyOf(keys: Map<string, number>, signature: string): number {
