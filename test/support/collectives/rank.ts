@@ -30,6 +30,7 @@ interface Command {
   readonly timeoutMs?: number;
   readonly startTimeoutMs?: number;
   readonly lateMs?: number;
+  readonly pieceBytes?: number;
   readonly times?: number;
   readonly gathers?: number;
   readonly overlap?: boolean;
@@ -67,8 +68,10 @@ function rejoin({ times = 1, ...limits }: Command): unknown {
 }
 
 function joinWith(limits: Omit<Command, 'call'>): void {
-  const { timeoutMs = 3000, startTimeoutMs = 60_000, lateMs = 60_000 } = limits;
-  group = TensorflowCollective.join({ rank, addresses, timeoutMs, startTimeoutMs, lateMs });
+  const { timeoutMs = 3000, startTimeoutMs = 60_000, lateMs = 60_000, pieceBytes } = limits;
+  const pieces = pieceBytes === undefined ? {} : { pieceBytes };
+  const given = { rank, addresses, timeoutMs, startTimeoutMs, lateMs, ...pieces };
+  group = TensorflowCollective.join(given);
 }
 
 function run(command: Command): unknown {
