@@ -9,6 +9,7 @@ const SETTINGS = [
   // Nobody is there.
   ...['teacher.addresses=["127.0.0.1:1"]', 'teacher.teacherTimeoutMs=300000'],
   ...[`distributed.timeoutMs=${TIMEOUT_MS}`, 'distributed.perMachine=3'],
+  'train.batchSize=3',
 ];
 /** Beyond distributed.timeoutMs, to end on a busy machine. */
 const END_MS = 10_000;

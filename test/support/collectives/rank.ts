@@ -2,7 +2,7 @@
  * A process of a group in tests: reads one JSON command per line and answers each with a line.
  * Arguments: its rank, then every rank's host:port.
  */
-import { readdirSync } from 'node:fs';
+import { closeSync, readdirSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import type { StartedReduce } from '../../../src/collectives/collective.js';
 import { SERVER_VARIABLE, serverVariable } from '../../../src/collectives/serverDef.js';
@@ -62,6 +62,8 @@ function rejoin({ times = 1, ...limits }: Command): unknown {
   for (let i = 0; i < times; i++) {
     joinWith(limits);
     group!.close();
+    // Its reader closes it; here nobody reads.
+    closeSync(group!.newsDescriptor);
   }
   const [threads, descriptors] = ['task', 'fd'].map((of) => readdirSync(`/proc/self/${of}`).length);
   return { threads, descriptors, tensors: numTensors() };
