@@ -4,6 +4,8 @@
  */
 import { int32, ops, readInt32, scope, type Tensor, zeros } from '../tensor/index.js';
 import { asOne, bucketsOf, packed, unpacked } from './buckets.js';
+import { keyOf } from './instanceKeys.js';
+import { lostText } from './lostText.js';
 import { asWords, bytesAt, lengthFrom, lengthWords, WORD_BYTES, wordsFor } from './words.js';
 import {
   type Collective,
@@ -28,8 +30,6 @@ export interface GroupOptions {
   /** Bytes that a broadcast sends at once, a power of two; default: 4 MiB. */
   readonly pieceBytes?: number;
 }
-
-const PIECE_BYTES = 2 ** 22;
 /** What is gathered is sent to all others at once up to this size, which costs memory for each; beyond it in a ring. */
 const AT_ONCE_BYTES = 2 ** 16;
 /** Instance keys of reductions in the background begin here. */
@@ -57,9 +57,7 @@ export class TensorflowCollective implements Collective {
     const group = new TensorflowCollective(options);
     group.barrier();
     group.#limit(options.lateMs);
-    const { rank, size } = group;
-    group.#newsDescriptor = ops.beginAttendance({ rank, size, intervalMs: group.#intervalMs() });
-    group.#peers('watch');
+    group.#attend();
     return group;
   }
 
@@ -74,7 +72,7 @@ export class TensorflowCollective implements Collective {
       .sort((a, b) => (`${a}` < `${b}` ? -1 : 1));
   }
 
-  /** Of a socket with the news of the other ranks, which its reader closes; -1: none. See ops.beginAttendance(). */
+  /** See ops.beginAttendance(). */
   get newsDescriptor(): number {
     return this.#newsDescriptor;
   }
@@ -148,7 +146,7 @@ export class TensorflowCollective implements Collective {
   }
 
   broadcastInto(bytes: Uint8Array): void {
-    const pieceBytes = this.#options.pieceBytes ?? PIECE_BYTES;
+    const { pieceBytes = 2 ** 22 } = this.#options;
     for (let at = 0; at < bytes.length; at += pieceBytes) {
       this.#broadcastPiece(bytes.subarray(at, at + pieceBytes));
     }
@@ -224,15 +222,13 @@ export class TensorflowCollective implements Collective {
     // There are few powers of two, thus few shapes and instance keys.
     const words = 2 ** Math.ceil(Math.log2(wordsFor(bytes.length)));
     scope(() => {
-      const piece = int32(asWords(this.rank === 0 ? bytes : NOTHING, words), [words]);
-      if (this.rank === 0) {
-        this.#run('broadcast', piece, (call) => ops.collectiveSend(piece, call));
-        return;
-      }
+      const piece = int32(asWords(this.rank === 0 ? bytes : new Uint8Array(), words), [words]);
       const received = this.#run('broadcast', piece, (call) =>
-        ops.collectiveReceive([words], 'int32', call),
+        this.rank === 0
+          ? ops.collectiveSend(piece, call)
+          : ops.collectiveReceive([words], 'int32', call),
       );
-      bytes.set(bytesAt(readInt32(received), 0, bytes.length));
+      if (received) bytes.set(bytesAt(readInt32(received), 0, bytes.length));
     });
   }
 
@@ -270,19 +266,15 @@ export class TensorflowCollective implements Collective {
 
   /** An error of TensorFlow doesn't always name the rank, so the others are asked. */
   #lost(name: string, error: Error): RankLostError {
-    const { addresses } = this.#options;
     const lost = this.#peers('now');
     const from = `rank ${this.rank} of ${this.size}: ${name}`;
     if (lost.length > 0) {
-      const ranks = lost.map(
-        ({ rank, reason }) => `rank ${rank} (${addresses[rank]}): ${brief(reason)}`,
-      );
+      const ranks = lost.map((peer) => lostText(peer, this.#options.addresses));
       return new RankLostError(`${from}: lost ${ranks.join('; ')}`);
     }
-    if (/DEADLINE_EXCEEDED|Deadline|timed? ?out/i.test(error.message)) {
-      return new RankLostError(`${from}: a rank is late by more than ${this.#limitMs / 1000} s`);
-    }
-    return new RankLostError(`${from}: ${error.message}`);
+    const isLate = /DEADLINE_EXCEEDED|Deadline|timed? ?out/i.test(error.message);
+    const what = isLate ? `a rank is late by more than ${this.#limitMs / 1000} s` : error.message;
+    return new RankLostError(`${from}: ${what}`);
   }
 
   /** Of later collectives, from the first rank's call on. */
@@ -291,30 +283,17 @@ export class TensorflowCollective implements Collective {
     ops.limitCollectives(ms);
   }
 
-  #intervalMs(): number {
-    return Math.ceil(this.#options.timeoutMs / 4);
+  #attend(): void {
+    const intervalMs = Math.ceil(this.#options.timeoutMs / 4);
+    this.#newsDescriptor = ops.beginAttendance({ rank: this.rank, size: this.size, intervalMs });
+    this.#peers('watch');
   }
 
   #peers(when: ops.PeerCheck['when']): ops.LostPeer[] {
     const { rank, size } = this;
     const { timeoutMs } = this.#options;
     // Together: the longest time from a peer's end to the error.
-    const intervalMs = this.#intervalMs();
+    const intervalMs = Math.ceil(timeoutMs / 4);
     return ops.checkPeers({ when, rank, size, intervalMs, timeoutMs: timeoutMs - intervalMs });
   }
-}
-
-const NOTHING = new Uint8Array();
-
-/** Known ones are used again: a key of its own for each call would leak memory in TensorFlow. */
-function keyOf(keys: Map<string, number>, signature: string): number {
-  const known = keys.get(signature);
-  if (known !== undefined) return known;
-  keys.set(signature, keys.size + 1);
-  return keys.size;
-}
-
-/** TensorFlow's text without the call that it failed in. */
-function brief(reason: string): string {
-  return reason.split(' Additional GRPC error')[0]!;
 }

@@ -112,7 +112,7 @@ const awaited = (peer: number) => `cirkd_student_rank_awaited_seconds{peer="${pe
 
 /** Rank 0 says that it waits for rank 1, and the figure rises meanwhile. */
 async function assertAwaited(rank0: CirkdProcess): Promise<void> {
-  await rank0.says(/"peer":1,.*"the other ranks wait for one"/);
+  await rank0.says(/"peer":1,.*"a rank keeps the others waiting"/);
   const first = (await scrape(rank0))(awaited(1))!;
   assert.ok(first > 1, `${first} s`);
   await eventually(async () => (await scrape(rank0))(awaited(1))! > first + 1);

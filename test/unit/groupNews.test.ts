@@ -89,10 +89,10 @@ test('a wait is written after a while, then each time it has doubled, and when i
   const awaited = new AwaitedLog(5, ['a:1', 'b:2'], log);
   for (const seconds of [2, 4.5, 6, 8, 11, 13, 19, 23, 1, 3, 0, 6, 2]) awaited.take([0, seconds]);
   assert.deepEqual(lines, [
-    'warn 1 b:2 6 the other ranks wait for one',
-    'warn 1 b:2 13 the other ranks wait for one',
+    'warn 1 b:2 6 a rank keeps the others waiting',
+    'warn 1 b:2 13 a rank keeps the others waiting',
     'info 1 b:2 23 the awaited rank has come',
-    'warn 1 b:2 6 the other ranks wait for one',
+    'warn 1 b:2 6 a rank keeps the others waiting',
     'info 1 b:2 6 the awaited rank has come',
   ]);
 });

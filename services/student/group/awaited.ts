@@ -50,7 +50,7 @@ export class AwaitedLog {
     }
     if (seconds >= (told === undefined ? this.#firstSeconds : 2 * told.seconds)) {
       this.#told.set(peer, { seconds, lastSeconds: seconds });
-      this.#log.warn({ ...fields, seconds }, 'the other ranks wait for one');
+      this.#log.warn({ ...fields, seconds }, 'a rank keeps the others waiting');
       return;
     }
     if (told !== undefined) this.#told.set(peer, { ...told, lastSeconds: seconds });

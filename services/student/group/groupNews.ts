@@ -6,6 +6,7 @@ import { Socket } from 'node:net';
 import { createInterface } from 'node:readline';
 import type { Duplex } from 'node:stream';
 import { RankLostError } from '../../../src/collectives/collective.js';
+import { lostText } from '../../../src/collectives/lostText.js';
 import { StopAgreedError } from '../../../src/train/loop.js';
 
 export interface NewsPlace {
@@ -65,8 +66,8 @@ export class GroupNews {
 
   #read(line: string): void {
     const [kind, ...words] = line.split(' ');
-    if (kind === 'waits') return this.#onWaits(words.map(Number));
     const peer = Number(words[0]);
+    if (kind === 'waits') this.#onWaits(words.map(Number));
     if (kind === 'stops') {
       if (!this.#over.signal.aborted) this.#onStop(peer);
       this.#over.abort(new StopAgreedError());
@@ -76,12 +77,7 @@ export class GroupNews {
 
   #lost(peer: number, reason: string): RankLostError {
     const { rank, addresses } = this.#place;
-    const from = `rank ${rank} of ${addresses.length}`;
-    return new RankLostError(`${from}: lost rank ${peer} (${addresses[peer]}): ${brief(reason)}`);
+    const lost = lostText({ rank: peer, reason }, addresses);
+    return new RankLostError(`rank ${rank} of ${addresses.length}: lost ${lost}`);
   }
-}
-
-/** TensorFlow's text without the call that it failed in. */
-function brief(reason: string): string {
-  return reason.split(' Additional GRPC error')[0]!;
 }
