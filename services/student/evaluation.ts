@@ -125,7 +125,10 @@ async function evaluateShare(
       onProgress?.(Math.min(done + place.ranks, total));
     }
   } finally {
-    await share.return();
+    const closed = share.return();
+    // It waits for what is being read, and that may never come.
+    if (stop.aborted) closed.catch(() => {});
+    else await closed;
   }
   return { counts: confusion.counts, seen, predictions, samples };
 }

@@ -103,9 +103,7 @@ test('one process has none of it, in metrics, events, progress and report', asyn
   assert.ok(!('lagSeconds' in step!) && !('collectiveBytes' in step!), JSON.stringify(step));
 });
 
-/** Of the ranks' config. */
-const TIMEOUT_MS = 6000;
-/** Beyond that, to end on a busy machine. */
+/** To notice, for which a quarter of distributed.timeoutMs (6 s) is enough, and to end on a busy machine. */
 const END_MS = 10_000;
 
 const awaited = (peer: number) => `cirkd_student_rank_awaited_seconds{peer="${peer}",rank="0"}`;
@@ -150,9 +148,9 @@ test('a rank whose teacher is slow, and then gone: rank 0 serves its lag, and na
   await assertAwaited(ranks[0]!);
   // Rank 1 waits for its teacher all the time, and notices nevertheless.
   const begin = performance.now();
-  ranks[0]!.signal('SIGSTOP');
+  ranks[0]!.signal('SIGKILL');
   assert.equal(await ranks[1]!.exit(), 8, ranks[1]!.stderr);
   const ms = performance.now() - begin;
-  assert.ok(ms < TIMEOUT_MS + END_MS, `${ms} ms`);
+  assert.ok(ms < END_MS, `${ms} ms`);
   assert.match(ranks[1]!.stderr, /rank 1 of 2: lost rank 0 \(/);
 });
