@@ -4,7 +4,7 @@ import { existsSync } from 'node:fs';
 import { after, afterEach, before, test } from 'node:test';
 import { GroupRuns } from '../support/training/groupRuns.js';
 
-const TIMEOUT_MS = 3000;
+const TIMEOUT_MS = 4000;
 const SETTINGS = [
   // Nobody is there.
   ...['teacher.addresses=["127.0.0.1:1"]', 'teacher.teacherTimeoutMs=300000'],
