@@ -11,6 +11,7 @@ import { NonFiniteLogitsError } from '../../src/evaluate/finiteLogits.js';
 import { startThread } from '../../src/threads/startThread.js';
 import { ThreadCalls } from '../../src/threads/threadCalls.js';
 import type { ThreadClient, ThreadService } from '../../src/threads/threadService.js';
+import { StopAgreedError } from '../../src/train/loop.js';
 import type { MicroBatch, ReplyReplacement, StepOutcome } from '../../src/train/outcome.js';
 import { CheckpointError } from '../../src/wire/checkpointError.js';
 import type { NamedTensor } from '../../src/wire/safetensors.js';
@@ -61,14 +62,25 @@ export interface EvaluatedImage {
   readonly prediction: Uint8Array;
 }
 
+/** The group of ranks that this process is in. */
+export interface JoinedGroup {
+  /** What each rank gave, in the order of the ranks. */
+  readonly texts: readonly string[];
+  /** See TensorflowCollective; for GroupNews. */
+  readonly newsDescriptor: number;
+}
+
 /** The computing thread's calls, each answered once and in order. */
 export interface ComputeCalls {
   /**
-   * Waits for all ranks of a group, which give a text each; returns all texts, in the order of the ranks. Before
-   * setup(), whose state is then rank 0's for all. After a failure this process is alone.
+   * Waits for all ranks of a group, which give a text each. Before setup(), whose state is then rank 0's for all.
+   * After a failure this process is alone.
    */
-  join(options: GroupOptions, text: string): string[];
+  join(options: GroupOptions, text: string): JoinedGroup;
+  /** In a group it waits for all ranks; throws StopAgreedError, having left the group, if one of them is to stop. */
   setup(setup: ComputeSetup): ComputeReady;
+  /** Instead of setup(), in a group: makes that of the other ranks throw StopAgreedError, and leaves the group. */
+  stopStart(): void;
   step(step: number, microBatches: readonly MicroBatch[], waitedSeconds: number): StepOutcome;
   retry(
     step: number,
@@ -102,6 +114,7 @@ export const COMPUTE: ThreadService<ComputeCalls> = {
   thread: 'the computing thread',
   calls: {
     join: {},
+    stopStart: {},
     goOn: {},
     gather: {},
     endTraining: {},
@@ -116,7 +129,7 @@ export const COMPUTE: ThreadService<ComputeCalls> = {
   },
   errors: [
     ...[CheckpointError, ConfigError, ContractMismatchError],
-    ...[NonFiniteLogitsError, RankLostError],
+    ...[NonFiniteLogitsError, RankLostError, StopAgreedError],
   ],
 };
 

@@ -19,6 +19,7 @@ import type { LabelMaps } from '../../src/losses/nearestLabels.js';
 import { normalise } from '../../src/models/normalise.js';
 import { isFiniteTensor } from '../../src/models/teacher/finiteTensor.js';
 import { engineInfo, scope, type Tensor } from '../../src/tensor/index.js';
+import { StopAgreedError } from '../../src/train/loop.js';
 import type { MicroBatch, ReplyReplacement, StepOutcome } from '../../src/train/outcome.js';
 import type { Trainer, TrainingBatch } from '../../src/train/trainer.js';
 import type {
@@ -26,13 +27,14 @@ import type {
   ComputeReady,
   ComputeSetup,
   EvaluatedImage,
+  JoinedGroup,
   StateFiles,
 } from './computeProtocol.js';
 import { agree, gatherTexts, requireSameState, shareState } from './group/agreement.js';
 import { Pace } from './group/pace.js';
 import { loadStartWeights } from './startWeights.js';
 import { buildTrainer } from './trainer.js';
-import { loadState, saveState } from './trainerState.js';
+import { loadState, saveState, viewState } from './trainerState.js';
 
 /** The parts kept after setup; the state that came with it isn't. */
 interface Open {
@@ -51,12 +53,22 @@ export class ComputeSession implements ComputeCalls {
   /** Input of the last step, for retry(). */
   #lastInput: MicroBatch[] = [];
 
-  join(options: GroupOptions, text: string): string[] {
-    this.#group = TensorflowCollective.join(options);
-    return gatherTexts(this.#group, text);
+  join(options: GroupOptions, text: string): JoinedGroup {
+    const group = TensorflowCollective.join(options);
+    this.#group = group;
+    return { texts: gatherTexts(group, text), newsDescriptor: group.newsDescriptor };
+  }
+
+  stopStart(): void {
+    agree(this.#group, 'stop');
+    this.leave();
   }
 
   setup(setup: ComputeSetup): ComputeReady {
+    if (agree(this.#group, 'go').wish === 'stop') {
+      this.leave();
+      throw new StopAgreedError();
+    }
     requireSameTeacher(this.#group, setup.teacher?.digest ?? 'none');
     const trainer = buildTrainer({
       config: setup.config,
@@ -123,7 +135,8 @@ export class ComputeSession implements ComputeCalls {
   endTraining(haveAgreed: boolean): string | null {
     if (this.#group.size === 1) return null;
     if (!haveAgreed) agree(this.#group, 'stop');
-    return requireSameState(this.#group, this.snapshot());
+    const { trainer, ...setup } = this.#ready();
+    return requireSameState(this.#group, viewState(trainer, setup));
   }
 
   leave(): void {

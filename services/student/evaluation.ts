@@ -14,6 +14,7 @@ import { readReportSource } from '../../src/report/source.js';
 import { writeReport } from '../../src/report/writeReport.js';
 import { ensureFolder, replaceFile } from '../../src/run/durableFiles.js';
 import type { RunFolder } from '../../src/run/runFolder.js';
+import { unlessAborted } from '../../src/threads/unlessAborted.js';
 import { StopAgreedError } from '../../src/train/loop.js';
 import type { ComputeClient } from './computeProtocol.js';
 import type { DataWarnings } from './dataWarnings.js';
@@ -108,7 +109,7 @@ async function evaluateShare(
     for (let done = 0; done < total; done += place.ranks) {
       stop.throwIfAborted();
       // The last round may have images for some ranks only.
-      const { value: sample } = await share.next();
+      const { value: sample } = await unlessAborted(share.next(), stop);
       if (sample !== undefined) {
         warnings.sample(sample);
         seen.images++;
@@ -124,7 +125,10 @@ async function evaluateShare(
       onProgress?.(Math.min(done + place.ranks, total));
     }
   } finally {
-    await share.return();
+    const closed = share.return();
+    // It waits for what is being read, and that may never come.
+    if (stop.aborted) closed.catch(() => {});
+    else await closed;
   }
   return { counts: confusion.counts, seen, predictions, samples };
 }

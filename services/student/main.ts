@@ -5,6 +5,7 @@
 import type { StudentConfig } from '../../src/config/student.js';
 import { discardRunFolder } from '../../src/run/runFolder.js';
 import type { ProgressStream } from '../../src/telemetry/progress.js';
+import { StopAgreedError } from '../../src/train/loop.js';
 import { withClassWeights } from './classWeights.js';
 import { setTensorflowThreads } from './computeProtocol.js';
 import { runFollower } from './group/followerRun.js';
@@ -70,6 +71,7 @@ async function begin(
   } catch (error) {
     if (opened.isNew) await discardRunFolder(opened.folder);
     if (stop.aborted && error === stop.reason) return null;
+    if (error instanceof StopAgreedError) return null;
     throw error;
   }
 }

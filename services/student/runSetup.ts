@@ -6,6 +6,7 @@ import { killChildren } from '../setup/subprocess.mjs';
 import type { ComputeClient, ComputeSetup } from './computeProtocol.js';
 import type { EvaluationPlan } from './evaluationPlan.js';
 import { greetingOf } from './group/greeting.js';
+import type { GroupNews } from './group/groupNews.js';
 import { isInGroup, joinFinished, joinGroup } from './group/membership.js';
 import type { OpenedRun } from './openRun.js';
 import type { Reporting } from './reporting.js';
@@ -19,13 +20,22 @@ interface Joining {
   readonly stop: AbortSignal;
 }
 
-/** Waits for the other ranks of a group, if there is one, and tells them of the run; returns their number. */
+/** Those that this process runs with. */
+export interface JoinedRanks {
+  readonly ranks: number;
+  /** null without other ranks. */
+  readonly news: GroupNews | null;
+}
+
+const ALONE: JoinedRanks = { ranks: 1, news: null };
+
+/** Waits for the other ranks of a group, if there is one, and tells them of the run. */
 export async function joinOthers(
   compute: ComputeClient,
   { id, config, manifest }: OpenedRun,
   { data, plan, log, stop }: Joining,
-): Promise<number> {
-  if (!isInGroup(config)) return 1;
+): Promise<JoinedRanks> {
+  if (!isInGroup(config)) return ALONE;
   const { length: ranks } = config.distributed.workers;
   const run = {
     id,
@@ -36,12 +46,13 @@ export async function joinOthers(
   };
   const greeting = await greetingOf(config, data, run);
   if (run.stepsDone < config.train.steps) {
-    await joinGroup(compute, config, greeting, { stop });
-    return ranks;
+    const { news } = await joinGroup(compute, config, greeting, { stop });
+    return { ranks, news };
   }
-  if (await joinFinished(compute, config, greeting, stop)) return ranks;
+  const joined = await joinFinished(compute, config, greeting, stop);
+  if (joined !== null) return { ranks, news: joined.news };
   log.warn('the run has all its steps and the other ranks are gone: rank 0 writes what is missing');
-  return 1;
+  return ALONE;
 }
 
 /** Reads the initial weights; a stop also ends a download. */

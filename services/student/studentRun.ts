@@ -13,10 +13,16 @@ import { NonFiniteLossError } from '../../src/train/outcome.js';
 import { Closers } from '../program/closers.js';
 import { environmentOf } from '../program/environment.js';
 import { Checkpointing } from './checkpointing.js';
-import { type ComputeClient, type ComputeReady, startComputing } from './computeProtocol.js';
+import {
+  type ComputeClient,
+  type ComputeReady,
+  type ComputeSetup,
+  startComputing,
+} from './computeProtocol.js';
 import { DataWarnings } from './dataWarnings.js';
 import { evaluateStudent, type StudentEvaluation, writeRunReport } from './evaluation.js';
 import { type EvaluationPlan, evaluationPlan, picturesAfter } from './evaluationPlan.js';
+import { followGroup, setUpTogether } from './group/groupStart.js';
 import { endComputing } from './group/membership.js';
 import type { OpenedRun } from './openRun.js';
 import { openReporting, type ReportedRun, type Reporting } from './reporting.js';
@@ -52,13 +58,52 @@ interface Parts {
   readonly checkpointing: Checkpointing;
   readonly warnings: DataWarnings;
   readonly stop: AbortSignal;
+  /** See followGroup(); without other ranks the same as stop. */
+  readonly over: AbortSignal;
   /** Closes all parts except the reporting, in reverse order of opening. */
   readonly closers: Closers;
   /** For the start event. */
-  readonly start: {
-    readonly ready: ComputeReady;
-    readonly leftOut: LeftOutTerms | null;
-    readonly startWeights: Pick<StartWeights, 'file' | 'sha256'> | null;
+  readonly start: { readonly ready: ComputeReady } & Pick<Prepared, 'leftOut' | 'startWeights'>;
+}
+
+/** What setup() needs, and what is opened on the way to it. */
+interface Prepared extends Pick<Parts, 'teacher' | 'feed' | 'checkpointing' | 'warnings'> {
+  readonly setup: ComputeSetup;
+  readonly leftOut: LeftOutTerms | null;
+  readonly startWeights: Pick<StartWeights, 'file' | 'sha256'> | null;
+}
+
+async function prepareRun({
+  opened,
+  dataset,
+  plan,
+  reporting,
+  compute,
+  over,
+  closers,
+}: Pick<
+  Parts,
+  'opened' | 'dataset' | 'plan' | 'reporting' | 'compute' | 'over' | 'closers'
+>): Promise<Prepared> {
+  const { config } = opened;
+  const { log } = reporting;
+  const teacher = await connectTeacher(config, { dataset, run: opened, reporting, stop: over });
+  closers.add(async () => teacher?.close());
+  const warnings = new DataWarnings(log);
+  const { feed, close } = openFeed(config, teacher, reporting.stepsDone, (batch, isLast) =>
+    warnings.batch(batch, isLast),
+  );
+  closers.add(close);
+  const run = { config, run: opened, plan, dataset, teacher, compute, reporting };
+  const checkpointing = new Checkpointing(run);
+  const leftOut = leaveOutTerms(config, { teacher, log });
+  // A checkpoint has the student's weights, and the file that they started from may be gone.
+  const isStart = opened.manifest === null;
+  const startWeights = isStart ? await startWeightsOf(opened, log, over) : null;
+  return {
+    ...{ teacher, feed, checkpointing, warnings, leftOut },
+    setup: setupOf(opened, { dataset, teacher, startWeights }),
+    startWeights: startWeights && { file: startWeights.file, sha256: startWeights.sha256 },
   };
 }
 
@@ -90,31 +135,15 @@ export class StudentRun {
       closers.add(() => endComputing(thread, config));
       const compute = thread.call;
       const plan = evaluationPlan(config, opened);
-      const ranks = await unlessAborted(
-        joinOthers(compute, opened, { data, plan, log, stop }),
-        stop,
-      );
-      const teacher = await connectTeacher(config, { dataset, run: opened, reporting, stop });
-      closers.add(async () => teacher?.close());
-      const warnings = new DataWarnings(log);
-      const { feed, close } = openFeed(config, teacher, reporting.stepsDone, (batch, isLast) =>
-        warnings.batch(batch, isLast),
-      );
-      closers.add(close);
-      const run = { config, run: opened, plan, dataset, teacher, compute, reporting };
-      const checkpointing = new Checkpointing(run);
-      const leftOut = leaveOutTerms(config, { teacher, log });
-      // A checkpoint has the student's weights, and the file that they started from may be gone.
-      const isStart = opened.manifest === null;
-      const startWeights = isStart ? await startWeightsOf(opened, log, stop) : null;
-      const setup = compute.setup(setupOf(opened, { dataset, teacher, startWeights }));
-      const start = {
-        ready: await unlessAborted(setup, stop),
-        leftOut,
-        startWeights: startWeights && { file: startWeights.file, sha256: startWeights.sha256 },
-      };
-      const open = { opened, dataset, reporting, compute, teacher, feed, checkpointing, warnings };
-      return new StudentRun({ ...open, validation, plan, ranks, stop, closers, start });
+      const joining = joinOthers(compute, opened, { data, plan, log, stop });
+      const { ranks, news } = await unlessAborted(joining, stop);
+      closers.add(async () => news?.close());
+      const over = followGroup(news, stop, config, reporting);
+      const base = { opened, dataset, plan, reporting, compute, over, closers };
+      const { ready, prepared } = await setUpTogether(compute, news, over, () => prepareRun(base));
+      const { setup: _, leftOut, startWeights, ...parts } = prepared;
+      const start = { ready, leftOut, startWeights };
+      return new StudentRun({ ...base, ...parts, validation, ranks, stop, start });
     } catch (error) {
       await closers.close().finally(() => reporting.close(0, stop));
       throw error;
@@ -173,12 +202,13 @@ export class StudentRun {
   }
 
   async #runSteps(): Promise<Ended> {
-    const { opened, feed, teacher, compute, checkpointing, reporting, stop } = this.#parts;
+    const { opened, feed, teacher, compute, checkpointing, reporting, over } = this.#parts;
     const { steps, accumulateSteps } = opened.config.train;
+    const firstStep = checkpointing.step;
     const evaluate = () => this.#evaluate();
     try {
       const { ended, haveAgreed } = await runLoop({
-        ...{ firstStep: checkpointing.step, steps, accumulateSteps, feed, teacher, compute, stop },
+        ...{ firstStep, steps, accumulateSteps, feed, teacher, compute, stop: over },
         beforeFirst: () => checkpointing.catchUp(evaluate),
         afterStep: async (report) => {
           checkpointing.stepDone();
@@ -200,14 +230,14 @@ export class StudentRun {
   #evaluate(): Promise<StudentEvaluation> {
     const { opened, validation, compute, plan, ranks, checkpointing, ...parts } = this.#parts;
     const { config } = opened;
-    const { stop, warnings, reporting } = parts;
+    const { over, warnings, reporting } = parts;
     return evaluateStudent(compute, {
       config: validationConfig(config),
       dataset: validation,
       place: { rank: 0, ranks },
       workers: loaderThreads(config.data.workers, config.distributed.perMachine),
       pictures: picturesAfter(plan, checkpointing.step),
-      ...{ stop, warnings },
+      ...{ stop: over, warnings },
       onProgress: (images) => reporting.evaluated(images, validation.samples.length),
     });
   }

@@ -21,6 +21,16 @@ export function saveState(
   trainer: Trainer,
   setup: Pick<ComputeSetup, 'config' | 'classNames'>,
 ): StateFiles {
+  const files = viewState(trainer, setup);
+  const { banks } = files;
+  return banks === undefined ? files : { ...files, banks: file(copied(banks.tensors)) };
+}
+
+/** The same without a copy of the banks, which the next step overwrites. */
+export function viewState(
+  trainer: Trainer,
+  setup: Pick<ComputeSetup, 'config' | 'classNames'>,
+): StateFiles {
   trainer.requireWholeState();
   const { network, projectionHead, channel, termConvolutions, adversary, objective } =
     trainer.parts;
@@ -46,8 +56,7 @@ export function saveState(
   for (const bank of [pixel, region, channelRows]) {
     for (const [name, tensor] of bank?.exportState() ?? []) banks.set(name, tensor);
   }
-  // A bank returns views of its rows, which the next step overwrites.
-  if (banks.size > 0) files.banks = file(copied(banks));
+  if (banks.size > 0) files.banks = file(banks);
   return files;
 }
 

@@ -76,6 +76,8 @@ export interface Collective {
   allGatherBytes(bytes: Uint8Array, size?: 'any' | 'equal'): Uint8Array[];
   /** Rank 0's bytes; the other ranks' argument is ignored. */
   broadcast(bytes: Uint8Array): Uint8Array;
+  /** The same where the other ranks know the length: rank 0's bytes replace theirs. Sent in pieces, not copied. */
+  broadcastInto(bytes: Uint8Array): void;
   barrier(): void;
   /** What this rank has used since it was last asked. */
   takeUse(): CollectiveUse;

@@ -10,6 +10,7 @@ export const singleProcess: Collective = {
   allGather: (x) => x,
   allGatherBytes: (bytes) => [bytes],
   broadcast: (bytes) => bytes,
+  broadcastInto() {},
   barrier() {},
   takeUse: () => NO_USE,
   close() {},

@@ -4,7 +4,9 @@
  */
 import { int32, ops, readInt32, scope, type Tensor, zeros } from '../tensor/index.js';
 import { asOne, bucketsOf, packed, unpacked } from './buckets.js';
-import { asWords, bytesAt, WORD_BYTES, wordsFor } from './words.js';
+import { keyOf } from './instanceKeys.js';
+import { lostText } from './lostText.js';
+import { asWords, bytesAt, lengthFrom, lengthWords, WORD_BYTES, wordsFor } from './words.js';
 import {
   type Collective,
   type CollectiveKind,
@@ -25,10 +27,9 @@ export interface GroupOptions {
   readonly startTimeoutMs: number;
   /** Time by which a rank that answers may come later to a collective than the first one. */
   readonly lateMs: number;
+  /** Bytes that a broadcast sends at once, a power of two; default: 4 MiB. */
+  readonly pieceBytes?: number;
 }
-
-/** Chunks of a broadcast: all but the last are equal, so they share an instance key. */
-const CHUNK_WORDS = 2 ** 20;
 /** What is gathered is sent to all others at once up to this size, which costs memory for each; beyond it in a ring. */
 const AT_ONCE_BYTES = 2 ** 16;
 /** Instance keys of reductions in the background begin here. */
@@ -46,6 +47,7 @@ export class TensorflowCollective implements Collective {
   static #tickets = 0;
   /** Row i of a gathered tensor is rank #order[i]'s. */
   readonly #order: readonly number[];
+  #newsDescriptor = -1;
   #limitMs = 0;
   #use: CollectiveUse = NO_USE;
   #failure: RankLostError | null = null;
@@ -55,7 +57,7 @@ export class TensorflowCollective implements Collective {
     const group = new TensorflowCollective(options);
     group.barrier();
     group.#limit(options.lateMs);
-    group.#peers('watch');
+    group.#attend();
     return group;
   }
 
@@ -68,6 +70,11 @@ export class TensorflowCollective implements Collective {
     this.#order = options.addresses
       .map((_, rank) => rank)
       .sort((a, b) => (`${a}` < `${b}` ? -1 : 1));
+  }
+
+  /** See ops.beginAttendance(). */
+  get newsDescriptor(): number {
+    return this.#newsDescriptor;
   }
 
   allReduce(tensors: readonly Tensor[], over: 'sum' | 'mean'): Tensor[] {
@@ -130,17 +137,19 @@ export class TensorflowCollective implements Collective {
   }
 
   broadcast(bytes: Uint8Array): Uint8Array {
-    return scope(() => {
-      const isSource = this.rank === 0;
-      const given = isSource ? bytes.length : 0;
-      const length = readInt32(this.allGather(int32([given], [1])))[0]!;
-      const words = isSource ? asWords(bytes, wordsFor(length)) : new Int32Array(wordsFor(length));
-      for (let at = 0; at < words.length; at += CHUNK_WORDS) {
-        const end = Math.min(at + CHUNK_WORDS, words.length);
-        words.set(this.#broadcastChunk(words.slice(at, end)), at);
-      }
-      return bytesAt(words, 0, length);
-    });
+    const given = lengthWords(this.rank === 0 ? bytes.length : 0);
+    // Rank 0's length comes first.
+    const told = scope(() => readInt32(this.allGather(int32(given, [given.length]))));
+    const all = this.rank === 0 ? bytes : new Uint8Array(lengthFrom(told));
+    this.broadcastInto(all);
+    return all;
+  }
+
+  broadcastInto(bytes: Uint8Array): void {
+    const { pieceBytes = 2 ** 22 } = this.#options;
+    for (let at = 0; at < bytes.length; at += pieceBytes) {
+      this.#broadcastPiece(bytes.subarray(at, at + pieceBytes));
+    }
   }
 
   barrier(): void {
@@ -164,6 +173,7 @@ export class TensorflowCollective implements Collective {
         if (!(error instanceof RankLostError)) throw error;
       }
     }
+    ops.endAttendance(this.#failure === null);
     this.#peers('stop');
   }
 
@@ -208,17 +218,17 @@ export class TensorflowCollective implements Collective {
     };
   }
 
-  #broadcastChunk(words: Int32Array): Int32Array {
-    return scope(() => {
-      const chunk = int32(words, [words.length]);
-      if (this.rank !== 0) {
-        const received = this.#run('broadcast', chunk, (call) =>
-          ops.collectiveReceive([words.length], 'int32', call),
-        );
-        return readInt32(received);
-      }
-      this.#run('broadcast', chunk, (call) => ops.collectiveSend(chunk, call));
-      return words;
+  #broadcastPiece(bytes: Uint8Array): void {
+    // There are few powers of two, thus few shapes and instance keys.
+    const words = 2 ** Math.ceil(Math.log2(wordsFor(bytes.length)));
+    scope(() => {
+      const piece = int32(asWords(this.rank === 0 ? bytes : new Uint8Array(), words), [words]);
+      const received = this.#run('broadcast', piece, (call) =>
+        this.rank === 0
+          ? ops.collectiveSend(piece, call)
+          : ops.collectiveReceive([words], 'int32', call),
+      );
+      if (received) bytes.set(bytesAt(readInt32(received), 0, bytes.length));
     });
   }
 
@@ -256,25 +266,27 @@ export class TensorflowCollective implements Collective {
 
   /** An error of TensorFlow doesn't always name the rank, so the others are asked. */
   #lost(name: string, error: Error): RankLostError {
-    const { addresses } = this.#options;
     const lost = this.#peers('now');
     const from = `rank ${this.rank} of ${this.size}: ${name}`;
     if (lost.length > 0) {
-      const ranks = lost.map(
-        ({ rank, reason }) => `rank ${rank} (${addresses[rank]}): ${brief(reason)}`,
-      );
+      const ranks = lost.map((peer) => lostText(peer, this.#options.addresses));
       return new RankLostError(`${from}: lost ${ranks.join('; ')}`);
     }
-    if (/DEADLINE_EXCEEDED|Deadline|timed? ?out/i.test(error.message)) {
-      return new RankLostError(`${from}: a rank is late by more than ${this.#limitMs / 1000} s`);
-    }
-    return new RankLostError(`${from}: ${error.message}`);
+    const isLate = /DEADLINE_EXCEEDED|Deadline|timed? ?out/i.test(error.message);
+    const what = isLate ? `a rank is late by more than ${this.#limitMs / 1000} s` : error.message;
+    return new RankLostError(`${from}: ${what}`);
   }
 
   /** Of later collectives, from the first rank's call on. */
   #limit(ms: number): void {
     this.#limitMs = ms;
     ops.limitCollectives(ms);
+  }
+
+  #attend(): void {
+    const intervalMs = Math.ceil(this.#options.timeoutMs / 4);
+    this.#newsDescriptor = ops.beginAttendance({ rank: this.rank, size: this.size, intervalMs });
+    this.#peers('watch');
   }
 
   #peers(when: ops.PeerCheck['when']): ops.LostPeer[] {
@@ -284,17 +296,4 @@ export class TensorflowCollective implements Collective {
     const intervalMs = Math.ceil(timeoutMs / 4);
     return ops.checkPeers({ when, rank, size, intervalMs, timeoutMs: timeoutMs - intervalMs });
   }
-}
-
-/** Known ones are used again: a key of its own for each call would leak memory in TensorFlow. */
-function keyOf(keys: Map<string, number>, signature: string): number {
-  const known = keys.get(signature);
-  if (known !== undefined) return known;
-  keys.set(signature, keys.size + 1);
-  return keys.size;
-}
-
-/** TensorFlow's text without the call that it failed in. */
-function brief(reason: string): string {
-  return reason.split(' Additional GRPC error')[0]!;
 }

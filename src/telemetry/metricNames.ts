@@ -65,6 +65,10 @@ export const STUDENT_METRIC_NAMES = named('cirkd_student_', {
     'rank_lag_seconds_total',
     'Time by which rank peer came later than the typical rank; at rank 0, absent without other ranks.',
   ],
+  rankAwaited: [
+    'rank_awaited_seconds',
+    'Time that another rank has by now waited for rank peer, 0 if none does; at rank 0, absent without other ranks.',
+  ],
   learningRate: ['learning_rate', 'Learning rate of the last step.'],
   receivedBytes: ['received_bytes_total', 'Bytes of tensor data received from teachers.'],
   inflightBytes: ['inflight_bytes', 'Bytes of answers requested and not yet complete.'],

@@ -46,6 +46,8 @@ export interface StudentMetrics {
   recordRun(run: { readonly id: string; readonly steps: number; readonly stepsDone: number }): void;
   /** Call it before the first step of a process that has other ranks. */
   joinGroup(place: GroupPlace): void;
+  /** @param seconds by rank: for how long another one has waited for it by now; 0: nobody does */
+  recordAwaited(seconds: readonly number[]): void;
   recordStep(step: StepFigures): void;
   /** Records the terms of a step that was not made because one of them isn't finite. */
   recordNonFinite(losses: Readonly<Partial<Record<Term, number>>>): void;
@@ -77,7 +79,10 @@ export function createStudentMetrics(): StudentMetrics {
 
 function runRecorder(
   registers: Registry[],
-): Pick<StudentMetrics, 'recordRun' | 'joinGroup' | 'recordStep' | 'recordNonFinite'> {
+): Pick<
+  StudentMetrics,
+  'recordRun' | 'joinGroup' | 'recordAwaited' | 'recordStep' | 'recordNonFinite'
+> {
   const info = new Gauge({ ...NAMES.info, labelNames: ['run'], registers });
   const runSteps = new Gauge({ ...NAMES.runSteps, registers });
   const runStep = new Gauge({ ...NAMES.runStep, registers });
@@ -94,6 +99,7 @@ function runRecorder(
       runStep.set(stepsDone);
     },
     joinGroup: group.join,
+    recordAwaited: group.awaited,
     recordStep(step) {
       runStep.inc();
       if (step.group !== undefined) group.step(step.group);

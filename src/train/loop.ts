@@ -2,6 +2,7 @@
  * The training loop: feed → compute → report, one step at a time. It depends on the Teacher and
  * Compute interfaces, never on a socket or a thread.
  */
+import { RankLostError } from '../collectives/collective.js';
 import { NonFiniteReplyError, type Teacher } from '../contract/teacher.js';
 import { unlessAborted } from '../threads/unlessAborted.js';
 import { type FedBatch, type Feed, teacherImages } from './feed.js';
@@ -67,7 +68,10 @@ export interface LoopOptions {
   readonly feed: Feed;
   readonly teacher: Teacher | null;
   readonly compute: Compute;
-  /** Stops the run between steps, or while it waits for data, for a teacher or in afterStep. */
+  /**
+   * Stops the run between steps, or while it waits for data, for a teacher or in afterStep. With RankLostError as the
+   * reason it ends it with that error.
+   */
   readonly stop: AbortSignal;
   /** Awaited before the first step, on the same terms as afterStep. */
   readonly beforeFirst?: () => Promise<void>;
@@ -108,6 +112,7 @@ export async function runLoop(options: LoopOptions): Promise<LoopEnd> {
       await options.afterStep(report);
     }
   } catch (error) {
+    if (error instanceof RankLostError) throw error;
     if (stop.aborted && error === stop.reason) return { ended: 'stopped', haveAgreed: false };
     if (error instanceof StopAgreedError) return { ended: 'stopped', haveAgreed: true };
     throw error;

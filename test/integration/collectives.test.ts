@@ -12,7 +12,9 @@ const SIZES = [5, 700_000, 600_000, 3, 1_300_000];
 for (const size of [2, 3, 4]) {
   test(`${size} ranks: sums, means, gathers and broadcasts, with equal bits each time`, async () => {
     const group = await RankGroup.start(size);
-    for (const { error, message } of await group.all({ call: 'join' })) {
+    // A broadcast in two pieces, or in many.
+    const pieces = size === 2 ? {} : { pieceBytes: 2 ** 16 };
+    for (const { error, message } of await group.all({ call: 'join', ...pieces })) {
       assert.equal(error, undefined, message);
     }
     const ranks = Array.from({ length: size }, (_, rank) => rank);

@@ -1,7 +1,7 @@
 /**
  * CIRKD_GROUP_STARTS (200) starts and ends of groups of two processes on the same ports: most of ranks that only
- * exchange, every tenth of a whole `cirkd student --workers 2`. They end by themselves, by a kill or by SIGTERM. Each
- * time no process and no listener may be left. About 10 minutes on two idle cores.
+ * exchange, every tenth of whole students. They end by themselves, by a kill, a freeze or SIGTERM. Each time no process
+ * and no listener may be left. About 10 minutes on two idle cores.
  */
 import assert from 'node:assert/strict';
 import { createServer } from 'node:net';
@@ -42,6 +42,8 @@ async function startRanks(how: (typeof ENDS)[number]): Promise<void> {
   }
   const [first, second] = await group.all({ call: 'reduce', sizes: [1000, 5] });
   assert.deepEqual(first!['sha'], second!['sha']);
+  // In the background: a kill finds them under way.
+  await group.all({ call: 'start', sizes: [100_000, 5], gathers: 3 });
   if (how === 'both killed') {
     RankGroup.killAll();
     return;
@@ -54,11 +56,41 @@ async function startRanks(how: (typeof ENDS)[number]): Promise<void> {
     assert.equal(await group.ranks[0]!.end(), 0);
     return;
   }
+  const [one, other] = await group.all({ call: 'end' });
+  assert.deepEqual(one!['sha'], other!['sha']);
   await group.all({ call: 'close' });
   assert.deepEqual(await Promise.all(group.ranks.map((rank) => rank.end())), [0, 0]);
 }
 
-async function startStudent(id: string, isStopped: boolean): Promise<void> {
+/** How a group of students ends: rank 1 is hit while both train, or while both wait for a teacher. */
+const STUDENT_ENDS = [
+  'by itself',
+  'stopped',
+  'killed',
+  'killed waiting',
+  'frozen waiting',
+] as const;
+
+async function startStudents(id: string, how: (typeof STUDENT_ENDS)[number]): Promise<void> {
+  if (how === 'by itself' || how === 'stopped') return launchStudents(id, how === 'stopped');
+  const isWaiting = how.endsWith('waiting');
+  const settings = [
+    ...[`distributed.workers=${JSON.stringify(addresses)}`, 'distributed.perMachine=2'],
+    ...['train.steps=1000', ...(isWaiting ? ['teacher.addresses=["127.0.0.1:1"]'] : [])],
+  ];
+  const [first, second] = [0, 1].map((rank) =>
+    runs.student(id, ...settings, `distributed.index=${rank}`),
+  );
+  if (isWaiting) await second!.says(/"url":"/);
+  else await first!.says(/step 1\/1000 /);
+  second!.signal(how === 'frozen waiting' ? 'SIGSTOP' : 'SIGKILL');
+  assert.equal(await first!.exit(), 8, `${how}: ${first!.stderr}`);
+  assert.match(first!.stderr, /lost rank 1 /);
+  second!.kill();
+  await second!.exit();
+}
+
+async function launchStudents(id: string, isStopped: boolean): Promise<void> {
   const student = runs.student(id, `train.steps=${isStopped ? 1000 : 1}`, '--workers', '2');
   if (isStopped) {
     await student.says(/\[rank 0\] step 1\/1000 /);
@@ -89,7 +121,8 @@ test(`${STARTS} starts of a group leave no process and no listener`, async (t) =
   for (let start = 0; start < STARTS; start++) {
     if (start % STUDENT_EVERY === STUDENT_EVERY - 1) {
       const id = `started-${process.pid}-${start}`;
-      await startStudent(id, (start + 1) % (2 * STUDENT_EVERY) === 0);
+      const count = Math.floor(start / STUDENT_EVERY);
+      await startStudents(id, STUDENT_ENDS[count % STUDENT_ENDS.length]!);
       await assertNothingLeft(`run.id=${id}`);
     } else {
       await startRanks(ENDS[start % ENDS.length]!);

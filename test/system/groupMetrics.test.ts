@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs';
 import { after, afterEach, before, test } from 'node:test';
 import { parseSafetensors } from '../../src/wire/safetensors.js';
 import type { CirkdProcess } from '../support/commands/cirkdProcess.js';
+import { eventually } from '../support/eventually.js';
 import { FleetTeacher } from '../support/teachers/fleetTeacher.js';
 import { GroupRuns } from '../support/training/groupRuns.js';
 import type { StepEvent, TrainedRun } from '../support/training/trainedRun.js';
@@ -102,7 +103,21 @@ test('one process has none of it, in metrics, events, progress and report', asyn
   assert.ok(!('lagSeconds' in step!) && !('collectiveBytes' in step!), JSON.stringify(step));
 });
 
-test('a rank whose teacher is slow: rank 0 serves its lag, and spends that time in collectives', async () => {
+/** To notice, for which a quarter of distributed.timeoutMs (6 s) is enough, and to end on a busy machine. */
+const END_MS = 10_000;
+
+const awaited = (peer: number) => `cirkd_student_rank_awaited_seconds{peer="${peer}",rank="0"}`;
+
+/** Rank 0 says that it waits for rank 1, and the figure rises meanwhile. */
+async function assertAwaited(rank0: CirkdProcess): Promise<void> {
+  await rank0.says(/"peer":1,.*"a rank keeps the others waiting"/);
+  const first = (await scrape(rank0))(awaited(1))!;
+  assert.ok(first > 1, `${first} s`);
+  await eventually(async () => (await scrape(rank0))(awaited(1))! > first + 1);
+  assert.equal((await scrape(rank0))(awaited(0)), 0);
+}
+
+test('a rank whose teacher is slow, and then gone: rank 0 serves its lag, and names it while it waits', async () => {
   const slow = await FleetTeacher.start([
     ...['simulate.imageMs=500', 'simulate.featureChannels=64'],
   ]);
@@ -129,4 +144,13 @@ test('a rank whose teacher is slow: rank 0 serves its lag, and spends that time 
   // Rank 0 alone serves the lag; the bytes are each rank's own.
   assert.equal(follower('cirkd_student_rank_lag_seconds_total{peer="1",rank="1"}'), undefined);
   assert.ok(follower(bytesOf('all_reduce', 1))! > 0);
+  slow.freeze();
+  await assertAwaited(ranks[0]!);
+  // Rank 1 waits for its teacher all the time, and notices nevertheless.
+  const begin = performance.now();
+  ranks[0]!.signal('SIGKILL');
+  assert.equal(await ranks[1]!.exit(), 8, ranks[1]!.stderr);
+  const ms = performance.now() - begin;
+  assert.ok(ms < END_MS, `${ms} ms`);
+  assert.match(ranks[1]!.stderr, /rank 1 of 2: lost rank 0 \(/);
 });

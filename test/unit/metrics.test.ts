@@ -17,7 +17,7 @@ import { createTeacherMetrics } from '../../src/telemetry/teacherMetrics.js';
 const TEACHER =
   'images_total requests_total inference_seconds queue_seconds queue_images queue_bytes answer_bytes batch_images sent_bytes_total streams oip_requests_total oip_request_seconds info cache_hits_total cache_misses_total cache_evictions_total cache_bytes cache_answers cache_corrupted_total cache_write_failures_total';
 const STUDENT =
-  'info run_steps run_step teachers steps_total images_total step_seconds phase_seconds_total collective_bytes_total rank_lag_seconds_total loss learning_rate received_bytes_total inflight_bytes requeued_total unmatched_answers_total nonfinite_total last_step_timestamp_seconds evaluated_ratio miou pixel_accuracy store_hits_total store_misses_total store_evictions_total store_bytes store_answers store_corrupted_total store_write_failures_total';
+  'info run_steps run_step teachers steps_total images_total step_seconds phase_seconds_total collective_bytes_total rank_lag_seconds_total rank_awaited_seconds loss learning_rate received_bytes_total inflight_bytes requeued_total unmatched_answers_total nonfinite_total last_step_timestamp_seconds evaluated_ratio miou pixel_accuracy store_hits_total store_misses_total store_evictions_total store_bytes store_answers store_corrupted_total store_write_failures_total';
 const EXPIRY = 'cirkd_tls_certificate_expiry_timestamp_seconds';
 
 const STEP = {
@@ -120,7 +120,7 @@ test('the run, its teachers and a skipped step set the metrics', async () => {
   }
 });
 
-test('only ranks of a group have series of collectives; rank 0 alone serves the lag of all', async () => {
+test('only ranks of a group have series of collectives; rank 0 alone serves lag and waits of all', async () => {
   const figures = { collectiveBytes: { all_reduce: 400, broadcast: 0 }, lagSeconds: [0, 1.5] };
   const phaseSeconds = { ...STEP.phaseSeconds, collectives: 0.75 };
   const lines = async (rank: number | null) => {
@@ -129,6 +129,7 @@ test('only ranks of a group have series of collectives; rank 0 alone serves the 
     for (const _ of [1, 2]) {
       metrics.recordStep(rank === null ? STEP : { ...STEP, phaseSeconds, group: figures });
     }
+    metrics.recordAwaited([0, 7.5]);
     const text = await metrics.registry.metrics();
     return text.split('\n').filter((line) => /^[^#].*(collective|rank)/.test(line));
   };
@@ -137,7 +138,8 @@ test('only ranks of a group have series of collectives; rank 0 alone serves the 
     'cirkd_student_collective_bytes_total{kind="all_reduce"} 800',
   ];
   const lag = [0, 3].map((s, peer) => `cirkd_student_rank_lag_seconds_total{peer="${peer}"} ${s}`);
-  assert.deepEqual((await lines(0)).sort(), [...own, ...lag].sort());
+  const awaited = [0, 7.5].map((s, peer) => `cirkd_student_rank_awaited_seconds{peer="${peer}"} ${s}`);
+  assert.deepEqual((await lines(0)).sort(), [...own, ...lag, ...awaited].sort());
   assert.deepEqual((await lines(1)).sort(), [...own].sort());
   assert.deepEqual(await lines(null), []);
 });

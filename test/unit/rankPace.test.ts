@@ -45,6 +45,7 @@ class PlayedGroup implements Collective {
   startAllReduce = () => assert.fail();
   allGather = () => assert.fail();
   broadcast = () => assert.fail();
+  broadcastInto = () => assert.fail();
   barrier = () => assert.fail();
   close(): void {}
 }

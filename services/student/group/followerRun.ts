@@ -6,7 +6,7 @@ import type { StudentConfig } from '../../../src/config/student.js';
 import type { Teacher } from '../../../src/contract/teacher.js';
 import type { ProgressStream } from '../../../src/telemetry/progress.js';
 import { unlessAborted } from '../../../src/threads/unlessAborted.js';
-import { runLoop } from '../../../src/train/loop.js';
+import { runLoop, StopAgreedError } from '../../../src/train/loop.js';
 import { Closers } from '../../program/closers.js';
 import { type ComputeClient, setTensorflowThreads, startComputing } from '../computeProtocol.js';
 import { DataWarnings } from '../dataWarnings.js';
@@ -17,6 +17,8 @@ import { openReporting, type Reporting } from '../reporting.js';
 import { connectTeacher } from '../teacher/teacher.js';
 import { loaderThreads, openFeed, type RunData, validationConfig } from '../trainingData.js';
 import { type GreetedRun, greetingOf } from './greeting.js';
+import type { GroupNews } from './groupNews.js';
+import { followGroup, setUpTogether } from './groupStart.js';
 import { endComputing, joinGroup } from './membership.js';
 
 export interface FollowerOptions {
@@ -29,6 +31,7 @@ interface Parts {
   readonly config: StudentConfig;
   readonly data: RunData;
   readonly run: GreetedRun;
+  readonly news: GroupNews | null;
   readonly compute: ComputeClient;
   readonly reporting: Reporting;
   readonly closers: Closers;
@@ -48,14 +51,15 @@ export async function runFollower(
     closers.add(() => endComputing(thread, config));
     const compute = thread.call;
     const greeting = await greetingOf(config, data, null);
-    const { run } = await unlessAborted(
-      joinGroup(compute, config, greeting, options),
-      options.stop,
-    );
+    const joining = joinGroup(compute, config, greeting, options);
+    const { first, news } = await unlessAborted(joining, options.stop);
+    closers.add(async () => news?.close());
+    const { run } = first;
     if (run === null) throw new Error('rank 0 opened no run');
-    return await train({ config, data, run, compute, closers }, options);
+    return await train({ config, data, run, news, compute, closers }, options);
   } catch (error) {
     if (options.stop.aborted && error === options.stop.reason) return 'stopped';
+    if (error instanceof StopAgreedError) return 'stopped';
     throw error;
   } finally {
     await closers.close();
@@ -86,24 +90,17 @@ async function train(
 }
 
 async function trainWith(parts: Parts, stop: AbortSignal): Promise<'finished' | 'stopped'> {
-  const { config, data, run, compute, reporting, closers } = parts;
+  const { config, run, news, compute, reporting } = parts;
   const { log } = reporting;
-  const manifest = run.isResumed ? { teacherDigest: run.teacherDigest } : null;
-  const told = { dataset: data.train, run: { id: run.id, manifest }, reporting, stop };
-  const teacher = await connectTeacher(config, told);
-  closers.add(async () => teacher?.close());
-  const warnings = new DataWarnings(log);
-  const { feed, close } = openFeed(config, teacher, run.stepsDone, (batch, isLast) =>
-    warnings.batch(batch, isLast),
-  );
-  closers.add(close);
-  const ready = await unlessAborted(compute.setup(setupOf(parts, teacher)), stop);
+  const over = followGroup(news, stop, config, reporting);
+  const { ready, prepared } = await setUpTogether(compute, news, over, () => prepare(parts, over));
+  const { teacher, feed, warnings } = prepared;
   log.info({ ...ready, firstStep: run.stepsDone, steps: config.train.steps }, 'training');
   const { steps, accumulateSteps } = config.train;
   const { evaluations } = run;
-  const evaluate = (step: number) => evaluateShare(parts, { step, warnings, stop });
+  const evaluate = (step: number) => evaluateShare(parts, { step, warnings, stop: over });
   const { ended, haveAgreed } = await runLoop({
-    ...{ firstStep: run.stepsDone, steps, accumulateSteps, feed, teacher, compute, stop },
+    ...{ firstStep: run.stepsDone, steps, accumulateSteps, feed, teacher, compute, stop: over },
     async beforeFirst() {
       if (evaluations.isOwed) await evaluate(run.stepsDone);
     },
@@ -117,6 +114,21 @@ async function trainWith(parts: Parts, stop: AbortSignal): Promise<'finished' | 
   log.info({ state }, 'training has ended on all ranks');
   await compute.leave();
   return ended;
+}
+
+/** Connects the teachers and opens the feed. */
+async function prepare(parts: Parts, over: AbortSignal) {
+  const { config, data, run, reporting, closers } = parts;
+  const manifest = run.isResumed ? { teacherDigest: run.teacherDigest } : null;
+  const told = { dataset: data.train, run: { id: run.id, manifest }, reporting, stop: over };
+  const teacher = await connectTeacher(config, told);
+  closers.add(async () => teacher?.close());
+  const warnings = new DataWarnings(reporting.log);
+  const { feed, close } = openFeed(config, teacher, run.stepsDone, (batch, isLast) =>
+    warnings.batch(batch, isLast),
+  );
+  closers.add(close);
+  return { teacher, feed, warnings, setup: setupOf(parts, teacher) };
 }
 
 interface Evaluating {

@@ -5,6 +5,7 @@ import type { StudentConfig } from '../../../src/config/student.js';
 import { type ThreadCalls, ThreadStuckError } from '../../../src/threads/threadCalls.js';
 import type { ComputeCalls, ComputeClient } from '../computeProtocol.js';
 import { type Greeting, requireAlike } from './greeting.js';
+import { GroupNews } from './groupNews.js';
 import { rollCall } from './rollCall/rollCall.js';
 
 /** null: the config has no group. A list of one is a group, too, without anything to wait for. */
@@ -23,16 +24,23 @@ export interface JoinOptions {
   readonly startTimeoutMs?: number;
 }
 
+export interface Joined {
+  /** Rank 0's greeting. */
+  readonly first: Greeting;
+  /** To be closed. null: this process has none. */
+  readonly news: GroupNews | null;
+}
+
 /**
- * Waits for all ranks; returns rank 0's greeting. Rejects with RankLostError if they don't come, RankMismatchError
- * if they don't fit together, the signal's reason.
+ * Waits for all ranks. Rejects with RankLostError if they don't come, RankMismatchError if they don't fit together,
+ * the signal's reason.
  */
 export async function joinGroup(
   compute: ComputeClient,
   { distributed }: StudentConfig,
   greeting: Greeting,
   { stop, startTimeoutMs = distributed.startTimeoutMs }: JoinOptions,
-): Promise<Greeting> {
+): Promise<Joined> {
   const { workers, index, timeoutMs, lateMs } = distributed;
   const rank = index ?? 0;
   const latestMs = performance.now() + startTimeoutMs;
@@ -44,10 +52,11 @@ export async function joinGroup(
   process.env[SERVER_VARIABLE] = serverVariable(workers, rank);
   try {
     const options = { rank, addresses: workers, timeoutMs, startTimeoutMs: leftMs, lateMs };
-    const texts = await compute.join(options, JSON.stringify(greeting));
+    const { texts, newsDescriptor } = await compute.join(options, JSON.stringify(greeting));
     const greetings = texts.map((text) => JSON.parse(text) as Greeting);
     requireAlike(greetings, workers);
-    return greetings[0]!;
+    const news = GroupNews.open(newsDescriptor, { rank, addresses: workers });
+    return { first: greetings[0]!, news };
   } finally {
     delete process.env[SERVER_VARIABLE];
   }
@@ -58,7 +67,7 @@ const FINISHED_START_MS = 60_000;
 
 /**
  * The same for rank 0 of a run that has all its steps. The others may have ended for good, as Kubernetes doesn't
- * start a pod again that has done its part: if they don't come, false is returned, and what is left to do
+ * start a pod again that has done its part: if they don't come, null is returned, and what is left to do
  * (evaluation, report) rank 0 does alone.
  */
 export async function joinFinished(
@@ -66,14 +75,13 @@ export async function joinFinished(
   config: StudentConfig,
   greeting: Greeting,
   stop: AbortSignal,
-): Promise<boolean> {
+): Promise<Joined | null> {
   const startTimeoutMs = Math.min(config.distributed.startTimeoutMs, FINISHED_START_MS);
   try {
-    await joinGroup(compute, config, greeting, { stop, startTimeoutMs });
-    return true;
+    return await joinGroup(compute, config, greeting, { stop, startTimeoutMs });
   } catch (error) {
     if (!(error instanceof RankLostError)) throw error;
-    return false;
+    return null;
   }
 }
 

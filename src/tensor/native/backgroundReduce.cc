@@ -21,38 +21,14 @@
 
 #include "collectives.h"
 #include "kernelCall.h"
-
-extern "C" {
-TFE_Op* TFE_NewOp(TFE_Context* context, const char* name, TF_Status* status);
-void TFE_DeleteOp(TFE_Op* op);
-void TFE_OpAddInput(TFE_Op* op, TFE_TensorHandle* input, TF_Status* status);
-void TFE_OpSetAttrType(TFE_Op* op, const char* name, TF_DataType value);
-void TFE_OpSetAttrInt(TFE_Op* op, const char* name, int64_t value);
-void TFE_OpSetAttrFloat(TFE_Op* op, const char* name, float value);
-void TFE_OpSetAttrString(TFE_Op* op, const char* name, const void* value, size_t length);
-void TFE_Execute(TFE_Op* op, TFE_TensorHandle** results, int* num_results, TF_Status* status);
-TFE_TensorHandle* TFE_NewTensorHandle(const TF_Tensor* tensor, TF_Status* status);
-void TFE_DeleteTensorHandle(TFE_TensorHandle* handle);
-TF_Tensor* TFE_TensorHandleResolve(TFE_TensorHandle* handle, TF_Status* status);
-}
+#include "reduceOp.h"
 
 namespace cirkd {
 namespace {
 
-struct TensorDeleter {
-  void operator()(TF_Tensor* tensor) const { TF_DeleteTensor(tensor); }
-};
-using OwnedTensor = std::unique_ptr<TF_Tensor, TensorDeleter>;
-
-struct Group {
-  int32_t size;
-  int32_t group_key;
-  int32_t instance_key;
-};
-
 struct Reduction {
   OwnedTensor given;
-  Group group;
+  ReduceGroup group;
   bool is_mean;
   // Of the collective itself, waits for other ranks included.
   double seconds = 0;
@@ -61,66 +37,6 @@ struct Reduction {
   TF_Code code = TF_OK;
   std::string message;
   bool is_done = false;
-};
-
-// One CollectiveReduceV2 in TensorFlow's eager runtime.
-class ReduceOp {
- public:
-  ReduceOp() : status_(TF_NewStatus()) {}
-  ~ReduceOp() {
-    for (TFE_TensorHandle* handle : handles_) TFE_DeleteTensorHandle(handle);
-    if (op_ != nullptr) TFE_DeleteOp(op_);
-    TF_DeleteStatus(status_);
-  }
-
-  void Run(Reduction* reduction) {
-    reduction->reduced = OwnedTensor(Result(reduction));
-    reduction->code = TF_GetCode(status_);
-    if (!Ok()) reduction->message = TF_Message(status_);
-  }
-
- private:
-  bool Ok() const { return TF_GetCode(status_) == TF_OK; }
-
-  TF_Tensor* Result(Reduction* reduction) {
-    op_ = TFE_NewOp(GroupContext(), "CollectiveReduceV2", status_);
-    if (!Ok() || !Add(std::move(reduction->given))) return nullptr;
-    const Group& group = reduction->group;
-    for (const int32_t number : {group.size, group.group_key, group.instance_key}) {
-      OwnedTensor scalar(TF_AllocateTensor(TF_INT32, nullptr, 0, sizeof number));
-      *static_cast<int32_t*>(TF_TensorData(scalar.get())) = number;
-      if (!Add(std::move(scalar))) return nullptr;
-    }
-    TFE_OpSetAttrType(op_, "T", TF_FLOAT);
-    SetText("merge_op", "Add");
-    SetText("final_op", reduction->is_mean ? "Div" : "Id");
-    SetText("communication_hint", "auto");
-    // As in ../ops/collective.ts: collectives.cc has the limit.
-    TFE_OpSetAttrFloat(op_, "timeout_seconds", 0);
-    TFE_OpSetAttrInt(op_, "Nordering_token", 0);
-    TFE_TensorHandle* result = nullptr;
-    int count = 1;
-    TFE_Execute(op_, &result, &count, status_);
-    if (!Ok()) return nullptr;
-    handles_.push_back(result);
-    return TFE_TensorHandleResolve(result, status_);
-  }
-
-  bool Add(OwnedTensor tensor) {
-    TFE_TensorHandle* const handle = TFE_NewTensorHandle(tensor.get(), status_);
-    if (!Ok()) return false;
-    handles_.push_back(handle);
-    TFE_OpAddInput(op_, handle, status_);
-    return Ok();
-  }
-
-  void SetText(const char* name, const std::string& value) {
-    TFE_OpSetAttrString(op_, name, value.data(), value.size());
-  }
-
-  TF_Status* const status_;
-  TFE_Op* op_ = nullptr;
-  std::vector<TFE_TensorHandle*> handles_;
 };
 
 // Those that were started and not yet ended or forgotten, by ticket, and the thread that runs them.
@@ -147,6 +63,7 @@ class Reductions {
     const auto found = started_.find(ticket);
     if (found == started_.end()) return nullptr;
     const std::shared_ptr<Reduction> reduction = found->second;
+    const WaitsForOthers waits;
     changed_.wait(lock, [&] { return reduction->is_done; });
     started_.erase(ticket);
     return reduction;
@@ -164,7 +81,10 @@ class Reductions {
     for (;;) {
       const std::shared_ptr<Reduction> reduction = Next();
       const auto begin = std::chrono::steady_clock::now();
-      ReduceOp().Run(reduction.get());
+      ReduceOp op;
+      reduction->reduced = op.Run(std::move(reduction->given), reduction->group, reduction->is_mean);
+      reduction->code = op.code();
+      if (reduction->reduced == nullptr) reduction->message = op.message();
       const std::chrono::duration<double> taken = std::chrono::steady_clock::now() - begin;
       const std::lock_guard<std::mutex> lock(mutex_);
       reduction->seconds = taken.count();

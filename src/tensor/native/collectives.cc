@@ -60,7 +60,12 @@ std::atomic<int64_t> limit_ms{0};
 // time: that of the computing thread, and one in the background.
 std::atomic<int64_t> deadlines_ms[2] = {{0}, {0}};
 
-thread_local bool in_background = false;
+enum class Limit { kForeground, kBackground, kNone };
+
+thread_local Limit limit_of_thread = Limit::kForeground;
+
+// Since when the computing thread has been in a collective, by the steady clock in ms; 0: it is in none.
+std::atomic<int64_t> waits_since_ms{0};
 
 int64_t NowMs() {
   const auto now = std::chrono::steady_clock::now().time_since_epoch();
@@ -80,6 +85,11 @@ void Abort(TFE_Context* context, TF_Code code, const char* reason) {
   TF_SetStatus(status, code, reason);
   TFE_AbortCollectiveOps(context, status);
   TF_DeleteStatus(status);
+}
+
+std::string OneLine(std::string text) {
+  std::replace(text.begin(), text.end(), '\n', ' ');
+  return text;
 }
 
 struct LostPeer {
@@ -170,6 +180,7 @@ class Peers {
       if (known.rank == rank) return true;
     }
     lost_.push_back({rank, reason});
+    TellMain("lost " + std::to_string(rank) + " " + OneLine(reason));
     return true;
   }
 
@@ -220,11 +231,7 @@ void ComputePeers(Call* call) {
   if (numbers[0] == kLimit) limit_ms.store(numbers[4]);
   const std::vector<LostPeer> lost = peers.Lost();
   std::string reasons;
-  for (const LostPeer& peer : lost) {
-    std::string reason = peer.reason;
-    std::replace(reason.begin(), reason.end(), '\n', ' ');
-    reasons += reason + '\n';
-  }
+  for (const LostPeer& peer : lost) reasons += OneLine(peer.reason) + '\n';
   int32_t* const ranks = call->Output<int32_t>(0, {static_cast<int64_t>(lost.size())});
   if (ranks == nullptr) return;
   for (size_t i = 0; i < lost.size(); ++i) ranks[i] = lost[i].rank;
@@ -251,7 +258,18 @@ std::string FromHex(const char* text) {
 
 TFE_Context* GroupContext() { return group_context.load(); }
 
-void CollectivesOfThisThreadAreInBackground() { in_background = true; }
+void CollectivesOfThisThreadAreInBackground() { limit_of_thread = Limit::kBackground; }
+
+void CollectivesOfThisThreadHaveNoLimit() { limit_of_thread = Limit::kNone; }
+
+WaitsForOthers::WaitsForOthers() { waits_since_ms.store(NowMs()); }
+
+WaitsForOthers::~WaitsForOthers() { waits_since_ms.store(0); }
+
+int64_t WaitedMs() {
+  const int64_t since = waits_since_ms.load();
+  return since == 0 ? 0 : std::max<int64_t>(1, NowMs() - since);
+}
 
 }  // namespace cirkd
 
@@ -278,14 +296,23 @@ TFE_Context* __wrap_TFE_NewContext(const TFE_ContextOptions* options, TF_Status*
 // Like TFE_Execute; a collective has a deadline.
 void __wrap_TFE_Execute(TFE_Op* op, TFE_TensorHandle** results, int* num_results,
                         TF_Status* status) {
+  using cirkd::Limit;
   const int64_t limit = cirkd::limit_ms.load(std::memory_order_relaxed);
-  if (limit == 0 || !cirkd::IsCollective(op)) {
+  const Limit of_thread = cirkd::limit_of_thread;
+  if (limit == 0 || of_thread == Limit::kNone || !cirkd::IsCollective(op)) {
     __real_TFE_Execute(op, results, num_results, status);
     return;
   }
-  std::atomic<int64_t>& deadline_ms = cirkd::deadlines_ms[cirkd::in_background ? 1 : 0];
+  const bool in_background = of_thread == Limit::kBackground;
+  std::atomic<int64_t>& deadline_ms = cirkd::deadlines_ms[in_background ? 1 : 0];
   deadline_ms.store(cirkd::NowMs() + limit);
-  __real_TFE_Execute(op, results, num_results, status);
+  if (in_background) {
+    // The computing thread waits only when it asks for the result.
+    __real_TFE_Execute(op, results, num_results, status);
+  } else {
+    const cirkd::WaitsForOthers waits;
+    __real_TFE_Execute(op, results, num_results, status);
+  }
   deadline_ms.store(0);
 }
 

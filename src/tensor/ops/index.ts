@@ -1,4 +1,5 @@
 /** All typed ops on tensors, as `ops.matMul(a, b)`. Those on a tape are in ../differentiable.ts. */
+export * from './attendance.js';
 export * from './backgroundReduce.js';
 export * from './collective.js';
 export * from './elementwise.js';

@@ -2,7 +2,7 @@
  * A process of a group in tests: reads one JSON command per line and answers each with a line.
  * Arguments: its rank, then every rank's host:port.
  */
-import { readdirSync } from 'node:fs';
+import { closeSync, readdirSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import type { StartedReduce } from '../../../src/collectives/collective.js';
 import { SERVER_VARIABLE, serverVariable } from '../../../src/collectives/serverDef.js';
@@ -30,6 +30,7 @@ interface Command {
   readonly timeoutMs?: number;
   readonly startTimeoutMs?: number;
   readonly lateMs?: number;
+  readonly pieceBytes?: number;
   readonly times?: number;
   readonly gathers?: number;
   readonly overlap?: boolean;
@@ -61,14 +62,18 @@ function rejoin({ times = 1, ...limits }: Command): unknown {
   for (let i = 0; i < times; i++) {
     joinWith(limits);
     group!.close();
+    // Its reader closes it; here nobody reads.
+    closeSync(group!.newsDescriptor);
   }
   const [threads, descriptors] = ['task', 'fd'].map((of) => readdirSync(`/proc/self/${of}`).length);
   return { threads, descriptors, tensors: numTensors() };
 }
 
 function joinWith(limits: Omit<Command, 'call'>): void {
-  const { timeoutMs = 3000, startTimeoutMs = 60_000, lateMs = 60_000 } = limits;
-  group = TensorflowCollective.join({ rank, addresses, timeoutMs, startTimeoutMs, lateMs });
+  const { timeoutMs = 3000, startTimeoutMs = 60_000, lateMs = 60_000, pieceBytes } = limits;
+  const pieces = pieceBytes === undefined ? {} : { pieceBytes };
+  const given = { rank, addresses, timeoutMs, startTimeoutMs, lateMs, ...pieces };
+  group = TensorflowCollective.join(given);
 }
 
 function run(command: Command): unknown {
