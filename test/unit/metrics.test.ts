@@ -138,7 +138,9 @@ test('only ranks of a group have series of collectives; rank 0 alone serves lag 
     'cirkd_student_collective_bytes_total{kind="all_reduce"} 800',
   ];
   const lag = [0, 3].map((s, peer) => `cirkd_student_rank_lag_seconds_total{peer="${peer}"} ${s}`);
-  const awaited = [0, 7.5].map((s, peer) => `cirkd_student_rank_awaited_seconds{peer="${peer}"} ${s}`);
+  const awaited = [0, 7.5].map(
+    (s, peer) => `cirkd_student_rank_awaited_seconds{peer="${peer}"} ${s}`,
+  );
   assert.deepEqual((await lines(0)).sort(), [...own, ...lag, ...awaited].sort());
   assert.deepEqual((await lines(1)).sort(), [...own].sort());
   assert.deepEqual(await lines(null), []);
