@@ -53,8 +53,8 @@ export const trainSection = section(
     dropout: field(z.boolean().default(true), "Dropout in the heads, at the networks' rates."),
     recompute: field(
       z.boolean().default(false),
-      'Computes normalised maps, activations and pooled maps again in the backward pass instead of keeping them: ' +
-        'less memory, some more time, the same results bit for bit.',
+      'Computes normalised maps, activations and pooled maps again in the backward pass instead of keeping them ' +
+        'and returns freed memory to the system at once: less memory, more time, the same results bit for bit.',
       { fixed: false },
     ),
     threads: field(
