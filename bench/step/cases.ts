@@ -85,6 +85,12 @@ export function caseGroups(size: CaseSize = GOAL_SIZE): StepCase[][] {
       title: `whole step, ${student.title}`,
       workload: { ...workload(student), loss: 'cirkd' },
     },
+    {
+      name: `whole-${student.backbone}-recompute`,
+      kind: 'whole',
+      title: `whole step with recompute, ${student.title}`,
+      workload: { ...workload(student), loss: 'cirkd', recompute: true },
+    },
   ]);
   const segformers = SEGFORMERS.map(({ kind, backbone, title }): StepCase[] => {
     const own = workload({ model: 'segformer', backbone });

@@ -1,6 +1,7 @@
 /** The measured process of this project's side; bench/step/side.ts starts it. See protocol.ts. */
 import { profileWork } from '../../services/cli/bench/opProfile.js';
 import { peakKiB, residentKiB, startPeak } from '../../services/cli/bench/peakMemory.js';
+import { returnFreedMemory } from '../../services/program/returnedMemory.js';
 import { engineInfo } from '../../src/tensor/index.js';
 import { answerRequests, sendLine } from '../support/linesOfInput.js';
 import type { Answers, Ready, Request, SideTask, StepWork } from './protocol.js';
@@ -9,6 +10,8 @@ import { openWork } from './stepWork.js';
 const task = JSON.parse(process.argv[2]!) as SideTask;
 // TensorFlow reads it when it is opened.
 process.env['TF_NUM_INTRAOP_THREADS'] = String(task.threads);
+// As a student's run does.
+if (task.case.workload.recompute === true) returnFreedMemory();
 const engine = `TensorFlow ${engineInfo().tensorflow}`;
 // What compiling the sources left isn't the libraries'.
 globalThis.gc?.();

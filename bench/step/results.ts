@@ -76,6 +76,7 @@ export function studentPairs(
 ): { readonly whole: CaseResult; readonly network: CaseResult }[] {
   return cases.flatMap((whole) => {
     const { kind, workload } = whole.case;
+    if (workload.recompute === true) return [];
     const network = cases.find(
       (other) =>
         other.case.kind === 'network' && other.case.workload.backbone === workload.backbone,

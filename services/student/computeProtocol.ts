@@ -15,6 +15,7 @@ import { StopAgreedError } from '../../src/train/loop.js';
 import type { MicroBatch, ReplyReplacement, StepOutcome } from '../../src/train/outcome.js';
 import { CheckpointError } from '../../src/wire/checkpointError.js';
 import type { NamedTensor } from '../../src/wire/safetensors.js';
+import { returnFreedMemory } from '../program/returnedMemory.js';
 import type { StartWeights } from './startWeights.js';
 
 /** One file of a checkpoint. */
@@ -137,9 +138,10 @@ export function startComputing(): ThreadCalls<ComputeCalls> {
   return new ThreadCalls(startThread(import.meta.url, './computeWorker.ts', null), COMPUTE);
 }
 
-/** Call it before the computing thread opens TensorFlow, which reads the setting only then. */
-export function setTensorflowThreads({ train }: StudentConfig): void {
+/** Call it before the computing thread opens TensorFlow, which reads the settings only then. */
+export function setEngineEnvironment({ train }: StudentConfig): void {
   process.env.TF_NUM_INTRAOP_THREADS = String(train.threads);
+  if (train.recompute) returnFreedMemory();
 }
 
 /** The buffers of a state, each once: a file's tensors may share one. */

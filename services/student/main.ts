@@ -7,7 +7,7 @@ import { discardRunFolder } from '../../src/run/runFolder.js';
 import type { ProgressStream } from '../../src/telemetry/progress.js';
 import { StopAgreedError } from '../../src/train/loop.js';
 import { withClassWeights } from './classWeights.js';
-import { setTensorflowThreads } from './computeProtocol.js';
+import { setEngineEnvironment } from './computeProtocol.js';
 import { runFollower } from './group/followerRun.js';
 import { isFollower } from './group/membership.js';
 import { type OpenedRun, openRun } from './openRun.js';
@@ -44,7 +44,7 @@ export async function runStudent(
   const notes: string[] = [];
   const opened = await openRun(config, options.resume, (message) => notes.push(message));
   try {
-    setTensorflowThreads(opened.config);
+    setEngineEnvironment(opened.config);
     const run = await begin(opened, data, notes, options);
     if (run === null) {
       return { ended: 'stopped', folder: opened.isNew ? null : opened.folder.path };

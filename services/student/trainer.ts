@@ -94,6 +94,7 @@ export function buildTrainer({
     dropoutSeed: train.dropout ? dropoutSeeds(seed) : null,
     draws: (step, microBatch) => drawnChoices(seed, step, microBatch),
     norms: config.distributed.norms,
+    recompute: train.recompute,
   };
   return new Trainer(parts);
 }

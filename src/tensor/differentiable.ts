@@ -8,7 +8,7 @@ export { type AttentionOptions, attention } from './ops/attention.js';
 export { type Attended, attentionTangent } from './ops/attentionTangent.js';
 export { add, biasAdd, concat } from './ops/combine.js';
 export { dropout } from './ops/dropout.js';
-export { adaptiveAveragePool, globalAveragePool, maxPool } from './ops/pooling.js';
+export { adaptiveAveragePool, globalAveragePool } from './ops/pooling.js';
 export { resizeBilinearOnTape as resizeBilinear } from './ops/resize.js';
 export { axisRange, reshape, transpose } from './ops/shapeOnTape.js';
 
@@ -23,6 +23,8 @@ export const conv2d: Kernels['conv2d'] = (...call) => kernels().conv2d(...call);
 
 export const depthwiseConv2d: Kernels['depthwiseConv2d'] = (...call) =>
   kernels().depthwiseConv2d(...call);
+
+export const maxPool: Kernels['maxPool'] = (...call) => kernels().maxPool(...call);
 
 export const batchNormTraining: Kernels['batchNormTraining'] = (...call) =>
   kernels().batchNormTraining(...call);

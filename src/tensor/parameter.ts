@@ -1,7 +1,6 @@
 /**
  * A weight in a TensorFlow resource variable, so that updates are made in place instead of
- * allocating a new tensor. Tensors from read() share the memory; while one is alive, TensorFlow
- * copies on write.
+ * allocating a new tensor. Tensors from read() share the memory; while one is alive, updates copy first.
  */
 import { float32, readFloat32, scalar } from './create.js';
 import { attribute, execute, executeAll } from './execute.js';
@@ -21,6 +20,10 @@ export class Parameter {
   readonly name: string;
   readonly shape: readonly number[];
   readonly #handle: Tensor;
+  /** Those that may share the variable's memory; may contain disposed ones. */
+  readonly #sharing = new Set<Tensor>();
+  /** Of memory(), once it was called. */
+  #memory: Tensor | null = null;
 
   /** @param values float32: an array in C order, not to be used afterwards, or the caller's tensor */
   constructor(name: string, values: Float32Array | Tensor, shape: readonly number[]) {
@@ -36,7 +39,18 @@ export class Parameter {
 
   /** The current values, float32; later updates don't change the returned tensor. */
   read(): Tensor {
-    return execute('ReadVariableOp', [this.#handle], [attribute.type('dtype', 'float32')]);
+    return this.#shared(this.#read());
+  }
+
+  /**
+   * The variable's own memory, for kernels that change it in place: valid until the next assign() or dispose(), and not to
+   * be disposed of. If a tensor from read() is alive, or one that was assigned, it keeps the old memory and its values.
+   */
+  memory(): Tensor {
+    this.#prune();
+    if (this.#sharing.size > 0) scope(() => this.#assign(copied(this.#read())));
+    this.#memory ??= this.#read().hold();
+    return this.#memory;
   }
 
   /** Copies the values to the host, C order. */
@@ -48,12 +62,9 @@ export class Parameter {
     if (value.shape.join() !== this.shape.join()) {
       throw new Error(`${this.name}: shape [${value.shape}] given, wanted [${this.shape}]`);
     }
-    executeAll(
-      'AssignVariableOp',
-      [this.#handle, value],
-      [attribute.type('dtype', 'float32'), attribute.bool('validate_shape', false)],
-      0,
-    );
+    // Another variable may have the same memory.
+    if (inVariables.has(value)) scope(() => this.#assign(copied(value)));
+    else this.#shared(this.#assign(value));
   }
 
   /**
@@ -66,6 +77,7 @@ export class Parameter {
     learningRate: Tensor,
     momentum: Tensor,
   ): void {
+    for (const each of [this, velocity]) each.#freeMemory();
     executeAll(
       'ResourceApplyMomentum',
       [this.#handle, velocity.#handle, learningRate, gradient, momentum],
@@ -88,6 +100,7 @@ export class Parameter {
     gradient: Tensor,
     { rate, betas: [beta1, beta2], epsilon, update }: AdamStep,
   ): void {
+    for (const each of [this, moments.mean, moments.square]) each.#freeMemory();
     // Of the betas as the moments are made with them.
     const correction1 = 1 - Math.fround(beta1) ** update;
     const root2 = Math.sqrt(1 - Math.fround(beta2) ** update);
@@ -109,6 +122,54 @@ export class Parameter {
   }
 
   dispose(): void {
+    this.#freeMemory();
     destroyVariable(this.#handle);
   }
+
+  #read(): Tensor {
+    return execute('ReadVariableOp', [this.#handle], [attribute.type('dtype', 'float32')]);
+  }
+
+  /** Gives the variable the value's memory. */
+  #assign(value: Tensor): Tensor {
+    const wasUsed = this.#memory !== null;
+    this.#freeMemory();
+    executeAll(
+      'AssignVariableOp',
+      [this.#handle, value],
+      [attribute.type('dtype', 'float32'), attribute.bool('validate_shape', false)],
+      0,
+    );
+    this.#sharing.clear();
+    if (wasUsed) this.#memory = this.#read().hold();
+    return value;
+  }
+
+  /** While it is alive, TensorFlow's own updates would copy. */
+  #freeMemory(): void {
+    this.#memory?.free();
+    this.#memory = null;
+  }
+
+  #shared(tensor: Tensor): Tensor {
+    if (this.#sharing.size >= MANY) this.#prune();
+    this.#sharing.add(tensor);
+    inVariables.add(tensor);
+    return tensor;
+  }
+
+  #prune(): void {
+    for (const tensor of this.#sharing) if (tensor.disposed) this.#sharing.delete(tensor);
+  }
+}
+
+/** Tensors whose memory a variable has or had. */
+const inVariables = new WeakSet<Tensor>();
+
+/** Remembered tensors that are worth looking through. */
+const MANY = 8;
+
+/** The same bits in memory of their own. */
+function copied(tensor: Tensor): Tensor {
+  return execute('DeepCopy', [tensor], [attribute.type('T', tensor.dtype)]);
 }

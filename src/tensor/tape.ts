@@ -4,43 +4,33 @@
  * tfjs' own tape has no gradient for dilated convolutions and keeps every intermediate tensor
  * until the end. Here each node names the tensors that its backward function needs. Only these are
  * held; all others are freed with their scope, and the backward pass frees each node's tensors as
- * soon as it has used them.
+ * soon as it has used them. On a tape that recomputes, cheap values aren't held either: they are computed again when the
+ * backward pass comes to them.
  */
 import { add } from './ops/elementwise.js';
 import type { Parameter } from './parameter.js';
-import { scope, type Tensor, type TensorCarrier } from './tensor.js';
+import { scope, type Tensor } from './tensor.js';
+import { drop, keep, type Recomputation, Var } from './var.js';
+
+export { type Recomputation, Var };
 
 /**
  * Takes the gradient of the loss with respect to the node's value and returns those with respect to
- * its inputs, in order; null for an input that needs none. Runs in its own scope.
+ * its inputs, in order; null for an input that needs none. Runs in its own scope. The output's value may be used if OUTPUT
+ * was saved.
  */
-export type BackwardFunction = (dy: Tensor) => readonly (Tensor | null)[];
+export type BackwardFunction = (dy: Tensor, output: Var) => readonly (Tensor | null)[];
+
+/** Among the saved values: the one that is recorded. */
+export const OUTPUT = Symbol('output');
+
+export type Saved = Tensor | Var | typeof OUTPUT;
 
 interface Node {
   readonly inputs: readonly Var[];
-  saved: readonly Tensor[];
+  readonly saved: readonly (Tensor | Var)[];
   readonly backward: BackwardFunction;
   readonly output: Var;
-}
-
-/** A tensor in a computation that may be differentiated. */
-export class Var implements TensorCarrier {
-  readonly value: Tensor;
-  /** Whether a gradient is needed here. Backward functions skip inputs that need none. */
-  readonly needsGradient: boolean;
-
-  constructor(value: Tensor, needsGradient: boolean) {
-    this.value = value;
-    this.needsGradient = needsGradient;
-  }
-
-  get shape(): readonly number[] {
-    return this.value.shape;
-  }
-
-  carriedTensors(): Iterable<Tensor> {
-    return [this.value];
-  }
 }
 
 /**
@@ -62,14 +52,17 @@ export interface Gradients {
  */
 export class Tape {
   readonly recording: boolean;
+  /** Whether values that are cheap to compute again are not kept for the backward pass. The results are the same bits. */
+  readonly recomputes: boolean;
   #nodes: Node[] = [];
   readonly #parameters = new Map<Parameter, Var>();
   readonly #leaves = new Set<Var>();
   #borrowed: Tensor[] = [];
 
   /** @param recording false: only values are computed, for inference */
-  constructor(recording: boolean) {
+  constructor(recording: boolean, { recompute = false }: { readonly recompute?: boolean } = {}) {
     this.recording = recording;
+    this.recomputes = recording && recompute;
   }
 
   /** A value that needs no gradient. The caller keeps it: the tape frees only its own tensors. */
@@ -99,21 +92,24 @@ export class Tape {
   }
 
   /**
-   * Adds a computed value. `saved` are the tensors that `backward` uses: they are held until it has
-   * run or the tape is disposed.
+   * Adds a computed value. `saved` is what `backward` uses: tensors are held until it has run or the tape is disposed,
+   * values of Vars are held or computed again.
+   *
+   * @param again how the value is computed again, if that is cheap; without effect on a tape that doesn't recompute
    */
   record(
     value: Tensor,
     inputs: readonly Var[],
-    saved: readonly Tensor[],
+    saved: readonly Saved[],
     backward: BackwardFunction,
+    again?: Recomputation,
   ): Var {
     const needsGradient = this.recording && inputs.some((input) => input.needsGradient);
-    const output = new Var(value, needsGradient);
-    if (needsGradient) {
-      for (const tensor of saved) tensor.hold();
-      this.#nodes.push({ inputs, saved, backward, output });
-    }
+    if (!needsGradient) return new Var(value, false);
+    const output = new Var(value, true, this.recomputes ? (again ?? null) : null);
+    const kept = saved.map((each) => (each === OUTPUT ? output : each));
+    for (const each of kept) keep(each);
+    this.#nodes.push({ inputs, saved: kept, backward, output });
     return output;
   }
 
@@ -147,7 +143,10 @@ export class Tape {
       const { inputs, backward, output, saved } = node;
       const dy = gradients.get(output);
       if (dy !== undefined) {
-        const parts = scope(() => backward(dy));
+        const parts = scope(() => {
+          for (const each of saved) if (each instanceof Var) each.restore();
+          return backward(dy, output);
+        });
         for (const [index, part] of parts.entries()) {
           const input = inputs[index]!;
           if (part !== null && input.needsGradient) accumulate(gradients, input, part);
@@ -157,7 +156,8 @@ export class Tape {
         for (const part of parts) part?.dispose();
       }
       this.#nodes.pop();
-      for (const tensor of saved) tensor.free();
+      for (const each of saved) drop(each);
+      output.forget();
       done(this.#nodes.length);
     }
   }
@@ -193,7 +193,10 @@ export class Tape {
 
   /** Frees all held tensors; for a forward pass without a backward pass. */
   dispose(): void {
-    for (const node of this.#nodes) for (const tensor of node.saved) tensor.free();
+    for (const { saved, output } of this.#nodes.reverse()) {
+      for (const each of saved) drop(each);
+      output.forget();
+    }
     this.#nodes = [];
     for (const read of this.#parameters.values()) read.value.free();
     this.#parameters.clear();

@@ -4,7 +4,7 @@
  * The decay applies to every parameter, biases and batch norm included, as in the official trainer.
  */
 import type { Optimizer } from './optimizer.js';
-import { ops, Parameter, scalar, scope, type Tensor } from '../tensor/index.js';
+import { kernels, Parameter, type Tensor } from '../tensor/index.js';
 
 export interface SgdSettings {
   readonly momentum: number;
@@ -32,17 +32,12 @@ export class Sgd implements Optimizer {
    * zero: it decays and keeps its momentum.
    */
   apply(gradients: ReadonlyMap<Parameter, Tensor>, learningRate: number): void {
-    scope(() => {
-      const rate = scalar(learningRate);
-      const momentum = scalar(this.#settings.momentum);
-      const decay = scalar(this.#settings.weightDecay);
-      for (const [parameter, velocity] of this.#velocities) {
-        scope(() => {
-          const gradient = this.#decayed(parameter, gradients.get(parameter), decay);
-          parameter.applyMomentum(velocity, gradient, rate, momentum);
-        });
-      }
-    });
+    const { momentum, weightDecay: decay } = this.#settings;
+    const updates = [...this.#velocities].map(([parameter, velocity]) => ({
+      ...{ parameter, velocity },
+      gradient: gradients.get(parameter) ?? null,
+    }));
+    kernels().momentum(updates, { rate: learningRate, momentum, decay });
   }
 
   /** Velocities, keyed by parameter, whose shape each has. */
@@ -57,13 +52,5 @@ export class Sgd implements Optimizer {
   dispose(): void {
     for (const velocity of this.#velocities.values()) velocity.dispose();
     this.#velocities.clear();
-  }
-
-  #decayed(parameter: Parameter, gradient: Tensor | undefined, decay: Tensor): Tensor {
-    // The scope frees the weights that were read: TensorFlow would copy them at the update otherwise.
-    return scope(() => {
-      const decayTerm = ops.mul(parameter.read(), decay);
-      return gradient === undefined ? decayTerm : ops.add(gradient, decayTerm);
-    });
   }
 }

@@ -67,6 +67,11 @@ export interface TrainerParts {
    * bits. Default: true.
    */
   readonly overlap?: boolean;
+  /**
+   * Whether maps that are cheap to compute are computed again in the backward pass instead of kept for it; the results are
+   * the same bits. Default: false.
+   */
+  readonly recompute?: boolean;
 }
 
 type CommittedOrNonFinite = Exclude<StepOutcome, { kind: 'nonfinite_reply' | 'stopped' }>;
@@ -249,7 +254,7 @@ export class Trainer {
     const { network, projectionHead, channel, termConvolutions, adversary, objective } = this.parts;
     const { dropoutSeed, draws } = this.parts;
     const images = batch.labels.images;
-    const tape = new Tape(true);
+    const tape = new Tape(true, { recompute: this.parts.recompute ?? false });
     const share = this.#share();
     try {
       const context: ForwardContext = {

@@ -78,13 +78,13 @@ for (const level of ['wide', 'medium', 'narrow']) {
 }
 
 for (const level of ['wide', 'medium', 'narrow']) {
-  test(`transformers' kernels with ${level} vectors (or the widest there are) equal TensorFlow's ops`, () => {
+  test(`transformers' and a step's kernels with ${level} vectors (or the widest there are) equal TensorFlow's ops`, () => {
     const args = ['--import', 'tsx', TRANSFORMER];
     const env = { ...process.env, CIRKD_VECTOR_LEVEL: level };
     const { stdout, stderr, status } = spawnSync(process.execPath, args, { encoding: 'utf8', env });
     assert.equal(status, 0, stderr);
     const distances: { name: string; worst: number | null }[] = JSON.parse(stdout);
-    assert.equal(distances.length, 12);
+    assert.equal(distances.length, 12 + 19);
     for (const { name, worst } of distances) {
       assert.ok(worst !== null && worst < 1e-5, `${name}: ${worst}`);
     }

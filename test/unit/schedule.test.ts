@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { float32, Parameter, scope, type Tensor } from '../../src/tensor/index.js';
+import { float32, Parameter, readFloat32, scope, type Tensor } from '../../src/tensor/index.js';
 import { learningRateAt } from '../../src/train/schedule.js';
 import { Sgd } from '../../src/train/sgd.js';
 
@@ -50,4 +50,29 @@ test('a parameter without a gradient decays and keeps its momentum', () => {
   assert.deepEqual([...weights.toFloat32()], [4 - 0.25 * 2]);
   sgd.dispose();
   weights.dispose();
+});
+
+test('an update in place changes no tensor that was read or assigned, and no other parameter', () => {
+  scope(() => {
+    const shared = float32(Float32Array.of(1, 2), [2]);
+    const [first, second, third] = ['a', 'b', 'c'].map((name) => new Parameter(name, shared, [2]));
+    // Now they share memory by another way, too.
+    third!.assign(first!.read());
+    const sgd = new Sgd([first!], { momentum: 0, weightDecay: 1 });
+    const read = first!.read();
+    const update = () => scope(() => sgd.apply(new Map(), 0.5));
+    update();
+    const between = first!.read();
+    update();
+    assert.deepEqual([...first!.toFloat32()], [0.25, 0.5]);
+    assert.deepEqual([...readFloat32(between)], [0.5, 1]);
+    for (const each of [shared, read, second!.read(), third!.read()]) {
+      assert.deepEqual([...readFloat32(each)], [1, 2]);
+    }
+    // Values that were assigned are those that the next update starts from.
+    scope(() => first!.assign(float32(Float32Array.of(8, 16), [2])));
+    update();
+    assert.deepEqual([...first!.toFloat32()], [4, 8]);
+    for (const each of [sgd, first!, second!, third!]) each.dispose();
+  });
 });

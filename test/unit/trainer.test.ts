@@ -148,6 +148,29 @@ test('micro-batches: gradients are averaged, each updates running statistics and
   assert.equal(fill(once), N);
 });
 
+test('train.recompute changes no bit of a step', () => {
+  const networks = [
+    ['psp_mobile', 'mobilenetv2', '0.125'],
+    ['deeplabv3', 'resnet18', '0.125'],
+  ] as const;
+  for (const [model, backbone, width] of networks) {
+    const results = [false, true].map((recompute) => {
+      const { trainer: built, state } = trainer(
+        ...[`student.model=${model}`, `student.backbone=${backbone}`],
+        ...[`student.widthMultiplier=${width}`, `train.recompute=${recompute}`],
+      );
+      const terms = [0, 1].map((step) =>
+        scope(() => {
+          const { terms } = built.step(step, [batch(step), batch(step + 2)]);
+          return terms;
+        }),
+      );
+      return { terms, state: state() };
+    });
+    assert.deepEqual(results[1], results[0], backbone);
+  }
+});
+
 test('a batch without a labelled pixel: task and memory terms are 0 and the step is made', () => {
   const { trainer: built } = trainer();
   scope(() => {

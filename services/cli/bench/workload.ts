@@ -20,6 +20,8 @@ export interface Workload {
   readonly teacherChannels: number;
   /** Rows per class in the memory banks. */
   readonly bankRows: { readonly pixel: number; readonly region: number };
+  /** train.recompute; absent: its default. */
+  readonly recompute?: boolean;
 }
 
 /** The bank sizes of the paper's trainer. */
@@ -35,14 +37,14 @@ const SEED = 1;
  */
 export function configOf(workload: Workload): StudentConfig {
   const { model, backbone, variant, widthMultiplier } = workload;
-  const { images, height, width, bankRows } = workload;
+  const { images, height, width, bankRows, recompute } = workload;
   const scenes = (seed: number) => ({ kind: 'synthetic', samples: 1, seed });
   const text = JSON.stringify({
     seed: SEED,
     // Required by the schema but unused: the measured input is made here.
     data: { train: scenes(1), val: scenes(2), crop: { height, width } },
     student: { model, backbone, variant, widthMultiplier },
-    train: { steps: SCHEDULED_STEPS, batchSize: images },
+    train: { steps: SCHEDULED_STEPS, batchSize: images, recompute },
     memory: { pixelMemorySize: bankRows.pixel, regionMemorySize: bankRows.region },
   });
   return loadConfig(studentSchema, { text, fileName: 'cirkd bench' });

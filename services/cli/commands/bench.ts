@@ -4,7 +4,7 @@ import { ensureFolder, replaceFile } from '../../../src/run/durableFiles.js';
 import { specName } from '../../../src/models/spec.js';
 import { engineInfo } from '../../../src/tensor/index.js';
 import { studentSpec } from '../../student/trainer.js';
-import { setTensorflowThreads } from '../../student/computeProtocol.js';
+import { setEngineEnvironment } from '../../student/computeProtocol.js';
 import { BENCH_USAGE, type BenchOptions, readBenchOptions } from '../bench/benchOptions.js';
 import { benchReport } from '../bench/benchReport.js';
 import { measureWork, type Work, type WorkMeasurement } from '../bench/measureWork.js';
@@ -32,7 +32,7 @@ async function run(argv: string[]): Promise<number> {
   const options = readBenchOptions(argv);
   const { workload, parts, threads, json } = options;
   const config = configOf(workload);
-  setTensorflowThreads({ ...config, train: { ...config.train, threads } });
+  setEngineEnvironment({ ...config, train: { ...config.train, threads } });
   const { tensorflow, device } = engineInfo();
   const { images, height, width, classes, loss } = workload;
   const network = specName(studentSpec(config, classes));

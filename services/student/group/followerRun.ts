@@ -8,7 +8,7 @@ import type { ProgressStream } from '../../../src/telemetry/progress.js';
 import { unlessAborted } from '../../../src/threads/unlessAborted.js';
 import { runLoop, StopAgreedError } from '../../../src/train/loop.js';
 import { Closers } from '../../program/closers.js';
-import { type ComputeClient, setTensorflowThreads, startComputing } from '../computeProtocol.js';
+import { type ComputeClient, setEngineEnvironment, startComputing } from '../computeProtocol.js';
 import { DataWarnings } from '../dataWarnings.js';
 import { evaluateStudent } from '../evaluation.js';
 import { isEvaluationDue, picturesAfter } from '../evaluationPlan.js';
@@ -44,7 +44,7 @@ export async function runFollower(
   options: FollowerOptions,
 ): Promise<'finished' | 'stopped'> {
   const config = resolveThreads(given, null);
-  setTensorflowThreads(config);
+  setEngineEnvironment(config);
   const closers = new Closers();
   try {
     const thread = startComputing();

@@ -51,6 +51,12 @@ export const trainSection = section(
       { unit: 'steps' },
     ),
     dropout: field(z.boolean().default(true), "Dropout in the heads, at the networks' rates."),
+    recompute: field(
+      z.boolean().default(false),
+      'Computes normalised maps, activations and pooled maps again in the backward pass instead of keeping them ' +
+        'and returns freed memory to the system at once: less memory, more time, the same results bit for bit.',
+      { fixed: false },
+    ),
     threads: field(
       count().max(1024).default(0),
       'Threads inside one operation; 0: one per core of the machine that starts the run. ' +

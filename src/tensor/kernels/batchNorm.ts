@@ -3,11 +3,11 @@
  * last.
  */
 import { float32 } from '../create.js';
-import { executeAll } from '../execute.js';
+import { execute, executeAll } from '../execute.js';
 import { type Activation, relu, relu6 } from '../ops/activation.js';
 import { add } from '../ops/combine.js';
 import { batchNorm, batchNormGrad } from '../ops/normalisation.js';
-import type { Tape, Var } from '../tape.js';
+import { OUTPUT, type Recomputation, type Saved, type Tape, type Var } from '../tape.js';
 import { scope, type Tensor } from '../tensor.js';
 
 /** PyTorch's defaults, which the official networks keep. */
@@ -78,13 +78,71 @@ export const nativeBatchNorm = checked((tape, x, { scale_C, offset_C }, running,
     [],
     5,
   ) as [Tensor, Tensor, Tensor, Tensor, Tensor];
-  // Shows where the activation passed values on; without an activation any finite map will do.
-  const gate_NHWC = activation === 'none' ? x.value : y_NHWC;
-  const inputs = [x, scale_C, offset_C, ...(shortcut === null ? [] : [shortcut])];
-  const saved = [x.value, gate_NHWC, scale_C.value, mean_C, inverseDeviation_C];
-  const y = tape.record(y_NHWC, inputs, saved, (dy) => nativeGradients(dy, saved, after));
+  const moments = { mean_C, inverseDeviation_C };
+  const y = tape.record(
+    y_NHWC,
+    normInputs(x, { scale_C, offset_C }, after),
+    savedOfNorm(x, scale_C, moments, after),
+    (dy, output) => {
+      const gate = activation === 'none' ? x : output;
+      const maps = [x.value, gate.value, scale_C.value, mean_C, inverseDeviation_C];
+      return nativeGradients(dy, maps, after);
+    },
+    normalisedAgain(x, { scale_C, offset_C }, moments, after),
+  );
   return { y, running: { mean_C: newMean_C, variance_C: newVariance_C } };
 });
+
+/** As the batch's forward pass gave them. */
+interface BatchMoments {
+  readonly mean_C: Tensor;
+  readonly inverseDeviation_C: Tensor;
+}
+
+export const normInputs = (
+  x: Var,
+  { scale_C, offset_C }: BatchNormWeights,
+  { shortcut }: AfterNorm,
+): Var[] => [x, scale_C, offset_C, ...(shortcut === null ? [] : [shortcut])];
+
+/**
+ * The output shows where the activation passed values on; without an activation any finite map will do, and x is
+ * there.
+ */
+export const savedOfNorm = (
+  x: Var,
+  scale_C: Var,
+  { mean_C, inverseDeviation_C }: BatchMoments,
+  { activation }: AfterNorm,
+): Saved[] => [
+  x,
+  ...(activation === 'none' ? [] : ([OUTPUT] as const)),
+  scale_C,
+  mean_C,
+  inverseDeviation_C,
+];
+
+/** The same bits as the forward pass (../native/normalise.cc). */
+export function normalisedAgain(
+  x: Var,
+  { scale_C, offset_C }: BatchNormWeights,
+  { mean_C, inverseDeviation_C }: BatchMoments,
+  { activation, shortcut }: AfterNorm,
+): Recomputation {
+  const given = [scale_C, offset_C, ...(shortcut === null ? [] : [shortcut])];
+  return {
+    saved: [x, ...given, mean_C, inverseDeviation_C],
+    compute: () =>
+      execute(
+        'CirkdNormalise',
+        [
+          ...[x.value, shortcut?.value ?? numbersOf(), scale_C.value, offset_C.value],
+          ...[mean_C, inverseDeviation_C, numbersOf(ACTIVATION_NUMBER[activation])],
+        ],
+        [],
+      ),
+  };
+}
 
 /** The gradients of x, scale, offset and, if there is one, the shortcut. */
 function nativeGradients(
@@ -132,9 +190,18 @@ export const composedBatchNorm = checked((tape, x, weights, running, after) => {
     running.variance_C,
     options,
   );
-  const saved = [x.value, scale_C.value, ...reserves];
-  const normed = tape.record(y_NHWC, [x, scale_C, offset_C], saved, (dy) =>
-    batchNormGrad(dy, x.value, scale_C.value, reserves, options),
+  const normed = tape.record(
+    y_NHWC,
+    [x, scale_C, offset_C],
+    [x, scale_C, ...reserves],
+    (dy) => batchNormGrad(dy, x.value, scale_C.value, reserves, options),
+    {
+      saved: [x, scale_C, offset_C, running.mean_C, running.variance_C],
+      compute: () => {
+        const { mean_C: mean, variance_C: variance } = running;
+        return batchNorm(x.value, scale_C.value, offset_C.value, mean, variance, options).y_NHWC;
+      },
+    },
   );
   return { y: finish(tape, normed, after), running: { mean_C, variance_C } };
 });
@@ -152,7 +219,7 @@ export function batchNormInference(
     const y_NHWC = scope(
       () => batchNorm(x.value, scale_C.value, offset_C.value, mean_C, variance_C, options).y_NHWC,
     );
-    const saved = [x.value, scale_C.value, mean_C, variance_C];
+    const saved = [x, scale_C, mean_C, variance_C];
     const normed = tape.record(y_NHWC, [x, scale_C, offset_C], saved, (dy) =>
       batchNormGrad(dy, x.value, scale_C.value, [mean_C, variance_C, variance_C], options),
     );

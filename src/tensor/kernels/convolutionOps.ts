@@ -10,7 +10,7 @@ import { vector } from '../create.js';
 import { attribute, execute } from '../execute.js';
 import { biasAddOp, biasGradient } from '../ops/combine.js';
 import { paddingAttributes } from '../ops/padding.js';
-import type { Tape, Var } from '../tape.js';
+import type { Saved, Tape, Var } from '../tape.js';
 import { scope, type Tensor } from '../tensor.js';
 
 export interface ConvolutionGeometry {
@@ -129,7 +129,7 @@ export function recorded(ops: ConvolutionOps): ConvolutionKernel {
   };
 }
 
-/** The tensors for the backward pass: x for the weights' gradient, the weights for the gradient of x. */
-export function savedFor(x: Var, weights: Var): Tensor[] {
-  return [...(weights.needsGradient ? [x.value] : []), ...(x.needsGradient ? [weights.value] : [])];
+/** For the backward pass: x for the weights' gradient, the weights for the gradient of x. */
+export function savedFor(x: Var, weights: Var): Saved[] {
+  return [...(weights.needsGradient ? [x] : []), ...(x.needsGradient ? [weights] : [])];
 }

@@ -18,8 +18,11 @@ import {
   finish,
   MOMENTUM,
   NOTHING,
+  normalisedAgain,
+  normInputs,
   numbersOf,
   type RunningStatistics,
+  savedOfNorm,
   type TrainedNorm,
 } from './batchNorm.js';
 
@@ -63,10 +66,18 @@ export const nativeSharedBatchNorm: SharedBatchNormKernel = (
       [],
       5,
     ) as [Tensor, Tensor, Tensor, Tensor, Tensor];
-    const gate_NHWC = activation === 'none' ? x.value : y_NHWC;
-    const inputs = [x, scale_C, offset_C, ...(shortcut === null ? [] : [shortcut])];
-    const saved = [x.value, gate_NHWC, scale_C.value, mean_C, inverse_C];
-    const y = tape.record(y_NHWC, inputs, saved, (dy) => nativeGradients(dy, saved, ranks, after));
+    const moments = { mean_C, inverseDeviation_C: inverse_C };
+    const y = tape.record(
+      y_NHWC,
+      normInputs(x, { scale_C, offset_C }, after),
+      savedOfNorm(x, scale_C, moments, after),
+      (dy, output) => {
+        const gate = activation === 'none' ? x : output;
+        const maps = [x.value, gate.value, scale_C.value, mean_C, inverse_C];
+        return nativeGradients(dy, maps, ranks, after);
+      },
+      normalisedAgain(x, { scale_C, offset_C }, moments, after),
+    );
     return { y, running: { mean_C: newMean_C, variance_C: newVariance_C } };
   });
 
@@ -110,11 +121,19 @@ export const composedSharedBatchNorm: SharedBatchNormKernel = (
   scope(() => {
     const { mean_C, variance_C, positions } = jointMoments(x.value, ranks);
     const inverse_C = rsqrt(add(variance_C, scalar(EPSILON)));
-    const centred = sub(x.value, mean_C);
-    const y_NHWC = add(mul(centred, mul(inverse_C, scale_C.value)), offset_C.value);
-    const saved = [x.value, scale_C.value, mean_C, inverse_C];
-    const normed = tape.record(y_NHWC, [x, scale_C, offset_C], saved, (dy) =>
-      composedGradients(dy, saved, ranks, positions),
+    const compute = () => {
+      const centred = sub(x.value, mean_C);
+      return add(mul(centred, mul(inverse_C, scale_C.value)), offset_C.value);
+    };
+    const normed = tape.record(
+      compute(),
+      [x, scale_C, offset_C],
+      [x, scale_C, mean_C, inverse_C],
+      (dy) => {
+        const saved = [x.value, scale_C.value, mean_C, inverse_C];
+        return composedGradients(dy, saved, ranks, positions);
+      },
+      { saved: [x, scale_C, offset_C, mean_C, inverse_C], compute },
     );
     const blend = (old: Tensor, now: Tensor, factor: number) =>
       add(mul(old, scalar(1 - MOMENTUM)), mul(now, scalar(MOMENTUM * factor)));

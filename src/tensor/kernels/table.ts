@@ -11,6 +11,7 @@ import type { ConvolutionKernel } from './convolutionOps.js';
 import { composedDepthwiseConv2d, nativeDepthwiseConv2d } from './depthwise.js';
 import { composedGelu, type GeluKernel, nativeGelu } from './gelu.js';
 import { composedLayerNorm, type LayerNormKernel, nativeLayerNorm } from './layerNorm.js';
+import { composedMaxPool, type MaxPoolKernel, nativeMaxPool } from './maxPool.js';
 import {
   composedMultiHeadAttention,
   type MultiHeadAttentionKernel,
@@ -21,6 +22,14 @@ import {
   type NormalisedConvolutionKernel,
   nativeNormalisedConvolution,
 } from './normalisedConvolution.js';
+import {
+  composedFiniteness,
+  composedMomentum,
+  type FinitenessKernel,
+  type MomentumKernel,
+  nativeFiniteness,
+  nativeMomentum,
+} from './parameterUpdate.js';
 import {
   composedPixelCrossEntropy,
   nativePixelCrossEntropy,
@@ -49,6 +58,9 @@ export interface Kernels {
   readonly sharedBatchNorm: SharedBatchNormKernel;
   readonly gelu: GeluKernel;
   readonly layerNorm: LayerNormKernel;
+  readonly finiteness: FinitenessKernel;
+  readonly maxPool: MaxPoolKernel;
+  readonly momentum: MomentumKernel;
   readonly normalisedConvolution: NormalisedConvolutionKernel;
   readonly pixelCrossEntropy: PixelCrossEntropyKernel;
   readonly rowQuantisation: RowQuantisation;
@@ -65,6 +77,9 @@ export const nativeKernels: Kernels = {
   sharedBatchNorm: nativeSharedBatchNorm,
   gelu: nativeGelu,
   layerNorm: nativeLayerNorm,
+  finiteness: nativeFiniteness,
+  maxPool: nativeMaxPool,
+  momentum: nativeMomentum,
   normalisedConvolution: nativeNormalisedConvolution,
   pixelCrossEntropy: nativePixelCrossEntropy,
   rowQuantisation: nativeQuantisation,
@@ -81,6 +96,9 @@ export const composedKernels: Kernels = {
   sharedBatchNorm: composedSharedBatchNorm,
   gelu: composedGelu,
   layerNorm: composedLayerNorm,
+  finiteness: composedFiniteness,
+  maxPool: composedMaxPool,
+  momentum: composedMomentum,
   normalisedConvolution: composedNormalisedConvolution,
   pixelCrossEntropy: composedPixelCrossEntropy,
   rowQuantisation: composedQuantisation,

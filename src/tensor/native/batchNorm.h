@@ -203,6 +203,30 @@ struct Statistics {
   int64_t positions;
 };
 
+// Normalisation as a factor and an offset for each channel. Made of the mean and 1 / deviation as they are kept for the
+// backward pass, so that the map can be computed again from those, bit for bit.
+struct Affine {
+  std::vector<float> factor, offset;
+
+  Affine(const float* scale, const float* shift, const float* mean, const float* inverse, int64_t channels)
+      : factor(channels), offset(channels) {
+    for (int64_t c = 0; c < channels; ++c) {
+      factor[c] = scale[c] * inverse[c];
+      offset[c] = static_cast<float>(shift[c] - static_cast<double>(mean[c]) * factor[c]);
+    }
+  }
+};
+
+// y = activation(normalised x [+ shortcut]); shortcut may be null.
+inline void NormaliseMap(const float* x, const float* shortcut, const Affine& affine, float activation,
+                         int64_t positions, int64_t channels, float* y) {
+  const ActivationRange range(static_cast<Activation>(static_cast<int>(activation)));
+  const Epilogue how{affine.factor.data(), affine.offset.data(), shortcut, range};
+  OverPositions(positions, PartsOf(positions, channels), [&](int, int64_t begin, int64_t end) {
+    NormaliseRows(x, how, begin, end, channels, y);
+  });
+}
+
 // Outputs: y, mean, 1 / deviation, new running mean and variance.
 inline void NormaliseWith(Call* call, const Statistics& of, const ForwardInputs& in) {
   const int64_t channels = in.channels, positions = in.positions;
@@ -210,7 +234,6 @@ inline void NormaliseWith(Call* call, const Statistics& of, const ForwardInputs&
   const float* const numbers = in.numbers;
   float *const y = call->Output(0, in.shape), *outputs[4];
   if (y == nullptr || !ChannelOutputs(call, 4, channels, outputs)) return;
-  std::vector<float> factor(channels), offset(channels);
   const double momentum = numbers[1];
   for (int64_t c = 0; c < channels; ++c) {
     const double mean = of.mean[c], variance = of.variance[c];
@@ -219,14 +242,9 @@ inline void NormaliseWith(Call* call, const Statistics& of, const ForwardInputs&
     outputs[2][c] = static_cast<float>((1 - momentum) * vectors[2][c] + momentum * mean);
     outputs[3][c] = static_cast<float>((1 - momentum) * vectors[3][c] +
                                        momentum * variance * of.positions / (of.positions - 1));
-    factor[c] = vectors[0][c] * outputs[1][c];
-    offset[c] = static_cast<float>(vectors[1][c] - mean * factor[c]);
   }
-  const ActivationRange range(static_cast<Activation>(static_cast<int>(numbers[2])));
-  const Epilogue how{factor.data(), offset.data(), in.shortcut, range};
-  OverPositions(positions, PartsOf(positions, channels), [&](int, int64_t begin, int64_t end) {
-    NormaliseRows(in.x, how, begin, end, channels, y);
-  });
+  const Affine affine(vectors[0], vectors[1], outputs[0], outputs[1], channels);
+  NormaliseMap(in.x, in.shortcut, affine, numbers[2], positions, channels, y);
 }
 
 // The sums of dz and of dz * (x - mean). dz may be null.

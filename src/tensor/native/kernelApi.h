@@ -21,6 +21,7 @@ TF_KernelBuilder* TF_NewKernelBuilder(const char* op, const char* device,
                                       void (*compute)(void*, TF_OpKernelContext*),
                                       void (*destroy)(void*));
 void TF_RegisterKernelBuilder(const char* name, TF_KernelBuilder* builder, TF_Status* status);
+int TF_NumInputs(TF_OpKernelContext* context);
 void TF_GetInput(TF_OpKernelContext* context, int index, TF_Tensor** tensor, TF_Status* status);
 TF_Tensor* TF_AllocateOutput(TF_OpKernelContext* context, int index, TF_DataType dtype,
                              const int64_t* dims, int num_dims, size_t length, TF_Status* status);

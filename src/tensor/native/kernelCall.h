@@ -33,11 +33,17 @@ class Call {
     return static_cast<const T*>(TF_TensorData(tensor));
   }
 
-  // Uninitialised memory for an output of float32 or int32; null on an error.
+  int inputs() const { return TF_NumInputs(context_); }
+
+  // An input's memory for a kernel that changes it: the caller of the op sees to it that no other tensor shares it.
+  float* InPlace(int index, std::vector<int64_t>* shape) {
+    return const_cast<float*>(Input(index, shape));
+  }
+
+  // Uninitialised memory for an output of float32, int32 or uint8; null on an error.
   template <typename T = float>
   T* Output(int index, const std::vector<int64_t>& shape) {
-    static_assert(std::is_same_v<T, float> || std::is_same_v<T, int32_t>, "a type without a number");
-    constexpr TF_DataType kType = std::is_same_v<T, float> ? TF_FLOAT : TF_INT32;
+    constexpr TF_DataType kType = TypeNumber<T>();
     int64_t length = 1;
     for (const int64_t side : shape) length *= side;
     TF_Tensor* const tensor =
@@ -96,6 +102,14 @@ class Call {
   }
 
  private:
+  template <typename T>
+  static constexpr TF_DataType TypeNumber() {
+    static_assert(std::is_same_v<T, float> || std::is_same_v<T, int32_t> || std::is_same_v<T, uint8_t>,
+                  "a type without a number");
+    if (std::is_same_v<T, float>) return TF_FLOAT;
+    return std::is_same_v<T, int32_t> ? TF_INT32 : TF_UINT8;
+  }
+
   bool Ok() {
     if (TF_GetCode(status_) == TF_OK) return true;
     TF_OpKernelContext_Failure(context_, status_);
@@ -121,9 +135,11 @@ void Guarded(void*, TF_OpKernelContext* context) {
 // An error here is an error of the build: the op is then missing, and running it fails.
 template <void (*kCompute)(Call*)>
 void Register(const char* op, const std::vector<const char*>& inputs,
-              const std::vector<const char*>& outputs) {
+              const std::vector<const char*>& outputs,
+              const std::vector<const char*>& attributes = {}) {
   TF_Status* const status = TF_NewStatus();
   TF_OpDefinitionBuilder* const definition = TF_NewOpDefinitionBuilder(op);
+  for (const char* attribute : attributes) TF_OpDefinitionBuilderAddAttr(definition, attribute);
   for (const char* input : inputs) TF_OpDefinitionBuilderAddInput(definition, input);
   for (const char* output : outputs) TF_OpDefinitionBuilderAddOutput(definition, output);
   TF_OpDefinitionBuilderSetShapeInferenceFunction(

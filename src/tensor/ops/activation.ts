@@ -1,7 +1,7 @@
 /** Activations on a tape. The rectifiers' gradients use the outputs, which the next layer saves anyway. */
 import { attribute, execute } from '../execute.js';
 import type { Tensor } from '../tensor.js';
-import type { Tape, Var } from '../tape.js';
+import { OUTPUT, type Tape, type Var } from '../tape.js';
 
 /** Activations that can follow a batch norm. */
 export type Activation = 'none' | 'relu' | 'relu6';
@@ -10,8 +10,14 @@ const rectifier =
   (op: string) =>
   (tape: Tape, x: Var): Var => {
     const type = [attribute.type('T', x.value.dtype)];
-    const y = execute(op, [x.value], type);
-    return tape.record(y, [x], [y], (dy) => [execute(`${op}Grad`, [dy, y], type)]);
+    const compute = () => execute(op, [x.value], type);
+    return tape.record(
+      compute(),
+      [x],
+      [OUTPUT],
+      (dy, y) => [execute(`${op}Grad`, [dy, y.value], type)],
+      { saved: [x], compute },
+    );
   };
 
 /** max(x, 0). */

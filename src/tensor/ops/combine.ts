@@ -10,10 +10,14 @@ export function add(tape: Tape, a: Var, b: Var): Var {
   if (a.shape.join() !== b.shape.join()) {
     throw new Error(`add: shapes [${a.shape}] and [${b.shape}] differ`);
   }
-  return tape.record(addOp(a.value, b.value), [a, b], [], (dy) => [
-    a.needsGradient ? dy : null,
-    b.needsGradient ? dy : null,
-  ]);
+  const compute = () => addOp(a.value, b.value);
+  return tape.record(
+    compute(),
+    [a, b],
+    [],
+    (dy) => [a.needsGradient ? dy : null, b.needsGradient ? dy : null],
+    { saved: [a, b], compute },
+  );
 }
 
 /** Adds bias [K] along the last axis of x. */
@@ -38,16 +42,18 @@ const biasAttributes = (x: Tensor) => [
 
 /** Concatenates along `axis`. */
 export function concat(tape: Tape, inputs: readonly Var[], axis: number): Var {
-  const value = concatOp(
-    inputs.map((input) => input.value),
-    axis,
-  );
-  return tape.record(value, inputs, [], (dy) => {
+  const compute = () =>
+    concatOp(
+      inputs.map((input) => input.value),
+      axis,
+    );
+  const backward = (dy: Tensor) => {
     let offset = 0;
     return inputs.map((input) => {
       const begin = input.shape.map((_, at) => (at === axis ? offset : 0));
       offset += input.shape[axis]!;
       return input.needsGradient ? slice(dy, begin, input.shape) : null;
     });
-  });
+  };
+  return tape.record(compute(), inputs, [], backward, { saved: inputs, compute });
 }

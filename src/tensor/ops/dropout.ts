@@ -43,7 +43,10 @@ export function dropout(
     const kept = greaterEqual(uniform, scalar(probability));
     return { kept, value: masked(x.value, kept, probability) };
   });
-  return tape.record(value, [x], [kept], (dy) => [masked(dy, kept, probability)]);
+  return tape.record(value, [x], [kept], (dy) => [masked(dy, kept, probability)], {
+    saved: [x, kept],
+    compute: () => masked(x.value, kept, probability),
+  });
 }
 
 function masked(x: Tensor, kept: Tensor, probability: number): Tensor {

@@ -9,32 +9,8 @@ import type { Tape, Var } from '../tape.js';
 import { scope, type Tensor } from '../tensor.js';
 import { mul } from './elementwise.js';
 import { batchMatMul } from './linalg.js';
-import { paddingAttributes } from './padding.js';
 import { mean } from './reduce.js';
 import { broadcastTo, reshape } from './shape.js';
-
-export interface MaxPoolGeometry {
-  readonly window: number;
-  readonly stride: number;
-  /** Rows and columns of padding on each side, which are never the maximum. */
-  readonly padding: number;
-}
-
-const maxPoolAttributes = ({ window, stride, padding }: MaxPoolGeometry) => [
-  attribute.type('T', 'float32'),
-  attribute.int('ksize', [1, window, window, 1]),
-  attribute.int('strides', [1, stride, stride, 1]),
-  attribute.string('data_format', 'NHWC'),
-  ...paddingAttributes(padding),
-];
-
-export function maxPool(tape: Tape, x: Var, geometry: MaxPoolGeometry): Var {
-  const attributes = maxPoolAttributes(geometry);
-  const y = execute('MaxPool', [x.value], attributes);
-  return tape.record(y, [x], [x.value, y], (dy) => [
-    execute('MaxPoolGrad', [x.value, y, dy], attributes),
-  ]);
-}
 
 /** Mean over all positions: [N, H, W, C] -> [N, 1, 1, C]. */
 export function globalAveragePool(tape: Tape, x: Var): Var {

@@ -48,8 +48,9 @@ export function resizeBilinearOnTape(
   const [batch, h, w, channels] = x.shape as [number, number, number, number];
   if (h === height && w === width) return x;
   if (h === 1 && w === 1) {
-    const spread = broadcastTo(x.value, [batch, height, width, channels]);
-    return tape.record(spread, [x], [], (dy) => [sum(dy, [1, 2], true)]);
+    const compute = () => broadcastTo(x.value, [batch, height, width, channels]);
+    const backward = (dy: Tensor) => [sum(dy, [1, 2], true)];
+    return tape.record(compute(), [x], [], backward, { saved: [x], compute });
   }
   // The gradient's op takes the input, but uses only its shape.
   const resized = resizeBilinear(x.value, height, width, alignCorners);

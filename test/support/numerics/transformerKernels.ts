@@ -11,7 +11,7 @@ import {
 } from '../../../src/tensor/index.js';
 import { type Input, randomInput } from './finiteDifference.js';
 
-interface KernelCase {
+export interface KernelCase {
   readonly name: string;
   readonly inputs: readonly Input[];
   run(kernels: Kernels, tape: Tape, inputs: readonly Var[]): Var;
@@ -103,10 +103,17 @@ export interface KernelDistance {
 export function distancesFromTensorflow(): KernelDistance[] {
   return TRANSFORMER_CASES.map((each) => {
     const [own, wanted] = [resultsOf(nativeKernels, each), resultsOf(composedKernels, each)];
-    const all = wanted.map((values, index) => distance(own[index]!, values));
-    const worst = Math.max(...all);
-    return { name: each.name, worst: Number.isFinite(worst) ? worst : null };
+    return { name: each.name, worst: worstDistance(own, wanted) };
   });
+}
+
+/** null: of other sizes, or not finite. */
+export function worstDistance(
+  own: readonly Float32Array[],
+  wanted: readonly Float32Array[],
+): number | null {
+  const worst = Math.max(...wanted.map((values, index) => distance(own[index]!, values)));
+  return Number.isFinite(worst) ? worst : null;
 }
 
 /** Where the largest element is less than 1, by 1: some gradients are 0 but for rounding, as of a single key. */
