@@ -34,6 +34,8 @@ export interface RowsKlInput {
   /** Factor on the sum over all rows. */
   readonly scale: number;
   readonly tiling: Tiling;
+  /** Whether products may be less exact where they are faster then: RowsKlOptions. Default: fp32. */
+  readonly products?: 'fp32' | 'bf16';
 }
 
 export interface RowsKl {
@@ -54,9 +56,10 @@ export function rowsKl(input: RowsKlInput): RowsKl {
 
 function fusedRowsKl(input: RowsKlInput, kernel: SimilarityKl): RowsKl {
   const { student_PD, teacher_PD, keys_MD, temperature, scale, tiling } = input;
+  const { products = 'fp32' } = input;
   return scope(() => {
     const { kl_P, gradient } = kernel.rows(student_PD, teacher_PD, keys_MD, {
-      ...{ temperature, scale, budgetMiB: tiling.lossMemoryMiB },
+      ...{ temperature, scale, products, budgetMiB: tiling.lossMemoryMiB },
     });
     return { loss: scale * sumInDouble(kl_P), gradient_PD: gradient };
   });

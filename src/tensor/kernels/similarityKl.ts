@@ -18,6 +18,14 @@ export interface SimilarityKlOptions {
   readonly budgetMiB: number;
 }
 
+export interface RowsKlOptions extends SimilarityKlOptions {
+  /**
+   * bf16: the factors of all products may be rounded to bfloat16, with sums in float32. They are where the processor is
+   * faster then (x86 with AVX512_BF16).
+   */
+  readonly products: 'fp32' | 'bf16';
+}
+
 export interface RowwiseKl {
   /** float32 [P]: KL(teacher || student), summed over the images. */
   readonly kl_P: Tensor;
@@ -34,12 +42,7 @@ export interface PairsKlOptions extends SimilarityKlOptions {
 
 export interface SimilarityKl {
   /** Unit rows float32 [P, D] of both networks with keys [M, D] that are constants. None is empty. */
-  rows(
-    student_PD: Tensor,
-    teacher_PD: Tensor,
-    keys_MD: Tensor,
-    options: SimilarityKlOptions,
-  ): RowwiseKl;
+  rows(student_PD: Tensor, teacher_PD: Tensor, keys_MD: Tensor, options: RowsKlOptions): RowwiseKl;
   /** All unit rows with one another: student_PC, teacher_PD. The gradient is that of rows and keys. */
   pairs(student_PC: Tensor, teacher_PD: Tensor, options: PairsKlOptions): RowwiseKl;
 }
@@ -48,8 +51,9 @@ export interface SimilarityKl {
 const BLOCK = 192;
 
 export const nativeSimilarityKl: SimilarityKl = {
-  rows(student_PD, teacher_PD, keys_MD, { temperature, scale, budgetMiB }) {
-    const numbers = [1 / temperature, scale / temperature, budgetMiB];
+  rows(student_PD, teacher_PD, keys_MD, { temperature, scale, budgetMiB, products }) {
+    const rounds = products === 'bf16' ? 1 : 0;
+    const numbers = [1 / temperature, scale / temperature, budgetMiB, rounds];
     return run('CirkdRowsKl', [student_PD, teacher_PD, keys_MD], numbers);
   },
   pairs(student_PC, teacher_PD, { temperature, scale, budgetMiB, images, side }) {

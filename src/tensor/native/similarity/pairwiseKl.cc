@@ -9,6 +9,7 @@
 #include <memory>
 
 #include "kernelCall.h"
+#include "lineFloats.h"
 #include "pairs.h"
 #include "threadPool.h"
 

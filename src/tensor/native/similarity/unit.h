@@ -8,7 +8,6 @@
 
 #include <algorithm>
 #include <cstdint>
-#include <new>
 
 #include "matrixTile.h"
 #include "panels.h"
@@ -22,25 +21,6 @@ constexpr int64_t kStride = 208;
 constexpr int64_t kUnitFloats = kBlock * kStride;
 // Channels per pass: a panel with as many rows fits into the L1 cache.
 constexpr int64_t kSimilarityDepth = 256;
-
-// Floats that begin at a cache line: vectors of panels then never span two.
-class LineFloats {
- public:
-  explicit LineFloats(int64_t length)
-      : values_(static_cast<float*>(::operator new(length * sizeof(float), kLine))) {}
-  LineFloats(int64_t length, float value) : LineFloats(length) {
-    std::fill(values_, values_ + length, value);
-  }
-  ~LineFloats() { ::operator delete(values_, kLine); }
-  LineFloats(const LineFloats&) = delete;
-  LineFloats& operator=(const LineFloats&) = delete;
-
-  float* data() const { return values_; }
-
- private:
-  static constexpr std::align_val_t kLine{64};
-  float* const values_;
-};
 
 // What a unit's similarities are computed from, in one network.
 struct UnitSide {
