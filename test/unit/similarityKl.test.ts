@@ -1,6 +1,7 @@
 /** The kernels under the relational losses: tiles, passes, budgets and leaks. */
 // @own-process: measures the process' memory
 import assert from 'node:assert/strict';
+import { existsSync, readFileSync } from 'node:fs';
 import { describe, it } from 'node:test';
 import { Worker } from 'node:worker_threads';
 import { unitRows } from '../../src/losses/normalize.js';
@@ -20,6 +21,10 @@ import {
   scope,
   type Tensor,
 } from '../../src/tensor/index.js';
+
+const HAS_BF16 = /\bavx512_bf16\b/.test(
+  existsSync('/proc/cpuinfo') ? readFileSync('/proc/cpuinfo', 'utf8') : '',
+);
 
 const uniform = (length: number, stream: number, low = -1, high = 1) => {
   const values = new Float32Array(length);
@@ -98,6 +103,29 @@ describe('the fused kernels', () => {
     });
   });
 
+  it('round the factors of products with keys to bfloat16 where they may', () => {
+    scope(() => {
+      // An odd number of channels and of keys.
+      for (const [rows, keys, channels] of [
+        [250, 1111, 128],
+        [40, 333, 21],
+      ] as const) {
+        const student_PD = unit(rows, channels, 1);
+        const [teacher_PD, keys_MD] = [unit(rows, channels, 2), unit(keys, channels, 3)];
+        const input = { student_PD, teacher_PD, keys_MD, ...common, tiling: { lossMemoryMiB: 8 } };
+        const [exact, rounded] = [rowsKl(input), rowsKl({ ...input, products: 'bf16' })];
+        // Nothing changes on a processor without the instruction.
+        assert.ok(Math.abs(rounded.loss / exact.loss - 1) < 1e-3, `${rounded.loss}, ${exact.loss}`);
+        assertClose(rounded.gradient_PD, exact.gradient_PD, 0.01, `${rows} x ${keys}`);
+        const again = rowsKl({ ...input, products: 'bf16', tiling: { lossMemoryMiB: 64 } });
+        assert.equal(again.loss, rounded.loss);
+        assert.deepEqual(readFloat32(again.gradient_PD), readFloat32(rounded.gradient_PD));
+        const has = HAS_BF16 && process.env['CIRKD_VECTOR_LEVEL'] === undefined;
+        assert.equal(rounded.loss !== exact.loss, has, 'rounds only where it is faster');
+      }
+    });
+  });
+
   it('work in several threads of Node.js, at the same time and in turn', {
     timeout: 60_000,
   }, async () => {
@@ -152,7 +180,7 @@ describe('the fused kernels', () => {
     scope(() => {
       const [a, b, c] = [unit(6, 4, 1), unit(6, 5, 2), unit(7, 4, 3)];
       const { similarityKl } = nativeKernels;
-      const options = { ...common, budgetMiB: 1, products: "fp32" as const };
+      const options = { ...common, budgetMiB: 1, products: 'fp32' as const };
       assert.throws(
         () => similarityKl!.rows(a, b, c, options),
         /teacher: another shape than student/,
