@@ -28,6 +28,8 @@ export interface ObjectiveSettings {
   readonly minibatchGroup: number;
   readonly minibatchPooling: 'auto' | 'never';
   readonly tiling: Tiling;
+  /** See MemoryContrastOptions. */
+  readonly bankProducts?: 'fp32' | 'bf16';
   /** Rows of each class that are drawn per forward pass; see `rowsPerClass`. */
   readonly pixelContrastRows: number;
   readonly regionContrastRows: number;

@@ -6,7 +6,7 @@
  *
  * loss = T^2 * mean over positions of KL(softmax(teacher / T) || softmax(student / T)).
  */
-import { ops, scalar, scope, type Tensor } from '../tensor/index.js';
+import { kernels, ops, scope, type Tensor } from '../tensor/index.js';
 import { sumInDouble } from './rowSum.js';
 
 export interface LogitsKdLoss {
@@ -28,16 +28,13 @@ export function logitsKd(
   return scope(() => {
     const classes = shape.at(-1)!;
     const rows = size / classes;
-    const invTemperature = scalar(1 / temperature);
-    const soften = (logits: Tensor) =>
-      ops.mul(ops.reshape(logits, [rows, classes]), invTemperature);
-    const teacher_PK = soften(teacher_NHWK);
-    const p_PK = ops.softmax(teacher_PK);
-    const entropy_P = ops.softmaxCrossEntropy(teacher_PK, p_PK).loss_N;
-    const { loss_N, gradient_NM } = ops.softmaxCrossEntropy(soften(student_NHWK), p_PK);
-    const gradient_PK = ops.mul(gradient_NM, scalar(temperature / rows));
+    const { kl_P, gradient_PK } = kernels().classKl(
+      ops.reshape(student_NHWK, [rows, classes]),
+      ops.reshape(teacher_NHWK, [rows, classes]),
+      { inverseTemperature: 1 / temperature, factor: temperature / rows },
+    );
     return {
-      loss: (temperature ** 2 / rows) * sumInDouble(ops.sub(loss_N, entropy_P)),
+      loss: (temperature ** 2 / rows) * sumInDouble(kl_P),
       gradient_NHWK: ops.reshape(gradient_PK, shape),
     };
   });

@@ -20,6 +20,8 @@ export interface MemoryContrastOptions {
   /** Tk: the temperature of the KL. */
   readonly contrastKdTemperature: number;
   readonly tiling: Tiling;
+  /** Of the products with bank rows: see rowsKl.ts. Default: fp32. */
+  readonly bankProducts?: 'fp32' | 'bf16';
 }
 
 export interface MemoryContrastLoss {
@@ -37,12 +39,16 @@ export function memoryContrast(
   student_PD: Tensor,
   teacher_PD: Tensor,
   bank_MD: Tensor,
-  { contrastTemperature, contrastKdTemperature, tiling }: MemoryContrastOptions,
+  options: MemoryContrastOptions,
 ): MemoryContrastLoss {
+  const { contrastTemperature, contrastKdTemperature, tiling, bankProducts = 'fp32' } = options;
   const temperature = contrastTemperature * contrastKdTemperature;
   const scale = contrastKdTemperature ** 2 / Math.max(1, student_PD.shape[0]!);
   if (temperature >= SMALLEST_TEMPERATURE) {
-    return rowsKl({ student_PD, teacher_PD, keys_MD: bank_MD, temperature, scale, tiling });
+    return rowsKl({
+      ...{ student_PD, teacher_PD, keys_MD: bank_MD },
+      ...{ temperature, scale, tiling, products: bankProducts },
+    });
   }
   const { loss, rowsGradient_PC } = softmaxKl({
     studentRows_PC: student_PD,

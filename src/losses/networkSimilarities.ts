@@ -4,7 +4,15 @@
  *
  * P rows in total, C channels; R rows and M columns per tile, B rows per block.
  */
-import { float32, kernels, ops, readFloat32, scalar, scope, type Tensor } from '../tensor/index.js';
+import {
+  float32,
+  ops,
+  readFloat32,
+  scalar,
+  scope,
+  similarityTile,
+  type Tensor,
+} from '../tensor/index.js';
 import type { RowRange, SimilarityTile } from './similarityTiles.js';
 
 export interface NetworkOptions {
@@ -53,7 +61,7 @@ export class NetworkSimilarities {
   normalise(tile: SimilarityTile): void {
     scope(() => {
       const similarity_RM = this.#similarity(tile);
-      const { rows_R, columns_M } = kernels().similarity.expSums(similarity_RM);
+      const { rows_R, columns_M } = similarityTile.expSums(similarity_RM);
       this.#add(tile.rows, tile.columns.image, rows_R);
       if (!tile.isDiagonal) this.#add(tile.columns, tile.rows.image, columns_M);
       if (this.#kept.size < this.#options.keptTiles) this.#kept.set(tile, similarity_RM.hold());

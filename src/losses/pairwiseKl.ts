@@ -13,15 +13,24 @@
  *     H = exp S (us + vs) - exp T (ut + vt),
  * and the gradient with respect to F is H F / temperature. This takes two passes over half the
  * matrix: one for Z, one for H. The first pass keeps as many tiles for the second as the memory
- * budget allows.
+ * budget allows. On a CPU one kernel does all of it, which keeps exp S and exp T and sums p (T - S) in the first pass.
  *
  * Multiply-adds: P^2 / 2 (C + D) per pass for the similarities, P^2 C for H F. Memory: linear in P,
  * apart from one number per row, image and network.
  * No running maximum is needed: rows are unit, so |S| <= 1 / temperature; see SMALLEST_TEMPERATURE.
  */
-import { kernels, ops, readScalar, scope, type Tensor } from '../tensor/index.js';
+import {
+  kernels,
+  ops,
+  readScalar,
+  type SimilarityKl,
+  scope,
+  similarityTile,
+  type Tensor,
+} from '../tensor/index.js';
 import { GradientBlocks } from './gradientBlocks.js';
 import { NetworkSimilarities } from './networkSimilarities.js';
+import { sumInDouble } from './rowSum.js';
 import { rowBlocks, type SimilarityTile, tilesOfBlock } from './similarityTiles.js';
 import { blockSide, keptMatrices, type Tiling, tileRowCount } from './tiling.js';
 
@@ -49,6 +58,23 @@ export interface PairwiseKl {
 export const SMALLEST_TEMPERATURE = 1 / 64;
 
 export function pairwiseKl(input: PairwiseKlInput): PairwiseKl {
+  const { similarityKl } = kernels();
+  return similarityKl === null ? tiledPairwiseKl(input) : fusedPairwiseKl(input, similarityKl);
+}
+
+function fusedPairwiseKl(input: PairwiseKlInput, kernel: SimilarityKl): PairwiseKl {
+  const { student_PC, teacher_PD, images, temperature, scale, tiling } = input;
+  return scope(() => {
+    const { kl_P, gradient } = kernel.pairs(student_PC, teacher_PD, {
+      ...{ images, temperature, scale, budgetMiB: tiling.lossMemoryMiB },
+      side: tiling.tileRows === undefined ? null : Math.min(tiling.tileRows, student_PC.shape[0]!),
+    });
+    return { loss: scale * sumInDouble(kl_P), gradient_PC: gradient };
+  });
+}
+
+/** For devices without the kernel; exported for comparison. */
+export function tiledPairwiseKl(input: PairwiseKlInput): PairwiseKl {
   const { temperature, scale } = input;
   const { blocks, tiles, keptTiles } = planOf(input);
   const common = { blocks, images: input.images, temperature };
@@ -91,7 +117,7 @@ function addTile(
   return scope(() => {
     const { gradient_RM, crossSum_1 } = teacher.lend(tile, (teacher_RM) =>
       student.lend(tile, (student_RM) =>
-        kernels().similarity.klTile({
+        similarityTile.klTile({
           student_RM,
           teacher_RM,
           studentRow_R: student.reciprocals(rows, columns.image),

@@ -6,18 +6,22 @@
  *
  * With S = student similarities / temperature and T the teacher's, a tile determines the
  * distributions of its rows, so one pass suffices: KL = sum of p (T - S) + log Zs - log Zt,
- * dKL/dS = q - p. Multiply-adds: 3 P M D. pairwiseKl.ts says why no running maximum is needed.
+ * dKL/dS = q - p. Multiply-adds: 3 P M D. On a CPU one kernel does all of it,
+ * and computes each exp once. pairwiseKl.ts says why no running maximum is needed.
  */
 import {
   kernels,
   ops,
   readFloat32,
   readScalar,
+  type SimilarityKl,
   scalar,
   scope,
+  similarityTile,
   type Tensor,
   zeros,
 } from '../tensor/index.js';
+import { sumInDouble } from './rowSum.js';
 import { type Tiling, tileRowCount } from './tiling.js';
 
 export interface RowsKlInput {
@@ -30,6 +34,8 @@ export interface RowsKlInput {
   /** Factor on the sum over all rows. */
   readonly scale: number;
   readonly tiling: Tiling;
+  /** Whether products may be less exact where they are faster then: RowsKlOptions. Default: fp32. */
+  readonly products?: 'fp32' | 'bf16';
 }
 
 export interface RowsKl {
@@ -40,11 +46,31 @@ export interface RowsKl {
 }
 
 export function rowsKl(input: RowsKlInput): RowsKl {
+  const { student_PD, keys_MD } = input;
+  if (student_PD.shape[0] === 0 || keys_MD.shape[0] === 0) {
+    return { loss: 0, gradient_PD: zeros(student_PD.shape) };
+  }
+  const { similarityKl } = kernels();
+  return similarityKl === null ? tiledRowsKl(input) : fusedRowsKl(input, similarityKl);
+}
+
+function fusedRowsKl(input: RowsKlInput, kernel: SimilarityKl): RowsKl {
+  const { student_PD, teacher_PD, keys_MD, temperature, scale, tiling } = input;
+  const { products = 'fp32' } = input;
+  return scope(() => {
+    const { kl_P, gradient } = kernel.rows(student_PD, teacher_PD, keys_MD, {
+      ...{ temperature, scale, products, budgetMiB: tiling.lossMemoryMiB },
+    });
+    return { loss: scale * sumInDouble(kl_P), gradient_PD: gradient };
+  });
+}
+
+/** For devices without the kernel; exported for comparison. Neither rows nor keys are empty. */
+export function tiledRowsKl(input: RowsKlInput): RowsKl {
   return scope(() => {
     const { student_PD, teacher_PD, keys_MD, temperature, scale } = input;
     const [rows = 0] = student_PD.shape;
     const [keys = 0] = keys_MD.shape;
-    if (rows === 0 || keys === 0) return { loss: 0, gradient_PD: zeros(student_PD.shape) };
     const keys_DM = scope(() => ops.transpose(ops.mul(keys_MD, scalar(1 / temperature)), [1, 0]));
     const zeros_M = zeros([keys]);
     const factor = scalar(scale / temperature);
@@ -69,10 +95,9 @@ export function rowsKl(input: RowsKlInput): RowsKl {
 
 /** Sum of the rows' KL and its gradient with respect to the student's similarities. */
 function tileKl(student_RM: Tensor, teacher_RM: Tensor, zeros_M: Tensor) {
-  const { similarity } = kernels();
-  const studentSums_R = similarity.expSums(student_RM).rows_R;
-  const teacherSums_R = similarity.expSums(teacher_RM).rows_R;
-  const { gradient_RM, crossSum_1 } = similarity.klTile({
+  const studentSums_R = similarityTile.expSums(student_RM).rows_R;
+  const teacherSums_R = similarityTile.expSums(teacher_RM).rows_R;
+  const { gradient_RM, crossSum_1 } = similarityTile.klTile({
     student_RM,
     teacher_RM,
     studentRow_R: ops.div(scalar(1), studentSums_R),

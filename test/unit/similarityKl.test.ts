@@ -1,18 +1,18 @@
 /** The kernels under the relational losses: tiles, passes, budgets and leaks. */
 // @own-process: measures the process' memory
 import assert from 'node:assert/strict';
+import { existsSync, readFileSync } from 'node:fs';
 import { describe, it } from 'node:test';
 import { Worker } from 'node:worker_threads';
 import { unitRows } from '../../src/losses/normalize.js';
-import { pairwiseKl, SMALLEST_TEMPERATURE } from '../../src/losses/pairwiseKl.js';
-import { rowsKl } from '../../src/losses/rowsKl.js';
+import { pairwiseKl, SMALLEST_TEMPERATURE, tiledPairwiseKl } from '../../src/losses/pairwiseKl.js';
+import { rowsKl, tiledRowsKl } from '../../src/losses/rowsKl.js';
 import { rowBlocks, tilesOfBlock } from '../../src/losses/similarityTiles.js';
 import { softmaxKl } from '../../src/losses/softmaxKl.js';
 import { blockSide, keptMatrices, type Tiling, tileRowCount } from '../../src/losses/tiling.js';
 import { drawsFor } from '../../src/random/draws.js';
 import {
   Accumulator,
-  composedKernels,
   float32,
   nativeKernels,
   numTensors,
@@ -22,6 +22,10 @@ import {
   type Tensor,
 } from '../../src/tensor/index.js';
 
+const HAS_BF16 = /\bavx512_bf16\b/.test(
+  existsSync('/proc/cpuinfo') ? readFileSync('/proc/cpuinfo', 'utf8') : '',
+);
+
 const uniform = (length: number, stream: number, low = -1, high = 1) => {
   const values = new Float32Array(length);
   drawsFor(11, 'test', stream).fillUniform(values, low, high);
@@ -29,7 +33,6 @@ const uniform = (length: number, stream: number, low = -1, high = 1) => {
 };
 const matrix = (rows: number, columns: number, stream: number, reach = 1) =>
   float32(uniform(rows * columns, stream, -reach, reach), [rows, columns]);
-const vector = (length: number, stream: number) => float32(uniform(length, stream, 0, 1), [length]);
 const unit = (rows: number, channels: number, stream: number) =>
   scope(() => unitRows(matrix(rows, channels, stream)).embedding_PC);
 
@@ -46,71 +49,80 @@ function assertClose(got: Tensor, wanted: Tensor, tolerance: number, what: strin
   assert.ok(off <= tolerance, `${what}: off by ${off} of the largest, allowed ${tolerance}`);
 }
 
-describe('the kernels of a tile', () => {
-  const tile = (rows: number, columns: number) => ({
-    student_RM: matrix(rows, columns, 1, 9),
-    teacher_RM: matrix(rows, columns, 2, 9),
-    studentRow_R: vector(rows, 3),
-    studentColumn_M: vector(columns, 4),
-    teacherRow_R: vector(rows, 5),
-    teacherColumn_M: vector(columns, 6),
-  });
+describe('the fused kernels', () => {
+  const common = { temperature: 0.1, scale: 0.01 };
+  /** A row, less than a tile, whole blocks of 192 and a bit more; channels that are no multiple of a panel. */
+  const SIZES = [
+    { images: 1, rows: 1, channels: [1, 1] },
+    { images: 3, rows: 37, channels: [5, 300] },
+    { images: 2, rows: 192, channels: [64, 32] },
+    { images: 2, rows: 401, channels: [70, 19] },
+  ] as const;
 
-  it("give the same fused and composed of TensorFlow's ops, at sizes that aren't multiples of vectors", () => {
-    for (const [rows, columns] of [
-      [1, 1],
-      [1, 37],
-      [3, 1025],
-      [300, 17],
-      [257, 513],
-    ] as const) {
+  it("give what tiles composed of TensorFlow's ops give", () => {
+    for (const { images, rows, channels } of SIZES) {
       scope(() => {
-        const input = tile(rows, columns);
-        const [fused, composed] = [nativeKernels, composedKernels].map(({ similarity }) => ({
-          ...similarity.expSums(input.student_RM),
-          ...similarity.klTile(input),
-        }));
-        for (const key of ['rows_R', 'columns_M', 'gradient_RM', 'crossSum_1'] as const) {
-          assertClose(fused![key], composed![key], 2e-5, `${key} of ${rows} x ${columns}`);
-        }
+        const total = images * rows;
+        const [student_PC, teacher_PD] = [unit(total, channels[0], 1), unit(total, channels[1], 2)];
+        const input = { student_PC, teacher_PD, images, ...common };
+        const wanted = tiledPairwiseKl({ ...input, tiling: { lossMemoryMiB: 64 } });
+        const got = pairwiseKl({ ...input, tiling: { lossMemoryMiB: 1 } });
+        const what = `${images} x ${rows}`;
+        assert.ok(Math.abs(got.loss - wanted.loss) < 2e-6 * (1 + wanted.loss), what);
+        // Of one row nothing can be told apart: both are 0 but for rounding.
+        if (rows > 1) assertClose(got.gradient_PC, wanted.gradient_PC, 2e-5, what);
+
+        const keys_MD = unit(rows, channels[1], 3);
+        const student_PD = unit(total, channels[1], 4);
+        const toKeys = { student_PD, teacher_PD, keys_MD, ...common, tiling: { lossMemoryMiB: 1 } };
+        const [own, tiled] = [rowsKl(toKeys), tiledRowsKl(toKeys)];
+        assert.ok(Math.abs(own.loss - tiled.loss) < 2e-6 * (1 + tiled.loss), `keys of ${what}`);
+        if (rows > 1) assertClose(own.gradient_PD, tiled.gradient_PD, 2e-5, `keys of ${what}`);
       });
     }
   });
 
-  it('compute exp to float32 precision over its whole range', () => {
+  it('give the same bits each time and with every budget', () => {
     scope(() => {
-      const values = Float32Array.from({ length: 1741 }, (_, i) => -87 + i / 10);
-      // Columns of one row: each column's sum is one exp.
-      const { columns_M } = nativeKernels.similarity.expSums(
-        float32(values.slice(), [1, values.length]),
-      );
-      const got = readFloat32(columns_M);
-      for (const [i, value] of values.entries()) {
-        const wanted = Math.exp(value);
-        const off = Math.abs(got[i]! / wanted - 1);
-        assert.ok(off < 3e-7, `exp(${value}) = ${got[i]}, wanted ${wanted}`);
+      const [student_PC, teacher_PD] = [unit(3 * 500, 24, 1), unit(3 * 500, 40, 2)];
+      const [student_PD, keys_MD] = [unit(3 * 500, 40, 3), unit(700, 40, 4)];
+      // Squares of one block; of two, with some kept; all kept, twice; by the rows of a tile.
+      const tilings = [
+        { lossMemoryMiB: 0.5 },
+        { lossMemoryMiB: 8 },
+        { lossMemoryMiB: 64 },
+        { lossMemoryMiB: 64 },
+      ];
+      const bits = [...tilings, { lossMemoryMiB: 12, tileRows: 384 }].map((tiling) => {
+        const pairs = pairwiseKl({ student_PC, teacher_PD, images: 3, ...common, tiling });
+        const rows = rowsKl({ student_PD, teacher_PD, keys_MD, ...common, tiling });
+        const gradients = [pairs.gradient_PC, rows.gradient_PD].map(readFloat32);
+        return [pairs.loss, rows.loss, ...gradients];
+      });
+      for (const other of bits.slice(1)) assert.deepEqual(other, bits[0]);
+    });
+  });
+
+  it('round the factors of products with keys to bfloat16 where they may', () => {
+    scope(() => {
+      // An odd number of channels and of keys.
+      for (const [rows, keys, channels] of [
+        [250, 1111, 128],
+        [40, 333, 21],
+      ] as const) {
+        const student_PD = unit(rows, channels, 1);
+        const [teacher_PD, keys_MD] = [unit(rows, channels, 2), unit(keys, channels, 3)];
+        const input = { student_PD, teacher_PD, keys_MD, ...common, tiling: { lossMemoryMiB: 8 } };
+        const [exact, rounded] = [rowsKl(input), rowsKl({ ...input, products: 'bf16' })];
+        // Nothing changes on a processor without the instruction.
+        assert.ok(Math.abs(rounded.loss / exact.loss - 1) < 1e-3, `${rounded.loss}, ${exact.loss}`);
+        assertClose(rounded.gradient_PD, exact.gradient_PD, 0.01, `${rows} x ${keys}`);
+        const again = rowsKl({ ...input, products: 'bf16', tiling: { lossMemoryMiB: 64 } });
+        assert.equal(again.loss, rounded.loss);
+        assert.deepEqual(readFloat32(again.gradient_PD), readFloat32(rounded.gradient_PD));
+        const has = HAS_BF16 && process.env['CIRKD_VECTOR_LEVEL'] === undefined;
+        assert.equal(rounded.loss !== exact.loss, has, 'rounds only where it is faster');
       }
-    });
-  });
-
-  it("give infinity above float32's range, and 0 below it", () => {
-    scope(() => {
-      const values = float32(Float32Array.of(-1000, -88, 95, Infinity), [1, 4]);
-      const { columns_M } = nativeKernels.similarity.expSums(values);
-      assert.deepEqual([...readFloat32(columns_M)], [0, 0, Infinity, Infinity]);
-    });
-  });
-
-  it('give the same bits each time', () => {
-    scope(() => {
-      // Large enough to use all threads.
-      const input = tile(700, 900);
-      const bits = () => {
-        const { gradient_RM, crossSum_1 } = nativeKernels.similarity.klTile(input);
-        const { rows_R, columns_M } = nativeKernels.similarity.expSums(input.student_RM);
-        return [gradient_RM, crossSum_1, rows_R, columns_M].map(readFloat32);
-      };
-      assert.deepEqual(bits(), bits());
     });
   });
 
@@ -120,10 +132,11 @@ describe('the kernels of a tile', () => {
     const source = `
       const { parentPort } = require('node:worker_threads');
       const binding = require('@tensorflow/tfjs-node-gpu/lib/napi-v8/tfjs_binding.node');
-      const x = binding.createTensor([512, 512], 1, new Float32Array(512 * 512));
-      let sums;
-      for (let i = 0; i < 50; i++) sums = binding.executeOp('CirkdExpSums', [], [x], 2);
-      parentPort.postMessage(binding.tensorDataSync(sums[0].id)[511]);`;
+      const x = binding.createTensor([256, 1], 1, new Float32Array(256).fill(1));
+      const numbers = binding.createTensor([4], 1, Float32Array.of(1, 1, 1, 0));
+      let out;
+      for (let i = 0; i < 50; i++) out = binding.executeOp('CirkdRowsKl', [], [x, x, x, numbers], 2);
+      parentPort.postMessage(binding.tensorDataSync(out[1].id)[255]);`;
     const run = () =>
       new Promise((resolve, reject) => {
         const worker = new Worker(source, { eval: true });
@@ -134,30 +147,48 @@ describe('the kernels of a tile', () => {
         worker.once('error', reject);
         worker.once('exit', () => resolve(answer));
       });
-    assert.deepEqual(await Promise.all([run(), run()]), [512, 512]);
-    assert.equal(await run(), 512);
+    assert.deepEqual(await Promise.all([run(), run()]), [0, 0]);
+    assert.equal(await run(), 0);
   });
 
   it('propagate NaN', () => {
     scope(() => {
-      const input = tile(2, 3);
-      const broken = readFloat32(input.student_RM).slice();
-      broken[4] = Number.NaN;
-      const student_RM = float32(broken, [2, 3]);
-      const { rows_R, columns_M } = nativeKernels.similarity.expSums(student_RM);
-      assert.deepEqual([...readFloat32(rows_R)].map(Number.isNaN), [false, true]);
-      assert.deepEqual([...readFloat32(columns_M)].map(Number.isNaN), [false, true, false]);
-      const { crossSum_1 } = nativeKernels.similarity.klTile({ ...input, student_RM });
-      assert.ok(Number.isNaN(readFloat32(crossSum_1)[0]), 'a NaN got lost');
+      const broken = readFloat32(unit(6, 4, 1)).slice();
+      broken[9] = Number.NaN;
+      const [student, teacher] = [float32(broken, [6, 4]), unit(6, 4, 2)];
+      const tiling = { lossMemoryMiB: 1 };
+      const pairs = pairwiseKl({
+        student_PC: student,
+        teacher_PD: teacher,
+        images: 2,
+        ...common,
+        tiling,
+      });
+      assert.ok(Number.isNaN(pairs.loss), `${pairs.loss}`);
+      const rows = { teacher_PD: teacher, keys_MD: teacher, ...common, tiling };
+      const { loss, gradient_PD } = rowsKl({ student_PD: student, ...rows });
+      assert.ok(Number.isNaN(loss), `${loss}`);
+      const gradient = readFloat32(gradient_PD);
+      const bad = [...gradient.keys()].filter((at) => Number.isNaN(gradient[at]!));
+      assert.deepEqual(bad, [8, 9, 10, 11], 'other rows than the third');
     });
   });
 
-  it('refuse factors of the wrong length', () => {
+  it('refuse inputs that do not fit', () => {
     scope(() => {
-      const input = { ...tile(2, 3), studentRow_R: vector(3, 7) };
+      const [a, b, c] = [unit(6, 4, 1), unit(6, 5, 2), unit(7, 4, 3)];
+      const { similarityKl } = nativeKernels;
+      const options = { ...common, budgetMiB: 1, products: 'fp32' as const };
       assert.throws(
-        () => nativeKernels.similarity.klTile(input),
-        /CirkdKlTile.*factors: wrong length/s,
+        () => similarityKl!.rows(a, b, c, options),
+        /teacher: another shape than student/,
+      );
+      assert.throws(() => similarityKl!.rows(a, a, b, options), /keys: not of the rows' channels/);
+      const pairs = { ...options, images: 2, side: null };
+      assert.throws(() => similarityKl!.pairs(a, c, pairs), /teacher: not as many rows/);
+      assert.throws(
+        () => similarityKl!.pairs(a, b, { ...pairs, images: 4 }),
+        /images: don't divide/,
       );
     });
   });

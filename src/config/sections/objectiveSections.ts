@@ -118,8 +118,13 @@ export const lossSection = section(
     lossMemoryMiB: field(
       positiveCount().max(1_048_576).default(192),
       'Memory for similarities. Determines how many are kept instead of computed twice, and the size ' +
-        'of tiles, which affects the last bits of sums.',
+        'of tiles, which on a GPU affects the last bits of sums.',
       { unit: 'MiB' },
+    ),
+    bankProducts: field(
+      z.enum(['fp32', 'bf16']).default('fp32'),
+      'bf16: on processors with AVX512_BF16 the products with bank rows have factors of bfloat16, with sums ' +
+        'in fp32, at twice the rate (docs/performance.md has the error). Elsewhere it changes nothing.',
     ),
   },
   { fixed: true },

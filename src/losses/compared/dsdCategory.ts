@@ -38,17 +38,18 @@ export function dsdCategory(
     let squares = 0;
     const gradients = Array.from({ length: images }, (_, image) =>
       scope(() => {
-        const own_KM = distributions(imageRows(pooled_NhwK, image), temperature);
+        const own_MK = distributions(imageRows(pooled_NhwK, image), temperature);
         const difference_KK = scope(() => {
-          const target_KM = distributions(imageRows(target_NhwK, image), temperature);
-          return ops.sub(gram(own_KM), gram(target_KM));
+          const target_MK = distributions(imageRows(target_NhwK, image), temperature);
+          return ops.sub(gram(own_MK), gram(target_MK));
         });
         squares += sumOfSquares(difference_KK);
-        const dy_KM = ops.matMul(difference_KK, own_KM);
-        // Of the softmax: p (dy - sum of p dy), for a row.
-        const along_K1 = ops.sum(ops.mul(dy_KM, own_KM), [1], true);
-        const dx_KM = ops.mul(own_KM, ops.sub(dy_KM, along_K1));
-        return ops.mul(ops.transpose(dx_KM, [1, 0]), scalar((4 * factor) / temperature));
+        // The difference is symmetric.
+        const dy_MK = ops.matMul(own_MK, difference_KK);
+        // Of the softmax: p (dy - sum of p dy), for a class.
+        const along_1K = ops.sum(ops.mul(dy_MK, own_MK), [0], true);
+        const factored_MK = ops.mul(own_MK, scalar((4 * factor) / temperature));
+        return ops.mul(factored_MK, ops.sub(dy_MK, along_1K));
       }),
     );
     const dy_NhwK = ops.reshape(ops.concat(gradients, 0), pooled_NhwK.shape);
@@ -59,12 +60,13 @@ export function dsdCategory(
   });
 }
 
-/** [M, K] to a row of M probabilities for each class. */
+/** Of a map [M, K]: M probabilities for each class. Along the positions as they lie: transposing would cost as much again. */
 function distributions(map_MK: Tensor, temperature: number): Tensor {
   return scope(() => {
-    const softened_MK = ops.mul(map_MK, scalar(1 / temperature));
-    return ops.softmax(ops.transpose(softened_MK, [1, 0]));
+    const above_MK = ops.sub(map_MK, ops.max(map_MK, [0], true));
+    const exp_MK = ops.exp(ops.mul(above_MK, scalar(1 / temperature)));
+    return ops.div(exp_MK, ops.sum(exp_MK, [0], true));
   });
 }
 
-const gram = (p_KM: Tensor) => ops.matMul(p_KM, p_KM, { transposeB: true });
+const gram = (p_MK: Tensor) => ops.matMul(p_MK, p_MK, { transposeA: true });

@@ -1,12 +1,9 @@
 /**
- * Computations on tiles of similarity matrices, for KL divergences between their softmaxes.
+ * Computations on tiles of similarity matrices, for KL divergences between their softmaxes, composed of TensorFlow's
+ * ops: for devices without the kernels of similarityKl.ts.
  *
  * R rows and M columns per tile.
- *
- * The addon's two kernels (../native/similarityTile.cc) pass over the tile once, TensorFlow's ops ten
- * times.
  */
-import { executeAll } from '../execute.js';
 import { add, exp, mul, sub } from '../ops/elementwise.js';
 import { sum } from '../ops/reduce.js';
 import { reshape } from '../ops/shape.js';
@@ -37,52 +34,28 @@ export interface KlTile {
   readonly crossSum_1: Tensor;
 }
 
-export interface SimilarityKernels {
-  expSums(similarity_RM: Tensor): ExpSums;
-  /** With p = exp(teacher) (teacherRow + teacherColumn), and q likewise for the student. */
-  klTile(input: KlTileInput): KlTile;
+export function expSums(similarity_RM: Tensor): ExpSums {
+  return scope(() => {
+    const exp_RM = exp(similarity_RM);
+    return { rows_R: sum(exp_RM, [1]), columns_M: sum(exp_RM, [0]) };
+  });
 }
 
-/** CPU only. */
-export const nativeSimilarity: SimilarityKernels = {
-  expSums(similarity_RM) {
-    const [rows_R, columns_M] = executeAll('CirkdExpSums', [similarity_RM], [], 2);
-    return { rows_R: rows_R!, columns_M: columns_M! };
-  },
-  klTile(input) {
-    const inputs = [
-      ...[input.student_RM, input.teacher_RM],
-      ...[input.studentRow_R, input.studentColumn_M],
-      ...[input.teacherRow_R, input.teacherColumn_M],
-    ];
-    const [gradient_RM, crossSum_1] = executeAll('CirkdKlTile', inputs, [], 2);
-    return { gradient_RM: gradient_RM!, crossSum_1: crossSum_1! };
-  },
-};
-
-/** Composed of TensorFlow's ops; any device. */
-export const composedSimilarity: SimilarityKernels = {
-  expSums(similarity_RM) {
-    return scope(() => {
-      const exp_RM = exp(similarity_RM);
-      return { rows_R: sum(exp_RM, [1]), columns_M: sum(exp_RM, [0]) };
-    });
-  },
-  klTile({ student_RM, teacher_RM, ...reciprocal }) {
-    return scope(() => {
-      const [rows = 0, columns = 0] = student_RM.shape;
-      const probability = (similarity_RM: Tensor, row_R: Tensor, column_M: Tensor) =>
-        scope(() => {
-          const factor_RM = add(reshape(row_R, [rows, 1]), reshape(column_M, [1, columns]));
-          return mul(exp(similarity_RM), factor_RM);
-        });
-      const p_RM = probability(teacher_RM, reciprocal.teacherRow_R, reciprocal.teacherColumn_M);
-      const q_RM = probability(student_RM, reciprocal.studentRow_R, reciprocal.studentColumn_M);
-      const cross_RM = mul(p_RM, sub(teacher_RM, student_RM));
-      return {
-        gradient_RM: sub(q_RM, p_RM),
-        crossSum_1: reshape(sum(cross_RM, [0, 1]), [1]),
-      };
-    });
-  },
-};
+/** With p = exp(teacher) (teacherRow + teacherColumn), and q likewise for the student. */
+export function klTile({ student_RM, teacher_RM, ...reciprocal }: KlTileInput): KlTile {
+  return scope(() => {
+    const [rows = 0, columns = 0] = student_RM.shape;
+    const probability = (similarity_RM: Tensor, row_R: Tensor, column_M: Tensor) =>
+      scope(() => {
+        const factor_RM = add(reshape(row_R, [rows, 1]), reshape(column_M, [1, columns]));
+        return mul(exp(similarity_RM), factor_RM);
+      });
+    const p_RM = probability(teacher_RM, reciprocal.teacherRow_R, reciprocal.teacherColumn_M);
+    const q_RM = probability(student_RM, reciprocal.studentRow_R, reciprocal.studentColumn_M);
+    const cross_RM = mul(p_RM, sub(teacher_RM, student_RM));
+    return {
+      gradient_RM: sub(q_RM, p_RM),
+      crossSum_1: reshape(sum(cross_RM, [0, 1]), [1]),
+    };
+  });
+}

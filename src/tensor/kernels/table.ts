@@ -5,6 +5,7 @@
  */
 import { device } from '../binding.js';
 import { type BatchNormKernel, composedBatchNorm, nativeBatchNorm } from './batchNorm.js';
+import { type ClassKlKernel, composedClassKl, nativeClassKl } from './classKl.js';
 import { type ColumnKlKernel, composedColumnKl, nativeColumnKl } from './columnKl.js';
 import { composedConv2d, nativeConv2d } from './convolution.js';
 import type { ConvolutionKernel } from './convolutionOps.js';
@@ -45,10 +46,11 @@ import {
   nativeSharedBatchNorm,
   type SharedBatchNormKernel,
 } from './sharedBatchNorm.js';
-import { composedSimilarity, nativeSimilarity, type SimilarityKernels } from './similarity.js';
+import { nativeSimilarityKl, type SimilarityKl } from './similarityKl.js';
 
 export interface Kernels {
   readonly multiHeadAttention: MultiHeadAttentionKernel;
+  readonly classKl: ClassKlKernel;
   readonly columnKl: ColumnKlKernel;
   /** Weights [R, S, C, K]. */
   readonly conv2d: ConvolutionKernel;
@@ -64,12 +66,14 @@ export interface Kernels {
   readonly normalisedConvolution: NormalisedConvolutionKernel;
   readonly pixelCrossEntropy: PixelCrossEntropyKernel;
   readonly rowQuantisation: RowQuantisation;
-  readonly similarity: SimilarityKernels;
+  /** null: composed of products and the functions of similarity.ts, by src/losses. */
+  readonly similarityKl: SimilarityKl | null;
 }
 
 /** For the CPU only. TF_NUM_INTRAOP_THREADS sets the number of threads. */
 export const nativeKernels: Kernels = {
   multiHeadAttention: nativeMultiHeadAttention,
+  classKl: nativeClassKl,
   columnKl: nativeColumnKl,
   conv2d: nativeConv2d,
   depthwiseConv2d: nativeDepthwiseConv2d,
@@ -83,12 +87,13 @@ export const nativeKernels: Kernels = {
   normalisedConvolution: nativeNormalisedConvolution,
   pixelCrossEntropy: nativePixelCrossEntropy,
   rowQuantisation: nativeQuantisation,
-  similarity: nativeSimilarity,
+  similarityKl: nativeSimilarityKl,
 };
 
 /** For any device. */
 export const composedKernels: Kernels = {
   multiHeadAttention: composedMultiHeadAttention,
+  classKl: composedClassKl,
   columnKl: composedColumnKl,
   conv2d: composedConv2d,
   depthwiseConv2d: composedDepthwiseConv2d,
@@ -102,7 +107,7 @@ export const composedKernels: Kernels = {
   normalisedConvolution: composedNormalisedConvolution,
   pixelCrossEntropy: composedPixelCrossEntropy,
   rowQuantisation: composedQuantisation,
-  similarity: composedSimilarity,
+  similarityKl: null,
 };
 
 let chosen: Kernels | undefined;
