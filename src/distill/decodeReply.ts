@@ -4,9 +4,9 @@
  * N images, h w positions, P = N * h * w, K classes, D teacher channels. The encoded bytes are passed
  * to TensorFlow, which converts them to float32.
  */
-import { kernels, ops, scope, type Tensor, uint8 } from '../tensor/index.js';
+import { float32, kernels, ops, scope, type Tensor, uint8 } from '../tensor/index.js';
 import { checkTensor, TensorFormatError } from '../wire/checkTensor.js';
-import { type EncodedTensor, WIRE_DTYPE_BYTES } from '../contract/encodedTensor.js';
+import { type EncodedTensor, WIRE_DTYPE_BYTES, type WireDType } from '../contract/encodedTensor.js';
 import type { TeacherOutputs } from './networkOutputs.js';
 import type { LogitsRebuild } from './rebuildLogits.js';
 import type { TeacherReply } from '../contract/teacher.js';
@@ -19,10 +19,12 @@ const ENGINE_DTYPE = { fp32: 'float32', fp16: 'half' } as const;
  * Throws TensorFormatError on a tensor that differs from the first or whose bytes don't fit its shape.
  */
 export function decodeStacked(name: string, parts: readonly EncodedTensor[]): Tensor {
+  const [dtype, shape] = checkedParts(name, parts);
+  if (dtype === 'int8') throw new RangeError(`${name}: int8 given, which needs scales`);
   return scope(() => {
-    const { dtype, bytes } = stackedBytes(name, parts);
-    if (dtype === 'int8') throw new RangeError(`${name}: int8 given, which needs scales`);
-    const numbers = ops.bitcast(bytes, ENGINE_DTYPE[dtype]);
+    const byteShape = [1, ...shape, WIRE_DTYPE_BYTES[dtype]];
+    const bytes = parts.map(({ data }) => uint8(new Uint8Array(data), byteShape));
+    const numbers = ops.bitcast(ops.concat(bytes, 0), ENGINE_DTYPE[dtype]);
     return dtype === 'fp32' ? numbers : ops.cast(numbers, 'float32');
   });
 }
@@ -37,20 +39,16 @@ export function decodeScaledRows(
   parts: readonly EncodedTensor[],
   scales: readonly EncodedTensor[],
 ): Tensor {
+  const [dtype, shape] = checkedParts(name, parts);
+  if (dtype !== 'int8') throw new RangeError(`${name}: ${dtype} given, wanted int8`);
+  const channels = shape.at(-1)!;
+  const rows = shape.slice(0, -1).reduce((product, length) => product * length, 1);
+  checkScales(name, scales, parts.length, shape.slice(0, -1));
   return scope(() => {
-    const { dtype, bytes } = stackedBytes(name, parts);
-    if (dtype !== 'int8') throw new RangeError(`${name}: ${dtype} given, wanted int8`);
-    const shape = [parts.length, ...parts[0]!.shape];
-    const channels = shape.at(-1)!;
-    const scale = decodeStacked(`${name} scale`, scales);
-    if (scale.shape.join() !== shape.slice(0, -1).join()) {
-      throw new TensorFormatError(
-        `${name} scale: shape [${scale.shape}] given, wanted [${shape.slice(0, -1)}]`,
-      );
-    }
-    const q_PD = ops.reshape(bytes, [scale.size, channels]);
-    const scale_P = ops.reshape(scale, [scale.size]);
-    return ops.reshape(kernels().rowQuantisation.dequantise(q_PD, scale_P), shape);
+    const q_RD = parts.map(({ data }) => uint8(new Uint8Array(data), [rows, channels]));
+    const scale_R = scales.map(({ data }) => float32(new Float32Array(data), [rows]));
+    const x_PD = kernels().rowQuantisation.dequantise(q_RD, scale_R);
+    return ops.reshape(x_PD, [parts.length, ...shape]);
   });
 }
 
@@ -100,13 +98,27 @@ function present(name: string, parts: readonly (EncodedTensor | null)[]): Encode
   });
 }
 
-/** uint8 [N, ...shape of one, bytes per element]; without the last axis for one byte per element. */
-function stackedBytes(name: string, parts: readonly EncodedTensor[]) {
-  const first = parts[0];
+/** The dtype and the shape that all of them have. */
+function checkedParts(
+  name: string,
+  parts: readonly EncodedTensor[],
+): [WireDType, readonly number[]] {
+  const [first] = parts;
   if (first === undefined) throw new RangeError(`${name}: no tensors given`);
   const { dtype, shape } = first;
   for (const part of parts) checkTensor(name, part, dtype, shape);
-  const width = dtype === 'int8' ? [] : [WIRE_DTYPE_BYTES[dtype]];
-  const bytes = parts.map((part) => uint8(new Uint8Array(part.data), [1, ...shape, ...width]));
-  return { dtype, bytes: ops.concat(bytes, 0) };
+  return [dtype, shape];
+}
+
+/** There must be `count` of them in fp32, each of `shape`. */
+function checkScales(
+  name: string,
+  scales: readonly EncodedTensor[],
+  count: number,
+  shape: readonly number[],
+): void {
+  if (scales.length !== count) {
+    throw new TensorFormatError(`${name} scale: ${scales.length} given, wanted ${count}`);
+  }
+  for (const scale of scales) checkTensor(`${name} scale`, scale, 'fp32', shape);
 }

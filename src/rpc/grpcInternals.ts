@@ -13,6 +13,7 @@ import {
   type ServerInterceptor,
   status as GrpcStatus,
 } from '@grpc/grpc-js';
+import type { MessageDecoder } from './calls/messagePieces.js';
 import { PartedMessage } from './calls/partedMessage.js';
 
 /** What a channel's connections are secured with; `destroy` is called when the channel is closed. */
@@ -73,6 +74,35 @@ interface Below {
 export function readOneAhead(call: Readable): void {
   const { _readableState } = call as Readable & { _readableState: { highWaterMark: number } };
   _readableState.highWaterMark = 1;
+}
+
+/**
+ * Passes the bytes that a client's call receives through `wrap`ped decoders. To be called at the call's
+ * 'metadata' event: the HTTP/2 stream is there then, and none of its data has been read.
+ */
+export function wrapDecoder(call: object, wrap: (own: MessageDecoder) => MessageDecoder): void {
+  let layer: ClientLayer | undefined = call;
+  while (layer !== undefined && layer.decoder === undefined) {
+    layer = layer.call ?? layer.nextCall ?? layer.child ?? committed(layer);
+  }
+  if (layer?.decoder !== undefined) layer.decoder = wrap(layer.decoder);
+}
+
+/** From what an application holds down to the call on one connection. */
+interface ClientLayer {
+  readonly call?: ClientLayer;
+  /** Of interceptors. */
+  readonly nextCall?: ClientLayer;
+  /** Of calls that wait for a name's address, and for a connection. */
+  readonly child?: ClientLayer;
+  /** Of calls that may be tried again; one of them has been chosen by the time of 'metadata'. */
+  readonly underlyingCalls?: readonly ClientLayer[];
+  readonly committedCallIndex?: number | null;
+  decoder?: MessageDecoder;
+}
+
+function committed({ underlyingCalls, committedCallIndex }: ClientLayer): ClientLayer | undefined {
+  return underlyingCalls?.[committedCallIndex ?? 0];
 }
 
 /**

@@ -4,7 +4,10 @@
  */
 import { crc32c as nativeCrc32c } from '@node-rs/crc32';
 
-/** Unsigned 32-bit checksum of `bytes`. Uses the CPU's instruction: several GB/s. */
-export function crc32c(bytes: Uint8Array): number {
-  return nativeCrc32c(bytes) >>> 0;
+/**
+ * Unsigned 32-bit checksum of `bytes`. Uses the CPU's instruction: several GB/s.
+ * @param before the checksum of what came before them, for bytes that come in pieces
+ */
+export function crc32c(bytes: Uint8Array, before = 0): number {
+  return nativeCrc32c(bytes, before) >>> 0;
 }

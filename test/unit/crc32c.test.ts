@@ -15,3 +15,11 @@ test('a view at an odd offset is read from its start', () => {
   const whole = Buffer.from('xyz123456789');
   assert.equal(crc32c(new Uint8Array(whole.buffer, whole.byteOffset + 3, 9)), 0xe3069283);
 });
+
+test('the checksum of pieces, one after the other, is that of the whole', () => {
+  const whole = Uint8Array.from({ length: 100_003 }, (_, i) => (i * 2654435761) >>> 13);
+  for (const at of [0, 1, 7, 16_384, 65_535, whole.length]) {
+    const pieces = crc32c(whole.subarray(at), crc32c(whole.subarray(0, at)));
+    assert.equal(pieces, crc32c(whole), `cut at ${at}`);
+  }
+});

@@ -143,10 +143,7 @@ it('refuses int8 rows and classifiers that do not fit together', () => {
   const decode = (rows: EncodedTensor, scale: EncodedTensor) =>
     scope(() => decodeScaledRows('embedding', [rows], [scale]));
   const rows = int8([1, 2, 3, 4], [2, 2]);
-  assert.throws(
-    () => decode(rows, fp32([1, 1, 1], [3])),
-    /scale: shape \[1,3\] given, wanted \[1,2\]/,
-  );
+  assert.throws(() => decode(rows, fp32([1, 1, 1], [3])), /scale: shape \[3\] given, wanted \[2\]/);
   assert.throws(() => decode(int8([1, 2, 3], [2, 2]), fp32([1, 1], [2])), /3 bytes given, int8/);
   assert.throws(() => decode(fp32([1, 2], [2, 1]), fp32([1, 1], [2])), /fp32 given, wanted int8/);
   assert.throws(() => decoded([rows]), /int8 given, which needs scales/);

@@ -40,7 +40,8 @@ function dequantise(by: RowQuantisation, q: Int8Array, scales: readonly number[]
   const shape = [scales.length, q.length / scales.length];
   return scope(() => {
     const bytes = uint8(new Uint8Array(q.slice().buffer), shape);
-    return readFloat32(by.dequantise(bytes, float32(Float32Array.from(scales), [scales.length])));
+    const scale_R = float32(Float32Array.from(scales), [scales.length]);
+    return readFloat32(by.dequantise([bytes], [scale_R]));
   });
 }
 
@@ -102,6 +103,31 @@ for (const [name, by] of Object.entries(QUANTISATIONS)) {
   });
 }
 
+for (const [name, by] of Object.entries(QUANTISATIONS)) {
+  test(`${name}: parts become one matrix, each row with its own part's scale`, () => {
+    // Rows enough for several threads, which don't end where a part does.
+    const [rows, channels, parts] = [333, 64, 3];
+    const draws = drawsFor(6, 'test');
+    const q = Array.from({ length: parts }, () =>
+      Int8Array.from({ length: rows * channels }, () => draws.integer(255) - 127),
+    );
+    const scales = q.map((_, part) => Array.from({ length: rows }, (_, row) => (row + part) / 999));
+    const joined = scope(() => {
+      const q_RD = q.map((part) => uint8(new Uint8Array(part.slice().buffer), [rows, channels]));
+      const scale_R = scales.map((part) => float32(Float32Array.from(part), [rows]));
+      const x = by.dequantise(q_RD, scale_R);
+      assert.deepEqual(x.shape, [parts * rows, channels]);
+      return readFloat32(x);
+    });
+    const single = q.flatMap((part, i) => [...dequantise(by, part, scales[i]!)]);
+    assert.deepEqual(joined, Float32Array.from(single));
+    assert.notDeepEqual(
+      joined.subarray(0, 64),
+      joined.subarray(rows * channels, rows * channels + 64),
+    );
+  });
+}
+
 test('kernels and composed ops give the same bytes', () => {
   const x = randomRows(500, 67);
   const [fused, composed] = [nativeKernels, composedKernels].map((by) =>
@@ -118,8 +144,13 @@ test('the kernels refuse shapes that do not fit together', () => {
     const bytes = uint8(new Uint8Array(6), [2, 3]);
     const scales = float32(new Float32Array(3), [3]);
     assert.throws(
-      () => nativeKernels.rowQuantisation.dequantise(bytes, scales),
+      () => nativeKernels.rowQuantisation.dequantise([bytes], [scales]),
       /scales: wrong length/,
+    );
+    const [two, one] = [uint8(new Uint8Array(2), [2, 1]), float32(new Float32Array(2), [2])];
+    assert.throws(
+      () => nativeKernels.rowQuantisation.dequantise([bytes, two], [one, one]),
+      /q: matrices of different sizes/,
     );
     const cube = float32(new Float32Array(8), [2, 2, 2]);
     assert.throws(() => nativeKernels.rowQuantisation.quantise(cube), /x: not a matrix/);

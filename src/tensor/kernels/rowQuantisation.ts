@@ -1,14 +1,14 @@
 /**
  * Quantises rows to int8 with one scale per row: a quarter of float32's bytes.
  *
- * R rows, D channels, W = ceil(R * D / 4).
+ * R rows, D channels, W = ceil(R * D / 4), N parts.
  *
  *     scale = max |x| / 127,  q = round(x / scale) in -127..127,  x ~ q * scale
  *
  * The addon's two kernels: ../native/rowQuantisation.cc.
  */
 import { fill, scalar } from '../create.js';
-import { execute, executeAll } from '../execute.js';
+import { attribute, execute, executeAll } from '../execute.js';
 import {
   abs,
   add,
@@ -38,10 +38,10 @@ export interface RowQuantisation {
   /** @param x_RD float32 */
   quantise(x_RD: Tensor): QuantisedRows;
   /**
-   * float32 [R, D] from the bytes of q as uint8 [R, D] and scales float32 [R]. A row with a scale
-   * that no unit row can have (outside of 0..1, or NaN) becomes NaN.
+   * float32 [N * R, D], one part after the other, from the bytes of q as N times uint8 [R, D] and as many
+   * scales float32 [R]. A row with a scale that no unit row can have (outside of 0..1, or NaN) becomes NaN.
    */
-  dequantise(q_RD: Tensor, scale_R: Tensor): Tensor;
+  dequantise(q_RD: readonly Tensor[], scale_R: readonly Tensor[]): Tensor;
 }
 
 const STEPS = 127;
@@ -54,7 +54,8 @@ export const nativeQuantisation: RowQuantisation = {
     const [packed_W, scale_R] = executeAll('CirkdQuantizeRows', [x_RD], [], 2);
     return { packed_W: packed_W!, scale_R: scale_R! };
   },
-  dequantise: (q_RD, scale_R) => execute('CirkdDequantizeRows', [q_RD, scale_R], []),
+  dequantise: (q_RD, scale_R) =>
+    execute('CirkdDequantizeRows', [...q_RD, ...scale_R], [attribute.int('N', q_RD.length)]),
 };
 
 /** Composed of TensorFlow's ops; any device. */
@@ -73,8 +74,9 @@ export const composedQuantisation: RowQuantisation = {
       return { packed_W: packed(q_RD), scale_R: reshape(scale_R1, [rows]) };
     });
   },
-  dequantise(q_RD, scale_R) {
+  dequantise(q_parts, scale_parts) {
     return scope(() => {
+      const [q_RD, scale_R] = [concat(q_parts, 0), concat(scale_parts, 0)];
       const [rows = 0] = q_RD.shape;
       const isUnit_R = logicalAnd(greaterEqual(scale_R, scalar(0)), lessEqual(scale_R, scalar(1)));
       const valid_R = select(isUnit_R, scale_R, scalar(Number.NaN));

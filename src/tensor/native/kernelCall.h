@@ -21,6 +21,8 @@ class Call {
     TF_DeleteStatus(status_);
   }
 
+  int Inputs() const { return TF_NumInputs(context_); }
+
   // The input's elements and its shape; null on an error.
   template <typename T = float>
   const T* Input(int index, std::vector<int64_t>* shape) {

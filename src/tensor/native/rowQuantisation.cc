@@ -1,6 +1,8 @@
 // Two TensorFlow ops for int8 rows with one scale per row, CirkdQuantizeRows and CirkdDequantizeRows:
-// they pass over the rows once, TensorFlow's own ops would five times. ../kernels/rowQuantisation.ts
+// they pass over the rows once, TensorFlow's own ops would five times; CirkdDequantizeRows also joins the
+// answers of a batch on the way. ../kernels/rowQuantisation.ts
 // has their formulas and composes them of TensorFlow's ops for other devices.
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <cstring>
@@ -81,29 +83,41 @@ void ComputeQuantizeRows(Call* call) {
   });
 }
 
+// N matrices and their N vectors of scales, all of one size.
 void ComputeDequantizeRows(Call* call) {
+  const int count = call->Inputs() / 2;
+  std::vector<const int8_t*> q(count);
+  std::vector<const float*> scales(count);
   std::vector<int64_t> shape, other;
-  const int8_t* const q = call->Input<int8_t>(0, &shape);
-  if (q == nullptr || !call->Require(shape.size() == 2, "q: not a matrix")) return;
-  const int64_t rows = shape[0], channels = shape[1];
-  const float* const scales = call->Input(1, &other);
-  if (scales == nullptr ||
-      !call->Require(other.size() == 1 && other[0] == rows, "scales: wrong length")) {
-    return;
+  for (int i = 0; i < count; ++i) {
+    q[i] = call->Input<int8_t>(i, i == 0 ? &shape : &other);
+    if (q[i] == nullptr || !call->Require(shape.size() == 2, "q: not a matrix")) return;
+    if (i > 0 && !call->Require(other == shape, "q: matrices of different sizes")) return;
   }
-  float* const x = call->Output(0, {rows, channels});
+  const int64_t rows = shape[0], channels = shape[1];
+  for (int i = 0; i < count; ++i) {
+    scales[i] = call->Input(count + i, &other);
+    if (scales[i] == nullptr) return;
+    if (!call->Require(other.size() == 1 && other[0] == rows, "scales: wrong length")) return;
+  }
+  float* const x = call->Output(0, {count * rows, channels});
   if (x == nullptr) return;
-  const int parts = PartsFor(rows, rows * channels);
+  const int parts = PartsFor(count * rows, count * rows * channels);
   Pool::Get().Run(parts, [&](int part) {
-    DequantizeRows(q, scales, channels, rows * part / parts, rows * (part + 1) / parts, x);
+    const int64_t begin = count * rows * part / parts, end = count * rows * (part + 1) / parts;
+    for (int i = 0; i < count; ++i) {
+      const int64_t first = i * rows;
+      const int64_t from = std::max(begin - first, int64_t{0}), to = std::min(end - first, rows);
+      if (from < to) DequantizeRows(q[i], scales[i], channels, from, to, x + first * channels);
+    }
   });
 }
 
 const bool registered = [] {
   Register<ComputeQuantizeRows>("CirkdQuantizeRows", {"x: float"},
                                 {"packed: int32", "scales: float"});
-  Register<ComputeDequantizeRows>("CirkdDequantizeRows", {"q: uint8", "scales: float"},
-                                  {"x: float"});
+  Register<ComputeDequantizeRows>("CirkdDequantizeRows", {"q: N * uint8", "scales: N * float"},
+                                  {"x: float"}, {"N: int >= 1"});
   return true;
 }();
 

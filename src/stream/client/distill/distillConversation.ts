@@ -57,6 +57,7 @@ class DistillConversation implements Conversation {
   open(): void {
     this.#handshake = new Handshake(this.#endpoint.address, this.#settings, this.#admission);
     this.#stream = new DistillStream(this.#endpoint, this.#settings, {
+      place: (head) => (this.#handshake === undefined ? this.#exchange.place(head) : undefined),
       onMessage: (message) => this.#receive(message),
       onEnd: (code, details) => this.#events.onEnd(code, details),
     });

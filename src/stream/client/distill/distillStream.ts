@@ -3,15 +3,24 @@
  * the server's send credit; its owner interprets the messages.
  */
 import { Client, type ClientDuplexStream, status, type StatusObject } from '@grpc/grpc-js';
+import { MessagePieces, type PieceSink } from '../../../rpc/calls/messagePieces.js';
 import { clientChannelOptions } from '../../../rpc/clientChannel.js';
+import { wrapDecoder } from '../../../rpc/grpcInternals.js';
 import type { Endpoint } from '../../../rpc/target.js';
 import { PROTOCOL_VERSION, TeacherService } from '../../codec/teacherService.js';
 import { helloOutputs } from '../helloOutputs.js';
 import type { ClientSettings } from '../options.js';
+import { ArrivingChunk } from './arrivingChunk.js';
 import { encodeRequest, type OutgoingImage, type StudentMessage } from './requestEncoder.js';
 import { decodeResponse, type TeacherMessage } from './responseDecoder.js';
+import { type ChunkHead, readChunkHead } from './tensorChunk.js';
 
 export interface StreamEvents {
+  /**
+   * Where a chunk's data shall be written while it arrives: memory of that length, of which nothing else is
+   * made before the chunk comes as a message. Undefined: the chunk comes with a view on its bytes.
+   */
+  place(head: ChunkHead): Uint8Array | undefined;
   onMessage(message: TeacherMessage): void;
   /** Called once, as the last event. Not called if the owner destroyed the stream. */
   onEnd(code: status, details: string): void;
@@ -38,8 +47,10 @@ export class DistillStream {
   constructor(endpoint: Endpoint, settings: ClientSettings, events: StreamEvents) {
     this.#events = events;
     this.#settings = settings;
+    const maxReceiveBytes = maxChunkBytes(settings) + MESSAGE_OVERHEAD_BYTES;
+    const pieces = new MessagePieces((...head) => this.#arriving(...head), maxReceiveBytes);
     const channel = clientChannelOptions(endpoint, {
-      maxReceiveBytes: maxChunkBytes(settings) + MESSAGE_OVERHEAD_BYTES,
+      maxReceiveBytes,
       serverName: settings.serverName,
       keepalive: true,
     });
@@ -47,8 +58,9 @@ export class DistillStream {
     this.#call = this.#client.makeBidiStreamRequest(
       TeacherService.service.Distill.path,
       encodeRequest,
-      decodeResponse,
+      (bytes) => pieces.taken(bytes) ?? decodeResponse(bytes),
     );
+    this.#call.on('metadata', () => wrapDecoder(this.#call, (own) => pieces.decoder(own)));
     this.#call.on('data', (message: TeacherMessage) => this.#receive(message));
     // A failed call emits 'error' and 'status'; the status is enough.
     this.#call.on('error', () => {});
@@ -102,6 +114,14 @@ export class DistillStream {
 
   #write(message: StudentMessage): void {
     if (!this.#ended && this.#call.writable) this.#call.write(message);
+  }
+
+  /** Who takes a message of tensor data while it arrives, if that is wanted. */
+  #arriving(begin: Uint8Array, messageBytes: number): PieceSink<TeacherMessage> | undefined {
+    if (this.#ended) return undefined;
+    const head = readChunkHead(begin, messageBytes);
+    const place = head && this.#events.place(head);
+    return place && new ArrivingChunk(head, place);
   }
 
   #receive(message: TeacherMessage): void {

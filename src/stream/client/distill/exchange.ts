@@ -11,7 +11,7 @@ import { requeueReason, statusName } from '../errors.js';
 import type { ClientSettings } from '../options.js';
 import { ChunkError, ReplyAssembly } from './replyAssembly.js';
 import type { ImageRequest } from '../request.js';
-import type { TensorChunkView } from './responseDecoder.js';
+import type { ChunkHead, TensorChunkView } from './tensorChunk.js';
 
 export class ImageExchange {
   readonly #settings: ClientSettings;
@@ -64,6 +64,12 @@ export class ImageExchange {
   end(reason: string): ImageRequest[] {
     this.#stream = undefined;
     return this.#attempts.end(reason);
+  }
+
+  /** Where the data of a chunk belongs that is about to arrive; undefined if it isn't wanted, or not yet. */
+  place(head: ChunkHead): Uint8Array | undefined {
+    const { id, attempt } = head.chunk;
+    return this.#attempts.get(id, attempt)?.part.place(head);
   }
 
   chunk(chunk: TensorChunkView): void {

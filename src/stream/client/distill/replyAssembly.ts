@@ -1,6 +1,7 @@
 /**
- * The answer to one attempt, assembled from its chunks. Each chunk is checked completely before any
- * memory is allocated for it; its data is copied once, into a buffer that nothing else owns.
+ * The answer to one attempt, assembled from its chunks. A chunk's fields are checked before any memory is
+ * allocated for it; its data is copied once, from where the connection was read to a buffer that nothing else
+ * owns. The rows count as received once their checksum is right.
  */
 import type { EncodedTensor } from '../../../contract/encodedTensor.js';
 import type { OutputName } from '../../../contract/outputs.js';
@@ -8,7 +9,7 @@ import { replyOfOutputs, type TeacherReply } from '../../../contract/teacher.js'
 import { sameShape } from '../../../wire/checkTensor.js';
 import { crc32c } from '../../../wire/crc32c.js';
 import { type ExpectedOutput, rowBytes } from '../../codec/outputShapes.js';
-import type { TensorChunkView } from './responseDecoder.js';
+import type { ChunkHead, TensorChunkView } from './tensorChunk.js';
 
 /** A chunk that breaks the agreement. The message names the field, the value and the expected one. */
 export class ChunkError extends Error {
@@ -25,7 +26,10 @@ interface PartialTensor {
   readonly expected: ExpectedOutput;
   readonly rows: number;
   readonly rowBytes: number;
+  /** Rows before it were received. */
   nextRow: number;
+  /** Rows before it were received, or have been given to chunks that are arriving. */
+  placedRow: number;
   data: ArrayBuffer | null;
 }
 
@@ -39,23 +43,39 @@ export class ReplyAssembly {
         const rows = expected.shape[0]!;
         return [
           expected.name,
-          { expected, rows, rowBytes: rowBytes(expected), nextRow: 0, data: null },
+          { expected, rows, rowBytes: rowBytes(expected), nextRow: 0, placedRow: 0, data: null },
         ];
       }),
     );
     this.#missing = outputs.length;
   }
 
-  /** Returns true if this was the last missing chunk. If it throws ChunkError, nothing has changed. */
+  /**
+   * Where a chunk that is about to arrive belongs: `accept` it when all of its data is there, before any later
+   * chunk. Undefined for one that isn't wanted next: `accept` then says why.
+   */
+  place({ chunk, dataBytes }: ChunkHead): Uint8Array | undefined {
+    const tensor = chunk.output && this.#tensors.get(chunk.output);
+    if (tensor === undefined) return undefined;
+    if (fieldFault(tensor, tensor.placedRow, chunk, dataBytes) !== undefined) return undefined;
+    tensor.placedRow = chunk.rowEnd;
+    return placeOf(tensor, chunk);
+  }
+
+  /**
+   * Returns true if this was the last missing chunk. Throws ChunkError; the attempt has failed then, nothing more
+   * may be accepted for it.
+   */
   accept(chunk: TensorChunkView): boolean {
     const tensor = chunk.output && this.#tensors.get(chunk.output);
     if (tensor === undefined) {
       const wanted = [...this.#tensors.keys()].join(', ');
       throw new ChunkError('shape', `output: ${chunk.output ?? 'unknown'} given, wanted ${wanted}`);
     }
-    checkChunk(tensor, chunk);
-    tensor.data ??= uninitialised(tensor.rows * tensor.rowBytes);
-    new Uint8Array(tensor.data).set(chunk.data, chunk.rowBegin * tensor.rowBytes);
+    const fault = fieldFault(tensor, tensor.nextRow, chunk, chunk.data.length);
+    if (fault !== undefined) throw new ChunkError('shape', fault);
+    checkSum(tensor, chunk);
+    if (chunk.data.buffer !== tensor.data) put(tensor, chunk);
     tensor.nextRow = chunk.rowEnd;
     if (tensor.nextRow === tensor.rows) {
       this.#missing--;
@@ -83,38 +103,63 @@ function uninitialised(bytes: number): ArrayBuffer {
   return Buffer.allocUnsafeSlow(bytes).buffer as ArrayBuffer;
 }
 
-function checkChunk(tensor: PartialTensor, chunk: TensorChunkView): void {
-  const { name, dtype, shape } = tensor.expected;
-  if (chunk.dtype !== dtype) {
+/** Where the chunk's rows are in the tensor's memory, which is allocated for the first one. */
+function placeOf(tensor: PartialTensor, { rowBegin, rowEnd }: TensorChunkView): Uint8Array {
+  tensor.data ??= uninitialised(tensor.rows * tensor.rowBytes);
+  return new Uint8Array(
+    tensor.data,
+    rowBegin * tensor.rowBytes,
+    (rowEnd - rowBegin) * tensor.rowBytes,
+  );
+}
+
+/** Copies a chunk that wasn't put in its place as it came. */
+function put(tensor: PartialTensor, chunk: TensorChunkView): void {
+  if (tensor.placedRow > tensor.nextRow) {
+    // Another chunk has this place, and may still be arriving there.
+    const { rowBegin, rowEnd } = chunk;
     throw new ChunkError(
       'shape',
-      `${name}: dtype ${chunk.dtype ?? 'unknown'} given, wanted ${dtype}`,
+      `${tensor.expected.name}: rows [${rowBegin}, ${rowEnd}) given twice`,
     );
+  }
+  placeOf(tensor, chunk).set(chunk.data);
+  tensor.placedRow = chunk.rowEnd;
+}
+
+/** What is wrong with a chunk of `dataBytes` bytes where `nextRow` should be its first row. */
+function fieldFault(
+  { expected, rows, rowBytes }: PartialTensor,
+  nextRow: number,
+  chunk: TensorChunkView,
+  dataBytes: number,
+): string | undefined {
+  const { name, dtype, shape } = expected;
+  if (chunk.dtype !== dtype) {
+    return `${name}: dtype ${chunk.dtype ?? 'unknown'} given, wanted ${dtype}`;
   }
   if (!sameShape(chunk.shape, shape)) {
-    throw new ChunkError('shape', `${name}: shape [${chunk.shape}] given, wanted [${shape}]`);
+    return `${name}: shape [${chunk.shape}] given, wanted [${shape}]`;
   }
   const { rowBegin, rowEnd } = chunk;
-  if (rowBegin !== tensor.nextRow || rowEnd <= rowBegin || rowEnd > tensor.rows) {
-    throw new ChunkError(
-      'shape',
-      `${name}: rows [${rowBegin}, ${rowEnd}) given, wanted from ${tensor.nextRow} up to ${tensor.rows}`,
-    );
+  if (rowBegin !== nextRow || rowEnd <= rowBegin || rowEnd > rows) {
+    return `${name}: rows [${rowBegin}, ${rowEnd}) given, wanted from ${nextRow} up to ${rows}`;
   }
-  const wantedBytes = (rowEnd - rowBegin) * tensor.rowBytes;
-  if (chunk.data.length !== wantedBytes) {
-    throw new ChunkError(
-      'shape',
-      `${name}: ${chunk.data.length} bytes given, wanted ${wantedBytes}`,
-    );
+  const wantedBytes = (rowEnd - rowBegin) * rowBytes;
+  if (dataBytes !== wantedBytes) {
+    return `${name}: ${dataBytes} bytes given, wanted ${wantedBytes}`;
   }
-  const sum = crc32c(chunk.data);
-  if (sum !== chunk.crc32c) {
-    throw new ChunkError(
-      'crc',
-      `${name}: crc32c ${hex(chunk.crc32c)} given, the bytes received have ${hex(sum)}`,
-    );
-  }
+  return undefined;
+}
+
+function checkSum({ expected: { name } }: PartialTensor, chunk: TensorChunkView): void {
+  const sum = chunk.receivedCrc32c ?? crc32c(chunk.data);
+  if (sum === chunk.crc32c) return;
+  const [given, received] = [hex(chunk.crc32c), hex(sum)];
+  throw new ChunkError(
+    'crc',
+    `${name}: crc32c ${given} given, the bytes received have ${received}`,
+  );
 }
 
 function hex(value: number): string {

@@ -3,38 +3,13 @@
  * without copying their data. Everything else, and any chunk laid out in an unusual way, goes
  * through protobufjs.
  */
-import type { WireDType } from '../../../contract/encodedTensor.js';
-import type { OutputName } from '../../../contract/outputs.js';
-import {
-  checkMessageBounds,
-  FIXED32,
-  LENGTH_DELIMITED,
-  RESPONSE_BULK_FIELD,
-  tag,
-  VARINT,
-  WireFormatError,
-  WireReader,
-} from '../../codec/protobufWire.js';
+import { checkMessageBounds, RESPONSE_BULK_FIELD, WireReader } from '../../codec/protobufWire.js';
 import { TeacherService } from '../../codec/teacherService.js';
 import { DTYPE, OUTPUT } from '../../codec/wireNames.js';
 import type { DistillResponse } from '../../generated/cirkd/teacher/v1/DistillResponse.js';
 import type { ImageError } from '../../generated/cirkd/teacher/v1/ImageError.js';
 import type { Welcome } from '../../generated/cirkd/teacher/v1/Welcome.js';
-
-/** A TensorChunk as received; nothing is checked. */
-export interface TensorChunkView {
-  id: number;
-  attempt: number;
-  /** Undefined for an output that this version doesn't know. */
-  output: OutputName | undefined;
-  dtype: WireDType | undefined;
-  shape: number[];
-  rowBegin: number;
-  rowEnd: number;
-  crc32c: number;
-  /** A view on the message. */
-  data: Uint8Array;
-}
+import { readChunk, TENSOR_TAG, type TensorChunkView } from './tensorChunk.js';
 
 export type TeacherMessage =
   | { readonly kind: 'tensor'; readonly chunk: TensorChunkView }
@@ -45,11 +20,6 @@ export type TeacherMessage =
   /** A member that this version doesn't know: to be ignored. */
   | { readonly kind: 'unknown' }
   | { readonly kind: 'malformed'; readonly message: string };
-
-const TENSOR_TAG = tag(2, LENGTH_DELIMITED);
-
-/** The contract has at most three. */
-const MAX_DIMENSIONS = 16;
 
 const { responseDeserialize } = TeacherService.service.Distill;
 
@@ -69,84 +39,6 @@ function readWholeChunk(bytes: Uint8Array): TensorChunkView | undefined {
   const reader = new WireReader(bytes, 1);
   const body = reader.view();
   return reader.done ? readChunk(body) : undefined;
-}
-
-function readChunk(body: Uint8Array): TensorChunkView | undefined {
-  const chunk: TensorChunkView = {
-    id: 0,
-    attempt: 0,
-    output: undefined,
-    dtype: undefined,
-    shape: [],
-    rowBegin: 0,
-    rowEnd: 0,
-    crc32c: 0,
-    data: body.subarray(0, 0),
-  };
-  const reader = new WireReader(body);
-  while (!reader.done) {
-    const fieldTag = reader.uint32();
-    const wireType = fieldTag & 7;
-    if (wireType === 3 || wireType === 4) {
-      return undefined;
-    }
-    if (!readField(chunk, fieldTag, reader)) {
-      reader.skip(wireType);
-    }
-  }
-  return chunk;
-}
-
-/** False for a field that isn't known, or not with this wire type. */
-function readField(chunk: TensorChunkView, fieldTag: number, reader: WireReader): boolean {
-  switch (fieldTag) {
-    case tag(1, VARINT):
-      chunk.id = reader.varint();
-      return true;
-    case tag(2, VARINT):
-      chunk.attempt = reader.uint32();
-      return true;
-    case tag(3, VARINT):
-      chunk.output = OUTPUT.fromNumber(reader.uint32());
-      return true;
-    case tag(4, VARINT):
-      chunk.dtype = DTYPE.fromNumber(reader.uint32());
-      return true;
-    case tag(5, VARINT):
-      pushDimension(chunk.shape, reader.uint32());
-      return true;
-    case tag(5, LENGTH_DELIMITED):
-      readPacked(chunk.shape, reader.view());
-      return true;
-    case tag(6, VARINT):
-      chunk.rowBegin = reader.uint32();
-      return true;
-    case tag(7, VARINT):
-      chunk.rowEnd = reader.uint32();
-      return true;
-    case tag(8, FIXED32):
-      chunk.crc32c = reader.fixed32();
-      return true;
-    case tag(9, LENGTH_DELIMITED):
-      chunk.data = reader.view();
-      return true;
-    default:
-      return false;
-  }
-}
-
-function readPacked(into: number[], bytes: Uint8Array): void {
-  const reader = new WireReader(bytes);
-  while (!reader.done) {
-    pushDimension(into, reader.uint32());
-  }
-}
-
-function pushDimension(shape: number[], size: number): void {
-  if (shape.length >= MAX_DIMENSIONS) {
-    throw new WireFormatError(`shape: more than ${MAX_DIMENSIONS} dimensions`);
-  }
-  shape.push(size);
 }
 
 function fromProto(response: DistillResponse): TeacherMessage {
