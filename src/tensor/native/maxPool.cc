@@ -5,6 +5,7 @@
 // registered through TensorFlow's C API when it is loaded; CPU, float32.
 #include <algorithm>
 #include <cstring>
+#include <type_traits>
 
 #include "level.h"
 #include "operands.h"
@@ -12,6 +13,10 @@
 
 namespace cirkd {
 namespace {
+
+// For AVX-512, too, vectors of 8: GCC makes scalar code of selections in vectors of 16.
+template <typename L>
+using Lanes = std::conditional_t<(L::kWidth > Medium::kWidth), Medium, L>;
 
 // Vectors of L's width: of int32, and of the bytes that are kept.
 template <typename L>
@@ -67,9 +72,11 @@ CIRKD_INLINE void PoolWindow(const PooledMap& map, const float* image, int64_t r
         const Vector value =
             *reinterpret_cast<const Vector*>(image + (r * map.width + s) * channels + c);
         const Numbers tap = Numbers{} + static_cast<int32_t>(map.Tap(r, row, s, column));
-        const Numbers wins = (value > best) | (value != value);
-        best = wins ? value : best;
-        from = wins ? tap : from;
+        // A comparison for each selection: combined masks become scalar code.
+        from = value > best ? tap : from;
+        best = value > best ? value : best;
+        from = value != value ? tap : from;
+        best = value != value ? value : best;
       }
     }
     *reinterpret_cast<Vector*>(y + c) = best;
@@ -100,7 +107,7 @@ CIRKD_INLINE void PoolRows(const PooledMap& map, const float* x, int64_t begin, 
     const float* const image = x + row / map.rows * map.height * map.width * map.channels;
     for (int64_t column = 0; column < map.columns; ++column) {
       const int64_t at = (row * map.columns + column) * map.channels;
-      PoolWindow<L>(map, image, row % map.rows, column, y + at, taps + at);
+      PoolWindow<Lanes<L>>(map, image, row % map.rows, column, y + at, taps + at);
     }
   }
 }
@@ -150,7 +157,7 @@ CIRKD_INLINE void GradientRows(const PooledMap& map, const float* dy, const uint
   for (int64_t row = begin; row < end; ++row) {
     const int64_t image = row / map.height * map.rows * map.columns * map.channels;
     for (int64_t column = 0; column < map.width; ++column) {
-      GradientAt<L>(map, dy + image, taps + image, row % map.height, column,
+      GradientAt<Lanes<L>>(map, dy + image, taps + image, row % map.height, column,
                     dx + (row * map.width + column) * map.channels);
     }
   }
