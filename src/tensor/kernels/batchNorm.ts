@@ -68,7 +68,7 @@ function checked(
 /** One kernel of the addon for each direction (../native/batchNorm.cc); CPU only. */
 export const nativeBatchNorm = checked((tape, x, { scale_C, offset_C }, running, after) => {
   const { activation, shortcut } = after;
-  const [y_NHWC, mean_C, inverseDeviation_C, newMean_C, newVariance_C] = executeAll(
+  const [y_NHWC, mean_C, inverseDeviation_C, newMean_C, newVariance_C, shift_C] = executeAll(
     'CirkdBatchNorm',
     [
       ...[x.value, shortcut?.value ?? numbersOf(), scale_C.value, offset_C.value],
@@ -76,15 +76,23 @@ export const nativeBatchNorm = checked((tape, x, { scale_C, offset_C }, running,
       numbersOf(EPSILON, MOMENTUM, ACTIVATION_NUMBER[activation]),
     ],
     [],
-    5,
-  ) as [Tensor, Tensor, Tensor, Tensor, Tensor];
-  // Shows where the activation passed values on; without an activation any finite map will do.
-  const gate_NHWC = activation === 'none' ? x.value : y_NHWC;
+    6,
+  ) as [Tensor, Tensor, Tensor, Tensor, Tensor, Tensor];
   const inputs = [x, scale_C, offset_C, ...(shortcut === null ? [] : [shortcut])];
-  const saved = [x.value, gate_NHWC, scale_C.value, mean_C, inverseDeviation_C];
+  const gate_NHWC = gateOf(x.value, y_NHWC, after);
+  const saved = [x.value, gate_NHWC, scale_C.value, mean_C, inverseDeviation_C, shift_C];
   const y = tape.record(y_NHWC, inputs, saved, (dy) => nativeGradients(dy, saved, after));
   return { y, running: { mean_C: newMean_C, variance_C: newVariance_C } };
 });
+
+/**
+ * The map that shows the addon's backward pass where the activation passed values on. Without a shortcut it computes
+ * that from x again and takes an empty tensor; without an activation any finite map will do.
+ */
+export function gateOf(x: Tensor, y: Tensor, { activation, shortcut }: AfterNorm): Tensor {
+  if (activation === 'none') return x;
+  return shortcut === null ? numbersOf() : y;
+}
 
 /** The gradients of x, scale, offset and, if there is one, the shortcut. */
 function nativeGradients(

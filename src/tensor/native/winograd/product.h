@@ -157,13 +157,13 @@ CIRKD_INLINE void WriteOutputs(const WinogradProduct& product, int64_t begin, in
   }
 }
 
-// The two parts of the memory that a block needs, in floats.
-template <typename L, int kOutputs>
-CIRKD_INLINE void BlockSizes(const WinogradProduct& product, int64_t* transformed, int64_t* sums) {
-  constexpr int64_t kPoints = Winograd<kOutputs>::kSide * Winograd<kOutputs>::kSide;
-  const int64_t rows = (product.tiles + L::kRows - 1) / L::kRows * L::kRows;
-  *transformed = kPoints * PointStride(rows, RowStride(std::min(kTransformedDepth, product.map.channels)));
-  *sums = kPoints * PointStride(rows, RowStride(product.Width<L>()));
+// The two parts of the memory that a block needs, in floats. tile: of the level that it is computed at.
+inline void BlockSizes(const WinogradProduct& product, TileSize tile, int64_t* transformed, int64_t* sums) {
+  const int64_t points = product.grid.Points();
+  const int64_t rows = (product.tiles + tile.rows - 1) / tile.rows * tile.rows;
+  const int64_t width = (product.columns + tile.columns - 1) / tile.columns * tile.columns;
+  *transformed = points * PointStride(rows, RowStride(std::min(kTransformedDepth, product.map.channels)));
+  *sums = points * PointStride(rows, RowStride(width));
 }
 
 // Tiles [begin, end), at most product.tiles. memory: as large as BlockSizes says, finite.
@@ -172,7 +172,7 @@ CIRKD_INLINE void MultiplyBlock(const WinogradProduct& product, int64_t begin, i
   constexpr int kPoints = Winograd<kOutputs>::kSide * Winograd<kOutputs>::kSide;
   const int64_t channels = product.map.channels;
   int64_t transformed_size, sums_size;
-  BlockSizes<L, kOutputs>(product, &transformed_size, &sums_size);
+  BlockSizes(product, {L::kRows, L::kColumns}, &transformed_size, &sums_size);
   const TransformedTiles transformed{memory, transformed_size / kPoints,
                                      RowStride(std::min(kTransformedDepth, channels))};
   const TransformedTiles sums{memory + transformed_size, sums_size / kPoints, RowStride(product.Width<L>())};
