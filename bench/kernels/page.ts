@@ -2,13 +2,15 @@
 import type { Page } from '../support/bench.js';
 import { type Column, fixed, paragraphs, tableOf, times } from '../support/markdown.js';
 import { machineLine } from '../support/results.js';
-import type {
-  KernelsResults,
-  MeasuredLevel,
-  ShapeResult,
-  SideName,
-} from './results.js';
-import { type NetworkName, NETWORKS, operations, PASSES, type PassName, passesOf } from './shapes.js';
+import type { KernelsResults, MeasuredLevel, ShapeResult, SideName } from './results.js';
+import {
+  type NetworkName,
+  NETWORKS,
+  operations,
+  PASSES,
+  type PassName,
+  passesOf,
+} from './shapes.js';
 
 export const KERNELS_PAGE: Page<KernelsResults> = {
   sections: (results) => ({ kernels: section(results) }),

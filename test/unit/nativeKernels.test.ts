@@ -70,9 +70,10 @@ test('where an activation passed values on is found from x as from y', () => {
         const running = { mean_C: weights.offset_C.value, variance_C: weights.offset_C.value };
         const after = { activation, shortcut: withShortcut ? zeros : null };
         const { y } = nativeKernels.batchNormTraining(tape, x, weights, running, after);
+        const value = readFloat32(y.value);
         const { leaves } = tape.backward([[y, float32(randomInput(6, y.shape).values, y.shape)]]);
-        const gradients = [x, weights.scale_C, weights.offset_C].map((of) => leaves.get(of)!);
-        return [y.value, ...gradients].map((of) => readFloat32(of));
+        const gradients = [x, weights.scale_C, weights.offset_C];
+        return [value, ...gradients.map((of) => readFloat32(leaves.get(of)!))];
       }),
     );
     const [y] = fromX!;

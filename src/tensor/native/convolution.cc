@@ -151,6 +151,7 @@ void Unroll(const ConvolutionShape& shape, const float* padded, int64_t first, i
   // Pieces of a row of taps: one, or each tap.
   const int64_t pieces = shape.dilation == 1 ? 1 : shape.tap_columns;
   const int64_t length = shape.tap_columns / pieces * shape.inputs;
+  const float* const end = to + count * shape.taps() * shape.inputs;
   // Counted, as divisions for each position would take as long as its copies.
   int64_t image = first / (shape.out_height * shape.out_width);
   int64_t row = first / shape.out_width % shape.out_height, column = first % shape.out_width;
@@ -166,10 +167,12 @@ void Unroll(const ConvolutionShape& shape, const float* padded, int64_t first, i
         }
         const float* const from =
             padded + ((image * shape.height + at) * width + x + s * shape.dilation) * shape.inputs;
-        // What the last copy of a position writes behind it is the next one's, and other parts' behind the last.
-        const bool last = p == count - 1 && r == shape.tap_rows - 1 && s == pieces - 1;
-        for (int64_t i = 0; !last && i < length; i += kCopied) std::memcpy(to + i, from + i, kCopied * sizeof(float));
-        if (last) std::copy_n(from, length, to);
+        // What a copy writes behind the piece is the next one's; at the end it would be another part's.
+        if (end - to < length + kCopied) {
+          std::copy_n(from, length, to);
+          continue;
+        }
+        for (int64_t i = 0; i < length; i += kCopied) std::memcpy(to + i, from + i, kCopied * sizeof(float));
       }
     }
     if (++column < shape.out_width) continue;

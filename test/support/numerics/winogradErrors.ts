@@ -51,7 +51,10 @@ scope(gradientOfNoRows);
 
 /** A map without rows, whose padding alone has outputs: there is no tile. */
 function gradientOfNoRows(): void {
-  const [w, dy] = [float32(new Float32Array(54), [3, 3, 2, 3]), float32(new Float32Array(42), [1, 2, 7, 3])];
+  const [w, dy] = [
+    float32(new Float32Array(54), [3, 3, 2, 3]),
+    float32(new Float32Array(42), [1, 2, 7, 3]),
+  ];
   const geometry = { stride: 1, dilation: 1, padding: 2 };
   const { shape } = nativeConvolution.inputGradient([1, 0, 5, 2], w, dy, geometry);
   if (`${shape}` !== '1,0,5,2') throw new Error(`[${shape}], [1,0,5,2] wanted`);
@@ -68,7 +71,8 @@ function distances(
   const [x, w, dy] = [normal(0, x_NHWC), normal(1, w_RSCK), normal(2, dy_NhwK)];
   if (positive) for (const [i, value] of x.entries()) x[i] = Math.max(0, value);
   if (outliers !== undefined) {
-    for (const values of [x, dy]) for (let i = 5; i < values.length; i += 997) values[i]! *= outliers;
+    for (const values of [x, dy])
+      for (let i = 5; i < values.length; i += 997) values[i]! *= outliers;
   }
   const bias = normal(3, [outputs]);
   const plain = plainConvolution(shape, x, w, dy);

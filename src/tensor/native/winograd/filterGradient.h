@@ -86,7 +86,7 @@ CIRKD_INLINE void WriteGradient(const WinogradFilterGradient& gradient, const fl
   }
 }
 
-// The transformed tiles' part of a block of the gradient. memory: FilterBlockFloats, finite.
+// The transformed tiles' part of a block of the gradient. memory: for the sums of a block, of any value.
 template <typename L, int kOutputs>
 CIRKD_INLINE void FilterBlock(const WinogradFilterGradient& gradient, int64_t block, float* memory) {
   constexpr int kPoints = Winograd<kOutputs>::kSide * Winograd<kOutputs>::kSide;

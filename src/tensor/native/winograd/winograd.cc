@@ -83,8 +83,9 @@ float* BlockMemory(int64_t length) {
   return memory.AtLeast(length);
 }
 
-// Of all threads, for one call at a time; kept for the same reason.
-float* TileMemory(int64_t length) {
+// What all threads of a call share, at most about 16 MiB. The caller's thread keeps it: the first touch of fresh pages
+// takes longer than the transforms that are written there.
+float* CallMemory(int64_t length) {
   thread_local LineAligned memory;
   return memory.AtLeast(length);
 }
@@ -129,8 +130,8 @@ void RunProduct(WinogradProduct product) {
   if (tiles == 0) return;
   const int64_t share = (tiles + threads - 1) / threads;
   product.tiles = EvenPiece(share, MostTiles(product, points * rows * piece, piece), tile.rows);
-  LineAligned panels;
-  product.panels = panels.AtLeast(points * rows * piece);
+  product.point_stride = PointStride(rows, piece);
+  product.panels = CallMemory(points * product.point_stride);
   for (int64_t column = 0; column < columns; column += piece) {
     product.column = column;
     product.columns = std::min(piece, columns - column);
@@ -202,7 +203,7 @@ void WinogradFilterGradients(const ConvolutionShape& shape, int64_t outputs, con
   const int64_t most = std::max(kGradientTiles, kGradientFloats / (points * (left_row + right_row)));
   const int64_t piece = EvenPiece(tiles, most, 1);
   const int64_t left_point = PointStride(piece, left_row), right_point = PointStride(piece, right_row);
-  float* const memory = TileMemory(points * (left_point + right_point));
+  float* const memory = CallMemory(points * (left_point + right_point));
   gradient.left = {memory, left_point, left_row};
   gradient.right = {memory + points * left_point, right_point, right_row};
   for (gradient.tile = 0; gradient.tile < tiles; gradient.tile += piece) {
