@@ -2,9 +2,10 @@
 import { madeTensor } from '../../services/cli/bench/inputs.js';
 import { engineInfo, scope } from '../../src/tensor/index.js';
 import { nativeConvolution } from '../../src/tensor/kernels/convolution.js';
+import { nativeDepthwise } from '../../src/tensor/kernels/depthwise.js';
 import { answerRequests, sendLine } from '../support/linesOfInput.js';
 import { type Answers, LEAST_MS, type Ready, type Request, type Times } from './protocol.js';
-import { type ConvolutionShape, outputLength, shapesOf } from './shapes.js';
+import { type NetworkShape, outputLength, passesOf, shapesOf } from './shapes.js';
 
 sendLine({ engine: `TensorFlow ${engineInfo().tensorflow}` } satisfies Ready);
 await answerRequests((request: Request): Answers[Request['do']] => {
@@ -13,19 +14,20 @@ await answerRequests((request: Request): Answers[Request['do']] => {
     : measure(request.shape);
 });
 
-function measure(shape: ConvolutionShape): Times {
+function measure(shape: NetworkShape): Times {
   return scope(() => {
-    const { images, height, width, inputs, outputs, kernel } = shape;
+    const { images, height, width, inputs, outputs, kernel, depthwise } = shape;
     const x_NHWC = [images, height, width, inputs];
-    const w_RSCK = [kernel, kernel, inputs, outputs];
+    const w_RSCK = [kernel, kernel, inputs, depthwise ? 1 : outputs];
     const dy_NhwK = [images, outputLength(height, shape), outputLength(width, shape), outputs];
     const [x, w, dy] = [made('x', x_NHWC), made('w', w_RSCK), made('dy', dy_NhwK)];
-    const of = nativeConvolution;
-    return {
-      forward: least(() => of.forward(x, w, shape)),
-      inputGradient: least(() => of.inputGradient(x_NHWC, w, dy, shape)),
-      filterGradient: least(() => of.filterGradient(x, w_RSCK, dy, shape)),
+    const of = depthwise ? nativeDepthwise : nativeConvolution;
+    const works = {
+      forward: () => of.forward(x, w, shape),
+      inputGradient: () => of.inputGradient(x_NHWC, w, dy, shape),
+      filterGradient: () => of.filterGradient(x, w_RSCK, dy, shape),
     };
+    return Object.fromEntries(passesOf(shape).map((pass) => [pass, least(works[pass])]));
   });
 }
 

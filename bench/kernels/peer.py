@@ -27,27 +27,26 @@ def least(work, least_ms):
 
 def measure(shape, least_ms):
     images, inputs, outputs = shape["images"], shape["inputs"], shape["outputs"]
-    kernel = shape["kernel"]
+    kernel, groups = shape["kernel"], inputs if shape["depthwise"] else 1
     stride, padding, dilation = ([shape[name]] * 2 for name in ("stride", "padding", "dilation"))
     last = {"memory_format": torch.channels_last}
     x = torch.randn(images, inputs, shape["height"], shape["width"]).to(**last)
-    w = torch.randn(outputs, inputs, kernel, kernel).to(**last)
+    w = torch.randn(outputs, inputs // groups, kernel, kernel).to(**last)
 
     def forward():
-        return torch.conv2d(x, w, None, stride, padding, dilation)
+        return torch.conv2d(x, w, None, stride, padding, dilation, groups)
 
     dy = torch.randn_like(forward())
 
     def gradient(*wanted):
         return torch.ops.aten.convolution_backward(
-            dy, x, w, None, stride, padding, dilation, False, [0, 0], 1, [*wanted, False]
+            dy, x, w, None, stride, padding, dilation, False, [0, 0], groups, [*wanted, False]
         )
 
-    return {
-        "forward": least(forward, least_ms),
-        "inputGradient": least(lambda: gradient(True, False), least_ms),
-        "filterGradient": least(lambda: gradient(False, True), least_ms),
-    }
+    works = {"forward": forward, "filterGradient": lambda: gradient(False, True)}
+    if not shape["ofImage"]:
+        works["inputGradient"] = lambda: gradient(True, False)
+    return {name: least(work, least_ms) for name, work in works.items()}
 
 
 def main():

@@ -2,21 +2,18 @@
  * How a measured process is talked to: a JSON object a line, both ways. The end of its input ends it. Each computes
  * in one thread; times are processor time.
  */
-import type { ConvolutionShape, InputSize, NetworkName, NetworkShape } from './shapes.js';
+import type { InputSize, NetworkName, NetworkShape, PassName } from './shapes.js';
 
 export type Request =
   | { readonly do: 'shapes'; readonly network: NetworkName; readonly size: InputSize }
-  | { readonly do: 'measure'; readonly shape: ConvolutionShape };
+  | { readonly do: 'measure'; readonly shape: NetworkShape };
 
 export interface Ready {
   readonly engine: string;
 }
 
-export const PASSES = ['forward', 'inputGradient', 'filterGradient'] as const;
-export type PassName = (typeof PASSES)[number];
-
-/** The least of the repetitions, ms. */
-export type Times = Readonly<Record<PassName, number>>;
+/** The least of the repetitions, ms; of the passes that the shape has (passesOf). */
+export type Times = Readonly<Partial<Record<PassName, number>>>;
 
 export interface Answers {
   readonly shapes: { readonly shapes: readonly NetworkShape[] };

@@ -5,12 +5,13 @@ import type { NetworkName, NetworkShape } from './shapes.js';
 
 /** This project's kernels as they are, without Winograd's algorithm, and PyTorch's. */
 export type SideName = 'here' | 'direct' | 'torch';
-export const SIDE_NAMES: readonly SideName[] = ['here', 'direct', 'torch'];
 
 export interface ShapeResult {
+  readonly level: MeasuredLevel;
   readonly network: NetworkName;
   readonly shape: NetworkShape;
-  readonly sides: Readonly<Record<SideName, Times>>;
+  /** direct: of shapes that may have Winograd's algorithm (hasWinograd). */
+  readonly sides: Readonly<Record<'here' | 'torch', Times>> & { readonly direct?: Times };
 }
 
 export interface KernelsFound {
@@ -21,5 +22,9 @@ export interface KernelsFound {
 
 export const LEVELS = ['wide', 'medium', 'narrow'] as const;
 export type Level = (typeof LEVELS)[number];
+
+/** Those that oneDNN has kernels for, too. */
+export const MEASURED_LEVELS = ['wide', 'medium'] as const;
+export type MeasuredLevel = (typeof MEASURED_LEVELS)[number];
 
 export type KernelsResults = KernelsFound & MeasuredThere;

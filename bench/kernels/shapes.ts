@@ -1,4 +1,4 @@
-/** The dense convolutions of a network: each shape once, with the number of layers that have it. */
+/** The convolutions of a network: each shape once, with the number of layers that have it. */
 import { configOf, PAPER_BANK_ROWS } from '../../services/cli/bench/workload.js';
 import { studentSpec } from '../../services/student/trainer.js';
 import { inferenceContext } from '../../src/models/context.js';
@@ -21,11 +21,26 @@ export interface ConvolutionShape extends ConvolutionGeometry {
   readonly outputs: number;
   /** Taps along a side. */
   readonly kernel: number;
+  /** One filter per channel. */
+  readonly depthwise: boolean;
 }
 
 export interface NetworkShape extends ConvolutionShape {
   readonly layers: number;
+  /** x is the image, whose gradient nothing needs. */
+  readonly ofImage: boolean;
 }
+
+export const PASSES = ['forward', 'inputGradient', 'filterGradient'] as const;
+export type PassName = (typeof PASSES)[number];
+
+/** Those that a step computes. */
+export const passesOf = ({ ofImage }: NetworkShape): readonly PassName[] =>
+  PASSES.filter((pass) => !(ofImage && pass === 'inputGradient'));
+
+/** Whether it may be computed by Winograd's algorithm. */
+export const hasWinograd = ({ kernel, stride, depthwise }: ConvolutionShape): boolean =>
+  kernel === 3 && stride === 1 && !depthwise;
 
 /** As bench:step's students and teacher. */
 export const NETWORKS = {
@@ -45,14 +60,14 @@ const CLASSES = 19;
 
 export const outputLength = (
   length: number,
-  { stride, dilation, padding, kernel }: ConvolutionShape,
+  { stride, dilation, padding, kernel }: ConvolutionGeometry & { readonly kernel: number },
 ) => Math.floor((length + 2 * padding - dilation * (kernel - 1) - 1) / stride) + 1;
 
 /** Multiplications and additions, those with the padding among them. */
 export function operations(shape: ConvolutionShape): number {
-  const { images, height, width, inputs, outputs, kernel } = shape;
+  const { images, height, width, inputs, outputs, kernel, depthwise } = shape;
   const positions = images * outputLength(height, shape) * outputLength(width, shape);
-  return 2 * positions * kernel ** 2 * inputs * outputs;
+  return 2 * positions * kernel ** 2 * (depthwise ? 1 : inputs) * outputs;
 }
 
 /** In the order of the layers. Changes the process's kernels: call it in a process of its own. */
@@ -66,50 +81,42 @@ export function shapesOf(name: NetworkName, size: InputSize): NetworkShape[] {
     new Float32Array(shape.reduce((product, length) => product * length, 1));
   const network = SegmentationNetwork.create(studentSpec(config, CLASSES), weights);
   const found = new Map<string, NetworkShape>();
-  const see = (
-    x: Var,
-    weightsOf: Var,
-    { stride, dilation, padding }: ConvolutionGeometry,
-  ): number[] => {
-    const [images = 0, height = 0, width = 0, inputs = 0] = x.shape;
-    const [kernel = 0, , , outputs = 0] = weightsOf.shape;
-    const shape = { images, height, width, inputs, outputs, kernel, stride, dilation, padding };
-    const key = JSON.stringify(shape);
-    found.set(key, { ...shape, layers: (found.get(key)?.layers ?? 0) + 1 });
-    return [images, outputLength(height, shape), outputLength(width, shape), outputs];
-  };
-  const seeing: Pick<Kernels, 'conv2d' | 'normalisedConvolution'> = {
-    conv2d: (tape, x, w, geometry) => empty(tape, see(x, w, geometry)),
-    normalisedConvolution: (tape, x, w, geometry) => {
-      if (!geometry.depthwise) return empty(tape, see(x, w, geometry));
-      const shape = {
-        ...geometry,
-        kernel: w.shape[0]!,
-        images: 0,
-        height: 0,
-        width: 0,
-        inputs: 0,
-        outputs: 0,
-      };
-      const [images = 0, height = 0, width = 0, channels = 0] = x.shape;
-      return empty(tape, [
-        images,
-        outputLength(height, shape),
-        outputLength(width, shape),
-        channels,
-      ]);
-    },
-  };
-  Object.assign(kernels(), seeing);
   scope(() => {
     const context = inferenceContext();
     const { images, height, width } = size;
-    network.forward(context, context.tape.constant(zeros([images, height, width, 3])));
+    const image = context.tape.constant(zeros([images, height, width, 3]));
+    Object.assign(kernels(), seeing(found, image));
+    network.forward(context, image);
     context.tape.dispose();
   });
   network.dispose();
   return [...found.values()];
 }
 
-/** What follows needs a shape, no values. */
-const empty = (tape: Tape, shape: readonly number[]) => tape.constant(zeros(shape));
+/** Kernels that note what they are called with. */
+function seeing(
+  found: Map<string, NetworkShape>,
+  image: Var,
+): Pick<Kernels, 'conv2d' | 'depthwiseConv2d' | 'normalisedConvolution'> {
+  const see = (
+    ...[tape, x, weights, geometry, depthwise]: [Tape, Var, Var, ConvolutionGeometry, boolean]
+  ): Var => {
+    const { stride, dilation, padding } = geometry;
+    const [images = 0, height = 0, width = 0, inputs = 0] = x.shape;
+    const [kernel = 0, , , filters = 0] = weights.shape;
+    const shape = {
+      ...{ images, height, width, inputs, outputs: depthwise ? inputs : filters },
+      ...{ kernel, stride, dilation, padding, depthwise, ofImage: x === image },
+    };
+    const key = JSON.stringify(shape);
+    found.set(key, { ...shape, layers: (found.get(key)?.layers ?? 0) + 1 });
+    const y = [images, outputLength(height, shape), outputLength(width, shape), shape.outputs];
+    // What follows needs a shape, no values.
+    return tape.constant(zeros(y));
+  };
+  return {
+    conv2d: (tape, x, w, geometry) => see(tape, x, w, geometry, false),
+    depthwiseConv2d: (tape, x, w, geometry) => see(tape, x, w, geometry, true),
+    normalisedConvolution: (tape, x, w, geometry) => see(tape, x, w, geometry, geometry.depthwise),
+  };
+}

@@ -58,6 +58,30 @@ test('batch norm, shortcut and activation in one kernel: values, statistics and 
   }
 });
 
+test('where an activation passed values on is found from x as from y', () => {
+  for (const activation of ['relu', 'relu6'] as const) {
+    // A shortcut of zeros changes no value, but with one the backward pass reads y.
+    const [fromX, fromY] = [false, true].map((withShortcut) =>
+      scope(() => {
+        const tape = new Tape(true);
+        const x = leaf(tape, 1, [2, 15, 10, 21], 3, 4);
+        const zeros = tape.constant(float32(new Float32Array(x.value.size), x.shape));
+        const weights = { scale_C: leaf(tape, 3, [21], 4), offset_C: leaf(tape, 4, [21]) };
+        const running = { mean_C: weights.offset_C.value, variance_C: weights.offset_C.value };
+        const after = { activation, shortcut: withShortcut ? zeros : null };
+        const { y } = nativeKernels.batchNormTraining(tape, x, weights, running, after);
+        const value = readFloat32(y.value);
+        const { leaves } = tape.backward([[y, float32(randomInput(6, y.shape).values, y.shape)]]);
+        const gradients = [x, weights.scale_C, weights.offset_C];
+        return [value, ...gradients.map((of) => readFloat32(leaves.get(of)!))];
+      }),
+    );
+    const [y] = fromX!;
+    assert.ok(y!.includes(0) && y!.some((value) => value > 0), 'values on both sides');
+    assert.deepEqual(fromX, fromY, activation);
+  }
+});
+
 test('batch norm in one kernel: a first position far from all others costs no precision', () => {
   scope(() => {
     const values = randomInput(1, [1, 64, 64, 2]).values;

@@ -68,7 +68,7 @@ function checked(
 /** One kernel of the addon for each direction (../native/batchNorm.cc); CPU only. */
 export const nativeBatchNorm = checked((tape, x, { scale_C, offset_C }, running, after) => {
   const { activation, shortcut } = after;
-  const [y_NHWC, mean_C, inverseDeviation_C, newMean_C, newVariance_C] = executeAll(
+  const [y_NHWC, mean_C, inverseDeviation_C, newMean_C, newVariance_C, shift_C] = executeAll(
     'CirkdBatchNorm',
     [
       ...[x.value, shortcut?.value ?? numbersOf(), scale_C.value, offset_C.value],
@@ -76,18 +76,14 @@ export const nativeBatchNorm = checked((tape, x, { scale_C, offset_C }, running,
       numbersOf(EPSILON, MOMENTUM, ACTIVATION_NUMBER[activation]),
     ],
     [],
-    5,
-  ) as [Tensor, Tensor, Tensor, Tensor, Tensor];
-  const moments = { mean_C, inverseDeviation_C };
+    6,
+  ) as [Tensor, Tensor, Tensor, Tensor, Tensor, Tensor];
+  const moments = { mean_C, inverseDeviation_C, shift_C };
   const y = tape.record(
     y_NHWC,
     normInputs(x, { scale_C, offset_C }, after),
     savedOfNorm(x, scale_C, moments, after),
-    (dy, output) => {
-      const gate = activation === 'none' ? x : output;
-      const maps = [x.value, gate.value, scale_C.value, mean_C, inverseDeviation_C];
-      return nativeGradients(dy, maps, after);
-    },
+    (dy, output) => nativeGradients(dy, gradientInputs(x, output, scale_C, moments, after), after),
     normalisedAgain(x, { scale_C, offset_C }, moments, after),
   );
   return { y, running: { mean_C: newMean_C, variance_C: newVariance_C } };
@@ -97,6 +93,8 @@ export const nativeBatchNorm = checked((tape, x, { scale_C, offset_C }, running,
 interface BatchMoments {
   readonly mean_C: Tensor;
   readonly inverseDeviation_C: Tensor;
+  /** What was added to x * scale / deviation. */
+  readonly shift_C: Tensor;
 }
 
 export const normInputs = (
@@ -105,22 +103,36 @@ export const normInputs = (
   { shortcut }: AfterNorm,
 ): Var[] => [x, scale_C, offset_C, ...(shortcut === null ? [] : [shortcut])];
 
-/**
- * The output shows where the activation passed values on; without an activation any finite map will do, and x is
- * there.
- */
+/** Whether the backward pass reads the output: without a shortcut it finds from x where the activation passed values on. */
+const wantsOutput = ({ activation, shortcut }: AfterNorm) =>
+  activation !== 'none' && shortcut !== null;
+
 export const savedOfNorm = (
   x: Var,
   scale_C: Var,
-  { mean_C, inverseDeviation_C }: BatchMoments,
-  { activation }: AfterNorm,
+  { mean_C, inverseDeviation_C, shift_C }: BatchMoments,
+  after: AfterNorm,
 ): Saved[] => [
   x,
-  ...(activation === 'none' ? [] : ([OUTPUT] as const)),
-  scale_C,
-  mean_C,
-  inverseDeviation_C,
+  ...(wantsOutput(after) ? ([OUTPUT] as const) : []),
+  ...[scale_C, mean_C, inverseDeviation_C, shift_C],
 ];
+
+/**
+ * The first inputs of the addon's backward passes after dy. In place of an output that isn't wanted they take an empty
+ * tensor; without an activation any finite map will do, and x is there.
+ */
+export function gradientInputs(
+  x: Var,
+  output: Var,
+  scale_C: Var,
+  { mean_C, inverseDeviation_C, shift_C }: BatchMoments,
+  after: AfterNorm,
+): Tensor[] {
+  const withoutOutput = after.activation === 'none' ? x.value : numbersOf();
+  const gate = wantsOutput(after) ? output.value : withoutOutput;
+  return [x.value, gate, scale_C.value, mean_C, inverseDeviation_C, shift_C];
+}
 
 /** The same bits as the forward pass (../native/normalise.cc). */
 export function normalisedAgain(

@@ -16,6 +16,7 @@ import {
   type BatchNormWeights,
   EPSILON,
   finish,
+  gradientInputs,
   MOMENTUM,
   NOTHING,
   normalisedAgain,
@@ -55,7 +56,7 @@ export const nativeSharedBatchNorm: SharedBatchNormKernel = (
   scope(() => {
     const { activation, shortcut } = after;
     const own = execute('CirkdBatchNormMoments', [x.value], []);
-    const [y_NHWC, mean_C, inverse_C, newMean_C, newVariance_C] = executeAll(
+    const [y_NHWC, mean_C, inverse_C, newMean_C, newVariance_C, shift_C] = executeAll(
       'CirkdSharedBatchNorm',
       [
         ...[x.value, shortcut?.value ?? numbersOf(), scale_C.value, offset_C.value],
@@ -64,17 +65,16 @@ export const nativeSharedBatchNorm: SharedBatchNormKernel = (
         ranks.allGather(own),
       ],
       [],
-      5,
-    ) as [Tensor, Tensor, Tensor, Tensor, Tensor];
-    const moments = { mean_C, inverseDeviation_C: inverse_C };
+      6,
+    ) as [Tensor, Tensor, Tensor, Tensor, Tensor, Tensor];
+    const moments = { mean_C, inverseDeviation_C: inverse_C, shift_C };
     const y = tape.record(
       y_NHWC,
       normInputs(x, { scale_C, offset_C }, after),
       savedOfNorm(x, scale_C, moments, after),
       (dy, output) => {
-        const gate = activation === 'none' ? x : output;
-        const maps = [x.value, gate.value, scale_C.value, mean_C, inverse_C];
-        return nativeGradients(dy, maps, ranks, after);
+        const saved = gradientInputs(x, output, scale_C, moments, after);
+        return nativeGradients(dy, saved, ranks, after);
       },
       normalisedAgain(x, { scale_C, offset_C }, moments, after),
     );
@@ -87,20 +87,19 @@ function nativeGradients(
   ranks: RankGroup,
   { activation, shortcut }: AfterNorm,
 ): (Tensor | null)[] {
-  const [x, gate, scale_C, mean_C, inverse_C] = saved as [Tensor, Tensor, Tensor, Tensor, Tensor];
   const wantsShortcut = shortcut?.needsGradient ?? false;
   // Without an activation the shortcut's gradient is dy itself.
   const writesShortcut = wantsShortcut && activation !== 'none';
   const number = ACTIVATION_NUMBER[activation];
   const [own, dscale_C, doffset_C, dshortcut] = executeAll(
     'CirkdBatchNormGradSums',
-    [dy_NHWC, x, gate, mean_C, inverse_C, numbersOf(number, writesShortcut ? 1 : 0)],
+    [dy_NHWC, ...saved, numbersOf(number, writesShortcut ? 1 : 0)],
     [],
     4,
   ) as [Tensor, Tensor, Tensor, Tensor];
   const dx_NHWC = execute(
     'CirkdSharedBatchNormGrad',
-    [dy_NHWC, x, gate, scale_C, mean_C, inverse_C, numbersOf(number), ranks.allGather(own)],
+    [dy_NHWC, ...saved, numbersOf(number), ranks.allGather(own)],
     [],
   );
   const gradients = [dx_NHWC, dscale_C, doffset_C];

@@ -53,6 +53,11 @@ struct Epilogue {
   const float* offset;
   const float* shortcut;  // has the output's shape; or null
   ActivationRange range;
+
+  // For the output from an element on, the first of its position.
+  Epilogue From(int64_t first) const {
+    return {factor, offset, shortcut == nullptr ? nullptr : shortcut + first, range};
+  }
 };
 
 // Applies it to rows [first, first + count) of a map; `columns` is the number of channels.

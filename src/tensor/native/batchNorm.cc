@@ -9,7 +9,7 @@ namespace cirkd {
 namespace {
 
 // Inputs: x, shortcut (of x's shape, or empty), scale, offset, running mean, running variance, numbers
-// (epsilon, momentum, activation). Outputs: y, mean, 1 / deviation, new running mean and variance.
+// (epsilon, momentum, activation). Outputs: as of NormaliseWith.
 void ComputeForward(Call* call) {
   ForwardInputs of;
   if (!of.Read(call) || !call->Require(of.positions > 1, "x: one value per channel")) return;
@@ -27,20 +27,20 @@ void ComputeForward(Call* call) {
   NormaliseWith(call, statistics, of);
 }
 
-// Inputs: dy, x, y, scale, mean, 1 / deviation, numbers (activation, whether the shortcut's gradient is
-// wanted). Outputs: dx, dscale, doffset, dshortcut (or empty).
+// Inputs: as of GradientInputs; numbers (activation, whether the shortcut's gradient is wanted). Outputs: dx, dscale,
+// doffset, dshortcut (or empty).
 void ComputeGradient(Call* call) {
   GradientInputs of;
-  if (!of.Read(call, 3, 2, "numbers: not two")) return;
+  if (!of.Read(call, 2, "numbers: not two")) return;
   const int64_t channels = of.channels, positions = of.positions;
   const bool wants_shortcut = of.numbers[1] != 0.0f;
   float *const dx = call->Output(0, of.shape), *outputs[2];
   if (dx == nullptr || !ChannelOutputs(call, 2, channels, outputs)) return;
   float* const dz = call->Output(3, wants_shortcut ? of.shape : std::vector<int64_t>{0});
   if (dz == nullptr && wants_shortcut) return;
-  const Sums total = GradientSums(of, of.vectors[1], wants_shortcut ? dz : nullptr);
+  const Sums total = GradientSums(of, wants_shortcut ? dz : nullptr);
   for (int64_t c = 0; c < channels; ++c) {
-    outputs[0][c] = static_cast<float>(total.second[c] * of.vectors[2][c]);
+    outputs[0][c] = static_cast<float>(total.second[c] * of.inverse[c]);
     outputs[1][c] = static_cast<float>(total.first[c]);
   }
   GradientOfInput(of, total, positions, dx);
@@ -51,10 +51,10 @@ const bool registered = [] {
            {"x: float", "shortcut: float", "scale: float", "offset: float", "mean: float",
             "variance: float", "numbers: float"},
            {"y: float", "batch_mean: float", "inverse_deviation: float", "new_mean: float",
-            "new_variance: float"});
+            "new_variance: float", "shift: float"});
   Register<ComputeGradient>("CirkdBatchNormGrad",
            {"dy: float", "x: float", "y: float", "scale: float", "mean: float",
-            "inverse_deviation: float", "numbers: float"},
+            "inverse_deviation: float", "shift: float", "numbers: float"},
            {"dx: float", "dscale: float", "doffset: float", "dshortcut: float"});
   return true;
 }();

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "activation.h"
+#include "batchNormGradient.h"
 #include "kernelCall.h"
 #include "threadPool.h"
 
@@ -57,38 +58,6 @@ CIRKD_VECTORISED void NormaliseRows(const float* x, const Epilogue& how, int64_t
     const int64_t at = p * channels;
     const float* const added = how.shortcut == nullptr ? nullptr : how.shortcut + at;
     FinishRow(x + at, how.factor, how.offset, added, how.range, channels, y + at);
-  }
-}
-
-// dz = dy where y is inside the activation's range; sums of dz and of dz * (x - mean). dz may be null.
-CIRKD_VECTORISED void AddGradients(const float* dy, const float* x, const float* y,
-                                   const float* mean, ActivationRange range, int64_t positions,
-                                   int64_t channels, float* dz, float* first, float* second) {
-  for (int64_t p = 0; p < positions; ++p, dy += channels, x += channels, y += channels) {
-#pragma omp simd
-    for (int64_t c = 0; c < channels; ++c) {
-      const float g = Gate(dy[c], y[c], range);
-      first[c] += g;
-      second[c] += g * (x[c] - mean[c]);
-    }
-    if (dz == nullptr) continue;
-#pragma omp simd
-    for (int64_t c = 0; c < channels; ++c) dz[c] = Gate(dy[c], y[c], range);
-    dz += channels;
-  }
-}
-
-// dx = a * dz + b * x + d.
-CIRKD_VECTORISED void InputGradient(const float* dy, const float* x, const float* y, const float* a,
-                                    const float* b, const float* d, ActivationRange range,
-                                    int64_t positions, int64_t channels, float* dx) {
-  for (int64_t p = 0; p < positions; ++p) {
-#pragma omp simd
-    for (int64_t c = 0; c < channels; ++c) {
-      const float g = Gate(dy[c], y[c], range);
-      dx[c] = a[c] * g + (b[c] * x[c] + d[c]);
-    }
-    dy += channels, x += channels, y += channels, dx += channels;
   }
 }
 
@@ -174,27 +143,40 @@ struct ForwardInputs {
   }
 };
 
-// The first inputs of a backward pass: dy, x, y, `count` vectors, numbers (activation first).
-struct GradientInputs {
+// The first inputs of a backward pass: dy, x, y (or empty, see Passing), scale, mean, 1 / deviation, what the forward
+// pass added to x * scale / deviation, numbers (activation first).
+class GradientInputs {
+ public:
   std::vector<int64_t> shape;
   int64_t channels, positions;
-  const float *dy, *x, *y, *vectors[3], *numbers;
+  const float *dy, *x, *scale, *mean, *inverse, *numbers;
 
   // Otherwise the call has its error.
-  bool Read(Call* call, int count, int64_t amount, const char* wrong_amount) {
+  bool Read(Call* call, int64_t amount, const char* wrong_amount) {
     dy = call->Input(0, &shape);
     if (dy == nullptr || !call->Require(shape.size() > 1, "dy: no map")) return false;
     channels = shape.back();
     positions = PositionsOf(shape);
-    return call->InputOf(1, shape, "x: another shape than dy", &x) &&
-           call->InputOf(2, shape, "y: another shape than dy", &y) &&
-           call->Vectors(3, count, channels, vectors) &&
-           call->InputOf(3 + count, {amount}, wrong_amount, &numbers);
+    const float* vectors[4];
+    if (!call->InputOf(1, shape, "x: another shape than dy", &x) ||
+        !call->InputOf(2, shape, "y: another shape than dy", &y_, true) || !call->Vectors(3, 4, channels, vectors) ||
+        !call->InputOf(7, {amount}, wrong_amount, &numbers)) {
+      return false;
+    }
+    scale = vectors[0], mean = vectors[1], inverse = vectors[2], offset_ = vectors[3];
+    for (int64_t c = 0; c < channels; ++c) factor_.push_back(scale[c] * inverse[c]);
+    return true;
   }
 
-  ActivationRange range() const {
-    return ActivationRange(static_cast<Activation>(static_cast<int>(numbers[0])));
+  // Valid as long as this object.
+  Passing passing() const {
+    const ActivationRange range(static_cast<Activation>(static_cast<int>(numbers[0])));
+    return {y_, factor_.data(), offset_, range};
   }
+
+ private:
+  const float *y_, *offset_;
+  std::vector<float> factor_;
 };
 
 // The mean and the biased variance of each channel over `positions` positions.
@@ -227,13 +209,13 @@ inline void NormaliseMap(const float* x, const float* shortcut, const Affine& af
   });
 }
 
-// Outputs: y, mean, 1 / deviation, new running mean and variance.
+// Outputs: y, mean, 1 / deviation, new running mean and variance, what is added to x * scale / deviation.
 inline void NormaliseWith(Call* call, const Statistics& of, const ForwardInputs& in) {
   const int64_t channels = in.channels, positions = in.positions;
   const float* const* const vectors = in.vectors;
   const float* const numbers = in.numbers;
-  float *const y = call->Output(0, in.shape), *outputs[4];
-  if (y == nullptr || !ChannelOutputs(call, 4, channels, outputs)) return;
+  float *const y = call->Output(0, in.shape), *outputs[5];
+  if (y == nullptr || !ChannelOutputs(call, 5, channels, outputs)) return;
   const double momentum = numbers[1];
   for (int64_t c = 0; c < channels; ++c) {
     const double mean = of.mean[c], variance = of.variance[c];
@@ -244,13 +226,14 @@ inline void NormaliseWith(Call* call, const Statistics& of, const ForwardInputs&
                                        momentum * variance * of.positions / (of.positions - 1));
   }
   const Affine affine(vectors[0], vectors[1], outputs[0], outputs[1], channels);
+  std::copy(affine.offset.begin(), affine.offset.end(), outputs[4]);
   NormaliseMap(in.x, in.shortcut, affine, numbers[2], positions, channels, y);
 }
 
 // The sums of dz and of dz * (x - mean). dz may be null.
-inline Sums GradientSums(const GradientInputs& of, const float* mean, float* dz) {
+inline Sums GradientSums(const GradientInputs& of, float* dz) {
   const int64_t channels = of.channels, positions = of.positions;
-  const ActivationRange range = of.range();
+  const Passing passing = of.passing();
   const int parts = PartsOf(positions, channels);
   std::vector<Sums> sums(parts, Sums(channels));
   OverPositions(positions, parts, [&](int part, int64_t begin, int64_t end) {
@@ -258,27 +241,24 @@ inline Sums GradientSums(const GradientInputs& of, const float* mean, float* dz)
     for (int64_t p = begin; p < end; p += kChunk) {
       const int64_t at = p * channels;
       own.Begin();
-      AddGradients(of.dy + at, of.x + at, of.y + at, mean, range, std::min(kChunk, end - p), channels,
-                   dz == nullptr ? nullptr : dz + at, own.chunk_first.data(),
-                   own.chunk_second.data());
+      AddGradients(of.dy + at, of.x + at, passing.From(at), of.mean, std::min(kChunk, end - p), channels,
+                   dz == nullptr ? nullptr : dz + at, own.chunk_first.data(), own.chunk_second.data());
       own.End();
     }
   });
   return Total(sums, channels);
 }
 
-// dx, given the sums of GradientSums over all positions of which mean and 1 / deviation were taken. The inputs'
-// vectors are scale, mean and 1 / deviation.
+// dx, given the sums of GradientSums over all positions of which mean and 1 / deviation were taken.
 inline void GradientOfInput(const GradientInputs& of, const Sums& total, int64_t total_positions,
                             float* dx) {
   const int64_t channels = of.channels, positions = of.positions;
-  const float *const scale = of.vectors[0], *const mean_C = of.vectors[1], *const inverse_C = of.vectors[2];
-  const ActivationRange range = of.range();
+  const Passing passing = of.passing();
   std::vector<float> a(channels), b(channels), d(channels);
   for (int64_t c = 0; c < channels; ++c) {
-    const double mean = mean_C[c], inverse = inverse_C[c];
+    const double mean = of.mean[c], inverse = of.inverse[c];
     const double normalised = total.second[c] * inverse;  // sum of dz * normalised x
-    const double factor = scale[c] * inverse;
+    const double factor = of.scale[c] * inverse;
     const double slope = -factor * normalised * inverse / total_positions;
     a[c] = static_cast<float>(factor);
     b[c] = static_cast<float>(slope);
@@ -286,8 +266,8 @@ inline void GradientOfInput(const GradientInputs& of, const Sums& total, int64_t
   }
   OverPositions(positions, PartsOf(positions, channels), [&](int, int64_t begin, int64_t end) {
     const int64_t at = begin * channels;
-    InputGradient(of.dy + at, of.x + at, of.y + at, a.data(), b.data(), d.data(), range,
-                  end - begin, channels, dx + at);
+    InputGradient(of.dy + at, of.x + at, passing.From(at), a.data(), b.data(), d.data(), end - begin, channels,
+                  dx + at);
   });
 }
 

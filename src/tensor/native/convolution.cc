@@ -1,6 +1,8 @@
 // The convolutions' products, with the best vector instructions that the processor has.
 #include "convolution.h"
 
+#include <algorithm>
+#include <cstring>
 #include <memory>
 
 #include "filterGradient.h"
@@ -101,6 +103,104 @@ Gather ForwardGather(const ConvolutionShape& shape, const float* x) {
   return gather;
 }
 
+void RunFilter(const Gather& gather, const ConvolutionShape& shape, const float* dy, int64_t positions, bool add,
+               float* dw) {
+  const int64_t tiles = FilterTiles(gather, BestTile().rows);
+  const double work = 1.0 * positions * gather.taps() * gather.channels * shape.outputs;
+  const FilterDivision division = DivideFilter(shape, tiles, work);
+  const int64_t row_parts = division.row_parts, columns = division.columns;
+  const int64_t column_parts = (shape.outputs + columns - 1) / columns;
+  Pool::Get().Run(static_cast<int>(row_parts * column_parts), [&](int part) {
+    const int64_t row = part / column_parts, column = part % column_parts * columns;
+    const FilterPart of{tiles * row / row_parts, tiles * (row + 1) / row_parts, column,
+                        std::min(shape.outputs, column + columns)};
+    FilterRowsAtBest(gather, dy, positions, shape.outputs, of, add, dw);
+  });
+}
+
+// With fewer input channels, most of a tap's time would be spent on loading and storing its sums: all taps' channels are
+// put side by side first, for so many positions at a time.
+constexpr int64_t kFewInputs = 8, kUnrolledPositions = 4096;
+
+bool IsUnrolled(const ConvolutionShape& shape) { return shape.inputs < kFewInputs && shape.taps() > 1; }
+
+// Floats that are copied at once: more than are wanted are read and written.
+constexpr int64_t kCopied = 8;
+
+// The rows of x_NHWC with their padding before and behind them; and kCopied floats more.
+std::unique_ptr<float[]> PaddedRows(const ConvolutionShape& shape, const float* x) {
+  const int64_t rows = shape.images * shape.height, before = shape.padding_columns * shape.inputs;
+  const int64_t length = shape.width * shape.inputs, whole = length + 2 * before;
+  std::unique_ptr<float[]> padded(new float[rows * whole + kCopied]);
+  std::fill_n(padded.get() + rows * whole, kCopied, 0.0f);
+  const int parts = PartsFor(rows, rows * whole);
+  Pool::Get().Run(parts, [&](int part) {
+    for (int64_t row = rows * part / parts; row < rows * (part + 1) / parts; ++row) {
+      float* const to = padded.get() + row * whole;
+      std::fill_n(to, before, 0.0f);
+      std::copy_n(x + row * length, length, to + before);
+      std::fill_n(to + before + length, before, 0.0f);
+    }
+  });
+  return padded;
+}
+
+// All taps' channels for the positions from `first` on, whose rows of taps lie side by side in the map without dilation.
+void Unroll(const ConvolutionShape& shape, const float* padded, int64_t first, int64_t count, float* to) {
+  const int64_t width = shape.width + 2 * shape.padding_columns;
+  // Pieces of a row of taps: one, or each tap.
+  const int64_t pieces = shape.dilation == 1 ? 1 : shape.tap_columns;
+  const int64_t length = shape.tap_columns / pieces * shape.inputs;
+  const float* const end = to + count * shape.taps() * shape.inputs;
+  // Counted, as divisions for each position would take as long as its copies.
+  int64_t image = first / (shape.out_height * shape.out_width);
+  int64_t row = first / shape.out_width % shape.out_height, column = first % shape.out_width;
+  for (int64_t p = 0; p < count; ++p) {
+    const int64_t y = row * shape.stride - shape.padding_rows, x = column * shape.stride;
+    for (int64_t r = 0; r < shape.tap_rows; ++r) {
+      const int64_t at = y + r * shape.dilation;
+      const bool inside = at >= 0 && at < shape.height;
+      for (int64_t s = 0; s < pieces; ++s, to += length) {
+        if (!inside) {
+          std::fill_n(to, length, 0.0f);
+          continue;
+        }
+        const float* const from =
+            padded + ((image * shape.height + at) * width + x + s * shape.dilation) * shape.inputs;
+        // What a copy writes behind the piece is the next one's; at the end it would be another part's.
+        if (end - to < length + kCopied) {
+          std::copy_n(from, length, to);
+          continue;
+        }
+        for (int64_t i = 0; i < length; i += kCopied) std::memcpy(to + i, from + i, kCopied * sizeof(float));
+      }
+    }
+    if (++column < shape.out_width) continue;
+    column = 0;
+    if (++row < shape.out_height) continue;
+    row = 0;
+    image += 1;
+  }
+}
+
+// Calls work(first, the map of positions [first, first + its width) with all taps' channels).
+template <typename Work>
+void Unrolled(const ConvolutionShape& shape, const float* x, const Work& work) {
+  const auto padded = PaddedRows(shape, x);
+  const int64_t positions = shape.out_positions(), depth = shape.taps() * shape.inputs;
+  const int64_t most = std::min(positions, kUnrolledPositions);
+  std::unique_ptr<float[]> rows(new float[most * depth]);
+  for (int64_t first = 0; first < positions; first += most) {
+    const int64_t count = std::min(most, positions - first);
+    const int parts = PartsFor(count, count * depth);
+    Pool::Get().Run(parts, [&](int part) {
+      const int64_t begin = count * part / parts, end = count * (part + 1) / parts;
+      Unroll(shape, padded.get(), first + begin, end - begin, rows.get() + begin * depth);
+    });
+    work(first, Gather{rows.get(), 1, count, depth, 1, count, 1, {0}, {0}});
+  }
+}
+
 }  // namespace
 
 void ConvolutionForward(const ConvolutionShape& shape, const float* x, const float* weights,
@@ -111,8 +211,18 @@ void ConvolutionForward(const ConvolutionShape& shape, const float* x, const flo
   const auto panels = PackPanels(
       shape.taps(), shape.inputs, shape.outputs, BestTile().columns, 1,
       [&](int64_t tap, int64_t c) { return weights + (tap * shape.inputs + c) * shape.outputs; });
-  RunGathered(ForwardGather(shape, x), panels.get(), shape.out_positions(), shape.outputs,
-              epilogue, y);
+  if (!IsUnrolled(shape)) {
+    return RunGathered(ForwardGather(shape, x), panels.get(), shape.out_positions(), shape.outputs, epilogue, y);
+  }
+  Unrolled(shape, x, [&](int64_t first, const Gather& gather) {
+    const int64_t at = first * shape.outputs;
+    const auto run = [&](const Epilogue* here) {
+      RunGathered(gather, panels.get(), gather.width, shape.outputs, here, y + at);
+    };
+    if (epilogue == nullptr) return run(nullptr);
+    const Epilogue here = epilogue->From(at);
+    run(&here);
+  });
 }
 
 void ConvolutionInputGradient(const ConvolutionShape& shape, const float* dy, const float* weights,
@@ -140,17 +250,11 @@ void ConvolutionFilterGradient(const ConvolutionShape& shape, const float* x, co
   if (const int64_t side = WinogradOutputs(shape, Pass::kFilterGradient)) {
     return WinogradFilterGradients(shape, side, x, dy, dw);
   }
-  const Gather gather = ForwardGather(shape, x);
-  const int64_t tiles = FilterTiles(gather, BestTile().rows);
-  const double work = 1.0 * shape.out_positions() * shape.taps() * shape.inputs * shape.outputs;
-  const FilterDivision division = DivideFilter(shape, tiles, work);
-  const int64_t row_parts = division.row_parts, columns = division.columns;
-  const int64_t column_parts = (shape.outputs + columns - 1) / columns;
-  Pool::Get().Run(static_cast<int>(row_parts * column_parts), [&](int part) {
-    const int64_t row = part / column_parts, column = part % column_parts * columns;
-    const FilterPart of{tiles * row / row_parts, tiles * (row + 1) / row_parts, column,
-                        std::min(shape.outputs, column + columns)};
-    FilterRowsAtBest(gather, dy, shape.out_positions(), shape.outputs, of, dw);
+  if (!IsUnrolled(shape)) {
+    return RunFilter(ForwardGather(shape, x), shape, dy, shape.out_positions(), false, dw);
+  }
+  Unrolled(shape, x, [&](int64_t first, const Gather& gather) {
+    RunFilter(gather, shape, dy + first * shape.outputs, gather.width, first > 0, dw);
   });
 }
 

@@ -13,13 +13,13 @@ namespace {
 CIRKD_AT_BEST_LEVEL(GatherRowsAtBest, GatherRows)
 CIRKD_AT_BEST_LEVEL(FilterGradientRowsAtBest, FilterGradientRows)
 
-void RunGather(const Maps& maps, int64_t images, const float* source, const float* weights,
+void RunGather(const Maps& maps, const Runs& runs, int64_t images, const float* source, const float* weights,
                const Epilogue* epilogue, float* target) {
   const int64_t rows = images * maps.rows.size();
   const int64_t elements = rows * maps.columns.size() * maps.channels;
   const int parts = PartsFor(rows, elements);
   Pool::Get().Run(parts, [&](int part) {
-    GatherRowsAtBest(maps, source, weights, rows * part / parts, rows * (part + 1) / parts, epilogue,
+    GatherRowsAtBest(maps, runs, source, weights, rows * part / parts, rows * (part + 1) / parts, epilogue,
                      target);
   });
 }
@@ -43,8 +43,8 @@ void RunForward(const Operands& operands, const Shape& y_shape, const Epilogue* 
   const Shape &x = operands.first_shape, &w = operands.second_shape;
   const Axis rows = ForwardAxis(y_shape[1], x[1], w[0], operands.geometry);
   const Axis columns = ForwardAxis(y_shape[2], x[2], w[1], operands.geometry);
-  RunGather({x[3], w[1], rows, columns, x[1], x[2]}, x[0], operands.first, operands.second,
-            epilogue, y);
+  const Runs runs = RunsOf(columns, 1, operands.geometry.stride);
+  RunGather({x[3], w[1], rows, columns, x[1], x[2]}, runs, x[0], operands.first, operands.second, epilogue, y);
 }
 
 void ComputeForward(Call* call) {
@@ -91,8 +91,8 @@ void ComputeInputGradient(Call* call) {
   if (dx == nullptr) return;
   const Axis rows = Reversed(ForwardAxis(dy[1], height, w[0], geometry), height);
   const Axis columns = Reversed(ForwardAxis(dy[2], width, w[1], geometry), width);
-  RunGather({dy[3], w[1], rows, columns, dy[1], dy[2]}, dy[0], operands.first, operands.second,
-            nullptr, dx);
+  const Runs runs = RunsOf(columns, geometry.stride, 1);
+  RunGather({dy[3], w[1], rows, columns, dy[1], dy[2]}, runs, dy[0], operands.first, operands.second, nullptr, dx);
 }
 
 void ComputeFilterGradient(Call* call) {
@@ -115,7 +115,7 @@ void ComputeFilterGradient(Call* call) {
   const int parts = PartsFor(total, total * dy[2] * channels);
   std::vector<std::vector<float>> sums(parts, std::vector<float>(size, 0.0f));
   Pool::Get().Run(parts, [&](int part) {
-    FilterGradientRowsAtBest(maps, geometry.stride, operands.first, operands.second,
+    FilterGradientRowsAtBest(maps, geometry, operands.first, operands.second,
                              total * part / parts, total * (part + 1) / parts, sums[part].data());
   });
   std::copy(sums[0].begin(), sums[0].end(), dw);

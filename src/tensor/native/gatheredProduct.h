@@ -35,12 +35,19 @@ struct BlockRows {
   const float* image[kBlockRows];
 
   void Locate(const Gather& gather, int64_t first, int64_t count) {
-    const int64_t area = gather.out_height * gather.out_width;
+    const int64_t area = gather.out_height * gather.out_width, size = gather.height * gather.width * gather.channels;
+    // Counted, as divisions for each row would take as long as short sums.
+    int64_t row = first % area / gather.out_width, column = first % gather.out_width;
+    const float* from = gather.source + first / area * size;
     for (int64_t i = 0; i < count; ++i) {
-      const int64_t n = (first + i) / area, rest = (first + i) % area;
-      y[i] = rest / gather.out_width * gather.stride;
-      x[i] = rest % gather.out_width * gather.stride;
-      image[i] = gather.source + n * gather.height * gather.width * gather.channels;
+      y[i] = row * gather.stride;
+      x[i] = column * gather.stride;
+      image[i] = from;
+      if (++column < gather.out_width) continue;
+      column = 0;
+      if (++row < gather.out_height) continue;
+      row = 0;
+      from += size;
     }
   }
 

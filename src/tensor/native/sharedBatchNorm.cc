@@ -58,34 +58,33 @@ void ComputeForward(Call* call) {
   NormaliseWith(call, Joined(moments, ranks[0], positions, channels), of);
 }
 
-// Inputs: dy, x, y, mean, 1 / deviation (both over all ranks), numbers (activation, whether the shortcut's
-// gradient is wanted). Outputs: this rank's sums [1, 2 C] of dz and of dz * (x - mean), dscale, doffset,
-// dshortcut (or empty).
+// Inputs: as of GradientInputs, with statistics over all ranks; numbers (activation, whether the shortcut's gradient
+// is wanted). Outputs: this rank's sums [1, 2 C] of dz and of dz * (x - mean), dscale, doffset, dshortcut (or empty).
 void ComputeGradientSums(Call* call) {
   GradientInputs of;
-  if (!of.Read(call, 2, 2, "numbers: not two")) return;
+  if (!of.Read(call, 2, "numbers: not two")) return;
   const int64_t channels = of.channels;
   const bool wants_shortcut = of.numbers[1] != 0.0f;
   float *const sums = call->Output(0, {1, 2 * channels}), *outputs[2];
   if (sums == nullptr || !ChannelOutputs(call, 2, channels, outputs)) return;
   float* const dz = call->Output(3, wants_shortcut ? of.shape : std::vector<int64_t>{0});
   if (dz == nullptr && wants_shortcut) return;
-  const Sums total = GradientSums(of, of.vectors[0], wants_shortcut ? dz : nullptr);
+  const Sums total = GradientSums(of, wants_shortcut ? dz : nullptr);
   for (int64_t c = 0; c < channels; ++c) {
     sums[c] = static_cast<float>(total.first[c]);
     sums[channels + c] = static_cast<float>(total.second[c]);
-    outputs[0][c] = static_cast<float>(total.second[c] * of.vectors[1][c]);
+    outputs[0][c] = static_cast<float>(total.second[c] * of.inverse[c]);
     outputs[1][c] = static_cast<float>(total.first[c]);
   }
 }
 
-// Inputs: dy, x, y, scale, mean, 1 / deviation, numbers (activation), every rank's sums [R, 2 C]. Output: dx.
+// Inputs: as of GradientInputs; numbers (activation), every rank's sums [R, 2 C]. Output: dx.
 void ComputeGradient(Call* call) {
   GradientInputs of;
-  if (!of.Read(call, 3, 1, "numbers: not one")) return;
+  if (!of.Read(call, 1, "numbers: not one")) return;
   std::vector<int64_t> ranks;
   const int64_t channels = of.channels;
-  const float* const sums = call->Input(7, &ranks);
+  const float* const sums = call->Input(8, &ranks);
   if (sums == nullptr ||
       !call->Require(ranks.size() == 2 && ranks[1] == 2 * channels, "sums: not two per channel")) {
     return;
@@ -108,14 +107,14 @@ const bool registered = [] {
            {"x: float", "shortcut: float", "scale: float", "offset: float", "mean: float",
             "variance: float", "numbers: float", "moments: float"},
            {"y: float", "batch_mean: float", "inverse_deviation: float", "new_mean: float",
-            "new_variance: float"});
+            "new_variance: float", "shift: float"});
   Register<ComputeGradientSums>("CirkdBatchNormGradSums",
-           {"dy: float", "x: float", "y: float", "mean: float", "inverse_deviation: float",
-            "numbers: float"},
+           {"dy: float", "x: float", "y: float", "scale: float", "mean: float",
+            "inverse_deviation: float", "shift: float", "numbers: float"},
            {"sums: float", "dscale: float", "doffset: float", "dshortcut: float"});
   Register<ComputeGradient>("CirkdSharedBatchNormGrad",
            {"dy: float", "x: float", "y: float", "scale: float", "mean: float",
-            "inverse_deviation: float", "numbers: float", "sums: float"},
+            "inverse_deviation: float", "shift: float", "numbers: float", "sums: float"},
            {"dx: float"});
   return true;
 }();

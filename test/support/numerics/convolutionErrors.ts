@@ -28,11 +28,22 @@ const DEPTHWISE: readonly Partial<PlainShape>[] = [
   { images: 1, height: 5, width: 6, inputs: 1, kernel: 5, padding: 0 },
 ];
 
+/**
+ * Shapes whose algorithm must be the same for one image as for three, as rounding differs: F(4x4), which the costs of
+ * one image alone would rule out; F(2x2), for its many channels; none of Winograd's.
+ */
+const SPLIT: readonly PlainShape[] = [
+  { height: 12, width: 8, inputs: 64, outputs: 64 },
+  { height: 12, width: 16, inputs: 1030, outputs: 32 },
+  { height: 9, width: 7, inputs: 8, outputs: 40 },
+].map((given) => ({ images: 3, kernel: 3, stride: 1, dilation: 1, ...given }));
+
 /** For what can't be compared. A number: JSON knows no infinity. */
 const FAR = 1e30;
 
 for (const given of SHAPES) print(given, errorsOf);
 for (const given of DEPTHWISE) print(given, depthwiseErrorsOf);
+for (const shape of SPLIT) print({ ...shape }, differencesOfSplit);
 
 type Errors = Record<'y' | 'dx' | 'dw', number>;
 
@@ -63,6 +74,39 @@ function errorsOf(shape: PlainShape): Errors {
     y: worst(readFloat32(nativeConvolution.forward(xT, wT, geometry)), plain.y),
     dx: worst(readFloat32(nativeConvolution.inputGradient(x_NHWC, wT, dyT, geometry)), plain.dx),
     dw: worst(readFloat32(nativeConvolution.filterGradient(xT, w_RSCK, dyT, geometry)), plain.dw),
+  };
+}
+
+/** How many values of the batch differ from those of its images by themselves. dw, the sum over the images: none. */
+function differencesOfSplit(shape: PlainShape): Errors {
+  const { x_NHWC, w_RSCK, dy_NhwK } = shapesOf(shape);
+  const [x, w, dy] = [normal(0, x_NHWC), normal(1, w_RSCK), normal(2, dy_NhwK)];
+  const wT = float32(w, w_RSCK);
+  const geometry = { stride: shape.stride, dilation: shape.dilation, padding: paddingOf(shape) };
+  const of = nativeConvolution;
+  const gradient = (given: readonly number[], values: Float32Array, sizes: readonly number[]) =>
+    readFloat32(of.inputGradient(sizes, wT, float32(values, given), geometry));
+  const forward = (given: readonly number[], values: Float32Array) =>
+    readFloat32(of.forward(float32(values, given), wT, geometry));
+  const one = (whole: readonly number[]) => [1, ...whole.slice(1)];
+  const imageOf = (values: Float32Array, image: number) => {
+    const size = values.length / shape.images;
+    return values.subarray(image * size, (image + 1) * size);
+  };
+  const differing = (whole: Float32Array, alone: (image: number) => Float32Array) => {
+    const images = Array.from({ length: shape.images }, (_, image) => alone(image));
+    return images.reduce(
+      (count, values, image) =>
+        count + imageOf(whole, image).filter((value, i) => !Object.is(value, values[i])).length,
+      0,
+    );
+  };
+  return {
+    y: differing(forward(x_NHWC, x), (image) => forward(one(x_NHWC), imageOf(x, image))),
+    dx: differing(gradient(dy_NhwK, dy, x_NHWC), (image) =>
+      gradient(one(dy_NhwK), imageOf(dy, image), one(x_NHWC)),
+    ),
+    dw: 0,
   };
 }
 

@@ -7,13 +7,22 @@ import { float32, readFloat32, scope } from '../../../src/tensor/index.js';
 import { nativeConvolution } from '../../../src/tensor/kernels/convolution.js';
 import { outputLength, type PlainShape, paddingOf, plainConvolution } from './plainConvolution.js';
 
-const SHAPES: readonly (Partial<PlainShape> & { readonly positive?: boolean })[] = [
+interface Values {
+  /** As behind a ReLU. */
+  readonly positive?: boolean;
+  /** Some values of x and dy are so many times as large. */
+  readonly outliers?: number;
+}
+
+const SHAPES: readonly (Partial<PlainShape> & Values)[] = [
   // More channels than are transformed at a time, and a rest of a vector of the outputs'.
   { images: 2, height: 13, width: 11, inputs: 300, outputs: 70 },
   // More outputs than a block has columns, a rest of a vector of the inputs'.
   { images: 1, height: 9, width: 14, inputs: 20, outputs: 270 },
-  // As behind a ReLU.
   { images: 2, height: 12, width: 16, inputs: 128, outputs: 64, positive: true },
+  { images: 1, height: 8, width: 10, inputs: 48, outputs: 24, outliers: 1000 },
+  // As many as F(4x4) may sum.
+  { images: 1, height: 8, width: 8, inputs: 1024, outputs: 16 },
   // Several blocks of tiles for each thread.
   { images: 3, height: 29, width: 31, inputs: 17, outputs: 33 },
   { images: 2, height: 18, width: 15, inputs: 40, outputs: 24, dilation: 2 },
@@ -33,19 +42,38 @@ interface Distance {
   readonly rootMeanSquare: number;
 }
 
-for (const { positive = false, ...given } of SHAPES) {
+for (const given of SHAPES) {
   const shape = { kernel: 3, stride: 1, dilation: 1, ...given } as PlainShape;
-  const line = { shape: given, ...scope(() => distances(shape, positive)) };
+  const line = { shape: given, ...scope(() => distances(shape, given)) };
   process.stdout.write(`${JSON.stringify(line)}\n`);
 }
+scope(gradientOfNoRows);
 
-function distances(shape: PlainShape, positive: boolean): Record<string, Distance> {
+/** A map without rows, whose padding alone has outputs: there is no tile. */
+function gradientOfNoRows(): void {
+  const [w, dy] = [
+    float32(new Float32Array(54), [3, 3, 2, 3]),
+    float32(new Float32Array(42), [1, 2, 7, 3]),
+  ];
+  const geometry = { stride: 1, dilation: 1, padding: 2 };
+  const { shape } = nativeConvolution.inputGradient([1, 0, 5, 2], w, dy, geometry);
+  if (`${shape}` !== '1,0,5,2') throw new Error(`[${shape}], [1,0,5,2] wanted`);
+}
+
+function distances(
+  shape: PlainShape,
+  { positive = false, outliers }: Values,
+): Record<string, Distance> {
   const { images, height, width, inputs, outputs, kernel, stride, dilation } = shape;
   const x_NHWC = [images, height, width, inputs];
   const w_RSCK = [kernel, kernel, inputs, outputs];
   const dy_NhwK = [images, outputLength(height, shape), outputLength(width, shape), outputs];
   const [x, w, dy] = [normal(0, x_NHWC), normal(1, w_RSCK), normal(2, dy_NhwK)];
   if (positive) for (const [i, value] of x.entries()) x[i] = Math.max(0, value);
+  if (outliers !== undefined) {
+    for (const values of [x, dy])
+      for (let i = 5; i < values.length; i += 997) values[i]! *= outliers;
+  }
   const bias = normal(3, [outputs]);
   const plain = plainConvolution(shape, x, w, dy);
   const geometry = { stride, dilation, padding: paddingOf(shape) };

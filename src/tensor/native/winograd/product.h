@@ -36,6 +36,7 @@ struct WinogradProduct {
   Filters filters;
   int64_t column, columns;
   float* panels;  // of these columns' transformed filters: [point][panel][row][kColumns]
+  int64_t point_stride;  // of the panels; see PointStride
   const Epilogue* epilogue;
   float* out;
   int64_t tiles;  // of a block
@@ -84,7 +85,7 @@ CIRKD_INLINE void TransformFilters(const WinogradProduct& product, int64_t begin
         Vector got[W::kSide];
         W::Filter(half + i * kTaps, got);
         for (int s = 0; s < W::kSide; ++s) {
-          *reinterpret_cast<Vector*>(to + (i * W::kSide + s) * filters.rows * width + row * L::kColumns) = got[s];
+          *reinterpret_cast<Vector*>(to + (i * W::kSide + s) * product.point_stride + row * L::kColumns) = got[s];
         }
       }
     }
@@ -98,7 +99,7 @@ CIRKD_INLINE void MultiplyPoints(const WinogradProduct& product, const Transform
   const int64_t channels = product.filters.rows, panels = product.Panels<L>();
   for (int p = 0; p < kPoints; ++p) {
     for (int64_t panel = 0; panel < panels; ++panel) {
-      const float* const right = product.panels + ((p * panels + panel) * channels + c) * L::kColumns;
+      const float* const right = product.panels + p * product.point_stride + (panel * channels + c) * L::kColumns;
       for (int64_t tile = 0; tile < count; tile += L::kRows) {
         const float* rows[L::kRows];
         for (int i = 0; i < L::kRows; ++i) rows[i] = transformed.At(p, tile + i);
@@ -157,22 +158,22 @@ CIRKD_INLINE void WriteOutputs(const WinogradProduct& product, int64_t begin, in
   }
 }
 
-// The two parts of the memory that a block needs, in floats.
-template <typename L, int kOutputs>
-CIRKD_INLINE void BlockSizes(const WinogradProduct& product, int64_t* transformed, int64_t* sums) {
-  constexpr int64_t kPoints = Winograd<kOutputs>::kSide * Winograd<kOutputs>::kSide;
-  const int64_t rows = (product.tiles + L::kRows - 1) / L::kRows * L::kRows;
-  *transformed = kPoints * PointStride(rows, RowStride(std::min(kTransformedDepth, product.map.channels)));
-  *sums = kPoints * PointStride(rows, RowStride(product.Width<L>()));
+// The two parts of the memory that a block needs, in floats. tile: of the level that it is computed at.
+inline void BlockSizes(const WinogradProduct& product, TileSize tile, int64_t* transformed, int64_t* sums) {
+  const int64_t points = product.grid.Points();
+  const int64_t rows = (product.tiles + tile.rows - 1) / tile.rows * tile.rows;
+  const int64_t width = (product.columns + tile.columns - 1) / tile.columns * tile.columns;
+  *transformed = points * PointStride(rows, RowStride(std::min(kTransformedDepth, product.map.channels)));
+  *sums = points * PointStride(rows, RowStride(width));
 }
 
-// Tiles [begin, end), at most product.tiles. memory: as large as BlockSizes says, finite.
+// Tiles [begin, end), at most product.tiles. memory: as large as BlockSizes says, of any value.
 template <typename L, int kOutputs>
 CIRKD_INLINE void MultiplyBlock(const WinogradProduct& product, int64_t begin, int64_t end, float* memory) {
   constexpr int kPoints = Winograd<kOutputs>::kSide * Winograd<kOutputs>::kSide;
   const int64_t channels = product.map.channels;
   int64_t transformed_size, sums_size;
-  BlockSizes<L, kOutputs>(product, &transformed_size, &sums_size);
+  BlockSizes(product, {L::kRows, L::kColumns}, &transformed_size, &sums_size);
   const TransformedTiles transformed{memory, transformed_size / kPoints,
                                      RowStride(std::min(kTransformedDepth, channels))};
   const TransformedTiles sums{memory + transformed_size, sums_size / kPoints, RowStride(product.Width<L>())};

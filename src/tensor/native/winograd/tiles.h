@@ -31,6 +31,8 @@ struct TileGrid {
     return length / step * dilation + std::min(length % step, dilation);
   }
   int64_t Count() const { return images * Along(height) * Along(width); }
+  // Of a transformed tile: the products of a pair of channels.
+  int64_t Points() const { return (outputs + kTaps - 1) * (outputs + kTaps - 1); }
 
   // The first position of tile `index` along an axis.
   int64_t First(int64_t index) const {
@@ -90,6 +92,7 @@ struct TransformedTiles {
   float* At(int64_t point, int64_t tile) const {
     return values + point * point_stride + tile * row_stride;
   }
+  TransformedTiles From(int64_t tile) const { return {At(0, tile), point_stride, row_stride}; }
 };
 
 // The distance between rows of a block: a vector more than they need, as rows at distances of powers of two push

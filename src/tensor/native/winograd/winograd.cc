@@ -18,59 +18,34 @@ constexpr int64_t kPanelFloats = 1 << 22;
 constexpr int64_t kMostColumns = 256;
 // Tiles of a block, at most. Rows of filters that one part transforms, at least.
 constexpr int64_t kBlockTiles = 48, kFilterRows = 16;
-// Sides of a block of the weights' gradient.
+// Where the transformed filters are no more floats than this, they are read again fast enough for blocks of fewer tiles
+// that are in a core's own cache with so many floats: 512 KiB.
+constexpr int64_t kFewPanelFloats = 1 << 20, kBlockFloats = 1 << 17;
+// Sides of a block of the weights' gradient. Tiles that are transformed at a time for it, in floats: 1 MiB; at least so
+// many.
 constexpr int64_t kGradientRows = 64, kGradientColumns = 64;
+constexpr int64_t kGradientFloats = 1 << 18, kGradientTiles = 64;
 
-template <typename L>
-CIRKD_INLINE void FilterPart(const WinogradProduct& product, int64_t begin, int64_t end) {
-  if (product.grid.outputs == 4) {
-    TransformFilters<L, 4>(product, begin, end);
-  } else {
-    TransformFilters<L, 2>(product, begin, end);
+// Defines name<L>(of, arguments...), which calls function<L, outputs along a tile's side>(of, arguments...).
+#define CIRKD_FOR_EACH_SIDE(name, function)                                \
+  template <typename L, typename Of, typename... Arguments>                \
+  CIRKD_INLINE void name(const Of& of, const Arguments&... arguments) {    \
+    if (of.grid.outputs == 4) {                                            \
+      function<L, 4>(of, arguments...);                                    \
+    } else {                                                               \
+      function<L, 2>(of, arguments...);                                    \
+    }                                                                      \
   }
-}
 
-template <typename L>
-CIRKD_INLINE void Sizes(const WinogradProduct& product, int64_t* transformed, int64_t* sums) {
-  if (product.grid.outputs == 4) {
-    BlockSizes<L, 4>(product, transformed, sums);
-  } else {
-    BlockSizes<L, 2>(product, transformed, sums);
-  }
-}
-
-template <typename L>
-CIRKD_INLINE void Block(const WinogradProduct& product, int64_t begin, int64_t end, float* memory) {
-  if (product.grid.outputs == 4) {
-    MultiplyBlock<L, 4>(product, begin, end, memory);
-  } else {
-    MultiplyBlock<L, 2>(product, begin, end, memory);
-  }
-}
-
-template <typename L>
-CIRKD_INLINE void GradientSizes(const WinogradFilterGradient& gradient, int64_t* sizes) {
-  if (gradient.grid.outputs == 4) {
-    FilterBlockSizes<L, 4>(gradient, sizes);
-  } else {
-    FilterBlockSizes<L, 2>(gradient, sizes);
-  }
-}
-
-template <typename L>
-CIRKD_INLINE void GradientBlocks(const WinogradFilterGradient& gradient, int64_t begin, int64_t end, float* memory) {
-  if (gradient.grid.outputs == 4) {
-    FilterBlocks<L, 4>(gradient, begin, end, memory);
-  } else {
-    FilterBlocks<L, 2>(gradient, begin, end, memory);
-  }
-}
+CIRKD_FOR_EACH_SIDE(FilterPart, TransformFilters)
+CIRKD_FOR_EACH_SIDE(Block, MultiplyBlock)
+CIRKD_FOR_EACH_SIDE(Transforms, TransformBoth)
+CIRKD_FOR_EACH_SIDE(GradientBlock, FilterBlock)
 
 CIRKD_AT_BEST_LEVEL(FilterPartAtBest, FilterPart)
-CIRKD_AT_BEST_LEVEL(SizesAtBest, Sizes)
 CIRKD_AT_BEST_LEVEL(BlockAtBest, Block)
-CIRKD_AT_BEST_LEVEL(GradientSizesAtBest, GradientSizes)
-CIRKD_AT_BEST_LEVEL(GradientBlocksAtBest, GradientBlocks)
+CIRKD_AT_BEST_LEVEL(TransformsAtBest, Transforms)
+CIRKD_AT_BEST_LEVEL(GradientBlockAtBest, GradientBlock)
 
 // Floats at the start of a cache line, so that no vector lies across two.
 class LineAligned {
@@ -80,13 +55,12 @@ class LineAligned {
   LineAligned& operator=(const LineAligned&) = delete;
   ~LineAligned() { Free(); }
 
-  // At least `length` floats, zeros or what was there.
+  // At least `length` floats, of any value.
   float* AtLeast(int64_t length) {
     if (length <= length_) return values_;
     Free();
     values_ = static_cast<float*>(::operator new(length * sizeof(float), kLine));
     length_ = length;
-    std::fill(values_, values_ + length, 0.0f);
     return values_;
   }
 
@@ -109,13 +83,18 @@ float* BlockMemory(int64_t length) {
   return memory.AtLeast(length);
 }
 
+// What all threads of a call share, at most about 16 MiB. The caller's thread keeps it: the first touch of fresh pages
+// takes longer than the transforms that are written there.
+float* CallMemory(int64_t length) {
+  thread_local LineAligned memory;
+  return memory.AtLeast(length);
+}
+
 // `length` divided into equal pieces that are multiples of `step` and no longer than `most`, but at least a step.
 int64_t EvenPiece(int64_t length, int64_t most, int64_t step) {
   const int64_t pieces = std::max<int64_t>(1, (length + most - 1) / most);
   return ((length + pieces - 1) / pieces + step - 1) / step * step;
 }
-
-int64_t Points(const TileGrid& grid) { return (grid.outputs + 2) * (grid.outputs + 2); }
 
 // Columns [product.column, ...) of the whole output.
 void RunColumns(const WinogradProduct& product) {
@@ -125,8 +104,7 @@ void RunColumns(const WinogradProduct& product) {
     FilterPartAtBest(product, rows * part / parts, rows * (part + 1) / parts);
   });
   int64_t transformed = 0, sums = 0;
-  int64_t *const transformed_at = &transformed, *const sums_at = &sums;
-  SizesAtBest(product, transformed_at, sums_at);
+  BlockSizes(product, BestTile(), &transformed, &sums);
   const int64_t tiles = product.grid.Count(), blocks = (tiles + product.tiles - 1) / product.tiles;
   Pool::Get().Run(static_cast<int>(blocks), [&](int block) {
     const int64_t begin = block * product.tiles, end = std::min(tiles, begin + product.tiles);
@@ -135,21 +113,46 @@ void RunColumns(const WinogradProduct& product) {
   });
 }
 
+// Tiles of a block of `columns` columns, at most.
+int64_t MostTiles(const WinogradProduct& product, int64_t panel_floats, int64_t columns) {
+  if (panel_floats > kFewPanelFloats) return kBlockTiles;
+  const int64_t depth = std::min(kTransformedDepth, product.map.channels), rows = BestTile().rows;
+  const int64_t floats = product.grid.Points() * (RowStride(depth) + RowStride(columns));
+  return std::clamp(kBlockFloats / floats / rows * rows, 2 * rows, kBlockTiles);
+}
+
 void RunProduct(WinogradProduct product) {
-  const int64_t columns = product.filters.columns, rows = product.filters.rows, points = Points(product.grid);
+  const int64_t columns = product.filters.columns, rows = product.filters.rows, points = product.grid.Points();
   const TileSize tile = BestTile();
   const int64_t most = std::min(kMostColumns, kPanelFloats / (points * rows));
   const int64_t piece = EvenPiece(columns, std::max(most / tile.columns * tile.columns, tile.columns), tile.columns);
   const int64_t tiles = product.grid.Count(), threads = Pool::Get().size();
+  if (tiles == 0) return;
   const int64_t share = (tiles + threads - 1) / threads;
-  product.tiles = EvenPiece(share, kBlockTiles, tile.rows);
-  LineAligned panels;
-  product.panels = panels.AtLeast(points * rows * piece);
+  product.tiles = EvenPiece(share, MostTiles(product, points * rows * piece, piece), tile.rows);
+  product.point_stride = PointStride(rows, piece);
+  product.panels = CallMemory(points * product.point_stride);
   for (int64_t column = 0; column < columns; column += piece) {
     product.column = column;
     product.columns = std::min(piece, columns - column);
     RunColumns(product);
   }
+}
+
+// The transformed tiles' part of the weights' gradient.
+void SumOverTiles(const WinogradFilterGradient& gradient) {
+  const int64_t tiles = gradient.tiles, points = gradient.grid.Points();
+  const int parts = PartsFor(tiles, tiles * points * (gradient.x.channels + gradient.dy.channels));
+  Pool::Get().Run(parts, [&](int part) {
+    const int64_t begin = tiles * part / parts, end = tiles * (part + 1) / parts;
+    TransformsAtBest(gradient, begin, end);
+  });
+  const int64_t floats = points * PointStride(gradient.rows, RowStride(gradient.columns));
+  Pool::Get().Run(static_cast<int>(gradient.RowBlocks() * gradient.ColumnBlocks()), [&](int part) {
+    const int64_t block = part;
+    float* const memory = BlockMemory(floats);
+    GradientBlockAtBest(gradient, block, memory);
+  });
 }
 
 }  // namespace
@@ -194,16 +197,19 @@ void WinogradFilterGradients(const ConvolutionShape& shape, int64_t outputs, con
   // A block for each thread, if there are rows enough.
   const int64_t threads = Pool::Get().size(), share = shape.inputs * gradient.ColumnBlocks() / threads;
   gradient.rows = EvenPiece(shape.inputs, std::clamp(share, tile.rows, kGradientRows), tile.rows);
-  gradient.tiles = std::min(kBlockTiles, gradient.grid.Count());
-  int64_t sizes[3];
-  int64_t* const sizes_at = sizes;
-  GradientSizesAtBest(gradient, sizes_at);
-  const int64_t blocks = gradient.RowBlocks() * gradient.ColumnBlocks();
-  Pool::Get().Run(static_cast<int>(blocks), [&](int block) {
-    float* const memory = BlockMemory(sizes[0] + sizes[1] + sizes[2]);
-    const int64_t begin = block, end = block + 1;
-    GradientBlocksAtBest(gradient, begin, end, memory);
-  });
+
+  const int64_t tiles = gradient.grid.Count(), points = gradient.grid.Points();
+  const int64_t left_row = RowStride(shape.inputs), right_row = RowStride(shape.outputs);
+  const int64_t most = std::max(kGradientTiles, kGradientFloats / (points * (left_row + right_row)));
+  const int64_t piece = EvenPiece(tiles, most, 1);
+  const int64_t left_point = PointStride(piece, left_row), right_point = PointStride(piece, right_row);
+  float* const memory = CallMemory(points * (left_point + right_point));
+  gradient.left = {memory, left_point, left_row};
+  gradient.right = {memory + points * left_point, right_point, right_row};
+  for (gradient.tile = 0; gradient.tile < tiles; gradient.tile += piece) {
+    gradient.tiles = std::min(piece, tiles - gradient.tile);
+    SumOverTiles(gradient);
+  }
 }
 
 }  // namespace cirkd
