@@ -1,7 +1,7 @@
 /** The measured process of this project's side; bench/step/side.ts starts it. See protocol.ts. */
 import { profileWork } from '../../services/cli/bench/opProfile.js';
 import { peakKiB, residentKiB, startPeak } from '../../services/cli/bench/peakMemory.js';
-import { engineInfo } from '../../src/tensor/index.js';
+import { engineInfo, returnFreedMemory } from '../../src/tensor/index.js';
 import { answerRequests, sendLine } from '../support/linesOfInput.js';
 import type { Answers, Ready, Request, SideTask, StepWork } from './protocol.js';
 import { openWork } from './stepWork.js';
@@ -14,7 +14,9 @@ const engine = `TensorFlow ${engineInfo().tensorflow}`;
 globalThis.gc?.();
 const startKiB = residentKiB();
 const work = openWork(task);
-// Making weights, banks and input takes more for a moment than it leaves.
+// Making weights, banks and input takes more for a moment than it leaves; what the C library keeps of that isn't the work's.
+globalThis.gc?.();
+returnFreedMemory();
 startPeak();
 sendLine({ engine, startKiB } satisfies Ready);
 await answerRequests((request: Request) => answer(work, request));

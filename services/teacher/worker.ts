@@ -20,6 +20,7 @@ let opened: Open | undefined;
 
 serveCalls(INFERENCE, {
   async open(setup) {
+    if (setup.processors !== null) await pin(setup.processors);
     const network = await loadNetwork(setup.source);
     await warmUp(network, setup);
     opened = { network, faults: new FaultInjector(setup.faults) };
@@ -31,6 +32,12 @@ serveCalls(INFERENCE, {
     return (await network.infer(images, outputs)).map((answer) => toResult(answer, faults));
   },
 });
+
+/** Before the network is loaded: its memory should be near the processors that will use it. */
+async function pin(processors: readonly number[]): Promise<void> {
+  const { useProcessors } = await import('../../src/tensor/index.js');
+  useProcessors(processors);
+}
 
 async function warmUp(network: Network, { warmUp, warmUpOutputs }: WorkerSetup): Promise<void> {
   const outputs = warmUpOutputs.filter(({ output }) => hasOutput(network.info, output));

@@ -51,6 +51,8 @@ export interface FaultOptions {
 /** The arguments of `open`. */
 export interface WorkerSetup {
   readonly source: NetworkSource;
+  /** All threads of the process are to run on these processors; null: on any. */
+  readonly processors: readonly number[] | null;
   readonly faults: FaultOptions;
   /** [height, width] of the images run through the network before it is ready. */
   readonly warmUp: readonly (readonly [number, number])[];

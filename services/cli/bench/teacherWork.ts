@@ -1,5 +1,9 @@
 /** A teacher's computation for a batch: from bytes to encoded outputs, without the wire. */
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { weightValues } from '../../../src/conformance/recipe.js';
+import { type ModelDescription, writeModelFile } from '../../../src/models/files/modelFile.js';
 import { SegmentationNetwork } from '../../../src/models/network.js';
 import { OFFICIAL_NORMALISATION } from '../../../src/models/normalise.js';
 import type { EncodedOutput } from '../../../src/contract/outputs.js';
@@ -19,6 +23,18 @@ export const TEACHER_OUTPUTS = [
 /** Keeps values moderate without batch statistics. */
 const GAIN = 1;
 
+/** Opened from a file, as a served teacher is. */
+function opened(description: ModelDescription, weights: NamedTensors): TeacherNetwork {
+  const folder = mkdtempSync(join(tmpdir(), 'cirkd-bench-'));
+  try {
+    const path = join(folder, 'teacher.safetensors');
+    writeFileSync(path, writeModelFile(description, weights));
+    return TeacherNetwork.open(path);
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+}
+
 export class TeacherWork {
   readonly #teacher: TeacherNetwork;
   readonly #images: readonly InferenceImage[];
@@ -31,10 +47,11 @@ export class TeacherWork {
     const network = SegmentationNetwork.create(spec, (name, shape) =>
       weightValues({ salt: SALT, gain: GAIN }, name, shape),
     );
-    seeWeights?.(network.stateDict());
+    const weights = network.stateDict();
+    network.dispose();
+    seeWeights?.(weights);
     const classNames = Array.from({ length: workload.classes }, (_, index) => `class ${index}`);
-    const description = { spec, normalisation: OFFICIAL_NORMALISATION, classNames };
-    this.#teacher = new TeacherNetwork(network, description);
+    this.#teacher = opened({ spec, normalisation: OFFICIAL_NORMALISATION, classNames }, weights);
     this.#images = rgbImages(workload);
   }
 
