@@ -24,7 +24,8 @@ serveCalls(INFERENCE, {
     const network = await loadNetwork(setup.source);
     await warmUp(network, setup);
     opened = { network, faults: new FaultInjector(setup.faults) };
-    return { info: network.info, classifier: network.classifier() };
+    const { info, batchPixels } = network;
+    return { info, classifier: network.classifier(), batchPixels };
   },
   async infer(images, outputs) {
     if (opened === undefined) throw new Error('the inference thread: infer() called before open()');

@@ -79,6 +79,8 @@ export type NetworkResults = Array<EncodedOutput[] | Error>;
  */
 export interface Network {
   readonly info: TeacherInfo;
+  /** See InferenceEngine. */
+  readonly batchPixels?: number | undefined;
   infer(
     images: readonly WorkerImage[],
     outputs: readonly OutputRequest[],
@@ -89,7 +91,7 @@ export interface Network {
 }
 
 /** The network is loaded and warm. */
-export type OpenedNetwork = Pick<InferenceEngine, 'info' | 'classifier'>;
+export type OpenedNetwork = Pick<InferenceEngine, 'info' | 'classifier' | 'batchPixels'>;
 
 /** The inference thread's calls; `open` comes first. */
 export interface InferenceCalls {

@@ -59,7 +59,7 @@ const limitsSection = section('Limits of one server, which refuses requests beyo
 const batchSection = section('Batching of images into one forward pass.', {
   maxImages: field(
     positiveCount().max(1024).default(1),
-    'Most images per forward pass; bit-exact answers are guaranteed with 1 only.',
+    'Most images of one size per forward pass, over all streams. An image waits for no others unless maxDelayMs says so.',
     { unit: 'images' },
   ),
   maxDelayMs: field(milliseconds().default(0), 'How long an image waits for others to join it.', {

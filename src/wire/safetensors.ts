@@ -224,12 +224,7 @@ function kindOf(value: unknown): string {
   return typeof value === 'object' ? 'an object' : `a ${typeof value}`;
 }
 
-function placeOf(
-  given: string,
-  entry: unknown,
-  bodyBegin: number,
-  fileBytes: number,
-): TensorPlace {
+function placeOf(given: string, entry: unknown, bodyBegin: number, fileBytes: number): TensorPlace {
   const name = printable(given);
   if (entry === null || typeof entry !== 'object' || Array.isArray(entry)) {
     throw new SafetensorsError(`${name}: ${kindOf(entry)} given, wanted an object`);

@@ -41,8 +41,14 @@ test('processors that are missing or that the process may not use are refused by
       (error) => message.test(String(error)) && exitCodeOf(error) === 2,
       list,
     );
-  refused('7,15-17', /cpus: got 7,15-17, but the machine has no processor 16, 17; wanted some of 4-7/);
-  refused('3-4,8', /cpus: got 3-4,8, but this process may not use processor 3, 8 .*wanted some of 4-7/);
+  refused(
+    '7,15-17',
+    /cpus: got 7,15-17, but the machine has no processor 16, 17; wanted some of 4-7/,
+  );
+  refused(
+    '3-4,8',
+    /cpus: got 3-4,8, but this process may not use processor 3, 8 .*wanted some of 4-7/,
+  );
   assert.throws(() => chosenProcessors('0', join(root, 'no-linux')), /only Linux can pin threads/);
 });
 
@@ -50,5 +56,11 @@ test('unless given, threads are as many as the processors, within the quota', ()
   assert.equal(threadsOn([0, 1], 7), 7);
   assert.equal(threadsOn(null, 0), 0);
   assert.equal(threadsOn([3], 0), 1);
-  assert.equal(threadsOn(Array.from({ length: 8192 }, (_, i) => i), 0), availableCores());
+  assert.equal(
+    threadsOn(
+      Array.from({ length: 8192 }, (_, i) => i),
+      0,
+    ),
+    availableCores(),
+  );
 });

@@ -75,11 +75,15 @@ test("weights come from a file with the values and in the layout of memory's", (
         const stored = file.read(role, role);
         const floats = namedFloats(role, tensors.get(role)!);
         assert.deepEqual(stored.shape, importShape(role, shape));
-        const bits = (values: Float32Array) => Buffer.from(values.buffer).toString('base64');
+        const bits = (values: Float32Array) =>
+          Buffer.from(values.buffer, values.byteOffset, values.byteLength);
         const wanted = readFloat32(importTensor(role, floats.slice(), shape));
-        assert.ok(bits(readFloat32(stored)) === bits(wanted), `${role} of ${dtype} differs`);
+        assert.ok(bits(readFloat32(stored)).equals(bits(wanted)), `${role} of ${dtype} differs`);
         const pieces = Buffer.concat([...file.float32Pieces(role)].map((one) => Buffer.from(one)));
-        assert.ok(pieces.equals(Buffer.from(floats.buffer)), `pieces of ${role} of ${dtype} differ`);
+        assert.ok(
+          pieces.equals(Buffer.from(floats.buffer)),
+          `pieces of ${role} of ${dtype} differ`,
+        );
       });
     }
     file.close();
@@ -99,7 +103,7 @@ test('opening a teacher needs hardly any memory beside its weights', () => {
   TeacherNetwork.open(path).dispose();
   // Garbage that wasn't collected yet counts, too.
   const grown = process.memoryUsage().arrayBuffers - before;
-  assert.ok(bytes.length > 8 * 2 ** 20, `a file of ${bytes.length} bytes`);
+  assert.ok(bytes.length > 5 * 2 ** 20, `a file of ${bytes.length} bytes`);
   assert.ok(grown < 2 * 2 ** 20, `${grown} bytes of buffers for a file of ${bytes.length}`);
 });
 
@@ -141,9 +145,15 @@ test('files that are cut, of another network or of other types are refused, and 
   refused(cut, /model file: .* wants \d+ bytes, data_offsets/);
   const bias = 'head.classifier.bias';
   const integers = { dtype: 'I32', shape: [3], data: new Uint8Array(12) } as const;
-  refused(fileOf('integers', changed(bias, integers)), /head\.classifier\.bias: dtype I32 given, wanted floats/);
+  refused(
+    fileOf('integers', changed(bias, integers)),
+    /head\.classifier\.bias: dtype I32 given, wanted floats/,
+  );
   const long = { dtype: 'F32', shape: [4], data: new Uint8Array(16) } as const;
-  refused(fileOf('long', changed(bias, long)), /wrong shape: head\.classifier\.bias \[4\], wanted \[3\]/);
+  refused(
+    fileOf('long', changed(bias, long)),
+    /wrong shape: head\.classifier\.bias \[4\], wanted \[3\]/,
+  );
   refused(fileOf('more', changed('other.weight', long)), /unexpected: other\.weight/);
   assert.throws(() => TeacherNetwork.open(join(folder, 'none')), /ENOENT.*none/);
   assert.equal(numTensors(), before);

@@ -6,7 +6,7 @@
 import { createHash, type Hash } from 'node:crypto';
 import type { InferenceImage } from '../../contract/inference.js';
 import type { TeacherInfo } from '../../contract/teacherInfo.js';
-import { ops, returnFreedMemory, scope, type Tensor } from '../../tensor/index.js';
+import { engineInfo, ops, returnFreedMemory, scope, type Tensor } from '../../tensor/index.js';
 import type { EncodedTensor } from '../../contract/encodedTensor.js';
 import { inferenceContext } from '../context.js';
 import { checkRequest, encodeOutputs, type ImageMaps } from './encodeOutputs.js';
@@ -18,9 +18,16 @@ import { normalise, type PixelNormalisation } from '../normalise.js';
 import { specName } from '../spec.js';
 
 const NUMERIC_MODE = 'fp32';
+/** 256 x 512; the gain is measured in docs/performance.md. */
+const CPU_BATCH_PIXELS = 2 ** 17;
 
 export class TeacherNetwork {
   readonly info: TeacherInfo;
+  /**
+   * On a CPU, pixels up to which images share a forward pass: with more the threads are busy anyway, and the maps only take
+   * memory. On a GPU undefined: there is no limit.
+   */
+  readonly batchPixels = engineInfo().device === 'cpu' ? CPU_BATCH_PIXELS : undefined;
   readonly #network: SegmentationNetwork;
   readonly #normalisation: PixelNormalisation;
 
@@ -81,7 +88,7 @@ export class TeacherNetwork {
   ): (EncodedOutput[] | Error)[] {
     for (const request of outputs) checkRequest(request, this.info);
     return batchesOfOneSize(images)
-      .flatMap(smallBatches)
+      .flatMap((batch) => piecesOf(batch, this.batchPixels))
       .flatMap((batch) => this.#inferBatch(batch, outputs));
   }
 
@@ -167,12 +174,13 @@ function checkImage(index: number, { height, width, rgb }: InferenceImage): void
   }
 }
 
-/** Pixels up to which images share a forward pass: with more the threads are busy anyway, and the maps only take memory. */
-const MOST_PIXELS = 2 ** 17;
-
-function smallBatches(images: readonly InferenceImage[]): InferenceImage[][] {
+/** Splits a batch into equal ones of at most so many pixels, or one image. */
+function piecesOf(
+  images: readonly InferenceImage[],
+  pixels = Number.POSITIVE_INFINITY,
+): (readonly InferenceImage[])[] {
   const { height, width } = images[0]!;
-  const most = Math.max(1, Math.floor(MOST_PIXELS / (height * width)));
+  const most = Math.max(1, Math.floor(pixels / (height * width)));
   const count = Math.ceil(images.length / most);
   const at = (batch: number) => Math.floor((images.length * batch) / count);
   return Array.from({ length: count }, (_, batch) => images.slice(at(batch), at(batch + 1)));
