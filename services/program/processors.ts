@@ -1,7 +1,7 @@
 /** The processors that a service's threads are to run on: `cpus` in its config. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { processorsOf } from '../../src/config/processorList.js';
+import { processorsOf } from '../../src/config/sections/processorList.js';
 import { availableCores } from '../../src/threads/availableCores.js';
 
 /** A processor that doesn't exist or that this process may not use. Exit code 2. */

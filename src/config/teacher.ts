@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import type { ConfigSchema, CrossFault } from './fields.js';
 import { count, field, milliseconds, port, positiveCount, section } from './fields.js';
-import { isProcessorList } from './processorList.js';
+import { isProcessorList } from './sections/processorList.js';
 import { listenHost, listenSocket } from './sections/addressFields.js';
 import { answerCacheSection } from './sections/answerSections.js';
 import { graphFaults, graphSection } from './sections/graphSection.js';

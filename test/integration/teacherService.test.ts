@@ -4,7 +4,7 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, afterEach, test } from 'node:test';
-import { processorsOf } from '../../src/config/processorList.js';
+import { processorsOf } from '../../src/config/sections/processorList.js';
 import { GrpcStatus } from '../../src/rpc/errors.js';
 import { TEACHER_SERVICE_NAME } from '../../src/stream/codec/teacherService.js';
 import { DistillPeer, image } from '../support/students/distillPeer.js';

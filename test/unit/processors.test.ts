@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { exitCodeOf } from '../../services/library/errors.js';
 import { chosenProcessors, threadsOn } from '../../services/program/processors.js';
-import { isProcessorList, processorsOf } from '../../src/config/processorList.js';
+import { isProcessorList, processorsOf } from '../../src/config/sections/processorList.js';
 import { availableCores } from '../../src/threads/availableCores.js';
 
 const root = mkdtempSync(join(tmpdir(), 'cirkd-processors-'));

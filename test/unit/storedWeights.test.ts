@@ -1,3 +1,4 @@
+// @own-process: measures the process' memory
 import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
