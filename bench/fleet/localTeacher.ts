@@ -16,7 +16,7 @@ export async function startLocalTeacher(
   const engine = await WorkerEngine.start(
     {
       ...{ source: { kind: 'checkpoint', path: model }, faults: NO_FAULTS },
-      ...{ warmUp: [[height, width]], warmUpOutputs: OUTPUTS },
+      ...{ warmUp: [[height, width]], warmUpOutputs: OUTPUTS, processors: null },
     },
     MAX_BATCH_MS,
   );

@@ -1,43 +1,46 @@
 /** A case's work on this project's side. Weights are written for the peer before anything is computed. */
-import { writeFileSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { StudentWork } from '../../services/cli/bench/studentWork.js';
 import { TeacherWork } from '../../services/cli/bench/teacherWork.js';
 import { timeOf } from '../../services/cli/bench/measureWork.js';
 import type { EncodedOutput } from '../../src/contract/outputs.js';
 import type { BankChoices } from '../../src/memory/choices.js';
 import { type Parameter, readFloat32, type Tensor } from '../../src/tensor/index.js';
-import type { NamedTensors } from '../../src/wire/safetensors.js';
-import { writeTorchCheckpoint } from '../../src/wire/torch/torchWriter.js';
 import { euclideanNorm, sampled } from './agreement.js';
 import { networkWork } from './networkWork.js';
 import type { Check, SideTask, StepWork } from './protocol.js';
+import { HEAD, NETWORK, writeWeights } from './weightFiles.js';
 
 export function openWork(task: SideTask): StepWork {
   const { kind, workload } = task.case;
   switch (kind) {
     case 'teacher':
-      return teacherStep(new TeacherWork(workload, (weights) => write(task, NETWORK, weights)));
+      return teacherStep(new TeacherWork(workload, teacherFile(task)));
     case 'network': {
       const student = new StudentWork(workload);
-      write(task, NETWORK, student.trainer.parts.network.stateDict());
+      writeWeights(task, NETWORK, student.trainer.parts.network.stateDict());
       return networkWork(student, workload);
     }
     case 'whole': {
       const student = new StudentWork(workload);
       const { network, projectionHead } = student.trainer.parts;
-      write(task, NETWORK, network.stateDict());
-      write(task, HEAD, projectionHead!.stateDict());
+      writeWeights(task, NETWORK, network.stateDict());
+      writeWeights(task, HEAD, projectionHead!.stateDict());
       return wholeStep(student);
     }
   }
 }
 
-const NETWORK = 'network.pth';
-const HEAD = 'head.pth';
-
-function write({ folder }: SideTask, name: string, weights: NamedTensors): void {
-  writeFileSync(join(folder, name), writeTorchCheckpoint(weights));
+/** Throws Error with what the process said. */
+function teacherFile(task: SideTask): string {
+  const path = join(task.folder, 'teacher.safetensors');
+  const program = fileURLToPath(new URL('teacherFile.ts', import.meta.url));
+  const args = ['--import', 'tsx', program, JSON.stringify(task), path];
+  const { status, stderr } = spawnSync(process.execPath, args, { encoding: 'utf8' });
+  if (status !== 0) throw new Error(`teacherFile.ts: exit code ${status}\n${stderr}`);
+  return path;
 }
 
 /** Samples of every output, all images one after the other. */

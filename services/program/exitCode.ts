@@ -9,6 +9,7 @@ export const EXIT_CODES: Readonly<Record<string, number>> = {
   SetupError: 2,
   StaleAddonError: 2,
   KernelSettingError: 2,
+  ProcessorsError: 2,
   ProviderError: 2,
   ListenError: 2,
   RunFolderError: 2,

@@ -15,7 +15,7 @@ import { StopAgreedError } from '../../src/train/loop.js';
 import type { MicroBatch, ReplyReplacement, StepOutcome } from '../../src/train/outcome.js';
 import { CheckpointError } from '../../src/wire/checkpointError.js';
 import type { NamedTensor } from '../../src/wire/safetensors.js';
-import { returnFreedMemory } from '../program/returnedMemory.js';
+import { returnMemoryAtOnce } from '../program/returnedMemory.js';
 import type { StartWeights } from './startWeights.js';
 
 /** One file of a checkpoint. */
@@ -141,7 +141,7 @@ export function startComputing(): ThreadCalls<ComputeCalls> {
 /** Call it before the computing thread opens TensorFlow, which reads the settings only then. */
 export function setEngineEnvironment({ train }: StudentConfig): void {
   process.env.TF_NUM_INTRAOP_THREADS = String(train.threads);
-  if (train.recompute) returnFreedMemory();
+  if (train.recompute) returnMemoryAtOnce();
 }
 
 /** The buffers of a state, each once: a file's tensors may share one. */

@@ -1,5 +1,4 @@
 /** Loads the network that a config names. Only called in the inference thread. */
-import { readFileSync } from 'node:fs';
 import { basename } from 'node:path';
 import type { Graph } from '../../src/graphs/graph.js';
 import { CheckpointError } from '../../src/wire/checkpointError.js';
@@ -10,12 +9,14 @@ import type { GraphSource, Network, NetworkSource } from './workerProtocol.js';
 export async function loadNetwork(source: NetworkSource): Promise<Network> {
   if (source.kind === 'simulate') return new SimulatedNetwork(source);
   if (source.kind === 'graph') return loadGraph(source);
-  const file = readCheckpoint(source.path);
   // Imported late, as a simulated teacher needs no TensorFlow.
   const { TeacherNetwork } = await import('../../src/models/teacher/teacherNetwork.js');
   try {
-    return TeacherNetwork.load(file);
+    return TeacherNetwork.open(source.path);
   } catch (error) {
+    if (error instanceof Error && 'syscall' in error) {
+      throw new CheckpointError(`checkpoint: ${error.message}`, { cause: error });
+    }
     if (!(error instanceof CheckpointError)) throw error;
     throw new CheckpointError(`checkpoint ${source.path}: ${error.message}`, { cause: error });
   }
@@ -43,13 +44,5 @@ async function loadGraph(source: GraphSource): Promise<Network> {
     throw new CheckpointError(`graph ${source.path}:\n  ${error.message}\n${where}`, {
       cause: error,
     });
-  }
-}
-
-function readCheckpoint(path: string): Uint8Array {
-  try {
-    return readFileSync(path);
-  } catch (error) {
-    throw new CheckpointError(`checkpoint: ${(error as Error).message}`, { cause: error });
   }
 }

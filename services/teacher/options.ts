@@ -38,9 +38,15 @@ export function maxBatchMs({ requestTimeoutMs }: TeacherConfig): number {
   return Math.max(2 * requestTimeoutMs, MIN_BATCH_LIMIT_MS);
 }
 
-export function workerSetup(config: TeacherConfig): WorkerSetup {
+/** `processors`: those that all threads are to run on; null: any. `threads` inside one operation; 0: all cores. */
+export function workerSetup(
+  config: TeacherConfig,
+  processors: readonly number[] | null,
+  threads: number,
+): WorkerSetup {
   return {
-    source: networkSource(config),
+    source: networkSource({ ...config, threads }),
+    processors,
     faults: config.faults,
     warmUp: config.warmUp,
     warmUpOutputs: config.encodings.flatMap(everyOutput),

@@ -6,6 +6,7 @@
  * The main thread serves gRPC and HTTP; the network computes in a thread of its own. Signals and
  * standard output are left to the caller.
  */
+import { chosenProcessors, threadsOn } from '../program/processors.js';
 import { followCpuQuota } from '../program/threadLimit.js';
 import type { TeacherConfig } from '../../src/config/teacher.js';
 import { hostAndPort } from '../../src/contract/hostAddress.js';
@@ -27,6 +28,7 @@ import { maxBatchMs, serverLimits, workerSetup } from './options.js';
 import { openSecurity } from './security.js';
 import { wireFaults } from './wireFaults.js';
 import { WorkerEngine } from './workerEngine.js';
+import type { WorkerSetup } from './workerProtocol.js';
 
 /** A serving teacher. It keeps its process alive until it is closed. */
 export interface RunningTeacher {
@@ -77,15 +79,17 @@ interface Parts {
 
 /**
  * Resolves once the teacher serves. Rejects with BindError or ListenError (an address is taken),
- * SecurityFileError, CheckpointError, ProviderError, or the error that ended the inference thread;
+ * SecurityFileError, ProcessorsError, CheckpointError, ProviderError, or the error that ended the inference thread;
  * nothing is left open then.
  */
 export async function startService(
   config: TeacherConfig,
   { log, stop }: ServiceOptions,
 ): Promise<RunningTeacher> {
+  const processors = chosenProcessors(config.cpus);
+  const threads = threadsOn(processors, config.threads);
   // TensorFlow reads it when the inference thread opens it.
-  if (config.threads > 0) process.env.TF_NUM_INTRAOP_THREADS = String(config.threads);
+  if (threads > 0) process.env.TF_NUM_INTRAOP_THREADS = String(threads);
   else followCpuQuota();
   log.info({ config }, 'config');
   const metrics = createTeacherMetrics();
@@ -102,7 +106,7 @@ export async function startService(
       },
       'listening; loading the network',
     );
-    const engine = await loadEngine(config, stop);
+    const engine = await loadEngine(config, workerSetup(config, processors, threads), stop);
     parts.engine = engine;
     metrics.setDigest(engine.info.digest);
     parts.server.serve(engine);
@@ -180,9 +184,13 @@ async function closeParts(
   }
 }
 
-async function loadEngine(config: TeacherConfig, stop?: AbortSignal): Promise<WorkerEngine> {
+async function loadEngine(
+  config: TeacherConfig,
+  setup: WorkerSetup,
+  stop?: AbortSignal,
+): Promise<WorkerEngine> {
   try {
-    return await WorkerEngine.start(workerSetup(config), maxBatchMs(config), stop);
+    return await WorkerEngine.start(setup, maxBatchMs(config), stop);
   } catch (error) {
     throw stop?.aborted ? stop.reason : error;
   }

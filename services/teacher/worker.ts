@@ -20,10 +20,12 @@ let opened: Open | undefined;
 
 serveCalls(INFERENCE, {
   async open(setup) {
+    if (setup.processors !== null) await pin(setup.processors);
     const network = await loadNetwork(setup.source);
     await warmUp(network, setup);
     opened = { network, faults: new FaultInjector(setup.faults) };
-    return { info: network.info, classifier: network.classifier() };
+    const { info, batchPixels } = network;
+    return { info, classifier: network.classifier(), batchPixels };
   },
   async infer(images, outputs) {
     if (opened === undefined) throw new Error('the inference thread: infer() called before open()');
@@ -31,6 +33,12 @@ serveCalls(INFERENCE, {
     return (await network.infer(images, outputs)).map((answer) => toResult(answer, faults));
   },
 });
+
+/** Before the network is loaded: its memory should be near the processors that will use it. */
+async function pin(processors: readonly number[]): Promise<void> {
+  const { useProcessors } = await import('../../src/tensor/index.js');
+  useProcessors(processors);
+}
 
 async function warmUp(network: Network, { warmUp, warmUpOutputs }: WorkerSetup): Promise<void> {
   const outputs = warmUpOutputs.filter(({ output }) => hasOutput(network.info, output));

@@ -21,6 +21,7 @@ const CLOSE_LIMIT_MS = 5000;
 export class WorkerEngine implements InferenceEngine {
   readonly info: TeacherInfo;
   readonly classifier: EncodedTensor | null;
+  readonly batchPixels: number | undefined;
   readonly #thread: ThreadCalls<InferenceCalls>;
 
   /**
@@ -45,10 +46,11 @@ export class WorkerEngine implements InferenceEngine {
     }
   }
 
-  private constructor(thread: ThreadCalls<InferenceCalls>, { info, classifier }: OpenedNetwork) {
+  private constructor(thread: ThreadCalls<InferenceCalls>, opened: OpenedNetwork) {
     this.#thread = thread;
-    this.info = info;
-    this.classifier = classifier;
+    this.info = opened.info;
+    this.classifier = opened.classifier;
+    this.batchPixels = opened.batchPixels;
   }
 
   /** Resolves with the reason if the thread ends unasked. */

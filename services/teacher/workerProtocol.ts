@@ -51,6 +51,8 @@ export interface FaultOptions {
 /** The arguments of `open`. */
 export interface WorkerSetup {
   readonly source: NetworkSource;
+  /** All threads of the process are to run on these processors; null: on any. */
+  readonly processors: readonly number[] | null;
   readonly faults: FaultOptions;
   /** [height, width] of the images run through the network before it is ready. */
   readonly warmUp: readonly (readonly [number, number])[];
@@ -77,6 +79,8 @@ export type NetworkResults = Array<EncodedOutput[] | Error>;
  */
 export interface Network {
   readonly info: TeacherInfo;
+  /** See InferenceEngine. */
+  readonly batchPixels?: number | undefined;
   infer(
     images: readonly WorkerImage[],
     outputs: readonly OutputRequest[],
@@ -87,7 +91,7 @@ export interface Network {
 }
 
 /** The network is loaded and warm. */
-export type OpenedNetwork = Pick<InferenceEngine, 'info' | 'classifier'>;
+export type OpenedNetwork = Pick<InferenceEngine, 'info' | 'classifier' | 'batchPixels'>;
 
 /** The inference thread's calls; `open` comes first. */
 export interface InferenceCalls {

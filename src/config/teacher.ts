@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import type { ConfigSchema, CrossFault } from './fields.js';
 import { count, field, milliseconds, port, positiveCount, section } from './fields.js';
+import { isProcessorList } from './sections/processorList.js';
 import { listenHost, listenSocket } from './sections/addressFields.js';
 import { answerCacheSection } from './sections/answerSections.js';
 import { graphFaults, graphSection } from './sections/graphSection.js';
@@ -58,7 +59,7 @@ const limitsSection = section('Limits of one server, which refuses requests beyo
 const batchSection = section('Batching of images into one forward pass.', {
   maxImages: field(
     positiveCount().max(1024).default(1),
-    'Most images per forward pass; bit-exact answers are guaranteed with 1 only.',
+    'Most images of one size per forward pass, over all streams. An image waits for no others unless maxDelayMs says so.',
     { unit: 'images' },
   ),
   maxDelayMs: field(milliseconds().default(0), 'How long an image waits for others to join it.', {
@@ -178,7 +179,19 @@ const root = z.strictObject({
     'Time after SIGTERM in which images already accepted are still answered.',
     { unit: 'ms' },
   ),
-  threads: field(count().max(1024).default(0), 'Threads inside one operation; 0: all cores.'),
+  threads: field(
+    count().max(1024).default(0),
+    'Threads inside one operation; 0: all cores, or those of cpus.',
+  ),
+  cpus: field(
+    z
+      .string()
+      .refine(isProcessorList, { message: 'no list of processors' })
+      .nullable()
+      .default(null),
+    'Processors that all threads of the process run on, such as those of one NUMA node (Linux); null: all that it may use.',
+    { wanted: 'text such as "0-3,8"' },
+  ),
   encodings: field(
     z
       .array(z.enum(['fp32', 'fp16', 'int8']))

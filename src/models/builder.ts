@@ -1,5 +1,5 @@
 /** Creates the entries of a network, layer by layer, in construction order. */
-import { Parameter, scope } from '../tensor/index.js';
+import { Parameter, scope, Tensor } from '../tensor/index.js';
 import { type EntryRole, importShape, importTensor } from './layout.js';
 import type { ModelState } from './modelState.js';
 import { BatchCounter } from './buffers.js';
@@ -21,16 +21,21 @@ export type WeightSource = (
   initialisation: Initialisation,
 ) => Float32Array;
 
+/** May also give a tensor of the caller's scope, in TensorFlow's layout. */
+export type TensorSource = (
+  ...weight: Parameters<WeightSource>
+) => ReturnType<WeightSource> | Tensor;
+
 export class Builder {
   readonly #state: ModelState;
-  readonly #weights: WeightSource;
+  readonly #weights: TensorSource;
   readonly #prefix: string;
   readonly #dropouts: { made: number };
   readonly #initialisation: Initialisation;
 
   constructor(
     state: ModelState,
-    weights: WeightSource,
+    weights: TensorSource,
     prefix = '',
     dropouts: { made: number } = { made: 0 },
     initialisation: Initialisation = 'module',
@@ -88,14 +93,16 @@ export class Builder {
     role: EntryRole,
   ): Parameter {
     const full = this.#full(name);
-    const given = this.#weights(full, shape, role, this.#initialisation);
-    const size = shape.reduce((product, length) => product * length, 1);
-    if (given.length !== size) {
-      throw new Error(`${full}: ${given.length} values given, shape [${shape}] wants ${size}`);
-    }
-    const parameter = scope(
-      () => new Parameter(full, importTensor(role, given, shape), importShape(role, shape)),
-    );
+    const parameter = scope(() => {
+      const given = this.#weights(full, shape, role, this.#initialisation);
+      const values = given instanceof Tensor ? given.size : given.length;
+      const size = shape.reduce((product, length) => product * length, 1);
+      if (values !== size) {
+        throw new Error(`${full}: ${values} values given, shape [${shape}] wants ${size}`);
+      }
+      const tensor = given instanceof Tensor ? given : importTensor(role, given, shape);
+      return new Parameter(full, tensor, importShape(role, shape));
+    });
     this.#state.entries.push({ kind, name: full, shape, role, parameter });
     return parameter;
   }

@@ -16,6 +16,11 @@ import { exportTensor } from './layout.js';
 
 export interface Layer {
   forward(context: ForwardContext, x: Var): Var;
+  /**
+   * The same for an x that nobody else needs: a layer that has a use for the memory frees x, unless the tape holds it, before
+   * it is done. The caller frees it afterwards in any case.
+   */
+  consume?(context: ForwardContext, x: Var): Var;
 }
 
 export interface ConvolutionOptions {
@@ -174,12 +179,25 @@ export class Dropout implements Layer {
   }
 }
 
-/** Applies layers in order and frees each intermediate tensor as soon as nothing needs it. */
-export function sequence(context: ForwardContext, x: Var, layers: readonly Layer[]): Var {
+/**
+ * Applies layers in order and frees each intermediate tensor as soon as nothing needs it. `owned`: x as well, which nobody
+ * else needs.
+ */
+export function sequence(
+  context: ForwardContext,
+  x: Var,
+  layers: readonly Layer[],
+  owned = false,
+): Var {
   let current = x;
   for (const layer of layers) {
-    const next = scope(() => layer.forward(context, current));
-    if (current !== x && next !== current) current.value.dispose();
+    const isOwned = owned || current !== x;
+    const next = scope(() =>
+      isOwned && layer.consume !== undefined
+        ? layer.consume(context, current)
+        : layer.forward(context, current),
+    );
+    if (isOwned && next !== current) current.value.dispose();
     current = next;
   }
   return current;

@@ -2,6 +2,7 @@
  * Converts weights between PyTorch's layout, used in files and state dicts, and TensorFlow's, used by ops.
  */
 import { float32, ops, readFloat32, scope, type Tensor } from '../tensor/index.js';
+import { elementCount } from '../wire/safetensors.js';
 
 /** What a weight is for: decides its layout and, with the initialisation of its part, its first values. */
 export type EntryRole =
@@ -37,6 +38,18 @@ export function importShape(role: EntryRole, shape: readonly number[]): readonly
   const permutation = importPermutation(role);
   const whole = withKernel(role, shape);
   return permutation === null ? shape : permutation.map((axis) => whole[axis]!);
+}
+
+/** The lengths of a weight in PyTorch's layout, as rows x channels x taps; in TensorFlow's they are in reverse order. */
+export function storedLengths(
+  role: EntryRole,
+  shape: readonly number[],
+): { readonly rows: number; readonly channels: number; readonly taps: number } {
+  if (importPermutation(role) === null) {
+    return { rows: elementCount(shape), channels: 1, taps: 1 };
+  }
+  const [rows = 1, channels = 1, height = 1, width = 1] = withKernel(role, shape);
+  return { rows, channels, taps: height * width };
 }
 
 /** A linear layer's shape as a convolution's. */

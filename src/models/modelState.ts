@@ -2,9 +2,14 @@
 import { type Parameter, scope, type Tensor } from '../tensor/index.js';
 import { CheckpointError } from '../wire/checkpointError.js';
 import { printable } from '../wire/printable.js';
-import { float32Tensor, type NamedTensor, type NamedTensors } from '../wire/safetensors.js';
+import {
+  float32Tensor,
+  type NamedTensor,
+  type NamedTensors,
+  type TensorForm,
+} from '../wire/safetensors.js';
 import { type EntryRole, exportTensor, importTensor } from './layout.js';
-import { namedCount, namedFloats } from './namedValues.js';
+import { checkFloats, namedCount, namedFloats } from './namedValues.js';
 import type { BatchCounter } from './buffers.js';
 
 export interface TensorEntry {
@@ -57,17 +62,19 @@ export class ModelState {
 
   /** Copies of all entries in PyTorch's names, layouts and dtypes (F32, counts I64). */
   stateDict(): Map<string, NamedTensor> {
-    const dict = new Map<string, NamedTensor>();
+    return new Map(this.exported());
+  }
+
+  /** The same one after the other, for those who don't need all of them at once. */
+  *exported(): Generator<[name: string, tensor: NamedTensor]> {
     for (const entry of this.entries) {
       if (entry.kind === 'counter') {
-        const data = new Uint8Array(BigInt64Array.of(BigInt(entry.counter.count)).buffer);
-        dict.set(entry.name, { dtype: 'I64', shape: [], data });
+        yield [entry.name, countTensor(entry.counter.count)];
       } else {
         const values = scope(() => exportTensor(entry.role, entry.parameter.read()));
-        dict.set(entry.name, float32Tensor(values, entry.shape));
+        yield [entry.name, float32Tensor(values, entry.shape)];
       }
     }
-    return dict;
   }
 
   /** Converts a tensor laid out like `parameter` (its gradient or velocity) to PyTorch's layout. */
@@ -88,18 +95,9 @@ export class ModelState {
    */
   loadStateDict(given: NamedTensors, options: LoadOptions): LoadResult {
     const wanted = this.#entriesUnder(options.under ?? '');
-    const tensors = options.countsMayLack ? withAllCounts(given, wanted) : given;
-    const missing = [...wanted.keys()].filter((name) => !tensors.has(name));
-    const unexpected = [...tensors.keys()].filter((name) => !wanted.has(name));
-    const present = [...wanted].filter(([name]) => tensors.has(name));
-    const fits = ([name, { shape }]: readonly [string, StateEntry]) =>
-      tensors.get(name)!.shape.join() === shape.join();
-    const misshaped = present.filter((named) => !fits(named));
-    const result = { missing, unexpected, misshaped: misshaped.map(([name]) => name) };
-    if (options.strict && missing.length + unexpected.length + misshaped.length > 0) {
-      throw new CheckpointError(mismatch(tensors, wanted, result, options.listed ?? 5));
-    }
-    const assignments = present.filter(fits).map(([name, entry]) => {
+    const tensors = options.countsMayLack ? withAllCounts(given, wanted, COUNT_OF_ZERO) : given;
+    const { result, fitting } = compared(tensors, wanted, options);
+    const assignments = fitting.map(([name, entry]) => {
       const tensor = tensors.get(name)!;
       if (entry.kind === 'counter') {
         const count = namedCount(name, tensor);
@@ -107,12 +105,34 @@ export class ModelState {
           entry.counter.count = count;
         };
       }
-      const values = namedFloats(name, tensor);
+      checkFloats(name, tensor);
+      // Converted when it is assigned: all values at once would double the weights' memory.
       return () =>
-        scope(() => entry.parameter.assign(importTensor(entry.role, values, entry.shape)));
+        scope(() => {
+          const values = namedFloats(name, tensor);
+          entry.parameter.assign(importTensor(entry.role, values, entry.shape));
+        });
     });
     for (const assign of assignments) assign();
     return result;
+  }
+
+  /**
+   * For weights that were built from stored ones: throws CheckpointError unless all names, shapes and dtypes match, and takes
+   * the counts, which `countOf` gives.
+   */
+  adopt(
+    given: ReadonlyMap<string, TensorForm>,
+    countOf: (name: string) => NamedTensor,
+    options: Omit<LoadOptions, 'strict' | 'under'>,
+  ): void {
+    const wanted = this.#entriesUnder('');
+    const all = options.countsMayLack ? withAllCounts(given, wanted, COUNT_OF_ZERO) : given;
+    const { fitting } = compared(all, wanted, { ...options, strict: true });
+    for (const [name, entry] of fitting) {
+      if (entry.kind !== 'counter') checkFloats(name, all.get(name)!);
+      else if (given.has(name)) entry.counter.count = namedCount(name, countOf(name));
+    }
   }
 
   dispose(): void {
@@ -133,19 +153,46 @@ export class ModelState {
   }
 }
 
-function withAllCounts(
-  tensors: NamedTensors,
+const countTensor = (count: number): NamedTensor => ({
+  dtype: 'I64',
+  shape: [],
+  data: new Uint8Array(BigInt64Array.of(BigInt(count)).buffer),
+});
+
+const COUNT_OF_ZERO = countTensor(0);
+
+function withAllCounts<Form extends TensorForm>(
+  tensors: ReadonlyMap<string, Form>,
   wanted: ReadonlyMap<string, StateEntry>,
-): NamedTensors {
-  const zero: NamedTensor = { dtype: 'I64', shape: [], data: new Uint8Array(8) };
+  zero: Form,
+): ReadonlyMap<string, Form> {
   const lacking = [...wanted].filter(
     ([name, { kind }]) => kind === 'counter' && !tensors.has(name),
   );
   return new Map([...tensors, ...lacking.map(([name]) => [name, zero] as const)]);
 }
 
+/** The entries that are given with the right shape. Throws CheckpointError if strict and anything else is there or lacks. */
+function compared(
+  tensors: ReadonlyMap<string, TensorForm>,
+  wanted: ReadonlyMap<string, StateEntry>,
+  { strict, listed = 5 }: LoadOptions,
+): { readonly result: LoadResult; readonly fitting: (readonly [string, StateEntry])[] } {
+  const missing = [...wanted.keys()].filter((name) => !tensors.has(name));
+  const unexpected = [...tensors.keys()].filter((name) => !wanted.has(name));
+  const present = [...wanted].filter(([name]) => tensors.has(name));
+  const fits = ([name, { shape }]: readonly [string, StateEntry]) =>
+    tensors.get(name)!.shape.join() === shape.join();
+  const misshaped = present.filter((named) => !fits(named)).map(([name]) => name);
+  const result = { missing, unexpected, misshaped };
+  if (strict && missing.length + unexpected.length + misshaped.length > 0) {
+    throw new CheckpointError(mismatch(tensors, wanted, result, listed));
+  }
+  return { result, fitting: present.filter(fits) };
+}
+
 function mismatch(
-  tensors: NamedTensors,
+  tensors: ReadonlyMap<string, TensorForm>,
   wanted: ReadonlyMap<string, StateEntry>,
   { missing, unexpected, misshaped }: LoadResult,
   most: number,

@@ -2,7 +2,14 @@
 import { widenBfloat16 } from '../wire/bfloat16.js';
 import { CheckpointError } from '../wire/checkpointError.js';
 import { decodeHalf } from '../wire/half.js';
-import { alignedBytes, type NamedTensor } from '../wire/safetensors.js';
+import { isStoredType } from '../tensor/index.js';
+import { alignedBytes, type NamedTensor, type TensorForm } from '../wire/safetensors.js';
+
+/** Throws CheckpointError naming the tensor unless its dtype is one of those that namedFloats converts. */
+export function checkFloats(name: string, { dtype }: TensorForm): void {
+  if (isStoredType(dtype)) return;
+  throw new CheckpointError(`${name}: dtype ${dtype} given, wanted floats`);
+}
 
 /**
  * Copies a tensor of floats to float32; F64 is rounded to nearest. Throws CheckpointError naming the tensor
@@ -19,7 +26,8 @@ export function namedFloats(name: string, tensor: NamedTensor): Float32Array {
     case 'F64':
       return Float32Array.from(new Float64Array(alignedBytes(tensor)));
     default:
-      throw new CheckpointError(`${name}: dtype ${tensor.dtype} given, wanted floats`);
+      checkFloats(name, tensor);
+      throw new Error(`${name}: dtype ${tensor.dtype} has no conversion`);
   }
 }
 

@@ -1,9 +1,10 @@
 /** A segmentation network: backbone, head and, with most ResNets, an auxiliary head. */
-import type { Var } from '../tensor/index.js';
+import { isStoredType, type Var } from '../tensor/index.js';
 import { CheckpointError } from '../wire/checkpointError.js';
 import { elementCount, type NamedTensors } from '../wire/safetensors.js';
-import { Builder, type WeightSource } from './builder.js';
+import { Builder, type TensorSource, type WeightSource } from './builder.js';
 import type { ForwardContext } from './context.js';
+import { type StoredWeights, weightsInMemory } from './files/storedWeights.js';
 import type { LoadOptions } from './modelState.js';
 import type { NetworkOutputs, NetworkParts } from './networkParts.js';
 import type { NetworkSpec } from './spec.js';
@@ -31,11 +32,20 @@ export class SegmentationNetwork extends TrainedPart {
   static load(
     spec: NetworkSpec,
     tensors: NamedTensors,
-    options: Omit<LoadOptions, 'strict'> = {},
+    options: Omit<LoadOptions, 'strict' | 'under'> = {},
   ): SegmentationNetwork {
-    const network = SegmentationNetwork.create(spec, zerosFor(tensors));
+    return SegmentationNetwork.loadStored(spec, weightsInMemory(tensors), options);
+  }
+
+  /** The same with stored weights, of which one at a time is read. */
+  static loadStored(
+    spec: NetworkSpec,
+    weights: StoredWeights,
+    options: Omit<LoadOptions, 'strict' | 'under'> = {},
+  ): SegmentationNetwork {
+    const network = new SegmentationNetwork(spec, sourceOf(weights));
     try {
-      network.loadStateDict(tensors, { ...options, strict: true });
+      network.state.adopt(weights.forms, (name) => weights.small(name), options);
       return network;
     } catch (error) {
       network.dispose();
@@ -43,7 +53,7 @@ export class SegmentationNetwork extends TrainedPart {
     }
   }
 
-  private constructor(spec: NetworkSpec, weights: WeightSource) {
+  private constructor(spec: NetworkSpec, weights: TensorSource) {
     super();
     this.spec = spec;
     try {
@@ -96,31 +106,24 @@ export class SegmentationNetwork extends TrainedPart {
 }
 
 /**
- * Zeros for a network that will load `tensors`. Bounded by the weights that are given, so that a
- * description in a file of a few bytes can't allocate gigabytes.
- * Throws CheckpointError when more elements are requested.
+ * The weights that fit, and zeros for a network that will be refused. Bounded by the weights that are given, so that a
+ * description in a file of a few bytes can't allocate gigabytes. Throws CheckpointError when more elements are requested.
  */
-function zerosFor(tensors: NamedTensors): WeightSource {
-  const given = Math.min(elementsOf(tensors), bytesUnder(tensors));
+function sourceOf(weights: StoredWeights): TensorSource {
+  const { forms } = weights;
+  const elements = [...forms.values()].reduce((sum, { shape }) => sum + elementCount(shape), 0);
+  const given = Math.min(elements, weights.bytes);
   let asked = 0;
-  return (name, shape) => {
-    const elements = elementCount(shape);
-    asked += elements;
+  return (name, shape, role) => {
+    const count = elementCount(shape);
+    asked += count;
     if (!(asked <= given + SPARE_ELEMENTS)) {
       throw new CheckpointError(
         `weights: ${given} values are given, the network wants ${asked} or more: ${name} alone [${shape}]`,
       );
     }
-    return new Float32Array(elements);
+    const form = forms.get(name);
+    const fits = form?.shape.join() === shape.join() && isStoredType(form.dtype);
+    return fits ? weights.read(name, role) : new Float32Array(count);
   };
-}
-
-function elementsOf(tensors: NamedTensors): number {
-  return [...tensors.values()].reduce((sum, { shape }) => sum + elementCount(shape), 0);
-}
-
-/** Size of the underlying buffers: tensors of one file may overlap, and a value takes at least a byte. */
-function bytesUnder(tensors: NamedTensors): number {
-  const buffers = new Set([...tensors.values()].map(({ data }) => data.buffer));
-  return [...buffers].reduce((sum, { byteLength }) => sum + byteLength, 0);
 }

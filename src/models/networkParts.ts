@@ -38,13 +38,13 @@ export function singleMapNetwork(
     ...{ head, alignCorners, outputStride: OUTPUT_STRIDE, hasAux: aux !== null },
     forward: (context, image_NHWC, wantAux) =>
       scope(() => {
-        const maps = backbone.forward(context, image_NHWC);
+        const wanted = wantAux ? aux : null;
+        const maps = backbone.forward(context, image_NHWC, wanted !== null);
         const auxMap = maps.aux;
         const auxLogits =
-          aux === null || auxMap === null || !wantAux
+          wanted === null || auxMap === null
             ? null
-            : scope(() => aux.forward(context, auxMap).logits);
-        auxMap?.value.dispose();
+            : scope(() => wanted.forward(context, auxMap).logits);
         return { ...head.forward(context, maps.feature), aux: auxLogits };
       }),
   };

@@ -16,6 +16,11 @@ export abstract class TrainedPart {
     return this.state.stateDict();
   }
 
+  /** The same one after the other. */
+  exported(): Iterable<readonly [name: string, tensor: NamedTensor]> {
+    return this.state.exported();
+  }
+
   /** See ModelState.loadStateDict. */
   loadStateDict(tensors: NamedTensors, options: LoadOptions): LoadResult {
     return this.state.loadStateDict(tensors, options);

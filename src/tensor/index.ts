@@ -16,6 +16,8 @@ export type { Activation } from './ops/activation.js';
 export type { DropoutUnit } from './ops/dropout.js';
 export * as ops from './ops/index.js';
 export { Parameter } from './parameter.js';
+export { returnFreedMemory, useProcessors } from './process.js';
 export { type Feed, numSavedModels, SavedModelSession } from './savedModel.js';
+export { isStoredType, readStored, type StoredPlace, type StoredType } from './storedValues.js';
 export { type FinalGradient, onTape, Tape, Var } from './tape.js';
 export { numTensors, scope, Tensor } from './tensor.js';

@@ -51,10 +51,15 @@ export function encodeHalf(values: Float32Array): Uint16Array<ArrayBuffer> {
   return halves;
 }
 
-/** Floats of the same length with exactly the values of the halves (bits). */
-export function decodeHalf(halves: Uint16Array): Float32Array<ArrayBuffer> {
-  const values = new Float32Array(halves.length);
-  const bits = new Uint32Array(values.buffer);
+/**
+ * Floats of the same length with exactly the values of the halves (bits). `values`, if given, is at least as long and gets
+ * them at its beginning.
+ */
+export function decodeHalf(
+  halves: Uint16Array,
+  values: Float32Array<ArrayBuffer> = new Float32Array(halves.length),
+): Float32Array<ArrayBuffer> {
+  const bits = new Uint32Array(values.buffer, values.byteOffset, halves.length);
   for (let i = 0; i < halves.length; i++) {
     bits[i] = FLOAT_BITS[halves[i]!]!;
   }

@@ -24,11 +24,21 @@ export const DTYPE_BYTES = {
 
 export type SafetensorsDtype = keyof typeof DTYPE_BYTES;
 
-/** One tensor: C order, little-endian. `data` may start at any byte offset of its buffer. */
-export interface NamedTensor {
+/** A tensor without its values. */
+export interface TensorForm {
   readonly dtype: SafetensorsDtype;
   readonly shape: readonly number[];
+}
+
+/** One tensor: C order, little-endian. `data` may start at any byte offset of its buffer. */
+export interface NamedTensor extends TensorForm {
   readonly data: Uint8Array;
+}
+
+/** A tensor in a file. */
+export interface TensorPlace extends TensorForm {
+  /** Where its values begin, in bytes from the start of the file. */
+  readonly begin: number;
 }
 
 export type NamedTensors = ReadonlyMap<string, NamedTensor>;
@@ -44,6 +54,8 @@ export class SafetensorsError extends Error {
 }
 
 const MAX_HEADER_BYTES = 100_000_000;
+/** Of the header's length. */
+const LENGTH_BYTES = 8;
 
 /** Number of elements of a shape (1 for a scalar). */
 export function elementCount(shape: readonly number[]): number {
@@ -55,25 +67,45 @@ export function elementCount(shape: readonly number[]): number {
  * Throws SafetensorsError when a length, dtype, shape or range doesn't fit.
  */
 export function parseSafetensors(bytes: Uint8Array): SafetensorsFile {
-  if (bytes.length < 8) {
-    throw new SafetensorsError(`header length: file has ${bytes.length} bytes, wanted at least 8`);
+  const { tensors: places, metadata } = parseSafetensorsHeader(bytes.length, (begin, length) =>
+    bytes.subarray(begin, begin + length),
+  );
+  const tensors = new Map<string, NamedTensor>();
+  for (const [name, { dtype, shape, begin }] of places) {
+    const end = begin + elementCount(shape) * DTYPE_BYTES[dtype];
+    tensors.set(name, { dtype, shape, data: bytes.subarray(begin, end) });
   }
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  return { tensors, metadata };
+}
+
+/**
+ * Parses the header of a file of `fileBytes` bytes, of which `read` gives a part. Throws SafetensorsError when a length, dtype,
+ * shape or range doesn't fit.
+ */
+export function parseSafetensorsHeader(
+  fileBytes: number,
+  read: (begin: number, length: number) => Uint8Array,
+): { readonly tensors: Map<string, TensorPlace>; readonly metadata: Record<string, string> } {
+  if (fileBytes < LENGTH_BYTES) {
+    throw new SafetensorsError(`header length: file has ${fileBytes} bytes, wanted at least 8`);
+  }
+  const lengthBytes = read(0, LENGTH_BYTES);
+  const view = new DataView(lengthBytes.buffer, lengthBytes.byteOffset, LENGTH_BYTES);
   const headerBytes = Number(view.getBigUint64(0, true));
-  if (headerBytes > MAX_HEADER_BYTES || headerBytes + 8 > bytes.length) {
+  if (headerBytes > MAX_HEADER_BYTES || headerBytes + LENGTH_BYTES > fileBytes) {
     throw new SafetensorsError(
-      `header length: ${headerBytes} bytes announced, file has ${bytes.length} (truncated, or no safetensors file)`,
+      `header length: ${headerBytes} bytes announced, file has ${fileBytes} (truncated, or no safetensors file)`,
     );
   }
-  const header = parseHeader(bytes.subarray(8, 8 + headerBytes));
-  const body = bytes.subarray(8 + headerBytes);
-  const tensors = new Map<string, NamedTensor>();
+  const header = parseHeader(read(LENGTH_BYTES, headerBytes));
+  const bodyBegin = LENGTH_BYTES + headerBytes;
+  const tensors = new Map<string, TensorPlace>();
   let metadata: Record<string, string> = {};
   for (const [name, entry] of Object.entries(header)) {
     if (name === '__metadata__') {
       metadata = checkMetadata(entry);
     } else {
-      tensors.set(name, readEntry(name, entry, body));
+      tensors.set(name, placeOf(name, entry, bodyBegin, fileBytes));
     }
   }
   return { tensors, metadata };
@@ -192,7 +224,7 @@ function kindOf(value: unknown): string {
   return typeof value === 'object' ? 'an object' : `a ${typeof value}`;
 }
 
-function readEntry(given: string, entry: unknown, body: Uint8Array): NamedTensor {
+function placeOf(given: string, entry: unknown, bodyBegin: number, fileBytes: number): TensorPlace {
   const name = printable(given);
   if (entry === null || typeof entry !== 'object' || Array.isArray(entry)) {
     throw new SafetensorsError(`${name}: ${kindOf(entry)} given, wanted an object`);
@@ -217,12 +249,13 @@ function readEntry(given: string, entry: unknown, body: Uint8Array): NamedTensor
   const [begin, end] = range as [number, number];
   const known = dtype as SafetensorsDtype;
   const wanted = elementCount(shape) * DTYPE_BYTES[known];
-  if (end - begin !== wanted || end > body.length) {
+  const bodyBytes = fileBytes - bodyBegin;
+  if (end - begin !== wanted || end > bodyBytes) {
     throw new SafetensorsError(
-      `${name}: ${known} [${shape}] wants ${wanted} bytes, data_offsets [${begin}, ${end}] of ${body.length}`,
+      `${name}: ${known} [${shape}] wants ${wanted} bytes, data_offsets [${begin}, ${end}] of ${bodyBytes}`,
     );
   }
-  return { dtype: known, shape, data: body.subarray(begin, end) };
+  return { dtype: known, shape, begin: bodyBegin + begin };
 }
 
 function isSizes(value: unknown): value is number[] {

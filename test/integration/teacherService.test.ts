@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, afterEach, test } from 'node:test';
+import { processorsOf } from '../../src/config/sections/processorList.js';
 import { GrpcStatus } from '../../src/rpc/errors.js';
 import { TEACHER_SERVICE_NAME } from '../../src/stream/codec/teacherService.js';
 import { DistillPeer, image } from '../support/students/distillPeer.js';
@@ -29,6 +30,12 @@ after(() => rmSync(folder, { recursive: true }));
 const small = ['simulate.enabled=true', 'simulate.classes=3', 'simulate.featureChannels=8'].flatMap(
   (one) => ['--set', one],
 );
+
+/** The processors that this process may use. */
+function allowedList(): string {
+  const status = readFileSync('/proc/self/status', 'utf8');
+  return /^Cpus_allowed_list:\s*(\S+)$/m.exec(status)![1]!;
+}
 
 test('a teacher is NOT_SERVING while it warms up, then SERVING and listed by reflection', async () => {
   const slow = ['--set', 'simulate.latencyMs=5000', '--set', 'warmUp=[[16, 24]]'];
@@ -90,8 +97,11 @@ test('SIGTERM: accepted images are answered, the client is notified, exit code 0
 
 test('at level debug each batch and each failed image is a line with the names of its requests', async () => {
   const settings = ['log.level=debug', 'faults.failEvery=3', 'batch.maxImages=2'];
-  const teacher = start(...small, ...settings.flatMap((one) => ['--set', one]));
+  const allowed = processorsOf(allowedList());
+  const last = String(allowed.at(-1));
+  const teacher = start(...small, ...settings.flatMap((one) => ['--set', one]), '--cpus', last);
   await teacher.ready();
+  assert.deepEqual(teacher.allowedProcessors(), [last], 'threads that --cpus left out');
   const { grpcPort } = await teacher.listening();
   const peer = new DistillPeer(grpcPort);
   await peer.greet({ runId: 'city' });
@@ -174,6 +184,8 @@ test('faults of config and checkpoint give exit codes 2 and 5, each named', asyn
       2,
       /limits\.maxQueueImage: unknown key, did you mean .*maxQueueImages/,
     ],
+    [[...small, '--cpus', '8191'], 2, /cpus: got 8191, but the machine has no processor 8191/],
+    [[...small, '--cpus', '3-1'], 2, /cpus: got "3-1", wanted text such as "0-3,8"/],
     [[], 2, /checkpoint: none given, wanted one of checkpoint, graph.onnx/],
     [['--config', join(folder, 'none.yaml')], 2, /--config: ENOENT.*none\.yaml/],
     [

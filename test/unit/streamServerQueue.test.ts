@@ -64,6 +64,17 @@ test('batches hold images of one size, from all streams', async () => {
   assert.deepEqual(engine.batches, [[11, 21, 22], [12], [23, 13]]);
 });
 
+test('a batch holds no more pixels than the engine gains by, but at least one image', async () => {
+  const engine = Object.assign(new GatedEngine(true), { batchPixels: 3 * 64 });
+  const { log, queue } = queueOf(engine, { maxImages: 4, maxDelayMs: 100_000 });
+  const stream = {};
+  for (const name of [1, 2, 3]) queue.submit(work(stream, name, log));
+  // Neither waits for images that couldn't join it.
+  queue.submit(work(stream, 4, log, { height: 32 }));
+  await eventually(() => log.results.length === 4);
+  assert.deepEqual(engine.batches, [[1, 2, 3], [4]]);
+});
+
 test('an image waits for others to fill its batch, but not forever', async () => {
   const engine = new GatedEngine(true);
   const { log, queue } = queueOf(engine, { maxImages: 2, maxDelayMs: 100_000 });

@@ -164,11 +164,7 @@ test('images of several sizes: each is answered as if alone', () => {
   const together = teacher.infer(images, ALL).map(outputsOf);
   for (const [index, image] of images.entries()) {
     const [alone] = teacher.infer([image], ALL).map(outputsOf);
-    const a = new Float32Array(alone![0]!.tensor.data);
-    const b = new Float32Array(together[index]![0]!.tensor.data);
-    assert.equal(a.length, b.length);
-    // A batch may add in another order.
-    for (const [i, value] of a.entries()) assert.ok(Math.abs(value - b[i]!) < 1e-4, `element ${i}`);
+    assert.deepEqual(together[index], alone, `image ${index}`);
   }
   const buffers = together.flat().map(({ tensor }) => tensor.data);
   assert.equal(new Set(buffers).size, buffers.length);
@@ -179,6 +175,38 @@ test('images of several sizes: each is answered as if alone', () => {
     assert.equal(buffer.byteLength, 0);
   }
   teacher.dispose();
+});
+
+test('the bits of an answer do not depend on the images that share its forward pass', () => {
+  const specs = [
+    { model: 'deeplabv3', backbone: 'resnet18', widthMultiplier: 0.25 },
+    { model: 'psp', backbone: 'resnet18', widthMultiplier: 0.25 },
+    { model: 'segformer', backbone: 'mit_b0', widthMultiplier: 1 },
+  ] as const;
+  for (const each of specs) {
+    const spec = { ...each, variant: 'v1', numClasses: 3 } as const;
+    const network = SegmentationNetwork.create(spec, initialWeights(1));
+    const teacher = new TeacherNetwork(network, { ...DESCRIPTION, spec });
+    const images = [1, 2, 3, 4, 5].map((index) => randomImage(index, 64, 96));
+    const alone = images.map((image) => teacher.infer([image], ALL).map(outputsOf)[0]);
+    for (const together of [images, images.slice(0, 2)]) {
+      const answers = teacher.infer(together, ALL);
+      for (const [index, answer] of answers.entries()) {
+        assert.deepEqual(
+          answer,
+          alone[index],
+          `${each.model}, image ${index} of ${together.length}`,
+        );
+      }
+    }
+    // More pixels than are computed at a time.
+    const large = [6, 7].map((index) => randomImage(index, 40, 1648));
+    assert.deepEqual(
+      teacher.infer(large, ALL),
+      large.map((image) => teacher.infer([image], ALL)[0]),
+    );
+    teacher.dispose();
+  }
 });
 
 test('non-finite outputs become an error of their image only', () => {

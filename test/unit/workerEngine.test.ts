@@ -11,6 +11,7 @@ const setup = (latencyMs: number): WorkerSetup => ({
     ...{ kind: 'simulate', classes: 3, featureChannels: 4, outputStride: 8 },
     ...{ seed: 0, latencyMs, imageMs: 0 },
   },
+  processors: null,
   faults: { nonFiniteEvery: 0, failEvery: 0, stallEvery: 0, stallMs: 0 },
   warmUp: [],
   warmUpOutputs: [],

@@ -1,5 +1,9 @@
 /** A teacher's computation for a batch: from bytes to encoded outputs, without the wire. */
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { weightValues } from '../../../src/conformance/recipe.js';
+import { writeModelFile } from '../../../src/models/files/modelFile.js';
 import { SegmentationNetwork } from '../../../src/models/network.js';
 import { OFFICIAL_NORMALISATION } from '../../../src/models/normalise.js';
 import type { EncodedOutput } from '../../../src/contract/outputs.js';
@@ -19,22 +23,27 @@ export const TEACHER_OUTPUTS = [
 /** Keeps values moderate without batch statistics. */
 const GAIN = 1;
 
+/** Writes a model file and returns its weights. Throws ConfigError, as configOf does. */
+export function writeTeacherFile(workload: Workload, path: string): NamedTensors {
+  const spec = studentSpec(configOf(workload), workload.classes);
+  const network = SegmentationNetwork.create(spec, (name, shape) =>
+    weightValues({ salt: SALT, gain: GAIN }, name, shape),
+  );
+  const weights = network.stateDict();
+  network.dispose();
+  const classNames = Array.from({ length: workload.classes }, (_, index) => `class ${index}`);
+  const description = { spec, normalisation: OFFICIAL_NORMALISATION, classNames };
+  writeFileSync(path, writeModelFile(description, weights));
+  return weights;
+}
+
 export class TeacherWork {
   readonly #teacher: TeacherNetwork;
   readonly #images: readonly InferenceImage[];
 
-  /**
-   * `seeWeights`, if given, gets a copy of the state dict. Throws ConfigError, as configOf does.
-   */
-  constructor(workload: Workload, seeWeights?: (weights: NamedTensors) => void) {
-    const spec = studentSpec(configOf(workload), workload.classes);
-    const network = SegmentationNetwork.create(spec, (name, shape) =>
-      weightValues({ salt: SALT, gain: GAIN }, name, shape),
-    );
-    seeWeights?.(network.stateDict());
-    const classNames = Array.from({ length: workload.classes }, (_, index) => `class ${index}`);
-    const description = { spec, normalisation: OFFICIAL_NORMALISATION, classNames };
-    this.#teacher = new TeacherNetwork(network, description);
+  /** `file`: what writeTeacherFile wrote; by default it is written here. Throws ConfigError, as configOf does. */
+  constructor(workload: Workload, file?: string) {
+    this.#teacher = file === undefined ? madeTeacher(workload) : TeacherNetwork.open(file);
     this.#images = rgbImages(workload);
   }
 
@@ -48,5 +57,16 @@ export class TeacherWork {
 
   dispose(): void {
     this.#teacher.dispose();
+  }
+}
+
+function madeTeacher(workload: Workload): TeacherNetwork {
+  const folder = mkdtempSync(join(tmpdir(), 'cirkd-bench-'));
+  try {
+    const path = join(folder, 'teacher.safetensors');
+    writeTeacherFile(workload, path);
+    return TeacherNetwork.open(path);
+  } finally {
+    rmSync(folder, { recursive: true });
   }
 }

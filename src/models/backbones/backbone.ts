@@ -7,5 +7,10 @@ export interface Backbone {
   readonly channels: number;
   /** Channels of the map that feeds an auxiliary head; null if the backbone has no such map. */
   readonly auxChannels: number | null;
-  forward(context: ForwardContext, image_NHWC: Var): { feature: Var; aux: Var | null };
+  /** `wantsAux`: whether the map for an auxiliary head is needed; without it memory is freed earlier. */
+  forward(
+    context: ForwardContext,
+    image_NHWC: Var,
+    wantsAux: boolean,
+  ): { feature: Var; aux: Var | null };
 }

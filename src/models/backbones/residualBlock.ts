@@ -42,9 +42,18 @@ export class ResidualBlock implements Layer {
   }
 
   forward(context: ForwardContext, x: Var): Var {
+    return this.#run(context, x, false);
+  }
+
+  consume(context: ForwardContext, x: Var): Var {
+    return this.#run(context, x, true);
+  }
+
+  #run(context: ForwardContext, x: Var, isOwned: boolean): Var {
     return scope(() => {
       const inner = sequence(context, x, this.#inner);
       const shortcut = this.#projection === null ? x : this.#projection.forward(context, x);
+      if (isOwned && shortcut !== x && inner !== x) x.value.dispose();
       const y = this.#last.forward(context, inner, shortcut);
       if (inner !== x) inner.value.dispose();
       if (shortcut !== x) shortcut.value.dispose();

@@ -31,6 +31,9 @@ const LAYERS = [
   { planes: 512, stride: 1, dilation: 4, firstDilation: 2 },
 ] as const;
 
+/** The layer whose output feeds the auxiliary head. */
+const AUX_LAYER = 2;
+
 export class Resnet implements Backbone {
   readonly channels: number;
   readonly auxChannels: number;
@@ -63,23 +66,23 @@ export class Resnet implements Backbone {
         return made;
       });
     });
-    this.auxChannels = scale(official[2]!);
+    this.auxChannels = scale(official[AUX_LAYER]!);
     this.channels = scale(official[3]!);
   }
 
-  forward(context: ForwardContext, image_NHWC: Var): { feature: Var; aux: Var } {
+  forward(
+    context: ForwardContext,
+    image_NHWC: Var,
+    wantsAux: boolean,
+  ): { feature: Var; aux: Var | null } {
     return scope(() => {
       let feature = sequence(context, image_NHWC, this.#stem);
-      let aux = feature;
+      let aux: Var | null = null;
       for (const [index, blocks] of this.#layers.entries()) {
-        const next = sequence(context, feature, blocks);
-        context.observe?.(`layer${index + 1}`, next);
-        // The output of the third layer is kept: it feeds the auxiliary head.
-        if (index < 3) {
-          feature.value.dispose();
-          aux = next;
-        }
-        feature = next;
+        // The output of the third layer feeds the auxiliary head, too.
+        if (index === AUX_LAYER + 1 && wantsAux) aux = feature;
+        feature = sequence(context, feature, blocks, feature !== aux);
+        context.observe?.(`layer${index + 1}`, feature);
       }
       return { feature, aux };
     });

@@ -13,6 +13,7 @@ import { namedFloats } from '../namedValues.js';
 import type { PixelNormalisation } from '../normalise.js';
 import type { ModelName, NetworkSpec, Variant } from '../spec.js';
 import { checkSpec } from '../zoo.js';
+import { WeightsFile } from './storedWeights.js';
 
 const FORMAT = 'cirkd-model/1';
 
@@ -69,12 +70,38 @@ export function writeModelMetadata(description: ModelDescription): Record<string
  * unknown network. The weights are checked when a network loads them.
  */
 export function readModelFile(bytes: Uint8Array): ModelFile {
-  try {
+  return naming('model file', () => {
     const { tensors, metadata } = parseSafetensors(bytes);
     return { description: describe(metadata), tensors };
+  });
+}
+
+/** A model file that is read weight by weight. Close its weights. */
+export interface OpenModelFile {
+  readonly description: ModelDescription;
+  readonly weights: WeightsFile;
+}
+
+/** Reads the header. Throws as readModelFile does, and the system's error if the file can't be read. */
+export function openModelFile(path: string): OpenModelFile {
+  return naming('model file', () => {
+    const weights = new WeightsFile(path);
+    try {
+      return { description: describe(weights.metadata), weights };
+    } catch (error) {
+      weights.close();
+      throw error;
+    }
+  });
+}
+
+function naming<Result>(what: string, work: () => Result): Result {
+  try {
+    return work();
   } catch (error) {
-    if (error instanceof CheckpointError) throw error;
-    throw new CheckpointError(`model file: ${withoutControls((error as Error).message)}`);
+    const isSystems = error instanceof Error && 'syscall' in error;
+    if (error instanceof CheckpointError || isSystems) throw error;
+    throw new CheckpointError(`${what}: ${withoutControls((error as Error).message)}`);
   }
 }
 
@@ -136,11 +163,7 @@ function alignCorners(metadata: Metadata): { readonly alignCorners?: boolean } {
 
 /** The messages of checkSpec name the spec's fields, which match the file's keys except for their case. */
 function checkFileSpec(spec: NetworkSpec): void {
-  try {
-    checkSpec(spec);
-  } catch (error) {
-    throw new CheckpointError(`model file: ${withoutControls((error as Error).message)}`);
-  }
+  naming('model file', () => checkSpec(spec));
 }
 
 function text(metadata: Metadata, key: string): string {

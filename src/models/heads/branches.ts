@@ -31,10 +31,19 @@ export class Branches implements Layer {
   }
 
   forward(context: ForwardContext, x: Var): Var {
+    return scope(() => differentiable.concat(context.tape, this.#outputs(context, x), 3));
+  }
+
+  consume(context: ForwardContext, x: Var): Var {
     return scope(() => {
-      const outputs = this.#branches.map((branch) => branch.forward(context, x));
+      const outputs = this.#outputs(context, x);
+      if (!outputs.includes(x)) x.value.dispose();
       return differentiable.concat(context.tape, outputs, 3);
     });
+  }
+
+  #outputs(context: ForwardContext, x: Var): Var[] {
+    return this.#branches.map((branch) => branch.forward(context, x));
   }
 }
 

@@ -17,7 +17,7 @@ export class FeatureHead implements Head {
 
   forward(context: ForwardContext, x: Var): { logits: Var; feature: Var } {
     return scope(() => {
-      const feature = sequence(context, x, this.#layers);
+      const feature = sequence(context, x, this.#layers, true);
       return { logits: this.classifier.forward(context, feature), feature };
     });
   }

@@ -9,7 +9,10 @@ export interface Head {
   readonly channels: number;
   /** Maps the feature to the logits. */
   readonly classifier: Classifier;
-  /** feature: raw input of the classifier (after dropout), called "embedding" in the golden cases. */
+  /**
+   * feature: raw input of the classifier (after dropout), called "embedding" in the golden cases. Frees x, which nobody else
+   * needs, unless the tape holds it.
+   */
   forward(context: ForwardContext, x: Var): { logits: Var; feature: Var };
 }
 

@@ -3,23 +3,31 @@
  *
  * N images of one size, H W pixels, h w positions of the outputs, K classes, D feature channels.
  */
-import { createHash } from 'node:crypto';
+import { createHash, type Hash } from 'node:crypto';
 import type { InferenceImage } from '../../contract/inference.js';
 import type { TeacherInfo } from '../../contract/teacherInfo.js';
-import { ops, scope, type Tensor } from '../../tensor/index.js';
+import { engineInfo, ops, returnFreedMemory, scope, type Tensor } from '../../tensor/index.js';
 import type { EncodedTensor } from '../../contract/encodedTensor.js';
 import { inferenceContext } from '../context.js';
 import { checkRequest, encodeOutputs, type ImageMaps } from './encodeOutputs.js';
 import { type EncodedOutput, type OutputRequest, OUTPUTS } from '../../contract/outputs.js';
-import { type ModelDescription, readModelFile } from '../files/modelFile.js';
+import { type ModelDescription, openModelFile, readModelFile } from '../files/modelFile.js';
+import type { WeightsFile } from '../files/storedWeights.js';
 import { SegmentationNetwork } from '../network.js';
 import { normalise, type PixelNormalisation } from '../normalise.js';
 import { specName } from '../spec.js';
 
 const NUMERIC_MODE = 'fp32';
+/** 256 x 512; the gain is measured in docs/performance.md. */
+const CPU_BATCH_PIXELS = 2 ** 17;
 
 export class TeacherNetwork {
   readonly info: TeacherInfo;
+  /**
+   * On a CPU, pixels up to which images share a forward pass: with more the threads are busy anyway, and the maps only take
+   * memory. On a GPU undefined: there is no limit.
+   */
+  readonly batchPixels = engineInfo().device === 'cpu' ? CPU_BATCH_PIXELS : undefined;
   readonly #network: SegmentationNetwork;
   readonly #normalisation: PixelNormalisation;
 
@@ -29,13 +37,29 @@ export class TeacherNetwork {
     return new TeacherNetwork(SegmentationNetwork.load(description.spec, tensors), description);
   }
 
-  /** Takes ownership of the network. */
-  constructor(network: SegmentationNetwork, description: ModelDescription) {
+  /** The same from a path: reads weight by weight into TensorFlow's memory, so the file is never in memory as a whole. */
+  static open(path: string): TeacherNetwork {
+    const { description, weights } = openModelFile(path);
+    try {
+      const network = SegmentationNetwork.loadStored(description.spec, weights);
+      return new TeacherNetwork(network, description, weights);
+    } finally {
+      weights.close();
+    }
+  }
+
+  /** Takes ownership of the network. `file`: where its weights are stored, for the digest, which is the same without. */
+  constructor(network: SegmentationNetwork, description: ModelDescription, file?: WeightsFile) {
     const { spec, normalisation, classNames } = description;
     this.#network = network;
     this.#normalisation = normalisation;
+    const hash = startDigest(description);
+    if (file === undefined) hashWeights(hash, network);
+    else hashStoredWeights(hash, network, file);
+    // What loading took for a moment.
+    returnFreedMemory();
     this.info = {
-      digest: digestOf(network, description),
+      digest: `sha256:${hash.digest('hex')}`,
       model: specName(spec),
       classes: spec.numClasses,
       featureChannels: network.featureChannels,
@@ -54,7 +78,7 @@ export class TeacherNetwork {
    * Returns, for each image, the requested outputs in the order requested: logits [h, w, K], embedding
    * (unit rows) [h, w, D], embedding_scale [h, w] for an int8 embedding, feature_norm [h, w], aux_norm
    * [h, w]. The auxiliary head runs only if that is requested. An image with a non-finite output gets an Error instead, which doesn't affect the other images. Consecutive images of
-   * one size are computed as one batch.
+   * one size are computed as one batch while they are small; an answer is the same bit for bit either way.
    * Every result owns its buffer. Throws RangeError on an output or encoding that isn't offered and on an
    * image whose bytes don't fit its size.
    */
@@ -63,7 +87,9 @@ export class TeacherNetwork {
     outputs: readonly OutputRequest[],
   ): (EncodedOutput[] | Error)[] {
     for (const request of outputs) checkRequest(request, this.info);
-    return batchesOfOneSize(images).flatMap((batch) => this.#inferBatch(batch, outputs));
+    return batchesOfOneSize(images)
+      .flatMap((batch) => piecesOf(batch, this.batchPixels))
+      .flatMap((batch) => this.#inferBatch(batch, outputs));
   }
 
   /** The 1x1 convolution from feature to logits: weights, then bias, fp32 [K, D + 1]. */
@@ -148,8 +174,20 @@ function checkImage(index: number, { height, width, rgb }: InferenceImage): void
   }
 }
 
-function digestOf(network: SegmentationNetwork, description: ModelDescription): string {
-  const { spec, normalisation } = description;
+/** Splits a batch into equal ones of at most so many pixels, or one image. */
+function piecesOf(
+  images: readonly InferenceImage[],
+  pixels = Number.POSITIVE_INFINITY,
+): (readonly InferenceImage[])[] {
+  const { height, width } = images[0]!;
+  const most = Math.max(1, Math.floor(pixels / (height * width)));
+  const count = Math.ceil(images.length / most);
+  const at = (batch: number) => Math.floor((images.length * batch) / count);
+  return Array.from({ length: count }, (_, batch) => images.slice(at(batch), at(batch + 1)));
+}
+
+/** The digest's part that comes before the weights. */
+function startDigest({ spec, normalisation }: ModelDescription): Hash {
   const { pixelMean, pixelStd, channelOrder } = normalisation;
   const hash = createHash('sha256');
   const { model, backbone, variant, numClasses, widthMultiplier } = spec;
@@ -158,9 +196,22 @@ function digestOf(network: SegmentationNetwork, description: ModelDescription): 
   const architecture = [model, backbone, variant, numClasses, widthMultiplier, ...corners];
   const pixels = [pixelMean, pixelStd, channelOrder];
   hash.update(JSON.stringify([architecture, pixels, NUMERIC_MODE]));
-  for (const [name, { dtype, shape, data }] of network.stateDict()) {
+  return hash;
+}
+
+function hashWeights(hash: Hash, network: SegmentationNetwork): void {
+  for (const [name, { dtype, shape, data }] of network.exported()) {
     hash.update(JSON.stringify([name, dtype, shape]));
     hash.update(data);
   }
-  return `sha256:${hash.digest('hex')}`;
+}
+
+/** The same from the file that the network was loaded from: no copy of the weights is made on the host. */
+function hashStoredWeights(hash: Hash, network: SegmentationNetwork, file: WeightsFile): void {
+  for (const { name, kind, shape } of network.state.entries) {
+    const isCount = kind === 'counter';
+    hash.update(JSON.stringify([name, isCount ? 'I64' : 'F32', shape]));
+    if (isCount) hash.update(file.small(name).data);
+    else for (const piece of file.float32Pieces(name)) hash.update(piece);
+  }
 }

@@ -137,7 +137,7 @@ export class RequestQueue implements RequestIntake {
    * undefined if all have to wait.
    */
   #nextBatchKey(): string | undefined {
-    const { maxImages, maxDelayMs } = this.#batch;
+    const { maxDelayMs } = this.#batch;
     const now = performance.now();
     let nextDueMs = Number.POSITIVE_INFINITY;
     const counts = new Map<string, number>();
@@ -147,7 +147,7 @@ export class RequestQueue implements RequestIntake {
       const dueMs = head.arrivedAtMs + maxDelayMs;
       if (dueMs <= now) return batchKey;
       const count = counts.get(batchKey) ?? this.#countBatchable(batchKey);
-      if (count >= maxImages) return batchKey;
+      if (count >= this.#mostTogether(head.request)) return batchKey;
       counts.set(batchKey, count);
       nextDueMs = Math.min(nextDueMs, dueMs);
     }
@@ -156,6 +156,13 @@ export class RequestQueue implements RequestIntake {
       this.#batchTimer = setTimeout(() => this.#dispatch(), Math.ceil(nextDueMs - now));
     }
     return undefined;
+  }
+
+  /** Images of this size in one batch, at most. */
+  #mostTogether({ image }: QueuedRequest): number {
+    const { batchPixels = Number.POSITIVE_INFINITY } = this.#engine;
+    const gaining = Math.floor(batchPixels / (image.height * image.width));
+    return Math.max(1, Math.min(this.#batch.maxImages, gaining));
   }
 
   #countBatchable(batchKey: string): number {
@@ -170,11 +177,11 @@ export class RequestQueue implements RequestIntake {
 
   /** Takes one image per turn; a run whose next image doesn't fit keeps its place. */
   #takeBatch(batchKey: string): Waiting[] {
-    const { maxImages } = this.#batch;
     const batch: Waiting[] = [];
-    const fits = (one: Waiting) =>
-      batch.length < maxImages && one.batchKey === batchKey && one.request.mayStart();
-    for (let before = -1; before < batch.length && batch.length < maxImages; ) {
+    const hasRoom = () =>
+      batch.length === 0 || batch.length < this.#mostTogether(batch[0]!.request);
+    const fits = (one: Waiting) => hasRoom() && one.batchKey === batchKey && one.request.mayStart();
+    for (let before = -1; before < batch.length && hasRoom(); ) {
       before = batch.length;
       for (const one of this.#turns.heads(fits)) {
         one.request.onStart();

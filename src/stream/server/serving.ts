@@ -18,6 +18,11 @@ export interface InferenceEngine {
    */
   readonly classifier: EncodedTensor | null;
   /**
+   * Pixels up to which images gain by sharing a call; more would only delay the first one's answer. One image may have more.
+   * Absent: any number.
+   */
+  readonly batchPixels?: number | undefined;
+  /**
    * All images have one size. One result per image, in order: its outputs in the order of `outputs`,
    * or an Error that concerns this image alone. A rejection concerns them all; then the server tries
    * them one by one. An error's message stays here unless it is a NonFiniteOutputError (the student

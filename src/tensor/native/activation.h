@@ -60,15 +60,26 @@ struct Epilogue {
   }
 };
 
-// Applies it to rows [first, first + count) of a map; `columns` is the number of channels.
-CIRKD_INLINE void Finish(const Epilogue& epilogue, int64_t columns, int64_t first, int64_t count,
+// The part of an output that is computed at a time: columns [first, first + count) of rows of `all`.
+struct Columns {
+  int64_t first, count, all;
+};
+
+// Applies it to these columns of rows [first, first + count) of a map.
+CIRKD_INLINE void Finish(const Epilogue& epilogue, const Columns& columns, int64_t first, int64_t count,
                          float* map) {
   for (int64_t row = first; row < first + count; ++row) {
-    float* const at = map + row * columns;
-    const float* const added =
-        epilogue.shortcut == nullptr ? nullptr : epilogue.shortcut + row * columns;
-    FinishRow(at, epilogue.factor, epilogue.offset, added, epilogue.range, columns, at);
+    const int64_t begin = row * columns.all + columns.first;
+    const float* const added = epilogue.shortcut == nullptr ? nullptr : epilogue.shortcut + begin;
+    FinishRow(map + begin, epilogue.factor + columns.first, epilogue.offset + columns.first, added,
+              epilogue.range, columns.count, map + begin);
   }
+}
+
+// Applies it to whole rows; `columns` is the number of channels.
+CIRKD_INLINE void Finish(const Epilogue& epilogue, int64_t columns, int64_t first, int64_t count,
+                         float* map) {
+  Finish(epilogue, Columns{0, columns, columns}, first, count, map);
 }
 
 }  // namespace cirkd

@@ -78,11 +78,27 @@ std::unique_ptr<float[]> PackPanels(int64_t taps, int64_t channels, int64_t colu
   return packed;
 }
 
-void RunGathered(const Gather& gather, const float* panels, int64_t rows, int64_t columns,
+// Packed panels that are alive at a time, in floats: 8 MiB. Those of all the columns of a layer with 2048 channels would take
+// 18 MiB or more, and be read from memory again for each block of rows.
+constexpr int64_t kPanelFloats = 1 << 21;
+
+// Calls work(columns) for pieces of the output's columns whose panels are of about that size.
+template <typename Work>
+void ForPieces(int64_t columns, int64_t depth, const Work& work) {
+  const int64_t tile = BestTile().columns, panels = (columns + tile - 1) / tile;
+  const int64_t most = std::max<int64_t>(1, kPanelFloats / (depth * tile));
+  const int64_t pieces = (panels + most - 1) / most;
+  for (int64_t piece = 0; piece < pieces; ++piece) {
+    const int64_t first = panels * piece / pieces * tile;
+    work(Columns{first, std::min(columns, panels * (piece + 1) / pieces * tile) - first, columns});
+  }
+}
+
+void RunGathered(const Gather& gather, const float* panels, int64_t rows, const Columns& columns,
                  const Epilogue* epilogue, float* out) {
   const int64_t blocks = (rows + kBlockRows - 1) / kBlockRows;
   const int parts =
-      Parts(blocks, 1.0 * rows * columns * gather.taps() * gather.channels);
+      Parts(blocks, 1.0 * rows * columns.count * gather.taps() * gather.channels);
   Pool::Get().Run(parts, [&](int part) {
     const int64_t begin = blocks * part / parts * kBlockRows;
     const int64_t end = std::min(rows, blocks * (part + 1) / parts * kBlockRows);
@@ -208,20 +224,23 @@ void ConvolutionForward(const ConvolutionShape& shape, const float* x, const flo
   if (const int64_t side = WinogradOutputs(shape, Pass::kForward)) {
     return WinogradForward(shape, side, x, weights, epilogue, y);
   }
-  const auto panels = PackPanels(
-      shape.taps(), shape.inputs, shape.outputs, BestTile().columns, 1,
-      [&](int64_t tap, int64_t c) { return weights + (tap * shape.inputs + c) * shape.outputs; });
-  if (!IsUnrolled(shape)) {
-    return RunGathered(ForwardGather(shape, x), panels.get(), shape.out_positions(), shape.outputs, epilogue, y);
-  }
-  Unrolled(shape, x, [&](int64_t first, const Gather& gather) {
-    const int64_t at = first * shape.outputs;
-    const auto run = [&](const Epilogue* here) {
-      RunGathered(gather, panels.get(), gather.width, shape.outputs, here, y + at);
-    };
-    if (epilogue == nullptr) return run(nullptr);
-    const Epilogue here = epilogue->From(at);
-    run(&here);
+  ForPieces(shape.outputs, shape.taps() * shape.inputs, [&](const Columns& columns) {
+    const float* const from = weights + columns.first;
+    const auto panels = PackPanels(
+        shape.taps(), shape.inputs, columns.count, BestTile().columns, 1,
+        [&](int64_t tap, int64_t c) { return from + (tap * shape.inputs + c) * shape.outputs; });
+    if (!IsUnrolled(shape)) {
+      return RunGathered(ForwardGather(shape, x), panels.get(), shape.out_positions(), columns, epilogue, y);
+    }
+    Unrolled(shape, x, [&](int64_t first, const Gather& gather) {
+      const int64_t at = first * shape.outputs;
+      const auto run = [&](const Epilogue* here) {
+        RunGathered(gather, panels.get(), gather.width, columns, here, y + at);
+      };
+      if (epilogue == nullptr) return run(nullptr);
+      const Epilogue here = epilogue->From(at);
+      run(&here);
+    });
   });
 }
 
@@ -238,11 +257,13 @@ void ConvolutionInputGradient(const ConvolutionShape& shape, const float* dy, co
       gather.tap_x.push_back(shape.padding_columns - s * shape.dilation);
     }
   }
-  const auto panels = PackPanels(
-      shape.taps(), shape.outputs, shape.inputs, BestTile().columns, shape.outputs,
-      [&](int64_t tap, int64_t k) { return weights + tap * shape.inputs * shape.outputs + k; });
-  RunGathered(gather, panels.get(), shape.images * shape.height * shape.width, shape.inputs, nullptr,
-              dx);
+  ForPieces(shape.inputs, shape.taps() * shape.outputs, [&](const Columns& columns) {
+    const float* const from = weights + columns.first * shape.outputs;
+    const auto panels = PackPanels(
+        shape.taps(), shape.outputs, columns.count, BestTile().columns, shape.outputs,
+        [&](int64_t tap, int64_t k) { return from + tap * shape.inputs * shape.outputs + k; });
+    RunGathered(gather, panels.get(), shape.images * shape.height * shape.width, columns, nullptr, dx);
+  });
 }
 
 void ConvolutionFilterGradient(const ConvolutionShape& shape, const float* x, const float* dy,

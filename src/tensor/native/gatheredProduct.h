@@ -58,10 +58,10 @@ struct BlockRows {
   }
 };
 
-// Output rows [begin, end) with `columns` columns. panels: the right matrix as [panel][tap][channel]
+// Some columns of output rows [begin, end). panels: these columns of the right matrix as [panel][tap][channel]
 // rows of kColumns; the padding of the last panel may be any finite value. epilogue: may be null.
 template <typename L>
-CIRKD_INLINE void GatheredRows(const Gather& gather, const float* panels, int64_t columns,
+CIRKD_INLINE void GatheredRows(const Gather& gather, const float* panels, const Columns& columns,
                                int64_t begin, int64_t end, const Epilogue* epilogue,
                                float* out) {
   static_assert(kBlockRows % L::kRows == 0, "whole tiles");
@@ -87,19 +87,19 @@ CIRKD_INLINE void GatheredRows(const Gather& gather, const float* panels, int64_
       for (int64_t c = 0; c < channels; c += kDepth) {
         const int64_t depth = std::min(kDepth, channels - c);
         for (int64_t i = 0; i < tiles * L::kRows; ++i) shifted[i] = rows[i] + c;
-        for (int64_t column = 0; column < columns; column += L::kColumns) {
-          const int64_t width = std::min<int64_t>(L::kColumns, columns - column);
+        for (int64_t column = 0; column < columns.count; column += L::kColumns) {
+          const int64_t width = std::min<int64_t>(L::kColumns, columns.count - column);
           const float* const panel = panels + column * taps * channels +
                                      (tap * channels + c) * L::kColumns;
           for (int64_t tile = 0; tile < tiles; ++tile) {
             if (!alive[tile]) continue;
             const int64_t row = tile * L::kRows;
-            float* const to = out + (first + row) * columns + column;
+            float* const to = out + (first + row) * columns.all + columns.first + column;
             if (width == L::kColumns && row + L::kRows <= count) {
-              MatrixTile<L, 1, 2>(shifted + row, panel, depth, to, columns, written[tile]);
+              MatrixTile<L, 1, 2>(shifted + row, panel, depth, to, columns.all, written[tile]);
             } else {
               const int here = static_cast<int>(std::min<int64_t>(L::kRows, count - row));
-              EdgeTile<L, 1>(shifted + row, panel, depth, to, columns, written[tile], here,
+              EdgeTile<L, 1>(shifted + row, panel, depth, to, columns.all, written[tile], here,
                              static_cast<int>(width));
             }
           }
@@ -110,7 +110,10 @@ CIRKD_INLINE void GatheredRows(const Gather& gather, const float* panels, int64_
     for (int64_t tile = 0; tile < tiles; ++tile) {
       if (written[tile]) continue;
       const int64_t row = first + tile * L::kRows, last = std::min(row + L::kRows, end);
-      std::fill(out + row * columns, out + last * columns, 0.0f);
+      for (int64_t i = row; i < last; ++i) {
+        float* const to = out + i * columns.all + columns.first;
+        std::fill(to, to + columns.count, 0.0f);
+      }
     }
     if (epilogue != nullptr) Finish(*epilogue, columns, first, count, out);
   }

@@ -1,5 +1,7 @@
 /** `cirkd teacher` as a child process. */
 import type { ChildProcess } from 'node:child_process';
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { type Inside, spawnCirkd } from '../commands/spawnCirkd.js';
 import { eventually } from '../eventually.js';
 
@@ -39,6 +41,20 @@ export class TeacherProcess {
   async ready(): Promise<string> {
     await this.#until(() => this.stdout.includes('\n') || this.#ended());
     return this.stdout;
+  }
+
+  /** The processors that its threads may run on, as Linux lists them: each different list once. */
+  allowedProcessors(): string[] {
+    const tasks = `/proc/${this.#child.pid}/task`;
+    const lists = readdirSync(tasks).flatMap((thread) => {
+      try {
+        const status = readFileSync(join(tasks, thread, 'status'), 'utf8');
+        return /^Cpus_allowed_list:\s*(\S+)$/m.exec(status)?.slice(1) ?? [];
+      } catch {
+        return []; // The thread has ended.
+      }
+    });
+    return [...new Set(lists)];
   }
 
   signal(name: NodeJS.Signals): void {
