@@ -14,7 +14,7 @@ export async function loadNetwork(source: NetworkSource): Promise<Network> {
   // Imported late, as a simulated teacher needs no TensorFlow.
   const { TeacherNetwork } = await import('../../src/models/teacher/teacherNetwork.js');
   try {
-    return TeacherNetwork.load(file);
+    return TeacherNetwork.load(file, source.products);
   } catch (error) {
     if (!(error instanceof CheckpointError)) throw error;
     throw new CheckpointError(`checkpoint ${source.path}: ${error.message}`, { cause: error });

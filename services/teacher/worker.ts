@@ -23,7 +23,12 @@ serveCalls(INFERENCE, {
     const network = await loadNetwork(setup.source);
     await warmUp(network, setup);
     opened = { network, faults: new FaultInjector(setup.faults) };
-    return { info: network.info, classifier: network.classifier() };
+    const { info, computes } = network;
+    return {
+      info,
+      classifier: network.classifier(),
+      ...(computes === undefined ? {} : { computes }),
+    };
   },
   async infer(images, outputs) {
     if (opened === undefined) throw new Error('the inference thread: infer() called before open()');

@@ -21,6 +21,8 @@ const CLOSE_LIMIT_MS = 5000;
 export class WorkerEngine implements InferenceEngine {
   readonly info: TeacherInfo;
   readonly classifier: EncodedTensor | null;
+  /** For the log: see TeacherNetwork.computes; undefined for networks that say nothing. */
+  readonly computes: string | undefined;
   readonly #thread: ThreadCalls<InferenceCalls>;
 
   /**
@@ -45,10 +47,11 @@ export class WorkerEngine implements InferenceEngine {
     }
   }
 
-  private constructor(thread: ThreadCalls<InferenceCalls>, { info, classifier }: OpenedNetwork) {
+  private constructor(thread: ThreadCalls<InferenceCalls>, opened: OpenedNetwork) {
     this.#thread = thread;
-    this.info = info;
-    this.classifier = classifier;
+    this.info = opened.info;
+    this.classifier = opened.classifier;
+    this.computes = opened.computes;
   }
 
   /** Resolves with the reason if the thread ends unasked. */

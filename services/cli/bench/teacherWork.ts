@@ -8,6 +8,7 @@ import { TeacherNetwork } from '../../../src/models/teacher/teacherNetwork.js';
 import type { NamedTensors } from '../../../src/wire/safetensors.js';
 import { studentSpec } from '../../student/trainer.js';
 import { rgbImages, SALT } from './inputs.js';
+import type { Products } from '../../../src/contract/products.js';
 import { configOf, type Workload } from './workload.js';
 
 /** In fp32, so that only the network and the work that every teacher has to do is measured. */
@@ -26,7 +27,11 @@ export class TeacherWork {
   /**
    * `seeWeights`, if given, gets a copy of the state dict. Throws ConfigError, as configOf does.
    */
-  constructor(workload: Workload, seeWeights?: (weights: NamedTensors) => void) {
+  constructor(
+    workload: Workload,
+    seeWeights?: (weights: NamedTensors) => void,
+    products: Products = 'float32',
+  ) {
     const spec = studentSpec(configOf(workload), workload.classes);
     const network = SegmentationNetwork.create(spec, (name, shape) =>
       weightValues({ salt: SALT, gain: GAIN }, name, shape),
@@ -34,7 +39,7 @@ export class TeacherWork {
     seeWeights?.(network.stateDict());
     const classNames = Array.from({ length: workload.classes }, (_, index) => `class ${index}`);
     const description = { spec, normalisation: OFFICIAL_NORMALISATION, classNames };
-    this.#teacher = new TeacherNetwork(network, description);
+    this.#teacher = new TeacherNetwork(network, description, products);
     this.#images = rgbImages(workload);
   }
 

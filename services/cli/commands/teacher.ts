@@ -24,6 +24,7 @@ output; the log goes to standard error. SIGTERM and SIGINT drain.
   --settings FILE    same as --set graph.settings=FILE: settings that the graph doesn't contain; by
                      default model.yaml beside model.onnx, or cirkd.yaml in the SavedModel's folder
   --provider NAME    same as --set graph.provider=NAME: cpu or cuda, for --onnx
+  --compute MODE     same as --set compute=MODE: float32 or bfloat16, for --checkpoint (docs/teachers.md)
   --port PORT        same as --set listen.port=PORT
   --metrics-port P   same as --set metrics.port=P
   --simulate         same as --set simulate.enabled=true
@@ -37,6 +38,7 @@ const TEXT_FLAGS = {
   'saved-model': { type: 'string' },
   settings: { type: 'string' },
   provider: { type: 'string' },
+  compute: { type: 'string' },
 } as const;
 
 const KEY_OF_FLAG: Readonly<Record<keyof typeof TEXT_FLAGS, string>> = {
@@ -45,6 +47,7 @@ const KEY_OF_FLAG: Readonly<Record<keyof typeof TEXT_FLAGS, string>> = {
   'saved-model': 'graph.savedModel',
   settings: 'graph.settings',
   provider: 'graph.provider',
+  compute: 'compute',
 };
 
 function run(argv: string[]): Promise<number> {

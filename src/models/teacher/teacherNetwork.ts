@@ -5,8 +5,9 @@
  */
 import { createHash } from 'node:crypto';
 import type { InferenceImage } from '../../contract/inference.js';
+import type { Products } from '../../contract/products.js';
 import type { TeacherInfo } from '../../contract/teacherInfo.js';
-import { ops, scope, type Tensor } from '../../tensor/index.js';
+import { bfloat16Products, ops, scope, type Tensor } from '../../tensor/index.js';
 import type { EncodedTensor } from '../../contract/encodedTensor.js';
 import { inferenceContext } from '../context.js';
 import { checkRequest, encodeOutputs, type ImageMaps } from './encodeOutputs.js';
@@ -14,28 +15,40 @@ import { type EncodedOutput, type OutputRequest, OUTPUTS } from '../../contract/
 import { type ModelDescription, readModelFile } from '../files/modelFile.js';
 import { SegmentationNetwork } from '../network.js';
 import { normalise, type PixelNormalisation } from '../normalise.js';
+import { checkProducts } from '../products.js';
 import { specName } from '../spec.js';
 
-const NUMERIC_MODE = 'fp32';
+const NUMERIC_MODES: Readonly<Record<Products, string>> = { float32: 'fp32', bfloat16: 'bf16' };
 
 export class TeacherNetwork {
   readonly info: TeacherInfo;
+  /** For the log: the precision of products, and what computes them if that isn't float32. */
+  readonly computes: string;
+  readonly #products: Products;
   readonly #network: SegmentationNetwork;
   readonly #normalisation: PixelNormalisation;
 
-  /** Throws CheckpointError on a file that holds no usable network. */
-  static load(file: Uint8Array): TeacherNetwork {
+  /** Throws CheckpointError on a file that holds no usable network, or one without such products. */
+  static load(file: Uint8Array, products: Products = 'float32'): TeacherNetwork {
     const { description, tensors } = readModelFile(file);
-    return new TeacherNetwork(SegmentationNetwork.load(description.spec, tensors), description);
+    checkProducts(description.spec, products);
+    const network = SegmentationNetwork.load(description.spec, tensors);
+    return new TeacherNetwork(network, description, products);
   }
 
   /** Takes ownership of the network. */
-  constructor(network: SegmentationNetwork, description: ModelDescription) {
+  constructor(
+    network: SegmentationNetwork,
+    description: ModelDescription,
+    products: Products = 'float32',
+  ) {
     const { spec, normalisation, classNames } = description;
     this.#network = network;
+    this.#products = products;
+    this.computes = products === 'float32' ? products : `${products}, ${bfloat16Products()}`;
     this.#normalisation = normalisation;
     this.info = {
-      digest: digestOf(network, description),
+      digest: digestOf(network, description, NUMERIC_MODES[products]),
       model: specName(spec),
       classes: spec.numClasses,
       featureChannels: network.featureChannels,
@@ -45,7 +58,7 @@ export class TeacherNetwork {
       pixelStd: normalisation.pixelStd,
       channelOrder: normalisation.channelOrder,
       alignCorners: network.alignCorners,
-      numericMode: NUMERIC_MODE,
+      numericMode: NUMERIC_MODES[products],
       classNames,
     };
   }
@@ -103,7 +116,7 @@ export class TeacherNetwork {
     images: readonly InferenceImage[],
     wantsAux: boolean,
   ): { logits: Tensor; feature: Tensor; aux: Tensor | null } {
-    const context = inferenceContext();
+    const context = inferenceContext(this.#products);
     try {
       return scope(() => {
         const { height, width } = images[0]!;
@@ -148,7 +161,11 @@ function checkImage(index: number, { height, width, rgb }: InferenceImage): void
   }
 }
 
-function digestOf(network: SegmentationNetwork, description: ModelDescription): string {
+function digestOf(
+  network: SegmentationNetwork,
+  description: ModelDescription,
+  numericMode: string,
+): string {
   const { spec, normalisation } = description;
   const { pixelMean, pixelStd, channelOrder } = normalisation;
   const hash = createHash('sha256');
@@ -157,7 +174,7 @@ function digestOf(network: SegmentationNetwork, description: ModelDescription): 
   const corners = spec.alignCorners === undefined ? [] : [spec.alignCorners];
   const architecture = [model, backbone, variant, numClasses, widthMultiplier, ...corners];
   const pixels = [pixelMean, pixelStd, channelOrder];
-  hash.update(JSON.stringify([architecture, pixels, NUMERIC_MODE]));
+  hash.update(JSON.stringify([architecture, pixels, numericMode]));
   for (const [name, { dtype, shape, data }] of network.stateDict()) {
     hash.update(JSON.stringify([name, dtype, shape]));
     hash.update(data);
