@@ -163,7 +163,10 @@ test("a teacher's mode is part of its contract: another name, another digest, an
 test('what has no such mode says so', () => {
   const segformer: ModelDescription = {
     ...DESCRIPTION,
-    spec: { ...DESCRIPTION.spec, model: 'segformer', backbone: 'mit_b0' },
+    spec: {
+      ...DESCRIPTION.spec,
+      ...{ model: 'segformer', backbone: 'mit_b0', widthMultiplier: 1 },
+    },
   };
   const file = fileOf(segformer);
   TeacherNetwork.load(file).dispose();
