@@ -17,7 +17,7 @@ const FLAGS = ['-O2', '-std=c++17', '-fPIC', '-shared', '-DNAPI_VERSION=8'];
 /** The kernels that TensorFlow lacks; they register themselves when the addon is loaded. */
 const KERNELS = join('src', 'tensor', 'native');
 /** Vectorises loops, including sums; NaN and infinity keep their meaning. */
-const KERNEL_FLAGS = [
+export const KERNEL_FLAGS = [
   ...['-O3', '-std=c++17', '-fPIC', '-c', '-pthread'],
   ...['-fopenmp-simd', '-fno-math-errno', '-fno-trapping-math', '-ffp-contract=fast'],
 ];
