@@ -4,7 +4,7 @@ import { inferenceContext } from '../models/context.js';
 import { type ModelDescription, readModelFile } from '../models/files/modelFile.js';
 import { SegmentationNetwork } from '../models/network.js';
 import { normalise, type PixelNormalisation } from '../models/normalise.js';
-import { checkProducts } from '../models/products.js';
+import { checkProducts } from '../models/teacher/checkProducts.js';
 import { scope } from '../tensor/index.js';
 import type { Segmenter } from './predict.js';
 

@@ -15,7 +15,7 @@ import { type EncodedOutput, type OutputRequest, OUTPUTS } from '../../contract/
 import { type ModelDescription, readModelFile } from '../files/modelFile.js';
 import { SegmentationNetwork } from '../network.js';
 import { normalise, type PixelNormalisation } from '../normalise.js';
-import { checkProducts } from '../products.js';
+import { checkProducts } from './checkProducts.js';
 import { specName } from '../spec.js';
 
 const NUMERIC_MODES: Readonly<Record<Products, string>> = { float32: 'fp32', bfloat16: 'bf16' };

@@ -1,8 +1,8 @@
 /** Which networks have which numeric modes. */
-import type { Products } from '../contract/products.js';
-import { CheckpointError } from '../wire/checkpointError.js';
-import { isSegformer } from './segformer.js';
-import { type NetworkSpec, specName } from './spec.js';
+import type { Products } from '../../contract/products.js';
+import { CheckpointError } from '../../wire/checkpointError.js';
+import { isSegformer } from '../segformer.js';
+import { type NetworkSpec, specName } from '../spec.js';
 
 /** Throws CheckpointError if there are no such products for the network. */
 export function checkProducts(spec: NetworkSpec, products: Products): void {
