@@ -17,7 +17,7 @@ export function openWork(task: SideTask): StepWork {
   const { kind, workload } = task.case;
   switch (kind) {
     case 'teacher':
-      return teacherStep(new TeacherWork(workload, teacherFile(task)));
+      return teacherStep(new TeacherWork(workload, { file: teacherFile(task) }));
     case 'network': {
       const student = new StudentWork(workload);
       writeWeights(task, NETWORK, student.trainer.parts.network.stateDict());

@@ -1,6 +1,7 @@
 /** The options by which a command names the network that predicts. */
 import { loadConfig } from '../../src/config/load.js';
 import { type OipSection, oipSchema } from '../../src/config/sections/oipSection.js';
+import { PRODUCTS, type Products } from '../../src/contract/products.js';
 import type { RemoteSegmenter } from '../../src/evaluate/predict.js';
 import { namesUnixSocket, UNIX_ADDRESS_FORM, unixPath } from '../../src/contract/unixAddress.js';
 import { isOipAddress, oipEntry, wantsTls } from '../../src/oip/client/address.js';
@@ -19,6 +20,7 @@ import { connectSegmenter } from './teacherSegmenter.js';
 /** For node:util's parseArgs. */
 export const NETWORK_OPTIONS = {
   model: { type: 'string' },
+  compute: { type: 'string' },
   teacher: { type: 'string' },
   'teacher-timeout': { type: 'string', default: '60' },
   oip: { type: 'string', multiple: true, default: [] as string[] },
@@ -27,6 +29,7 @@ export const NETWORK_OPTIONS = {
 
 export const NETWORK_USAGE = `  --model PATH    a model file (.safetensors), a checkpoint's folder, or a run's folder (its best
                   checkpoint is used)
+  --compute MODE  products of a model in float32 (default) or bfloat16 (docs/teachers.md)
   --teacher HOST:PORT[,HOST:PORT]
                   running teachers instead of a model; dns:///HOST:PORT: all addresses of a name;
                   unix:PATH: a socket on this machine;
@@ -38,6 +41,7 @@ ${TEACHER_SECURITY_USAGE}`;
 
 export interface NetworkValues extends TeacherSecurityValues {
   readonly model?: string | undefined;
+  readonly compute?: string | undefined;
   readonly teacher?: string | undefined;
   readonly 'teacher-timeout': string;
   readonly oip?: readonly string[] | undefined;
@@ -48,7 +52,7 @@ export interface OpenedNetwork {
   readonly classNames: readonly string[];
   /** Describes what was opened, for a scores file. */
   readonly source:
-    | { readonly model: string }
+    | { readonly model: string; readonly compute?: Products }
     | { readonly teacher: string; readonly digest: string };
   close(): Promise<void>;
 }
@@ -61,6 +65,7 @@ export function checkNetworkOptions(values: NetworkValues): void {
       `--model, --teacher: ${model === undefined ? 'none' : 'both'} given, wanted exactly one`,
     );
   }
+  productsOf(values);
   if (teacher !== undefined) checkProtocol(addressesOf(teacher), values);
   oipSectionOf(values);
   timeoutOf(values);
@@ -77,11 +82,12 @@ export async function openNetwork(
   checkNetworkOptions(values);
   if (values.teacher !== undefined) return openTeacher(values.teacher, values, classes);
   const model = values.model!;
-  const segmenter = await openSegmenter(model);
+  const products = productsOf(values);
+  const segmenter = await openSegmenter(model, products);
   return {
     segmenter,
     classNames: segmenter.description.classNames,
-    source: { model },
+    source: { model, ...(products === 'float32' ? {} : { compute: products }) },
     async close() {
       segmenter.dispose();
     },
@@ -113,6 +119,16 @@ async function openTeacher(
       security.close();
     },
   };
+}
+
+/** The products of a model; a teacher has its own mode. */
+function productsOf({ compute, teacher }: NetworkValues): Products {
+  if (compute === undefined) return 'float32';
+  if (teacher !== undefined)
+    throw new UsageError('--compute: given with --teacher, wanted --model');
+  const found = PRODUCTS.find((name) => name === compute);
+  if (found !== undefined) return found;
+  throw new UsageError(`--compute: ${compute} given, wanted ${PRODUCTS.join(' or ')}`);
 }
 
 function addressesOf(text: string): string[] {

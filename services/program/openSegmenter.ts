@@ -2,6 +2,7 @@
 import { existsSync, statSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { Products } from '../../src/contract/products.js';
 import { type LoadedSegmenter, loadSegmenter } from '../../src/evaluate/networkSegmenter.js';
 import { latestCheckpoint, verifyCheckpoint } from '../../src/run/checkpoint.js';
 import { bestCheckpoint } from '../../src/run/checkpointFolder.js';
@@ -15,7 +16,10 @@ const STUDENT_FILE = 'student.safetensors';
  * The network of a model file, of a checkpoint's folder, or of a run's folder (its best checkpoint, or
  * the newest if none is marked). Throws CheckpointError that names the file and the fault.
  */
-export async function openSegmenter(path: string): Promise<LoadedSegmenter> {
+export async function openSegmenter(
+  path: string,
+  products: Products = 'float32',
+): Promise<LoadedSegmenter> {
   const file = await modelFileAt(path);
   let bytes: Uint8Array;
   try {
@@ -24,7 +28,7 @@ export async function openSegmenter(path: string): Promise<LoadedSegmenter> {
     throw new CheckpointError(`${file}: ${(error as Error).message}`);
   }
   try {
-    return loadSegmenter(bytes);
+    return loadSegmenter(bytes, products);
   } catch (error) {
     if (error instanceof CheckpointError) throw new CheckpointError(`${file}: ${error.message}`);
     throw error;

@@ -4,6 +4,7 @@
 import { createHash } from 'node:crypto';
 import { existsSync, readFileSync, readdirSync, readlinkSync } from 'node:fs';
 import { copyFile, mkdir, rename, rm, symlink, writeFile } from 'node:fs/promises';
+import { availableParallelism, freemem } from 'node:os';
 import { dirname, join, sep } from 'node:path';
 import { readStamp, SOURCE_STAMP, sourceDigest } from '../../src/tensor/native/sourceDigest.mjs';
 import { inTemporary, place } from './cache.mjs';
@@ -17,7 +18,7 @@ const FLAGS = ['-O2', '-std=c++17', '-fPIC', '-shared', '-DNAPI_VERSION=8'];
 /** The kernels that TensorFlow lacks; they register themselves when the addon is loaded. */
 const KERNELS = join('src', 'tensor', 'native');
 /** Vectorises loops, including sums; NaN and infinity keep their meaning. */
-const KERNEL_FLAGS = [
+export const KERNEL_FLAGS = [
   ...['-O3', '-std=c++17', '-fPIC', '-c', '-pthread'],
   ...['-fopenmp-simd', '-fno-math-errno', '-fno-trapping-math', '-ffp-contract=fast'],
 ];
@@ -161,13 +162,13 @@ async function compile(root, built, cache, say) {
     await mkdir(entry);
     const sources = filesIn(join(root, KERNELS)).filter((name) => name.endsWith('.cc'));
     const objects = sources.map((name) => join(scratch, `${name.replaceAll(sep, '-')}.o`));
-    for (const [index, name] of sources.entries()) {
-      await runCompiler([
+    await overCores(sources, (name, index) =>
+      runCompiler([
         ...KERNEL_FLAGS,
         ...['-I', join(home, 'deps', 'include'), '-I', join(root, KERNELS)],
         ...[join(root, KERNELS, name), '-o', objects[index] ?? ''],
-      ]);
-    }
+      ]),
+    );
     await runCompiler([
       ...FLAGS,
       ...['-pthread', '-I', join(modulesFolder(root), 'node-api-headers', 'include')],
@@ -181,6 +182,33 @@ async function compile(root, built, cache, say) {
     await place(entry, join(built, '..'));
   });
   say(`addon: compiled in ${((Date.now() - started) / 1000).toFixed(0)} s`);
+}
+
+/** A compiler takes up to this much memory. */
+const COMPILER_BYTES = 1.5 * 2 ** 30;
+
+/**
+ * Several at once, as many as the machine has cores and memory for. After a failure none is begun any more.
+ * @template T
+ * @param {readonly T[]} all
+ * @param {(each: T, index: number) => Promise<void>} work
+ */
+async function overCores(all, work) {
+  const most = Math.min(availableParallelism(), Math.floor(freemem() / COMPILER_BYTES));
+  const left = [...all.entries()];
+  const job = async () => {
+    for (let next = left.shift(); next !== undefined; next = left.shift()) {
+      const [index, each] = next;
+      try {
+        await work(each, index);
+      } catch (error) {
+        left.splice(0);
+        throw error;
+      }
+    }
+  };
+  const jobs = await Promise.allSettled(Array.from({ length: Math.max(1, most) }, job));
+  for (const each of jobs) if (each.status === 'rejected') throw each.reason;
 }
 
 /**

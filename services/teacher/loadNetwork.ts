@@ -12,7 +12,7 @@ export async function loadNetwork(source: NetworkSource): Promise<Network> {
   // Imported late, as a simulated teacher needs no TensorFlow.
   const { TeacherNetwork } = await import('../../src/models/teacher/teacherNetwork.js');
   try {
-    return TeacherNetwork.open(source.path);
+    return TeacherNetwork.open(source.path, source.products);
   } catch (error) {
     if (error instanceof Error && 'syscall' in error) {
       throw new CheckpointError(`checkpoint: ${error.message}`, { cause: error });

@@ -53,8 +53,14 @@ export function workerSetup(
   };
 }
 
-function networkSource({ checkpoint, graph, simulate, threads }: TeacherConfig): NetworkSource {
-  if (checkpoint !== null) return { kind: 'checkpoint', path: checkpoint };
+function networkSource({
+  checkpoint,
+  compute,
+  graph,
+  simulate,
+  threads,
+}: TeacherConfig): NetworkSource {
+  if (checkpoint !== null) return { kind: 'checkpoint', path: checkpoint, products: compute };
   const source = graphSource(graph, threads);
   if (source !== null) return { kind: 'graph', ...source };
   const { enabled: _, ...sizes } = simulate;

@@ -108,9 +108,11 @@ export async function startService(
     );
     const engine = await loadEngine(config, workerSetup(config, processors, threads), stop);
     parts.engine = engine;
-    metrics.setDigest(engine.info.digest);
+    const { info, died, computes } = engine;
+    const { model, digest, numericMode } = info;
+    log.info({ model, digest, numericMode, computes }, 'network loaded');
+    metrics.setNetwork(digest, numericMode);
     parts.server.serve(engine);
-    const { info, died } = engine;
     return { ...addresses, metricsUrl, info, died, close };
   } catch (error) {
     await close();

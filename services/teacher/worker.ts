@@ -24,8 +24,11 @@ serveCalls(INFERENCE, {
     const network = await loadNetwork(setup.source);
     await warmUp(network, setup);
     opened = { network, faults: new FaultInjector(setup.faults) };
-    const { info, batchPixels } = network;
-    return { info, classifier: network.classifier(), batchPixels };
+    const { info, batchPixels, computes } = network;
+    return {
+      ...{ info, batchPixels, classifier: network.classifier() },
+      ...(computes === undefined ? {} : { computes }),
+    };
   },
   async infer(images, outputs) {
     if (opened === undefined) throw new Error('the inference thread: infer() called before open()');

@@ -22,6 +22,8 @@ export class WorkerEngine implements InferenceEngine {
   readonly info: TeacherInfo;
   readonly classifier: EncodedTensor | null;
   readonly batchPixels: number | undefined;
+  /** For the log: see TeacherNetwork.computes; undefined for networks that say nothing. */
+  readonly computes: string | undefined;
   readonly #thread: ThreadCalls<InferenceCalls>;
 
   /**
@@ -51,6 +53,7 @@ export class WorkerEngine implements InferenceEngine {
     this.info = opened.info;
     this.classifier = opened.classifier;
     this.batchPixels = opened.batchPixels;
+    this.computes = opened.computes;
   }
 
   /** Resolves with the reason if the thread ends unasked. */

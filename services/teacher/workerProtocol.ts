@@ -3,6 +3,7 @@ import { ProviderError } from '../../src/graphs/providerError.js';
 import type { OnnxProvider } from '../../src/graphs/onnxGraph.js';
 import type { GivenSettings } from '../../src/graphs/graphSettings.js';
 import { NonFiniteOutputError, RefusedImageError } from '../../src/contract/inference.js';
+import type { Products } from '../../src/contract/products.js';
 import type { EncodedOutput, OutputRequest } from '../../src/contract/outputs.js';
 import type { TeacherInfo } from '../../src/contract/teacherInfo.js';
 import type { InferenceEngine } from '../../src/stream/server/serving.js';
@@ -12,7 +13,7 @@ import type { EncodedTensor } from '../../src/contract/encodedTensor.js';
 
 /** Which network to load. */
 export type NetworkSource =
-  | { readonly kind: 'checkpoint'; readonly path: string }
+  | { readonly kind: 'checkpoint'; readonly path: string; readonly products?: Products }
   | ({ readonly kind: 'graph' } & GraphSource)
   | ({ readonly kind: 'simulate' } & SimulateOptions);
 
@@ -81,6 +82,8 @@ export interface Network {
   readonly info: TeacherInfo;
   /** See InferenceEngine. */
   readonly batchPixels?: number | undefined;
+  /** For the log: see TeacherNetwork.computes. */
+  readonly computes?: string;
   infer(
     images: readonly WorkerImage[],
     outputs: readonly OutputRequest[],
@@ -91,7 +94,8 @@ export interface Network {
 }
 
 /** The network is loaded and warm. */
-export type OpenedNetwork = Pick<InferenceEngine, 'info' | 'classifier' | 'batchPixels'>;
+export type OpenedNetwork = Pick<InferenceEngine, 'info' | 'classifier' | 'batchPixels'> &
+  Pick<Network, 'computes'>;
 
 /** The inference thread's calls; `open` comes first. */
 export interface InferenceCalls {

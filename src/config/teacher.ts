@@ -1,5 +1,6 @@
 /** The teacher server's config. */
 import { z } from 'zod';
+import { PRODUCTS } from '../contract/products.js';
 import type { ConfigSchema, CrossFault } from './fields.js';
 import { count, field, milliseconds, port, positiveCount, section } from './fields.js';
 import { isProcessorList } from './sections/processorList.js';
@@ -133,6 +134,10 @@ const root = z.strictObject({
     "The teacher's weights; the file's metadata gives architecture and normalisation.",
     { wanted: 'the path of a .safetensors file', isPath: true },
   ),
+  compute: field(
+    z.enum(PRODUCTS).default('float32'),
+    "Precision of the products in a checkpoint's convolutions with batch norm; sums are float32. bfloat16 is another numeric mode: the digest differs, so a run can't change to it (docs/teachers.md).",
+  ),
   graph: graphSection,
   simulate: simulateSection,
   faults: faultsSection,
@@ -222,6 +227,7 @@ function teacherCrossFaults(config: TeacherConfig): CrossFault[] {
   const imageBytes = maxImagePixels * 3;
   const faults = [
     ...sourceFaults(config),
+    ...computeFaults(config),
     ...graphFaults(config.graph),
     ...listenFaults(config.listen),
   ];
@@ -252,6 +258,13 @@ function teacherCrossFaults(config: TeacherConfig): CrossFault[] {
     }
   });
   return faults;
+}
+
+/** Graphs and simulated teachers have a mode of their own. */
+function computeFaults({ checkpoint, compute }: TeacherConfig): CrossFault[] {
+  if (compute === 'float32' || checkpoint !== null) return [];
+  const message = `got ${compute} without a checkpoint, wanted float32: only networks of a checkpoint have other modes`;
+  return [{ keys: ['compute', 'checkpoint'], message }];
 }
 
 /** Wants exactly one source of the teacher. */

@@ -1,4 +1,5 @@
 /** What a forward pass needs in addition to weights and input. */
+import type { Products } from '../contract/products.js';
 import { type RankGroup, Tape, type Var } from '../tensor/index.js';
 import { StagedBuffers } from './buffers.js';
 
@@ -17,6 +18,8 @@ export interface ForwardContext {
   /** Two int32 seeds per dropout layer, counted from 0; null: dropout off. */
   readonly dropoutSeed: ((layer: number) => readonly [number, number]) | null;
   readonly staged: StagedBuffers;
+  /** Of convolutions with batch norm in inference. Absent: float32. */
+  readonly products?: Products;
   /** Absent: the batch is this process's alone. */
   readonly share?: BatchShare;
   /** Called with the output of each stage of the backbone, which is valid during the call only. */
@@ -24,8 +27,9 @@ export interface ForwardContext {
 }
 
 /** Running statistics, no dropout, nothing recorded. Dispose of its tape after use. */
-export function inferenceContext(): ForwardContext {
+export function inferenceContext(products: Products = 'float32'): ForwardContext {
   return {
+    products,
     tape: new Tape(false),
     training: false,
     dropoutSeed: null,

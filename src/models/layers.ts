@@ -54,8 +54,13 @@ export class Convolution implements Layer {
   }
 
   /** Convolution, norm, shortcut and activation as one op: for inference. */
-  normalised({ tape }: ForwardContext, x: Var, norm: BatchNorm, after: AfterNorm): Var {
-    const geometry = { ...this.#geometry, depthwise: this.#depthwise };
+  normalised(
+    { tape, products = 'float32' }: ForwardContext,
+    x: Var,
+    norm: BatchNorm,
+    after: AfterNorm,
+  ): Var {
+    const geometry = { ...this.#geometry, depthwise: this.#depthwise, products };
     const weights = tape.parameter(this.#weights);
     const normalisation = norm.weightsAndStatistics(tape);
     return differentiable.normalisedConvolution(tape, x, weights, geometry, normalisation, after);

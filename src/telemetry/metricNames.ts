@@ -38,7 +38,7 @@ export const TEACHER_METRIC_NAMES = named('cirkd_teacher_', {
     'oip_request_seconds',
     'Duration of an inference request of the Open Inference Protocol, by method.',
   ],
-  info: ['info', 'Always 1; the digest label identifies the weights being served.'],
+  info: ['info', 'Always 1; the labels identify the weights being served and their numeric mode.'],
 });
 
 export const STUDENT_METRIC_NAMES = named('cirkd_student_', {

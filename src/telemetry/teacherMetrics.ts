@@ -27,14 +27,14 @@ export interface TeacherMetrics {
   readonly cache: AnswerMetrics;
   /** Sets the expiry of the certificate in use; not called by a service without one. */
   readonly setCertificateExpiry: (expires: Date) => void;
-  /** Records which weights are served; call once, when the checkpoint is loaded. */
-  setDigest(digest: string): void;
+  /** Records which weights are served in which mode; call once, when the checkpoint is loaded. */
+  setNetwork(digest: string, numericMode: string): void;
 }
 
 export function createTeacherMetrics(): TeacherMetrics {
   const registry = createRegistry();
   const registers = [registry];
-  const info = new Gauge({ ...NAMES.info, labelNames: ['digest'], registers });
+  const info = new Gauge({ ...NAMES.info, labelNames: ['digest', 'numeric_mode'], registers });
   return {
     registry,
     images: new Counter({ ...NAMES.images, registers }),
@@ -64,9 +64,9 @@ export function createTeacherMetrics(): TeacherMetrics {
     }),
     cache: answerMetrics(TEACHER_CACHE_METRIC_NAMES, ['memory', 'disk'], registers),
     setCertificateExpiry: certificateExpiry(registers),
-    setDigest: (digest) => {
+    setNetwork: (digest, numericMode) => {
       info.reset();
-      info.set({ digest }, 1);
+      info.set({ digest, numeric_mode: numericMode }, 1);
     },
   };
 }

@@ -7,6 +7,7 @@ export * from './create.js';
 export * as differentiable from './differentiable.js';
 export { type OpProfile, startProfile, stopProfile } from './execute.js';
 export type { AfterNorm } from './kernels/batchNorm.js';
+export { type Bfloat16Products, bfloat16Products } from './kernels/bfloat16.js';
 export { pixelLosses } from './kernels/pixelCrossEntropy.js';
 export type { SimilarityKl } from './kernels/similarityKl.js';
 export type { RankGroup } from './kernels/sharedBatchNorm.js';

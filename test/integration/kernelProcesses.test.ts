@@ -11,8 +11,11 @@ const TRANSFORMER = fileURLToPath(
 const WINOGRAD = fileURLToPath(new URL('../support/numerics/winogradErrors.ts', import.meta.url));
 const CHOICE = fileURLToPath(new URL('../support/numerics/kernelChoice.ts', import.meta.url));
 
+/** Of convolutions in bfloat16, with the processor's instruction where it has one and with float32's. */
+const bits = new Set<string>();
+
 for (const level of ['wide', 'medium', 'narrow']) {
-  test(`convolutions with ${level} vectors (or the widest there are) equal plain loops, and those of a batch its images'`, () => {
+  test(`convolutions with ${level} vectors (or the widest there are) equal plain loops, those of a batch its images', and bfloat16 the other levels`, (t) => {
     const { stdout, stderr, status } = spawnSync(process.execPath, ['--import', 'tsx', ERRORS], {
       encoding: 'utf8',
       env: { ...process.env, CIRKD_VECTOR_LEVEL: level },
@@ -22,6 +25,11 @@ for (const level of ['wide', 'medium', 'narrow']) {
       .trim()
       .split('\n')
       .map((line) => JSON.parse(line));
+    const { bfloat16, products } = lines.pop();
+    t.diagnostic(`bfloat16 products: ${products}`);
+    if (level !== 'wide') assert.equal(products, 'emulated');
+    bits.add(bfloat16);
+    assert.deepEqual([...bits], [bfloat16]);
     assert.equal(lines.length, 15);
     for (const { shape, y, dx, dw } of lines) {
       const errors = JSON.stringify({ shape, y, dx, dw });

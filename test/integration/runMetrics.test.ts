@@ -36,7 +36,7 @@ const TEACHER_LINES = [
   /^cirkd_teacher_batch_images_(bucket\{le="[^"]+"\}|sum|count)$/,
   /^cirkd_teacher_sent_bytes_total\{encoding="fp16"\}$/,
   /^cirkd_teacher_streams$/,
-  /^cirkd_teacher_info\{digest="sha256:[0-9a-f]{64}"\}$/,
+  /^cirkd_teacher_info\{digest="sha256:[0-9a-f]{64}",numeric_mode="fp32"\}$/,
   /^nodejs_eventloop_lag_p99_seconds$/,
 ];
 

@@ -77,7 +77,10 @@ test('SIGTERM: accepted images are answered, the client is notified, exit code 0
   });
   assert.match(metrics, /^cirkd_teacher_streams 1$/m);
   assert.match(metrics, /^cirkd_teacher_requests_total\{code="DATA_LOSS"\} 1$/m);
-  assert.match(metrics, /^cirkd_teacher_info\{digest="sha256:[0-9a-f]{64}"\} 1$/m);
+  assert.match(
+    metrics,
+    /^cirkd_teacher_info\{digest="sha256:[0-9a-f]{64}",numeric_mode="simulated"\} 1$/m,
+  );
   assert.match(metrics, /^nodejs_eventloop_lag_p99_seconds /m);
 
   teacher.signal('SIGTERM');

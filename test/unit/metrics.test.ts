@@ -148,10 +148,10 @@ test('only ranks of a group have series of collectives; rank 0 alone serves lag 
 
 test('a new digest replaces the old one', async () => {
   const metrics = createTeacherMetrics();
-  metrics.setDigest('sha256:aa');
-  metrics.setDigest('sha256:bb');
+  metrics.setNetwork('sha256:aa', 'fp32');
+  metrics.setNetwork('sha256:bb', 'bf16');
   const text = await metrics.registry.metrics();
-  assert.match(text, /cirkd_teacher_info\{digest="sha256:bb"\} 1/);
+  assert.match(text, /cirkd_teacher_info\{digest="sha256:bb",numeric_mode="bf16"\} 1/);
   assert.doesNotMatch(text, /sha256:aa/);
 });
 

@@ -1,6 +1,7 @@
 /** The options of `cirkd bench`. */
 import { parseArgs } from 'node:util';
 import { ConfigError } from '../../../src/config/configError.js';
+import { PRODUCTS, type Products } from '../../../src/contract/products.js';
 import { UsageError } from '../command.js';
 import { wholeNumber } from '../datasetOptions.js';
 import { checkNetwork } from '../modelOptions.js';
@@ -21,6 +22,7 @@ export const BENCH_USAGE = `  --model NAME           deeplabv3, psp, deeplab_mob
                          against random outputs of a teacher (default cirkd)
   --teacher-channels N   channels of the random teacher's feature (default 256)
   --only teacher|student only the forward pass, or only the training step
+  --compute MODE         the teacher's products: float32 (default) or bfloat16
   --steps N              timed repetitions (default 10)
   --warm-up N            untimed repetitions before those (default 2)
   --threads N            threads per operation (default: one per core)
@@ -30,6 +32,8 @@ export const BENCH_USAGE = `  --model NAME           deeplabv3, psp, deeplab_mob
 export interface BenchOptions {
   readonly workload: Workload;
   readonly parts: readonly ('teacher' | 'student')[];
+  /** The teacher's. */
+  readonly products: Products;
   readonly repetitions: Repetitions;
   readonly threads: number;
   readonly json: string | null;
@@ -54,6 +58,7 @@ export function readBenchOptions(argv: string[]): BenchOptions {
       loss: { type: 'string', default: 'cirkd' },
       'teacher-channels': { type: 'string', default: '256' },
       only: { type: 'string' },
+      compute: { type: 'string', default: 'float32' },
       steps: { type: 'string', default: '10' },
       'warm-up': { type: 'string', default: '2' },
       threads: { type: 'string', default: String(availableCores()) },
@@ -82,6 +87,7 @@ export function readBenchOptions(argv: string[]): BenchOptions {
       values.only === undefined
         ? ['teacher', 'student']
         : [oneOf('--only', values.only, ['teacher', 'student'])],
+    products: oneOf('--compute', values.compute, PRODUCTS),
     repetitions: {
       warmUp: wholeNumber('--warm-up', values['warm-up'], 0),
       timed: steps,

@@ -12,6 +12,7 @@ import { TeacherNetwork } from '../../../src/models/teacher/teacherNetwork.js';
 import type { NamedTensors } from '../../../src/wire/safetensors.js';
 import { studentSpec } from '../../student/trainer.js';
 import { rgbImages, SALT } from './inputs.js';
+import type { Products } from '../../../src/contract/products.js';
 import { configOf, type Workload } from './workload.js';
 
 /** In fp32, so that only the network and the work that every teacher has to do is measured. */
@@ -37,13 +38,22 @@ export function writeTeacherFile(workload: Workload, path: string): NamedTensors
   return weights;
 }
 
+export interface TeacherWorkOptions {
+  readonly file?: string;
+  readonly products?: Products;
+}
+
 export class TeacherWork {
   readonly #teacher: TeacherNetwork;
   readonly #images: readonly InferenceImage[];
 
-  /** `file`: what writeTeacherFile wrote; by default it is written here. Throws ConfigError, as configOf does. */
-  constructor(workload: Workload, file?: string) {
-    this.#teacher = file === undefined ? madeTeacher(workload) : TeacherNetwork.open(file);
+  /**
+   * `file`: what writeTeacherFile wrote; by default it is written here. Throws ConfigError, as configOf does;
+   * CheckpointError for a network without such products.
+   */
+  constructor(workload: Workload, { file, products = 'float32' }: TeacherWorkOptions = {}) {
+    this.#teacher =
+      file === undefined ? madeTeacher(workload, products) : TeacherNetwork.open(file, products);
     this.#images = rgbImages(workload);
   }
 
@@ -60,12 +70,12 @@ export class TeacherWork {
   }
 }
 
-function madeTeacher(workload: Workload): TeacherNetwork {
+function madeTeacher(workload: Workload, products: Products): TeacherNetwork {
   const folder = mkdtempSync(join(tmpdir(), 'cirkd-bench-'));
   try {
     const path = join(folder, 'teacher.safetensors');
     writeTeacherFile(workload, path);
-    return TeacherNetwork.open(path);
+    return TeacherNetwork.open(path, products);
   } finally {
     rmSync(folder, { recursive: true });
   }

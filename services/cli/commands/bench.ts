@@ -2,7 +2,7 @@
 import { dirname } from 'node:path';
 import { ensureFolder, replaceFile } from '../../../src/run/durableFiles.js';
 import { specName } from '../../../src/models/spec.js';
-import { engineInfo } from '../../../src/tensor/index.js';
+import { bfloat16Products, engineInfo } from '../../../src/tensor/index.js';
 import { studentSpec } from '../../student/trainer.js';
 import { setEngineEnvironment } from '../../student/computeProtocol.js';
 import { BENCH_USAGE, type BenchOptions, readBenchOptions } from '../bench/benchOptions.js';
@@ -40,6 +40,9 @@ async function run(argv: string[]): Promise<number> {
     `${network}, ${classes} classes, ${images}×${height}×${width}, loss: ${loss}. ` +
       `TensorFlow ${tensorflow} on ${device}, ${threads} threads.\n\n`,
   );
+  if (options.products !== 'float32') {
+    process.stdout.write(`The teacher's products: ${options.products}, ${bfloat16Products()}.\n\n`);
+  }
   const measurements = parts.map((part) => measure(part, options));
   process.stdout.write(benchReport(measurements));
   if (json !== null) {
@@ -52,15 +55,15 @@ async function run(argv: string[]): Promise<number> {
 
 function measure(
   part: 'teacher' | 'student',
-  { workload, repetitions }: BenchOptions,
+  { workload, products, repetitions }: BenchOptions,
 ): WorkMeasurement {
-  const make = part === 'teacher' ? teacher : student;
+  const make = part === 'teacher' ? (of: typeof workload) => teacher(of, products) : student;
   const name = part === 'teacher' ? 'teacher forward' : 'student step';
   return measureWork(name, () => make(workload), workload.images, repetitions);
 }
 
-function teacher(workload: BenchOptions['workload']): Work {
-  const work = new TeacherWork(workload);
+function teacher(workload: BenchOptions['workload'], products: BenchOptions['products']): Work {
+  const work = new TeacherWork(workload, { products });
   return { run: () => work.forward(), dispose: () => work.dispose() };
 }
 

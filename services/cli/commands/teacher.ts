@@ -25,6 +25,7 @@ output; the log goes to standard error. SIGTERM and SIGINT drain.
                      default model.yaml beside model.onnx, or cirkd.yaml in the SavedModel's folder
   --provider NAME    same as --set graph.provider=NAME: cpu or cuda, for --onnx
   --cpus LIST        same as --set cpus=LIST: the processors that all threads run on, such as 0-3,8 (Linux)
+  --compute MODE     same as --set compute=MODE: float32 or bfloat16, for --checkpoint (docs/teachers.md)
   --port PORT        same as --set listen.port=PORT
   --metrics-port P   same as --set metrics.port=P
   --simulate         same as --set simulate.enabled=true
@@ -39,6 +40,7 @@ const TEXT_FLAGS = {
   settings: { type: 'string' },
   provider: { type: 'string' },
   cpus: { type: 'string' },
+  compute: { type: 'string' },
 } as const;
 
 const KEY_OF_FLAG: Readonly<Record<keyof typeof TEXT_FLAGS, string>> = {
@@ -48,6 +50,7 @@ const KEY_OF_FLAG: Readonly<Record<keyof typeof TEXT_FLAGS, string>> = {
   settings: 'graph.settings',
   provider: 'graph.provider',
   cpus: 'cpus',
+  compute: 'compute',
 };
 
 function run(argv: string[]): Promise<number> {

@@ -24,7 +24,8 @@ export async function checkTensorflow(root: string): Promise<Check[]> {
   const oneDnn = /oneDNN custom operations are on/.test(outcome.output);
   const detail =
     `TensorFlow ${probe.tensorflow} through tfjs ${probe.tfjs}, oneDNN ${oneDnn ? 'on' : 'off'}, ` +
-    `${probe.intraOpThreads} threads, matmul ${probe.gflops.toFixed(0)} GFLOP/s`;
+    `${probe.intraOpThreads} threads, matmul ${probe.gflops.toFixed(0)} GFLOP/s, ` +
+    `bfloat16 products: ${probe.bfloat16}`;
   return [
     { name, status: 'ok', detail, data: { ...probe, oneDnn } },
     await checkGpu(root, probe.device === 'gpu'),

@@ -1,4 +1,5 @@
 /** Reports TensorFlow's version and speed; run in a child process of doctor, never in doctor itself. */
+import type { Bfloat16Products } from '../../../src/tensor/index.js';
 import { availableCores } from '../../../src/threads/availableCores.js';
 
 export interface Probe {
@@ -8,13 +9,15 @@ export interface Probe {
   readonly intraOpThreads: number;
   /** Best of a few products of two SIZE × SIZE float32 matrices, in 10⁹ operations per second. */
   readonly gflops: number;
+  /** What computes the products of a teacher with compute: bfloat16. */
+  readonly bfloat16: Bfloat16Products;
 }
 
 const SIZE = 1024;
 const ROUNDS = 8;
 
 export async function probe(): Promise<Probe> {
-  const { engineInfo, float32, ops, readScalar, scope } = await import(
+  const { bfloat16Products, engineInfo, float32, ops, readScalar, scope } = await import(
     '../../../src/tensor/index.js'
   );
   const values = Float32Array.from({ length: SIZE * SIZE }, (_, index) => (index % 7) / 7);
@@ -33,5 +36,6 @@ export async function probe(): Promise<Probe> {
     ...engineInfo(),
     intraOpThreads: threads > 0 ? threads : availableCores(),
     gflops: (2 * SIZE ** 3) / bestNs,
+    bfloat16: bfloat16Products(),
   };
 }

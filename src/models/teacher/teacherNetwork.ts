@@ -3,10 +3,17 @@
  *
  * N images of one size, H W pixels, h w positions of the outputs, K classes, D feature channels.
  */
-import { createHash, type Hash } from 'node:crypto';
 import type { InferenceImage } from '../../contract/inference.js';
+import type { Products } from '../../contract/products.js';
 import type { TeacherInfo } from '../../contract/teacherInfo.js';
-import { engineInfo, ops, returnFreedMemory, scope, type Tensor } from '../../tensor/index.js';
+import {
+  bfloat16Products,
+  engineInfo,
+  ops,
+  returnFreedMemory,
+  scope,
+  type Tensor,
+} from '../../tensor/index.js';
 import type { EncodedTensor } from '../../contract/encodedTensor.js';
 import { inferenceContext } from '../context.js';
 import { checkRequest, encodeOutputs, type ImageMaps } from './encodeOutputs.js';
@@ -15,51 +22,69 @@ import { type ModelDescription, openModelFile, readModelFile } from '../files/mo
 import type { WeightsFile } from '../files/storedWeights.js';
 import { SegmentationNetwork } from '../network.js';
 import { normalise, type PixelNormalisation } from '../normalise.js';
+import { checkProducts } from './checkProducts.js';
+import { digestOf } from './digest.js';
 import { specName } from '../spec.js';
 
-const NUMERIC_MODE = 'fp32';
+const NUMERIC_MODES: Readonly<Record<Products, string>> = { float32: 'fp32', bfloat16: 'bf16' };
 /** 256 x 512; the gain is measured in docs/performance.md. */
 const CPU_BATCH_PIXELS = 2 ** 17;
 
+interface NetworkOptions {
+  readonly products?: Products;
+  /** Where the network's weights are stored, for the digest, which is the same without. */
+  readonly file?: WeightsFile;
+}
+
 export class TeacherNetwork {
   readonly info: TeacherInfo;
+  /** For the log: the precision of products, and what computes them if that isn't float32. */
+  readonly computes: string;
   /**
    * On a CPU, pixels up to which images share a forward pass: with more the threads are busy anyway, and the maps only take
    * memory. On a GPU undefined: there is no limit.
    */
   readonly batchPixels = engineInfo().device === 'cpu' ? CPU_BATCH_PIXELS : undefined;
+  readonly #products: Products;
   readonly #network: SegmentationNetwork;
   readonly #normalisation: PixelNormalisation;
 
-  /** Throws CheckpointError on a file that holds no usable network. */
-  static load(file: Uint8Array): TeacherNetwork {
+  /** Throws CheckpointError on a file that holds no usable network, or one without such products. */
+  static load(file: Uint8Array, products: Products = 'float32'): TeacherNetwork {
     const { description, tensors } = readModelFile(file);
-    return new TeacherNetwork(SegmentationNetwork.load(description.spec, tensors), description);
+    checkProducts(description.spec, products);
+    const network = SegmentationNetwork.load(description.spec, tensors);
+    return new TeacherNetwork(network, description, { products });
   }
 
   /** The same from a path: reads weight by weight into TensorFlow's memory, so the file is never in memory as a whole. */
-  static open(path: string): TeacherNetwork {
+  static open(path: string, products: Products = 'float32'): TeacherNetwork {
     const { description, weights } = openModelFile(path);
     try {
+      checkProducts(description.spec, products);
       const network = SegmentationNetwork.loadStored(description.spec, weights);
-      return new TeacherNetwork(network, description, weights);
+      return new TeacherNetwork(network, description, { products, file: weights });
     } finally {
       weights.close();
     }
   }
 
-  /** Takes ownership of the network. `file`: where its weights are stored, for the digest, which is the same without. */
-  constructor(network: SegmentationNetwork, description: ModelDescription, file?: WeightsFile) {
+  /** Takes ownership of the network. */
+  constructor(
+    network: SegmentationNetwork,
+    description: ModelDescription,
+    { products = 'float32', file }: NetworkOptions = {},
+  ) {
     const { spec, normalisation, classNames } = description;
     this.#network = network;
+    this.#products = products;
+    this.computes = products === 'float32' ? products : `${products}, ${bfloat16Products()}`;
     this.#normalisation = normalisation;
-    const hash = startDigest(description);
-    if (file === undefined) hashWeights(hash, network);
-    else hashStoredWeights(hash, network, file);
+    const digest = digestOf(network, description, { numericMode: NUMERIC_MODES[products], file });
     // What loading took for a moment.
     returnFreedMemory();
     this.info = {
-      digest: `sha256:${hash.digest('hex')}`,
+      digest,
       model: specName(spec),
       classes: spec.numClasses,
       featureChannels: network.featureChannels,
@@ -69,7 +94,7 @@ export class TeacherNetwork {
       pixelStd: normalisation.pixelStd,
       channelOrder: normalisation.channelOrder,
       alignCorners: network.alignCorners,
-      numericMode: NUMERIC_MODE,
+      numericMode: NUMERIC_MODES[products],
       classNames,
     };
   }
@@ -129,7 +154,7 @@ export class TeacherNetwork {
     images: readonly InferenceImage[],
     wantsAux: boolean,
   ): { logits: Tensor; feature: Tensor; aux: Tensor | null } {
-    const context = inferenceContext();
+    const context = inferenceContext(this.#products);
     try {
       return scope(() => {
         const { height, width } = images[0]!;
@@ -184,34 +209,4 @@ function piecesOf(
   const count = Math.ceil(images.length / most);
   const at = (batch: number) => Math.floor((images.length * batch) / count);
   return Array.from({ length: count }, (_, batch) => images.slice(at(batch), at(batch + 1)));
-}
-
-/** The digest's part that comes before the weights. */
-function startDigest({ spec, normalisation }: ModelDescription): Hash {
-  const { pixelMean, pixelStd, channelOrder } = normalisation;
-  const hash = createHash('sha256');
-  const { model, backbone, variant, numClasses, widthMultiplier } = spec;
-  // auxHead needs no entry: without the head its weights are absent from the state dict below.
-  const corners = spec.alignCorners === undefined ? [] : [spec.alignCorners];
-  const architecture = [model, backbone, variant, numClasses, widthMultiplier, ...corners];
-  const pixels = [pixelMean, pixelStd, channelOrder];
-  hash.update(JSON.stringify([architecture, pixels, NUMERIC_MODE]));
-  return hash;
-}
-
-function hashWeights(hash: Hash, network: SegmentationNetwork): void {
-  for (const [name, { dtype, shape, data }] of network.exported()) {
-    hash.update(JSON.stringify([name, dtype, shape]));
-    hash.update(data);
-  }
-}
-
-/** The same from the file that the network was loaded from: no copy of the weights is made on the host. */
-function hashStoredWeights(hash: Hash, network: SegmentationNetwork, file: WeightsFile): void {
-  for (const { name, kind, shape } of network.state.entries) {
-    const isCount = kind === 'counter';
-    hash.update(JSON.stringify([name, isCount ? 'I64' : 'F32', shape]));
-    if (isCount) hash.update(file.small(name).data);
-    else for (const piece of file.float32Pieces(name)) hash.update(piece);
-  }
 }

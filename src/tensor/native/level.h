@@ -1,5 +1,6 @@
 // Levels of vector instructions. Each kernel is written once and compiled for three levels; the copy
-// that suits the processor is chosen at run time. CIRKD_AT_BEST_LEVEL is for kernels with GCC's and
+// that suits the processor is chosen at run time. On 64-bit Arm there is one level, NEON, which every such
+// processor has. CIRKD_AT_BEST_LEVEL is for kernels with GCC's and
 // clang's vector types, CIRKD_VECTORISED for those whose loops the compiler vectorises.
 #ifndef CIRKD_NATIVE_LEVEL_H_
 #define CIRKD_NATIVE_LEVEL_H_
@@ -27,13 +28,11 @@
 #if defined(__x86_64__)
 #define CIRKD_FOR_WIDE __attribute__((target("avx512f,fma")))
 #define CIRKD_FOR_MEDIUM __attribute__((target("avx2,fma")))
-#else
-#define CIRKD_FOR_WIDE
-#define CIRKD_FOR_MEDIUM
 #endif
 
 // Defines name(arguments...), which calls function<L>(arguments...), a CIRKD_INLINE template, with L for
 // BestLevel().
+#if defined(__x86_64__)
 #define CIRKD_AT_BEST_LEVEL(name, function)                                       \
   template <typename... Arguments>                                                \
   CIRKD_FOR_WIDE void name##Wide(const Arguments&... arguments) {                 \
@@ -58,6 +57,13 @@
         return name##Narrow(arguments...);                                        \
     }                                                                             \
   }
+#else
+#define CIRKD_AT_BEST_LEVEL(name, function)  \
+  template <typename... Arguments>           \
+  void name(const Arguments&... arguments) { \
+    function<Narrow>(arguments...);          \
+  }
+#endif
 
 namespace cirkd {
 
@@ -71,7 +77,11 @@ struct Level {
 };
 using Wide = Level<16, 8>;   // AVX-512
 using Medium = Level<8, 6>;  // AVX2 with FMA
-using Narrow = Level<4, 6>;  // SSE, NEON
+#if defined(__aarch64__)
+using Narrow = Level<4, 8>;  // NEON: a tile's sums take half of its 32 registers
+#else
+using Narrow = Level<4, 6>;  // SSE
+#endif
 
 enum class VectorLevel { kWide, kMedium, kNarrow };
 

@@ -67,6 +67,8 @@ class Pool {
   static void Pause() {
 #if defined(__SSE__)
     _mm_pause();
+#elif defined(__aarch64__)
+    __asm__ volatile("yield");
 #endif
   }
 
@@ -118,6 +120,11 @@ class Pool {
 #if defined(__SSE__)
     constexpr unsigned kFlushToZero = 0x8000, kDenormalsAreZero = 0x0040;
     _mm_setcsr(_mm_getcsr() | kFlushToZero | kDenormalsAreZero);
+#elif defined(__aarch64__)
+    constexpr uint64_t kFlushToZero = 1u << 24;
+    uint64_t control;
+    __asm__ volatile("mrs %0, fpcr" : "=r"(control));
+    __asm__ volatile("msr fpcr, %0" : : "r"(control | kFlushToZero));
 #endif
   }
 

@@ -1,11 +1,12 @@
 /**
- * Prints how far the convolution kernels are from plain loops, a JSON line a shape. A program of its own:
- * the level of vector instructions (CIRKD_VECTOR_LEVEL) is chosen once a process.
+ * Prints how far the convolution kernels are from plain loops, a JSON line a shape, and last the bits of
+ * convolutions in bfloat16. A program of its own: the level of vector instructions (CIRKD_VECTOR_LEVEL) is chosen once a process.
  */
 import { drawsFor } from '../../../src/random/draws.js';
-import { float32, readFloat32, scope } from '../../../src/tensor/index.js';
+import { bfloat16Products, float32, readFloat32, scope } from '../../../src/tensor/index.js';
 import { nativeConvolution } from '../../../src/tensor/kernels/convolution.js';
 import { nativeDepthwise } from '../../../src/tensor/kernels/depthwise.js';
+import { bfloat16Digest } from './bfloat16Digest.js';
 import { outputLength, type PlainShape, paddingOf, plainConvolution } from './plainConvolution.js';
 
 const SHAPES: readonly Partial<PlainShape>[] = [
@@ -44,6 +45,9 @@ const FAR = 1e30;
 for (const given of SHAPES) print(given, errorsOf);
 for (const given of DEPTHWISE) print(given, depthwiseErrorsOf);
 for (const shape of SPLIT) print({ ...shape }, differencesOfSplit);
+process.stdout.write(
+  `${JSON.stringify({ bfloat16: bfloat16Digest(), products: bfloat16Products() })}\n`,
+);
 
 type Errors = Record<'y' | 'dx' | 'dw', number>;
 
