@@ -75,11 +75,22 @@ export class StateAudit {
   }
 }
 
-/** What an update changes of these parts, on the device: weights, running statistics, the optimizer's state. */
-export function stateOf(
-  parts: readonly { readonly state: Pick<ModelState, 'entries'> }[],
+interface HasState {
+  readonly state: Pick<ModelState, 'entries'>;
+}
+
+/** Of the student's parts, and of its adversary, if it has one. */
+export function auditOf(
+  parts: readonly HasState[],
   optimizer: Optimizer,
-): Parameter[] {
+  adversary: { readonly model: HasState; readonly optimizer: Optimizer } | null,
+): StateAudit {
+  const ofAdversary = adversary === null ? [] : stateOf([adversary.model], adversary.optimizer);
+  return new StateAudit([...stateOf(parts, optimizer), ...ofAdversary]);
+}
+
+/** What an update changes of these parts, on the device: weights, running statistics, the optimizer's state. */
+export function stateOf(parts: readonly HasState[], optimizer: Optimizer): Parameter[] {
   const ofParts = parts.flatMap(({ state }) =>
     state.entries.flatMap((entry) => (entry.kind === 'counter' ? [] : [entry.parameter])),
   );

