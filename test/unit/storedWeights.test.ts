@@ -1,6 +1,6 @@
 // @own-process: measures the process' memory
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, renameSync, rmSync, truncateSync, utimesSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
@@ -167,4 +167,25 @@ test('files that are cut, of another network or of other types are refused, and 
   assert.throws(() => file.read(last, 'bias'), /ends before byte/);
   assert.throws(() => [...file.float32Pieces(last)], /ends before byte/);
   file.close();
+});
+
+test('a file that is replaced while it is read stays itself; one that is written to is refused', () => {
+  const values = (value: number) => {
+    const data = new Uint8Array(Float32Array.of(value, value).buffer);
+    return formatSafetensors(new Map([['bias', { dtype: 'F32', shape: [2], data }]]));
+  };
+  const path = fileOf('replaced', values(1));
+  const file = new WeightsFile(path);
+  renameSync(fileOf('new', values(2)), path);
+  assert.deepEqual([...scope(() => readFloat32(file.read('bias', 'bias')))], [1, 1]);
+  file.requireUnchanged();
+  file.close();
+  const rewritten = new WeightsFile(path);
+  writeFileSync(path, values(3));
+  utimesSync(path, 1, 1);
+  assert.throws(
+    () => rewritten.requireUnchanged(),
+    (error) => error instanceof CheckpointError && /changed while it was read/.test(error.message),
+  );
+  rewritten.close();
 });

@@ -36,7 +36,10 @@ export class GroupNews {
     this.#place = place;
     // Without news the collectives themselves still end with the group.
     stream.on('error', () => {});
-    createInterface({ input: stream }).on('line', (line) => this.#read(line));
+    const lines = createInterface({ input: stream });
+    // It emits its stream's errors again.
+    lines.on('error', () => {});
+    lines.on('line', (line) => this.#read(line));
   }
 
   /**

@@ -18,6 +18,9 @@ export function isFollower({ distributed }: StudentConfig): boolean {
   return isInGroup({ distributed } as StudentConfig) && distributed.index !== 0;
 }
 
+/** Time for all ranks to load TensorFlow and open its server. */
+const SERVERS_MS = 60_000;
+
 export interface JoinOptions {
   readonly stop: AbortSignal;
   /** For all ranks to come; default: the config's. */
@@ -43,10 +46,9 @@ export async function joinGroup(
 ): Promise<Joined> {
   const { workers, index, timeoutMs, lateMs } = distributed;
   const rank = index ?? 0;
-  const latestMs = performance.now() + startTimeoutMs;
   await rollCall({ workers, index: rank }, { startTimeoutMs, timeoutMs }, stop);
   // All are there: what is left is the start of their servers.
-  const leftMs = Math.ceil(Math.max(timeoutMs, latestMs - performance.now()));
+  const leftMs = Math.max(timeoutMs, Math.min(SERVERS_MS, startTimeoutMs));
   // Read when TensorFlow is opened, by the computing thread's first call. Children must not inherit it: each
   // would start a server on the same port.
   process.env[SERVER_VARIABLE] = serverVariable(workers, rank);

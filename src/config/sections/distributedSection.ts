@@ -9,7 +9,13 @@ export const distributedSection = section(
   {
     workers: field(
       z
-        .array(z.string().regex(/^(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):([1-9]\d{0,4})$/))
+        .array(
+          z
+            .string()
+            .regex(
+              /^(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):([1-9]\d{0,3}|[1-5]\d{4}|6[0-4]\d{3}|65[0-4]\d{2}|655[0-2]\d|6553[0-5])$/,
+            ),
+        )
         .default([]),
       "Every rank's host:port, in order; the same list in all of them. Empty: a single process. TF_CONFIG sets it, too, and so does `cirkd student --workers N`.",
       { wanted: 'a list of host:port' },

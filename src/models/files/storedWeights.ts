@@ -1,5 +1,5 @@
 /** Weights by official name, wherever they are stored: one at a time, they become tensors of a network. */
-import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
+import { type BigIntStats, closeSync, fstatSync, openSync, readSync } from 'node:fs';
 import { isStoredType, readStored, type Tensor } from '../../tensor/index.js';
 import { CheckpointError } from '../../wire/checkpointError.js';
 import { decodeHalf } from '../../wire/half.js';
@@ -43,23 +43,28 @@ export function weightsInMemory(tensors: NamedTensors): StoredWeights {
 /** Bytes that are read at a time; a multiple of every dtype's size. */
 const PIECE_BYTES = 1 << 18;
 
+type FileState = Pick<BigIntStats, 'size' | 'mtimeNs'>;
+
 /** Weights in a safetensors file, of which only the header is in memory. */
 export class WeightsFile implements StoredWeights {
   readonly forms: ReadonlyMap<string, TensorPlace>;
   readonly metadata: Readonly<Record<string, string>>;
   readonly bytes: number;
+  /** For native code. Of the open file where the system has such a path, as another file may take the name. */
   readonly #path: string;
   readonly #descriptor: number;
+  readonly #opened: FileState;
   /** Used again and again: buffers that nobody needs any more stay in memory until V8 collects them. */
   readonly #piece = new Uint8Array(PIECE_BYTES);
   readonly #floats = new Float32Array(PIECE_BYTES / DTYPE_BYTES.F16);
 
   /** Throws the system's error if the file can't be opened, SafetensorsError if it isn't well-formed. */
   constructor(path: string) {
-    this.#path = path;
     this.#descriptor = openSync(path, 'r');
+    this.#path = process.platform === 'linux' ? `/proc/self/fd/${this.#descriptor}` : path;
     try {
-      this.bytes = fstatSync(this.#descriptor).size;
+      this.#opened = this.#state();
+      this.bytes = Number(this.#opened.size);
       const header = parseSafetensorsHeader(this.bytes, (begin, length) =>
         this.#bytes(begin, length),
       );
@@ -108,8 +113,19 @@ export class WeightsFile implements StoredWeights {
     }
   }
 
+  /** Throws CheckpointError if the file has changed since it was opened: what was read may be of both. */
+  requireUnchanged(): void {
+    const [opened, now] = [this.#opened, this.#state()];
+    if (opened.size === now.size && opened.mtimeNs === now.mtimeNs) return;
+    throw new CheckpointError('the file was changed while it was read');
+  }
+
   close(): void {
     closeSync(this.#descriptor);
+  }
+
+  #state(): FileState {
+    return fstatSync(this.#descriptor, { bigint: true });
   }
 
   #bytes(begin: number, length: number): Uint8Array {

@@ -63,7 +63,14 @@ export class TeacherNetwork {
     try {
       checkProducts(description.spec, products);
       const network = SegmentationNetwork.loadStored(description.spec, weights);
-      return new TeacherNetwork(network, description, { products, file: weights });
+      try {
+        const teacher = new TeacherNetwork(network, description, { products, file: weights });
+        weights.requireUnchanged();
+        return teacher;
+      } catch (error) {
+        network.dispose();
+        throw error;
+      }
     } finally {
       weights.close();
     }

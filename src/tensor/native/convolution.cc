@@ -18,7 +18,7 @@ CIRKD_AT_BEST_LEVEL(GatheredRowsAtBest, GatheredRows)
 CIRKD_AT_BEST_LEVEL(FilterRowsAtBest, FilterRows)
 
 // The number of parts that a product is divided into: each has about a million multiplications or more,
-// and each thread gets several, so that a delayed thread delays little. The result doesn't depend on it.
+// and each thread gets several, so that a delayed thread delays little. Sums of a weights' gradient are in the order of it.
 int Parts(int64_t pieces, double multiplications) {
   constexpr int kPartsPerThread = 4;
   const int64_t useful = static_cast<int64_t>(std::min(multiplications / (1 << 20), 1e6));
@@ -268,6 +268,10 @@ void ConvolutionInputGradient(const ConvolutionShape& shape, const float* dy, co
 
 void ConvolutionFilterGradient(const ConvolutionShape& shape, const float* x, const float* dy,
                                float* dw) {
+  if (shape.out_positions() == 0) {
+    std::fill_n(dw, shape.taps() * shape.inputs * shape.outputs, 0.0f);
+    return;
+  }
   if (const int64_t side = WinogradOutputs(shape, Pass::kFilterGradient)) {
     return WinogradFilterGradients(shape, side, x, dy, dw);
   }

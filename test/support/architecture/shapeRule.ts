@@ -6,11 +6,13 @@ import { lineOf, visit } from './sources.js';
 
 const FILE_LINES = 300;
 /** Files that may be longer, each with the reason why it is one piece. */
+const STATE_MACHINE = {
+  lines: 450,
+  why: 'one state machine: its states and every way from one to another',
+} as const;
 const LONG_FILES: ReadonlyMap<string, { readonly lines: number; readonly why: string }> = new Map([
-  [
-    'src/stream/client/link.ts',
-    { lines: 450, why: 'one state machine: its states and every way from one to another' },
-  ],
+  ['src/stream/client/link.ts', STATE_MACHINE],
+  ['services/student/group/rollCall/rollCall.ts', STATE_MACHINE],
 ]);
 const FUNCTION_LINES = 60;
 const VAGUE_NAMES = new Set(['utils', 'util', 'helpers', 'helper', 'manager', 'managers']);

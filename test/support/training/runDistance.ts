@@ -77,10 +77,10 @@ export function updateDistances(
   const rms = Math.sqrt(sum(({ moved }) => moved ** 2) / sum(({ count }) => count));
   assert.ok(rms > 0, `${names}: nothing has moved`);
   return each
-    .map(({ name, count, off, moved }) => ({
-      name,
-      distance: off / Math.max(moved, LEAST_SHARE * rms * Math.sqrt(count)),
-    }))
+    .map(({ name, count, off, moved }) => {
+      const distance = off / Math.max(moved, LEAST_SHARE * rms * Math.sqrt(count));
+      return { name, distance: Number.isNaN(distance) ? Number.POSITIVE_INFINITY : distance };
+    })
     .sort((x, y) => y.distance - x.distance);
 }
 

@@ -9,6 +9,11 @@ export interface Place {
   readonly index: number;
 }
 
+/** Whether the caller is of another group, which has or had an address of this one. */
+export function isForeign({ workers }: Place, hello: Hello): boolean {
+  return !hello.workers.some((address) => workers.includes(address));
+}
+
 /** Why two ranks that meet can't be of one group; null: they can. Only rank 0's list counts as the right one. */
 export function faultOf(own: Place & { readonly process: string }, hello: Hello): string | null {
   const [theirs, ours] = [hello.workers, own.workers].map((list) => JSON.stringify(list));

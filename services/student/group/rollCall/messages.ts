@@ -33,8 +33,10 @@ export type Reply = z.infer<typeof replySchema>;
 
 /** Longer than the list of the largest group. */
 const MOST_BYTES = 2 ** 20;
-/** Time for another rank to accept a connection, and for a caller to say who it is. */
-const ANSWER_MS = 5000;
+/** Time for a caller to say who it is. */
+const HELLO_MS = 5000;
+/** Time for another rank to be found and to answer: some name servers take seconds to be given up. */
+const ANSWER_MS = 15_000;
 
 /** The first line of a caller; null if it isn't a rank. */
 export async function readHello(socket: Socket): Promise<Hello | null> {
@@ -54,6 +56,8 @@ export interface CallOptions {
   readonly signal: AbortSignal;
   /** Default: as long as the other one takes. */
   readonly limitMs?: number;
+  /** Time without a word after the first one; default: any. */
+  readonly silenceMs?: number;
   /** Is told whom rank 0 waits for. */
   readonly waiting?: (ranks: readonly number[]) => void;
 }
@@ -62,20 +66,21 @@ export interface CallOptions {
 export async function call(
   address: string,
   hello: Hello,
-  { signal, limitMs, waiting = () => {} }: CallOptions,
+  { signal, limitMs, silenceMs, waiting = () => {} }: CallOptions,
 ): Promise<Reply | null> {
   const socket = connect({ ...partsOf(address), noDelay: true, keepAlive: true });
   const close = () => socket.destroy();
   signal.addEventListener('abort', close);
-  const unanswered = setTimeout(close, ANSWER_MS);
+  let unanswered: NodeJS.Timeout | undefined = setTimeout(close, ANSWER_MS);
   const late = limitMs === undefined ? undefined : setTimeout(close, limitMs);
-  socket.once('connect', () => clearTimeout(unanswered));
   socket.on('error', () => {});
   try {
     socket.write(`${JSON.stringify(hello)}\n`);
     for await (const line of linesOf(socket)) {
       const reply = replySchema.safeParse(jsonOf(line));
       if (!reply.success) return null;
+      clearTimeout(unanswered);
+      unanswered = silenceMs === undefined ? undefined : setTimeout(close, silenceMs);
       if (reply.data.kind !== 'waiting') return reply.data;
       waiting(reply.data.ranks);
     }
@@ -107,7 +112,7 @@ export function partsOf(address: string): { readonly host: string; readonly port
 function firstLine(socket: Socket): Promise<string | null> {
   return new Promise((resolve) => {
     let text = '';
-    const late = setTimeout(() => done(null), ANSWER_MS);
+    const late = setTimeout(() => done(null), HELLO_MS);
     const done = (line: string | null) => {
       clearTimeout(late);
       resolve(line);

@@ -10,7 +10,7 @@ import { createServer, type Server, type Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { RankLostError } from '../../../../src/collectives/collective.js';
 import { unlessAborted } from '../../../../src/threads/unlessAborted.js';
-import { faultOf, lost, mismatch, type Place, twoProcesses } from './faults.js';
+import { faultOf, isForeign, lost, mismatch, type Place, twoProcesses } from './faults.js';
 import { call, closeOf, type Hello, partsOf, readHello, type Reply, send } from './messages.js';
 
 export interface RollCallLimits {
@@ -18,6 +18,8 @@ export interface RollCallLimits {
   readonly startTimeoutMs: number;
   /** For another process to leave this rank's port, and for the others to come and learn of a fault. */
   readonly timeoutMs: number;
+  /** Time in which rank 0's name may still lead to this process, as names are kept for a while. Default: a minute. */
+  readonly staleMs?: number;
 }
 
 /**
@@ -55,6 +57,9 @@ const FIRST_RETRY_MS = 100;
 const LAST_RETRY_MS = 1000;
 /** For what a best effort may take: to ask who has this rank's port, to tell others of a fault, to say goodbye. */
 const BRIEFLY_MS = 1000;
+const STALE_MS = 60_000;
+/** Of what rank 0 says at least every fourth part of. */
+const LEAST_SILENCE_MS = 2000;
 /** Of setTimeout. */
 const MOST_MS = 2 ** 31 - 1;
 
@@ -68,6 +73,8 @@ class RollCall {
   readonly #sockets = new Set<Socket>();
   #server: Server | null = null;
   #timer: NodeJS.Timeout | undefined;
+  /** At rank 0: repeats whom it waits for, so that the others notice when it is gone. */
+  #repeater: NodeJS.Timeout | undefined;
   /** At rank 0: those that wait for its word. */
   readonly #present = new Map<number, Present>();
   /** At rank 0: processes whose place another one has taken: an earlier start of the rank, unless they come again. */
@@ -84,12 +91,16 @@ class RollCall {
     this.#limits = limits;
     this.#outcome = outcome;
     this.#limit(limits.startTimeoutMs, () => this.#timeIsUp());
+    if (place.index === 0) {
+      this.#repeater = setInterval(() => this.#sayWhomItWaitsFor(), this.#silenceMs / 4);
+    }
     void this.#begin().catch(outcome.reject);
   }
 
   /** What was said last is sent before; the port is free afterwards. */
   async close(): Promise<void> {
     clearTimeout(this.#timer);
+    clearInterval(this.#repeater);
     this.#closed.abort();
     const ends = [...this.#sockets].map((socket) => closeOf(socket));
     const server = this.#server;
@@ -126,6 +137,7 @@ class RollCall {
       }
       // It may be another rank, whose list differs.
       const reply = await call(own, this.#hello(), { signal, limitMs: BRIEFLY_MS });
+      if (signal.aborted) return false;
       if (reply?.kind === 'fault') {
         this.#refused(reply);
         return false;
@@ -138,7 +150,7 @@ class RollCall {
   #tryToListen(port: number): Promise<NodeJS.ErrnoException | null> {
     const server = createServer((socket) => this.#accept(socket));
     return new Promise((resolve) => {
-      server.once('error', resolve);
+      server.on('error', resolve);
       server.listen(port, () => {
         this.#server = server;
         if (this.#closed.signal.aborted) server.close();
@@ -159,12 +171,18 @@ class RollCall {
   }
 
   #receive(hello: Hello, socket: Socket): void {
+    const { index } = this.#place;
+    if (isForeign(this.#place, hello) || this.#isStale(hello)) {
+      return send(socket, {
+        kind: 'not_first',
+        text: `${this.#address(index)} is another group's`,
+      });
+    }
     if (this.#fault !== null) {
-      this.#tell(hello.index, socket, false);
+      this.#tell(hello.index, socket);
       this.#endIfAllKnow();
       return;
     }
-    const { index } = this.#place;
     const fault = hello.fault ?? this.#faultOf(hello);
     if (fault !== null) {
       send(socket, { kind: 'fault', text: fault, isCallers: hello.fault === undefined });
@@ -194,18 +212,33 @@ class RollCall {
     socket.on('close', () => {
       if (this.#present.get(index) === present) this.#present.delete(index);
     });
+    if (this.#sayWhomItWaitsFor() === 0) this.#outcome.resolve();
+  }
+
+  /** Returns how many are missing. */
+  #sayWhomItWaitsFor(): number {
     const missing = this.#missing();
     const reply: Reply =
       missing.length > 0 ? { kind: 'waiting', ranks: missing } : { kind: 'join' };
     for (const each of this.#present.values()) send(each.socket, reply);
-    if (missing.length === 0) this.#outcome.resolve();
+    return missing.length;
+  }
+
+  /** Its own call: it has an address that rank 0 had until lately. */
+  #isStale(hello: Hello): boolean {
+    const { staleMs = STALE_MS } = this.#limits;
+    return hello.process === this.#process && performance.now() < this.#beginMs + staleMs;
+  }
+
+  get #silenceMs(): number {
+    return Math.max(LEAST_SILENCE_MS, this.#limits.timeoutMs);
   }
 
   async #callFirst(): Promise<void> {
     const { signal } = this.#closed;
     for (let retryMs = FIRST_RETRY_MS; !signal.aborted; ) {
       const reply = await call(this.#address(0), this.#hello(), {
-        signal,
+        ...{ signal, silenceMs: this.#silenceMs },
         waiting: (ranks) => {
           this.#waitFor(ranks);
           retryMs = FIRST_RETRY_MS;
@@ -242,7 +275,7 @@ class RollCall {
     const { workers, index } = this.#place;
     if (index === 0 && this.#server !== null) {
       this.#limit(this.#limits.timeoutMs, end);
-      for (const [rank, { socket }] of this.#present) this.#tell(rank, socket, false);
+      for (const [rank, { socket }] of this.#present) this.#tell(rank, socket);
       this.#endIfAllKnow();
       return;
     }
@@ -250,11 +283,11 @@ class RollCall {
     const hello = { ...this.#hello(), fault };
     const { signal } = this.#closed;
     const told = others.map((address) => call(address, hello, { signal, limitMs: BRIEFLY_MS }));
-    void Promise.all(told).then(end);
+    void Promise.allSettled(told).then(end);
   }
 
-  #tell(rank: number, socket: Socket, isCallers: boolean): void {
-    send(socket, { kind: 'fault', text: this.#fault!, isCallers });
+  #tell(rank: number, socket: Socket): void {
+    send(socket, { kind: 'fault', text: this.#fault!, isCallers: false });
     this.#told.add(rank);
   }
 
