@@ -14,11 +14,11 @@ const SETTINGS = [
 ];
 /**
  * Another vector level in one process gives distances of the same size after the first step (losses 3e-4, state 1e-3,
- * moments of single layers up to 3e-2): what is left is the order of sums. The losses and gradients of one step are
+ * moments of single layers up to 3e-2): what is left is the order of sums, and the second step amplifies it. The losses and gradients of one step are
  * compared closely in test/unit/adversaryRanks.test.ts.
  */
-const LOSS_BOUND = 2e-3;
-const STATE_BOUND = 1e-2;
+const LOSS_BOUND = 1e-2;
+const STATE_BOUND = 2e-2;
 const MOMENT_BOUND = 0.2;
 
 let runs: GroupRuns;

@@ -23,15 +23,22 @@ const GLOBAL = [
   ...['run.checkpointEverySteps=1', `run.keepCheckpoints=${STEPS}`],
 ];
 
+interface Bounds {
+  /** Of each tensor's own update, or velocity. A halved or missing one would be off by 0.5 or more. */
+  readonly tensor: number;
+  /** Of half of the tensors. */
+  readonly median: number;
+  /** Of each running mean's or variance's own change. */
+  readonly statistics: number;
+}
+
+/** Seen: 1.4e-3, 9e-5 and 7.2e-5. */
+const FIRST_STEP: Bounds = { tensor: 0.02, median: 1e-3, statistics: 1e-3 };
 /**
- * Of each tensor's own update, or velocity. A halved or missing one would be off by 0.5 or more. What rounding makes of
- * it, where the gate of an activation flips, was at most 1.4e-3.
+ * In later steps of a random network some activations are so near their gate that rounding opens or closes it: seen were
+ * 3.4e-2, 3.4e-3 and 6.6e-5.
  */
-const TENSOR_BOUND = 0.02;
-/** Of half of the tensors; 1.7e-4 was seen. */
-const MEDIAN_BOUND = 1e-3;
-/** Of each running mean's or variance's own change; 6.6e-5 was seen. */
-const STATISTICS_BOUND = 1e-3;
+const LATER_STEP: Bounds = { tensor: 0.2, median: 0.02, statistics: 1e-3 };
 const LOSS_BOUND = 1e-4;
 
 const WEIGHTS = /^(?!optimizer|banks).*(?<!running_mean|running_var|num_batches_tracked)$/;
@@ -41,22 +48,27 @@ interface OneStep {
   readonly wanted: State;
   /** Both began with it. */
   readonly from: State;
+  readonly bounds: Bounds;
 }
 
 /** One update of the same state, made by different numbers of ranks. */
-function assertSameUpdate(t: TestContext, what: string, { got, wanted, from }: OneStep): void {
+function assertSameUpdate(
+  t: TestContext,
+  what: string,
+  { got, wanted, from, bounds }: OneStep,
+): void {
   assert.deepEqual([...got.keys()], [...wanted.keys()]);
   for (const [part, names, start, bound] of [
-    ['weights', WEIGHTS, from, TENSOR_BOUND],
-    ['velocities', /^optimizer/, null, TENSOR_BOUND],
-    ['statistics', /running_(mean|var)$/, from, STATISTICS_BOUND],
+    ['weights', WEIGHTS, from, bounds.tensor],
+    ['velocities', /^optimizer/, null, bounds.tensor],
+    ['statistics', /running_(mean|var)$/, from, bounds.statistics],
   ] as const) {
     const distances = updateDistances(got, wanted, start, names);
     const { name, distance } = distances[0]!;
     const median = distances[distances.length >> 1]!.distance;
     const seen = `${distance.toExponential(1)} (${name}), median ${median.toExponential(1)}`;
     t.diagnostic(`${what}: ${part} ${seen}`);
-    assert.ok(distance < bound && median < MEDIAN_BOUND, `${what}: ${part} ${seen}`);
+    assert.ok(distance < bound && median < bounds.median, `${what}: ${part} ${seen}`);
   }
   const exact = (state: State) =>
     [...state].filter(([name]) => /^banks|num_batches_tracked$/.test(name));
@@ -76,13 +88,19 @@ test('from the same state 1, 2 and 4 ranks make the same update: at the start, a
   const one = await runs.train('one', ...GLOBAL, 'train.steps=1');
   const start = startState(one, { classes: CLASSES, teacherChannels: FEATURE_CHANNELS });
   const stopped = runs.student('stopped', ...GLOBAL, '--workers', '2');
-  await stopped.says(/step 1\/6 /);
+  await stopped.says(/step 2\/6 /);
   stopped.signal('SIGTERM');
   assert.equal(await stopped.exit(), 143, stopped.stderr);
   const two = runs.run('stopped');
-  assertSameUpdate(t, 'R = 2', { got: two.state(1), wanted: one.state(1), from: start });
-  const saved = two.checkpoints().at(-1)!;
-  assert.ok(saved >= 1 && saved < STEPS, `saved after ${saved}`);
+  assertSameUpdate(t, 'R = 2', {
+    got: two.state(1),
+    wanted: one.state(1),
+    from: start,
+    bounds: FIRST_STEP,
+  });
+  const saved = 2;
+  assert.ok(two.checkpoints().at(-1)! < STEPS, `saved after ${two.checkpoints()}`);
+  two.dropCheckpointsAfter(saved);
   const from = two.state(saved);
   const resume = async (size: number) => {
     const id = `on${size}`;
@@ -93,10 +111,11 @@ test('from the same state 1, 2 and 4 ranks make the same update: at the start, a
   const undisturbed = await resume(2);
   for (const size of [1, 4]) {
     const other = await resume(size);
-    const step = { got: other.state(saved + 1), wanted: undisturbed.state(saved + 1), from };
+    const [got, wanted] = [other.state(saved + 1), undisturbed.state(saved + 1)];
+    const step = { got, wanted, from, bounds: LATER_STEP };
     assertSameUpdate(t, `from R = 2 to R = ${size}, step ${saved + 1}`, step);
-    const [losses, wanted] = [other, undisturbed].map((run) => run.steps().slice(0, saved + 1));
-    const distance = lossDistance(losses!, wanted!);
+    const [losses, same] = [other, undisturbed].map((run) => run.steps().slice(0, saved + 1));
+    const distance = lossDistance(losses!, same!);
     assert.ok(distance < LOSS_BOUND, `${size}: losses ${distance}`);
     const samples = (run: TrainedRun) => run.steps().map((step) => step.samples);
     assert.deepEqual(samples(other), samples(undisturbed));

@@ -1,5 +1,5 @@
 /** What a student's run left in its folder. */
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { type NamedTensor, parseSafetensors } from '../../../src/wire/safetensors.js';
 
@@ -33,6 +33,13 @@ export class TrainedRun {
         return Number(step);
       })
       .sort((a, b) => a - b);
+  }
+
+  /** As if the run had been killed before it saved those. */
+  dropCheckpointsAfter(step: number): void {
+    for (const each of this.checkpoints()) {
+      if (each > step) rmSync(this.checkpointFile(each, ''), { recursive: true });
+    }
   }
 
   checkpointFile(step: number, name: string): string {
