@@ -83,6 +83,8 @@ export class WeightsFile implements StoredWeights {
       const place = { path: this.#path, offset: begin, type: dtype, ...storedLengths(role, shape) };
       return readStored(place, importShape(role, shape));
     } catch (error) {
+      // Such as an addon that isn't there.
+      if (error instanceof Error && 'code' in error) throw error;
       throw new CheckpointError(`${name}: ${(error as Error).message}`);
     }
   }

@@ -84,7 +84,7 @@ export const nativeBatchNorm = checked((tape, x, { scale_C, offset_C }, running,
     normInputs(x, { scale_C, offset_C }, after),
     savedOfNorm(x, scale_C, moments, after),
     (dy, output) => nativeGradients(dy, gradientInputs(x, output, scale_C, moments, after), after),
-    normalisedAgain(x, { scale_C, offset_C }, moments, after),
+    normalisedAgain(x, scale_C, moments, after),
   );
   return { y, running: { mean_C: newMean_C, variance_C: newVariance_C } };
 });
@@ -137,19 +137,19 @@ export function gradientInputs(
 /** The same bits as the forward pass (../native/normalise.cc). */
 export function normalisedAgain(
   x: Var,
-  { scale_C, offset_C }: BatchNormWeights,
-  { mean_C, inverseDeviation_C }: BatchMoments,
+  scale_C: Var,
+  { inverseDeviation_C, shift_C }: BatchMoments,
   { activation, shortcut }: AfterNorm,
 ): Recomputation {
-  const given = [scale_C, offset_C, ...(shortcut === null ? [] : [shortcut])];
+  const given = [scale_C, ...(shortcut === null ? [] : [shortcut])];
   return {
-    saved: [x, ...given, mean_C, inverseDeviation_C],
+    saved: [x, ...given, inverseDeviation_C, shift_C],
     compute: () =>
       execute(
         'CirkdNormalise',
         [
-          ...[x.value, shortcut?.value ?? numbersOf(), scale_C.value, offset_C.value],
-          ...[mean_C, inverseDeviation_C, numbersOf(ACTIVATION_NUMBER[activation])],
+          ...[x.value, shortcut?.value ?? numbersOf(), scale_C.value, inverseDeviation_C],
+          ...[shift_C, numbersOf(ACTIVATION_NUMBER[activation])],
         ],
         [],
       ),

@@ -76,7 +76,7 @@ export const nativeSharedBatchNorm: SharedBatchNormKernel = (
         const saved = gradientInputs(x, output, scale_C, moments, after);
         return nativeGradients(dy, saved, ranks, after);
       },
-      normalisedAgain(x, { scale_C, offset_C }, moments, after),
+      normalisedAgain(x, scale_C, moments, after),
     );
     return { y, running: { mean_C: newMean_C, variance_C: newVariance_C } };
   });

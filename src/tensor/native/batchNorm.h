@@ -185,25 +185,13 @@ struct Statistics {
   int64_t positions;
 };
 
-// Normalisation as a factor and an offset for each channel. Made of the mean and 1 / deviation as they are kept for the
-// backward pass, so that the map can be computed again from those, bit for bit.
-struct Affine {
-  std::vector<float> factor, offset;
-
-  Affine(const float* scale, const float* shift, const float* mean, const float* inverse, int64_t channels)
-      : factor(channels), offset(channels) {
-    for (int64_t c = 0; c < channels; ++c) {
-      factor[c] = scale[c] * inverse[c];
-      offset[c] = static_cast<float>(shift[c] - static_cast<double>(mean[c]) * factor[c]);
-    }
-  }
-};
-
-// y = activation(normalised x [+ shortcut]); shortcut may be null.
-inline void NormaliseMap(const float* x, const float* shortcut, const Affine& affine, float activation,
-                         int64_t positions, int64_t channels, float* y) {
+// y = activation(x * scale / deviation + offset [+ shortcut]); shortcut may be null.
+inline void NormaliseMap(const float* x, const float* shortcut, const float* scale, const float* inverse,
+                         const float* offset, float activation, int64_t positions, int64_t channels, float* y) {
+  std::vector<float> factor(channels);
+  for (int64_t c = 0; c < channels; ++c) factor[c] = scale[c] * inverse[c];
   const ActivationRange range(static_cast<Activation>(static_cast<int>(activation)));
-  const Epilogue how{affine.factor.data(), affine.offset.data(), shortcut, range};
+  const Epilogue how{factor.data(), offset, shortcut, range};
   OverPositions(positions, PartsOf(positions, channels), [&](int, int64_t begin, int64_t end) {
     NormaliseRows(x, how, begin, end, channels, y);
   });
@@ -224,10 +212,10 @@ inline void NormaliseWith(Call* call, const Statistics& of, const ForwardInputs&
     outputs[2][c] = static_cast<float>((1 - momentum) * vectors[2][c] + momentum * mean);
     outputs[3][c] = static_cast<float>((1 - momentum) * vectors[3][c] +
                                        momentum * variance * of.positions / (of.positions - 1));
+    // Of the mean before it is rounded: where the deviation is small, its last bits are seen.
+    outputs[4][c] = static_cast<float>(vectors[1][c] - mean * (vectors[0][c] * outputs[1][c]));
   }
-  const Affine affine(vectors[0], vectors[1], outputs[0], outputs[1], channels);
-  std::copy(affine.offset.begin(), affine.offset.end(), outputs[4]);
-  NormaliseMap(in.x, in.shortcut, affine, numbers[2], positions, channels, y);
+  NormaliseMap(in.x, in.shortcut, vectors[0], outputs[1], outputs[4], numbers[2], positions, channels, y);
 }
 
 // The sums of dz and of dz * (x - mean). dz may be null.

@@ -7,28 +7,27 @@
 namespace cirkd {
 namespace {
 
-// Inputs: x, shortcut (of x's shape, or empty), scale, offset, mean and 1 / deviation as CirkdBatchNorm gave them, numbers
+// Inputs: x, shortcut (of x's shape, or empty), scale, 1 / deviation and shift as CirkdBatchNorm gave them, numbers
 // (activation). Output: y.
 void Compute(Call* call) {
   std::vector<int64_t> shape;
   const float* const x = call->Input(0, &shape);
   if (x == nullptr || !call->Require(shape.size() > 1, "x: no map")) return;
   const int64_t channels = shape.back();
-  const float *shortcut, *vectors[4], *numbers;
+  const float *shortcut, *vectors[3], *numbers;
   if (!call->InputOf(1, shape, "shortcut: another shape than x", &shortcut, true) ||
-      !call->Vectors(2, 4, channels, vectors) || !call->InputOf(6, {1}, "numbers: not one", &numbers)) {
+      !call->Vectors(2, 3, channels, vectors) || !call->InputOf(5, {1}, "numbers: not one", &numbers)) {
     return;
   }
   float* const y = call->Output(0, shape);
   if (y == nullptr) return;
-  const Affine affine(vectors[0], vectors[1], vectors[2], vectors[3], channels);
-  NormaliseMap(x, shortcut, affine, numbers[0], PositionsOf(shape), channels, y);
+  NormaliseMap(x, shortcut, vectors[0], vectors[1], vectors[2], numbers[0], PositionsOf(shape), channels, y);
 }
 
 const bool registered = [] {
   Register<Compute>("CirkdNormalise",
-                    {"x: float", "shortcut: float", "scale: float", "offset: float", "mean: float",
-                     "inverse_deviation: float", "numbers: float"},
+                    {"x: float", "shortcut: float", "scale: float", "inverse_deviation: float", "shift: float",
+                     "numbers: float"},
                     {"y: float"});
   return true;
 }();
