@@ -173,10 +173,8 @@ class RollCall {
   #receive(hello: Hello, socket: Socket): void {
     const { index } = this.#place;
     if (isForeign(this.#place, hello) || this.#isStale(hello)) {
-      return send(socket, {
-        kind: 'not_first',
-        text: `${this.#address(index)} is another group's`,
-      });
+      send(socket, { kind: 'not_first', text: `${this.#address(index)} is another group's` });
+      return;
     }
     if (this.#fault !== null) {
       this.#tell(hello.index, socket);
