@@ -3,6 +3,7 @@
 #ifndef CIRKD_NATIVE_SIMILARITY_BF16_H_
 #define CIRKD_NATIVE_SIMILARITY_BF16_H_
 
+#include "../bfloat16/tiles.h"
 #include "unit.h"
 
 #if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && __GNUC__ >= 10
@@ -17,9 +18,7 @@ namespace cirkd {
 
 #if CIRKD_BF16
 
-inline bool HasBf16() {
-  return BestLevel() == VectorLevel::kWide && __builtin_cpu_supports("avx512bf16");
-}
+inline bool HasBf16() { return HasBfloat16Products(); }
 
 constexpr int64_t kBf16Rows = Wide::kRows, kBf16Columns = Wide::kColumns;
 
