@@ -4,8 +4,8 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { runProgram, tail } from '../../../services/setup/subprocess.mjs';
-import { cached } from '../tools/cached.js';
+import { ensurePython } from '../../../bench/support/pythonPackages.js';
+import { runProgram } from '../../../services/setup/subprocess.mjs';
 import { goModuleFolder } from '../tools/goProgram.js';
 import type { KubeObject } from './kube.js';
 
@@ -76,26 +76,12 @@ export async function validate(
 
 /** The validator's packages and the files of the CRDs; installs them where they're missing. */
 export async function ensureObjectSchemas(): Promise<{ PYTHONPATH: string; crds: string[] }> {
-  const PYTHONPATH = await validatorPackages();
+  const wanted = { 'kubernetes-validate': KUBERNETES_VALIDATE };
+  const PYTHONPATH = await ensurePython(wanted, (line) => process.stderr.write(`${line}\n`));
   return { PYTHONPATH, crds: (await Promise.all(CRD_MODULES.map(crdFiles))).flat() };
 }
 
 async function crdFiles({ path, version, crds }: (typeof CRD_MODULES)[number]): Promise<string[]> {
   const folder = await goModuleFolder(path, version);
   return crds.map((file) => join(folder, file));
-}
-
-/** The folder for PYTHONPATH. Its compiled parts fit one minor version of Python. */
-async function validatorPackages(): Promise<string> {
-  const asked = await runProgram('python3', [
-    '-c',
-    'import sys; print("%d.%d" % sys.version_info[:2])',
-  ]);
-  const what = `kubernetes-validate==${KUBERNETES_VALIDATE}`;
-  const name = `python-kubernetes-validate-${KUBERNETES_VALIDATE}-py${asked.output.trim()}`;
-  return cached(name, async (target) => {
-    const pip = ['-m', 'pip', 'install', '--quiet', '--target', target, what];
-    const { code, output } = await runProgram('python3', pip);
-    if (code !== 0) throw new Error(`pip could not install ${what}:\n${tail(output)}`);
-  });
 }
